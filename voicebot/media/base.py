@@ -1,0 +1,266 @@
+"""The media plane: everything that must never wait for Python code in a notebook cell.
+
+It owns the WebRTC connections of agent hosts, Opus, pacing, VAD, barge-in and raw
+recording. The control plane gives it commands (methods below) and gets notices (one
+callback, on the control plane's loop, in order). All times are `voicebot.clock.monotonic`
+seconds of the machine; the control plane turns them into conversation time.
+
+Two forms: `voicebot.media.process.ProcessMediaPlane` (a worker process behind a
+socketpair) and `voicebot.media.inline.InlineMediaPlane` (the same engine on the caller's
+loop, for tests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+# ---------------------------------------------------------------- settings and small values
+
+
+@dataclass(frozen=True)
+class IceServerConfig:
+    """One STUN or TURN server with its credentials."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+@dataclass(frozen=True)
+class HearingSettings:
+    """How a human track is cut into utterances. Seconds; probabilities 0 to 1."""
+
+    speech_threshold: float = 0.5
+    silence_threshold: float = 0.35
+    start_after: float = 0.064
+    """Speech needed before `SpeechStarted`; shorter bursts are ignored."""
+    stop_after: float = 0.2
+    """Silence needed before `SpeechStopped`; the endpointing delay comes on top, elsewhere."""
+    interrupt_after: float = 0.2
+    """Speech over a talking agent that stops it, decided in the worker."""
+    preroll: float = 0.4
+    """Audio before the detected start that is handed over with it."""
+
+
+# ---------------------------------------------------------------- notices (media -> control)
+
+
+@dataclass(frozen=True)
+class PeerState:
+    """A connection changed; `failed` comes with a reason for people."""
+
+    host_id: str
+    peer_id: str
+    epoch: int
+    state: Literal["connecting", "connected", "disconnected", "failed", "closed"]
+    local: str | None = None
+    remote: str | None = None
+    """Candidate types of the selected pair (host, srflx, prflx, relay), once connected."""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SpeechStarted:
+    """A person began to speak at `time` (of the first speech sample, not of the decision)."""
+
+    host_id: str
+    participant_id: str
+    time: float
+    decided: float
+
+
+@dataclass(frozen=True)
+class SpeechAudio:
+    """Audio between start and stop, in order, including pre-roll and trailing silence.
+
+    `pcm` is mono int16 at 16 kHz; `time` is that of its first sample.
+    """
+
+    host_id: str
+    participant_id: str
+    time: float
+    pcm: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class SpeechStopped:
+    """The person's last speech sample was at `time`; decided `stop_after` later."""
+
+    host_id: str
+    participant_id: str
+    time: float
+    decided: float
+
+
+@dataclass(frozen=True)
+class PlayoutStarted:
+    """The first audible sample of `speech_id` was sent at `time`."""
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    time: float
+
+
+@dataclass(frozen=True)
+class PlayoutMark:
+    """The first sample of piece `index` was sent at `time`."""
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    index: int
+    time: float
+
+
+@dataclass(frozen=True)
+class PlayoutEnded:
+    """Nothing of `speech_id` will be sent any more.
+
+    `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
+    own (seconds played, seconds queued). `interrupted_by` is the participant whose speech
+    stopped it in the worker, or "" when it ran out or `stop()` was called.
+    """
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    time: float
+    played: float
+    pieces: Mapping[int, tuple[float, float]]
+    complete: bool
+    interrupted_by: str = ""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Loudness of a track, at most ten times a second; RMS in dBFS."""
+
+    host_id: str
+    participant_id: str
+    dbfs: float
+
+
+@dataclass(frozen=True)
+class MediaStats:
+    """Every few seconds: what the media plane costs and how it fares."""
+
+    cpu_seconds: float
+    """Process CPU time since it began."""
+    peers: int
+    late_frames: int
+    lost_packets: int
+
+
+@dataclass(frozen=True)
+class MediaGone:
+    """The worker died; connections are lost. A new one is started by the handle."""
+
+    reason: str
+
+
+Notice = (
+    PeerState
+    | SpeechStarted
+    | SpeechAudio
+    | SpeechStopped
+    | PlayoutStarted
+    | PlayoutMark
+    | PlayoutEnded
+    | Level
+    | MediaStats
+    | MediaGone
+)
+OnNotice = Callable[[Notice], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The agent host's SDP answer; `tracks` maps each mid to the agent who speaks on it."""
+
+    sdp: str
+    tracks: Mapping[str, str] = field(default_factory=dict)
+
+
+# ---------------------------------------------------------------- commands (control -> media)
+
+
+class MediaPlane(Protocol):
+    """Commands without `async` are queued at once, carried out in order and never raise."""
+
+    async def start(self, on_notice: OnNotice) -> None:
+        """Start; notices arrive on the calling loop. Raises MediaError."""
+        ...
+
+    async def close(self) -> None:
+        """End every connection, finish every recording, stop. Safe to call twice."""
+        ...
+
+    # hosts: one per lobby
+    def open_host(self, host_id: str, hearing: HearingSettings) -> None: ...
+    def close_host(self, host_id: str) -> None: ...
+
+    # peers: one per human of the lobby
+    async def answer(
+        self,
+        host_id: str,
+        peer_id: str,
+        epoch: int,
+        sdp: str,
+        tracks: Mapping[str, str],
+        ice_servers: Sequence[IceServerConfig],
+    ) -> Answer:
+        """Answer a browser's offer.
+
+        `tracks` maps each mid to a participant id: the mid the person's microphone is on to
+        the person, each recvonly audio mid to the agent to be heard there. A new `epoch`
+        makes a new connection (and closes the older one once the new is connected); the
+        same epoch renegotiates on the same connection. Raises MediaError.
+        """
+        ...
+
+    def add_candidate(
+        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
+    ) -> None:
+        """A trickled candidate; "" is end-of-candidates. Stale epochs are ignored."""
+        ...
+
+    def close_peer(self, host_id: str, peer_id: str) -> None: ...
+
+    # agents: one outbound track each
+    def add_agent(self, host_id: str, agent_id: str) -> None: ...
+    def remove_agent(self, host_id: str, agent_id: str) -> None: ...
+
+    def say(
+        self,
+        host_id: str,
+        agent_id: str,
+        speech_id: str,
+        index: int,
+        pcm: NDArray[np.int16],
+        sample_rate: int,
+        interruptible: bool = True,
+    ) -> None:
+        """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it."""
+        ...
+
+    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
+        ...
+
+    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """Drop what is queued at once; `PlayoutEnded(complete=False)` follows."""
+        ...
+
+    # recording
+    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
+        """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`."""
+        ...
+
+    def stop_recording(self, host_id: str, participant_id: str) -> None: ...

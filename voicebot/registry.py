@@ -1,0 +1,114 @@
+"""`"provider:model"` to a loaded backend, built in or from another package.
+
+A backend is a class with the members of `Backend` (and those of its role's Protocol),
+announced by an entry point in the group `voicebot.stt`, `.tts`, `.vad` or `.llm`. Nothing
+is imported before it is named, so an uninstalled or broken backend costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal, Protocol, Self, cast, runtime_checkable
+
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
+from voicebot.settings import Settings
+
+Role = Literal["stt", "tts", "vad", "llm"]
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is being done and the fraction done (None: unknown). Any thread."""
+
+
+def no_progress(what: str, fraction: float | None) -> None:
+    """A `Progress` that ignores everything."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a model could be used now, and why."""
+
+    status: Literal["ready", "downloadable", "missing"]
+    reason: str
+    """One line for people: "installed", "in the cache", "139 MB to download", "needs flite"."""
+    hint: str = ""
+    """What to do when it is missing."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """What every backend class has; each role adds its own working methods."""
+
+    name: str
+    """The full name in use, e.g. "faster-whisper:small"."""
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        """Model names worth offering (without the provider), best default first; may be empty."""
+        ...
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        """Cheap and offline: can `model` ("" means the provider's default) be loaded now?"""
+        ...
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        """Load off the loop. Raises UnknownModel, MissingDependency or ModelLoadError."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free processes, threads and memory. Safe to call twice."""
+        ...
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """`"piper:en_US-lessac"` to `("piper", "en_US-lessac")`; without a colon the model is ""."""
+    provider, _, model = spec.strip().partition(":")
+    return provider.strip(), model.strip()
+
+
+def providers(role: Role) -> dict[str, EntryPoint]:
+    """The announced backends of a role by provider name, in name order."""
+    found = {point.name: point for point in entry_points(group=f"voicebot.{role}")}
+    return dict(sorted(found.items()))
+
+
+def backend_class(role: Role, provider: str) -> type[Backend]:
+    """Import a provider's class.
+
+    Raises:
+        UnknownModel: no provider of that name; the hint lists those there are.
+        MissingDependency: its package cannot be imported.
+        ModelLoadError: what the entry point names is not a backend.
+    """
+    known = providers(role)
+    point = known.get(provider)
+    if point is None:
+        raise UnknownModel(
+            f"There is no {role.upper()} backend called {provider!r}.",
+            hint=f"Known ones: {', '.join(known) or 'none'}. Write it as provider:model.",
+        )
+    try:
+        loaded = point.load()
+    except ImportError as error:
+        raise MissingDependency(
+            f"The {role.upper()} backend {provider!r} cannot be imported: {error}.",
+            hint="Install the package it needs, or choose another backend.",
+        ) from error
+    except Exception as error:  # a third party's module may raise anything
+        raise ModelLoadError(f"The {role.upper()} backend {provider!r} fails on import: {error}.") from error
+    absent = [m for m in ("known_models", "availability", "load", "aclose") if not hasattr(loaded, m)]
+    if absent:
+        raise ModelLoadError(
+            f"The {role.upper()} backend {provider!r} has no {', '.join(absent)}.",
+            hint="See CONTRIBUTING: adding a backend.",
+        )
+    return cast("type[Backend]", loaded)
+
+
+async def load_backend(role: Role, spec: str, settings: Settings, progress: Progress = no_progress) -> Backend:
+    """Load `"provider:model"`; see `Backend.load` and `backend_class` for the errors."""
+    provider, model = split_spec(spec)
+    return await backend_class(role, provider).load(model, settings, progress)

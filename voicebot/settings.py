@@ -1,0 +1,75 @@
+"""All settings in one frozen object, read from the environment and `.env`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voicebot.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """What can be set; every name below is an environment variable or a line of `.env`.
+
+    An empty value means "not set". Use `load_settings()` to get readable errors.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, env_file_encoding="utf-8"
+    )
+
+    coturn_server: str = Field("", description="turn:host:3478, turns:host, or a bare host name")
+    coturn_secret: SecretStr = Field(
+        SecretStr(""), description="coturn's static-auth-secret, for time-limited credentials"
+    )
+    openai_base_url: str = Field("", description="Any OpenAI-compatible server, e.g. http://localhost:11434/v1")
+    openai_model: str = Field("", description="The chat model; needed when a server or key is set")
+    openai_api_key: SecretStr = Field(SecretStr(""), description="Key for that server; OpenAI itself needs one")
+    stt_model: str = Field("auto", description="provider:model, e.g. faster-whisper:small; auto picks the best")
+    tts_model: str = Field("auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best")
+    vad_model: str = Field("silero", description="Voice activity detector")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for the local network")
+    port: int = Field(8000, ge=0, le=65535, description="Port; the next free one is taken when it is in use")
+    public_url: str = Field("", description="The address people open, when it differs from host:port (a proxy)")
+    data_dir: Path = Field(Path("data"), description="Conversations and downloaded models are kept here")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")
+    llm_retries: int = Field(2, ge=0, le=10, description="Further attempts before the agent apologises")
+    download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
+
+    endpoint_delay: float = Field(0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn")
+    interrupt_after: float = Field(0.2, ge=0.03, le=2, description="Speech in seconds that stops a talking agent")
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://, e.g. http://localhost:11434/v1")
+        return value.rstrip("/")
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+
+def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> Settings:
+    """Read the settings; keyword arguments win over the environment, that over the file.
+
+    Raises:
+        SettingsError: names every wrong setting and what it accepts.
+    """
+    try:
+        return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg, arg-type]
+    except ValidationError as error:
+        lines = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        raise SettingsError(
+            "Wrong settings: " + "; ".join(lines) + ".",
+            hint=f"Correct them in {env_file or 'the environment'} (.env.example explains each).",
+        ) from None

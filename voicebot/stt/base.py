@@ -1,0 +1,73 @@
+"""What a speech-to-text backend is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.registry import Backend
+
+STT_RATE = 16_000
+"""Hz; every backend takes int16 mono at this rate."""
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """One word; times in seconds since the first sample pushed."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """What was said in one utterance, so far or in the end."""
+
+    text: str
+    words: tuple[TimedWord, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class STTCapabilities:
+    interim: bool
+    """Gives partial text while audio comes in."""
+    word_times: bool
+    languages: tuple[str, ...] = field(default=())
+    """ISO 639-1 codes; empty means many."""
+
+
+class STTStream(Protocol):
+    """One utterance being transcribed; audio in order, then `finish` or `cancel`, once."""
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        """Queue mono 16 kHz samples. Never blocks; raises nothing."""
+        ...
+
+    def interim(self) -> Transcription | None:
+        """The newest partial result, or None; cheap, called often."""
+        ...
+
+    async def finish(self) -> Transcription:
+        """No more audio: the final text ("" when nothing was understood). Raises ModelFailed."""
+        ...
+
+    def cancel(self) -> None:
+        """Throw the utterance away and free what it holds."""
+        ...
+
+
+@runtime_checkable
+class STT(Backend, Protocol):
+    """A loaded model, shared by every track; streams are independent of each other."""
+
+    capabilities: STTCapabilities
+
+    def stream(self, language: str | None = None) -> STTStream:
+        """Begin an utterance. `language` None: the model's own, or detected."""
+        ...
