@@ -108,7 +108,9 @@ def backend_class(role: Role, provider: str) -> type[Backend]:
     return cast("type[Backend]", loaded)
 
 
-async def load_backend(role: Role, spec: str, settings: Settings, progress: Progress = no_progress) -> Backend:
+async def load_backend(
+    role: Role, spec: str, settings: Settings, progress: Progress = no_progress
+) -> Backend:
     """Load `"provider:model"`; see `Backend.load` and `backend_class` for the errors."""
     provider, model = split_spec(spec)
     return await backend_class(role, provider).load(model, settings, progress)

@@ -24,16 +24,22 @@ class Settings(BaseSettings):
     coturn_secret: SecretStr = Field(
         SecretStr(""), description="coturn's static-auth-secret, for time-limited credentials"
     )
-    openai_base_url: str = Field("", description="Any OpenAI-compatible server, e.g. http://localhost:11434/v1")
+    openai_base_url: str = Field(
+        "", description="Any OpenAI-compatible server, e.g. http://localhost:11434/v1"
+    )
     openai_model: str = Field("", description="The chat model; needed when a server or key is set")
-    openai_api_key: SecretStr = Field(SecretStr(""), description="Key for that server; OpenAI itself needs one")
-    stt_model: str = Field("auto", description="provider:model, e.g. faster-whisper:small; auto picks the best")
-    tts_model: str = Field("auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best")
+    openai_api_key: SecretStr = Field(SecretStr(""), description="The key for that server")
+    stt_model: str = Field(
+        "auto", description="provider:model, e.g. faster-whisper:small; auto picks the best"
+    )
+    tts_model: str = Field(
+        "auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best"
+    )
     vad_model: str = Field("silero", description="Voice activity detector")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for the local network")
     port: int = Field(8000, ge=0, le=65535, description="Port; the next free one is taken when it is in use")
-    public_url: str = Field("", description="The address people open, when it differs from host:port (a proxy)")
+    public_url: str = Field("", description="The address people open, behind a proxy")
     data_dir: Path = Field(Path("data"), description="Conversations and downloaded models are kept here")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
@@ -42,13 +48,15 @@ class Settings(BaseSettings):
     download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
 
     endpoint_delay: float = Field(0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn")
-    interrupt_after: float = Field(0.2, ge=0.03, le=2, description="Speech in seconds that stops a talking agent")
+    interrupt_after: float = Field(
+        0.2, ge=0.03, le=2, description="Seconds of speech that stop a talking agent"
+    )
 
     @field_validator("openai_base_url")
     @classmethod
     def _http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://, e.g. http://localhost:11434/v1")
+            raise ValueError("must start with http:// or https:// (its /v1 address)")
         return value.rstrip("/")
 
     @field_validator("log_level")
