@@ -1,0 +1,149 @@
+"""A first persona from one line of text, offline and always the same for the same line."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection
+from dataclasses import replace
+
+from voicebot.errors import VoicebotError
+from voicebot.persona.persona import Persona
+from voicebot.persona.portrait import data_url, draw
+from voicebot.tts.base import VoiceStyle
+
+MAX_NAME = 40
+NAMES = (
+    "Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo", "Iris", "Jasper", "Kira", "Leon",
+    "Mira", "Nestor", "Olive", "Pablo", "Quinn", "Rosa", "Silas", "Thea", "Ursula", "Victor", "Wanda",
+    "Xenia", "Yorick", "Zelda",
+)  # fmt: skip
+MASCULINE = {
+    "Bruno",
+    "Dario",
+    "Felix",
+    "Hugo",
+    "Jasper",
+    "Leon",
+    "Nestor",
+    "Pablo",
+    "Silas",
+    "Victor",
+    "Yorick",
+}
+HE = re.compile(r"\b(he|his|him|man|boy|father|grandfather|king|wizard|monk|uncle|brother|mr)\b", re.I)
+SHE = re.compile(r"\b(she|her|woman|girl|mother|grandmother|queen|witch|nun|aunt|sister|mrs|ms)\b", re.I)
+NAMED = re.compile(r"\b(?:named|called|name is|name's)\s+([A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){0,2})")
+LEADING = re.compile(
+    r"^\s*([A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){0,2})\s*(?:,|:|\bis\b|[\u2013\u2014-]\s)\s*(?=\S)"
+)
+NOT_NAMES = {"A", "An", "The", "You", "I", "He", "She", "It", "They", "This", "My", "Our", "Someone"}
+MOODS = (
+    (("grumpy", "old", "gruff", "stern", "tired", "gloomy", "retired"), 0.92, -2.0),
+    (("cheerful", "young", "excited", "energetic", "child", "bubbly", "happy"), 1.08, 2.0),
+    (("calm", "wise", "patient", "gentle", "monk", "soothing"), 0.95, -1.0),
+)
+
+
+def create_persona(
+    description: str,
+    *,
+    name: str | None = None,
+    voice: VoiceStyle | str | None = None,
+    taken: Collection[Persona] = (),
+    language: str = "en",
+) -> Persona:
+    """Make a persona from a description such as "a grumpy lighthouse keeper".
+
+    Args:
+        description: One line or a few; a name in it ("Ada, a ...", "... named Ada") is used.
+        name: Wins over a name in the description.
+        voice: A voice of the TTS backend by name, or a whole style; else one is chosen that
+            differs from those of `taken`.
+        taken: The personas already in the lobby; their names and voices are not used again.
+
+    Raises:
+        VoicebotError: the description is empty or too long, or the name is too long.
+    """
+    text = " ".join(description.split())
+    if not text:
+        raise VoicebotError(
+            "A persona needs a description.",
+            hint='For example: "a grumpy lighthouse keeper".',
+            code="persona",
+        )
+    if len(text) > 2000:
+        raise VoicebotError(
+            f"The description has {len(text)} characters.", hint="Keep it below 2000.", code="persona"
+        )
+    seed = hashlib.sha256(text.encode()).hexdigest()
+    if name is not None:
+        name = " ".join(name.split())
+        if not 0 < len(name) <= MAX_NAME:
+            raise VoicebotError(
+                f"A name has 1 to {MAX_NAME} characters, not {len(name)}.",
+                hint="Choose another.",
+                code="persona",
+            )
+    else:
+        name = _free(name_in(text) or _fitting(text, seed, taken), taken)
+    persona = Persona(
+        name=name,
+        character=text,
+        greeting=f"Hello, I am {name}. {_article_of(text, name)} What would you like to talk about?".replace(
+            "  ", " "
+        ),
+        voice=_voice(text, seed, voice, taken),
+        language=language,
+    )
+    return persona.model_copy(update={"portrait": data_url(draw(persona.hash, text))})
+
+
+def name_in(text: str) -> str | None:
+    """The name a description gives its persona, or None."""
+    if found := NAMED.search(text):
+        return found.group(1)[:MAX_NAME]
+    found = LEADING.match(text)
+    if found and found.group(1).split()[0] not in NOT_NAMES:
+        return found.group(1)[:MAX_NAME]
+    return None
+
+
+def _fitting(text: str, seed: str, taken: Collection[Persona]) -> str:
+    pool = [n for n in NAMES if not HE.search(text) or n in MASCULINE]
+    if SHE.search(text) and not HE.search(text):
+        pool = [n for n in NAMES if n not in MASCULINE]
+    used = {p.name.casefold() for p in taken}
+    start = int(seed[:8], 16) % len(pool)
+    ordered = pool[start:] + pool[:start]
+    return next((n for n in ordered if n.casefold() not in used), ordered[0])
+
+
+def _free(name: str, taken: Collection[Persona]) -> str:
+    used = {p.name.casefold() for p in taken}
+    number, free = 2, name
+    while free.casefold() in used:
+        free, number = f"{name} {number}", number + 1
+    return free
+
+
+def _article_of(text: str, name: str) -> str:
+    """ "I am a grumpy lighthouse keeper." when the description begins as such a phrase does."""
+    rest = LEADING.sub("", text, count=1) if text.startswith(name) else text
+    first = re.split(r"[.;!?]|, who |, you ", rest, maxsplit=1)[0].strip()
+    if re.match(r"(?i)(an?|the)\s", first) and len(first.split()) <= 10 and not NAMED.search(first):
+        return f"I am {first[0].lower()}{first[1:]}."
+    return ""
+
+
+def _voice(text: str, seed: str, voice: VoiceStyle | str | None, taken: Collection[Persona]) -> VoiceStyle:
+    if isinstance(voice, VoiceStyle):
+        return voice
+    # consecutive seeds stay different modulo the number of voices as long as there are enough of them
+    number = max((p.voice.seed for p in taken), default=int(seed[8:10], 16) % 8 - 1) + 1
+    words = text.lower().split()
+    rate, pitch = next(
+        ((r, p) for marks, r, p in MOODS if any(w.strip(".,;:!?") in marks for w in words)),
+        (1.0, int(seed[10:12], 16) % 3 - 1.0),
+    )
+    return replace(VoiceStyle(), voice=voice or "", rate=rate, pitch=pitch, seed=number)
