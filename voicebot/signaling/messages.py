@@ -20,14 +20,17 @@ MAX_CANDIDATE = 1024
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Name = Annotated[str, Field(min_length=1, max_length=160)]
 Sdp = Annotated[str, Field(min_length=1, max_length=MAX_SDP)]
-Epoch = Annotated[int, Field(ge=1)]
+MAX_INT = 2**53 - 1  # what JavaScript can count to
+Epoch = Annotated[int, Field(ge=1, le=MAX_INT)]
+Seq = Annotated[int, Field(ge=0, le=MAX_INT)]
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 
 
 class Data(BaseModel):
     """Base of everything inside `data`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    # strict: "1" is no number and 1 no string, so that a JSON Schema validator judges the same
 
 
 class Message(Data):
@@ -35,8 +38,8 @@ class Message(Data):
 
     v: Literal[1] = 1
     id: Id | None = None
-    seq: Annotated[int, Field(ge=0)] | None = None
-    ack: Annotated[int, Field(ge=0)] | None = None
+    seq: Seq | None = None
+    ack: Seq | None = None
     lobby: Id | None = None
     peer: Id | None = None
     epoch: Epoch | None = None
@@ -129,11 +132,12 @@ class LeaveLobby(Message):
     data: Empty = Empty()
 
 
+class ResumeData(Data):
+    last_seq: Seq
+
+
 class Resume(Message):
     """After a reconnect: replay what came after `last_seq`, or send lobby_state anew."""
-
-    class ResumeData(Data):
-        last_seq: Annotated[int, Field(ge=0)]
 
     type: Literal["resume"] = "resume"
     data: ResumeData
@@ -340,7 +344,7 @@ class LobbyJoined(Message):
 class LobbyStateData(Data):
     lobby: LobbyInfo
     participants: list[ParticipantInfo]
-    version: Annotated[int, Field(ge=0)]
+    version: Seq
     """Grows with every change; a smaller one than seen before is stale."""
 
 
