@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from voicebot.conversation.log import ConversationLog, new_conversation
+from voicebot.events import ErrorEvent, Event, ParticipantJoined, UserChat, any_event
+
+
+def lines(folder: Path) -> list[Event]:
+    return [any_event.validate_json(line) for line in (folder / "events.jsonl").read_bytes().splitlines()]
+
+
+def test_events_are_stamped_in_order_and_on_the_conversation_clock(tmp_path: Path) -> None:
+    now = 100.0
+    log = ConversationLog("c1", tmp_path / "c1", clock=lambda: now)
+    first = log.emit(UserChat(text="one"))
+    now = 102.5
+    second = log.emit(UserChat(text="two", cause_seq=first.seq))
+    past = log.emit(UserChat(text="heard earlier", t=log.at(101.0)))
+    assert [(e.seq, e.t, e.conversation_id) for e in log.events] == [
+        (0, 0, "c1"),
+        (1, 2.5, "c1"),
+        (2, 1, "c1"),
+    ]
+    assert (second.cause_seq, past.seq) == (0, 2)
+    assert log.at(99.0) == 0
+    assert log.close()
+    assert lines(tmp_path / "c1") == list(log.events)
+
+
+def test_subscribers_see_everything_in_order_also_when_one_of_them_emits() -> None:
+    log = ConversationLog("c", None)
+    seen: list[int] = []
+
+    def echo(event: Event) -> None:
+        if isinstance(event, UserChat) and event.text == "ping":
+            log.emit(UserChat(text="pong"))
+
+    log.emit(UserChat(text="before"))
+    log.subscribe(echo)
+    unsubscribe = log.subscribe(lambda e: seen.append(e.seq), replay=True)
+    log.emit(UserChat(text="ping"))
+    assert seen == [0, 1, 2]
+    unsubscribe()
+    log.emit(UserChat(text="after"))
+    assert seen == [0, 1, 2]
+
+
+def test_a_failing_subscriber_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    log = ConversationLog("c", None)
+    seen: list[str] = []
+    log.subscribe(lambda e: [][0])
+    log.subscribe(lambda e: seen.append(e.type))
+    log.emit(UserChat(text="x"))
+    assert seen == ["user.chat"]
+    assert "A subscriber of c failed on user.chat" in caplog.text
+
+
+def test_emitting_from_many_threads_loses_nothing(tmp_path: Path) -> None:
+    log = ConversationLog("c", tmp_path / "c")
+    seen: list[int] = []
+    log.subscribe(lambda e: seen.append(e.seq))
+    threads = [
+        threading.Thread(target=lambda: [log.emit(UserChat(text="x")) for _ in range(200)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert log.close()
+    assert seen == list(range(800))
+    assert [e.seq for e in lines(tmp_path / "c")] == list(range(800))
+
+
+def test_events_are_on_disk_without_flush_or_close_when_the_process_is_killed(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys, time\n"
+        "from voicebot.conversation.log import ConversationLog\n"
+        "from voicebot.events import UserChat\n"
+        "log = ConversationLog('c', pathlib.Path(sys.argv[1]))\n"
+        "for n in range(50): log.emit(UserChat(text=str(n)))\n"
+        "log.flush()\n"
+        "print('flushed', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "flushed\n"
+        child.send_signal(signal.SIGKILL)
+    assert [e.text for e in lines(tmp_path) if isinstance(e, UserChat)] == [str(n) for n in range(50)]
+
+
+def test_a_log_that_was_never_closed_is_whole_after_a_normal_exit(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from voicebot.conversation.log import ConversationLog\n"
+        "from voicebot.events import UserChat\n"
+        "log = ConversationLog('c', pathlib.Path(sys.argv[1]))\n"
+        "for n in range(500): log.emit(UserChat(text=str(n)))\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+    assert len(lines(tmp_path)) == 500
+
+
+def test_an_unwritable_folder_is_one_error_event_and_memory_goes_on(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "data"
+    in_the_way.write_text("a file where a folder should be")
+    log = new_conversation(in_the_way, "lobby")
+    assert not log.flush()
+    for n in range(5):
+        log.emit(UserChat(text=str(n)))
+        log.flush()
+    errors = [e for e in log.events if isinstance(e, ErrorEvent)]
+    assert len(errors) == 1
+    assert errors[0].code == "store"
+    assert str(in_the_way) in errors[0].message
+    assert sum(isinstance(e, UserChat) for e in log.events) == 5
+    assert not log.close()
+
+
+async def test_the_error_of_the_disk_arrives_on_the_loop_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "conversations").write_text("in the way")
+    arrived = asyncio.Event()
+    log = new_conversation(tmp_path, "lobby")
+    log.subscribe(lambda e: arrived.set() if isinstance(e, ErrorEvent) else None, replay=True)
+    await asyncio.wait_for(arrived.wait(), 30)
+    log.close()
+
+
+def test_a_disk_that_was_full_for_a_while_leaves_no_hole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.conversation.writer.RETRY_EVERY", 0.02)
+    folder = tmp_path / "c"
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(
+        signal.SIGXFSZ, signal.SIG_IGN
+    )  # the write then fails with EFBIG, after a short one
+    log = ConversationLog("c", folder)
+    try:
+        log.emit(UserChat(text="fits"))
+        assert log.flush()
+        size = (folder / "events.jsonl").stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, old[1]))
+        log.emit(UserChat(text="x" * 500))
+        assert not log.flush()
+        log.emit(UserChat(text="while it is full"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    while not log.flush():
+        assert not log.closed
+    assert log.close()
+    assert lines(folder) == list(log.events)
+    assert [e.type for e in log.events].count("error") == 1
+
+
+def test_the_loop_never_waits_for_a_disk_that_hangs(tmp_path: Path) -> None:
+    """A FIFO nobody reads stands for a file system that does not answer."""
+    os.mkfifo(tmp_path / "events.jsonl")
+    log = ConversationLog("c", tmp_path)
+    for n in range(100):
+        log.emit(UserChat(text=str(n)))
+    assert len(log.events) == 100
+    assert not log.flush(timeout=0.05)
+    reader = os.open(tmp_path / "events.jsonl", os.O_RDONLY | os.O_NONBLOCK)  # let the thread go
+    log.close()
+    os.close(reader)
+
+
+def test_strange_values_do_not_stop_the_log(tmp_path: Path) -> None:
+    log = ConversationLog("c", tmp_path)
+    log.emit(UserChat(text="lone surrogate \ud800"))
+    log.emit(Event(type="plugin.event", payload=object(), number=float("nan")))  # type: ignore[call-arg]
+    log.emit(UserChat(text="goes on"))
+    assert log.close()
+    loaded = [json.loads(line) for line in (tmp_path / "events.jsonl").read_bytes().splitlines()]
+    assert [e["type"] for e in loaded] == ["user.chat", "plugin.event", "user.chat"]
+    assert "object" in loaded[1]["payload"]
+
+
+def test_what_comes_after_the_end_stays_in_memory(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    log = ConversationLog("c", tmp_path)
+    log.close()
+    log.close()
+    assert log.emit(UserChat(text="late")).seq == 0
+    assert "came after the end" in caplog.text
+
+
+def test_recordings_of_one_person_never_overwrite_each_other(tmp_path: Path) -> None:
+    log = ConversationLog("c", tmp_path)
+    paths = [log.audio_path(name) for name in ("ann", "ann", "../etc/passwd", "..")]
+    assert [p.name for p in paths if p] == ["ann.ogg", "ann~2.ogg", "_etc_passwd.ogg", "unnamed.ogg"]
+    assert all(p and p.parent == tmp_path / "audio" for p in paths)
+    assert ConversationLog("memory", None).audio_path("ann") is None
+    log.close()
+
+
+def test_a_new_conversation_begins_with_its_wall_clock(tmp_path: Path) -> None:
+    log = new_conversation(tmp_path, "lob", "Kitchen", models={"stt": "pocketsphinx"}, seeds={"voice": 3})
+    log.emit(ParticipantJoined(participant_id="ann", name="Ann", kind="human"))
+    assert log.close()
+    first = lines(tmp_path / "conversations" / log.conversation_id)[0]
+    assert (first.type, first.t, first.seq) == ("conversation.started", 0, 0)
+    assert first.wall_clock == log.wall_clock.isoformat()  # type: ignore[attr-defined]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from voicebot.conversation.log import new_conversation
+from voicebot.conversation.manifest import plain_settings
+from voicebot.events import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    ConversationEnded,
+    ModelSwapped,
+    ParticipantJoined,
+    ParticipantLeft,
+    PersonaCreated,
+)
+from voicebot.settings import load_settings
+
+SECRETS = {"coturn_secret": "canary-1", "openai_api_key": "canary-2"}
+
+
+def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
+    settings = load_settings(None, **SECRETS, openai_base_url="http://user:canary-3@llm.local:9/v1", port=0)
+    log = new_conversation(
+        tmp_path, "lob", "Kitchen", settings=settings, models={"stt": "pocketsphinx"}, seeds={"voice": 3}
+    )
+    log.emit(ParticipantJoined(participant_id="ann", name="Ann", kind="human"))
+    log.emit(PersonaCreated(participant_id="bot", persona={"name": "Bo"}, persona_hash="h1"))
+    log.emit(ParticipantJoined(participant_id="bot", name="Bo", kind="agent", persona_hash="h1"))
+    log.emit(ConsentGiven(participant_id="ann", scope="recording"))
+    log.emit(ConsentGiven(participant_id="ann", scope="sharing"))
+    log.emit(ConsentWithdrawn(participant_id="ann", scope="sharing"))
+    log.emit(ModelSwapped(role="tts", old="espeak", new="flite:slt"))
+    left = log.emit(ParticipantLeft(participant_id="ann"))
+    ended = log.emit(ConversationEnded(reason="everyone left"))
+    assert log.close()
+    assert log.folder is not None
+    text = (log.folder / "manifest.json").read_text()
+    manifest = json.loads(text)
+    assert manifest["participants"]["ann"]["consent"] == ["recording"]
+    assert manifest["participants"]["ann"]["left_t"] == left.t
+    assert manifest["participants"]["bot"]["persona_hash"] == "h1"
+    assert manifest["personas"] == {"h1": {"name": "Bo"}}
+    assert manifest["models"] == {"stt": "pocketsphinx", "tts": "espeak"}
+    assert manifest["ended_t"] == ended.t
+    assert manifest["seeds"] == {"voice": 3}
+    assert manifest["lobby_name"] == "Kitchen"
+    assert manifest["schema_version"] == 1
+    assert manifest["software"]["python"]
+    assert manifest["software"]["aiortc"]
+    assert manifest["settings"]["port"] == 0
+    assert manifest["settings"]["openai_base_url"] == "http://llm.local:9/v1"
+    assert "canary" not in text
+    assert not list(log.folder.glob("*.part"))
+
+
+def test_no_settings_are_no_settings() -> None:
+    assert plain_settings(None) == {}

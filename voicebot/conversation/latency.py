@@ -1,0 +1,146 @@
+"""How long an agent took to answer, and which part of the way took it.
+
+The parts follow each other along the critical path from the person's last speech sample
+to the agent's first audible one: each part is the time by which its stage moved the
+answer back. Work done ahead (speculation, a transcript that is ready before the turn has
+ended) therefore counts 0, the parts never overlap, and what lies between the stages is
+`unaccounted`, so that all of them sum to `e2e_latency`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from voicebot.events import (
+    EndpointConfirmed,
+    Event,
+    LatencyMeasured,
+    LLMFinished,
+    LLMFirstSentence,
+    LLMFirstToken,
+    LLMStarted,
+    PlayoutStarted,
+    SpeechStopped,
+    TranscriptFinal,
+    TTSFinished,
+    TTSFirstAudio,
+    TTSStarted,
+)
+
+E = TypeVar("E", bound=Event)
+
+THINKING = (LLMStarted, LLMFirstToken, LLMFirstSentence, LLMFinished)
+SPEAKING = (TTSStarted, TTSFirstAudio, TTSFinished)
+
+PARTS = (
+    "end_of_turn_delay",
+    "transcription_delay",
+    "on_user_turn_completed_delay",
+    "llm_node_ttft",
+    "llm_node_ttfs",
+    "tts_node_ttfb",
+    "playback_latency",
+    "unaccounted",
+)
+"""In the order of the waterfall; they sum to `e2e_latency`."""
+
+
+def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None) -> LatencyMeasured | None:
+    """The latency of a turn's first answer (or of the one in `speech_id`).
+
+    Pass the log's events; only those with `turn_id` count. Returns None while there is
+    nothing to measure: nobody spoke in this turn (a greeting), or the answer has neither
+    begun nor been cancelled. A cancelled turn has the parts that were reached, no
+    `e2e_latency`, and `cancelled` set.
+    """
+    turn = sorted((e for e in events if e.turn_id == turn_id), key=lambda e: e.t)
+    played = _first(turn, PlayoutStarted, lambda e: speech_id is None or e.speech_id == speech_id)
+    agent = played.participant_id if played else None
+    end = played.t if played else float("inf")
+    before = [e for e in turn if e.t <= end]
+    spoken = _speech_end(before, agent)
+    if spoken is None:
+        return None
+    thinking: list[Event] = [
+        e for e in before if isinstance(e, THINKING) and agent in (None, e.participant_id)
+    ]
+    speaking: list[Event] = [
+        e for e in before if isinstance(e, SPEAKING) and agent in (None, e.participant_id)
+    ]
+    if played is None and not any(e.cancelled for e in (*_ends(thinking), *_ends(speaking))):
+        return None
+    if played is not None:  # speculation that was thrown away is not part of this answer
+        thinking = _after_cancelled(thinking)
+        speaking: list[Event] = [
+            e for e in _after_cancelled(speaking) if e.speech_id in (None, played.speech_id)
+        ]
+
+    confirmed = _last(before, EndpointConfirmed)
+    final = _last(before, TranscriptFinal, lambda e: agent is None or e.participant_id != agent)
+    started, token = _first(thinking, LLMStarted), _first(thinking, LLMFirstToken)
+    sentence = _first(thinking, LLMFirstSentence)
+    tts, audio = _first(speaking, TTSStarted), _first(speaking, TTSFirstAudio)
+
+    stages: list[tuple[str, float | None, float | None]] = [
+        ("end_of_turn_delay", spoken, _t(confirmed)),
+        ("transcription_delay", spoken, _t(final)),
+        ("on_user_turn_completed_delay", _latest(confirmed, final), _t(started)),
+        ("llm_node_ttft", _t(started), _t(token)),
+        ("llm_node_ttfs", _t(token), _t(sentence)),
+        ("tts_node_ttfb", _t(tts), _t(audio)),
+        ("playback_latency", _t(audio), _t(played)),
+    ]
+    parts: dict[str, Any] = {}
+    cursor = spoken
+    for name, begin, finish in stages:
+        if begin is None or finish is None:
+            continue
+        parts[name] = max(0.0, finish - max(begin, cursor))
+        cursor = max(cursor, finish)
+    if played is None:
+        return LatencyMeasured(turn_id=turn_id, participant_id=agent, cancelled=True, **parts)
+    e2e = end - spoken
+    return LatencyMeasured(
+        turn_id=turn_id,
+        participant_id=agent,
+        speech_id=played.speech_id,
+        cause_seq=played.seq,
+        unaccounted=e2e - sum(parts.values()),
+        e2e_latency=e2e,
+        **parts,
+    )
+
+
+def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:
+    """The person's last speech sample: from the VAD, else from the transcript."""
+    stopped = _last(before, SpeechStopped)
+    if stopped is not None:
+        return stopped.t
+    finals = (e for e in before if isinstance(e, TranscriptFinal) and e.participant_id != agent)
+    return max((e.end_t for e in finals if e.end_t > 0), default=None)
+
+
+def _ends(events: Iterable[Event]) -> list[LLMFinished | TTSFinished]:
+    return [e for e in events if isinstance(e, (LLMFinished, TTSFinished))]
+
+
+def _after_cancelled(events: Sequence[Event]) -> list[Event]:
+    last = max((e.seq for e in _ends(events) if e.cancelled), default=-1)
+    return [e for e in events if e.seq > last]
+
+
+def _first(events: Iterable[Event], kind: type[E], where: Callable[[E], bool] = lambda e: True) -> E | None:
+    return next((e for e in events if isinstance(e, kind) and where(e)), None)
+
+
+def _last(events: Sequence[Event], kind: type[E], where: Callable[[E], bool] = lambda e: True) -> E | None:
+    return _first(reversed(events), kind, where)
+
+
+def _t(event: Event | None) -> float | None:
+    return None if event is None else event.t
+
+
+def _latest(*events: Event | None) -> float | None:
+    return max((e.t for e in events if e is not None), default=None)

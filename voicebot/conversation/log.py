@@ -1,0 +1,228 @@
+"""The conversation log: every event of one conversation, in memory and on disk.
+
+The notebook, the captions, the latency waterfall and pandas all read this one object.
+On disk it is `events.jsonl`, one JSON object a line, only ever appended to, beside a
+`manifest.json` that sums it up. A thread of the log's own does the writing, so a slow or
+full disk never holds up a conversation: what cannot be written stays in memory, is
+reported once as an `error` event, and is written as soon as the disk allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import secrets
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from voicebot.clock import Clock, WallClock, monotonic, utc_now
+from voicebot.conversation.manifest import Manifest, plain_settings
+from voicebot.conversation.writer import LogWriter
+from voicebot.events import ConversationStarted, ErrorEvent, Event
+
+if TYPE_CHECKING:
+    from voicebot.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+OnEvent = Callable[[Event], None]
+
+
+class ConversationLog:
+    """Append-only; `emit` is an `Emit` and may be called from any thread.
+
+    Args:
+        conversation_id: stamped on every event.
+        folder: where to write, made when missing; None keeps the log in memory only.
+        clock: monotonic seconds; its reading now becomes t = 0.
+        wall: used once, for the moment of t = 0.
+        manifest: what is known at the start; kept up to date from the events.
+    """
+
+    def __init__(
+        self,
+        conversation_id: str,
+        folder: Path | None,
+        *,
+        clock: Clock = monotonic,
+        wall: WallClock = utc_now,
+        manifest: Manifest | None = None,
+    ) -> None:
+        self.conversation_id = conversation_id
+        self.folder = folder
+        self.origin = clock()
+        self.wall_clock = wall()
+        self.manifest = manifest or Manifest(conversation_id=conversation_id)
+        if not self.manifest.wall_clock:
+            self.manifest = self.manifest.model_copy(update={"wall_clock": self.wall_clock.isoformat()})
+        self._clock = clock
+        self._events: list[Event] = []
+        self._lock = threading.Lock()
+        self._subscribers: list[OnEvent] = []
+        self._undelivered: deque[Event] = deque()
+        self._delivering = False
+        self._closed = False
+        self._trouble: str | None = None
+        self._audio_names: set[str] = set()
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        self._writer = None if folder is None else LogWriter(folder, self._unwritten, self._on_trouble)
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """Everything so far, in order of `seq`. The list is live: do not change it."""
+        return self._events
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def at(self, clock_time: float) -> float:
+        """Seconds since the conversation began; 0 for what lies before it."""
+        return max(0.0, clock_time - self.origin)
+
+    def emit(self, event: Event) -> Event:
+        """Stamp, append, write and hand to the subscribers. Never blocks, never raises."""
+        self._report_trouble()
+        return self._append(event)
+
+    def subscribe(self, fn: OnEvent, replay: bool = False) -> Callable[[], None]:
+        """Call `fn` with every event from now on (`replay`: after all so far).
+
+        What `fn` raises is logged and goes no further. Returns the way to unsubscribe.
+        """
+        with self._lock:
+            past = list(self._events) if replay else []
+            self._subscribers.append(fn)
+        for event in past:
+            self._call(fn, event)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                if fn in self._subscribers:
+                    self._subscribers.remove(fn)
+
+        return unsubscribe
+
+    def audio_path(self, participant_id: str) -> Path | None:
+        """Where to record a participant; a new name each time, so that a rejoin overwrites nothing."""
+        if self.folder is None:
+            return None
+        stem = re.sub(r"[^A-Za-z0-9_.-]", "_", participant_id).strip(".") or "unnamed"
+        name, n = stem, 1
+        while name in self._audio_names or (self.folder / "audio" / f"{name}.ogg").exists():
+            n += 1
+            name = f"{stem}~{n}"
+        self._audio_names.add(name)
+        return self.folder / "audio" / f"{name}.ogg"
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """Wait until everything is on disk; False when that took longer or the disk refuses."""
+        return self._writer is None or self._writer.flush(timeout)
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """Write what is left and stop. Safe to call twice; returns what `flush` does."""
+        self._closed = True
+        return self._writer is None or self._writer.close(timeout)
+
+    # ------------------------------------------------------------ inside
+
+    def _append(self, event: Event) -> Event:
+        t = event.t if event.t >= 0 else self.at(self._clock())
+        with self._lock:
+            stamped = event.model_copy(
+                update={"conversation_id": self.conversation_id, "seq": len(self._events), "t": round(t, 6)}
+            )
+            self._events.append(stamped)
+            self.manifest = self.manifest.after(stamped)
+            self._undelivered.append(stamped)
+            if self._closed:
+                logger.warning("%s came after the end of %s", stamped.type, self.conversation_id)
+        if self._writer is not None:
+            self._writer.wake()
+        self._deliver()
+        return stamped
+
+    def _deliver(self) -> None:
+        """In order, also when a subscriber emits: whoever is delivering goes on with it."""
+        with self._lock:
+            if self._delivering:
+                return
+            self._delivering = True
+        while True:
+            with self._lock:
+                if not self._undelivered:
+                    self._delivering = False
+                    return
+                event = self._undelivered.popleft()
+                subscribers = tuple(self._subscribers)
+            for fn in subscribers:
+                self._call(fn, event)
+
+    def _call(self, fn: OnEvent, event: Event) -> None:
+        try:
+            fn(event)
+        except Exception:  # an observer's mistake must not reach the conversation
+            logger.exception("A subscriber of %s failed on %s", self.conversation_id, event.type)
+
+    def _unwritten(self, written: int) -> tuple[list[Event], Manifest]:
+        with self._lock:
+            return self._events[written:], self.manifest
+
+    def _on_trouble(self, message: str) -> None:
+        """On the writer's thread: leave the report to the loop, or to the next emit."""
+        self._trouble = message
+        if self._loop is not None and not self._loop.is_closed():
+            try:
+                self._loop.call_soon_threadsafe(self._report_trouble)
+            except RuntimeError:
+                logger.debug("The loop of %s has closed", self.conversation_id)
+
+    def _report_trouble(self) -> None:
+        message, self._trouble = self._trouble, None
+        if message is not None:
+            logger.error("%s", message)
+            self._append(ErrorEvent(code="store", message=message, retryable=True))
+
+
+def new_conversation(
+    data_dir: Path | None,
+    lobby_id: str,
+    lobby_name: str = "",
+    *,
+    settings: Settings | None = None,
+    models: Mapping[str, str] | None = None,
+    seeds: Mapping[str, int] | None = None,
+    clock: Clock = monotonic,
+    wall: WallClock = utc_now,
+    **more: Any,
+) -> ConversationLog:
+    """Begin a conversation in `<data_dir>/conversations/<id>/`; emits `conversation.started`.
+
+    The id sorts by time. A folder that cannot be made is one `error` event, not an
+    exception. `models` maps each role to its "provider:model", `more` goes into the manifest.
+    """
+    start = wall()
+    conversation_id = f"{start:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+    manifest = Manifest(
+        conversation_id=conversation_id,
+        wall_clock=start.isoformat(),
+        lobby_id=lobby_id,
+        lobby_name=lobby_name,
+        models=dict(models or {}),
+        seeds=dict(seeds or {}),
+        settings=plain_settings(settings),
+        **more,
+    )
+    folder = None if data_dir is None else Path(data_dir) / "conversations" / conversation_id
+    log = ConversationLog(conversation_id, folder, clock=clock, wall=lambda: start, manifest=manifest)
+    log.emit(
+        ConversationStarted(t=0.0, wall_clock=start.isoformat(), lobby_id=lobby_id, lobby_name=lobby_name)
+    )
+    return log

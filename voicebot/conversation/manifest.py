@@ -1,0 +1,146 @@
+"""`manifest.json`: what a conversation was made of, without reading its events."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from voicebot.events import (
+    SCHEMA_VERSION,
+    ConsentGiven,
+    ConsentWithdrawn,
+    ConversationEnded,
+    ConversationStarted,
+    Event,
+    ModelSwapped,
+    ParticipantJoined,
+    ParticipantLeft,
+    PersonaCreated,
+    PersonaUpdated,
+)
+
+if TYPE_CHECKING:
+    from voicebot.settings import Settings
+
+RECORDED_PACKAGES = (
+    "ai-voicebot",
+    "aiortc",
+    "aioice",
+    "av",
+    "faster-whisper",
+    "ctranslate2",
+    "piper-tts",
+    "pocketsphinx",
+    "onnxruntime",
+    "openai-agents",
+    "openai",
+    "numpy",
+    "pydantic",
+)
+
+
+class Manifest(BaseModel):
+    """Frozen; `after(event)` gives the manifest that takes the event into account."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    schema_version: int = SCHEMA_VERSION
+    conversation_id: str
+    wall_clock: str = ""
+    """ISO 8601, UTC: the moment of t = 0."""
+    ended_t: float | None = None
+    """Seconds since the conversation began; null while it runs or when it was cut off."""
+    lobby_id: str = ""
+    lobby_name: str = ""
+    participants: dict[str, dict[str, Any]] = {}
+    """By id: name, kind, persona_hash, joined_t, left_t, consent (list of scopes)."""
+    personas: dict[str, dict[str, Any]] = {}
+    """By persona hash."""
+    models: dict[str, str] = {}
+    """By role (stt, tts, llm, vad) the "provider:model" at the start; swaps are events."""
+    settings: dict[str, Any] = {}
+    """Without secrets."""
+    seeds: dict[str, int] = {}
+    software: dict[str, str] = {}
+
+    def after(self, event: Event) -> Manifest:
+        """This manifest itself when the event changes nothing."""
+        match event:
+            case ConversationStarted():
+                if self.lobby_id and self.wall_clock:
+                    return self
+                return self.model_copy(
+                    update={
+                        "wall_clock": event.wall_clock,
+                        "lobby_id": event.lobby_id,
+                        "lobby_name": event.lobby_name,
+                    }
+                )
+            case ConversationEnded():
+                return self.model_copy(update={"ended_t": event.t})
+            case ParticipantJoined():
+                entry: dict[str, Any] = {
+                    "name": event.name,
+                    "kind": event.kind,
+                    "persona_hash": event.persona_hash,
+                    "joined_t": event.t,
+                    "left_t": None,
+                    "consent": [],
+                }
+                return self._with_participant(event.participant_id, entry)
+            case ParticipantLeft():
+                return self._with_participant(event.participant_id, {"left_t": event.t})
+            case ConsentGiven():
+                scopes = set(self._consent(event.participant_id)) | {event.scope}
+                return self._with_participant(event.participant_id, {"consent": sorted(scopes)})
+            case ConsentWithdrawn():
+                scopes = set(self._consent(event.participant_id)) - {event.scope}
+                return self._with_participant(event.participant_id, {"consent": sorted(scopes)})
+            case PersonaCreated() | PersonaUpdated():
+                return self.model_copy(
+                    update={"personas": self.personas | {event.persona_hash: event.persona}}
+                )
+            case ModelSwapped() if event.role not in self.models:
+                return self.model_copy(update={"models": self.models | {event.role: event.old}})
+        return self
+
+    def _consent(self, participant_id: str | None) -> list[str]:
+        return list(self.participants.get(participant_id or "", {}).get("consent", []))
+
+    def _with_participant(self, participant_id: str | None, changes: dict[str, Any]) -> Manifest:
+        if participant_id is None:
+            return self
+        entry = self.participants.get(participant_id, {}) | changes
+        return self.model_copy(update={"participants": self.participants | {participant_id: entry}})
+
+
+def plain_settings(settings: Settings | None) -> dict[str, Any]:
+    """Every setting that is no secret; a password inside an address is cut out."""
+    if settings is None:
+        return {}
+    plain: dict[str, Any] = {}
+    for name, value in settings:
+        if isinstance(value, SecretStr):
+            continue
+        if isinstance(value, str) and "@" in value and "//" in value:
+            parts = urlsplit(value)
+            value = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        plain[name] = value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    return plain
+
+
+@cache
+def software_versions() -> dict[str, str]:
+    """Python, the system, and the packages whose version can change what is heard."""
+    found = {"python": platform.python_version(), "system": platform.platform()}
+    for package in RECORDED_PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
