@@ -1,0 +1,23 @@
+"""Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
+
+from voicebot.turn.addressing import Addressees, Present, Scene, addressees
+from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
+from voicebot.turn.floor import Denial, Floor, Grant
+from voicebot.turn.interruption import Heard, Piece, heard
+
+__all__ = [
+    "Addressees",
+    "Denial",
+    "EndpointDecision",
+    "Endpointing",
+    "FixedEndpointing",
+    "Floor",
+    "Grant",
+    "Heard",
+    "Pause",
+    "Piece",
+    "Present",
+    "Scene",
+    "addressees",
+    "heard",
+]

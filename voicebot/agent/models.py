@@ -1,0 +1,185 @@
+"""The models in use: chosen at the start, swapped live, shared by all lobbies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from voicebot.agent.choose import Choice, choose
+from voicebot.errors import ModelError
+from voicebot.llm.base import LLM
+from voicebot.registry import (
+    Availability,
+    Backend,
+    Progress,
+    Role,
+    backend_class,
+    load_backend,
+    no_progress,
+    providers,
+)
+from voicebot.settings import Settings
+from voicebot.stt.base import STT
+from voicebot.tts.base import TTS
+
+logger = logging.getLogger(__name__)
+
+SwapRole = Literal["stt", "tts", "llm"]
+ROLES: tuple[SwapRole, ...] = ("stt", "tts", "llm")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A model that can be offered, and whether it could be used now."""
+
+    spec: str
+    availability: Availability
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """`role` now uses `new`; turns that already run finish with `old`."""
+
+    role: SwapRole
+    old: str
+    new: str
+
+
+class Models:
+    """One loaded backend per role, and others by name for single agents.
+
+    Backends may be given ready made (tests, notebooks); else `start` chooses them.
+    """
+
+    def __init__(
+        self, settings: Settings, *, stt: STT | None = None, tts: TTS | None = None, llm: LLM | None = None
+    ) -> None:
+        self._settings = settings
+        self._current: dict[Role, Backend] = {}
+        self._loaded: dict[tuple[Role, str], Backend] = {}
+        self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
+        self._subscribers: list[Callable[[Swapped], None]] = []
+        self.chosen: dict[Role, Choice] = {}
+        given: dict[Role, Backend | None] = {"stt": stt, "tts": tts, "llm": llm}
+        for role, backend in given.items():
+            if backend is not None:
+                self._use(role, backend, Choice(backend.name, "given"))
+
+    @property
+    def stt(self) -> STT:
+        """The speech-to-text model now; take it once per utterance. Raises ModelError before `start`."""
+        return cast(STT, self._now("stt"))
+
+    @property
+    def tts(self) -> TTS:
+        """The text-to-speech model now; take it once per turn. Raises ModelError before `start`."""
+        return cast(TTS, self._now("tts"))
+
+    @property
+    def llm(self) -> LLM:
+        """The language model now; take it once per turn. Raises ModelError before `start`."""
+        return cast(LLM, self._now("llm"))
+
+    @property
+    def started(self) -> bool:
+        return all(role in self._current for role in ROLES)
+
+    async def start(self, progress: Progress = no_progress) -> None:
+        """Choose and load what is not given yet. Safe to call again.
+
+        Raises:
+            ModelError: a model that the settings name cannot be loaded; the others stay loaded.
+        """
+        for role in ROLES:
+            if role not in self._current:
+                choice, backend = await choose(role, self._settings, progress)
+                self._use(role, backend, choice)
+
+    async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
+        """Load `spec` beside the present model and use it from the next turn on.
+
+        On any failure the present model stays in use and the error is raised.
+
+        Raises:
+            UnknownModel, MissingDependency, ModelLoadError: see `load_backend`.
+        """
+        if role not in ROLES:
+            raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
+        backend = await self.get(role, spec, progress)
+        old = self._current.get(role)
+        choice = Choice(backend.name, "swapped in")
+        self._use(role, backend, choice)
+        event = Swapped(role, old.name if old is not None else "", backend.name)
+        for fn in list(self._subscribers):
+            try:
+                fn(event)
+            except Exception:  # an observer never stops a swap
+                logger.exception("An observer of the models failed on %r", event)
+        return choice
+
+    async def get(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
+        """A loaded backend by name, for one agent or for `swap`; loaded once however often asked for."""
+        key = (role, spec.strip())
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            backend = self._loaded.get(key)
+            if backend is None:
+                backend = await load_backend(role, spec, self._settings, progress)
+                # "piper" and "piper:en_US-lessac-medium" may be the same model
+                backend = self._loaded.setdefault((role, backend.name), backend)
+                self._loaded[key] = backend
+            return backend
+
+    def options(self, role: Role) -> list[Option]:
+        """Every announced model of a role that is worth offering, the one in use first. Cheap."""
+        options: list[Option] = []
+        if (backend := self._current.get(role)) is not None:
+            options.append(Option(backend.name, Availability("ready", "in use")))
+        for provider in providers(role):
+            try:
+                cls = backend_class(role, provider)
+                for model in cls.known_models(self._settings) or ("",):
+                    spec = f"{provider}:{model}" if model else provider
+                    if all(option.spec != spec for option in options):
+                        options.append(Option(spec, cls.availability(model, self._settings)))
+            except ModelError as error:
+                options.append(Option(provider, Availability("missing", error.message, error.hint)))
+            except Exception as error:  # a third party's class may raise anything
+                options.append(Option(provider, Availability("missing", f"fails: {error}")))
+        return options
+
+    def subscribe(self, fn: Callable[[Swapped], None]) -> Callable[[], None]:
+        """Call `fn` after every swap; returns what ends that."""
+        self._subscribers.append(fn)
+
+        def unsubscribe() -> None:
+            if fn in self._subscribers:
+                self._subscribers.remove(fn)
+
+        return unsubscribe
+
+    async def aclose(self) -> None:
+        """Free every backend. Safe to call twice."""
+        backends = {id(b): b for b in (*self._loaded.values(), *self._current.values())}
+        self._loaded.clear()
+        self._current.clear()
+        for backend in backends.values():
+            try:
+                await backend.aclose()
+            except Exception:  # the others still have to be closed
+                logger.exception("%s did not close", backend.name)
+
+    def _now(self, role: Role) -> Backend:
+        backend = self._current.get(role)
+        if backend is None:
+            raise ModelError(
+                f"No {role.upper()} model is loaded yet.", hint="Await models.start() first.", retryable=True
+            )
+        return backend
+
+    def _use(self, role: Role, backend: Backend, choice: Choice) -> None:
+        self._current[role] = backend
+        self._loaded.setdefault((role, backend.name), backend)
+        self.chosen[role] = choice

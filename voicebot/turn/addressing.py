@@ -1,0 +1,214 @@
+"""Who is meant by what was said? Pure: text and context in, addressees with a reason out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+DIALOGUE_S = 30.0
+"""A dialogue is running if the agent last spoke with this person at most so many seconds ago."""
+FUZZY = 0.75
+"""Similarity from which a word that a recogniser wrote counts as a name (1 is equal)."""
+
+TO_ALL = re.compile(
+    r"\b(every(one|body)|all of you|you all|you both|both of you|any(one|body)( of you)?|who of you|"
+    r"which of you|what do you( guys| all)? think, (all|everyone))\b",
+    re.I,
+)
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d+")
+ABOUT = {
+    "told",
+    "tell",
+    "about",
+    "with",
+    "said",
+    "asked",
+    "from",
+    "for",
+    "and",
+    "like",
+    "than",
+    "of",
+    "to",
+    "was",
+}
+CALLS = {
+    "hey",
+    "hi",
+    "hello",
+    "okay",
+    "ok",
+    "so",
+    "and",
+    "thanks",
+    "thank",
+    "you",
+    "well",
+    "please",
+    "dear",
+    "now",
+}
+
+
+@dataclass(frozen=True)
+class Present:
+    """Somebody in the lobby."""
+
+    id: str
+    name: str
+    is_agent: bool
+    role: str = ""
+    """An agent's character, for addressing by role ("ask the doctor")."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What addressing looks at besides the words."""
+
+    speaker_id: str
+    present: Sequence[Present]
+    partner_id: str | None = None
+    """The agent that last spoke with this speaker."""
+    partner_s: float = float("inf")
+    """Seconds since then."""
+    last_spoke: Sequence[str] = ()
+    """Agents, the one who spoke last at the end."""
+
+
+@dataclass(frozen=True)
+class Addressees:
+    """Agents who should answer, in this order; empty: nobody (people among themselves)."""
+
+    ids: tuple[str, ...]
+    confidence: float
+    reason: str
+
+
+def addressees(text: str, scene: Scene) -> Addressees:
+    """Decide whom `text` is for: by name, then to all, then the running dialogue, then whoever is free.
+
+    A single agent in the lobby is always meant by a person. An agent's words are for another
+    agent only if it calls it by name with a question.
+    """
+    speaker = next((p for p in scene.present if p.id == scene.speaker_id), None)
+    agents = [p for p in scene.present if p.is_agent and p.id != scene.speaker_id]
+    if not agents:
+        return Addressees((), 1.0, "no agent is here")
+    if speaker is not None and speaker.is_agent:
+        return _by_agent(text, agents)
+    if len(agents) == 1:
+        return Addressees((agents[0].id,), 1.0, "the only agent")
+    named = _named(text, agents)
+    if named:
+        ids = tuple(agent.id for agent, _ in named)
+        names = " and ".join(agent.name for agent, _ in named)
+        return Addressees(ids, max(score for _, score in named), f"called by name: {names}")
+    humans = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
+    if called := _vocative(text, humans):
+        return Addressees((), 0.8, f"said to {called.name}")
+    free = sorted(agents, key=lambda a: _index(scene.last_spoke, a.id))
+    if TO_ALL.search(text):
+        return Addressees(
+            (free[0].id,), 0.7, "a question to all; the one who has been silent longest answers"
+        )
+    partner = next((a for a in agents if a.id == scene.partner_id), None)
+    if partner is not None and scene.partner_s <= DIALOGUE_S:
+        return Addressees((partner.id,), 0.8, "the running dialogue")
+    if by_role := _by_role(text, agents):
+        return Addressees((by_role.id,), 0.6, f"asked for by role: {by_role.role}")
+    if partner is not None:
+        return Addressees((partner.id,), 0.5, "the last one this person talked with")
+    return Addressees((free[0].id,), 0.4, "nobody in particular; the one who has been silent longest answers")
+
+
+def similarity(name: str, spoken: str) -> float:
+    """How much a recognised word sounds like a name, 0 to 1; spelling variants of one sound give 1."""
+    a, b = name.casefold(), spoken.casefold()
+    if a == b:
+        return 1.0
+    if len(a) < 3 or len(b) < 2:
+        return 0.0
+    if _sound(a) == _sound(b) and abs(len(a) - len(b)) <= 2:
+        return 0.95
+    ratio = SequenceMatcher(None, _sound(a), _sound(b)).ratio()
+    # a short name differs from many words by one letter only, so it has to start alike
+    return ratio if len(a) > 4 or _sound(a)[:1] == _sound(b)[:1] else ratio * 0.8
+
+
+def _by_agent(text: str, agents: Sequence[Present]) -> Addressees:
+    last = re.split(r"(?<=[.!?])\s+", text.strip())[-1]
+    if last.endswith("?"):
+        called = [agent for agent, score in _named(last, agents) if score >= 0.9]
+        if called:
+            return Addressees((called[0].id,), 0.8, f"an agent asks {called[0].name} by name")
+    return Addressees((), 0.8, "an agent's words for everyone")
+
+
+def _named(text: str, agents: Sequence[Present]) -> list[tuple[Present, float]]:
+    """Agents whose name is called, in the order of the words; names only spoken about come last."""
+    words = WORD.findall(text)
+    found: list[tuple[int, Present, float]] = []
+    for agent in agents:
+        best = max(
+            ((similarity(agent.name, spoken), at) for spoken, at in _spoken(words, agent.name)),
+            default=(0.0, 0),
+        )
+        score, at = best
+        if score < FUZZY:
+            continue
+        if at > 0 and words[at - 1].casefold() in ABOUT and words[at - 1].casefold() != "and":
+            score *= 0.7  # "I told Ada that ..." speaks about her
+        found.append((at, agent, score))
+    called = [f for f in found if f[2] >= FUZZY] or [
+        f for f in found if f[2] >= FUZZY * 0.7 and len(found) == 1
+    ]
+    return [(agent, score) for _, agent, score in sorted(called, key=lambda f: f[0])]
+
+
+def _spoken(words: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
+    """Words, and runs of words joined, that could be this name as a recogniser wrote it."""
+    span = len(WORD.findall(name))
+    for size in {1, span, 2} if len(name) > 4 else {1, span}:
+        for at in range(len(words) - size + 1):
+            run = words[at : at + size]
+            yield (" ".join(run) if size == span else "".join(run)), at
+
+
+def _vocative(text: str, people: Sequence[Present]) -> Present | None:
+    """A person called at the start or the end of what was said."""
+    words = WORD.findall(text)
+    while words and words[0].casefold() in CALLS:
+        words = words[1:]
+    for person in people:
+        first = person.name.split()[0] if person.name.split() else person.name
+        ends = [words[0]] if words else []
+        if len(words) > 1 and words[-2].casefold() not in ABOUT:
+            ends.append(words[-1])
+        if any(similarity(first, word) >= 0.9 for word in ends):
+            return person
+    return None
+
+
+def _by_role(text: str, agents: Sequence[Present]) -> Present | None:
+    said = {w.casefold() for w in WORD.findall(text) if len(w) > 4}
+    scored = [(len(said & {w.casefold() for w in WORD.findall(a.role) if len(w) > 4}), a) for a in agents]
+    best = max(scored, key=lambda s: s[0])
+    return best[1] if best[0] > 0 and sum(s[0] == best[0] for s in scored) == 1 else None
+
+
+def _index(order: Sequence[str], agent_id: str) -> int:
+    return max((i for i, other in enumerate(order) if other == agent_id), default=-1)
+
+
+def _sound(word: str) -> str:
+    """A rough key of how it is said in English: doubled letters, silent h, vowels' spellings unified."""
+    key = word.casefold()
+    for spelled, sounds in (
+        ("ph", "f"), ("ck", "k"), ("sh", "s"), ("th", "t"), ("c", "k"), ("q", "k"), ("z", "s"), ("y", "i"),
+        ("ai", "a"), ("ei", "a"), ("ay", "a"), ("ee", "i"), ("ea", "i"), ("ie", "i"), ("oo", "u"),
+        ("ou", "u"), ("ah", "a"), ("eh", "e"), ("oh", "o"), ("w", "v"), ("x", "ks"), ("h", ""),
+    ):  # fmt: skip
+        key = key.replace(spelled, sounds)
+    return re.sub(r"(.)\1+", r"\1", key)
