@@ -72,9 +72,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
         return None
     if played is not None:  # speculation that was thrown away is not part of this answer
         thinking = _after_cancelled(thinking)
-        speaking: list[Event] = [
-            e for e in _after_cancelled(speaking) if e.speech_id in (None, played.speech_id)
-        ]
+        speaking = [e for e in _after_cancelled(speaking) if e.speech_id in (None, played.speech_id)]
 
     confirmed = _last(before, EndpointConfirmed)
     final = _last(before, TranscriptFinal, lambda e: agent is None or e.participant_id != agent)

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from voicebot.errors import MediaError
+from voicebot.media.base import (
+    HearingSettings,
+    MediaGone,
+    PeerState,
+    PlayoutEnded,
+    PlayoutMark,
+    PlayoutStarted,
+    SpeechAudio,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.testing.media import FakeMediaPlane
+
+if TYPE_CHECKING:
+    from voicebot.media.base import MediaPlane
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.fixture
+async def plane() -> AsyncIterator[FakeMediaPlane]:
+    plane = FakeMediaPlane()
+    await plane.start(lambda notice: None)
+    plane.open_host("h", HearingSettings())
+    plane.add_agent("h", "bot")
+    yield plane
+    await plane.close()
+
+
+def seconds(length: float, rate: int = 22_050) -> np.ndarray:
+    return np.ones(int(length * rate), np.int16)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_it_is_a_media_plane(plane: FakeMediaPlane) -> None:
+    contract: MediaPlane = plane
+    assert contract is plane
+
+
+async def test_a_speech_is_played_at_real_pace_with_its_marks(plane: FakeMediaPlane) -> None:
+    begun = now()
+    plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050)
+    plane.say("h", "bot", "s1", 1, seconds(0.5), 22_050)
+    plane.say("h", "bot", "s1", 1, seconds(0.5), 22_050)
+    plane.end("h", "bot", "s1")
+    ended = await plane.wait_for(PlayoutEnded)
+    started = await plane.wait_for(PlayoutStarted)
+    marks = [(n.index, n.time - begun) for n in plane.notices if isinstance(n, PlayoutMark)]
+    assert started.time == begun
+    assert marks == [(0, 0), (1, pytest.approx(1.0))]
+    assert ended.time - begun == pytest.approx(2.0)
+    assert ended.complete
+    assert ended.played == pytest.approx(2.0)
+    assert ended.pieces == {0: pytest.approx((1.0, 1.0)), 1: pytest.approx((1.0, 1.0))}
+
+
+async def test_playout_waits_for_late_audio(plane: FakeMediaPlane) -> None:
+    begun = now()
+    plane.say("h", "bot", "s1", 0, seconds(0.5), 22_050)
+    await asyncio.sleep(2)
+    assert not any(isinstance(n, PlayoutEnded) for n in plane.notices)
+    plane.say("h", "bot", "s1", 1, seconds(0.5), 22_050)
+    plane.end("h", "bot", "s1")
+    ended = await plane.wait_for(PlayoutEnded)
+    assert ended.time - begun == pytest.approx(2.5)
+    assert ended.played == pytest.approx(1.0)
+
+
+async def test_stop_says_how_much_was_heard(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050)
+    plane.say("h", "bot", "s1", 1, seconds(1.0), 22_050)
+    plane.say("h", "bot", "s1", 2, seconds(1.0), 22_050)
+    await asyncio.sleep(1.25)
+    plane.stop("h", "bot", "s1")
+    plane.say("h", "bot", "s1", 3, seconds(1.0), 22_050)  # too late, ignored
+    ended = await plane.wait_for(PlayoutEnded)
+    assert not ended.complete
+    assert ended.interrupted_by == ""
+    assert ended.pieces == {0: pytest.approx((1.0, 1.0)), 1: pytest.approx((0.25, 1.0))}
+    await asyncio.sleep(5)
+    assert sum(isinstance(n, PlayoutEnded) for n in plane.notices) == 1
+
+
+async def test_speeches_of_one_agent_follow_each_other(plane: FakeMediaPlane) -> None:
+    for name in ("s1", "s2"):
+        plane.say("h", "bot", name, 0, seconds(1.0), 22_050)
+        plane.end("h", "bot", name)
+    second = await plane.wait_for(PlayoutStarted, lambda n: n.speech_id == "s2")
+    first = await plane.wait_for(PlayoutEnded, lambda n: n.speech_id == "s1")
+    assert second.time == pytest.approx(first.time)
+
+
+async def test_a_person_is_heard_with_the_settings_of_the_host(plane: FakeMediaPlane) -> None:
+    begun = now()
+    await plane.hear("ann", 1.0, after=1.0)
+    started, stopped = await plane.wait_for(SpeechStarted), await plane.wait_for(SpeechStopped)
+    assert started.time - begun == pytest.approx(1.0)
+    assert started.decided - begun == pytest.approx(1.064)
+    assert stopped.time - begun == pytest.approx(2.0)
+    assert stopped.decided - begun == pytest.approx(2.2)
+    audio = [n for n in plane.notices if isinstance(n, SpeechAudio)]
+    assert sum(len(n.pcm) for n in audio) / 16_000 == pytest.approx(1.2)
+    for one, next_one in itertools.pairwise(audio):
+        assert next_one.time == pytest.approx(one.time + len(one.pcm) / 16_000)
+
+
+async def test_a_short_pause_does_not_end_the_speech_and_a_click_does_not_begin_one(
+    plane: FakeMediaPlane,
+) -> None:
+    await plane.hear("ann", 0.04, -0.5, 0.5, -0.15, 0.5)
+    kinds = [type(n) for n in plane.notices if isinstance(n, (SpeechStarted, SpeechStopped))]
+    assert kinds == [SpeechStarted, SpeechStopped]
+
+
+async def test_the_start_is_handed_over_with_what_came_before_it(plane: FakeMediaPlane) -> None:
+    await plane.hear("ann", -1.0, 0.5)
+    started, first = await plane.wait_for(SpeechStarted), await plane.wait_for(SpeechAudio)
+    assert started.time - first.time == pytest.approx(0.4)
+
+
+async def test_talking_over_an_agent_interrupts_it(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(10), 22_050)
+    plane.end("h", "bot", "s1")
+    await plane.hear("ann", 1.0, after=2.0)
+    ended = await plane.wait_for(PlayoutEnded)
+    assert ended.interrupted_by == "ann"
+    assert not ended.complete
+    assert ended.played == pytest.approx(2.2)
+
+
+async def test_speech_that_began_before_the_agent_counts_from_the_agents_start(plane: FakeMediaPlane) -> None:
+    hearing = asyncio.create_task(plane.hear("ann", 1.0))
+    await asyncio.sleep(0.5)
+    plane.say("h", "bot", "s1", 0, seconds(10), 22_050)
+    await hearing
+    ended = await plane.wait_for(PlayoutEnded)
+    assert ended.played == pytest.approx(0.2, abs=0.009)  # one window
+
+
+async def test_a_cough_does_not_interrupt_and_an_uninterruptible_speech_goes_on(
+    plane: FakeMediaPlane,
+) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(3), 22_050)
+    plane.end("h", "bot", "s1")
+    await plane.hear("ann", 0.1, after=0.5)
+    assert (await plane.wait_for(PlayoutEnded)).complete
+    plane.say("h", "bot", "s2", 0, seconds(3), 22_050, False)
+    plane.end("h", "bot", "s2")
+    await plane.hear("ann", 1.0, after=0.5)
+    assert (await plane.wait_for(PlayoutEnded, count=2)).complete
+
+
+async def test_connections_come_up_and_go_down(plane: FakeMediaPlane) -> None:
+    answer = await plane.answer("h", "ann", 1, "offer", {"0": "ann", "1": "bot"}, ())
+    assert answer.tracks == {"1": "bot"}
+    await plane.wait_for(PeerState, lambda n: n.state == "connected")
+    plane.lose_peer("ann")
+    await plane.answer("h", "ann", 2, "offer", {}, ())
+    plane.close_peer("h", "ann")
+    await plane.wait_for(PeerState, lambda n: n.state == "closed")
+    states = [(n.epoch, n.state) for n in plane.notices if isinstance(n, PeerState)]
+    assert states == [(1, "connecting"), (1, "connected"), (1, "failed"), (2, "connecting"), (2, "closed")]
+
+
+async def test_refusals(plane: FakeMediaPlane) -> None:
+    with pytest.raises(MediaError, match="nowhere"):
+        await plane.answer("nowhere", "ann", 1, "offer", {}, ())
+    plane.refuse_answers = "no codecs in common"
+    with pytest.raises(MediaError, match="codecs"):
+        await plane.answer("h", "ann", 1, "offer", {}, ())
+    plane.say("h", "nobody", "s", 0, seconds(1), 22_050)
+    plane.end("nowhere", "bot", "s")
+    assert plane.problems == ["no agent nobody on h", "no host nowhere"]
+
+
+async def test_a_removed_agent_falls_silent(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(5), 22_050)
+    plane.say("h", "bot", "s2", 0, seconds(5), 22_050)
+    await asyncio.sleep(1)
+    plane.remove_agent("h", "bot")
+    ends = [await plane.wait_for(PlayoutEnded, count=n) for n in (1, 2)]
+    assert [(e.speech_id, e.complete, round(e.played, 6)) for e in ends] == [
+        ("s1", False, 1.0),
+        ("s2", False, 0.0),
+    ]
+
+
+async def test_a_worker_that_dies_says_so(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(5), 22_050)
+    await asyncio.sleep(1)
+    plane.die("killed by a test")
+    assert (await plane.wait_for(MediaGone)).reason == "killed by a test"
+    plane.open_host("h", HearingSettings())  # as the control plane does again
+    assert [c.name for c in plane.commanded("open_host")] == ["open_host", "open_host"]
