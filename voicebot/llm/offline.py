@@ -1,0 +1,63 @@
+"""The embedded brain: no language model, no network, and it says so."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from voicebot.errors import UnknownModel
+from voicebot.llm.lines import Line
+from voicebot.llm.small_talk import reply
+from voicebot.registry import Availability, Progress, no_progress
+from voicebot.settings import Settings
+
+if TYPE_CHECKING:
+    from agents.models.interface import Model
+
+NOTICE = "Offline brain, not a language model: set OPENAI_BASE_URL and OPENAI_MODEL for a real one."
+
+
+def local_now() -> datetime:
+    return datetime.now().astimezone()
+
+
+class OfflineLLM:
+    """Keeps a simple conversation from the persona and what was said, and never pretends to know."""
+
+    name = "offline"
+    notice = NOTICE
+
+    def __init__(self, now: Callable[[], datetime] = local_now) -> None:
+        self._now = now
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        return ()
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        return Availability("ready", "embedded; a simple conversation without a language model")
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        """Nothing to load but openai-agents itself, off the loop. Raises UnknownModel for any model name."""
+        if model:
+            raise UnknownModel(f"The offline brain has no model {model!r}.", hint='Write just "offline".')
+        progress("Loading openai-agents", None)
+        await asyncio.to_thread(__import__, "voicebot.llm.text_model")
+        return cls()
+
+    def model(self) -> Model:
+        from voicebot.llm.text_model import TextModel
+
+        return TextModel(self.name, self._write)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+    async def _write(self, instructions: str, lines: list[Line]) -> AsyncIterator[str]:
+        for part in re.findall(r"\S+\s*", reply(instructions, lines, self._now())):
+            yield part

@@ -1,0 +1,101 @@
+"""An openai-agents Model around a function that writes text: for brains and tests without a server.
+
+Import this lazily: it imports openai-agents, which takes a second or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+from agents.agent_output import AgentOutputSchemaBase
+from agents.handoffs import Handoff
+from agents.items import ModelResponse, TResponseInputItem, TResponseStreamEvent
+from agents.model_settings import ModelSettings
+from agents.models.interface import Model, ModelTracing
+from agents.tool import Tool
+from agents.usage import Usage
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseOutputMessage,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+)
+from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+from voicebot.llm.lines import Line, lines_of
+
+Writer = Callable[[str, list[Line]], AsyncIterator[str]]
+"""Gets the instructions and the conversation so far, yields the answer in pieces."""
+
+
+class TextModel(Model):
+    """Answers with what `write` yields, streamed as it comes."""
+
+    def __init__(self, name: str, write: Writer) -> None:
+        self.name = name
+        self._write = write
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None,
+        conversation_id: str | None,
+        prompt: ResponsePromptParam | None,
+    ) -> ModelResponse:
+        text = "".join([part async for part in self._write(system_instructions or "", lines_of(input))])
+        return ModelResponse(output=[_message(text)], usage=Usage(), response_id=None)
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        text, number = "", 0
+        async for part in self._write(system_instructions or "", lines_of(input)):
+            text += part
+            yield ResponseTextDeltaEvent(
+                type="response.output_text.delta",
+                item_id="text",
+                output_index=0,
+                content_index=0,
+                delta=part,
+                logprobs=[],
+                sequence_number=number,
+            )
+            number += 1
+        response = Response(
+            id="text",
+            created_at=0,
+            model=self.name,
+            object="response",
+            output=[_message(text)],
+            parallel_tool_calls=False,
+            tool_choice="none",
+            tools=[],
+        )
+        yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=number)
+
+
+def _message(text: str) -> ResponseOutputMessage:
+    content = ResponseOutputText(type="output_text", text=text, annotations=cast(Any, []))
+    return ResponseOutputMessage(
+        id="text", type="message", role="assistant", status="completed", content=[content]
+    )
