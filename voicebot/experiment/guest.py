@@ -1,0 +1,298 @@
+"""A simulated person: joins a lobby like a browser does and speaks with a text-to-speech voice.
+
+It takes the whole way of a real participant (HTTP session, WebSocket, WebRTC, Opus), so
+what a guest experiences is what a person experiences; only microphone and ears are code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import soxr  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from voicebot.errors import MediaError, SignalingError
+from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.signaling import messages as m
+from voicebot.tts.base import TTS, VoiceStyle
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT = 15.0
+"""Seconds for the server to let a guest in, and for the connection to stand."""
+
+
+class Guest:
+    """A person in a lobby, played by code.
+
+    Args:
+        url: The server's address, e.g. "http://127.0.0.1:8000".
+        lobby: The lobby's id.
+        name: What the others see.
+        tts: The voice `say` speaks with.
+        on_heard: Called with every decoded frame that arrives (for measurements).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        lobby: str,
+        *,
+        name: str = "Guest",
+        tts: TTS | None = None,
+        style: VoiceStyle | None = None,
+        on_heard: Callable[[Heard], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.id = ""
+        self._url = url.rstrip("/")
+        self._lobby = lobby
+        self._tts = tts
+        self._style = style or VoiceStyle()
+        self._on_heard = on_heard
+        self._microphone = Microphone()
+        self._peers: dict[str, tuple[int, Caller]] = {}
+        self._socket: ClientConnection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._host_ready = asyncio.Event()
+        self._joined: asyncio.Future[str] | None = None
+        self._heartbeat = 10.0
+
+    @property
+    def present(self) -> bool:
+        """In the lobby, as far as this side knows."""
+        return bool(self.id) and self._socket is not None
+
+    async def join(self) -> Self:
+        """Enter the lobby.
+
+        Raises:
+            SignalingError: the server refused, or did not answer.
+        """
+        if self.present:
+            return self
+        parts = urlsplit(self._url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        scheme = "wss" if parts.scheme == "https" else "ws"
+        try:
+            async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT, trust_env=False) as http:
+                answer = await http.post(f"{self._url}/api/session", headers={"Origin": origin})
+                answer.raise_for_status()
+                cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
+            self._socket = await connect(
+                f"{scheme}://{parts.netloc}{parts.path}/ws",
+                additional_headers={"Cookie": cookie},
+                origin=origin,  # type: ignore[arg-type]
+                proxy=None,
+            )
+        except (httpx.HTTPError, OSError) as error:
+            raise SignalingError(
+                f"{self.name} cannot reach {self._url}: {error}.", hint="Is the server running?"
+            ) from error
+        self._joined = asyncio.get_running_loop().create_future()
+        self._spawn(self._read(self._socket), "read")
+        self._spawn(self._beat(self._socket), "beat")
+        await self._send(m.JoinLobby(id="join", lobby=self._lobby, data=m.JoinLobbyData(name=self.name)))
+        try:
+            self.id = await asyncio.wait_for(asyncio.shield(self._joined), ANSWER_TIMEOUT)
+        except TimeoutError:
+            await self.leave()
+            raise SignalingError(f"{self.name} got no answer from {self._url}.") from None
+        except SignalingError:
+            await self.leave()
+            raise
+        return self
+
+    async def connected(self) -> None:
+        """Wait until the agents can hear this guest. Raises MediaError."""
+        try:
+            await asyncio.wait_for(self._host_ready.wait(), ANSWER_TIMEOUT)
+        except TimeoutError:
+            raise MediaError(
+                f"{self.name} got no audio connection to the agents within {ANSWER_TIMEOUT:.0f} s.",
+                hint="Is there an agent in the lobby? See `voicebot doctor`.",
+            ) from None
+
+    async def say(self, text: str) -> None:
+        """Speak a text; returns when its last sample was sent. Raises ModelFailed or MediaError."""
+        if self._tts is None:
+            raise MediaError(f"{self.name} has no voice.", hint="Pass tts=..., or use play(pcm, rate).")
+        pieces = [piece async for piece in self._tts.synthesize(text, self._style)]
+        if pieces:
+            await self.play(np.concatenate(pieces), self._tts.sample_rate)
+
+    async def play(self, pcm: NDArray[np.int16], sample_rate: int) -> None:
+        """Speak mono int16 samples; returns when the last one was sent."""
+        await self.connected()
+        samples = np.asarray(soxr.resample(pcm, sample_rate, RATE), np.int16)
+        await self._microphone.say(samples)
+
+    async def chat(self, text: str) -> None:
+        """Type a message."""
+        await self._send(m.ChatMessage(lobby=self._lobby, data=m.ChatData(text=text)))
+
+    async def leave(self) -> None:
+        """Hang up and leave. Safe to call twice."""
+        socket, self._socket = self._socket, None
+        self.id = ""
+        self._host_ready.clear()
+        if socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send(_wire(m.LeaveLobby(lobby=self._lobby)))
+        for _, caller in self._peers.values():
+            await caller.close()
+        self._peers.clear()
+        if socket is not None:
+            await socket.close()
+        current = asyncio.current_task()
+        tasks = [task for task in self._tasks if task is not current]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        return await self.join()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
+
+    # ------------------------------------------------------------ the wire
+
+    async def _read(self, socket: ClientConnection) -> None:
+        try:
+            async for frame in socket:
+                try:
+                    message = m.server_message.validate_json(frame)
+                except ValidationError:
+                    logger.warning("%s got a message it does not know: %.200s", self.name, frame)
+                    continue
+                await self._handle(message)
+        except ConnectionClosed:
+            pass
+        finally:
+            if self._socket is socket:
+                self._socket, self.id = None, ""
+            if self._joined is not None and not self._joined.done():
+                self._joined.set_exception(SignalingError(f"The server closed {self.name}'s connection."))
+
+    async def _handle(self, message: m.ServerMessage) -> None:
+        match message:
+            case m.SessionEstablished():
+                self._heartbeat = message.data.heartbeat_s
+            case m.LobbyJoined():
+                if self._joined is not None and not self._joined.done():
+                    self._joined.set_result(message.data.participant_id)
+            case m.Error() | m.LobbyFull():
+                self._refused(message)
+            case m.StartWebrtcNegotiation():
+                await self._negotiate(message)
+            case m.RenegotiateRequest():
+                await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
+            case m.WebrtcAnswer() if (caller := self._caller(message.peer, message.epoch)) is not None:
+                await self._guarded(caller.accept(message.data.sdp))
+            case m.WebrtcOffer() if (caller := self._caller(message.peer, message.epoch)) is not None:
+                await self._guarded(self._answer(caller, message))
+            case m.IceCandidate() if (caller := self._caller(message.peer, message.epoch)) is not None:
+                data = message.data
+                await self._guarded(caller.add_candidate(data.candidate, data.sdp_mid, data.sdp_m_line_index))
+            case m.UserLeft():
+                _, gone = self._peers.pop(message.data.participant_id, (0, None))
+                if gone is not None:
+                    await gone.close()
+            case _:
+                pass
+
+    def _refused(self, message: m.Error | m.LobbyFull) -> None:
+        if isinstance(message, m.LobbyFull):
+            error = SignalingError("The lobby is full.", hint="Try again when someone has left.")
+        else:
+            error = SignalingError(message.data.message, hint=message.data.hint, code=message.data.code)
+        if self._joined is not None and not self._joined.done():
+            self._joined.set_exception(error)
+        else:
+            logger.warning("%s was told: %s", self.name, error)
+
+    async def _negotiate(self, message: m.StartWebrtcNegotiation) -> None:
+        old_epoch, old = self._peers.get(message.peer, (0, None))
+        if message.epoch <= old_epoch:
+            return
+        to_host = message.data.role == "offerer"
+
+        def changed(state: str) -> None:
+            if to_host and self._peers.get(message.peer, (0, None))[0] == message.epoch:
+                if state == "connected":
+                    self._host_ready.set()
+                elif state in ("failed", "closed"):
+                    self._host_ready.clear()
+            if self._socket is not None and state in ("connecting", "connected", "failed"):
+                report = m.WebrtcStateChange.model_validate(
+                    {"peer": message.peer, "epoch": message.epoch, "data": {"state": state}}
+                )
+                self._spawn(self._send(report), f"report-{state}")
+
+        caller = Caller(self._microphone, message.data.ice_servers, on_heard=self._on_heard, on_state=changed)
+        self._peers[message.peer] = (message.epoch, caller)
+        if to_host:
+            await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
+        if old is not None:
+            await old.close()
+
+    async def _offer(self, peer: str, epoch: int, receive: list[str]) -> None:
+        caller = self._caller(peer, epoch)
+        if caller is None:
+            return
+        sdp, tracks = await caller.offer(self.id, receive)
+        await self._send(
+            m.WebrtcOffer(peer=peer, epoch=epoch, data=m.DescriptionData(sdp=sdp, tracks=tracks))
+        )
+        # aiortc's SDP has every candidate in it already
+        await self._send(m.IceCandidate(peer=peer, epoch=epoch, data=m.Candidate(candidate="")))
+
+    async def _answer(self, caller: Caller, message: m.WebrtcOffer) -> None:
+        sdp, tracks = await caller.answer(message.data.sdp, message.peer, self.id)
+        data = m.DescriptionData(sdp=sdp, tracks=tracks)
+        await self._send(m.WebrtcAnswer(peer=message.peer, epoch=message.epoch, data=data))
+
+    def _caller(self, peer: str, epoch: int) -> Caller | None:
+        known, caller = self._peers.get(peer, (0, None))
+        return caller if known == epoch else None
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        """One connection that fails must not take the guest out of the lobby."""
+        try:
+            await work
+        except Exception:
+            logger.exception("A connection of %s failed", self.name)
+
+    async def _beat(self, socket: ClientConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._heartbeat)
+                await socket.send(_wire(m.Ping()))
+
+    async def _send(self, message: m.Message) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(_wire(message))
+
+    def _spawn(self, work: Any, what: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"guest-{self.name}-{what}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _wire(message: m.Message) -> str:
+    return message.model_dump_json(exclude_none=True)

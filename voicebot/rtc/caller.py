@@ -1,0 +1,232 @@
+"""The side of a WebRTC connection that a person's browser has, without the browser.
+
+For simulated people and for tests: it offers to an agent host, answers another person,
+plays given audio as its microphone and hands over what it hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fractions
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import av
+import numpy as np
+from aiortc import (
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.sdp import candidate_from_sdp
+from numpy.typing import NDArray
+
+from voicebot.clock import Clock, monotonic
+from voicebot.signaling.messages import IceServer
+
+RATE = 48_000
+"""Hz of everything played and heard here."""
+FRAME = 960
+"""Samples of one 20 ms frame."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A decoded frame as it arrived at clock time `time`: mono int16 at `RATE`."""
+
+    participant_id: str
+    time: float
+    pcm: NDArray[np.int16]
+
+
+OnHeard = Callable[[Heard], None]
+OnState = Callable[[str], None]
+
+
+class Microphone:
+    """What a simulated person says. Silence while nothing is queued; shared by its connections."""
+
+    def __init__(self, clock: Clock = monotonic) -> None:
+        self.clock = clock
+        self._tracks: set[_MicrophoneTrack] = set()
+
+    def track(self) -> MediaStreamTrack:
+        """A track that sends what is said from now on."""
+        track = _MicrophoneTrack(self.clock, self._tracks.discard)
+        self._tracks.add(track)
+        return track
+
+    async def say(self, pcm: NDArray[np.int16]) -> None:
+        """Say mono int16 at `RATE`; returns when the last sample was sent. Cancelling stops it."""
+        tracks = list(self._tracks)
+        if not tracks:
+            return
+        try:
+            await asyncio.gather(*(track.say(pcm) for track in tracks))
+        finally:
+            for track in tracks:
+                track.hush()
+
+
+class _MicrophoneTrack(MediaStreamTrack):
+    kind = "audio"
+
+    def __init__(self, clock: Clock, ended: Callable[[_MicrophoneTrack], None]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._ended = ended
+        self._origin: float | None = None
+        self._index = 0
+        self._queue: deque[NDArray[np.int16]] = deque()
+        self._said = asyncio.Event()
+        self._said.set()
+
+    async def say(self, pcm: NDArray[np.int16]) -> None:
+        count = -(-len(pcm) // FRAME)
+        padded = np.zeros(count * FRAME, np.int16)
+        padded[: len(pcm)] = pcm
+        self._queue.extend(padded.reshape(count, FRAME))
+        if count:
+            self._said.clear()
+        await self._said.wait()
+
+    def hush(self) -> None:
+        self._queue.clear()
+        self._said.set()
+
+    def stop(self) -> None:
+        super().stop()
+        self.hush()
+        self._ended(self)
+
+    async def recv(self) -> av.AudioFrame:
+        if self.readyState != "live":
+            raise MediaStreamError
+        now = self._clock()
+        if self._origin is None:
+            self._origin = now
+        # after a stall the missed frames are skipped, never sent in a burst
+        self._index = max(self._index, int((now - self._origin) * RATE / FRAME))
+        await asyncio.sleep(max(0.0, self._origin + self._index * FRAME / RATE - now))
+        if self._queue:
+            pcm = self._queue.popleft()
+        else:
+            pcm = np.zeros(FRAME, np.int16)
+            self._said.set()
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = RATE
+        frame.pts = self._index * FRAME
+        frame.time_base = fractions.Fraction(1, RATE)
+        self._index += 1
+        return frame
+
+
+class Caller:
+    """One connection of a simulated person, to the agent host or to another person."""
+
+    def __init__(
+        self,
+        microphone: Microphone,
+        ice_servers: Sequence[IceServer] = (),
+        *,
+        on_heard: OnHeard | None = None,
+        on_state: OnState | None = None,
+    ) -> None:
+        servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
+        # an empty list, not None: None means a public STUN server
+        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._microphone = microphone
+        self._track: MediaStreamTrack | None = None
+        self._on_heard = on_heard
+        self._clock = microphone.clock
+        self._receivers: dict[str, RTCRtpTransceiver] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connected = asyncio.Event()
+
+        @self._pc.on("connectionstatechange")
+        def changed() -> None:
+            if self._pc.connectionState == "connected":
+                self.connected.set()
+            if on_state is not None:
+                on_state(self._pc.connectionState)
+
+    async def offer(self, me: str, receive: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """An offer with the microphone and one recvonly audio section per agent.
+
+        Call it again for other agents on the same connection. Returns the SDP and {mid: participant_id}.
+        """
+        if self._track is None:
+            self._track = self._microphone.track()
+            self._pc.addTransceiver(self._track, direction="sendonly")
+        for agent_id in receive:
+            if agent_id not in self._receivers:
+                transceiver = self._pc.addTransceiver("audio", direction="recvonly")
+                self._receivers[agent_id] = transceiver
+                self._listen(agent_id, transceiver.receiver.track)
+        for agent_id in set(self._receivers) - set(receive):
+            self._receivers.pop(agent_id).direction = "inactive"
+        await self._pc.setLocalDescription(await self._pc.createOffer())
+        mids = {t.mid: agent_id for agent_id, t in self._receivers.items() if t.mid}
+        return self._pc.localDescription.sdp, {**self._own_mids(me), **mids}
+
+    async def accept(self, sdp: str) -> None:
+        """The answer to the last offer."""
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    async def answer(self, sdp: str, participant_id: str, me: str) -> tuple[str, dict[str, str]]:
+        """Answer another person's offer, hearing them and letting them hear us."""
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.kind != "audio":
+                continue
+            if self._track is None:
+                self._track = self._microphone.track()
+                transceiver.sender.replaceTrack(self._track)
+                transceiver.direction = "sendrecv"
+                self._listen(participant_id, transceiver.receiver.track)
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        return self._pc.localDescription.sdp, self._own_mids(me)
+
+    async def add_candidate(self, candidate: str, sdp_mid: str | None, index: int | None) -> None:
+        """A trickled candidate of the other side; "" is end-of-candidates."""
+        if not candidate:
+            await self._pc.addIceCandidate(None)
+            return
+        parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
+        parsed.sdpMid, parsed.sdpMLineIndex = sdp_mid, index
+        await self._pc.addIceCandidate(parsed)
+
+    async def close(self) -> None:
+        """Hang up. Safe to call twice."""
+        if self._track is not None:
+            self._track.stop()
+        await self._pc.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _own_mids(self, me: str) -> dict[str, str]:
+        return {t.mid: me for t in self._pc.getTransceivers() if t.mid and t.sender.track is self._track}
+
+    def _listen(self, participant_id: str, track: MediaStreamTrack) -> None:
+        task = asyncio.get_running_loop().create_task(
+            self._receive(participant_id, track), name=f"caller-hears-{participant_id}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _receive(self, participant_id: str, track: MediaStreamTrack) -> None:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        with contextlib.suppress(MediaStreamError):  # the track has ended
+            while True:
+                frame = await track.recv()
+                if self._on_heard is None or not isinstance(frame, av.AudioFrame):
+                    continue
+                for mono in resampler.resample(frame):
+                    pcm = mono.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+                    self._on_heard(Heard(participant_id, self._clock(), pcm))

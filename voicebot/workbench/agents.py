@@ -1,0 +1,28 @@
+"""Who is in the lobby: portraits, states, what to know about an agent, a button to remove it."""
+
+from __future__ import annotations
+
+from voicebot.signaling.messages import ParticipantInfo
+from voicebot.workbench.feed import Feed, source
+from voicebot.workbench.people import People
+
+
+class AgentsPane(Feed):
+    """Rows: the participants, {id, name, kind, colour, state, character, portrait, notice, ...}."""
+
+    _esm = source("feed.js", "agents.js")
+    _css = source("theme.css", "agents.css")
+    limit = 64
+
+    def __init__(self, people: People) -> None:
+        super().__init__()
+        self._people = people
+
+    def show(self, info: ParticipantInfo) -> None:
+        """Add a participant or bring it up to date."""
+        person = self._people.add(info.id, info.name, info.kind)
+        self.put({**info.model_dump(), "colour": person.colour})
+
+    def remove(self, participant_id: str) -> None:
+        """The participant has left."""
+        self.drop(participant_id)

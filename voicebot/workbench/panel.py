@@ -1,0 +1,91 @@
+"""All panes together, fed from one room's events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets  # type: ignore[import-untyped]
+
+from voicebot.events import AgentStateChanged, Event, PersonaCreated
+from voicebot.lobby.lobby import Joined, Left, Updated
+from voicebot.workbench.agents import AgentsPane
+from voicebot.workbench.controls import ROLES, AddAgent, ModelControl, Swap
+from voicebot.workbench.latency import LatencyPane
+from voicebot.workbench.lobby_link import LobbyLink
+from voicebot.workbench.notices import NoticesPane
+from voicebot.workbench.people import People
+from voicebot.workbench.transcript import TranscriptPane
+
+if TYPE_CHECKING:
+    from voicebot.agent.models import Models
+
+
+class Panel(ipywidgets.VBox):  # type: ignore[misc]
+    """The notebook's view of one lobby. Made once a session; every display of it is a view.
+
+    It is fed from the session's start on, so one that is displayed late shows what was
+    said before (the newest rows of each pane).
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        public: bool,
+        models: Models,
+        swap: Swap,
+        spawn: Callable[[str], Awaitable[object]],
+        remove: Callable[[str], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.people = People()
+        self.notices = NoticesPane()
+        self.link = LobbyLink(url=url, public=public)
+        self.agents = AgentsPane(self.people)
+        self.add_agent = AddAgent(spawn, loop)
+        self.transcript = TranscriptPane(self.people)
+        self.latency = LatencyPane(self.people)
+        self.models = {role: ModelControl(role, models, swap, loop) for role in ROLES}
+        self.agents.on_page("remove", lambda message: remove(str(message.get("id"))))
+        left = ipywidgets.VBox([self.transcript, self.latency], layout=_column("3 1 460px"))
+        right = ipywidgets.VBox(
+            [self.agents, self.add_agent, *self.models.values()], layout=_column("2 1 320px")
+        )
+        columns = ipywidgets.Box(
+            [left, right], layout={"display": "flex", "flex_flow": "row wrap", "grid_gap": "10px"}
+        )
+        super().__init__([self.notices, self.link, columns], layout={"width": "100%", "grid_gap": "8px"})
+
+    def on_event(self, event: Event) -> None:
+        """Show one event of the conversation."""
+        self.transcript.on_event(event)
+        self.latency.on_event(event)
+        self.notices.on_event(event)
+        if isinstance(event, PersonaCreated) and event.participant_id:
+            self.people.add(event.participant_id, str(event.persona.get("name", "")), "agent")
+        elif isinstance(event, AgentStateChanged):
+            row = self.agents.row(event.participant_id or "")
+            if row is not None:
+                self.agents.put({**row, "state": event.state})
+
+    def on_lobby(self, change: Joined | Updated | Left) -> None:
+        """Show who came, changed or left."""
+        if isinstance(change, Left):
+            self.agents.remove(change.id)
+        else:
+            self.agents.show(change.info)
+
+    def close_feeds(self) -> None:
+        """Send what is left and say that the session is over."""
+        self.link.running = False
+        for pane in (self.transcript, self.latency, self.agents, self.notices):
+            pane.flush()
+        for control in self.models.values():
+            control.dropdown.disabled = True
+        self.add_agent.button.disabled = True
+
+
+def _column(flex: str) -> dict[str, Any]:
+    return {"flex": flex, "grid_gap": "8px", "min_width": "0", "overflow": "visible"}
