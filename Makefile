@@ -1,0 +1,164 @@
+# Everything is kept in this folder: Python packages in .venv, the client's in client/node_modules.
+# Needs Python 3.11+ (with venv), make, git and bash. `make` lists the targets.
+SHELL := bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+STATIC := voicebot/server/static/index.html
+CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/vite.config.ts client/tsconfig.json \
+	-not -name '*.test.*' 2>/dev/null)
+# npm and its scripts look for node on the PATH
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
+
+.PHONY: help
+help: ## list the targets
+	@echo "AI Voicebot: make <target> [HOST=0.0.0.0] [PORT=8000] [PYTHON=python3.12]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1@\2/' | while IFS=@ read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
+
+# ---------------------------------------------------------------- use
+
+.PHONY: run lab doctor
+run: setup client ## install what is missing, then start the server with a demo lobby
+	@echo "==> Starting the server"
+	@exec $(BIN)/voicebot serve $(ARGS)
+
+lab: setup client ## the same, but open JupyterLab on the quickstart notebook
+	@echo "==> Starting JupyterLab on notebooks/01_quickstart.ipynb"
+	@exec $(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(ARGS) notebooks/01_quickstart.ipynb
+
+doctor: setup ## check models, LLM, TURN, ports and browser, and say what to do
+	@$(BIN)/voicebot doctor $(ARGS)
+
+# ---------------------------------------------------------------- install
+
+.PHONY: setup client
+setup: $(VENV)/.installed
+client: $(STATIC) ## build the web client into voicebot/server/static
+
+define CHECK_PYTHON
+import sys
+if sys.version_info < (3, 11):
+    sys.exit("Python 3.11 or newer is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 ..." % sys.version_info[:2])
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("$(PYTHON) cannot make virtual environments. On Debian or Ubuntu, as root:\n    apt-get install python%d.%d-venv" % sys.version_info[:2])
+endef
+export CHECK_PYTHON
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	@echo "==> Making $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# --no-deps: the lock is the whole answer; pip only checks each file against its hash.
+$(VENV)/.locked: requirements.lock $(VENV)/.made
+	@echo "==> Installing the pinned packages of requirements.lock (once, a minute or two)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.lock 2>&1 \
+		| tee $(VENV)/pip.log | grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages)'; \
+		[ $${PIPESTATUS[0]} = 0 ] || { tail -n 15 $(VENV)/pip.log; echo "pip failed; all it said is in $(VENV)/pip.log."; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml client/hatch_build.py $(VENV)/.locked
+	@echo "==> Installing voicebot"
+	@VOICEBOT_SKIP_CLIENT=1 $(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+client/node_modules/.installed: client/package.json client/package-lock.json $(VENV)/.locked
+	@echo "==> Installing the client's packages (Node $$($(BIN)/node --version))"
+	@cd client && $(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(STATIC): client/node_modules/.installed $(CLIENT_SOURCES)
+	@echo "==> Building the client"
+	@cd client && $(NPM) run --silent build
+	@touch $@
+
+# ---------------------------------------------------------------- check
+
+.PHONY: test provision lint format types imports pytest vitest
+test: provision setup client lint types imports pytest vitest ## everything: linters, types, import contracts, pytest, vitest
+	@echo "==> All passed"
+
+provision: ## install the programs the tests use (Debian, as root), or say which
+	@echo "==> Checking for the programs that the tests use"
+	@.ci/provision
+
+lint: setup client/node_modules/.installed ## ruff and Biome
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@echo "==> Biome"
+	@cd client && $(NPM) run --silent lint
+
+types: setup client/node_modules/.installed ## mypy (strict) and tsc
+	@echo "==> mypy"
+	@$(BIN)/mypy
+	@echo "==> tsc"
+	@cd client && $(NPM) run --silent typecheck
+
+imports: setup ## the import contracts: layers go down only
+	@echo "==> import contracts"
+	@$(BIN)/lint-imports
+
+pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+vitest: client/node_modules/.installed ## client tests
+	@echo "==> vitest"
+	@cd client && $(NPM) run --silent test
+
+format: setup client/node_modules/.installed ## rewrite the sources in the project's style
+	@$(BIN)/ruff check --fix-only -q .
+	@$(BIN)/ruff format .
+	@cd client && $(NPM) run --silent format
+
+# ---------------------------------------------------------------- measure
+
+.PHONY: bench bench-voice bench-media
+bench: setup client ## every figure, as a table and in .bench/ (VOICEBOT_PEERS=folder measures rivals beside)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-voice: setup client ## voice-to-voice latency in its parts
+	@$(BIN)/python -m tests.bench voice $(ARGS)
+
+bench-media: setup client ## CPU of the media plane per session
+	@$(BIN)/python -m tests.bench media $(ARGS)
+
+# ---------------------------------------------------------------- release
+
+.PHONY: lock build hooks clean distclean
+# The platforms that get ready wheels for everything, nothing to compile.
+WHEELS_FOR := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu aarch64-apple-darwin
+WHEELS_PYTHON := 3.11 3.12 3.13 3.14
+
+lock: $(VENV)/.locked ## renew requirements.lock after a change of pyproject.toml (UPGRADE=1: newest of everything)
+	@$(BIN)/uv pip compile -q pyproject.toml --group dev $(if $(UPGRADE),--upgrade) -o requirements.lock
+	@for platform in $(WHEELS_FOR); do for python in $(WHEELS_PYTHON); do \
+		MACOSX_DEPLOYMENT_TARGET=14.0 $(BIN)/uv pip compile -q --no-config --no-deps --only-binary :all: requirements.lock \
+			--python-platform $$platform --python-version $$python -o $(VENV)/lock-check.txt \
+			|| { echo "No wheels for Python $$python on $$platform."; exit 1; }; done; done
+	@echo "requirements.lock: $$(grep -c '^[a-z].*==' requirements.lock) packages, with wheels for Python $(WHEELS_PYTHON)"
+
+build: setup client ## sdist and wheel, with the built client, into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --no-isolation
+
+hooks: setup ## run the style checks before each commit
+	@$(BIN)/pre-commit install
+
+clean: ## remove what was built (keeps .venv, node_modules and data)
+	@rm -rf dist build voicebot/server/static .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache client/coverage
+	@find . -name __pycache__ -not -path './$(VENV)/*' -not -path './client/node_modules/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the installed packages too
+	@rm -rf $(VENV) client/node_modules

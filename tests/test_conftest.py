@@ -1,0 +1,47 @@
+"""In CI a skipped test fails, wherever it was skipped; elsewhere it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SKIPS = {
+    "call": "import pytest\ndef test_it(): pytest.skip('no flite')\n",
+    "mark": "import pytest\n@pytest.mark.skipif(True, reason='no flite')\ndef test_it(): pass\n",
+    "module": "import pytest\npytest.importorskip('no_such_module')\ndef test_it(): pass\n",
+    "fixture": "import pytest\n@pytest.fixture\ndef f(): pytest.skip('no flite')\ndef test_it(f): pass\n",
+}
+XFAIL = "import pytest\n@pytest.mark.xfail(reason='known', strict=True)\ndef test_it(): assert False\n"
+
+
+def run(folder: Path, source: str, ci: str) -> int:
+    shutil.copy(Path(__file__).parent / "conftest.py", folder)
+    (folder / "test_probe.py").write_text("# one test\n" + source)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
+        cwd=folder,
+        env={**os.environ, "CI": ci},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 1:
+        assert "nothing may be missing" in done.stdout, done.stdout
+    return done.returncode
+
+
+@pytest.mark.parametrize("kind", SKIPS)
+def test_a_skip_fails_in_ci_only(kind: str, tmp_path: Path) -> None:
+    assert run(tmp_path, SKIPS[kind], "true") != 0
+    assert run(tmp_path, SKIPS[kind], "") in (0, 5)  # 5: no test was left
+
+
+def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
+    assert run(tmp_path, XFAIL, "true") == 0
