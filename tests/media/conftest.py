@@ -1,0 +1,231 @@
+"""A browser made of aiortc, speech made by flite, and a notice collector."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import wave
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+import soxr
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
+from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
+from voicebot.clock import monotonic
+from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, PeerState
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.rtc.tap import AudioPacket, tap_receiver
+from voicebot.rtc.track import opus_packet
+
+N = TypeVar("N", bound=Notice)
+
+SENTENCE = "hello what is the weather in paris today"
+
+
+def flite(text: str, folder: Path) -> np.ndarray:
+    """Mono int16 at 16 kHz."""
+    path = folder / "speech.wav"
+    subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(path)], check=True)
+    with wave.open(str(path)) as w:
+        return np.frombuffer(w.readframes(w.getnframes()), np.int16)
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """A spoken sentence, mono int16 at 16 kHz."""
+    return flite(SENTENCE, tmp_path_factory.mktemp("speech"))
+
+
+def tone(hz: float, seconds: float, rate: int = 24_000) -> np.ndarray:
+    t = np.arange(int(seconds * rate)) / rate
+    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
+
+
+def encode(pcm: np.ndarray, rate: int) -> list[bytes]:
+    """Ready Opus packets of 20 ms."""
+    wide = soxr.resample(pcm, rate, OPUS_RATE)
+    wide = np.concatenate([wide, np.zeros(-len(wide) % FRAME_SAMPLES, np.int16)])
+    encoder = OpusEncoder()
+    return [encoder.encode(frame) for frame in wide.reshape(-1, FRAME_SAMPLES)]
+
+
+class MicTrack(MediaStreamTrack):
+    """Sends a ready packet every 20 ms: what was queued, else silence."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: deque[bytes] = deque()
+        self.muted = False
+        self.sent: list[float] = []
+        self.drained = asyncio.Event()
+        self._began: float | None = None
+        self._n = 0
+
+    async def recv(self) -> Any:
+        while True:
+            if self.readyState != "live":
+                raise MediaStreamError
+            if self._began is None:
+                self._began = monotonic()
+            self._n = max(self._n, int((monotonic() - self._began) / 0.02))
+            wait = self._began + self._n * 0.02 - monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            n, self._n = self._n, self._n + 1
+            if self.muted:
+                continue
+            if self.queue:
+                payload = self.queue.popleft()
+                self.sent.append(monotonic())
+            else:
+                payload = silence_packet()
+                self.drained.set()
+            return opus_packet(payload, n * FRAME_SAMPLES)
+
+    async def say(self, packets: list[bytes]) -> None:
+        """Returns when the last packet was handed to the sender."""
+        self.drained.clear()
+        self.queue.extend(packets)
+        await self.drained.wait()
+
+
+class Browser:
+    """One person: a microphone and what was received of each agent, packet by packet."""
+
+    def __init__(self, plane: MediaPlane, notices: Notices, peer_id: str, person: str) -> None:
+        self.plane = plane
+        self.notices = notices
+        self.peer_id = peer_id
+        self.person = person
+        self.mic = MicTrack()
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.connected = asyncio.Event()
+        self.arrived = asyncio.Event()
+        self.heard: dict[str, list[AudioPacket]] = {}
+        self.transceivers: dict[str, Any] = {}
+        self.mic_transceiver = self.pc.addTransceiver(self.mic, direction="sendonly")
+        self.pc.on("connectionstatechange", self._changed)
+
+    def _changed(self) -> None:
+        if self.pc.connectionState == "connected":
+            self.connected.set()
+
+    async def offer(self, agents: list[str]) -> tuple[str, dict[str, str]]:
+        for agent in set(self.transceivers) - set(agents):
+            self.transceivers.pop(agent).direction = "inactive"
+        for agent in agents:
+            if agent not in self.transceivers:
+                self.transceivers[agent] = self.pc.addTransceiver("audio", direction="recvonly")
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        tracks = {t.mid: agent for agent, t in self.transceivers.items()}
+        return self.pc.localDescription.sdp, {self.mic_transceiver.mid: self.person, **tracks}
+
+    async def join(self, agents: list[str], epoch: int = 1, host: str = "host") -> Answer:
+        """Negotiate (again) and wait until both sides are connected."""
+        sdp, tracks = await self.offer(agents)
+        answer = await self.plane.answer(host, self.peer_id, epoch, sdp, tracks, ())
+        await self.accept(answer)
+        async with asyncio.timeout(20):
+            await self.connected.wait()
+        await self.notices.wait(
+            PeerState, lambda n: (n.peer_id, n.epoch, n.state) == (self.peer_id, epoch, "connected")
+        )
+        return answer
+
+    async def accept(self, answer: Answer) -> None:
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        for mid, agent in answer.tracks.items():
+            if agent not in self.heard:
+                transceiver = next(t for t in self.pc.getTransceivers() if t.mid == mid)
+                packets = self.heard[agent] = []
+
+                def on_audio(packet: AudioPacket, packets: list[AudioPacket] = packets) -> None:
+                    packets.append(packet)
+                    self.arrived.set()
+
+                tap_receiver(transceiver.receiver, on_audio, monotonic)
+
+    async def hear(self, agent: str, count: int) -> list[AudioPacket]:
+        """Wait for this many packets of an agent, counted from the beginning."""
+        async with asyncio.timeout(30):
+            while len(self.heard[agent]) < count:
+                self.arrived.clear()
+                await self.arrived.wait()
+        return self.heard[agent]
+
+    def pcm(self, agent: str) -> np.ndarray:
+        """What was received of an agent, decoded one packet after the other; 48 kHz."""
+        decoder = OpusDecoder()
+        return np.concatenate([decoder.decode(p.payload) for p in self.heard[agent]])
+
+    async def close(self) -> None:
+        self.mic.stop()
+        await self.pc.close()
+
+
+class Notices:
+    """The plane's notices, and a way to wait for one."""
+
+    def __init__(self) -> None:
+        self.all: list[Notice] = []
+        self._new = asyncio.Event()
+
+    def __call__(self, notice: Notice) -> None:
+        self.all.append(notice)
+        self._new.set()
+
+    def of(self, kind: type[N]) -> list[N]:
+        return [n for n in self.all if isinstance(n, kind)]
+
+    async def wait(self, kind: type[N], where: Callable[[N], bool] = lambda n: True, count: int = 1) -> N:
+        async with asyncio.timeout(30):
+            while True:
+                found = [n for n in self.of(kind) if where(n)]
+                if len(found) >= count:
+                    return found[count - 1]
+                self._new.clear()
+                await self._new.wait()
+
+
+class Stage:
+    """A plane with one open host, its notices, and browsers that are closed in the end."""
+
+    def __init__(self, plane: MediaPlane, notices: Notices) -> None:
+        self.plane = plane
+        self.notices = notices
+        self.browsers: list[Browser] = []
+
+    def browser(self, name: str = "ada") -> Browser:
+        browser = Browser(self.plane, self.notices, f"browser-{name}", name)
+        self.browsers.append(browser)
+        return browser
+
+
+@pytest.fixture(params=["inline"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    plane = InlineMediaPlane()
+    notices = Notices()
+    await plane.start(notices)
+    plane.open_host("host", HearingSettings())
+    stage = Stage(plane, notices)
+    try:
+        yield stage
+    finally:
+        for browser in stage.browsers:
+            await browser.close()
+        await plane.close()
+
+
+@pytest.fixture
+def speak() -> Callable[[np.ndarray], list[bytes]]:
+    """Mono 16 kHz samples as ready Opus packets."""
+    return lambda pcm: encode(pcm, 16_000)

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from voicebot.audio.levels import dbfs
+from voicebot.errors import MediaError
+from voicebot.media.base import (
+    Level,
+    PeerState,
+    PlayoutEnded,
+    PlayoutMark,
+    PlayoutStarted,
+    SpeechAudio,
+    SpeechStarted,
+    SpeechStopped,
+)
+
+if TYPE_CHECKING:
+    from conftest import Stage
+
+RATE = 24_000
+
+
+def tone(hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
+    t = np.arange(int(seconds * rate)) / rate
+    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
+
+
+def loudest_hz(pcm: np.ndarray, rate: int = 48_000) -> float:
+    return float(np.fft.rfftfreq(len(pcm), 1 / rate)[np.argmax(np.abs(np.fft.rfft(pcm)))])
+
+
+async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    answer = await browser.join(["marlin"])
+    assert list(answer.tracks.values()) == ["marlin"]
+    state = await notices.wait(PeerState, lambda n: n.state == "connected")
+    assert (state.local, state.remote) in {("host", "host"), ("host", "prflx")}
+
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.5), RATE)
+    plane.say("host", "marlin", "s1", 1, tone(440, 0.35), RATE)
+    plane.end("host", "marlin", "s1")
+    ended = await notices.wait(PlayoutEnded)
+    assert ended.complete
+    assert ended.speech_id == "s1"
+    assert ended.played == pytest.approx(0.85, abs=0.001)
+    assert ended.pieces[0] == pytest.approx((0.5, 0.5), abs=0.001)
+    assert ended.pieces[1] == pytest.approx((0.35, 0.35), abs=0.001)
+    started = await notices.wait(PlayoutStarted)
+    marks = notices.of(PlayoutMark)
+    assert [m.index for m in marks] == [0, 1]
+    assert marks[1].time - marks[0].time == pytest.approx(0.5, abs=0.045)
+    assert 0 <= started.time - marks[0].time < 0.01  # a tone is audible almost at once
+
+    packets = await browser.hear("marlin", 44)  # 43 frames and the closing silence
+    steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(packets)}
+    assert steps == {960}
+    assert loudest_hz(browser.pcm("marlin")) == pytest.approx(440, abs=3)
+    levels = [n.dbfs for n in notices.of(Level) if n.participant_id == "marlin"]
+    assert max(levels) == pytest.approx(20 * np.log10(0.4 / np.sqrt(2)), abs=1)
+    assert levels[-1] == -100
+
+
+async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarray, speak: Any) -> None:
+    notices = stage.notices
+    browser = stage.browser()
+    await browser.join([])
+    await browser.mic.say(speak(speech))
+    stopped = await notices.wait(SpeechStopped)
+    started = notices.of(SpeechStarted)[0]
+    chunks = notices.of(SpeechAudio)
+    assert started.participant_id == "ada"
+    assert started.time < started.decided < stopped.time < stopped.decided
+    assert browser.mic.sent[0] - 0.1 < started.time
+    pcm = np.concatenate([c.pcm for c in chunks])
+    assert pcm.dtype == np.int16
+    for before, after in pairwise(chunks):
+        assert after.time - before.time == pytest.approx(len(before.pcm) / 16_000, abs=0.02)
+    # what was heard is what was said: the best match of the two is nearly perfect
+    match = np.correlate(pcm.astype(float), speech[4000:20000].astype(float), "valid")
+    at = int(match.argmax())
+    said, got = speech[4000:20000].astype(float), pcm[at : at + 16000].astype(float)
+    assert np.corrcoef(said, got)[0, 1] > 0.9
+
+
+async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, speak: Any) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    plane.say("host", "marlin", "s1", 0, tone(440, 30), RATE)
+    plane.end("host", "marlin", "s1")
+    await browser.hear("marlin", 5)
+    saying = asyncio.create_task(browser.mic.say(speak(speech)))
+    ended = await notices.wait(PlayoutEnded)
+    assert ended.interrupted_by == "ada"
+    assert not ended.complete
+    count = len(browser.heard["marlin"])
+    await saying
+    await notices.wait(SpeechStopped)
+    packets = browser.heard["marlin"]
+    assert len(packets) <= count + 2  # one on its way and the closing silence
+    played = ended.pieces[0][0]
+    assert ended.played == played
+    assert played < 10
+    assert len(packets) == pytest.approx(played / 0.02 + 1, abs=1)
+    assert dbfs(browser.pcm("marlin")[-480:]) < -50
+    plane.say("host", "marlin", "s1", 1, tone(440, 1), RATE)  # audio that comes too late is not begun
+    plane.say("host", "marlin", "s2", 0, tone(660, 0.1), RATE)
+    plane.end("host", "marlin", "s2")
+    await notices.wait(PlayoutEnded, lambda n: n.speech_id == "s2")
+    assert [n.speech_id for n in notices.of(PlayoutEnded)] == ["s1", "s2"]
+
+
+async def test_what_must_not_be_interrupted_goes_on(stage: Stage, speech: np.ndarray, speak: Any) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    plane.say("host", "marlin", "s1", 0, tone(440, 3), RATE, interruptible=False)
+    plane.end("host", "marlin", "s1")
+    await browser.hear("marlin", 5)
+    await browser.mic.say(speak(speech))
+    ended = await notices.wait(PlayoutEnded)
+    assert ended.complete
+    assert ended.played == pytest.approx(3, abs=0.001)
+    assert notices.of(SpeechStarted)
+
+
+async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, speak: Any) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    plane.add_agent("host", "coral")
+    browser = stage.browser()
+    await browser.join(["marlin", "coral"])
+    await browser.mic.say(speak(speech))
+    await notices.wait(SpeechStopped)
+    assert browser.heard == {"marlin": [], "coral": []}
+    plane.say("host", "coral", "s1", 0, tone(440, 0.1), RATE)
+    plane.end("host", "coral", "s1")
+    await browser.hear("coral", 6)
+    assert browser.heard["marlin"] == []
+
+
+async def test_two_people_hear_the_same_packets(stage: Stage) -> None:
+    plane = stage.plane
+    plane.add_agent("host", "marlin")
+    ada, bo = stage.browser("ada"), stage.browser("bo")
+    await ada.join(["marlin"])
+    await bo.join(["marlin"])
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.4), RATE)
+    plane.end("host", "marlin", "s1")
+    first = [p.payload for p in await ada.hear("marlin", 21)]
+    second = [p.payload for p in await bo.hear("marlin", 21)]
+    assert first == second
+
+
+async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    plane.add_agent("host", "coral")
+    answer = await browser.join(["marlin", "coral"])
+    assert sorted(answer.tracks.values()) == ["coral", "marlin"]
+    for agent in ("marlin", "coral"):
+        plane.say("host", agent, f"{agent}-1", 0, tone(440, 0.2), RATE)
+        plane.end("host", agent, f"{agent}-1")
+        await browser.hear(agent, 10)
+
+    plane.say("host", "marlin", "marlin-2", 0, tone(440, 5), RATE)
+    plane.remove_agent("host", "marlin")
+    ended = await notices.wait(PlayoutEnded, lambda n: n.speech_id == "marlin-2")
+    assert not ended.complete
+    answer = await browser.join(["coral"])
+    assert list(answer.tracks.values()) == ["coral"]
+
+    plane.add_agent("host", "marlin")  # the section that is free is used again
+    count = len(browser.heard["marlin"])
+    mid = next(t.mid for t in browser.pc.getTransceivers() if t.direction == "inactive")
+    transceiver = next(t for t in browser.pc.getTransceivers() if t.mid == mid)
+    transceiver.direction = "recvonly"
+    browser.transceivers["marlin"] = transceiver
+    answer = await browser.join(["marlin", "coral"])
+    assert answer.tracks[mid] == "marlin"
+    plane.say("host", "marlin", "marlin-3", 0, tone(440, 0.2), RATE)
+    plane.end("host", "marlin", "marlin-3")
+    await browser.hear("marlin", count + 10)
+    assert [n.state for n in notices.of(PeerState)] == ["connecting", "connected"]
+
+
+async def test_a_larger_epoch_takes_over_and_closes_the_older(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    old = stage.browser()
+    await old.join(["marlin"], epoch=1)
+    new = stage.browser()
+    await new.join(["marlin"], epoch=2)
+    await notices.wait(PeerState, lambda n: n.epoch == 1 and n.state == "closed")
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.2), RATE)
+    plane.end("host", "marlin", "s1")
+    await new.hear("marlin", 10)
+    assert old.heard["marlin"] == []
+    await new.mic.say(speak(speech))
+    await notices.wait(SpeechStopped)
+    with pytest.raises(MediaError, match="Epoch 1 is over"):
+        await plane.answer("host", "browser-ada", 1, "v=0", {}, ())
+
+
+async def test_closing_a_peer_ends_what_its_person_was_saying(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    browser = stage.browser()
+    await browser.join([])
+    saying = asyncio.create_task(browser.mic.say(speak(speech)))
+    await stage.notices.wait(SpeechStarted)
+    stage.plane.close_peer("host", "browser-ada")
+    await stage.notices.wait(SpeechStopped)
+    await stage.notices.wait(PeerState, lambda n: n.state == "closed")
+    saying.cancel()
+
+
+async def test_a_microphone_that_is_cut_off_ends_the_utterance(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    browser = stage.browser()
+    await browser.join([])
+    saying = asyncio.create_task(browser.mic.say(speak(speech)))
+    await stage.notices.wait(SpeechStarted)
+    browser.mic.muted = True
+    await stage.notices.wait(SpeechStopped)
+    saying.cancel()
+
+
+async def test_what_cannot_be_answered_is_said(stage: Stage) -> None:
+    plane = stage.plane
+    browser = stage.browser()
+    sdp, tracks = await browser.offer([])
+    with pytest.raises(MediaError, match="no agent host 'elsewhere'"):
+        await plane.answer("elsewhere", "p", 1, sdp, tracks, ())
+    with pytest.raises(MediaError, match="no media section"):
+        await plane.answer("host", "p", 1, "v=0\r\n", tracks, ())
+    with pytest.raises(MediaError, match="without Opus"):
+        await plane.answer("host", "p", 2, sdp.replace("opus/48000", "fake/48000"), tracks, ())
+    await browser.join([], epoch=3)
+    restarted = (await browser.offer([]))[0].replace("ice-ufrag:", "ice-ufrag:x")
+    with pytest.raises(MediaError, match="cannot restart ICE"):
+        await plane.answer("host", browser.peer_id, 3, restarted, tracks, ())

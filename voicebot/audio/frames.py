@@ -1,0 +1,80 @@
+"""The units of audio: rates, the 20 ms frame, and mono int16 arrays.
+
+Audio time is counted in samples. Opus always runs at 48 kHz here (the RTP clock of RFC
+7587), hearing at 16 kHz.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pcm = NDArray[np.int16]
+"""Mono samples, shape (n,)."""
+
+OPUS_RATE = 48_000
+HEARING_RATE = 16_000
+FRAME_SECONDS = 0.02
+FRAME_SAMPLES = 960
+"""Samples of one 20 ms frame at `OPUS_RATE`."""
+TIME_BASE = Fraction(1, OPUS_RATE)
+
+EMPTY: Pcm = np.zeros(0, np.int16)
+SILENT_FRAME: Pcm = np.zeros(FRAME_SAMPLES, np.int16)
+
+
+def as_mono(pcm: NDArray[np.int16]) -> Pcm:
+    """A contiguous mono int16 array; shape (n, channels) keeps the first channel.
+
+    Raises:
+        ValueError: not int16, or more than two dimensions.
+    """
+    if pcm.dtype != np.int16:
+        raise ValueError(f"audio must be int16, not {pcm.dtype}")
+    if pcm.ndim == 2:
+        pcm = pcm[:, 0]
+    if pcm.ndim != 1:
+        raise ValueError(f"audio must be mono of shape (n,), not {pcm.shape}")
+    return np.ascontiguousarray(pcm)
+
+
+class SampleQueue:
+    """Samples in, samples out, in order; arrays are kept as they came until read."""
+
+    def __init__(self) -> None:
+        self._parts: list[Pcm] = []
+        self._at = 0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def put(self, pcm: Pcm) -> None:
+        if len(pcm):
+            self._parts.append(pcm)
+            self._size += len(pcm)
+
+    def take(self, count: int) -> Pcm:
+        """The next `count` samples, or all there are when fewer."""
+        out: list[Pcm] = []
+        missing = min(count, self._size)
+        self._size -= missing
+        used = 0
+        while missing:
+            part = self._parts[used]
+            piece = part[self._at : self._at + missing]
+            missing -= len(piece)
+            self._at += len(piece)
+            if self._at == len(part):
+                used, self._at = used + 1, 0
+            out.append(piece)
+        del self._parts[:used]
+        if len(out) == 1:
+            return out[0]
+        return np.concatenate(out) if out else EMPTY
+
+    def clear(self) -> None:
+        self._parts.clear()
+        self._at = self._size = 0

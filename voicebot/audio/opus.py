@@ -1,0 +1,102 @@
+"""Opus packets: encode, decode, measure; one packet is one RTP payload (RFC 6716, RFC 7587)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Literal
+
+import av
+import numpy as np
+
+from voicebot.audio.frames import EMPTY, FRAME_SAMPLES, OPUS_RATE, TIME_BASE, Pcm
+
+SPEECH_BIT_RATE = 32_000
+LOOK_AHEAD = 312
+"""Samples by which libopus delays its input (its pre-skip, 6.5 ms)."""
+
+# Durations by the TOC byte's configuration number, in 48 kHz samples (RFC 6716, table 2).
+_SILK = (480, 960, 1920, 2880)
+_HYBRID = (480, 960)
+_CELT = (120, 240, 480, 960)
+_DURATIONS = _SILK * 3 + _HYBRID * 2 + _CELT * 4
+
+
+def packet_samples(payload: bytes) -> int:
+    """How many 48 kHz samples a packet decodes to; 0 for one that is not Opus."""
+    if not payload:
+        return 0
+    toc = payload[0]
+    code = toc & 3
+    count = (1, 2, 2, payload[1] & 63 if len(payload) > 1 else 0)[code]
+    samples = _DURATIONS[toc >> 3] * count
+    return samples if samples <= OPUS_RATE * 120 // 1000 else 0
+
+
+class OpusEncoder:
+    """Mono 48 kHz speech, one packet per frame."""
+
+    def __init__(
+        self,
+        frame_samples: int = FRAME_SAMPLES,
+        bit_rate: int = SPEECH_BIT_RATE,
+        application: Literal["voip", "lowdelay"] = "voip",
+    ) -> None:
+        self.frame_samples = frame_samples
+        codec = av.CodecContext.create("libopus", "w")
+        assert isinstance(codec, av.AudioCodecContext)
+        codec.bit_rate = bit_rate
+        codec.format = "s16"
+        codec.layout = "mono"
+        codec.sample_rate = OPUS_RATE
+        codec.time_base = TIME_BASE
+        codec.options = {
+            "application": application,
+            "frame_duration": f"{frame_samples * 1000 / OPUS_RATE:g}",
+        }
+        self._codec = codec
+        self._pts = 0
+
+    def encode(self, pcm: Pcm) -> bytes:
+        """One packet for exactly `frame_samples` samples."""
+        frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate = OPUS_RATE
+        frame.pts = self._pts
+        frame.time_base = TIME_BASE
+        self._pts += self.frame_samples
+        packets = self._codec.encode(frame)
+        return bytes(packets[0])
+
+
+class OpusDecoder:
+    """Packets to mono 48 kHz; keeps its state between packets of one stream."""
+
+    def __init__(self) -> None:
+        codec = av.CodecContext.create("libopus", "r")
+        assert isinstance(codec, av.AudioCodecContext)
+        codec.format = "s16"
+        codec.layout = "mono"
+        codec.sample_rate = OPUS_RATE
+        self._codec = codec
+
+    def decode(self, payload: bytes) -> Pcm:
+        """The packet's samples; empty when it cannot be decoded."""
+        if not payload:
+            return EMPTY
+        try:
+            frames = self._codec.decode(av.Packet(payload))
+        except av.FFmpegError:
+            return EMPTY
+        if not frames:
+            return EMPTY
+        parts = [frame.to_ndarray().reshape(-1).astype(np.int16, copy=False) for frame in frames]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@cache
+def silence_packet(samples: int = FRAME_SAMPLES) -> bytes:
+    """A packet of digital silence; `samples` is 120, 240, 480 or 960 (2.5 to 20 ms)."""
+    encoder = OpusEncoder(samples, application="lowdelay")
+    quiet = np.zeros(samples, np.int16)
+    for _ in range(10):  # the encoder settles
+        packet = encoder.encode(quiet)
+    return packet

@@ -1,0 +1,203 @@
+"""The media plane's work itself, on the running loop; `inline` and `worker` put it to use."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.clock import Clock, monotonic
+from voicebot.errors import MediaError
+from voicebot.media.base import (
+    Answer,
+    HearingSettings,
+    IceServerConfig,
+    MediaStats,
+    Notice,
+    OnNotice,
+    PlayoutEnded,
+)
+from voicebot.media.host import Host
+from voicebot.vad.base import VAD
+
+log = logging.getLogger(__name__)
+
+UPKEEP_EVERY = 0.1
+STATS_EVERY = 5.0
+
+
+class Engine:
+    """All hosts of one media process. Everything happens on the loop it was made on."""
+
+    def __init__(self, notify: OnNotice, *, vad: VAD, clock: Clock = monotonic) -> None:
+        self._on_notice = notify
+        self._vad = vad
+        self._clock = clock
+        self._origin = clock()
+        self._hosts: dict[str, Host] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._next_stats = self._origin + STATS_EVERY
+        self._gone_late = self._gone_lost = 0
+        self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
+        self._closed = False
+
+    def _notify(self, notice: Notice) -> None:
+        try:
+            self._on_notice(notice)
+        except Exception:  # an observer must not stop audio
+            log.exception("a media notice could not be handled")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._loop.create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed: %r", task.get_name(), error)
+
+    # ------------------------------------------------------------ hosts
+
+    def open_host(self, host_id: str, hearing: HearingSettings) -> None:
+        if host_id in self._hosts:
+            log.warning("host %s is open already", host_id)
+            return
+        self._hosts[host_id] = Host(
+            host_id,
+            hearing,
+            vad=self._vad,
+            clock=self._clock,
+            origin=self._origin,
+            notify=self._notify,
+            spawn=self._spawn,
+        )
+
+    def close_host(self, host_id: str) -> None:
+        host = self._hosts.pop(host_id, None)
+        if host is not None:
+            self._gone_late += host.late_frames
+            self._gone_lost += host.lost_packets
+            self._spawn(host.aclose(), f"close host {host_id}")
+
+    def _host(self, host_id: str, what: str) -> Host | None:
+        host = self._hosts.get(host_id)
+        if host is None:
+            log.debug("%s: there is no host %s (any more)", what, host_id)
+        return host
+
+    # ------------------------------------------------------------ peers
+
+    async def answer(
+        self,
+        host_id: str,
+        peer_id: str,
+        epoch: int,
+        sdp: str,
+        tracks: Mapping[str, str],
+        ice_servers: Sequence[IceServerConfig],
+    ) -> Answer:
+        host = self._hosts.get(host_id)
+        if host is None:
+            raise MediaError(f"There is no agent host {host_id!r}.", code="unknown_host")
+        return await host.answer(peer_id, epoch, sdp, tracks, ice_servers)
+
+    def add_candidate(
+        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
+    ) -> None:
+        if host := self._host(host_id, "add_candidate"):
+            host.add_candidate(peer_id, epoch, (candidate, sdp_mid, index))
+
+    def close_peer(self, host_id: str, peer_id: str) -> None:
+        if host := self._host(host_id, "close_peer"):
+            host.close_peer(peer_id)
+
+    # ------------------------------------------------------------ agents
+
+    def add_agent(self, host_id: str, agent_id: str) -> None:
+        if host := self._host(host_id, "add_agent"):
+            host.add_agent(agent_id)
+
+    def remove_agent(self, host_id: str, agent_id: str) -> None:
+        if host := self._host(host_id, "remove_agent"):
+            host.remove_agent(agent_id)
+
+    def say(
+        self,
+        host_id: str,
+        agent_id: str,
+        speech_id: str,
+        index: int,
+        pcm: NDArray[np.int16],
+        sample_rate: int,
+        interruptible: bool = True,
+    ) -> None:
+        host = self._hosts.get(host_id)
+        if host is None or agent_id not in host.voices:
+            self._never_played(host_id, agent_id, speech_id)
+            return
+        try:
+            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible)
+        except ValueError as error:
+            log.error("audio of speech %s cannot be played: %s", speech_id, error)
+
+    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        host = self._hosts.get(host_id)
+        if host is not None and agent_id in host.voices:
+            host.voices[agent_id].end(speech_id)
+
+    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        host = self._hosts.get(host_id)
+        if host is not None and agent_id in host.voices:
+            host.voices[agent_id].stop(speech_id)
+
+    def _never_played(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        log.debug("speech %s: there is no agent %s on host %s (any more)", speech_id, agent_id, host_id)
+        self._notify(PlayoutEnded(host_id, agent_id, speech_id, self._clock(), 0.0, {}, complete=False))
+
+    # ------------------------------------------------------------ recording
+
+    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
+        log.warning("recording is not part of this build: %s", path)
+
+    def stop_recording(self, host_id: str, participant_id: str) -> None:
+        """Nothing is being recorded."""
+
+    # ------------------------------------------------------------ upkeep
+
+    def _upkeep(self) -> None:
+        now = self._clock()
+        for host in self._hosts.values():
+            host.tick(now)
+        if now >= self._next_stats:
+            self._next_stats = now + STATS_EVERY
+            self._notify(self.stats())
+        self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
+
+    def stats(self) -> MediaStats:
+        """What it costs and how it fares, now."""
+        hosts = self._hosts.values()
+        return MediaStats(
+            cpu_seconds=time.process_time(),
+            peers=sum(h.connections for h in hosts),
+            late_frames=self._gone_late + sum(h.late_frames for h in hosts),
+            lost_packets=self._gone_lost + sum(h.lost_packets for h in hosts),
+        )
+
+    async def aclose(self) -> None:
+        """End everything; safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._timer.cancel()
+        await asyncio.gather(*(host.aclose() for host in self._hosts.values()))
+        self._hosts.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)

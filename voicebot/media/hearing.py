@@ -1,0 +1,224 @@
+"""One person's microphone: decoded once, cut into utterances, barge-in measured.
+
+Fed with Opus packets in sequence; gives notices. No I/O and no clock of its own: times
+come with the packets.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
+from voicebot.audio.levels import SILENCE_DBFS, dbfs
+from voicebot.audio.opus import OpusDecoder
+from voicebot.audio.resampling import Resampler
+from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
+from voicebot.media.base import (
+    HearingSettings,
+    Level,
+    OnNotice,
+    SpeechAudio,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.vad.base import VAD_RATE, VAD_WINDOW, VADStream
+
+WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
+LONGEST_GAP = OPUS_RATE
+"""Missing samples (1 s) that are filled with silence; a longer gap is a pause."""
+LEVEL_WINDOWS = 4
+"""Windows per level: about eight a second."""
+OVERLAP_PAUSE = 3
+"""Windows without speech (96 ms) after which talking over an agent counts anew."""
+LAPSE = 0.3
+"""Seconds without packets that count as silence (a microphone was turned off mid-word)."""
+QUIET_DBFS = -60.0
+"""Levels below are told once, not again and again."""
+
+OnPacket = Callable[[bytes, float, int], None]
+"""An Opus packet in sequence, the clock time of its first sample, and its 48 kHz samples."""
+
+
+class Hearing:
+    """The ear for one participant.
+
+    `agent_talking` tells whether an interruptible agent is being heard now; `barge_in` is
+    called once a person has talked over it for `interrupt_after`.
+    """
+
+    def __init__(
+        self,
+        host_id: str,
+        participant_id: str,
+        settings: HearingSettings,
+        vad: VADStream,
+        notify: OnNotice,
+        *,
+        agent_talking: Callable[[], bool],
+        barge_in: Callable[[str], None],
+    ) -> None:
+        self.host_id = host_id
+        self.participant_id = participant_id
+        self.on_packet: OnPacket | None = None
+        """The recorder's tap."""
+        self._settings = settings
+        self._vad = vad
+        self._notify = notify
+        self._agent_talking = agent_talking
+        self._barge_in = barge_in
+        self._queue = SampleQueue()
+        self._source: object = None
+        self._last_arrival = 0.0
+        # utterances
+        self._speaking = False
+        self._on = 0
+        self._off = 0
+        self._over = 0
+        self._over_pause = 0
+        self._before: deque[tuple[float, Pcm]] = deque(
+            maxlen=_windows(settings.preroll) + _windows(settings.start_after) + 1
+        )
+        self._speech_end = 0.0
+        self._level: list[Pcm] = []
+        self._quiet = True
+        self._reset()
+
+    def _reset(self) -> None:
+        """Another stream: its own codec state and timestamps."""
+        self._decoder = OpusDecoder()
+        self._resampler = Resampler(OPUS_RATE, HEARING_RATE, "LQ")
+        self._unwrap = TimestampUnwrapper()
+        self._rtp = RtpClock()
+        self._expected: int | None = None
+        self._window_at = 0
+        self._queue.clear()
+
+    def packet(self, source: object, payload: bytes, timestamp: int, arrival: float, pcm: Pcm | None) -> None:
+        """The next packet; `source` names the connection, `pcm` is given when already decoded."""
+        if source is not self._source:
+            self.lapse(arrival)
+            self._source = source
+            self._reset()
+        self._last_arrival = arrival
+        if pcm is None:
+            pcm = self._decoder.decode(payload)
+            if not len(pcm):
+                return
+        start = self._unwrap.unwrap(timestamp)
+        gap = 0 if self._expected is None else start - self._expected
+        if gap < 0:
+            if -gap < LONGEST_GAP:  # overlaps what was heard already
+                return
+            gap = LONGEST_GAP + 1
+        if gap > LONGEST_GAP:
+            self.lapse(arrival)
+            self._queue.clear()
+            self._resampler.flush()
+            self._expected = None
+        elif gap:
+            self._feed(np.zeros(gap, np.int16), arrival)
+        if self._expected is None:
+            self._window_at = start
+        self._expected = start + len(pcm)
+        self._rtp.observe(self._expected, arrival)
+        if self.on_packet is not None and payload:
+            self.on_packet(payload, self._rtp.time(start), len(pcm))
+        self._feed(pcm, arrival)
+
+    def idle(self, now: float) -> None:
+        """Called now and then: packets that stay away end the utterance."""
+        if self._speaking and now - self._last_arrival > LAPSE:
+            self.lapse(now)
+
+    def lapse(self, now: float) -> None:
+        """The stream broke off: an utterance that was going on has ended."""
+        if self._speaking:
+            self._stop(now)
+        self._on = self._over = 0
+        self._before.clear()
+
+    def close(self, now: float) -> None:
+        """The person left."""
+        self.lapse(now)
+        self._notify(Level(self.host_id, self.participant_id, SILENCE_DBFS))
+
+    # ------------------------------------------------------------ windows
+
+    def _feed(self, pcm: Pcm, now: float) -> None:
+        self._queue.put(self._resampler.feed(pcm))
+        while len(self._queue) >= VAD_WINDOW:
+            window = self._queue.take(VAD_WINDOW)
+            start = self._rtp.time(self._window_at) if self._expected is not None else now
+            self._window_at += VAD_WINDOW * (OPUS_RATE // HEARING_RATE)
+            self._window(start, window, now)
+
+    def _window(self, start: float, window: Pcm, now: float) -> None:
+        probability = self._vad.probability(window)
+        settings = self._settings
+        if speech := probability > settings.speech_threshold:
+            self._on += 1
+            self._off = 0
+        elif probability < settings.silence_threshold:
+            self._on = 0
+            self._off += 1
+        if probability >= settings.silence_threshold:
+            self._speech_end = start + WINDOW_SECONDS
+        if self._speaking:
+            self._notify(SpeechAudio(self.host_id, self.participant_id, start, window))
+            if self._off >= _windows(settings.stop_after):
+                self._stop(now)
+        else:
+            self._before.append((start, window))
+            if self._on >= _windows(settings.start_after):
+                self._start(now)
+        self._talk_over(speech)
+        self._measure(window)
+
+    def _start(self, now: float) -> None:
+        self._speaking = True
+        at = self._before[-min(self._on, len(self._before))][0]
+        self._notify(SpeechStarted(self.host_id, self.participant_id, at, now))
+        kept = [(t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2]
+        pcm = np.concatenate([window for _, window in kept])
+        self._notify(SpeechAudio(self.host_id, self.participant_id, kept[0][0], pcm))
+        self._before.clear()
+
+    def _stop(self, now: float) -> None:
+        self._speaking = False
+        self._on = self._off = 0
+        self._notify(SpeechStopped(self.host_id, self.participant_id, self._speech_end, now))
+
+    def _talk_over(self, speech: bool) -> None:
+        if not self._agent_talking():
+            self._over = 0
+            return
+        if speech:
+            self._over += 1
+            self._over_pause = 0
+            if self._over >= _windows(self._settings.interrupt_after):
+                self._over = 0
+                self._barge_in(self.participant_id)
+        else:
+            self._over_pause += 1
+            if self._over_pause > OVERLAP_PAUSE:
+                self._over = 0
+
+    def _measure(self, window: Pcm) -> None:
+        self._level.append(window)
+        if len(self._level) < LEVEL_WINDOWS:
+            return
+        level = dbfs(np.concatenate(self._level))
+        self._level.clear()
+        quiet = level < QUIET_DBFS
+        if not (quiet and self._quiet):
+            shown = SILENCE_DBFS if quiet else level
+            self._notify(Level(self.host_id, self.participant_id, shown))
+        self._quiet = quiet
+
+
+def _windows(seconds: float) -> int:
+    """The nearest whole number of windows, at least one."""
+    return max(1, round(seconds / WINDOW_SECONDS))

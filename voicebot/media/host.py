@@ -1,0 +1,258 @@
+"""The agent host of one lobby: its connections to people, its agents' voices, its ears."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicebot.clock import Clock
+from voicebot.errors import MediaError
+from voicebot.media.base import Answer, HearingSettings, IceServerConfig, OnNotice, PeerState
+from voicebot.media.hearing import Hearing
+from voicebot.media.voice import Voice
+from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
+from voicebot.rtc.tap import AudioPacket
+from voicebot.rtc.track import OutboundTrack, opus_packet
+from voicebot.vad.base import VAD
+
+log = logging.getLogger(__name__)
+
+STALE_TAP = 0.1
+"""Seconds without packets after which held-back ones are used."""
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], None]
+"""Starts a named task that its owner keeps."""
+Candidate = tuple[str, str | None, int | None]
+
+
+@dataclass
+class _Link:
+    """One person's connections: the newest epoch and, until it connects, the one before."""
+
+    epoch: int = -1
+    peers: dict[int, Peer] = field(default_factory=dict)
+    agents: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By epoch: mid to agent."""
+    early: dict[int, list[Candidate]] = field(default_factory=dict)
+    """Candidates that came before their epoch's offer."""
+    ears: set[str] = field(default_factory=set)
+
+    def connected(self) -> Peer | None:
+        """The newest connection that works."""
+        for epoch in sorted(self.peers, reverse=True):
+            if self.peers[epoch].state == "connected":
+                return self.peers[epoch]
+        return None
+
+
+class Host:
+    """Agents of one lobby on one set of connections."""
+
+    def __init__(
+        self,
+        host_id: str,
+        hearing: HearingSettings,
+        *,
+        vad: VAD,
+        clock: Clock,
+        origin: float,
+        notify: OnNotice,
+        spawn: Spawn,
+    ) -> None:
+        self.host_id = host_id
+        self.hearing = hearing
+        self._vad = vad
+        self._clock = clock
+        self._origin = origin
+        self._notify = notify
+        self._spawn = spawn
+        self._links: dict[str, _Link] = {}
+        self._listeners: dict[str, list[OutboundTrack]] = {}
+        self.voices: dict[str, Voice] = {}
+        self.ears: dict[str, Hearing] = {}
+
+    # ------------------------------------------------------------ agents
+
+    def add_agent(self, agent_id: str) -> None:
+        if agent_id in self.voices:
+            return
+
+        def send(payload: bytes, pts: int, due: float) -> None:
+            packet = opus_packet(payload, pts)
+            for track in self._listeners.get(agent_id, ()):
+                track.push(packet)
+
+        self.voices[agent_id] = Voice(
+            self.host_id, agent_id, clock=self._clock, origin=self._origin, send=send, notify=self._notify
+        )
+        self._route()
+
+    def remove_agent(self, agent_id: str) -> None:
+        voice = self.voices.pop(agent_id, None)
+        if voice is not None:
+            voice.close()
+            self._route()
+
+    def _agent_talking(self) -> bool:
+        return any(voice.talking for voice in self.voices.values())
+
+    def _barge_in(self, participant_id: str) -> None:
+        for voice in self.voices.values():
+            if voice.talking:
+                voice.interrupt(participant_id)
+
+    # ------------------------------------------------------------ peers
+
+    async def answer(
+        self,
+        peer_id: str,
+        epoch: int,
+        sdp: str,
+        tracks: Mapping[str, str],
+        ice_servers: Sequence[IceServerConfig],
+    ) -> Answer:
+        """See `MediaPlane.answer`."""
+        link = self._links.setdefault(peer_id, _Link())
+        if epoch < link.epoch:
+            raise MediaError(
+                f"Epoch {epoch} is over; the current one is {link.epoch}.", code="stale_epoch", retryable=True
+            )
+        agents = {mid: who for mid, who in tracks.items() if who in self.voices}
+        mics = {mid: who for mid, who in tracks.items() if who not in self.voices}
+        peer = link.peers.get(epoch)
+        if epoch > link.epoch:
+            peer = self._connect(link, peer_id, epoch, ice_servers)
+        elif peer is None:
+            raise MediaError(
+                f"The connection of epoch {epoch} has ended.",
+                hint="Start a negotiation with a larger epoch.",
+                code="peer_closed",
+                retryable=True,
+            )
+        assert peer is not None
+        link.agents[epoch] = agents
+        answer = await peer.answer(sdp, mics, agents)
+        if peer.mic_mid in mics:
+            self._ear(link, mics[peer.mic_mid])
+        self._route()
+        return Answer(answer, agents)
+
+    def _connect(self, link: _Link, peer_id: str, epoch: int, ice_servers: Sequence[IceServerConfig]) -> Peer:
+        def on_change(change: ConnectionChange) -> None:
+            self._peer_changed(peer_id, link, epoch, change)
+
+        def on_audio(packet: AudioPacket) -> None:
+            for who in link.ears:  # one microphone per person
+                self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival, packet.pcm)
+
+        peer = Peer(ice_servers, on_audio, on_change, self._clock)
+        link.epoch = epoch
+        link.peers[epoch] = peer
+        for candidate in link.early.pop(epoch, ()):
+            peer.add_candidate(*candidate)  # they wait for the answer, which takes its turn first
+        link.early = {e: found for e, found in link.early.items() if e > epoch}
+        return peer
+
+    def _ear(self, link: _Link, participant_id: str) -> None:
+        for other in link.ears - {participant_id}:
+            self._drop_ear(other)
+        link.ears = {participant_id}
+        if participant_id not in self.ears:
+            self.ears[participant_id] = Hearing(
+                self.host_id,
+                participant_id,
+                self.hearing,
+                self._vad.stream(),
+                self._notify,
+                agent_talking=self._agent_talking,
+                barge_in=self._barge_in,
+            )
+
+    def _drop_ear(self, participant_id: str) -> None:
+        if (ear := self.ears.pop(participant_id, None)) is not None:
+            ear.close(self._clock())
+
+    def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
+        if change.state == "connected":
+            for old in [e for e in link.peers if e < epoch]:
+                self._spawn(link.peers[old].close(), f"close {peer_id} epoch {old}")
+        elif change.state in ("failed", "closed"):
+            link.peers.pop(epoch, None)
+            link.agents.pop(epoch, None)
+        self._route()
+        self._notify(
+            PeerState(self.host_id, peer_id, epoch, change.state, change.local, change.remote, change.reason)
+        )
+
+    def add_candidate(self, peer_id: str, epoch: int, candidate: Candidate) -> None:
+        link = self._links.setdefault(peer_id, _Link())
+        if (peer := link.peers.get(epoch)) is not None:
+            peer.add_candidate(*candidate)
+        elif epoch > link.epoch:
+            early = link.early.setdefault(epoch, [])
+            if len(early) < MAX_CANDIDATES and len(link.early) <= 4:
+                early.append(candidate)
+
+    def close_peer(self, peer_id: str) -> None:
+        link = self._links.pop(peer_id, None)
+        if link is None:
+            return
+        for who in link.ears:
+            self._drop_ear(who)
+        link.ears = set()
+        for epoch, peer in list(link.peers.items()):
+            self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
+        self._route()
+
+    def _route(self) -> None:
+        """Work out anew which tracks carry each agent: the newest working connection of each person."""
+        listeners: dict[str, list[OutboundTrack]] = {agent_id: [] for agent_id in self.voices}
+        for link in self._links.values():
+            peer = link.connected()
+            if peer is None:
+                continue
+            epoch = next(e for e, p in link.peers.items() if p is peer)
+            for mid, agent_id in link.agents.get(epoch, {}).items():
+                track = peer.outbound.get(mid)
+                if track is not None and agent_id in listeners:
+                    listeners[agent_id].append(track)
+        self._listeners = listeners
+
+    # ------------------------------------------------------------ upkeep
+
+    def tick(self, now: float) -> None:
+        """Ten times a second: microphones that fell silent without saying so."""
+        for link in self._links.values():
+            for peer in link.peers.values():
+                if peer.tap is not None and now - peer.tap.last_arrival > STALE_TAP:
+                    peer.tap.flush()
+        for ear in self.ears.values():
+            ear.idle(now)
+
+    @property
+    def connections(self) -> int:
+        return sum(link.connected() is not None for link in self._links.values())
+
+    @property
+    def late_frames(self) -> int:
+        return sum(voice.late_frames for voice in self.voices.values())
+
+    @property
+    def lost_packets(self) -> int:
+        taps = (peer.tap for link in self._links.values() for peer in link.peers.values())
+        return sum(tap.lost for tap in taps if tap is not None)
+
+    async def aclose(self) -> None:
+        """End every voice and connection."""
+        for agent_id in list(self.voices):
+            self.remove_agent(agent_id)
+        peers = [peer for link in self._links.values() for peer in link.peers.values()]
+        for peer_id in list(self._links):
+            link = self._links.pop(peer_id)
+            for who in link.ears:
+                self._drop_ear(who)
+            link.ears = set()
+        await asyncio.gather(*(peer.close() for peer in peers), return_exceptions=True)

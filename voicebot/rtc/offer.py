@@ -1,0 +1,87 @@
+"""What may be in a browser's offer to an agent host, and what aiortc makes of it."""
+
+from __future__ import annotations
+
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from voicebot.errors import MediaError
+
+_NEW_EPOCH = "Start a negotiation with a larger epoch."
+
+
+def read_offer(text: str) -> SessionDescription:
+    """Parse an offer and keep only Opus in its audio sections.
+
+    Rejected sections (port 0) are given the transport of their neighbours, because aiortc
+    wants one in each; `reject_sections` rejects them again in the answer.
+
+    Raises:
+        MediaError: it is not SDP, or has an audio section without Opus.
+    """
+    try:
+        offer = SessionDescription.parse(text)
+    except Exception as error:  # aiortc's parser asserts, indexes and converts
+        raise MediaError(f"The offer is not readable SDP: {error!r}.", code="bad_sdp") from error
+    if not offer.media:
+        raise MediaError("The offer has no media section.", code="bad_sdp")
+    offer.type = "offer"
+    whole = next((m for m in offer.media if m.ice and m.ice.usernameFragment and m.dtls), None)
+    if whole is None:
+        raise MediaError("The offer has no ICE credentials or no DTLS fingerprint.", code="bad_sdp")
+    for media in offer.media:
+        if is_rejected(media):
+            media.ice, media.dtls, media.rtcp_mux = whole.ice, whole.dtls, True
+            media.direction = "inactive"
+        if media.kind == "audio":
+            codecs = [c for c in media.rtp.codecs if c.mimeType.lower() == "audio/opus"]
+            if not codecs and not is_rejected(media):
+                raise MediaError(
+                    "The offer has an audio section without Opus.",
+                    hint="Every browser with WebRTC has Opus; do not filter codecs.",
+                    code="no_opus",
+                )
+            if codecs:
+                media.rtp.codecs = codecs
+                media.fmt = [c.payloadType for c in codecs]
+    return offer
+
+
+def is_rejected(media: MediaDescription) -> bool:
+    return media.port == 0
+
+
+def mids(description: SessionDescription) -> list[str]:
+    return [media.rtp.muxId for media in description.media]
+
+
+def reject_sections(answer: str, rejected: set[str]) -> str:
+    """The answer with port 0 in these sections, and without them in the bundle."""
+    if not rejected:
+        return answer
+    parsed = SessionDescription.parse(answer)
+    for media in parsed.media:
+        if media.rtp.muxId in rejected:
+            media.port = 0
+    for group in parsed.group:
+        group.items = [mid for mid in group.items if mid not in rejected]
+    return str(parsed)
+
+
+def check_renegotiation(old: SessionDescription, new: SessionDescription) -> None:
+    """Refuse what aiortc would silently get wrong on an existing connection.
+
+    Raises:
+        MediaError: an ICE restart, or a section used again under another mid.
+    """
+    if _ufrag(old) != _ufrag(new):
+        raise MediaError("An agent host cannot restart ICE.", hint=_NEW_EPOCH, code="ice_restart")
+    if mids(new)[: len(old.media)] != mids(old):
+        raise MediaError(
+            "A media section was used again under another mid.",
+            hint="Set a transceiver that is not needed to inactive instead of stopping it. " + _NEW_EPOCH,
+            code="recycled_section",
+        )
+
+
+def _ufrag(description: SessionDescription) -> str | None:
+    return next((m.ice.usernameFragment for m in description.media if m.ice and not is_rejected(m)), None)

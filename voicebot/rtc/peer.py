@@ -1,0 +1,226 @@
+"""One WebRTC connection between an agent host and a browser; one epoch of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc.sdp import SessionDescription
+
+from voicebot.clock import Clock
+from voicebot.errors import MediaError
+from voicebot.rtc import ice, offer
+from voicebot.rtc.tap import OnAudio, Tap, tap_receiver
+from voicebot.rtc.track import OutboundTrack
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds for ICE and DTLS."""
+MAX_CANDIDATES = 64
+
+PeerStateName = Literal["connecting", "connected", "disconnected", "failed", "closed"]
+
+
+@dataclass(frozen=True)
+class ConnectionChange:
+    """A new state of the connection."""
+
+    state: PeerStateName
+    reason: str = ""
+    local: str | None = None
+    remote: str | None = None
+
+
+OnChange = Callable[[ConnectionChange], None]
+
+
+class Peer:
+    """Answers the offers of one browser for one epoch.
+
+    `outbound` maps each mid to the track sent there and is complete after each answer.
+    `on_audio` gets the packets of the microphone. States go forward only: connecting,
+    connected, then failed or closed.
+    """
+
+    def __init__(
+        self, servers: Iterable[ice.IceServer], on_audio: OnAudio, on_change: OnChange, clock: Clock
+    ) -> None:
+        """Raises MediaError for an address that is no STUN or TURN address."""
+        self._pc = RTCPeerConnection(ice.configuration(servers))
+        self._on_audio = on_audio
+        self._on_change = on_change
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._offer: SessionDescription | None = None
+        self._candidates = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timeout: asyncio.TimerHandle | None = None
+        self._tap: Tap | None = None
+        self._mic_mid: str | None = None
+        self.state: PeerStateName | Literal["new"] = "new"
+        self.outbound: dict[str, OutboundTrack] = {}
+        self._pc.on("connectionstatechange", self._connection_changed)
+
+    @property
+    def mic_mid(self) -> str | None:
+        """The section the microphone is on."""
+        return self._mic_mid
+
+    @property
+    def tap(self) -> Tap | None:
+        """The microphone's packets, once a microphone was offered."""
+        return self._tap
+
+    async def answer(self, sdp: str, mics: Collection[str], agents: Collection[str]) -> str:
+        """Answer an offer: listen to the first of the mids `mics`, send on the mids `agents`.
+
+        Sections named by neither, and video, are answered inactive. Raises MediaError.
+        """
+        async with self._lock:
+            parsed = offer.read_offer(sdp)
+            if self._offer is not None:
+                offer.check_renegotiation(self._offer, parsed)
+            if self.state in ("failed", "closed"):
+                raise MediaError(
+                    f"The connection has {self.state}.",
+                    hint="Start a negotiation with a larger epoch.",
+                    code="peer_closed",
+                    retryable=True,
+                )
+            if self.state == "new":
+                self._set(ConnectionChange("connecting"))
+                self._timeout = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._timed_out)
+            try:
+                return await self._negotiate(parsed, mics, agents)
+            except MediaError:
+                raise
+            except Exception as error:  # aiortc raises ValueError, InvalidStateError, OperationError, ...
+                raise MediaError(f"The offer cannot be answered: {error}.", code="bad_sdp") from error
+
+    async def _negotiate(
+        self, parsed: SessionDescription, mics: Collection[str], agents: Collection[str]
+    ) -> str:
+        rejected = {m.rtp.muxId for m in parsed.media if offer.is_rejected(m)}
+        await self._pc.setRemoteDescription(RTCSessionDescription(str(parsed), "offer"))
+        for transceiver in self._pc.getTransceivers():
+            mid = transceiver.mid or ""
+            if mid in rejected or transceiver.kind != "audio":
+                transceiver.direction = "inactive"
+            elif mid in mics and self._listen(transceiver):
+                transceiver.direction = "recvonly"
+            elif mid in agents:
+                transceiver.direction = "sendonly"
+                if mid not in self.outbound:
+                    track = self.outbound[mid] = OutboundTrack()
+                    transceiver.sender.replaceTrack(track)
+            else:
+                transceiver.direction = "inactive"
+        await self._pc.setLocalDescription(await self._pc.createAnswer())
+        self._offer = parsed
+        if not ice.has_local_candidates(self._pc):
+            self._fail("no local candidates: no network, or the TURN server refused its credentials")
+        return offer.reject_sections(self._pc.localDescription.sdp, rejected)
+
+    def _listen(self, transceiver: RTCRtpTransceiver) -> bool:
+        """Tap this section's microphone; False when nothing comes there or one is tapped."""
+        if transceiver.mid == self._mic_mid:
+            return True
+        if self._mic_mid is not None or transceiver.receiver.track is None:
+            return False
+        self._mic_mid = transceiver.mid
+        self._tap = tap_receiver(transceiver.receiver, self._on_audio, self._clock)
+        return True
+
+    def add_candidate(self, text: str, sdp_mid: str | None, index: int | None) -> None:
+        """A trickled candidate, in order; "" is the end of them. Bad ones are logged and dropped."""
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            log.warning("more than %d ICE candidates: dropped", MAX_CANDIDATES)
+            return
+        try:
+            candidate = ice.parse_candidate(text, sdp_mid, index)
+        except ValueError as error:
+            log.warning("%s", error)
+            return
+
+        async def add() -> None:
+            async with self._lock:  # fair: candidates stay in order, after the answer under way
+                usable = self.state not in ("failed", "closed") and self._offer is not None
+            if usable:  # outside the lock: resolving an mDNS name may take seconds
+                await self._pc.addIceCandidate(candidate)
+
+        self._spawn(add(), "candidate")
+
+    async def close(self) -> None:
+        """Close the connection; `closed` is reported unless it had failed. Safe to call twice."""
+        self._cancel_timeout()
+        if self._tap is not None:
+            self._tap.close()
+        self._set(ConnectionChange("closed"))
+        for task in list(self._tasks):
+            if task is not asyncio.current_task():
+                task.cancel()
+        await self._pc.close()
+
+    def _spawn(self, coroutine: Coroutine[None, None, None], what: str) -> None:
+        task = asyncio.create_task(coroutine, name=f"peer {what}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("%s: %r", task.get_name(), error)
+
+    def _connection_changed(self) -> None:
+        state = self._pc.connectionState
+        if state == "connected" and self.state == "connecting":
+            self._cancel_timeout()
+            local, remote = ice.selected_pair(self._pc)
+            self._set(ConnectionChange("connected", local=local, remote=remote))
+        elif state == "failed":
+            before = self.state
+            self._fail(
+                "the network path was lost"
+                if before == "connected"
+                else "no network path to the browser was found (a TURN server may be needed)"
+            )
+        elif state == "closed":
+            self._cancel_timeout()
+            self._set(ConnectionChange("closed", "the browser closed the connection"))
+
+    def _timed_out(self) -> None:
+        self._timeout = None
+        self._fail(
+            f"ICE and DTLS did not connect in {CONNECT_TIMEOUT:g} s"
+            f" (ICE {self._pc.iceConnectionState}, connection {self._pc.connectionState})"
+        )
+
+    def _fail(self, reason: str) -> None:
+        if self.state in ("failed", "closed"):
+            return
+        self._cancel_timeout()
+        self._set(ConnectionChange("failed", reason))
+        self._spawn(self._shut(), "shutdown")
+
+    async def _shut(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._pc.close()
+
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+
+    def _set(self, change: ConnectionChange) -> None:
+        if self.state in ("failed", "closed") or change.state == self.state:
+            return
+        log.debug("peer %s -> %s %s", self.state, change.state, change.reason)
+        self.state = change.state
+        self._on_change(change)

@@ -1,0 +1,108 @@
+"""A small adaptive buffer that puts RTP packets back in order.
+
+In-order packets pass at once, so an orderly network costs nothing. A gap is waited for
+while at most `depth` packets are held; a packet that comes after its gap was given up
+raises the depth, calm lowers it again. (aiortc's own buffer holds every packet 80 ms.)
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+MAX_DEPTH = 8
+"""Packets held at most: 160 ms of 20 ms packets."""
+MIN_DEPTH = 2
+CALM = 500
+"""Packets without reordering after which one packet less is waited for."""
+RESTART = 100
+"""A sequence jump of this size in either direction is a new stream."""
+
+
+class Sequenced(Protocol):
+    """Anything with an RTP sequence number (16 bits)."""
+
+    @property
+    def sequence_number(self) -> int: ...
+
+
+PacketT = TypeVar("PacketT", bound=Sequenced)
+
+
+class ReorderBuffer(Generic[PacketT]):
+    """Packets in as they come, out in sequence; duplicates and stragglers are dropped."""
+
+    def __init__(self) -> None:
+        self._next: int | None = None
+        self._held: dict[int, PacketT] = {}
+        self._calm = 0
+        self.depth = MIN_DEPTH
+        self.lost = 0
+        """Sequence numbers given up on; a straggler takes its own back."""
+
+    def push(self, packet: PacketT) -> list[PacketT]:
+        """The packets that may be used now, in order."""
+        sequence = packet.sequence_number
+        if self._next is None:
+            self._next = sequence
+        ahead = (sequence - self._next) & 0xFFFF
+        if ahead == 0 and not self._held:
+            self._next = (sequence + 1) & 0xFFFF
+            self._settle()
+            return [packet]
+        if ahead >= 0x8000:  # from the past
+            if 0x10000 - ahead < RESTART:
+                self._straggler()
+                return []
+            return self._restart(packet)
+        if ahead >= RESTART:
+            return self._restart(packet)
+        self._held[sequence] = packet
+        out = self._ready()
+        while len(self._held) > self.depth:
+            self._skip_gap()
+            out += self._ready()
+        return out
+
+    def flush(self) -> list[PacketT]:
+        """Everything held, when nothing more seems to come."""
+        out: list[PacketT] = []
+        while self._held:
+            self._skip_gap()
+            out += self._ready()
+        return out
+
+    @property
+    def held(self) -> int:
+        return len(self._held)
+
+    def _ready(self) -> list[PacketT]:
+        assert self._next is not None
+        out = []
+        while (packet := self._held.pop(self._next, None)) is not None:
+            out.append(packet)
+            self._next = (self._next + 1) & 0xFFFF
+        return out
+
+    def _skip_gap(self) -> None:
+        assert self._next is not None
+        start = self._next
+        nearest = min(((sequence - start) & 0xFFFF for sequence in self._held), default=0)
+        self.lost += nearest
+        self._next = (start + nearest) & 0xFFFF
+
+    def _straggler(self) -> None:
+        self.lost = max(0, self.lost - 1)
+        self._calm = 0
+        self.depth = min(MAX_DEPTH, self.depth + 1)
+
+    def _settle(self) -> None:
+        self._calm += 1
+        if self._calm >= CALM:
+            self._calm = 0
+            self.depth = max(MIN_DEPTH, self.depth - 1)
+
+    def _restart(self, packet: PacketT) -> list[PacketT]:
+        out = self.flush()
+        self._next = (packet.sequence_number + 1) & 0xFFFF
+        out.append(packet)
+        return out

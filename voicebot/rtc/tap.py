@@ -1,0 +1,162 @@
+"""Inbound audio packets as they leave SRTP. THE ONLY FILE that knows aiortc's receiver inside.
+
+aiortc's own path holds each packet 80 ms, then decodes it in a thread. The tap replaces
+`RTCRtpReceiver._handle_rtp_packet` of one receiver; receiver reports keep working,
+because the same statistics are fed. When a release of aiortc has no such method,
+`tap_receiver` returns None and `PublicTap` reads `track.recv()` instead; test_tap.py
+fails on such a release, so that the loss of speed is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiortc import RTCRtpReceiver
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcrtpreceiver import StreamStatistics
+
+from voicebot.audio.frames import OPUS_RATE, Pcm
+from voicebot.clock import Clock
+from voicebot.rtc.reorder import ReorderBuffer
+
+log = logging.getLogger(__name__)
+
+_HANDLER = "_handle_rtp_packet"
+_STREAMS = "_RTCRtpReceiver__remote_streams"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPacket:
+    """One Opus packet of a remote track, in sequence."""
+
+    payload: bytes
+    """Empty on the public path, where aiortc has already decoded it."""
+    timestamp: int
+    """RTP timestamp, 48 kHz, 32 bits."""
+    arrival: float
+    """Clock time at which it was received."""
+    pcm: Pcm | None = None
+    """Mono 48 kHz samples, on the public path only."""
+
+
+OnAudio = Callable[[AudioPacket], None]
+
+
+class Tap(Protocol):
+    """A running inbound tap."""
+
+    @property
+    def lost(self) -> int: ...
+    @property
+    def last_arrival(self) -> float: ...
+    def flush(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def can_tap(receiver: RTCRtpReceiver) -> bool:
+    """Whether this aiortc has what the packet tap hooks into."""
+    handler = getattr(receiver, _HANDLER, None)
+    return (
+        inspect.iscoroutinefunction(handler)
+        and list(inspect.signature(handler).parameters) == ["packet", "arrival_time_ms"]
+        and isinstance(getattr(receiver, _STREAMS, None), dict)
+    )
+
+
+def tap_receiver(receiver: RTCRtpReceiver, on_audio: OnAudio, clock: Clock) -> Tap:
+    """Hand each audio packet of this receiver to `on_audio`; falls back to `track.recv()`."""
+    if can_tap(receiver):
+        return PacketTap(receiver, on_audio, clock)
+    log.warning("this aiortc release cannot be tapped; hearing takes about 80 ms longer")
+    return PublicTap(receiver.track, on_audio, clock)
+
+
+class PacketTap:
+    """Packets straight from SRTP, put in order."""
+
+    def __init__(self, receiver: RTCRtpReceiver, on_audio: OnAudio, clock: Clock) -> None:
+        self._receiver: Any = receiver
+        self._on_audio = on_audio
+        self._clock = clock
+        self._buffer: ReorderBuffer[_Arrived] = ReorderBuffer()
+        self._streams: dict[int, StreamStatistics] = getattr(receiver, _STREAMS)
+        self._ssrc: int | None = None
+        self._closed = False
+        self.last_arrival = clock()
+        setattr(receiver, _HANDLER, self._handle)
+
+    @property
+    def lost(self) -> int:
+        return self._buffer.lost
+
+    async def _handle(self, packet: Any, arrival_time_ms: int) -> None:
+        if self._closed or not self._receiver._enabled or not packet.payload:
+            return
+        statistics = self._streams.get(packet.ssrc)
+        if statistics is None:
+            statistics = self._streams[packet.ssrc] = StreamStatistics(OPUS_RATE)
+        statistics.add(packet)
+        if packet.ssrc != self._ssrc:  # another stream: other sequence numbers and timestamps
+            self.flush()
+            self._ssrc = packet.ssrc
+            lost, self._buffer = self._buffer.lost, ReorderBuffer()
+            self._buffer.lost = lost
+        self.last_arrival = now = self._clock()
+        self._deliver(
+            self._buffer.push(_Arrived(packet.sequence_number, packet.timestamp, packet.payload, now))
+        )
+
+    def flush(self) -> None:
+        """Give out what is held back for a gap; called when no packet has come for a while."""
+        if self._buffer.held:
+            self._deliver(self._buffer.flush())
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _deliver(self, packets: list[_Arrived]) -> None:
+        for p in packets:
+            try:
+                self._on_audio(AudioPacket(p.payload, p.timestamp, p.arrival))
+            except Exception:  # a bug behind us must not end aiortc's receive loop
+                log.exception("an audio packet could not be handled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    sequence_number: int
+    timestamp: int
+    payload: bytes
+    arrival: float
+
+
+class PublicTap:
+    """The same through aiortc's public API: 80 ms later, already decoded."""
+
+    def __init__(self, track: MediaStreamTrack, on_audio: OnAudio, clock: Clock) -> None:
+        self._on_audio = on_audio
+        self._clock = clock
+        self.lost = 0
+        self.last_arrival = clock()
+        self._task = asyncio.create_task(self._read(track), name=f"tap {track.id}")
+
+    async def _read(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame: Any = await track.recv()
+                channels = len(frame.layout.channels)
+                pcm = frame.to_ndarray().reshape(-1, channels)[:, 0]
+                self.last_arrival = now = self._clock()
+                self._on_audio(AudioPacket(b"", frame.pts & 0xFFFFFFFF, now, pcm))
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+    def close(self) -> None:
+        self._task.cancel()

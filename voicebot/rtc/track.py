@@ -1,0 +1,63 @@
+"""An outbound audio track that sends ready Opus packets and is silent when there are none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, TypeAlias
+
+import av
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+
+from voicebot.audio.frames import TIME_BASE
+
+OpusPacket: TypeAlias = "av.Packet[Any]"
+MAX_WAITING = 3
+"""Packets kept for a sender that does not fetch them; more would be a burst later."""
+
+
+def opus_packet(payload: bytes, pts: int) -> OpusPacket:
+    """A packet that any number of tracks may send; `pts` in 48 kHz ticks."""
+    packet = av.Packet(payload)
+    packet.pts = pts
+    packet.time_base = TIME_BASE
+    return packet
+
+
+class OutboundTrack(MediaStreamTrack):
+    """What one transceiver sends; whose voice that is may change over its life.
+
+    It must not end while its connection lives: aiortc ends a sender for good with its
+    track, and then the transceiver could not be used again.
+    """
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._packets: deque[OpusPacket] = deque()
+        self._fetch: asyncio.Future[None] | None = None
+        self.dropped = 0
+
+    def push(self, packet: OpusPacket) -> None:
+        """Send this packet now; it leaves in the same turn of the loop."""
+        if len(self._packets) >= MAX_WAITING:
+            self._packets.popleft()
+            self.dropped += 1
+        self._packets.append(packet)
+        if self._fetch is not None and not self._fetch.done():
+            self._fetch.set_result(None)
+
+    async def recv(self) -> OpusPacket:
+        """The next packet; waits, for as long as it takes, while there is none."""
+        while not self._packets:
+            if self.readyState != "live":
+                raise MediaStreamError
+            self._fetch = asyncio.get_running_loop().create_future()
+            await self._fetch
+        return self._packets.popleft()
+
+    def stop(self) -> None:
+        super().stop()
+        if self._fetch is not None and not self._fetch.done():
+            self._fetch.set_result(None)
