@@ -1,0 +1,221 @@
+import type { Candidate, IceServer } from "../protocol/messages";
+import type { Outgoing } from "../signaling/signaling";
+import { type Route, selectedRoute } from "./route";
+
+export type TransportState = RTCPeerConnectionState;
+
+export interface TransportStatus {
+  state: TransportState;
+  route?: Route;
+  reason?: string;
+}
+
+export interface TransportOptions {
+  peer: string;
+  epoch: number;
+  iceServers: IceServer[];
+  relayOnly: boolean;
+  send: (message: Outgoing) => void;
+  onStatus: (status: TransportStatus) => void;
+  createConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
+}
+
+const GATHERING_MS = 8_000;
+const CONNECTING_MS = 15_000;
+const DISCONNECTED_MS = 4_000;
+
+/** One RTCPeerConnection of one epoch: candidates in and out, state and its time limits.
+ *
+ * Who offers what is the business of HostPeer and PersonPeer. */
+export class Transport {
+  readonly pc: RTCPeerConnection;
+  readonly #options: TransportOptions;
+  readonly #early: Candidate[] = [];
+  #status: TransportStatus = { state: "new" };
+  #gathering: ReturnType<typeof setTimeout> | undefined;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
+  #grace: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
+  #closed = false;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    const create = options.createConnection ?? ((config) => new RTCPeerConnection(config));
+    this.pc = create({
+      iceServers: options.iceServers.map(({ urls, username, credential }) => ({
+        urls,
+        ...(username ? { username } : {}),
+        ...(credential ? { credential } : {}),
+      })),
+      iceTransportPolicy: options.relayOnly ? "relay" : "all",
+      bundlePolicy: "max-bundle",
+    });
+    this.pc.onicecandidate = ({ candidate }) => this.#candidate(candidate);
+    this.pc.onconnectionstatechange = () => this.#changed();
+  }
+
+  get status(): TransportStatus {
+    return this.#status;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get epoch(): number {
+    return this.#options.epoch;
+  }
+
+  /** Send within this peer and epoch. */
+  offer(sdp: string, tracks: Record<string, string> = {}): void {
+    const { peer, epoch, send } = this.#options;
+    send({ type: "webrtc_offer", peer, epoch, data: { sdp, tracks } });
+    this.#watchGathering();
+    this.#deadline ??= setTimeout(() => {
+      this.fail("no connection within 15 seconds");
+    }, CONNECTING_MS);
+  }
+
+  answer(sdp: string): void {
+    const { peer, epoch, send } = this.#options;
+    send({ type: "webrtc_answer", peer, epoch, data: { sdp, tracks: {} } });
+    this.#watchGathering();
+    this.#deadline ??= setTimeout(() => {
+      this.fail("no connection within 15 seconds");
+    }, CONNECTING_MS);
+  }
+
+  askToNegotiate(): void {
+    const { peer, epoch, send } = this.#options;
+    send({ type: "negotiation_needed", peer, epoch, data: {} });
+  }
+
+  /** A candidate of the other end; those that come before its description wait for it. */
+  async addCandidate(candidate: Candidate): Promise<void> {
+    if (this.#closed) return;
+    if (!this.pc.remoteDescription) {
+      this.#early.push(candidate);
+      return;
+    }
+    const { candidate: line, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
+    await this.pc.addIceCandidate(
+      line === ""
+        ? undefined
+        : {
+            candidate: line,
+            sdpMid: sdp_mid ?? null,
+            sdpMLineIndex: sdp_m_line_index ?? null,
+            ...(username_fragment ? { usernameFragment: username_fragment } : {}),
+          },
+    );
+  }
+
+  /** To be called when the other end's description has been set. */
+  async described(): Promise<void> {
+    for (const candidate of this.#early.splice(0)) {
+      // A candidate that cannot be read costs one path, not the connection.
+      await this.addCandidate(candidate).catch(() => {});
+    }
+  }
+
+  /** Report that this epoch cannot work; the server decides what comes next. */
+  fail(reason: string): void {
+    if (this.#closed || this.#status.state === "connected" || this.#status.state === "failed") return;
+    this.#report({ state: "failed", reason });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#gathering);
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#grace);
+    this.pc.onicecandidate = null;
+    this.pc.onconnectionstatechange = null;
+    this.pc.onnegotiationneeded = null;
+    this.pc.ontrack = null;
+    this.pc.close();
+  }
+
+  #watchGathering(): void {
+    if (this.#gathering !== undefined || this.#ended) return;
+    this.#gathering = setTimeout(() => this.#endOfCandidates(), GATHERING_MS);
+  }
+
+  #candidate(candidate: RTCIceCandidate | null): void {
+    if (candidate === null || candidate.candidate === "") {
+      this.#endOfCandidates();
+      return;
+    }
+    const { peer, epoch, send } = this.#options;
+    send({
+      type: "ice_candidate",
+      peer,
+      epoch,
+      data: {
+        candidate: candidate.candidate,
+        sdp_mid: candidate.sdpMid,
+        sdp_m_line_index: candidate.sdpMLineIndex,
+        username_fragment: candidate.usernameFragment,
+      },
+    });
+  }
+
+  #endOfCandidates(): void {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    if (this.#ended) return;
+    this.#ended = true;
+    const { peer, epoch, send } = this.#options;
+    send({ type: "ice_candidate", peer, epoch, data: { candidate: "" } });
+  }
+
+  /** After an ICE restart gathering begins anew. */
+  restarted(): void {
+    this.#ended = false;
+  }
+
+  #changed(): void {
+    const state = this.pc.connectionState;
+    clearTimeout(this.#grace);
+    if (state === "connected") {
+      clearTimeout(this.#deadline);
+      void this.#connected();
+      return;
+    }
+    if (state === "disconnected") {
+      this.#grace = setTimeout(() => {
+        this.#report({ state: "failed", reason: "the network path was lost" });
+      }, DISCONNECTED_MS);
+    }
+    if (state === "failed") {
+      this.#report({ state, reason: "no network path between the two ends was found" });
+    } else {
+      this.#report({ state });
+    }
+  }
+
+  async #connected(): Promise<void> {
+    const route = await selectedRoute(this.pc).catch(() => undefined);
+    if (this.#closed || this.pc.connectionState !== "connected") return;
+    this.#report(route ? { state: "connected", route } : { state: "connected" });
+  }
+
+  #report(status: TransportStatus): void {
+    if (this.#closed) return;
+    this.#status = status;
+    const { peer, epoch, send, onStatus } = this.#options;
+    const { state, route, reason } = status;
+    send({
+      type: "webrtc_state_change",
+      peer,
+      epoch,
+      data: {
+        state,
+        ...(route ? { relay: route.relay, local: route.local, remote: route.remote } : {}),
+        ...(reason ? { reason } : {}),
+      },
+    });
+    onStatus(status);
+  }
+}

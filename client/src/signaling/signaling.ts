@@ -1,0 +1,256 @@
+import type { ClientMessage, ServerMessage } from "../protocol/messages";
+import { Subscribers, type Unsubscribe } from "../subscribers";
+import { backoffMs } from "./backoff";
+import { Outbox } from "./outbox";
+
+/** `closed` comes with a reason and is final until `connect()`. */
+export type LinkState = "idle" | "connecting" | "open" | "reconnecting" | "closed";
+export type ClosedReason = "asked" | "expired" | "elsewhere" | "refused";
+
+export interface LinkChange {
+  state: LinkState;
+  reason?: ClosedReason;
+}
+
+/** A message as the rest of the client writes it: the envelope is filled in here. */
+export type Outgoing = ClientMessage extends infer M
+  ? M extends ClientMessage
+    ? Omit<M, "v" | "id" | "seq" | "ack">
+    : never
+  : never;
+
+/** The part of WebSocket that is used, so that tests can stand in for it. */
+export type Socket = Pick<
+  WebSocket,
+  "readyState" | "send" | "close" | "onopen" | "onmessage" | "onclose" | "onerror"
+>;
+
+export interface SignalingOptions {
+  url: string;
+  openSocket?: (url: string) => Socket;
+  /** Called before every attempt; makes sure that there is a session cookie. */
+  prepare?: () => Promise<void>;
+  random?: () => number;
+  newId?: () => string;
+}
+
+const OPEN = 1;
+const PING_MS = 10_000;
+const DEAD_MS = 25_000;
+/** Close codes after which trying again cannot help. */
+const FINAL: Record<number, ClosedReason> = { 4401: "expired", 4403: "refused", 4409: "elsewhere" };
+
+/** The WebSocket to the server: reconnects, resumes, keeps alive, loses nothing. */
+export class Signaling {
+  readonly #options: Required<SignalingOptions>;
+  readonly #messages = new Subscribers<ServerMessage>();
+  readonly #links = new Subscribers<LinkChange>();
+  readonly #outbox = new Outbox();
+  #socket: Socket | null = null;
+  #state: LinkState = "idle";
+  #established = false;
+  #wanted = false;
+  /** Counts attempts, so that a late answer of an abandoned one is ignored. */
+  #generation = 0;
+  #attempt = 0;
+  #lastSeq = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #unansweredSince: number | null = null;
+
+  constructor(options: SignalingOptions) {
+    this.#options = {
+      openSocket: (url) => new WebSocket(url),
+      prepare: async () => {},
+      random: Math.random,
+      newId: () => crypto.randomUUID?.() ?? `m-${Date.now()}-${Math.random().toString(36).slice(2)}`,
+      ...options,
+    };
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  /** The last server message seen; what a resume continues from. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  onMessage(listener: (message: ServerMessage) => void): Unsubscribe {
+    return this.#messages.add(listener);
+  }
+
+  onLink(listener: (change: LinkChange) => void): Unsubscribe {
+    return this.#links.add(listener);
+  }
+
+  /** Connect and stay connected until `close()`. */
+  connect(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    window.addEventListener("online", this.#hurry);
+    document.addEventListener("visibilitychange", this.#hurry);
+    this.#setState("connecting");
+    void this.#open();
+  }
+
+  /** Give up the connection; nothing is kept for later. */
+  close(reason: ClosedReason = "asked"): void {
+    if (!this.#wanted) return;
+    this.#wanted = false;
+    window.removeEventListener("online", this.#hurry);
+    document.removeEventListener("visibilitychange", this.#hurry);
+    clearTimeout(this.#retry);
+    this.#generation++;
+    this.#drop();
+    this.#outbox.clear();
+    this.#lastSeq = 0;
+    this.#setState("closed", reason);
+  }
+
+  /** Send now, or as soon as there is a connection. Returns the message's id, which answers and
+   * errors carry. */
+  send(message: Outgoing): string {
+    const id = this.#options.newId();
+    const framed = { v: 1, id, ...message } as ClientMessage;
+    this.#outbox.add(framed);
+    if (this.#established) this.#write(framed);
+    return id;
+  }
+
+  readonly #hurry = (): void => {
+    if (!this.#wanted || document.visibilityState === "hidden") return;
+    if (this.#socket === null && this.#retry !== undefined) {
+      clearTimeout(this.#retry);
+      this.#attempt = 0;
+      void this.#open();
+    } else if (this.#established) {
+      // After sleep the socket may be dead without knowing: ask.
+      this.#ping();
+    }
+  };
+
+  async #open(): Promise<void> {
+    this.#retry = undefined;
+    const generation = ++this.#generation;
+    try {
+      await this.#options.prepare();
+    } catch {
+      if (generation === this.#generation) this.#lost();
+      return;
+    }
+    if (generation !== this.#generation || !this.#wanted) return;
+    const socket = this.#options.openSocket(this.#options.url);
+    this.#socket = socket;
+    const current = () => generation === this.#generation;
+    // A server that accepts and stays silent is as dead as one that does not answer.
+    this.#unansweredSince = Date.now();
+    this.#heartbeat = setInterval(() => this.#beat(), PING_MS / 4);
+    socket.onmessage = (event) => {
+      if (current()) this.#receive(String(event.data));
+    };
+    socket.onclose = (event) => {
+      if (!current()) return;
+      const final = FINAL[event.code];
+      if (final) this.close(final);
+      else this.#lost();
+    };
+    socket.onerror = () => {};
+  }
+
+  #receive(text: string): void {
+    this.#unansweredSince = null;
+    let message: ServerMessage;
+    try {
+      message = JSON.parse(text) as ServerMessage;
+    } catch {
+      console.warn("The server sent something that is not JSON.");
+      return;
+    }
+    if (typeof message.seq === "number") {
+      if (message.seq <= this.#lastSeq && message.type !== "session_established") return;
+      this.#lastSeq = Math.max(this.#lastSeq, message.seq);
+    }
+    if (message.type === "pong") this.#outbox.ponged();
+    if (message.type === "session_established") this.#establish(message);
+    else this.#messages.emit(message);
+  }
+
+  #establish(message: Extract<ServerMessage, { type: "session_established" }>): void {
+    this.#attempt = 0;
+    this.#established = true;
+    if (message.data.resumed) {
+      if (this.#lastSeq > 0) {
+        this.#write(this.#frame({ type: "resume", data: { last_seq: this.#lastSeq } }));
+      }
+    } else {
+      this.#lastSeq = message.seq ?? 0;
+      this.#outbox.forgetNegotiations();
+    }
+    const waiting = [...this.#outbox.messages];
+    this.#setState("open");
+    // Listeners first: what they send (joining again) must come before what waited.
+    this.#messages.emit(message);
+    for (const old of waiting) this.#write(old);
+  }
+
+  #frame(message: Outgoing): ClientMessage {
+    return { v: 1, id: this.#options.newId(), ...message } as ClientMessage;
+  }
+
+  #write(message: ClientMessage): void {
+    if (this.#socket?.readyState !== OPEN) return;
+    this.#socket.send(JSON.stringify({ ...message, ack: this.#lastSeq }));
+  }
+
+  #beat(): void {
+    const now = Date.now();
+    if (this.#unansweredSince !== null && now - this.#unansweredSince >= DEAD_MS) {
+      this.#lost();
+    } else if (this.#established && now - this.#lastPing >= PING_MS) {
+      this.#ping();
+    }
+  }
+
+  #lastPing = 0;
+
+  #ping(): void {
+    this.#lastPing = Date.now();
+    this.#unansweredSince ??= this.#lastPing;
+    this.#outbox.pinged();
+    this.#write(this.#frame({ type: "ping", data: {} }));
+  }
+
+  /** The socket is gone: wait, then try again. */
+  #lost(): void {
+    this.#generation++;
+    this.#drop();
+    if (!this.#wanted) return;
+    this.#setState(this.#lastSeq > 0 || this.#state === "open" ? "reconnecting" : "connecting");
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(
+      () => void this.#open(),
+      backoffMs(this.#attempt++, this.#options.random),
+    );
+  }
+
+  #drop(): void {
+    clearInterval(this.#heartbeat);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#established = false;
+    this.#unansweredSince = null;
+    this.#outbox.disconnected();
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
+    socket.close(1000);
+  }
+
+  #setState(state: LinkState, reason?: ClosedReason): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#links.emit(reason ? { state, reason } : { state });
+  }
+}
