@@ -12,7 +12,10 @@ function bare(node, inProperties = false) {
   if (node === null || typeof node !== "object") return node;
   const entries = Object.entries(node)
     .filter(([key, value]) => inProperties || !(key === "title" && typeof value === "string"))
-    .filter(([key]) => inProperties || !["discriminator", "default", "maxItems", "maxProperties"].includes(key))
+    .filter(
+      ([key]) =>
+        inProperties || !["discriminator", "default", "maxItems", "maxProperties"].includes(key),
+    )
     .map(([key, value]) => [key, bare(value, key === "properties" || key === "$defs")]);
   return Object.fromEntries(entries);
 }

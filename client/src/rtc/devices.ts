@@ -44,11 +44,7 @@ export async function openDevice(kind: DeviceKind, id?: string): Promise<MediaSt
   }
 }
 
-async function open(
-  media: MediaDevices,
-  kind: DeviceKind,
-  id?: string,
-): Promise<MediaStreamTrack> {
+async function open(media: MediaDevices, kind: DeviceKind, id?: string): Promise<MediaStreamTrack> {
   const stream = await media.getUserMedia(CONSTRAINTS[kind](id));
   const track = stream.getTracks()[0];
   if (!track) throw new DeviceProblem("missing");

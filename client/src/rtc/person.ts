@@ -131,8 +131,7 @@ export class PersonPeer {
 
   async #remote(type: "offer" | "answer", sdp: string): Promise<void> {
     const { pc } = this.transport;
-    const ready =
-      !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
+    const ready = !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
     const collision = type === "offer" && !ready;
     this.#ignoreOffer = !this.#options.polite && collision;
     if (this.#ignoreOffer) return;

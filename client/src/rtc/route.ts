@@ -30,7 +30,9 @@ function selectedPair(stats: Stat[]): Stat | undefined {
   const transport = stats.find((stat) => stat.type === "transport" && stat.selectedCandidatePairId);
   return (
     stats.find((stat) => stat.id === transport?.selectedCandidatePairId) ??
-    stats.find((stat) => stat.type === "candidate-pair" && stat.nominated && stat.state === "succeeded")
+    stats.find(
+      (stat) => stat.type === "candidate-pair" && stat.nominated && stat.state === "succeeded",
+    )
   );
 }
 

@@ -120,7 +120,8 @@ export class Transport {
 
   /** Report that this epoch cannot work; the server decides what comes next. */
   fail(reason: string): void {
-    if (this.#closed || this.#status.state === "connected" || this.#status.state === "failed") return;
+    if (this.#closed || this.#status.state === "connected" || this.#status.state === "failed")
+      return;
     this.#report({ state: "failed", reason });
   }
 

@@ -63,7 +63,8 @@ export class Signaling {
       openSocket: (url) => new WebSocket(url),
       prepare: async () => {},
       random: Math.random,
-      newId: () => crypto.randomUUID?.() ?? `m-${Date.now()}-${Math.random().toString(36).slice(2)}`,
+      newId: () =>
+        crypto.randomUUID?.() ?? `m-${Date.now()}-${Math.random().toString(36).slice(2)}`,
       ...options,
     };
   }

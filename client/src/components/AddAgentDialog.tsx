@@ -1,0 +1,34 @@
+import { BotMessageSquare } from "lucide-react";
+import { useState } from "react";
+import { DialogTrigger } from "react-aria-components/Dialog";
+import { useClient } from "../hooks/useClient";
+import { texts } from "../texts";
+import { AddAgentForm } from "./AddAgentForm";
+import { Button, type ButtonProps } from "./Button";
+import { Sheet } from "./Sheet";
+
+interface AddAgentDialogProps {
+  testId: string;
+  look: NonNullable<ButtonProps["look"]>;
+  /** Shown as one of the controls at the bottom. */
+  control?: boolean;
+}
+
+/** The button that opens "Add an agent", and the dialog itself. */
+export function AddAgentDialog({ testId, look, control = false }: AddAgentDialogProps) {
+  const client = useClient();
+  const [open, setOpen] = useState(false);
+  const change = (next: boolean) => {
+    setOpen(next);
+    client.forgetAddingError();
+  };
+  return (
+    <DialogTrigger isOpen={open} onOpenChange={change}>
+      <Button look={look} className={control ? "control" : ""} data-testid={testId}>
+        <BotMessageSquare aria-hidden="true" />
+        <span>{texts.lobby.addAgent}</span>
+      </Button>
+      <Sheet title={texts.addAgent.title}>{(close) => <AddAgentForm onDone={close} />}</Sheet>
+    </DialogTrigger>
+  );
+}

@@ -1,0 +1,80 @@
+import { MessageSquareText, Mic, MicOff, PhoneOff, Video, VideoOff } from "lucide-react";
+import { useClient } from "../hooks/useClient";
+import { useSession } from "../hooks/useSession";
+import { texts } from "../texts";
+import { AddAgentDialog } from "./AddAgentDialog";
+import { Button } from "./Button";
+import { ConnectionBadge } from "./ConnectionBadge";
+import { DevicesDialog } from "./DevicesDialog";
+
+interface ControlBarProps {
+  conversation: boolean;
+  onConversation: () => void;
+}
+
+export function ControlBar({ conversation, onConversation }: ControlBarProps) {
+  const client = useClient();
+  const microphone = useSession((state) => state.microphone);
+  const camera = useSession((state) => state.camera);
+  const muted = useSession((state) => state.muted);
+  const { lobby } = texts;
+  const hasMicrophone = microphone.status === "on";
+  const silent = muted || !hasMicrophone;
+  const filming = camera.status === "on";
+
+  const pressMute = () => {
+    if (hasMicrophone) client.setMuted(!muted);
+    else void client.openDevice("microphone");
+  };
+
+  return (
+    <div className="controls" role="toolbar" aria-label={texts.lobby.devices}>
+      {client.options.embed && <ConnectionBadge />}
+      <Button
+        className="control"
+        aria-pressed={silent}
+        data-off={silent}
+        data-testid="mute-button"
+        data-muted={silent}
+        onPress={pressMute}
+      >
+        {silent ? <MicOff aria-hidden="true" /> : <Mic aria-hidden="true" />}
+        <span>{!hasMicrophone ? lobby.listenOnly : muted ? lobby.unmute : lobby.mute}</span>
+      </Button>
+      <Button
+        className="control"
+        aria-pressed={filming}
+        data-off={!filming}
+        data-testid="camera-button"
+        data-on={filming}
+        isDisabled={camera.status === "asking"}
+        onPress={() => void (filming ? client.closeCamera() : client.openDevice("camera"))}
+      >
+        {filming ? <Video aria-hidden="true" /> : <VideoOff aria-hidden="true" />}
+        <span>{filming ? lobby.cameraOff : lobby.cameraOn}</span>
+      </Button>
+      <DevicesDialog />
+      <AddAgentDialog testId="add-agent-button" look="plain" control />
+      <Button
+        className="control"
+        aria-pressed={conversation}
+        data-off={!conversation}
+        data-testid="conversation-button"
+        aria-label={conversation ? texts.captions.hide : texts.captions.show}
+        onPress={onConversation}
+      >
+        <MessageSquareText aria-hidden="true" />
+        <span>{texts.captions.title}</span>
+      </Button>
+      <Button
+        look="danger"
+        className="control"
+        data-testid="leave-button"
+        onPress={() => client.leave()}
+      >
+        <PhoneOff aria-hidden="true" />
+        <span>{lobby.leave}</span>
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+import { ArrowDown } from "lucide-react";
+import { useSession } from "../hooks/useSession";
+import { useStickToEnd } from "../hooks/useStickToEnd";
+import { texts } from "../texts";
+import { Button } from "./Button";
+import { ChatForm } from "./ChatForm";
+import { LiveRegion } from "./LiveRegion";
+import { TimelineRow } from "./TimelineRow";
+
+/** What is said, as live captions, with the chat between them. */
+export function Conversation() {
+  const timeline = useSession((state) => state.timeline);
+  const { list, away, toEnd } = useStickToEnd<HTMLOListElement>(timeline);
+  return (
+    <section className="conversation" aria-label={texts.captions.title}>
+      <h2>{texts.captions.title}</h2>
+      {timeline.length === 0 && (
+        <div className="nothing">
+          <p>{texts.captions.empty}</p>
+          <p className="quiet small">{texts.captions.emptyHint}</p>
+        </div>
+      )}
+      <ol ref={list} className="timeline" data-testid="captions">
+        {timeline.map((entry) => (
+          <TimelineRow key={entry.key} entry={entry} />
+        ))}
+      </ol>
+      {away && (
+        <Button className="to-end" onPress={toEnd}>
+          <ArrowDown aria-hidden="true" /> {texts.captions.newest}
+        </Button>
+      )}
+      <LiveRegion timeline={timeline} />
+      <ChatForm />
+    </section>
+  );
+}

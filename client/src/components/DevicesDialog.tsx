@@ -1,0 +1,42 @@
+import { Settings2 } from "lucide-react";
+import { DialogTrigger } from "react-aria-components/Dialog";
+import { useSession } from "../hooks/useSession";
+import { texts } from "../texts";
+import { Button } from "./Button";
+import { DeviceHelp } from "./DeviceHelp";
+import { DeviceSelect } from "./DeviceSelect";
+import { MicrophoneMeter } from "./MicrophoneMeter";
+import { Sheet } from "./Sheet";
+
+/** Change the microphone or the camera while in the lobby. */
+export function DevicesDialog() {
+  const microphone = useSession((state) => state.microphone);
+  const camera = useSession((state) => state.camera);
+  return (
+    <DialogTrigger>
+      <Button className="control" data-testid="devices-button">
+        <Settings2 aria-hidden="true" />
+        <span>{texts.lobby.devices}</span>
+      </Button>
+      <Sheet title={texts.lobby.devices}>
+        {() => (
+          <div className="stack">
+            {microphone.problem ? (
+              <DeviceHelp kind="microphone" problem={microphone.problem} />
+            ) : (
+              <>
+                <DeviceSelect kind="microphone" />
+                <MicrophoneMeter />
+              </>
+            )}
+            {camera.problem ? (
+              <DeviceHelp kind="camera" problem={camera.problem} />
+            ) : (
+              camera.status === "on" && <DeviceSelect kind="camera" />
+            )}
+          </div>
+        )}
+      </Sheet>
+    </DialogTrigger>
+  );
+}

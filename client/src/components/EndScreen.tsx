@@ -1,0 +1,46 @@
+import { useClient } from "../hooks/useClient";
+import { useSession } from "../hooks/useSession";
+import type { Phase } from "../session/state";
+import { texts } from "../texts";
+import { Brand } from "./Brand";
+import { Button } from "./Button";
+
+type EndPhase = Exclude<Phase, "start" | "prejoin" | "joining" | "lobby">;
+
+/** The stay is over; what now. */
+export function EndScreen({ phase }: { phase: EndPhase }) {
+  const client = useClient();
+  const reason = useSession((state) => state.reason);
+  const limit = useSession((state) => state.limit);
+  const lobbyId = useSession((state) => state.lobbyId);
+  const again = () => client.visit(lobbyId);
+  const { end } = texts;
+  const kicked = reason === "kicked" || reason === "removed";
+  const said: Record<EndPhase, [title: string, hint: string, action: string, act: () => void]> = {
+    left: [end.left, end.leftHint, end.rejoin, again],
+    gone: kicked
+      ? [end.kicked, end.kickedHint, end.rejoin, again]
+      : [end.gone, reason || end.goneHint, end.rejoin, again],
+    full: [end.full, end.fullHint(limit), end.rejoin, again],
+    expired: [end.expired, end.expiredHint, end.reload, () => location.reload()],
+    elsewhere: [end.elsewhere, end.elsewhereHint, end.useHere, again],
+  };
+  const [title, hint, action, act] = said[phase];
+  return (
+    <main className="screen centered">
+      <div className="card end" data-testid={`end-${phase}`}>
+        <Brand />
+        <h1>{title}</h1>
+        <p className="quiet">{hint}</p>
+        <div className="actions">
+          <Button look="primary" autoFocus onPress={act} data-testid="again-button">
+            {action}
+          </Button>
+          <a className="button quiet" href="./">
+            {end.home}
+          </a>
+        </div>
+      </div>
+    </main>
+  );
+}

@@ -1,0 +1,26 @@
+import { PhoneOff } from "lucide-react";
+import { useClient } from "../hooks/useClient";
+import { useSession } from "../hooks/useSession";
+import type { WebrtcFailedData } from "../protocol/messages";
+import { texts } from "../texts";
+import { Button } from "./Button";
+
+/** No path for audio to one peer was found. */
+export function FailedBanner({ peer, failure }: { peer: string; failure: WebrtcFailedData }) {
+  const client = useClient();
+  const name = useSession((state) => state.participants[peer]?.name);
+  return (
+    <div className="banner bad" role="alert" data-testid="failed-banner" data-peer={peer}>
+      <PhoneOff aria-hidden="true" />
+      <p>
+        <strong>{name ? texts.lobby.failed(name) : texts.lobby.failedHost}.</strong>{" "}
+        {failure.message} {texts.lobby.stillCaptions}
+      </p>
+      {failure.retryable && (
+        <Button onPress={() => client.retry(peer)} data-testid="retry-button">
+          {texts.lobby.retry}
+        </Button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,23 @@
+import { useLevel } from "../hooks/useLevel";
+import { useSession } from "../hooks/useSession";
+import { OWN_LEVEL } from "../session/client";
+import { texts } from "../texts";
+
+/** How loud our own microphone is. */
+export function MicrophoneMeter() {
+  const { value } = useLevel(OWN_LEVEL);
+  const asking = useSession((state) => state.microphone.status === "asking");
+  return (
+    <div className="meter-box">
+      <div className="meter" style={{ "--level": value }}>
+        <meter
+          className="visually-hidden"
+          aria-label={texts.prejoin.level}
+          value={value}
+          data-testid="microphone-level"
+        />
+      </div>
+      <p className="quiet small">{asking ? texts.prejoin.asking : texts.prejoin.levelHint}</p>
+    </div>
+  );
+}

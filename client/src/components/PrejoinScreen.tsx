@@ -1,0 +1,107 @@
+import { Video, VideoOff } from "lucide-react";
+import { type FormEvent, useState } from "react";
+import { useClient } from "../hooks/useClient";
+import { useMicrophonePermission } from "../hooks/useMicrophonePermission";
+import { useSession } from "../hooks/useSession";
+import { texts } from "../texts";
+import { Brand } from "./Brand";
+import { Button } from "./Button";
+import { CameraPreview } from "./CameraPreview";
+import { DeviceHelp } from "./DeviceHelp";
+import { DeviceSelect } from "./DeviceSelect";
+import { Field } from "./Field";
+import { MicrophoneMeter } from "./MicrophoneMeter";
+
+/** Before joining: who one is, and whether the microphone works. */
+export function PrejoinScreen() {
+  const client = useClient();
+  const lobby = useSession((state) => state.lobby);
+  const lobbyId = useSession((state) => state.lobbyId) ?? "";
+  const phase = useSession((state) => state.phase);
+  const link = useSession((state) => state.link);
+  const microphone = useSession((state) => state.microphone);
+  const camera = useSession((state) => state.camera);
+  const [name, setName] = useState(client.state.name);
+  const [nameless, setNameless] = useState(false);
+  useMicrophonePermission();
+
+  const joining = phase === "joining";
+  const join = (event: FormEvent) => {
+    event.preventDefault();
+    setNameless(name.trim() === "");
+    if (name.trim()) client.join(name.trim());
+  };
+
+  return (
+    <main className="screen centered">
+      <form className="prejoin" onSubmit={join} noValidate>
+        <header>
+          <Brand />
+        </header>
+        <div className="card prejoin-card">
+          <CameraPreview name={name} />
+          <div className="stack">
+            <div>
+              <p className="quiet small">{texts.prejoin.into}</p>
+              <h1 data-testid="lobby-title">{lobby?.name ?? texts.prejoin.unnamed(lobbyId)}</h1>
+            </div>
+            <Field
+              label={texts.prejoin.name}
+              placeholder={texts.prejoin.namePlaceholder}
+              value={name}
+              onChange={setName}
+              error={nameless && !name.trim() ? texts.prejoin.nameNeeded : ""}
+              maxLength={40}
+              autoFocus
+              autoComplete="nickname"
+              testId="name-input"
+            />
+            {microphone.status === "problem" && microphone.problem ? (
+              <DeviceHelp kind="microphone" problem={microphone.problem} />
+            ) : (
+              <>
+                <DeviceSelect kind="microphone" />
+                <MicrophoneMeter />
+              </>
+            )}
+            <div className="camera-row">
+              {camera.status === "on" && <DeviceSelect kind="camera" />}
+              <Button
+                look="quiet"
+                data-testid="prejoin-camera-button"
+                onPress={() =>
+                  void (camera.status === "on" ? client.closeCamera() : client.openDevice("camera"))
+                }
+              >
+                {camera.status === "on" ? <VideoOff /> : <Video />}
+                {camera.status === "on" ? texts.prejoin.cameraOff : texts.prejoin.cameraOn}
+              </Button>
+            </div>
+            {camera.problem && <DeviceHelp kind="camera" problem={camera.problem} />}
+            <Button
+              type="submit"
+              look="primary"
+              className="wide"
+              isDisabled={joining}
+              data-testid="join-button"
+            >
+              {joining
+                ? texts.prejoin.joining
+                : microphone.status === "problem"
+                  ? texts.prejoin.joinListening
+                  : texts.prejoin.join}
+            </Button>
+            {joining && link !== "open" && (
+              <p className="quiet small" role="status">
+                {texts.prejoin.waiting}
+              </p>
+            )}
+          </div>
+        </div>
+        <a className="quiet small" href="./">
+          {texts.prejoin.other}
+        </a>
+      </form>
+    </main>
+  );
+}

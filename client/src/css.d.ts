@@ -1,0 +1,9 @@
+import "react";
+
+declare module "react" {
+  interface CSSProperties {
+    "--hue"?: number;
+    "--level"?: number;
+    "--columns"?: number;
+  }
+}

@@ -1,0 +1,16 @@
+import { useEffect } from "react";
+
+/** Call back at the first touch or key, which is when browsers let a page use sound. */
+export function useFirstGesture(act: () => void): void {
+  useEffect(() => {
+    const controller = new AbortController();
+    const once = () => {
+      controller.abort();
+      act();
+    };
+    for (const event of ["pointerdown", "keydown"]) {
+      window.addEventListener(event, once, { signal: controller.signal });
+    }
+    return () => controller.abort();
+  }, [act]);
+}

@@ -1,0 +1,169 @@
+import type { ErrorData, ParticipantInfo, ServerMessage } from "../protocol/messages";
+import { initialState, OUTSIDE, type PeerState, type SessionState, type Toast } from "./state";
+import { withCaption, withEntry } from "./timeline";
+
+let lastToast = 0;
+let lastKey = 0;
+
+const NEW_PEER: PeerState = {
+  epoch: 0,
+  state: "new",
+  ready: false,
+  wasConnected: false,
+  route: null,
+  quality: null,
+  failure: null,
+};
+
+/** What a message of the server makes of the state. Pure, but for the keys it hands out. */
+export function reduce(state: SessionState, message: ServerMessage): SessionState {
+  if ("lobby" in message && message.lobby && message.lobby !== state.lobbyId) return state;
+  switch (message.type) {
+    case "lobby_created":
+      return { ...state, phase: "prejoin", lobbyId: message.data.id, lobby: message.data };
+    case "lobby_joined":
+      return { ...state, phase: "lobby", self: message.data.participant_id };
+    case "lobby_state": {
+      const { lobby, participants, version } = message.data;
+      if (version < state.version) return state;
+      return {
+        ...state,
+        lobby,
+        version,
+        participants: Object.fromEntries(participants.map((info) => [info.id, info])),
+        order: participants.map((info) => info.id),
+      };
+    }
+    case "user_joined":
+      return noted(
+        withParticipant(state, message.data.participant),
+        "joined",
+        message.data.participant,
+      );
+    case "agent_created": {
+      const next = withParticipant(state, message.data.participant);
+      const ours = message.id != null && message.id === state.adding?.messageId;
+      return noted(ours ? { ...next, adding: null } : next, "joined", message.data.participant);
+    }
+    case "participant_updated":
+      return withParticipant(state, message.data.participant);
+    case "agent_state": {
+      const known = state.participants[message.data.participant_id];
+      return known ? withParticipant(state, { ...known, state: message.data.state }) : state;
+    }
+    case "raise_hand": {
+      const known = state.participants[message.data.participant_id ?? ""];
+      return known ? withParticipant(state, { ...known, hand_raised: message.data.raised }) : state;
+    }
+    case "user_left":
+    case "agent_removed":
+      return departed(state, message.data.participant_id, message.data.reason ?? "left");
+    case "lobby_destroyed":
+      return { ...state, ...OUTSIDE, phase: "gone", reason: message.data.reason ?? "" };
+    case "lobby_full":
+      return { ...state, ...OUTSIDE, phase: "full", limit: message.data.limit };
+    case "transcript":
+      return { ...state, timeline: withCaption(state.timeline, message.data) };
+    case "chat_message": {
+      const id = message.data.participant_id ?? "";
+      const name = state.participants[id]?.name ?? id;
+      return {
+        ...state,
+        timeline: withEntry(state.timeline, {
+          kind: "chat",
+          key: `chat-${++lastKey}`,
+          participant_id: id,
+          name,
+          text: message.data.text,
+        }),
+      };
+    }
+    case "connection_ready":
+      return withPeer(state, message.peer, message.epoch, { ready: true, failure: null });
+    case "webrtc_failed":
+      return withPeer(state, message.peer, message.epoch, {
+        state: "failed",
+        failure: message.data,
+      });
+    case "error":
+      return failed(state, message.id ?? null, message.data);
+    default:
+      return state;
+  }
+}
+
+function withParticipant(state: SessionState, info: ParticipantInfo): SessionState {
+  const known = info.id in state.participants;
+  return {
+    ...state,
+    participants: { ...state.participants, [info.id]: info },
+    order: known ? state.order : [...state.order, info.id],
+  };
+}
+
+function noted(
+  state: SessionState,
+  what: "joined" | "left" | "lost",
+  info: ParticipantInfo,
+): SessionState {
+  if (info.id === state.self) return state;
+  const entry = { kind: "note" as const, key: `note-${++lastKey}`, what, name: info.name };
+  return { ...state, timeline: withEntry(state.timeline, entry) };
+}
+
+function departed(state: SessionState, id: string, reason: string): SessionState {
+  if (id === state.self) {
+    return { ...state, ...OUTSIDE, phase: reason === "left" ? "left" : "gone", reason };
+  }
+  const info = state.participants[id];
+  if (!info) return state;
+  const { [id]: _gone, ...participants } = state.participants;
+  const { [id]: _peer, ...peers } = state.peers;
+  const order = state.order.filter((other) => other !== id);
+  return noted({ ...state, participants, peers, order }, reason === "lost" ? "lost" : "left", info);
+}
+
+/** Change what is known of a peer; news of an older epoch is stale. */
+export function withPeer(
+  state: SessionState,
+  peer: string,
+  epoch: number,
+  change: Partial<PeerState>,
+): SessionState {
+  const known = state.peers[peer] ?? NEW_PEER;
+  if (epoch < known.epoch) return state;
+  const next = { ...known, ...change, epoch };
+  next.wasConnected = known.wasConnected || next.state === "connected";
+  return { ...state, peers: { ...state.peers, [peer]: next } };
+}
+
+function failed(state: SessionState, id: string | null, error: ErrorData): SessionState {
+  if (id !== null && id === state.adding?.messageId) {
+    return { ...state, adding: null, addingError: error };
+  }
+  // Refused at the door: back to where the name can be changed and joining tried again.
+  const next = state.phase === "joining" ? { ...state, phase: "prejoin" as const } : state;
+  return withToast(next, "error", error);
+}
+
+export function withToast(
+  state: SessionState,
+  level: Toast["level"],
+  { code, message, hint = "", retryable = false }: ErrorData,
+): SessionState {
+  // Said again while it is still on the screen, it is said once.
+  const others = state.toasts.filter((toast) => toast.message !== message);
+  const toast = { id: ++lastToast, level, code, message, hint, retryable };
+  return { ...state, toasts: [...others.slice(-3), toast] };
+}
+
+/** Leave whatever lobby this is and show `phase`; the name and the devices stay. */
+export function outside(state: SessionState, phase: SessionState["phase"]): SessionState {
+  return { ...state, ...OUTSIDE, phase };
+}
+
+/** A fresh start on another lobby. */
+export function entering(state: SessionState, lobbyId: string | null): SessionState {
+  const { microphone, camera, muted, link } = state;
+  return { ...initialState(lobbyId, state.name), microphone, camera, muted, link };
+}
