@@ -1,0 +1,126 @@
+"""The whole way: session, lobby, negotiation, offer, answer, candidates, state, ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicebot.media.base import MediaGone, PeerState
+from voicebot.server.hosting import Hosting
+
+CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 5 typ host", "sdp_mid": "0", "sdp_m_line_index": 0}
+
+
+async def test_a_person_connects_to_the_agent_host(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    state = (await ada.expect("lobby_state"))["data"]
+    assert {p["name"] for p in state["participants"]} >= {"Ada"}
+    host = state["lobby"]["host_peer"]
+    start = await ada.expect("start_webrtc_negotiation")
+    agent = next(p["id"] for p in state["participants"] if p["kind"] == "agent")
+    assert start["peer"] == host
+    assert start["data"]["role"] == "offerer"
+    assert start["data"]["receive"] == [agent]
+    epoch = start["epoch"]
+
+    id = await ada.send(
+        "webrtc_offer",
+        {"sdp": "x", "tracks": {"0": ada.me, "1": agent, "2": "stranger"}},
+        peer=host,
+        epoch=epoch,
+    )
+    await ada.send("ice_candidate", CANDIDATE, peer=host, epoch=epoch)
+    answer = await ada.expect("webrtc_answer")
+    assert answer["id"] == id
+    assert answer["data"] == {"sdp": "answer to x", "tracks": {"1": agent}}
+    room: Any = hosting.rooms["demo"]
+    assert room.offers == [(ada.me, epoch, "x", {"0": ada.me, "1": agent})]
+    assert [(who, e, c.candidate) for who, e, c in room.candidates] == [
+        (ada.me, epoch, CANDIDATE["candidate"])
+    ]
+
+    await ada.send("webrtc_state_change", {"state": "connected", "local": "host"}, peer=host, epoch=epoch)
+    assert not [m for m in await ada.settle() if m["type"] == "connection_ready"]
+    hosting._on_notice(PeerState(host, ada.me, epoch, "connected"))
+    assert (await ada.expect("connection_ready"))["epoch"] == epoch
+
+
+async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    assert (await ada.expect("user_joined"))["data"]["participant"]["name"] == "Bob"
+    to_bob = await ada.expect("start_webrtc_negotiation", lambda m: m["peer"] == bob.me)
+    to_ada = await bob.expect("start_webrtc_negotiation", lambda m: m["peer"] == ada.me)
+    assert (to_bob["data"]["role"], to_ada["data"]["role"]) == ("impolite", "polite")
+    assert to_bob["epoch"] == to_ada["epoch"]
+    epoch = to_bob["epoch"]
+    await bob.send("webrtc_offer", {"sdp": "offer"}, peer=ada.me, epoch=epoch)
+    offer = await ada.expect("webrtc_offer")
+    assert (offer["peer"], offer["data"]["sdp"], offer["epoch"]) == (bob.me, "offer", epoch)
+    await ada.send("webrtc_answer", {"sdp": "answer"}, peer=bob.me, epoch=epoch)
+    assert (await bob.expect("webrtc_answer"))["peer"] == ada.me
+    await ada.send("ice_candidate", CANDIDATE, peer=bob.me, epoch=epoch)
+    assert (await bob.expect("ice_candidate"))["data"] == CANDIDATE
+    await bob.send("negotiation_needed", peer=ada.me, epoch=epoch)
+    await ada.expect("negotiation_needed")
+    await ada.send("webrtc_state_change", {"state": "connected"}, peer=bob.me, epoch=epoch)
+    await bob.expect("webrtc_state_change")
+    await bob.send("webrtc_state_change", {"state": "connected"}, peer=ada.me, epoch=epoch)
+    for visitor in (ada, bob):
+        await visitor.expect("connection_ready")
+
+
+async def test_agents_come_and_go(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    start = await ada.expect("start_webrtc_negotiation")
+    id = await ada.send(
+        "agent_create", {"description": "a grumpy lighthouse keeper", "name": "Mara"}, lobby="demo"
+    )
+    made = await ada.expect("agent_created", lambda m: m.get("id") == id)
+    new = made["data"]["participant"]["id"]
+    ask = await ada.expect("renegotiate_request")
+    assert ask["epoch"] == start["epoch"]
+    assert ask["data"]["receive"] == [*start["data"]["receive"], new]
+    await ada.settle()
+    for agent in ask["data"]["receive"]:
+        await ada.send("agent_remove", {"participant_id": agent}, lobby="demo")
+        await ada.expect("agent_removed", lambda m, a=agent: m["data"]["participant_id"] == a)
+    state = await ada.expect("lobby_state", lambda m: "host_peer" not in m["data"]["lobby"])
+    assert [p["name"] for p in state["data"]["participants"]] == ["Ada"]
+    room: Any = hosting.rooms["demo"]
+    assert ada.me in room.closed_peers
+    await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
+    again = await ada.expect("start_webrtc_negotiation")
+    assert again["epoch"] > start["epoch"]
+    await ada.send("agent_remove", {"participant_id": ada.me}, lobby="demo")
+    assert (await ada.expect("error"))["data"]["code"] == "unknown_agent"
+
+
+async def test_a_lost_media_plane_leads_to_a_new_epoch(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    first = await ada.expect("start_webrtc_negotiation")
+    hosting._on_notice(MediaGone("killed"))
+    second = await ada.expect("start_webrtc_negotiation")
+    assert second["epoch"] > first["epoch"]
+    await ada.send("webrtc_offer", {"sdp": "late"}, peer=first["peer"], epoch=first["epoch"])
+    assert (await ada.expect("error"))["data"]["code"] == "stale_epoch"
+
+
+async def test_a_connection_that_never_works_is_given_up(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    for _ in range(3):
+        start = await ada.expect("start_webrtc_negotiation")
+        hosting._on_notice(PeerState(start["peer"], ada.me, start["epoch"], "failed", reason="ice"))
+    failed = await ada.expect("webrtc_failed")
+    assert failed["data"]["code"] == "ice_failed"
+    assert failed["data"]["retryable"] is True
+    await ada.send("chat_message", {"text": "still here"}, lobby="demo")
+    assert (await ada.expect("chat_message"))["data"] == {"text": "still here", "participant_id": ada.me}
+
+
+async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    start = await ada.expect("start_webrtc_negotiation")
+    id = await ada.send("webrtc_offer", {"sdp": "no-answer"}, peer=start["peer"], epoch=start["epoch"])
+    error = await ada.expect("error")
+    assert (error["id"], error["data"]["code"]) == (id, "bad_sdp")
+    assert (await ada.expect("start_webrtc_negotiation"))["epoch"] > start["epoch"]

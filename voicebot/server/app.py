@@ -1,0 +1,69 @@
+"""The ASGI application over given services; it starts and owns nothing itself."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+
+from voicebot.errors import VoicebotError
+from voicebot.server.http import STATUS, api, error_body, pages
+from voicebot.server.security import SecurityMiddleware
+from voicebot.server.services import Services
+from voicebot.server.switchboard import Switchboard
+from voicebot.server.websocket import SocketEndpoint
+from voicebot.version import __version__
+
+
+def create_app(services: Services) -> FastAPI:
+    """HTTP routes, `/ws` and the client's files."""
+    app = FastAPI(
+        title="AI Voicebot",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.services = services
+    endpoint = SocketEndpoint(
+        sessions=services.sessions,
+        switchboard=Switchboard(
+            lobbies=services.lobbies,
+            create_lobby=services.create_lobby,
+            ice=services.ice,
+            spawn=services.spawn,
+            clock=services.clock,
+        ),
+        cookie=services.cookie,
+        public_url=services.public_url,
+        clock=services.clock,
+        limits=services.limits,
+    )
+
+    @app.websocket("/ws")
+    async def websocket(socket: WebSocket) -> None:
+        await endpoint.serve(socket)
+
+    app.include_router(api)
+    app.include_router(pages)
+    app.add_middleware(SecurityMiddleware, public_url=services.public_url)
+    app.add_exception_handler(VoicebotError, _voicebot_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    return app
+
+
+async def _voicebot_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, VoicebotError)
+    return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500))
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    body = VoicebotError(
+        f"This request is malformed: {where}: {first['msg']}.",
+        hint="/api/openapi.json describes what is expected.",
+        code="bad_message",
+    )
+    return JSONResponse(error_body(body), status_code=422)

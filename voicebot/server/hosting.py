@@ -1,0 +1,323 @@
+"""The composition root: settings in, a running server with rooms, models and media out.
+
+Runs inside any running asyncio loop: a notebook kernel's or that of `voicebot serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import re
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from voicebot.agent.models import ROLES, Models
+from voicebot.clock import Clock, monotonic
+from voicebot.errors import SettingsError, SignalingError, StoreError, VoicebotError
+from voicebot.lobby.lobby import Lobby
+from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
+from voicebot.registry import Progress, no_progress
+from voicebot.server.app import create_app
+from voicebot.server.limits import Limits
+from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.server.ports import RoomPort
+from voicebot.server.security import SessionCookie
+from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.services import Services
+from voicebot.server.sessions import Sessions
+from voicebot.server.static_client import STATIC, StaticClient
+from voicebot.settings import Settings
+from voicebot.signaling.turn import IcePlan, ice_plan
+from voicebot.store.base import LobbyRecord, Store
+from voicebot.store.memory import MemoryStore
+
+logger = logging.getLogger(__name__)
+
+DEMO_LOBBY = "demo"
+DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
+MAX_LOBBIES = 200
+RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
+
+
+class Hosting:
+    """One running server. `start` and `stop` may be called again at any time.
+
+    `media`, `models`, `room` and `store` replace the real parts (tests, special hosts).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        media: MediaPlane | None = None,
+        *,
+        models: Models | None = None,
+        room: RoomFactory | None = None,
+        store: Store | None = None,
+        demo: bool = True,
+        progress: Progress = no_progress,
+        clock: Clock = monotonic,
+        limits: Limits | None = None,
+        static: Path = STATIC,
+    ) -> None:
+        self.settings = settings
+        self.demo = demo
+        self._given_media, self._given_models = media, models
+        self._room_factory = room or _real_room
+        self._store = store or MemoryStore()
+        self._progress, self._clock, self._limits = progress, clock, limits or Limits()
+        self._static = StaticClient(static)
+        self._served: dict[str, ServedLobby] = {}
+        self._rooms: dict[str, RoomPort] = {}
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._media: MediaPlane | None = None
+        self._models: Models | None = None
+        self._socket: socket.socket | None = None
+        self._server: QuietServer | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._ready = False
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def running(self) -> bool:
+        return self._ready
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; the asked one until `start`."""
+        return self._socket.getsockname()[1] if self._socket is not None else self.settings.port
+
+    @property
+    def url(self) -> str:
+        """What to open on this machine, ending in a slash (or PUBLIC_URL when it is set)."""
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/") + "/"
+        host = self.settings.host
+        if host in {"", "0.0.0.0", "::", "127.0.0.1", "::1"}:
+            host = "localhost"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    @property
+    def rooms(self) -> MappingProxyType[str, RoomPort]:
+        """By lobby id; a live, read-only view."""
+        return MappingProxyType(self._rooms)
+
+    @property
+    def models(self) -> Models:
+        """Raises VoicebotError before `start`."""
+        if self._models is None:
+            raise VoicebotError("The server has not been started.", hint="await start() first.")
+        return self._models
+
+    @property
+    def client_built(self) -> bool:
+        return self._static.built
+
+    def lobby_url(self, lobby_id: str) -> str:
+        return f"{self.url}?lobby={lobby_id}"
+
+    def ice(self, user: str) -> IcePlan:
+        """Fresh ICE servers for an opaque user name."""
+        opaque = hashlib.sha256(user.encode()).hexdigest()[:16]
+        secret = self.settings.coturn_secret.get_secret_value()
+        return ice_plan(self.settings.coturn_server, secret, opaque, time.time())
+
+    # ------------------------------------------------------------ starting and stopping
+
+    async def start(self) -> None:
+        """Check the data folder, listen, load the models, start the media plane, open the demo lobby.
+
+        Raises:
+            SettingsError: HOST, PORT or COTURN_SERVER is wrong.
+            StoreError: the data folder cannot be written.
+            ModelError: a model that the settings name cannot be loaded.
+            MediaError: the media plane does not start.
+        """
+        async with self._lock:
+            if self._ready:
+                return
+            try:
+                await self._start()
+            except BaseException:
+                await self._stop()
+                raise
+
+    async def _start(self) -> None:
+        warning = self.ice("check").warning
+        if warning:
+            logger.warning(warning)
+        check_writable(self.settings.data_dir)
+        self._socket = bind(self.settings.host, self.settings.port)
+        self._models = self._given_models or Models(self.settings)
+        await self._models.start(self._progress)
+        self._media = self._given_media or _real_media()
+        await self._media.start(self._on_notice)
+        self._server = make_server(create_app(self._services()))
+        self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
+        await self._server.listening.wait()
+        if self._serving.done():
+            self._serving.result()
+        if self.demo:
+            room = await self.create_lobby("Demo", DEMO_LOBBY)
+            await room.spawn(DEMO_PERSONA)
+        self._ready = True
+
+    async def stop(self) -> None:
+        """Close every lobby, the server, the media plane and the models. Safe to call twice."""
+        async with self._lock:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self._ready = False
+        for served in list(self._served.values()):
+            await self._close_lobby(served.lobby.id, "The server was stopped.")
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.gather(self._serving, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._media is not None:
+            await self._media.close()
+        if self._models is not None:
+            await self._models.aclose()
+        self._server = self._serving = self._socket = self._media = self._models = None
+
+    # ------------------------------------------------------------ lobbies
+
+    async def create_lobby(self, name: str, id: str | None = None) -> RoomPort:
+        """A new room. Without `id` it gets one that cannot be guessed.
+
+        Raises:
+            SignalingError: the name or id is not usable, the id is taken, or there are too many.
+        """
+        if self._media is None or self._models is None:
+            raise VoicebotError("The server has not been started.", hint="await start() first.")
+        lobby_id = id if id is not None else secrets.token_urlsafe(16)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,48}", lobby_id):
+            raise SignalingError(
+                f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
+            )
+        if lobby_id in self._rooms:
+            raise SignalingError(
+                f"There is a lobby {lobby_id!r} already.", hint="Choose another id.", code="id_taken"
+            )
+        if len(self._rooms) >= MAX_LOBBIES:
+            raise SignalingError(
+                "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
+            )
+        lobby = Lobby(lobby_id, name)
+        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        self._rooms[lobby_id] = room
+        try:
+            await room.open()
+            await self._store.put_lobby(LobbyRecord(lobby_id, lobby.name))
+        except BaseException:
+            del self._rooms[lobby_id]
+            raise
+        self._served[lobby_id] = ServedLobby(room, clock=self._clock, ice=self.ice, limits=self._limits)
+        return room
+
+    async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
+        """End a lobby for everyone in it; one that is not there is no error."""
+        await self._close_lobby(lobby_id, reason)
+
+    async def _close_lobby(self, lobby_id: str, reason: str) -> None:
+        served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
+        if served is not None:
+            await served.close(reason)
+        if room is not None:
+            await room.close(reason)
+        await self._store.delete_lobby(lobby_id)
+
+    async def _create_served(self, name: str) -> ServedLobby:
+        room = await self.create_lobby(name)
+        return self._served[room.lobby.id]
+
+    # ------------------------------------------------------------ wiring
+
+    def _on_notice(self, notice: Notice) -> None:
+        if isinstance(notice, MediaStats):
+            return
+        if isinstance(notice, MediaGone):
+            logger.warning("The media plane stopped: %s. It is started again.", notice.reason)
+            concerned = list(self._rooms)
+        else:
+            concerned = [id for id, room in self._rooms.items() if room.host_peer == notice.host_id]
+        for lobby_id in concerned:
+            try:
+                self._rooms[lobby_id].on_notice(notice)
+                if lobby_id in self._served:
+                    self._served[lobby_id].on_notice(notice)
+            except Exception:  # one lobby's trouble is not the others'
+                logger.exception("Lobby %s failed on %r", lobby_id, type(notice).__name__)
+
+    def _services(self) -> Services:
+        return Services(
+            sessions=Sessions(self._store, self._clock),
+            cookie=SessionCookie(self.port),
+            lobbies=MappingProxyType(self._served),
+            create_lobby=self._create_served,
+            ice=self.ice,
+            swap_model=self._swap,
+            model_names=self._model_names,
+            is_ready=lambda: self._ready,
+            spawn=self._spawn,
+            client=self._static,
+            public_url=self.settings.public_url,
+            clock=self._clock,
+            limits=self._limits,
+        )
+
+    async def _swap(self, role: str, spec: str) -> None:
+        found = next((known for known in ROLES if known == role), None)
+        if found is None:
+            raise SettingsError(f"There is no model role {role!r}.")
+        await self.models.swap(found, spec, self._progress)
+
+    def _model_names(self) -> dict[str, str]:
+        chosen = self._models.chosen if self._models is not None else {}
+        return {role: choice.spec for role, choice in chosen.items()}
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def check_writable(folder: Path) -> None:
+    """Make the data folder and write to it. Raises StoreError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".write-test-", dir=folder)
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise StoreError(
+            f"The data folder {folder} cannot be written: {error.strerror or error}.",
+            hint="Set DATA_DIR to a folder you may write to, or change its permissions.",
+        ) from None
+
+
+def _real_media() -> MediaPlane:
+    from voicebot.media.process import ProcessMediaPlane  # type: ignore[import-untyped,unused-ignore]
+
+    return ProcessMediaPlane()  # type: ignore[no-any-return,unused-ignore]
+
+
+def _real_room(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> RoomPort:
+    from voicebot.agent.room import Room  # type: ignore[import-untyped,unused-ignore]
+
+    return Room(lobby, media=media, models=models, settings=settings, clock=clock)  # type: ignore[no-any-return,unused-ignore]

@@ -1,0 +1,214 @@
+"""The HTTP side: sessions, lobbies, their agents, ICE servers, health, and the client's files."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from voicebot.errors import SignalingError, VoicebotError
+from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.services import Services
+from voicebot.server.sessions import Browser
+from voicebot.signaling.messages import AgentCreateData, IceServersData, LobbyInfo, Name, ParticipantInfo
+from voicebot.version import __version__
+
+api = APIRouter(prefix="/api")
+pages = APIRouter()
+
+
+class Body(BaseModel):
+    """Base of what is sent and answered."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class SessionCreated(Body):
+    session: str
+    """The session's public handle."""
+    version: str
+
+
+class LobbyWish(Body):
+    name: Name
+
+
+class LobbyDetails(Body):
+    lobby: LobbyInfo
+    people: int
+    agents: int
+
+
+class AgentChanges(Body):
+    """What to change of an agent; models are swapped for every agent that uses the shared ones."""
+
+    name: Name | None = None
+    stt: Annotated[str, Field(max_length=200)] | None = None
+    tts: Annotated[str, Field(max_length=200)] | None = None
+    llm: Annotated[str, Field(max_length=200)] | None = None
+
+
+class Health(Body):
+    status: str
+    version: str
+
+
+class Ready(Body):
+    ready: bool
+    models: dict[str, str]
+    client_built: bool
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+Wired = Annotated[Services, Depends(services)]
+
+
+async def browser(request: Request, wired: Wired) -> Browser:
+    """The caller's browser. Raises SignalingError (`no_session`)."""
+    found = await wired.sessions.valid(wired.cookie.read(request))
+    if found is None:
+        raise SignalingError("There is no session.", hint="POST /api/session first.", code="no_session")
+    return found
+
+
+Caller = Annotated[Browser, Depends(browser)]
+
+
+def joined(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
+    """The lobby the caller sits in; a lobby of others is as good as none."""
+    if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
+        raise SignalingError(
+            "There is no such lobby, or you are not in it.", hint="Join it first.", code="unknown_lobby"
+        )
+    return caller.seat.lobby
+
+
+Joined = Annotated[ServedLobby, Depends(joined)]
+
+
+@api.post("/session")
+async def create_session(request: Request, response: Response, wired: Wired) -> SessionCreated:
+    """Give this browser a session, or confirm the one it has."""
+    found = await wired.sessions.valid(wired.cookie.read(request))
+    if found is None:
+        secret, found = await wired.sessions.create()
+        wired.cookie.write(request, response, secret)
+    response.headers["Cache-Control"] = "no-store"
+    return SessionCreated(session=found.session.handle, version=__version__)
+
+
+@api.post("/lobbies", status_code=201)
+async def create_lobby(wish: LobbyWish, caller: Caller, wired: Wired) -> LobbyInfo:
+    """Make a lobby; whoever knows its id can join it."""
+    return (await wired.create_lobby(wish.name)).lobby.info()
+
+
+@api.get("/lobbies/{lobby_id}")
+async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
+    """What someone who has the link may know before joining."""
+    served = wired.lobbies.get(lobby_id)
+    if served is None:
+        raise SignalingError("There is no such lobby.", hint="Check the link.", code="unknown_lobby")
+    lobby = served.lobby
+    return LobbyDetails(lobby=lobby.info(), people=len(lobby.humans), agents=len(lobby.agents))
+
+
+@api.get("/lobbies/{lobby_id}/agents")
+async def list_agents(lobby: Joined) -> list[ParticipantInfo]:
+    """The agents of the lobby you are in."""
+    return lobby.lobby.agents
+
+
+@api.post("/lobbies/{lobby_id}/agents", status_code=201)
+async def add_agent(wish: AgentCreateData, lobby: Joined) -> ParticipantInfo:
+    """Make an agent from a description and let it join."""
+    agent = await lobby.room.spawn(wish.description, name=wish.name, voice=wish.voice)
+    return lobby.lobby.participants[agent.id]
+
+
+@api.patch("/lobbies/{lobby_id}/agents/{agent_id}")
+async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wired: Wired) -> ParticipantInfo:
+    """Rename an agent, or swap a model; a swap applies at the next turn, a failed one changes nothing."""
+    lobby.check_agent(agent_id)
+    for role, spec in changes.model_dump(include={"stt", "tts", "llm"}, exclude_none=True).items():
+        await wired.swap_model(role, spec)
+    if changes.name is not None:
+        lobby.room.update(agent_id, name=changes.name)
+    return lobby.check_agent(agent_id)
+
+
+@api.delete("/lobbies/{lobby_id}/agents/{agent_id}", status_code=204)
+async def remove_agent(agent_id: str, lobby: Joined) -> None:
+    """Let an agent leave."""
+    lobby.check_agent(agent_id)
+    await lobby.room.remove(agent_id)
+
+
+@api.get("/lobbies/{lobby_id}/ice-servers")
+async def ice_servers(lobby: Joined, caller: Caller, wired: Wired, response: Response) -> IceServersData:
+    """ICE servers with fresh credentials, for who has joined."""
+    assert caller.seat is not None
+    plan = wired.ice(caller.seat.participant_id)
+    response.headers["Cache-Control"] = "no-store"
+    return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
+
+
+@pages.get("/health")
+async def health() -> Health:
+    """The process answers."""
+    return Health(status="ok", version=__version__)
+
+
+@pages.get("/ready")
+async def ready(wired: Wired, response: Response) -> Ready:
+    """Models are loaded and lobbies can be joined; 503 until then."""
+    state = Ready(ready=wired.is_ready(), models=wired.model_names(), client_built=wired.client.built)
+    response.status_code = 200 if state.ready else 503
+    return state
+
+
+@pages.get("/", include_in_schema=False)
+async def index(request: Request, wired: Wired) -> Response:
+    """The page, with a session."""
+    response = wired.client.index()
+    if await wired.sessions.valid(wired.cookie.read(request)) is None:
+        secret, _ = await wired.sessions.create()
+        wired.cookie.write(request, response, secret)
+    return response
+
+
+@pages.get("/{path:path}", include_in_schema=False)
+async def static(path: str, request: Request, wired: Wired) -> Response:
+    """A file of the client, or the page for any other address."""
+    return wired.client.file(path) if "." in path or path.startswith("api") else await index(request, wired)
+
+
+STATUS = {
+    "no_session": 401,
+    "unknown_lobby": 404,
+    "unknown_agent": 404,
+    "lobby_full": 409,
+    "not_joined": 403,
+    "unknown_model": 422,
+    "bad_message": 422,
+    "bad_name": 422,
+    "missing_dependency": 424,
+    "model_load": 424,
+}
+
+
+def error_body(error: VoicebotError) -> dict[str, Any]:
+    """The same four fields as the wire's `error` message."""
+    fields = {
+        "code": error.code,
+        "message": error.message,
+        "hint": error.hint,
+        "retryable": error.retryable,
+    }
+    return {"error": fields}

@@ -1,0 +1,97 @@
+"""The listening socket and the uvicorn server, such that neither can end the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from voicebot.errors import SettingsError, VoicebotError
+from voicebot.signaling.messages import MAX_FRAME
+
+PORTS_TRIED = 50
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound TCP socket on `port`, or on the next free one; port 0 lets the system choose.
+
+    Raises:
+        SettingsError: the address is not one of this machine, or no port is free.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise SettingsError(
+            f"HOST={host!r} is not an address: {error}.",
+            hint="Use 127.0.0.1 for this machine or 0.0.0.0 for the local network.",
+        ) from None
+    last: OSError | None = None
+    for candidate in range(port, min(port + PORTS_TRIED, 65536)):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((address[0], candidate))
+            listening.listen(2048)  # without it a second server could bind the same port
+            listening.setblocking(False)
+            return listening
+        except OSError as error:
+            listening.close()
+            last = error
+            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+                break
+    assert last is not None
+    raise SettingsError(
+        f"Cannot listen on {host}:{port}: {last.strerror or last}.",
+        hint="Choose another HOST or PORT.",
+    )
+
+
+class QuietServer(uvicorn.Server):
+    """Leaves signals to the program it runs in, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+    async def run_on(self, listening: socket.socket) -> None:
+        """Serve until `should_exit`. Raises VoicebotError where uvicorn would end the process."""
+        try:
+            await self.serve(sockets=[listening])
+        except SystemExit as error:
+            raise VoicebotError(f"The web server could not start (exit {error.code}).") from error
+        finally:
+            self.listening.set()
+
+
+def make_server(app: ASGIApp) -> QuietServer:
+    """uvicorn as this package needs it; a dead socket is noticed after 25 s."""
+    return QuietServer(
+        uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=MAX_FRAME,
+            ws_per_message_deflate=False,
+            ws_ping_interval=10.0,
+            ws_ping_timeout=15.0,
+            timeout_graceful_shutdown=2,
+        )
+    )

@@ -1,0 +1,93 @@
+"""What waits to be written to one socket: bounded, and states coalesce to the newest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from voicebot.signaling.messages import AgentStateChanged, LobbyState, Message, ParticipantUpdated, Transcript
+
+TOO_SLOW = 4408
+
+
+@dataclass(frozen=True)
+class Close:
+    """The socket is to be closed with this code, after everything before it was written."""
+
+    code: int
+    reason: str = ""
+
+
+@dataclass
+class _Entry:
+    text: str | None
+    """None once a newer state has replaced it."""
+    key: tuple[str, ...] | None
+
+
+class Outbox:
+    """A queue with one reader (the socket's writer task) and writers that never wait."""
+
+    def __init__(self, max_messages: int = 256, max_bytes: int = 512 * 1024) -> None:
+        self._max_messages, self._max_bytes = max_messages, max_bytes
+        self._entries: deque[_Entry] = deque()
+        self._latest: dict[tuple[str, ...], _Entry] = {}
+        self._messages = self._bytes = 0
+        self._close: Close | None = None
+        self._ready = asyncio.Event()
+
+    def put(self, message: Message) -> None:
+        """Queue a message; a reader that is too slow is closed with 4408 instead."""
+        if self._close is not None:
+            return
+        text = message.model_dump_json(exclude_none=True)
+        key = coalescing_key(message)
+        old = self._latest.get(key) if key else None
+        if old is not None and old.text is not None:
+            self._messages, self._bytes, old.text = self._messages - 1, self._bytes - len(old.text), None
+        entry = _Entry(text, key)
+        if key:
+            self._latest[key] = entry
+        self._entries.append(entry)
+        self._messages, self._bytes = self._messages + 1, self._bytes + len(text)
+        if self._messages > self._max_messages or self._bytes > self._max_bytes:
+            self._entries.clear()
+            self.close(TOO_SLOW, "too slow")
+        self._ready.set()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close the socket after what is queued; the first call counts."""
+        if self._close is None:
+            self._close = Close(code, reason)
+        self._ready.set()
+
+    async def get(self) -> str | Close:
+        """The next text to write, or that the socket is to be closed."""
+        while True:
+            while self._entries:
+                entry = self._entries.popleft()
+                if entry.key and self._latest.get(entry.key) is entry:
+                    del self._latest[entry.key]
+                if entry.text is not None:
+                    self._messages, self._bytes = self._messages - 1, self._bytes - len(entry.text)
+                    return entry.text
+            if self._close is not None:
+                return self._close
+            self._ready.clear()
+            await self._ready.wait()
+
+
+def coalescing_key(message: Message) -> tuple[str, ...] | None:
+    """Messages with the same key describe the same thing: only the newest matters."""
+    match message:
+        case LobbyState(lobby=lobby):
+            return ("lobby_state", lobby)
+        case ParticipantUpdated(lobby=lobby, data=data):
+            return ("participant_updated", lobby, data.participant.id)
+        case AgentStateChanged(lobby=lobby, data=data):
+            return ("agent_state", lobby, data.participant_id)
+        case Transcript(lobby=lobby, data=data) if not data.final:
+            return ("transcript", lobby, data.utterance_id)
+        case _:
+            return None

@@ -1,0 +1,420 @@
+"""A lobby as browsers meet it: who sits where, what they are told, whom they connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from voicebot.clock import Clock
+from voicebot.errors import SignalingError, VoicebotError
+from voicebot.events import ConnectionState, Event
+from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
+from voicebot.media.base import IceServerConfig, MediaGone, Notice, PeerState
+from voicebot.server.captions import Captions
+from voicebot.server.limits import Limits
+from voicebot.server.peers import Peers
+from voicebot.server.ports import RoomPort
+from voicebot.server.sessions import Browser, Seat
+from voicebot.signaling.messages import (
+    AgentCreate,
+    AgentCreated,
+    AgentRemove,
+    AgentRemoved,
+    ChatData,
+    ChatMessage,
+    ConnectionReady,
+    DescriptionData,
+    Error,
+    ErrorData,
+    IceCandidate,
+    JoinLobby,
+    LobbyDestroyed,
+    LobbyDestroyedData,
+    LobbyJoined,
+    LobbyJoinedData,
+    LobbyState,
+    LobbyStateData,
+    Message,
+    NegotiationNeeded,
+    ParticipantData,
+    ParticipantInfo,
+    ParticipantUpdate,
+    ParticipantUpdated,
+    RaiseHand,
+    RaiseHandData,
+    RenegotiateRequest,
+    RenegotiateRequestData,
+    UserJoined,
+    UserLeft,
+    UserLeftData,
+    WebrtcAnswer,
+    WebrtcOffer,
+    WebrtcStateChange,
+)
+from voicebot.signaling.turn import IcePlan
+
+logger = logging.getLogger(__name__)
+
+
+class ServedLobby:
+    """One room and the browsers in it. Everything runs on one loop and never waits for a socket.
+
+    `ice(user)` gives fresh ICE servers for an opaque user name.
+    """
+
+    def __init__(
+        self, room: RoomPort, *, clock: Clock, ice: Callable[[str], IcePlan], limits: Limits | None = None
+    ) -> None:
+        self.room = room
+        self.lobby = room.lobby
+        self._ice = ice
+        self._limits = limits or Limits()
+        self._browsers: dict[str, Browser] = {}
+        self._graces: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answering: dict[tuple[str, int], asyncio.Lock] = {}
+        self._captions = Captions(self.lobby)
+        self._state_due = False
+        self._known_agents = {agent.id for agent in self.lobby.agents}
+        self._peers = Peers(
+            self.lobby.id,
+            clock=clock,
+            send=self._tell,
+            ice=ice,
+            agents=self._agent_ids,
+            abandoned=room.close_peer,
+        )
+        self._unsubscribe = [self.lobby.subscribe(self._on_lobby), room.subscribe(self._on_event)]
+
+    async def close(self, reason: str = "") -> None:
+        """Tell everyone that the lobby is gone, and end what runs for it."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        for timer in self._graces.values():
+            timer.cancel()
+        self._peers.close()
+        self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
+        for browser in self._browsers.values():
+            browser.seat = None
+        self._browsers.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ------------------------------------------------------------ coming and going
+
+    def join(self, browser: Browser, message: JoinLobby) -> None:
+        """Seat a browser, or let it come back to its seat. Raises LobbyFull, SignalingError."""
+        if browser.seat is not None and browser.seat.lobby is not self:
+            browser.seat.lobby.leave(browser)
+        wish = {"name": message.data.name, "muted": message.data.muted, "camera": message.data.camera}
+        seat = browser.seat
+        if seat is None:
+            info = ParticipantInfo(id=f"p-{secrets.token_hex(8)}", kind="human", **wish)  # type: ignore[arg-type]
+            self.room.join(info)
+            seat = browser.seat = Seat(self, info.id)
+            self._browsers[info.id] = browser
+        else:
+            self.room.update(seat.participant_id, presence="present", **wish)
+            self._end_grace(seat.participant_id)
+        me = seat.participant_id
+        plan = self._ice(me)
+        browser.send(
+            LobbyJoined(
+                id=message.id,
+                lobby=self.lobby.id,
+                data=LobbyJoinedData(
+                    participant_id=me, ice_servers=list(plan.servers), ice_expires_s=plan.expires_s
+                ),
+            )
+        )
+        browser.send(self.state())
+        for other in self.lobby.humans:
+            if other.id != me:
+                self._peers.connect_people(impolite=other.id, polite=me)
+        if self.lobby.agents:
+            self._peers.connect_host(me, self.room.host_peer)
+
+    def leave(self, browser: Browser) -> None:
+        """A browser leaves its seat for good."""
+        if browser.seat is not None and browser.seat.lobby is self:
+            self._remove(browser.seat.participant_id, "left")
+
+    def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
+        """A seated browser has no socket: it is reconnecting until its grace ends."""
+        assert browser.seat is not None
+        me = browser.seat.participant_id
+        if me in self._graces:
+            return
+        grace = self._limits.presence_grace
+        if closed_by_browser:
+            grace = min(grace, self._limits.reload_grace)
+        self._graces[me] = asyncio.get_running_loop().call_later(grace, self._remove, me, "lost")
+        self.room.update(me, presence="reconnecting")
+
+    def resumed(self, browser: Browser, replayed: bool) -> None:
+        """A browser is back on a new socket with its page as it was."""
+        assert browser.seat is not None
+        me = browser.seat.participant_id
+        self._end_grace(me)
+        self.room.update(me, presence="present")
+        if not replayed:
+            browser.send(self.state())
+        self._peers.retry(me)
+
+    def state(self) -> LobbyState:
+        """The whole lobby as of now."""
+        return LobbyState(
+            lobby=self.lobby.id,
+            data=LobbyStateData(
+                lobby=self.lobby.info(),
+                participants=list(self.lobby.participants.values()),
+                version=self.lobby.version,
+            ),
+        )
+
+    def _remove(self, participant_id: str, reason: str) -> None:
+        self._end_grace(participant_id)
+        browser = self._browsers.pop(participant_id, None)
+        if browser is not None:
+            browser.seat = None
+        self._peers.drop(participant_id)
+        self.room.close_peer(participant_id)
+        self.room.leave(participant_id, "lost" if reason == "lost" else "left")
+
+    def _end_grace(self, participant_id: str) -> None:
+        timer = self._graces.pop(participant_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    # ------------------------------------------------------------ what a seated browser sends
+
+    def participant_update(self, me: str, message: ParticipantUpdate) -> None:
+        changes = message.data.model_dump(exclude_none=True)
+        self.room.update(me, **changes)
+
+    def chat(self, me: str, message: ChatMessage) -> None:
+        data = ChatData(text=message.data.text, participant_id=me)
+        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data))
+        self.room.chat(me, message.data.text)
+
+    def raise_hand(self, me: str, message: RaiseHand) -> None:
+        self.room.update(me, hand_raised=message.data.raised)
+        data = RaiseHandData(raised=message.data.raised, participant_id=me)
+        self._broadcast(RaiseHand(lobby=self.lobby.id, data=data))
+
+    def agent_create(self, me: str, message: AgentCreate) -> None:
+        self._spawn(self._create(me, message), f"create agent in {self.lobby.id}", me, message.id)
+
+    def agent_remove(self, me: str, message: AgentRemove) -> None:
+        agent_id = message.data.participant_id
+        self.check_agent(agent_id)
+        self._spawn(self.room.remove(agent_id), f"remove {agent_id}", me, message.id)
+
+    def check_agent(self, agent_id: str) -> ParticipantInfo:
+        """Raises SignalingError (`unknown_agent`)."""
+        info = self.lobby.participants.get(agent_id)
+        if info is None or info.kind != "agent":
+            raise SignalingError(
+                f"There is no agent {agent_id} in this lobby.",
+                hint="lobby_state lists those there are.",
+                code="unknown_agent",
+            )
+        return info
+
+    async def _create(self, me: str, message: AgentCreate) -> None:
+        wish = message.data
+        agent = await self.room.spawn(wish.description, name=wish.name, voice=wish.voice)
+        data = ParticipantData(participant=self.lobby.participants[agent.id])
+        self._tell(me, AgentCreated(id=message.id, lobby=self.lobby.id, data=data))
+
+    # ------------------------------------------------------------ negotiation
+
+    def negotiate(
+        self,
+        me: str,
+        message: WebrtcOffer
+        | WebrtcAnswer
+        | IceCandidate
+        | NegotiationNeeded
+        | WebrtcStateChange
+        | ConnectionReady,
+    ) -> None:
+        """Check that the peer and epoch are current, then pass it on. Raises SignalingError."""
+        to_host = message.peer == self.room.host_peer
+        if isinstance(message, WebrtcStateChange | ConnectionReady):
+            self._report(me, message)
+            return
+        negotiation, now = self._peers.get(me, message.peer), self._peers.now()
+        if isinstance(message, WebrtcOffer):
+            negotiation.offer(me, message.epoch, now)
+            if to_host:
+                self._spawn(self._answer(me, message), f"answer {me}", me, message.id)
+        elif isinstance(message, WebrtcAnswer):
+            negotiation.answer(me, message.epoch, now)
+        elif isinstance(message, IceCandidate):
+            negotiation.candidate(me, message.epoch)
+            if to_host:
+                self.room.add_candidate(me, message.epoch, message.data)
+        else:
+            negotiation.needed(me, message.epoch)
+        self._peers.arm()
+        if not to_host:
+            self._relay(me, message)
+
+    async def _answer(self, me: str, message: WebrtcOffer) -> None:
+        host, epoch = self.room.host_peer, message.epoch
+        known = {me, *self._agent_ids()}
+        tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
+        lock = self._answering.setdefault((me, epoch), asyncio.Lock())
+        try:
+            async with lock:  # one offer after the other
+                servers = [
+                    IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers
+                ]
+                answer = await self.room.answer(me, epoch, message.data.sdp, tracks, servers)
+        except VoicebotError:
+            self._peers.fail(me, host, epoch, "media_gone")
+            raise
+        finally:
+            if not lock.locked():
+                self._answering.pop((me, epoch), None)
+        negotiation = self._peers.between(me, host)
+        if negotiation is None or negotiation.epoch != epoch:
+            return  # meanwhile a newer epoch began or the person left
+        negotiation.answer(host, epoch, self._peers.now())
+        self._peers.arm()
+        data = DescriptionData(sdp=answer.sdp, tracks=dict(answer.tracks))
+        self._tell(me, WebrtcAnswer(id=message.id, lobby=self.lobby.id, peer=host, epoch=epoch, data=data))
+
+    def _report(self, me: str, message: WebrtcStateChange | ConnectionReady) -> None:
+        if isinstance(message, ConnectionReady):
+            self._peers.report(me, message.peer, message.epoch, "connected")
+            return
+        data = message.data
+        if self.room.log is not None:
+            ice = data.model_dump(include={"local", "remote", "relay"}, exclude_none=True)
+            self.room.log.emit(
+                ConnectionState(
+                    participant_id=me, peer=message.peer, epoch=message.epoch, state=data.state, ice=ice
+                )
+            )
+        self._peers.report(me, message.peer, message.epoch, data.state, data.reason)
+        if message.peer in self._browsers:
+            self._relay(me, message)
+
+    def _relay(self, me: str, message: Message) -> None:
+        assert message.peer is not None
+        passed_on = message.model_copy(
+            update={"id": None, "seq": None, "ack": None, "lobby": self.lobby.id, "peer": me}
+        )
+        self._tell(message.peer, passed_on)
+
+    def on_notice(self, notice: Notice) -> None:
+        """A notice of the media plane for this lobby's host, after the room has had it."""
+        host = self.room.host_peer
+        if isinstance(notice, PeerState):
+            if notice.peer_id not in self._graces or notice.state not in {"failed", "closed"}:
+                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, notice.reason)
+        elif isinstance(notice, MediaGone) and self.lobby.agents:
+            for person in self.lobby.humans:
+                self._peers.connect_host(person.id, host)
+
+    # ------------------------------------------------------------ what everyone is told
+
+    def _on_lobby(self, event: LobbyEvent) -> None:
+        lobby = self.lobby.id
+        match event:
+            case Joined(info) if info.kind == "human":
+                self._broadcast(UserJoined(lobby=lobby, data=ParticipantData(participant=info)), but=info.id)
+            case Joined(info):
+                self._broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
+                self._agents_changed()
+            case Updated(info):
+                self._broadcast(ParticipantUpdated(lobby=lobby, data=ParticipantData(participant=info)))
+            case Left(id, reason) if id in self._known_agents:
+                data = UserLeftData(participant_id=id, reason=reason)
+                self._broadcast(AgentRemoved(lobby=lobby, data=data))
+                self._agents_changed()
+            case Left(id, reason):
+                data = UserLeftData(participant_id=id, reason=reason)
+                self._broadcast(UserLeft(lobby=lobby, data=data))
+        if isinstance(event, Joined | Left):
+            self._known_agents = set(self._agent_ids())
+            self._announce_state()
+
+    def _agents_changed(self) -> None:
+        """The voices to be heard changed: renegotiate, or begin or end the host connections."""
+        host, agents = self.room.host_peer, self._agent_ids()
+        for person in self.lobby.humans:
+            if not agents:
+                self._peers.drop(host)
+                self.room.close_peer(person.id)
+                continue
+            negotiation = self._peers.between(person.id, host)
+            if negotiation is None:
+                self._peers.connect_host(person.id, host)
+            else:
+                data = RenegotiateRequestData(receive=agents)
+                self._tell(
+                    person.id,
+                    RenegotiateRequest(lobby=self.lobby.id, peer=host, epoch=negotiation.epoch, data=data),
+                )
+
+    def _announce_state(self) -> None:
+        """lobby_state to everyone, once for all changes of this moment."""
+        if not self._state_due:
+            self._state_due = True
+            asyncio.get_running_loop().call_soon(self._send_state)
+
+    def _send_state(self) -> None:
+        self._state_due = False
+        self._broadcast(self.state())
+
+    def _on_event(self, event: Event) -> None:
+        message = self._captions.message(event)
+        if message is not None:
+            self._broadcast(message)
+
+    def _agent_ids(self) -> list[str]:
+        return [agent.id for agent in self.lobby.agents]
+
+    def _tell(self, person: str, message: Message) -> None:
+        browser = self._browsers.get(person)
+        if browser is not None:
+            browser.send(message)
+
+    def _broadcast(self, message: Message, but: str | None = None) -> None:
+        for person, browser in list(self._browsers.items()):
+            if person != but:
+                browser.send(message)
+
+    # ------------------------------------------------------------ work that takes a while
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str, me: str, id: str | None) -> None:
+        """Run it as an owned task; what goes wrong is told to the person who asked."""
+        task = asyncio.get_running_loop().create_task(self._guard(work, me, id), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None], me: str, id: str | None) -> None:
+        try:
+            await work
+        except VoicebotError as error:
+            self._tell(me, error_message(error, id))
+        except Exception as error:
+            logger.exception("A task of lobby %s failed", self.lobby.id)
+            self._tell(me, error_message(error, id))
+
+
+def error_message(error: Exception, id: str | None) -> Error:
+    """What its author is told; an unexpected error's text stays in the server's log."""
+    if not isinstance(error, VoicebotError):
+        error = VoicebotError(
+            "The server could not do this.", hint="Its log says why; everything else goes on."
+        )
+    data = ErrorData(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
+    return Error(id=id, data=data)

@@ -1,0 +1,34 @@
+"""What the HTTP routes and the WebSocket endpoint are wired to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicebot.clock import Clock, monotonic
+from voicebot.server.limits import Limits
+from voicebot.server.security import SessionCookie
+from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.sessions import Sessions
+from voicebot.server.static_client import StaticClient
+from voicebot.signaling.turn import IcePlan
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made by the composition root (`voicebot.server.hosting`) and by tests."""
+
+    sessions: Sessions
+    cookie: SessionCookie
+    lobbies: Mapping[str, ServedLobby]
+    create_lobby: Callable[[str], Coroutine[Any, Any, ServedLobby]]
+    ice: Callable[[str], IcePlan]
+    swap_model: Callable[[str, str], Awaitable[None]]
+    model_names: Callable[[], dict[str, str]]
+    is_ready: Callable[[], bool]
+    spawn: Callable[[Coroutine[Any, Any, None], str], None]
+    client: StaticClient = field(default_factory=StaticClient)
+    public_url: str = ""
+    clock: Clock = monotonic
+    limits: Limits = field(default_factory=Limits)

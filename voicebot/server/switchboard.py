@@ -1,0 +1,184 @@
+"""From a frame of text to what it does: parses, checks who may, and hands it to the right lobby."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from voicebot.clock import Clock
+from voicebot.errors import SignalingError, VoicebotError
+from voicebot.lobby.lobby import LobbyFull
+from voicebot.server.served_lobby import ServedLobby, error_message
+from voicebot.server.sessions import Browser
+from voicebot.signaling import messages as m
+from voicebot.signaling.turn import IcePlan
+
+logger = logging.getLogger(__name__)
+
+
+class Switchboard:
+    """Carries out every client message. Each call handles one frame and never raises.
+
+    `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby(name)` makes one,
+    `ice(user)` gives fresh ICE servers, `spawn(work, name)` runs a coroutine as an owned task.
+    """
+
+    def __init__(
+        self,
+        *,
+        lobbies: Mapping[str, ServedLobby],
+        create_lobby: Callable[[str], Coroutine[Any, Any, ServedLobby]],
+        ice: Callable[[str], IcePlan],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        clock: Clock,
+    ) -> None:
+        self._lobbies, self._create_lobby = lobbies, create_lobby
+        self._ice, self._spawn, self._clock = ice, spawn, clock
+
+    def receive(self, browser: Browser, frame: str) -> None:
+        """Carry out one text frame; whatever is wrong with it is answered by `error`."""
+        try:
+            message = m.client_message.validate_json(frame)
+        except ValidationError as error:
+            browser.send_unstamped(error_message(_explain(error), _id_of(frame)))
+            return
+        try:
+            self._carry_out(browser, message)
+        except LobbyFull as error:
+            data = m.LobbyFullData(limit=error.limit)
+            browser.send(m.LobbyFull(id=message.id, lobby=message.lobby or "", data=data))
+        except VoicebotError as error:
+            browser.send(error_message(error, message.id))
+        except Exception as error:
+            logger.exception("A %s of session %s failed", message.type, browser.session.handle)
+            browser.send(error_message(error, message.id))
+
+    def _carry_out(self, browser: Browser, message: m.ClientMessage) -> None:
+        if message.ack is not None:
+            browser.session.acknowledge(message.ack)
+        if isinstance(message, m.Ping):
+            browser.send_unstamped(m.Pong(id=message.id))
+            return
+        if isinstance(message, m.Resume):
+            self._resume(browser, message)
+            return
+        browser.session.go_live()
+        if not browser.session.is_new(message.id, self._clock()):
+            return  # sent again after a reconnect, carried out already
+        match message:
+            case m.CreateLobby():
+                self._spawn(self._create(browser, message), "create lobby")
+            case m.JoinLobby():
+                self._lobby(message.lobby).join(browser, message)
+            case m.IceServersRequest():
+                plan = self._ice(_seat(browser).participant_id)
+                data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
+                browser.send(m.IceServers(id=message.id, data=data))
+            case _:
+                self._in_lobby(browser, message)
+
+    def _in_lobby(self, browser: Browser, message: m.ClientMessage) -> None:
+        seat = _seat(browser)
+        lobby, me = seat.lobby, seat.participant_id
+        if message.lobby is not None and message.lobby != lobby.lobby.id:
+            raise SignalingError(
+                "You are not in that lobby.", hint="Join it with join_lobby first.", code="not_joined"
+            )
+        match message:
+            case m.LeaveLobby():
+                lobby.leave(browser)
+            case m.ParticipantUpdate():
+                lobby.participant_update(me, message)
+            case m.AgentCreate():
+                lobby.agent_create(me, message)
+            case m.AgentRemove():
+                lobby.agent_remove(me, message)
+            case m.ChatMessage():
+                lobby.chat(me, message)
+            case m.RaiseHand():
+                lobby.raise_hand(me, message)
+            case m.Moderation():
+                raise SignalingError(
+                    "This lobby has no moderators.", hint="Everyone can mute themselves.", code="forbidden"
+                )
+            case (
+                m.WebrtcOffer()
+                | m.WebrtcAnswer()
+                | m.IceCandidate()
+                | m.NegotiationNeeded()
+                | m.WebrtcStateChange()
+                | m.ConnectionReady()
+            ):
+                lobby.negotiate(me, message)
+            case _:
+                raise SignalingError(f"{message.type} is not understood here.")
+
+    def _resume(self, browser: Browser, message: m.Resume) -> None:
+        missed = browser.session.replay(message.data.last_seq, self._clock())
+        for kept in missed or []:
+            browser.send_unstamped(kept)
+        if browser.seat is not None:
+            browser.seat.lobby.resumed(browser, replayed=missed is not None)
+        elif missed is None:
+            raise SignalingError(
+                "What was missed is no longer kept, and the seat is gone.",
+                hint="Join the lobby again.",
+                code="not_resumable",
+            )
+
+    async def _create(self, browser: Browser, message: m.CreateLobby) -> None:
+        try:
+            served = await self._create_lobby(message.data.name)
+            browser.send(m.LobbyCreated(id=message.id, data=served.lobby.info()))
+        except VoicebotError as error:
+            browser.send(error_message(error, message.id))
+        except Exception as error:
+            logger.exception("A lobby could not be made")
+            browser.send(error_message(error, message.id))
+
+    def _lobby(self, id: str) -> ServedLobby:
+        lobby = self._lobbies.get(id)
+        if lobby is None:
+            raise SignalingError(
+                "There is no such lobby.",
+                hint="Check the link, or make a new lobby.",
+                code="unknown_lobby",
+            )
+        return lobby
+
+
+def _seat(browser: Browser) -> Any:
+    if browser.seat is None:
+        raise SignalingError(
+            "You are in no lobby.", hint="Join one with join_lobby first.", code="not_joined"
+        )
+    return browser.seat
+
+
+def _explain(error: ValidationError) -> SignalingError:
+    """The first thing that is wrong, without repeating what was sent."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    unknown = first["type"] in {"union_tag_invalid", "union_tag_not_found"}
+    if unknown:
+        return SignalingError(
+            "A message needs a `type` that this server knows.",
+            hint="The protocol lists them; is the page older than the server? Reload it.",
+            code="unknown_type",
+        )
+    text = f"{where}: {first['msg']}" if where else first["msg"]
+    return SignalingError(f"This message is malformed: {text}.", hint="Nothing was changed by it.")
+
+
+def _id_of(frame: str) -> str | None:
+    """The id of a malformed message, if it can be told."""
+    try:
+        id = json.loads(frame)["id"]
+        m.Ping(id=id)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return str(id)
