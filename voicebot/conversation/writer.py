@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
+
 from voicebot.conversation.manifest import Manifest, software_versions
 from voicebot.events import Event
 
@@ -28,10 +30,10 @@ Source = Callable[[int], tuple[list[Event], Manifest]]
 def line_of(event: Event) -> bytes:
     """One event as a line of JSON, whatever strange values a plug-in put into it."""
     try:
-        return event.model_dump_json().encode() + b"\n"
-    except ValueError:  # a lone surrogate, or a value JSON does not know
-        dumped = {key: value for key, value in event.model_dump().items() if isinstance(key, str)}
-        return json.dumps(dumped, default=repr, skipkeys=True).encode() + b"\n"
+        return to_json(event, inf_nan_mode="null", fallback=repr) + b"\n"
+    except ValueError:  # a lone surrogate, which UTF-8 cannot hold
+        text = json.dumps(event.model_dump(), default=repr, skipkeys=True, ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 class LogWriter:

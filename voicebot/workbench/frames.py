@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pandas as pd  # type: ignore[import-untyped]
+import pandas as pd
 
 from voicebot.events import Event
 

@@ -1,0 +1,344 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from example import write_example
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from voicebot.conversation.frames import COLUMNS
+from voicebot.conversation.latency import PARTS
+from voicebot.conversation.reader import Conversations, load, read_events
+from voicebot.errors import LogError
+from voicebot.events import SpeechStarted, UserChat
+
+GOLDEN = Path(__file__).parents[1] / "data" / "golden-conversation"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "conversations"
+    assert write_example(root / "golden").close()
+    return root
+
+
+def check_dtypes(loaded: Conversations) -> None:
+    for name, columns in COLUMNS.items():
+        frame = getattr(loaded, name)
+        assert list(frame.columns) == list(columns)
+        assert {c: str(dtype) for c, dtype in frame.dtypes.items()} == columns, name
+
+
+def test_the_golden_example_is_what_the_log_writes(root: Path) -> None:
+    """After a wanted change of the format: delete tests/data/golden-conversation, run again, commit."""
+    if not GOLDEN.exists():
+        shutil.copytree(root / "golden", GOLDEN)
+        pytest.fail("The golden example was missing and has been written; look at it and commit it.")
+    for name in ("events.jsonl", "manifest.json"):
+        assert (root / "golden" / name).read_text() == (GOLDEN / name).read_text(), name
+
+
+def test_every_frame_of_the_golden_example() -> None:
+    loaded = load(GOLDEN, cache=False)
+    check_dtypes(loaded)
+    assert loaded.problems == ()
+    [conversation] = loaded.conversations.to_dict("records")
+    assert conversation["lobby_name"] == "Kitchen"
+    assert conversation["started_at"] == pd.Timestamp("2026-03-01 12:30", tz="UTC")
+    assert conversation["duration_s"] == 10.0
+    assert conversation["ended"]
+    assert (conversation["humans"], conversation["agents"], conversation["turns"]) == (1, 1, 4)
+    assert conversation["stt_model"] == "pocketsphinx"
+
+    people = loaded.participants.set_index("participant_id")
+    assert people.loc["ann", ["name", "kind", "left_s", "consent"]].tolist() == [
+        "Ann & Co",
+        "human",
+        10.0,
+        "recording",
+    ]
+    assert people.loc["ann", "speech_s"] == pytest.approx(2.0)
+    assert people.loc["bo", "speech_s"] == pytest.approx(2.8)
+
+    turns = loaded.turns
+    assert turns["text"].tolist() == ["what is tea", "A drink. A warm one.", "and what is milk", "A drink."]
+    assert turns["name"].tolist() == ["Ann & Co", "Bo", "Ann & Co", "Bo"]
+    assert turns["interrupted"].tolist() == [False, False, False, True]
+    assert turns["planned_text"].tolist()[3] == "A drink. A warm one."
+    assert turns["turn_id"].tolist() == ["t1", "t1", "t2", "t2"]
+
+    assert loaded.words["word"].tolist() == ["what", "is", "tea", "and", "what", "is", "milk"]
+    assert loaded.words["position"].tolist() == [0, 1, 2, 0, 1, 2, 3]
+    assert loaded.speech["duration_s"].tolist() == [1.0, 1.0]
+    latency = loaded.latency
+    assert latency["e2e_latency_s"].tolist() == pytest.approx([1.2, 1.2])
+    assert latency[[f"{part}_s" for part in PARTS]].sum(axis=1).tolist() == pytest.approx([1.2, 1.2])
+    joined = latency.merge(turns[turns["kind"] == "agent"], on=["conversation_id", "turn_id", "speech_id"])
+    assert len(joined) == 2
+    assert len(loaded.events) == conversation["events"]
+    chat = json.loads(loaded.events.loc[loaded.events["type"] == "llm.finished", "data"].iloc[0])
+    assert chat["text"] == "A drink. A warm one."
+
+
+def test_live_and_loaded_are_the_same(root: Path) -> None:
+    log = write_example(None)
+    live, loaded = Conversations.of(log), load(root)
+    for name in COLUMNS:
+        left, right = getattr(live, name), getattr(loaded, name)
+        if name == "conversations":
+            left, right = left.drop(columns="path"), right.drop(columns="path")
+        pd.testing.assert_frame_equal(left, right)
+
+
+def test_the_data_folder_the_conversations_and_one_of_them_can_be_named(root: Path) -> None:
+    for path in (root.parent, root, root / "golden", str(root)):
+        assert load(path).conversations["conversation_id"].tolist() == ["golden"]
+    assert len(load(root)) == 1
+    assert "turns: 4" in repr(load(root))
+
+
+def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="data/conversations"):
+        load(tmp_path / "nowhere")
+
+
+def test_an_empty_folder_gives_empty_frames_with_their_columns(tmp_path: Path) -> None:
+    loaded = load(tmp_path)
+    check_dtypes(loaded)
+    assert len(loaded) == 0
+    assert loaded.problems == ()
+
+
+def test_a_torn_last_line_is_reported_and_the_rest_is_there(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    loaded = load(root)
+    assert len(loaded.events) == whole.count(b"\n") - 1
+    [problem] = loaded.problems
+    assert problem.line == whole.count(b"\n")
+    assert "torn" in problem.reason
+    assert str(problem).startswith(f"{path}:{problem.line}: ")
+    assert loaded.conversations["problems"].tolist() == [1]
+
+
+def test_a_last_line_that_only_lacks_its_newline_counts(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    path.write_bytes(path.read_bytes()[:-1])
+    loaded = load(root)
+    assert loaded.problems == ()
+    assert loaded.conversations["ended"].all()
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{not json", "not an event"),
+        (b'"a string"', "not an event"),
+        (b"\xff\xfe\x00", "not an event"),
+        (b'{"type": "user.chat", "seq": 999, "t": 1}', "damaged 'user.chat': text"),
+        (b'{"type": "user.chat", "seq": -4, "t": 1, "text": "x"}', "out of range"),
+        (b'{"type": "user.chat", "seq": 999, "t": NaN, "text": "x"}', "out of range"),
+        (b'{"type": "user.chat", "seq": 99999999999999999999, "t": 1, "text": "x"}', ""),
+        (b'{"type": "user.chat", "seq": 0, "t": 1, "text": "x"}', "twice"),
+        (
+            b'{"conversation_id": "other", "type": "user.chat", "seq": 42, "t": 1, "text": "x"}',
+            "another conv",
+        ),
+        (b"[" * 5000, "not an event"),
+    ],
+)
+def test_a_line_that_is_no_event_is_named_and_left_out(root: Path, line: bytes, reason: str) -> None:
+    path = root / "golden" / "events.jsonl"
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:3], line, *lines[3:]]) + b"\n")
+    loaded = load(root)
+    assert len(loaded.events) == len(lines)
+    named = [p for p in loaded.problems if reason in p.reason]
+    assert named
+    assert any(p.line == 4 for p in loaded.problems) or "another" in reason
+
+
+def test_events_of_plug_ins_and_newer_versions_are_kept_with_a_remark(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    count = path.read_bytes().count(b"\n")
+    with path.open("ab") as file:
+        file.write(b'{"type": "smile.seen", "seq": %d, "t": 10.5, "width": 3}\n' % count)
+        file.write(
+            b'{"schema_version": 9, "type": "user.chat", "seq": %d, "t": 11, "text": "x"}\n' % (count + 1)
+        )
+    loaded = load(root)
+    assert json.loads(loaded.events.iloc[-2]["data"]) == {"width": 3}
+    assert [p.reason for p in loaded.problems] == [
+        "unknown kind of event 'smile.seen'",
+        "written by a newer version (schema 9)",
+    ]
+
+
+def test_missing_events_are_counted(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:5] + lines[7:]))
+    assert [p.reason for p in load(root).problems] == ["2 events are missing between the others"]
+
+
+def test_one_bad_conversation_does_not_stop_the_others(root: Path) -> None:
+    (root / "empty").mkdir()
+    (root / "folder-for-a-file" / "events.jsonl").mkdir(parents=True)
+    shutil.copytree(root / "golden", root / "golden-copy")
+    (root / "no-manifest").mkdir()
+    (root / "no-manifest" / "events.jsonl").write_text(
+        '{"type": "user.chat", "seq": 0, "t": 1, "text": "hi"}\n'
+    )
+    (root / "bad-manifest").mkdir()
+    (root / "bad-manifest" / "manifest.json").write_text("{}")
+    (root / "bad-manifest" / "events.jsonl").write_text("")
+    (root / "a-file").write_text("not a conversation")
+    loaded = load(root)
+    assert sorted(loaded.conversations["conversation_id"]) == ["bad-manifest", "golden", "no-manifest"]
+    reasons = {Path(p.path).relative_to(root).parts[0]: p.reason for p in loaded.problems}
+    assert reasons["empty"] == "has no events.jsonl"
+    assert "cannot be read" in reasons["folder-for-a-file"]
+    assert reasons["golden-copy"] == "is a copy of conversation golden"
+    assert "rebuilt from the events" in reasons["no-manifest"]
+    assert "rebuilt from the events" in reasons["bad-manifest"]
+    assert "a-file" not in reasons
+
+
+def test_a_conversation_that_broke_off_has_open_ends(tmp_path: Path) -> None:
+    log = write_example(tmp_path / "c")
+    log.emit(SpeechStarted(participant_id="ann", turn_id="t3", t=11.0))
+    log.close()
+    path = tmp_path / "c" / "events.jsonl"
+    text = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(x for x in text if '"playout.interrupted"' not in x))
+    loaded = load(tmp_path)
+    last = loaded.turns.iloc[-1]
+    assert (last["text"], last["complete"]) == ("A drink.", False)
+    assert np.isnan(last["end_s"])
+    assert np.isnan(loaded.speech.iloc[-1]["end_s"])
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def sets(root: Path) -> list[str]:
+    return sorted(p.name for p in (root / ".frames").iterdir())
+
+
+def test_the_cache_gives_the_same_frames_and_problems(root: Path) -> None:
+    with (root / "golden" / "events.jsonl").open("ab") as file:
+        file.write(b"{torn")
+    first = load(root)
+    before = sets(root)
+    second = load(root)
+    assert sets(root) == before
+    assert len(before) == 2  # the index and one set
+    check_dtypes(second)
+    for name in COLUMNS:
+        pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name))
+    assert first.problems == second.problems
+    assert len(second.problems) == 1
+
+
+def test_the_cache_is_rebuilt_for_what_changed_and_kept_for_the_rest(root: Path) -> None:
+    write_example(root / "second", "second").close()
+    load(root)
+    log = write_example(root / "third", "third")
+    log.emit(UserChat(text="new", participant_id="ann"))
+    log.close()
+    path = root / "golden" / "events.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:10]))
+    shutil.rmtree(root / "second")
+    loaded = load(root)
+    check_dtypes(loaded)
+    counts = loaded.events.groupby("conversation_id").size().to_dict()
+    assert counts == {"golden": 10, "third": len(log.events)}
+    assert load(root).events.groupby("conversation_id").size().to_dict() == counts
+
+
+def test_the_cache_is_really_read(root: Path) -> None:
+    load(root)
+    [folder] = [p for p in (root / ".frames").iterdir() if p.is_dir()]
+    turns = pd.read_parquet(folder / "turns.parquet")
+    turns["text"] = "from the cache"
+    turns.to_parquet(folder / "turns.parquet", index=False)
+    assert set(load(root).turns["text"]) == {"from the cache"}
+    assert set(load(root, cache=False).turns["text"]) != {"from the cache"}
+
+
+@pytest.mark.parametrize("damage", ["index", "parquet", "gone"])
+def test_a_broken_cache_is_rebuilt(root: Path, damage: str) -> None:
+    load(root)
+    [folder] = [p for p in (root / ".frames").iterdir() if p.is_dir()]
+    if damage == "index":
+        (root / ".frames" / "index.json").write_text("{")
+    elif damage == "parquet":
+        (folder / "turns.parquet").write_bytes(b"PAR1")
+    else:
+        shutil.rmtree(folder)
+    assert len(load(root).turns) == 4
+    assert len(load(root).turns) == 4
+
+
+def test_a_moved_folder_does_not_keep_old_paths(root: Path) -> None:
+    load(root)
+    moved = root.parent / "moved"
+    root.rename(moved)
+    assert load(moved).conversations["path"].tolist() == [str(moved / "golden")]
+
+
+def test_a_folder_that_cannot_be_written_is_still_read(root: Path) -> None:
+    (root / ".frames").write_text("in the way")
+    assert len(load(root)) == 1
+
+
+# ---------------------------------------------------------------- anything at all
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_makes_the_reader_raise(tmp_path: Path, data: st.DataObject) -> None:
+    folder = tmp_path / "conversations" / "c"
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = bytearray((GOLDEN / "events.jsonl").read_bytes())
+    del whole[data.draw(st.integers(0, len(whole)), "cut at") :]
+    for position, value in data.draw(
+        st.lists(st.tuples(st.integers(0, max(0, len(whole) - 1)), st.integers(0, 255)), max_size=20), "bytes"
+    ):
+        if whole:
+            whole[position] = value
+    (folder / "events.jsonl").write_bytes(whole)
+    (folder / "manifest.json").write_bytes(data.draw(st.binary(max_size=40), "manifest"))
+    loaded = load(folder.parent, cache=data.draw(st.booleans()))
+    check_dtypes(loaded)
+    events, problems = read_events(folder / "events.jsonl")
+    lines = sum(bool(line.strip()) for line in bytes(whole).split(b"\n"))
+    assert len(events) + len([p for p in problems if p.line]) >= lines
+    assert os.path.exists(folder)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lines=st.lists(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda x: (
+                st.lists(x, max_size=3)
+                | st.dictionaries(st.sampled_from(["type", "seq", "t", "words", "text", "data"]), x)
+            ),
+        ),
+        max_size=5,
+    )
+)
+def test_no_json_makes_the_reader_raise(tmp_path: Path, lines: list[object]) -> None:
+    folder = tmp_path / "c"
+    folder.mkdir(exist_ok=True)
+    (folder / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    check_dtypes(load(tmp_path, cache=False))

@@ -1,0 +1,83 @@
+"""Put people and AI agents into one voice lobby, and find out what works.
+
+In a notebook:
+
+    from voicebot import Workbench, load
+
+    wb = Workbench()
+    await wb.start()
+    await wb.spawn("a grumpy lighthouse keeper")
+    wb.panel()
+    ...
+    load("data/conversations").latency
+
+The names below are the public ones. They are imported when they are first used, so that
+`import voicebot` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicebot.agent.models import Models as Models
+    from voicebot.conversation.captions import srt as srt
+    from voicebot.conversation.captions import webvtt as webvtt
+    from voicebot.conversation.latency import measure as measure
+    from voicebot.conversation.log import ConversationLog as ConversationLog
+    from voicebot.conversation.log import new_conversation as new_conversation
+    from voicebot.conversation.reader import Conversations as Conversations
+    from voicebot.conversation.reader import load as load
+    from voicebot.errors import VoicebotError as VoicebotError
+    from voicebot.events import Event as Event
+    from voicebot.llm.base import LLM as LLM
+    from voicebot.lobby.lobby import Lobby as Lobby
+    from voicebot.persona.create import create_persona as create_persona
+    from voicebot.persona.persona import Persona as Persona
+    from voicebot.settings import Settings as Settings
+    from voicebot.settings import load_settings as load_settings
+    from voicebot.stt.base import STT as STT
+    from voicebot.tts.base import TTS as TTS
+    from voicebot.tts.base import VoiceStyle as VoiceStyle
+
+_HOMES = {
+    "ConversationLog": "voicebot.conversation.log",
+    "Conversations": "voicebot.conversation.reader",
+    "Event": "voicebot.events",
+    "LLM": "voicebot.llm.base",
+    "Lobby": "voicebot.lobby.lobby",
+    "Models": "voicebot.agent.models",
+    "Persona": "voicebot.persona.persona",
+    "STT": "voicebot.stt.base",
+    "Settings": "voicebot.settings",
+    "TTS": "voicebot.tts.base",
+    "VoiceStyle": "voicebot.tts.base",
+    "VoicebotError": "voicebot.errors",
+    "create_persona": "voicebot.persona.create",
+    "load": "voicebot.conversation.reader",
+    "load_settings": "voicebot.settings",
+    "measure": "voicebot.conversation.latency",
+    "new_conversation": "voicebot.conversation.log",
+    "srt": "voicebot.conversation.captions",
+    "webvtt": "voicebot.conversation.captions",
+}
+
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("ai-voicebot")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'voicebot' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
