@@ -21,6 +21,7 @@ from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, PeerState
 from voicebot.media.inline import InlineMediaPlane
+from voicebot.media.process import ProcessMediaPlane
 from voicebot.rtc.tap import AudioPacket, tap_receiver
 from voicebot.rtc.track import opus_packet
 
@@ -210,9 +211,10 @@ class Stage:
         return browser
 
 
-@pytest.fixture(params=["inline"])
+@pytest.fixture(params=["inline", "process"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    plane = InlineMediaPlane()
+    """Every test that takes this runs on both forms of the plane."""
+    plane: MediaPlane = InlineMediaPlane() if request.param == "inline" else ProcessMediaPlane()
     notices = Notices()
     await plane.start(notices)
     plane.open_host("host", HearingSettings())

@@ -1,0 +1,423 @@
+"""The media plane in a process of its own: the form that notebooks and servers use."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.clock import monotonic
+from voicebot.errors import MediaError, VoicebotError
+from voicebot.media.base import (
+    Answer,
+    HearingSettings,
+    IceServerConfig,
+    MediaGone,
+    Notice,
+    OnNotice,
+    PlayoutEnded,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 20.0
+CLOSE_TIMEOUT = 8.0
+LONGEST_BACKOFF = 10.0
+STEADY = 30.0
+"""Seconds a worker must live for the next crash to count as the first one."""
+MAX_QUEUED = 128 * 1024 * 1024
+"""Bytes of commands a worker may leave unread before it is taken for dead."""
+
+
+@dataclass
+class _Known:
+    """What a new worker must be told about a host."""
+
+    hearing: HearingSettings
+    agents: dict[str, None] = field(default_factory=dict)
+    recordings: dict[str, tuple[Path, float]] = field(default_factory=dict)
+
+
+class _Commands:
+    """Writes to the worker from a thread, so that queued audio gets there while a cell blocks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._write, name="media-commands", daemon=True)
+        self._thread.start()
+
+    def put(self, data: bytes) -> None:
+        with self._lock:
+            self._waiting += len(data)
+        self._queue.put(data)
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    def end(self) -> None:
+        """What is queued is still written; then the worker sees the end."""
+        self._queue.put(None)
+
+    def _write(self) -> None:
+        with self._sock, contextlib.suppress(OSError):
+            while (data := self._queue.get()) is not None:
+                self._sock.sendall(data)
+                with self._lock:
+                    self._waiting -= len(data)
+
+
+class _Child:
+    """One worker process and the pipes to it."""
+
+    def __init__(self, vad: str, log_level: str) -> None:
+        commands, theirs = socket.socketpair()
+        self.notices, their_notices = socket.socketpair()
+        with theirs, their_notices:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "voicebot.media.worker",
+                    str(theirs.fileno()),
+                    str(their_notices.fileno()),
+                    vad,
+                    log_level,
+                ],
+                pass_fds=(theirs.fileno(), their_notices.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # a notebook's interrupt must not reach it
+            )
+        self.commands = _Commands(commands)
+        self.began = monotonic()
+        self.last_words: deque[str] = deque(maxlen=30)
+        self._errors = threading.Thread(target=self._read_errors, name="media-stderr", daemon=True)
+        self._errors.start()
+
+    def _read_errors(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                text = line.decode(errors="replace").rstrip()
+                self.last_words.append(text)
+                log.warning("media worker: %s", text)
+
+    def wait(self, timeout: float) -> str:
+        """End of the process, by force after `timeout` seconds; returns how it ended. Blocks."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self._errors.join(1.0)
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"{how}: {self.last_words[-1]}" if code and self.last_words else how
+
+
+class ProcessMediaPlane:
+    """A `MediaPlane` whose work is done by a worker process, restarted when it dies.
+
+    After a crash the speeches and utterances under way are reported as ended, then
+    `MediaGone`; hosts, agents and recordings are set up again in the new worker, and
+    `answer` waits for it, so that browsers can offer at once.
+    """
+
+    def __init__(self, *, vad: str = "silero", log_level: str = "INFO") -> None:
+        self._vad = vad
+        self._log_level = log_level
+        self._on_notice: OnNotice | None = None
+        self._child: _Child | None = None
+        self._runner: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+        self._closing = False
+        self._known: dict[str, _Known] = {}
+        self._requests: dict[int, asyncio.Future[Answer]] = {}
+        self._last_request = 0
+        self._playing: dict[tuple[str, str, str], None] = {}
+        self._over: deque[tuple[str, str, str]] = deque(maxlen=1024)
+        self._speaking: set[tuple[str, str]] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id while it runs."""
+        return self._child.process.pid if self._child is not None else None
+
+    # ------------------------------------------------------------ life
+
+    async def start(self, on_notice: OnNotice) -> None:
+        if self._runner is not None:
+            raise MediaError("The media plane has been started already.")
+        self._on_notice = on_notice
+        self._loop = asyncio.get_running_loop()
+        first: asyncio.Future[None] = self._loop.create_future()
+        self._runner = self._loop.create_task(self._run(first), name="media worker")
+        try:
+            await first
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        self._closing = True
+        if self._child is not None:
+            self._child.commands.end()
+        if self._runner is not None:
+            await asyncio.wait([self._runner], timeout=CLOSE_TIMEOUT + 2)
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+
+    async def _run(self, first: asyncio.Future[None]) -> None:
+        try:
+            await self._keep_running(first)
+        except Exception as error:  # no process, no sockets: start() must not wait for ever
+            log.exception("the media worker cannot be run")
+            self._fail_requests(f"The media worker cannot be run: {error}.")
+            if not first.done():
+                first.set_exception(MediaError(f"The media worker cannot be run: {error}."))
+
+    async def _keep_running(self, first: asyncio.Future[None]) -> None:
+        """Start workers, one after the other, until closed."""
+        crashes = 0
+        while not self._closing:
+            child = self._child = _Child(self._vad, self._log_level)
+            try:
+                await self._follow(child, first)
+            finally:
+                self._up.clear()
+                child.commands.end()
+                if not self._closing:
+                    child.process.kill()
+                how = await asyncio.shield(asyncio.to_thread(child.wait, CLOSE_TIMEOUT))
+                self._child = None
+            if self._closing:
+                break
+            if not first.done():
+                first.set_exception(
+                    MediaError(
+                        f"The media worker did not start ({how}).",
+                        hint="The log has its last words; install the package again if a module is missing.",
+                        code="media_worker",
+                    )
+                )
+                return
+            self._lost(how)
+            crashes = 1 if monotonic() - child.began > STEADY else crashes + 1
+            if crashes > 1:
+                await asyncio.sleep(min(LONGEST_BACKOFF, 0.5 * 2 ** (crashes - 2)))
+        self._fail_requests("The media plane was closed.")
+
+    async def _follow(self, child: _Child, first: asyncio.Future[None]) -> None:
+        """Hand on what a worker says, until it says no more."""
+        reader, writer = await asyncio.open_unix_connection(sock=child.notices)
+        try:
+            async with asyncio.timeout(START_TIMEOUT) as patience:
+                while (message := cast("FromWorker | None", await receive(reader))) is not None:
+                    if isinstance(message, Ready):
+                        patience.reschedule(None)
+                        self._introduce()
+                        self._up.set()
+                        if not first.done():
+                            first.set_result(None)
+                    else:
+                        self._heard(message)
+        except TimeoutError:
+            log.error("the media worker did not start in %g s", START_TIMEOUT)
+        except ValueError as error:
+            log.error("the media worker's stream is broken: %s", error)
+        finally:
+            writer.close()
+
+    def _introduce(self) -> None:
+        """Tell a new worker what the old one knew."""
+        for host_id, known in self._known.items():
+            self._send("open_host", host_id, known.hearing)
+            for agent_id in known.agents:
+                self._send("add_agent", host_id, agent_id)
+            for participant_id, (path, origin) in known.recordings.items():
+                self._send("record", host_id, participant_id, path, origin)
+
+    def _lost(self, how: str) -> None:
+        """A worker died: nothing that waits for it may wait for ever."""
+        log.error("the media worker died (%s); a new one is started", how)
+        self._fail_requests("The media worker died while it answered.")
+        now = monotonic()
+        for host_id, participant_id in sorted(self._speaking):
+            self._notify(SpeechStopped(host_id, participant_id, now, now))
+        for host_id, agent_id, speech_id in list(self._playing):
+            self._notify(PlayoutEnded(host_id, agent_id, speech_id, now, 0.0, {}, complete=False))
+        self._notify(MediaGone(how))
+
+    def _fail_requests(self, message: str) -> None:
+        for future in self._requests.values():
+            if not future.done():
+                future.set_exception(MediaError(message, code="media_gone", retryable=True))
+
+    # ------------------------------------------------------------ messages
+
+    def _heard(self, message: Notice | Reply | Log | Ready) -> None:
+        match message:
+            case Log(level, name, text):
+                logging.getLogger(name).log(level, "%s", text)
+            case Reply(request, answer):
+                future = self._requests.get(request)
+                if future is None or future.done():
+                    return
+                if isinstance(answer, VoicebotError):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+            case Ready():
+                pass
+            case _:
+                self._notify(message)
+
+    def _notify(self, notice: Notice) -> None:
+        match notice:
+            case PlayoutEnded(host_id, agent_id, speech_id):
+                self._playing.pop((host_id, agent_id, speech_id), None)
+                self._over.append((host_id, agent_id, speech_id))
+            case SpeechStarted(host_id, participant_id):
+                self._speaking.add((host_id, participant_id))
+            case SpeechStopped(host_id, participant_id):
+                self._speaking.discard((host_id, participant_id))
+        assert self._on_notice is not None
+        try:
+            self._on_notice(notice)
+        except Exception:  # an observer must not end the stream of notices
+            log.exception("a media notice could not be handled")
+
+    def _send(self, command: str, *arguments: Any, request: int | None = None) -> bool:
+        child = self._child
+        if child is None or self._closing:
+            return False
+        if child.commands.waiting > MAX_QUEUED:
+            log.error("the media worker reads no commands: it is ended")
+            child.process.kill()
+            return False
+        child.commands.put(pack(Call(command, arguments, request)))
+        return True
+
+    def _command(self, command: str, *arguments: Any) -> bool:
+        """Send to a worker that is up; before that `_introduce` tells what must be known."""
+        return self._up.is_set() and self._send(command, *arguments)
+
+    # ------------------------------------------------------------ MediaPlane
+
+    def open_host(self, host_id: str, hearing: HearingSettings) -> None:
+        if host_id not in self._known:
+            self._known[host_id] = _Known(hearing)
+            self._command("open_host", host_id, hearing)
+
+    def close_host(self, host_id: str) -> None:
+        self._known.pop(host_id, None)
+        self._command("close_host", host_id)
+
+    async def answer(
+        self,
+        host_id: str,
+        peer_id: str,
+        epoch: int,
+        sdp: str,
+        tracks: Mapping[str, str],
+        ice_servers: Sequence[IceServerConfig],
+    ) -> Answer:
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                await self._up.wait()
+                self._last_request += 1
+                request = self._last_request
+                future = self._requests[request] = asyncio.get_running_loop().create_future()
+                try:
+                    arguments = (host_id, peer_id, epoch, sdp, dict(tracks), tuple(ice_servers))
+                    if not self._send("answer", *arguments, request=request):
+                        raise MediaError("The media plane is closed.", code="media_gone")
+                    answer: Answer = await future
+                    return answer
+                finally:
+                    del self._requests[request]
+        except TimeoutError:
+            raise MediaError(
+                f"The media worker gave no answer in {ANSWER_TIMEOUT:g} s.", code="media_gone", retryable=True
+            ) from None
+
+    def add_candidate(
+        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
+    ) -> None:
+        self._command("add_candidate", host_id, peer_id, epoch, candidate, sdp_mid, index)
+
+    def close_peer(self, host_id: str, peer_id: str) -> None:
+        self._command("close_peer", host_id, peer_id)
+
+    def add_agent(self, host_id: str, agent_id: str) -> None:
+        if (known := self._known.get(host_id)) is not None:
+            known.agents[agent_id] = None
+        self._command("add_agent", host_id, agent_id)
+
+    def remove_agent(self, host_id: str, agent_id: str) -> None:
+        if (known := self._known.get(host_id)) is not None:
+            known.agents.pop(agent_id, None)
+        self._command("remove_agent", host_id, agent_id)
+
+    def say(
+        self,
+        host_id: str,
+        agent_id: str,
+        speech_id: str,
+        index: int,
+        pcm: NDArray[np.int16],
+        sample_rate: int,
+        interruptible: bool = True,
+    ) -> None:
+        if (host_id, agent_id, speech_id) in self._over:
+            return
+        self._playing[host_id, agent_id, speech_id] = None
+        if not self._command("say", host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible):
+            self._never_played(host_id, agent_id, speech_id)
+
+    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        if not self._command("end", host_id, agent_id, speech_id):
+            self._never_played(host_id, agent_id, speech_id)
+
+    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        if not self._command("stop", host_id, agent_id, speech_id):
+            self._never_played(host_id, agent_id, speech_id)
+
+    def _never_played(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """There is no worker just now: the speech ends unheard, told once."""
+        key = (host_id, agent_id, speech_id)
+        if self._playing.pop(key, 0) is None and self._runner is not None:
+            ended = PlayoutEnded(host_id, agent_id, speech_id, monotonic(), 0.0, {}, complete=False)
+            self._loop.call_soon(self._notify, ended)
+
+    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
+        if (known := self._known.get(host_id)) is not None:
+            known.recordings[participant_id] = (path.absolute(), origin)
+        self._command("record", host_id, participant_id, path.absolute(), origin)
+
+    def stop_recording(self, host_id: str, participant_id: str) -> None:
+        if (known := self._known.get(host_id)) is not None:
+            known.recordings.pop(participant_id, None)
+        self._command("stop_recording", host_id, participant_id)

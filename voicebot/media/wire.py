@@ -1,0 +1,76 @@
+"""What goes between the media worker and its handle: a length, then a pickle.
+
+Both ends are this package on one machine, over a socketpair nobody else can reach.
+Audio arrays are pickled whole (protocol 5): one copy, no conversion.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from voicebot.errors import VoicebotError
+from voicebot.media.base import Answer, Notice
+
+_LENGTH = struct.Struct("!I")
+MAX_MESSAGE = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Handle to worker: one command of `MediaPlane`; `request` asks for a `Reply`."""
+
+    command: str
+    arguments: tuple[Any, ...]
+    request: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Worker to handle: what a request came to."""
+
+    request: int
+    answer: Answer | VoicebotError
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Worker to handle: a log record, already formatted."""
+
+    level: int
+    logger: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Worker to handle: commands are carried out from now on."""
+
+    pid: int
+
+
+FromWorker = Notice | Reply | Log | Ready
+
+
+def pack(message: object) -> bytes:
+    """One message as bytes."""
+    body = pickle.dumps(message, protocol=5)
+    return _LENGTH.pack(len(body)) + body
+
+
+async def receive(reader: asyncio.StreamReader) -> Any:
+    """The next message; None at the end of the stream.
+
+    Raises:
+        ValueError: a length no message has.
+    """
+    try:
+        (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+        if length > MAX_MESSAGE:
+            raise ValueError(f"a message of {length} bytes")
+        return pickle.loads(await reader.readexactly(length))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

@@ -1,0 +1,138 @@
+"""The media worker: the engine alone in a process, so that no cell can silence it.
+
+Started by `ProcessMediaPlane` as `python -m voicebot.media.worker COMMANDS NOTICES VAD LEVEL`
+with two inherited sockets. It ends when its commands end, ignores SIGINT (a notebook's
+interrupt goes to the whole process group) and finishes its recordings on the way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import cast
+
+from voicebot.errors import MediaError, VoicebotError
+from voicebot.media.base import Level, MediaStats, Notice, SpeechAudio
+from voicebot.media.engine import Engine
+from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
+from voicebot.registry import load_backend
+from voicebot.settings import load_settings
+from voicebot.vad.base import VAD
+
+log = logging.getLogger(__name__)
+
+METERS_LIMIT = 512 * 1024
+"""Bytes waiting for a handle that does not read (a blocked cell) before meters are left out."""
+SPEECH_LIMIT = 32 * 1024 * 1024
+"""Bytes waiting before speech is left out too: a quarter of an hour of one person."""
+CLOSE_TIMEOUT = 5.0
+
+
+class _Outbox:
+    """Messages to the handle; never blocks, bounded."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._transport = writer.transport
+        self.left_out = 0
+
+    def send(self, message: FromWorker) -> None:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting > METERS_LIMIT and isinstance(message, Level | MediaStats | Log):
+            return
+        if waiting > SPEECH_LIMIT and isinstance(message, SpeechAudio):
+            self.left_out += 1
+            return
+        if not self._transport.is_closing():
+            self._transport.write(pack(message))
+
+
+class _Forward(logging.Handler):
+    """Log records go to the handle's process."""
+
+    def __init__(self, outbox: _Outbox) -> None:
+        super().__init__()
+        self._outbox = outbox
+        self._loop = asyncio.get_running_loop()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = Log(record.levelno, record.name, self.format(record))
+        # threads log too; nothing may be raised here when the loop is over
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._outbox.send, message)
+
+
+class Worker:
+    """Carries out calls in the order they come; answers run beside them."""
+
+    def __init__(self, engine: Engine, outbox: _Outbox) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def run(self, reader: asyncio.StreamReader) -> None:
+        """Until the commands end."""
+        while (call := cast("Call | None", await receive(reader))) is not None:
+            if call.request is not None:
+                task = asyncio.create_task(self._answer(call, call.request), name=f"answer {call.request}")
+                self._answers.add(task)
+                task.add_done_callback(self._answers.discard)
+                await asyncio.sleep(0)  # it begins before the next command is looked at
+                continue
+            try:
+                getattr(self._engine, call.command)(*call.arguments)
+            except Exception:  # one bad command must not end the process
+                log.exception("%s failed", call.command)
+
+    async def _answer(self, call: Call, request: int) -> None:
+        try:
+            self._outbox.send(Reply(request, await self._engine.answer(*call.arguments)))
+        except VoicebotError as error:
+            self._outbox.send(Reply(request, error))
+        except Exception as error:
+            log.exception("an offer could not be answered")
+            self._outbox.send(Reply(request, MediaError(f"The offer cannot be answered: {error!r}.")))
+
+
+async def serve(commands: socket.socket, notices: socket.socket, vad: str, level: str) -> None:
+    """Work until `commands` ends."""
+    reader, commands_writer = await asyncio.open_unix_connection(sock=commands)
+    _, writer = await asyncio.open_unix_connection(sock=notices)
+    outbox = _Outbox(writer)
+    logging.basicConfig(level=level, handlers=[_Forward(outbox)], format="%(message)s")
+    for chatty in ("aioice", "aiortc", "libav"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+    def notify(notice: Notice) -> None:
+        outbox.send(notice)
+
+    backend = await load_backend("vad", vad, load_settings(None))
+    engine = Engine(notify, vad=cast(VAD, backend))
+    gc.collect()
+    gc.freeze()  # what was imported need never be looked at by the collector again
+    outbox.send(Ready(os.getpid()))
+    await Worker(engine, outbox).run(reader)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await engine.aclose()
+    commands_writer.close()
+    writer.close()
+
+
+def main(arguments: list[str]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    commands, notices, vad, level = arguments
+    asyncio.run(serve(socket.socket(fileno=int(commands)), socket.socket(fileno=int(notices)), vad, level))
+    sys.stderr.flush()
+    os._exit(0)  # a library's thread that lingers must not keep the process
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
