@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -71,3 +72,11 @@ def test_environment_yml_repeats_pyproject() -> None:
     assert pip[-1] == "-e ."
     assert [str(Requirement(line)) for line in pip[:-1]] == [str(requirement) for requirement in wanted()]
     assert "defaults" not in environment["channels"]
+
+
+def test_the_client_lock_is_whole() -> None:
+    """`npm ci` refuses a lock that leaves out another platform's binary."""
+    packages = json.loads((ROOT / "client/package-lock.json").read_text())["packages"]
+    assert all("version" in entry for path, entry in packages.items() if path)
+    wanted = {name for entry in packages.values() for name in entry.get("optionalDependencies", {})}
+    assert {name for name in wanted if f"node_modules/{name}" not in packages} == set()
