@@ -133,6 +133,8 @@ class TranscriptInterim(Event):
     type: Literal["transcript.interim"] = "transcript.interim"
     utterance_id: str
     text: str
+    start_t: float = 0.0
+    """Of the utterance, seconds since the conversation began."""
 
 
 class TranscriptFinal(Event):
@@ -145,6 +147,8 @@ class TranscriptFinal(Event):
     start_t: float = 0.0
     end_t: float = 0.0
     """Of the speech itself, seconds since the conversation began."""
+    interrupted: bool = False
+    """Agents only: `text` is what was heard until somebody broke in."""
 
 
 class EndpointPredicted(Event):
@@ -332,6 +336,8 @@ class ConnectionState(Event):
     state: str
     ice: dict[str, Any] = {}
     """`{local, remote, relay}` of the selected candidate pair."""
+    reason: str = ""
+    """For people, when it failed."""
 
 
 class LatencyMeasured(Event):
