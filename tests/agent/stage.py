@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from voicebot.agent import Agent, Models, Room
+from voicebot.events import AgentStateChanged, Event, TranscriptFinal
+from voicebot.lobby.lobby import Lobby
+from voicebot.media.base import PlayoutEnded
+from voicebot.settings import Settings
+from voicebot.signaling.messages import ParticipantInfo
+from voicebot.testing.media import FakeMediaPlane
+from voicebot.testing.models import Hears, ScriptedLLM, ScriptedSTT, ScriptedTTS, Step, assert_consumed
+
+E = TypeVar("E", bound=Event)
+
+
+class Stage:
+    """A room on a fake media plane with scripted models, in virtual time."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        stt: Sequence[str | Hears | Exception] = (),
+        llm: Sequence[str | Sequence[Step]] = (),
+        tts: ScriptedTTS | None = None,
+        **settings: object,
+    ) -> None:
+        self.media = FakeMediaPlane()
+        self.stt, self.llm, self.tts = ScriptedSTT(stt), ScriptedLLM(llm), tts or ScriptedTTS()
+        self.settings = Settings(_env_file=None, data_dir=data_dir, **settings)  # type: ignore[call-arg, arg-type]
+        self.models = Models(self.settings, stt=self.stt, tts=self.tts, llm=self.llm)
+        self.lobby = Lobby("demo", "Demo")
+        self.room = Room(
+            self.lobby,
+            media=self.media,
+            models=self.models,
+            settings=self.settings,
+            clock=asyncio.get_running_loop().time,
+            wall=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        self.events: list[Event] = []
+        self._changed = asyncio.Event()
+        self.room.subscribe(self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    async def __aenter__(self) -> Stage:
+        await self.media.start(self.room.on_notice)
+        await self.room.open()
+        return self
+
+    async def __aexit__(self, kind: object, *error: object) -> None:
+        await self.room.close()
+        await self.media.close()
+        if kind is None:
+            assert_consumed(self.stt, self.llm, self.tts)
+
+    async def agent(self, who: str = "Ada, a guide", greeting: str = "") -> Agent:
+        from voicebot.persona import create_persona
+
+        taken = [agent.persona for agent in self.room.agents.values()]
+        persona = create_persona(who, taken=taken).model_copy(update={"greeting": greeting})
+        return await self.room.spawn(persona)
+
+    async def person(self, id: str = "anna", name: str = "Anna") -> None:
+        self.room.join(ParticipantInfo(id=id, name=name, kind="human"))
+        await self.room.answer(id, 1, "offer", {"0": id})
+
+    async def wait(self, kind: type[E], where: Callable[[E], bool] = lambda event: True, count: int = 1) -> E:
+        """The count-th event of this kind, past ones included."""
+        async with asyncio.timeout(120):
+            while True:
+                found = [e for e in self.events if isinstance(e, kind) and where(e)]
+                if len(found) >= count:
+                    return found[count - 1]
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def said(self, agent: Agent, count: int = 1) -> str:
+        """What people heard of the agent's count-th speech, when it is over and the floor free."""
+        final = await self.wait(TranscriptFinal, lambda e: e.participant_id == agent.id, count)
+        await self.wait(
+            AgentStateChanged,
+            lambda e: e.participant_id == agent.id and e.seq > final.seq and e.state != "speaking",
+        )
+        return final.text
+
+    async def ended(self, count: int = 1) -> PlayoutEnded:
+        return await self.media.wait_for(PlayoutEnded, count=count)
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [e for e in self.events if isinstance(e, kind)]

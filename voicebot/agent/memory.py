@@ -1,0 +1,85 @@
+"""What an agent remembers of a conversation: what was really heard, and who said it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.items import TResponseInputItem
+    from agents.memory import SessionSettings
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """One line; `speaker` is None for what the agent said itself."""
+
+    speaker: str | None
+    text: str
+
+
+class Memory:
+    """Heard lines, the newest last. Nothing that was only planned ever gets in."""
+
+    def __init__(self) -> None:
+        self.lines: list[Remembered] = []
+
+    def heard(self, speaker: str, text: str) -> None:
+        """Somebody else's words; on one line, so that nobody can speak in another's name."""
+        if text := _one_line(text):
+            self.lines.append(Remembered(_label(speaker), text))
+
+    def said(self, text: str) -> None:
+        """The agent's own words, as far as they were heard."""
+        if text := _one_line(text):
+            self.lines.append(Remembered(None, text))
+
+    def messages(self) -> list[dict[str, Any]]:
+        """As chat messages; what several people said in a row is one message of labelled lines.
+
+        Users and assistant alternate, which some chat templates insist on.
+        """
+        messages: list[dict[str, Any]] = []
+        for line in self.lines:
+            role = "assistant" if line.speaker is None else "user"
+            text = line.text if line.speaker is None else f"{line.speaker}: {line.text}"
+            if messages and messages[-1]["role"] == role:
+                messages[-1]["content"] += ("\n" if role == "user" else " ") + text
+            else:
+                messages.append({"role": role, "content": text})
+        return messages
+
+
+class HeardSession:
+    """openai-agents' Session over a Memory for one run.
+
+    The runner's own additions are refused: what a model wrote has not been heard yet.
+    """
+
+    session_id = "heard"
+    session_settings: SessionSettings | None = None
+
+    def __init__(self, history: Sequence[dict[str, Any]]) -> None:
+        self._history = list(history)
+
+    async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
+        items: list[Any] = [dict(item) for item in self._history]
+        return items if limit is None else items[-limit:] if limit > 0 else []
+
+    async def add_items(self, items: list[TResponseInputItem]) -> None:
+        """Ignored on purpose; see the class."""
+
+    async def pop_item(self) -> TResponseInputItem | None:
+        return None
+
+    async def clear_session(self) -> None:
+        self._history.clear()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _label(name: str) -> str:
+    return _one_line(name).replace(":", "") or "someone"

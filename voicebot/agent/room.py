@@ -1,0 +1,440 @@
+"""A room: one lobby with its agents and the conversation that is going on in it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.dialogue import Dialogue
+from voicebot.agent.memory import Memory
+from voicebot.agent.models import Models, Swapped, SwapRole
+from voicebot.clock import Clock, WallClock, monotonic, utc_now
+from voicebot.conversation.log import ConversationLog, new_conversation
+from voicebot.errors import ModelError, VoicebotError
+from voicebot.events import (
+    AgentStateChanged,
+    ConnectionState,
+    ConversationEnded,
+    ErrorEvent,
+    Event,
+    ModelSwapped,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    PersonaCreated,
+    UserChat,
+)
+from voicebot.lobby.lobby import LeaveReason, Lobby
+from voicebot.media import base as media
+from voicebot.media.base import Answer, HearingSettings, IceServerConfig, MediaPlane, Notice
+from voicebot.persona import Persona, create_persona
+from voicebot.settings import Settings
+from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
+from voicebot.tts.base import VoiceStyle
+
+logger = logging.getLogger(__name__)
+
+OnEvent = Callable[[Event], None]
+
+
+class Room:
+    """One lobby, its agent host and the current conversation.
+
+    A conversation begins with the first person and ends when the last has left; agents stay,
+    with a fresh memory. Everything that happens is an event of the conversation's log.
+    """
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        *,
+        media: MediaPlane,
+        models: Models,
+        settings: Settings,
+        clock: Clock = monotonic,
+        wall: WallClock = utc_now,
+    ) -> None:
+        self.lobby = lobby
+        self.host_peer = lobby.host_peer
+        self.log: ConversationLog | None = None
+        """The conversation now, or the last one; None before the first."""
+        self._plane, self._models, self._settings = media, models, settings
+        self._clock, self._wall = clock, wall
+        self._agents: dict[str, Agent] = {}
+        self._dialogue: Dialogue | None = None
+        self._ending: dict[asyncio.Task[None], Dialogue] = {}
+        self._subscribers: list[OnEvent] = []
+        self._numbers = itertools.count(1)
+        self._unsubscribe: Callable[[], None] | None = None
+        self._connected: set[str] = set()
+
+    @property
+    def agents(self) -> Mapping[str, Agent]:
+        """By participant id; a live, read-only view."""
+        return MappingProxyType(self._agents)
+
+    @property
+    def active(self) -> bool:
+        """A conversation is going on."""
+        return self._dialogue is not None
+
+    async def open(self) -> None:
+        """Open the agent host on the media plane. Safe to call again."""
+        if self._unsubscribe is None:
+            self._unsubscribe = self._models.subscribe(self._on_swapped)
+            self._open_host()
+
+    async def close(self, reason: str = "") -> None:
+        """End the conversation, take everyone out and close the agent host. Safe to call twice."""
+        if self._unsubscribe is None:
+            return
+        self._unsubscribe()
+        self._unsubscribe = None
+        self._end(reason or "the lobby was closed")
+        while self._ending:
+            await asyncio.wait(tuple(self._ending))
+        for participant_id in list(self.lobby.participants):
+            self.lobby.leave(participant_id, "removed")
+        self._agents.clear()
+        self._plane.close_host(self.host_peer)
+
+    def subscribe(self, fn: OnEvent) -> Callable[[], None]:
+        """Call `fn` with every event of every conversation of this room from now on."""
+        self._subscribers.append(fn)
+
+        def unsubscribe() -> None:
+            if fn in self._subscribers:
+                self._subscribers.remove(fn)
+
+        return unsubscribe
+
+    # ------------------------------------------------------------ people
+
+    def join(self, info: ParticipantInfo) -> ParticipantInfo:
+        """A person comes in; the first one begins a conversation. Raises what `Lobby.join` raises."""
+        info = self.lobby.join(info)
+        if self._dialogue is None:
+            self._begin()  # logs those present, this person among them
+        else:
+            self._joined(info)
+        return info
+
+    def leave(self, participant_id: str, reason: LeaveReason = "left") -> None:
+        """A person goes; when it was the last one, the conversation is over."""
+        if participant_id not in self.lobby.participants:
+            return
+        if participant_id in self._agents:
+            self._drop(participant_id)
+            return
+        if self._dialogue is not None:
+            self._dialogue.left(participant_id)
+        self._plane.close_peer(self.host_peer, participant_id)
+        self._plane.stop_recording(self.host_peer, participant_id)
+        self._connected.discard(participant_id)
+        self.lobby.leave(participant_id, reason)
+        self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
+        if not self.lobby.humans:
+            self._end("everyone has left")
+
+    def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
+        """Change what is known of a participant; see `Lobby.update` for the errors."""
+        before = self.lobby.participants.get(participant_id)
+        info = self.lobby.update(participant_id, **changes)
+        if info != before:
+            self._emit(ParticipantUpdated(participant_id=participant_id, changes=changes))
+        return info
+
+    def chat(self, participant_id: str, text: str) -> None:
+        """A typed line: logged, remembered and answered."""
+        event = self._emit(UserChat(participant_id=participant_id, text=text))
+        if self._dialogue is not None and text.strip():
+            self._dialogue.chat(participant_id, text, event.seq)
+
+    # ------------------------------------------------------------ agents
+
+    async def spawn(
+        self, who: Persona | str, *, name: str | None = None, voice: VoiceStyle | str | None = None
+    ) -> Agent:
+        """Bring an agent in, from a persona or a one-line description; people need not be here yet.
+
+        Raises:
+            VoicebotError: the description or name is unusable.
+            LobbyFull: no room for one more agent.
+        """
+        taken = [agent.persona for agent in self._agents.values()]
+        persona = (
+            create_persona(who, name=name, voice=voice, taken=taken)
+            if isinstance(who, str)
+            else _adapted(who, name, voice)
+        )
+        agent = Agent(f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
+        info = self.lobby.join(agent.info(self._notice(agent)))
+        if info.name != persona.name:
+            agent.persona = agent.brain.persona = persona.model_copy(update={"name": info.name})
+        self._agents[agent.id] = agent
+        self._plane.add_agent(self.host_peer, agent.id)
+        agent.become("idle")
+        if self._dialogue is not None:
+            self._joined(info)
+            if self._connected:
+                self._dialogue.greet(agent)
+        return agent
+
+    async def remove(self, agent_id: str) -> None:
+        """Take an agent out. Raises VoicebotError (`not_joined`) when there is none of that id."""
+        if agent_id not in self._agents:
+            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        self._drop(agent_id)
+
+    async def swap(self, agent_id: str, role: SwapRole, spec: str | None) -> None:
+        """Give one agent its own LLM or TTS from its next turn on; None: that of the lobby again.
+
+        Raises:
+            VoicebotError: no such agent. ModelError: the model cannot be loaded; the old one stays.
+        """
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        if role not in ("llm", "tts"):
+            raise ModelError("Only llm and tts can be an agent's own; people are heard once for all agents.")
+        backend: Any = None if spec is None else await self._models.get(role, spec)
+        old = getattr(agent, role) or getattr(self._models, role)
+        setattr(agent, role, backend)
+        new = backend or getattr(self._models, role)
+        self.lobby.update(agent_id, notice=self._notice(agent))
+        self._emit(ModelSwapped(participant_id=agent_id, role=role, old=old.name, new=new.name))
+
+    # ------------------------------------------------------------ connections
+
+    async def answer(
+        self,
+        participant_id: str,
+        epoch: int,
+        sdp: str,
+        tracks: Mapping[str, str],
+        ice_servers: Sequence[IceServer | IceServerConfig] = (),
+    ) -> Answer:
+        """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
+
+        Raises:
+            MediaError: the offer is unusable, or the media plane is gone.
+        """
+        servers = [
+            IceServerConfig(tuple(server.urls), server.username, server.credential) for server in ice_servers
+        ]
+        return await self._plane.answer(self.host_peer, participant_id, epoch, sdp, tracks, servers)
+
+    def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
+        """A browser's trickled candidate; an empty one is end-of-candidates."""
+        self._plane.add_candidate(
+            self.host_peer,
+            participant_id,
+            epoch,
+            candidate.candidate,
+            candidate.sdp_mid,
+            candidate.sdp_m_line_index,
+        )
+
+    def close_peer(self, participant_id: str) -> None:
+        """Close a person's connection to the agents; they stay in the lobby."""
+        self._plane.close_peer(self.host_peer, participant_id)
+
+    def on_notice(self, notice: Notice) -> None:
+        """A notice of the media plane; those of other hosts are ignored. Never raises."""
+        try:
+            if isinstance(notice, media.MediaGone):
+                self._on_media_gone(notice)
+            elif getattr(notice, "host_id", None) != self.host_peer:
+                return
+            elif isinstance(notice, media.PeerState):
+                self._on_peer(notice)
+            elif isinstance(notice, media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded):
+                for dialogue in (self._dialogue, *self._ending.values()):
+                    if dialogue is not None and dialogue.on_notice(notice):
+                        return
+            elif (
+                self._dialogue is not None
+                and getattr(notice, "participant_id", "") in self.lobby.participants
+            ):
+                self._dialogue.on_notice(notice)
+        except Exception as error:  # one bad notice must not stop those after it
+            logger.exception("A notice of the media plane failed: %r", notice)
+            self._emit(ErrorEvent(code="internal", message=f"Something went wrong in the room: {error}"))
+
+    # ------------------------------------------------------------ inside
+
+    def _begin(self) -> None:
+        """The first person is here."""
+        log = new_conversation(
+            self._settings.data_dir,
+            self.lobby.id,
+            self.lobby.name,
+            settings=self._settings,
+            models={role: choice.spec for role, choice in self._models.chosen.items()},
+            seeds={agent.id: agent.persona.voice.seed for agent in self._agents.values()},
+            clock=self._clock,
+            wall=self._wall,
+        )
+        log.subscribe(self._publish, replay=True)
+        self.log = log
+        for agent in self._agents.values():
+            agent.memory = Memory()
+        self._dialogue = Dialogue(
+            lobby=self.lobby,
+            log=log,
+            agents=self.agents,
+            plane=self._plane,
+            host_id=self.host_peer,
+            models=self._models,
+            settings=self._settings,
+            clock=self._clock,
+            new_id=self._new_id,
+        )
+        for info in self.lobby.participants.values():
+            self._joined(info)
+
+    def _end(self, reason: str) -> None:
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is None:
+            return
+        for participant_id in self.lobby.participants:
+            self._plane.stop_recording(self.host_peer, participant_id)
+        for agent in self._agents.values():
+            agent.become("idle")
+        task = asyncio.get_running_loop().create_task(
+            self._wind_up(dialogue, reason), name=f"end of {dialogue.log.conversation_id}"
+        )
+        self._ending[task] = dialogue
+        task.add_done_callback(lambda done: self._ending.pop(done, None))
+
+    async def _wind_up(self, dialogue: Dialogue, reason: str) -> None:
+        """What is being spoken is stopped and its heard part still logged."""
+        try:
+            await dialogue.close()
+        except Exception:
+            logger.exception("A conversation of %s did not end well", self.lobby.id)
+        dialogue.log.emit(ConversationEnded(reason=reason))
+        await asyncio.to_thread(dialogue.log.close)
+
+    def _joined(self, info: ParticipantInfo) -> None:
+        agent = self._agents.get(info.id)
+        persona = agent.persona if agent is not None else None
+        self._emit(
+            ParticipantJoined(
+                participant_id=info.id,
+                name=info.name,
+                kind=info.kind,
+                persona_hash=persona.hash if persona else None,
+            )
+        )
+        if persona is not None:
+            self._emit(
+                PersonaCreated(participant_id=info.id, persona=persona.as_dict(), persona_hash=persona.hash)
+            )
+        if self.log is not None and (path := self.log.audio_path(info.id)) is not None:
+            self._plane.record(self.host_peer, info.id, path, self.log.origin)
+
+    def _drop(self, agent_id: str) -> None:
+        if self._dialogue is not None:
+            self._dialogue.left(agent_id)
+        del self._agents[agent_id]
+        self._plane.stop_recording(self.host_peer, agent_id)
+        self._plane.remove_agent(self.host_peer, agent_id)
+        self.lobby.leave(agent_id, "removed")
+        self._emit(ParticipantLeft(participant_id=agent_id, reason="removed"))
+
+    def _open_host(self) -> None:
+        hearing = HearingSettings(interrupt_after=self._settings.interrupt_after)
+        # a pause is only noticed after stop_after, so it may not be longer than the endpoint's delay
+        hearing = replace(hearing, stop_after=min(hearing.stop_after, self._settings.endpoint_delay))
+        self._plane.open_host(self.host_peer, hearing)
+        for agent_id in self._agents:
+            self._plane.add_agent(self.host_peer, agent_id)
+
+    def _on_peer(self, notice: media.PeerState) -> None:
+        relay = "relay" in (notice.local, notice.remote)
+        self._emit(
+            ConnectionState(
+                participant_id=notice.peer_id,
+                peer=self.host_peer,
+                epoch=notice.epoch,
+                state=notice.state,
+                ice={"local": notice.local, "remote": notice.remote, "relay": relay} if notice.local else {},
+                reason=notice.reason,
+            )
+        )
+        if notice.peer_id not in self.lobby.participants:
+            return
+        if notice.state == "connected":
+            self._connected.add(notice.peer_id)
+            if self._dialogue is not None:
+                self._dialogue.connected(notice.peer_id)
+        elif notice.state in ("failed", "closed"):
+            self._connected.discard(notice.peer_id)
+            if self._dialogue is not None:
+                self._dialogue.connection_lost(notice.peer_id)
+
+    def _on_media_gone(self, notice: media.MediaGone) -> None:
+        self._connected.clear()
+        self._emit(
+            ErrorEvent(
+                code="media",
+                message=f"The media process stopped and is started again: {notice.reason}",
+                retryable=True,
+            )
+        )
+        if self._dialogue is not None:
+            self._dialogue.media_gone()
+        self._open_host()
+        if self._dialogue is not None and self.log is not None:
+            for participant_id in self.lobby.participants:
+                if (path := self.log.audio_path(participant_id)) is not None:
+                    self._plane.record(self.host_peer, participant_id, path, self.log.origin)
+
+    def _on_state(self, agent: Agent) -> None:
+        if agent.id in self._agents:
+            self.lobby.update(agent.id, state=agent.state)
+            self._emit(AgentStateChanged(participant_id=agent.id, state=agent.state))
+
+    def _on_swapped(self, swapped: Swapped) -> None:
+        self._emit(ModelSwapped(role=swapped.role, old=swapped.old, new=swapped.new))
+        if swapped.role == "llm":
+            for agent in self._agents.values():
+                self.lobby.update(agent.id, notice=self._notice(agent))
+
+    def _notice(self, agent: Agent) -> str:
+        llm = agent.llm
+        if llm is None and "llm" in self._models.chosen:
+            llm = self._models.llm
+        return llm.notice if llm is not None else ""
+
+    def _emit(self, event: Event) -> Event:
+        """Into the present conversation; without one there is nobody to tell."""
+        return self.log.emit(event) if self._dialogue is not None and self.log is not None else event
+
+    def _publish(self, event: Event) -> None:
+        for fn in list(self._subscribers):
+            try:
+                fn(event)
+            except Exception:  # an observer never breaks a conversation
+                logger.exception("An observer of room %s failed on %s", self.lobby.id, event.type)
+
+    def _new_id(self, what: str) -> str:
+        """Unique for the life of the room: the media plane tells speeches apart by it."""
+        return f"{what}-{next(self._numbers)}"
+
+
+def _adapted(persona: Persona, name: str | None, voice: VoiceStyle | str | None) -> Persona:
+    changes: dict[str, Any] = {}
+    if name is not None:
+        changes["name"] = name
+    if voice is not None:
+        changes["voice"] = replace(persona.voice, voice=voice) if isinstance(voice, str) else voice
+    return persona.model_copy(update=changes) if changes else persona

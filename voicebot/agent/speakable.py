@@ -1,0 +1,156 @@
+"""A language model's token stream to sentences a voice can say.
+
+Reasoning, code, Markdown, emoji and addresses are taken out wherever the stream happens to
+be cut; sentences are given out as soon as they are surely complete, the first one earlier.
+"""
+
+from __future__ import annotations
+
+import re
+
+FIRST_CLAUSE = 24
+"""Characters from which the first piece may already end at a comma: the voice starts sooner."""
+SHORT = 16
+"""A later piece below this length waits for the next sentence: fewer, rounder pieces."""
+LONG = 240
+"""A sentence longer than this is cut at a comma or, failing that, between two words."""
+
+HIDDEN = ("think", "thinking", "thought", "reasoning", "scratchpad")
+OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^>]*>|```", re.I)
+STRAY = re.compile(rf"</(?:{'|'.join(HIDDEN)})\s*>", re.I)
+PARTIAL = re.compile(r"<(?:[A-Za-z/][^<>\n]{0,80})?$|`{1,2}$")
+"""What a cut-off tag or code fence looks like at the end of a chunk."""
+
+ABBREVIATIONS = {
+    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "etc", "approx", "no", "jr", "sr", "inc",
+    "dept", "u.s", "u.k", "a.m", "p.m", "cf", "fig", "vol", "gen", "col", "capt", "lt", "rev", "est",
+}  # fmt: skip
+SENTENCE_END = re.compile(
+    r"[.!?\u2026\u3002\uff01\uff1f]+[\"'\u201d\u2019)\]*_]*(?=\s)|[\u3002\uff01\uff1f]|\n+"
+)
+CLAUSE_END = re.compile(r"[,;:\u2013\u2014]\s")
+
+EMOJI = re.compile(
+    "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u2190-\u21ff"
+    "\ufe0e\ufe0f\u200d\u20e3\U000e0000-\U000e007f]+"
+)
+URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*?)?(?=[.,!?;:]*(?:[\s)\]>]|$))", re.I)
+CLEANING: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"</?[A-Za-z][^<>\n]{0,80}>"), " "),
+    (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022]|\d{1,3}[.)])\s+", re.M), ""),
+    (re.compile(r"^\s*(?:[-*_=]\s*){3,}$", re.M), ""),
+    (re.compile(r"\*{1,3}|~~|`+|(?<!\w)_{1,2}(?=\S)|(?<=\S)_{1,2}(?!\w)"), ""),
+    (re.compile(r"\s*\|\s*"), ", "),
+)
+
+
+class Speakable:
+    """Feed it chunks of any size; take out pieces of clean text, in order."""
+
+    def __init__(self) -> None:
+        self._raw = ""
+        self._text = ""
+        self._closing: re.Pattern[str] | None = None
+        """What ends the hidden part we are in; None outside of one."""
+        self._given = 0
+
+    def push(self, chunk: str) -> list[str]:
+        """More text; returns the pieces that are complete now."""
+        self._raw += chunk
+        self._text += self._visible(final=False)
+        return self._cut(final=False)
+
+    def finish(self) -> list[str]:
+        """No more text: what is left. An unclosed hidden part is dropped."""
+        self._text += self._visible(final=True)
+        return self._cut(final=True)
+
+    def _visible(self, final: bool) -> str:
+        """Take from the raw text what is outside of reasoning and code and surely no cut-off mark."""
+        shown = ""
+        while self._raw:
+            if self._closing is not None:
+                end = self._closing.search(self._raw)
+                if end is None:
+                    self._raw = "" if final else self._raw[-20:]  # the closing mark may be cut in two
+                    break
+                self._raw, self._closing = self._raw[end.end() :], None
+                continue
+            begin = OPENING.search(self._raw)
+            if begin is not None:
+                shown += self._raw[: begin.start()] + (" " if begin.group(1) else "\n")
+                name = begin.group(1)
+                self._closing = re.compile(rf"</{name}\s*>", re.I) if name else re.compile("```")
+                self._raw = self._raw[begin.end() :]
+                continue
+            held = None if final else PARTIAL.search(self._raw)
+            cut = held.start() if held else len(self._raw)
+            shown += self._raw[:cut]
+            self._raw = self._raw[cut:]
+            break
+        return STRAY.sub(" ", shown)
+
+    def _cut(self, final: bool) -> list[str]:
+        pieces: list[str] = []
+        while (end := self._end()) is not None:
+            self._give(self._text[:end], pieces)
+            self._text = self._text[end:]
+        if final:
+            self._give(self._text, pieces)
+            self._text = ""
+        return pieces
+
+    def _give(self, raw: str, pieces: list[str]) -> None:
+        if text := clean(raw):
+            self._given += 1
+            pieces.append(text)
+
+    def _end(self) -> int | None:
+        """Where the next piece ends in the text so far, or None."""
+        text = self._text
+        for found in SENTENCE_END.finditer(text):
+            if _inside_link(text, found.start()) or not _is_end(text, found):
+                continue
+            if self._given and len(clean(text[: found.end()])) < SHORT and "\n" not in found.group():
+                continue
+            return found.end()
+        if not self._given:
+            for clause in CLAUSE_END.finditer(text):
+                if clause.start() >= FIRST_CLAUSE and not _inside_link(text, clause.start()):
+                    return clause.end()
+        if len(text) > LONG:
+            commas = [c.end() for c in CLAUSE_END.finditer(text, 0, LONG)]
+            return commas[-1] if commas else (text.rfind(" ", 0, LONG) + 1 or LONG)
+        return None
+
+
+def clean(text: str) -> str:
+    """Plain speakable text of one piece; "" when nothing in it can be said."""
+    text = URL.sub(lambda m: m.group(1).removeprefix("www."), text)
+    for pattern, replacement in CLEANING:
+        text = pattern.sub(replacement, text)
+    text = " ".join(EMOJI.sub(" ", text).split()).strip(" |").lstrip(",; ")
+    text = re.sub(r"\s+([,.!?;:])", r"\1", text)
+    return text if any(c.isalnum() for c in text) else ""
+
+
+def _is_end(text: str, found: re.Match[str]) -> bool:
+    if "\n" in found.group() or found.group()[0] != ".":
+        return True
+    if found.group().startswith(".."):
+        return True
+    word = re.split(r"[\s(\"']", text[: found.start()])[-1].casefold()
+    if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"):
+        return False  # "Dr. Who", "J. Smith"
+    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
+    return not re.fullmatch(r"\s*\d{1,3}", line)  # "1. first" begins a list item
+
+
+def _inside_link(text: str, at: int) -> bool:
+    """Between the brackets of a Markdown link that may still be open."""
+    opened = text.rfind("[", 0, at)
+    if opened < 0 or at - opened > 300 or "\n" in text[opened:at]:
+        return False
+    return not re.match(r"\[[^\]]*\](?:\([^)]*\)|[^(]|$)", text[opened : at + 1])

@@ -1,0 +1,141 @@
+"""One turn of one agent: think, speak, and end with what was heard. Cancelling its task is barge-in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.brain import Thought
+from voicebot.agent.ears import Utterance
+from voicebot.agent.models import Models
+from voicebot.agent.speakable import Speakable
+from voicebot.agent.speech import Speech
+from voicebot.agent.voice import Voice, closing_iterator
+from voicebot.errors import ModelError
+from voicebot.events import Emit, ErrorEvent, LLMFinished, LLMFirstSentence, LLMFirstToken, LLMStarted
+from voicebot.media.base import MediaPlane
+
+logger = logging.getLogger(__name__)
+
+APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
+BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
+NOTHING = "Sorry, I have nothing to say to that."
+
+
+@dataclass
+class Turn:
+    """What an agent is about to do, or doing. `text` is said as it is; else the brain answers."""
+
+    agent: Agent
+    turn_id: str
+    speech: Speech
+    asked: Sequence[Utterance] = ()
+    text: str | None = None
+    reply_to_agent: bool = False
+    cause_seq: int | None = None
+    task: asyncio.Task[None] | None = None
+    superseded: bool = False
+    """Somebody went on speaking before the answer was heard; it will be asked again."""
+    pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
+
+    @property
+    def audible(self) -> bool:
+        return self.speech.started is not None
+
+
+class TurnRunner:
+    """Performs turns with the models that are current when they begin."""
+
+    def __init__(
+        self, media: MediaPlane, host_id: str, models: Models, emit: Emit, *, llm_timeout: float
+    ) -> None:
+        self._media, self._host_id, self._models, self._emit = media, host_id, models, emit
+        self._llm_timeout = llm_timeout
+
+    async def perform(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
+        """Ends when the media plane has closed the speech, or at once when there is no sound to play."""
+        tts = turn.agent.tts or self._models.tts
+        voice = Voice(self._media, self._host_id, tts, turn.agent.persona.voice, turn.speech, self._emit)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(voice.speak(turn.pieces), name=f"voice of {turn.agent.name}: {turn.turn_id}")
+            group.create_task(
+                self._think(turn, people, agents), name=f"brain of {turn.agent.name}: {turn.turn_id}"
+            )
+        if turn.speech.said:
+            await turn.speech.closed.wait()
+
+    async def _think(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
+        if turn.text is not None:
+            speakable = Speakable()
+            for piece in (*speakable.push(turn.text), *speakable.finish()):
+                await turn.pieces.put(piece)
+        else:
+            await self._answer(turn, people, agents)
+        await turn.pieces.put(None)
+
+    async def _answer(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
+        llm = turn.agent.llm or self._models.llm
+        ids: dict[str, Any] = {
+            "participant_id": turn.agent.id, "turn_id": turn.turn_id, "speech_id": turn.speech.speech_id,
+        }  # fmt: skip
+        thought = Thought(
+            turn.agent.brain,
+            llm,
+            turn.agent.memory,
+            timeout=self._llm_timeout,
+            people=people,
+            agents=agents,
+        )
+        speakable = Speakable()
+        text, given, cancelled = "", 0, False
+        started = self._emit(LLMStarted(model=llm.name, cause_seq=turn.cause_seq, **ids))
+
+        async def give(pieces: Sequence[str]) -> None:
+            nonlocal given
+            for piece in pieces:
+                if not given:
+                    self._emit(LLMFirstSentence(model=llm.name, cause_seq=started.seq, **ids))
+                given += 1
+                await turn.pieces.put(piece)
+
+        try:
+            async with closing_iterator(thought.deltas()) as deltas:
+                async for delta in deltas:
+                    if not text and delta:
+                        self._emit(LLMFirstToken(model=llm.name, cause_seq=started.seq, **ids))
+                    text += delta
+                    await give(speakable.push(delta))
+            await give(speakable.finish())
+            if not given:
+                await give([NOTHING])
+        except ModelError as error:
+            self._emit(
+                ErrorEvent(
+                    code=error.code,
+                    message=str(error),
+                    retryable=error.retryable,
+                    cause_seq=started.seq,
+                    **ids,
+                )
+            )
+            await give(speakable.finish() if given else [])
+            await give([BROKEN_OFF if given else APOLOGY])
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+        finally:
+            self._emit(
+                LLMFinished(
+                    model=llm.name,
+                    text=text,
+                    tokens_in=thought.tokens_in,
+                    tokens_out=thought.tokens_out,
+                    cancelled=cancelled,
+                    cause_seq=started.seq,
+                    **ids,
+                )
+            )

@@ -1,0 +1,107 @@
+"""Sentences to sound: one piece after the other through the TTS into the media plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from voicebot.agent.speech import Speech, SpokenPiece
+from voicebot.errors import VoicebotError
+from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
+from voicebot.media.base import MediaPlane
+from voicebot.tts.base import TTS, VoiceStyle
+
+logger = logging.getLogger(__name__)
+
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Close it at the end if it can be closed; a generator can, another iterator need not."""
+    try:
+        yield iterator
+    finally:
+        if (close := getattr(iterator, "aclose", None)) is not None:
+            await close()
+
+
+class Voice:
+    """Speaks one speech. After a failure of the TTS the rest is shown, not spoken."""
+
+    def __init__(
+        self, media: MediaPlane, host_id: str, tts: TTS, style: VoiceStyle, speech: Speech, emit: Emit
+    ) -> None:
+        self._media, self._host_id, self._tts, self._style = media, host_id, tts, style
+        self._speech, self._emit = speech, emit
+        self._broken = False
+
+    async def speak(self, pieces: asyncio.Queue[str | None]) -> None:
+        """Say pieces as they come until None; ends when all of it is handed to the media plane."""
+        while (text := await pieces.get()) is not None:
+            piece = SpokenPiece(text)
+            index = len(self._speech.pieces)
+            self._speech.pieces.append(piece)
+            if self._broken:
+                piece.silent = True
+                continue
+            try:
+                await self._say(index, piece)
+            except Exception as error:  # a third party's TTS may raise anything; the caption remains
+                self._fail(piece, error)
+        if self._speech.said:
+            self._media.end(self._host_id, self._speech.agent_id, self._speech.speech_id)
+
+    async def _say(self, index: int, piece: SpokenPiece) -> None:
+        speech, tts = self._speech, self._tts
+        ids: dict[str, Any] = {
+            "participant_id": speech.agent_id, "turn_id": speech.turn_id, "speech_id": speech.speech_id,
+            "model": tts.name, "index": index,
+        }  # fmt: skip
+        started = self._emit(TTSStarted(characters=len(piece.text), **ids))
+        samples = 0
+        try:
+            async with closing_iterator(tts.synthesize(piece.text, self._style)) as chunks:
+                async for pcm in chunks:
+                    if not len(pcm):
+                        continue
+                    if not samples:
+                        self._emit(TTSFirstAudio(cause_seq=started.seq, **ids))
+                    samples += len(pcm)
+                    piece.queued_s = samples / tts.sample_rate
+                    speech.said = True
+                    self._media.say(
+                        self._host_id, speech.agent_id, speech.speech_id, index, pcm, tts.sample_rate
+                    )
+            piece.synthesized = True
+        finally:
+            self._emit(
+                TTSFinished(
+                    characters=len(piece.text),
+                    audio_s=piece.queued_s,
+                    cancelled=not piece.synthesized,
+                    cause_seq=started.seq,
+                    **ids,
+                )
+            )
+        piece.silent = samples == 0
+
+    def _fail(self, piece: SpokenPiece, error: Exception) -> None:
+        self._broken = True
+        piece.synthesized, piece.silent = True, piece.queued_s == 0
+        if not isinstance(error, VoicebotError):
+            logger.exception("%s failed", self._tts.name, exc_info=error)
+        self._emit(
+            ErrorEvent(
+                code=getattr(error, "code", "model_failed"),
+                message=f"The voice {self._tts.name} failed, so this answer is shown as text: {error}",
+                retryable=True,
+                participant_id=self._speech.agent_id,
+                turn_id=self._speech.turn_id,
+                speech_id=self._speech.speech_id,
+            )
+        )
