@@ -100,7 +100,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True)
 class PlayoutStarted:
-    """The first audible sample of `speech_id` was sent at `time`."""
+    """The first audible sample of `speech_id` was sent at `time`; silence before it does not count."""
 
     host_id: str
     agent_id: str
@@ -159,8 +159,22 @@ class MediaStats:
 
 
 @dataclass(frozen=True)
+class RecordingFailed:
+    """A participant is not recorded any more (disk full, folder gone); the rest goes on."""
+
+    host_id: str
+    participant_id: str
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
 class MediaGone:
-    """The worker died; connections are lost. A new one is started by the handle."""
+    """The worker died; connections are lost. A new one is started by the handle.
+
+    Speeches and utterances under way were reported as ended just before. Hosts, agents and
+    recordings are set up again, so browsers only have to offer again with a larger epoch.
+    """
 
     reason: str
 
@@ -175,6 +189,7 @@ Notice = (
     | PlayoutEnded
     | Level
     | MediaStats
+    | RecordingFailed
     | MediaGone
 )
 OnNotice = Callable[[Notice], None]
@@ -221,7 +236,10 @@ class MediaPlane(Protocol):
         `tracks` maps each mid to a participant id: the mid the person's microphone is on to
         the person, each recvonly audio mid to the agent to be heard there. A new `epoch`
         makes a new connection (and closes the older one once the new is connected); the
-        same epoch renegotiates on the same connection. Raises MediaError.
+        same epoch renegotiates on the same connection. An agent that is gone or unknown is
+        answered inactive and left out of `Answer.tracks`; a transceiver not needed any more is
+        set to inactive by the browser, never stopped (its section could not be used again).
+        Raises MediaError.
         """
         ...
 
@@ -260,7 +278,12 @@ class MediaPlane(Protocol):
 
     # recording
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`."""
+        """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`.
+
+        Gaps are silence, the end is where the recording was stopped. A file that is there
+        already is continued, so the origin must be the same. `RecordingFailed` follows when
+        the disk refuses.
+        """
         ...
 
     def stop_recording(self, host_id: str, participant_id: str) -> None: ...
