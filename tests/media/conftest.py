@@ -211,10 +211,7 @@ class Stage:
         return browser
 
 
-@pytest.fixture(params=["inline", "process"])
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """Every test that takes this runs on both forms of the plane."""
-    plane: MediaPlane = InlineMediaPlane() if request.param == "inline" else ProcessMediaPlane()
+async def set_stage(plane: MediaPlane) -> AsyncIterator[Stage]:
     notices = Notices()
     await plane.start(notices)
     plane.open_host("host", HearingSettings())
@@ -225,6 +222,25 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
         for browser in stage.browsers:
             await browser.close()
         await plane.close()
+
+
+@pytest.fixture(params=[InlineMediaPlane, ProcessMediaPlane], ids=["inline", "process"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """Every test that takes this runs on both forms of the plane."""
+    async for stage in set_stage(request.param()):
+        yield stage
+
+
+@pytest.fixture
+async def inline_stage() -> AsyncIterator[Stage]:
+    async for stage in set_stage(InlineMediaPlane()):
+        yield stage
+
+
+@pytest.fixture
+async def process_stage() -> AsyncIterator[Stage]:
+    async for stage in set_stage(ProcessMediaPlane()):
+        yield stage
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Mapping, Sequence
@@ -22,8 +23,10 @@ from voicebot.media.base import (
     Notice,
     OnNotice,
     PlayoutEnded,
+    RecordingFailed,
 )
 from voicebot.media.host import Host
+from voicebot.media.recording import Recorder
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._next_stats = self._origin + STATS_EVERY
+        self._recorder = Recorder(self._recording_failed)
         self._gone_late = self._gone_lost = 0
         self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
         self._closed = False
@@ -78,11 +82,13 @@ class Engine:
             origin=self._origin,
             notify=self._notify,
             spawn=self._spawn,
+            record=self._recorder.packet,
         )
 
     def close_host(self, host_id: str) -> None:
         host = self._hosts.pop(host_id, None)
         if host is not None:
+            self._recorder.stop_host(host_id, self._clock())
             self._gone_late += host.late_frames
             self._gone_lost += host.lost_packets
             self._spawn(host.aclose(), f"close host {host_id}")
@@ -165,10 +171,15 @@ class Engine:
     # ------------------------------------------------------------ recording
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        log.warning("recording is not part of this build: %s", path)
+        self._recorder.start(host_id, participant_id, path, origin)
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
-        """Nothing is being recorded."""
+        self._recorder.stop(host_id, participant_id, self._clock())
+
+    def _recording_failed(self, host_id: str, participant_id: str, path: Path, reason: str) -> None:
+        notice = RecordingFailed(host_id, participant_id, path, reason)
+        with contextlib.suppress(RuntimeError):  # the loop is over: nobody listens any more
+            self._loop.call_soon_threadsafe(self._notify, notice)
 
     # ------------------------------------------------------------ upkeep
 
@@ -176,6 +187,7 @@ class Engine:
         now = self._clock()
         for host in self._hosts.values():
             host.tick(now)
+        self._recorder.tick(now)
         if now >= self._next_stats:
             self._next_stats = now + STATS_EVERY
             self._notify(self.stats())
@@ -197,7 +209,11 @@ class Engine:
             return
         self._closed = True
         self._timer.cancel()
-        await asyncio.gather(*(host.aclose() for host in self._hosts.values()))
+        for host_id in self._hosts:
+            self._recorder.stop_host(host_id, self._clock())
+        await asyncio.gather(
+            asyncio.to_thread(self._recorder.finish), *(host.aclose() for host in self._hosts.values())
+        )
         self._hosts.clear()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)

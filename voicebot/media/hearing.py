@@ -46,7 +46,8 @@ class Hearing:
     """The ear for one participant.
 
     `agent_talking` tells whether an interruptible agent is being heard now; `barge_in` is
-    called once a person has talked over it for `interrupt_after`.
+    called once a person has talked over it for `interrupt_after`; `on_packet` is the
+    recorder's.
     """
 
     def __init__(
@@ -59,16 +60,16 @@ class Hearing:
         *,
         agent_talking: Callable[[], bool],
         barge_in: Callable[[str], None],
+        on_packet: OnPacket,
     ) -> None:
         self.host_id = host_id
         self.participant_id = participant_id
-        self.on_packet: OnPacket | None = None
-        """The recorder's tap."""
         self._settings = settings
         self._vad = vad
         self._notify = notify
         self._agent_talking = agent_talking
         self._barge_in = barge_in
+        self._on_packet = on_packet
         self._queue = SampleQueue()
         self._source: object = None
         self._last_arrival = 0.0
@@ -124,8 +125,8 @@ class Hearing:
             self._window_at = start
         self._expected = start + len(pcm)
         self._rtp.observe(self._expected, arrival)
-        if self.on_packet is not None and payload:
-            self.on_packet(payload, self._rtp.time(start), len(pcm))
+        if payload:
+            self._on_packet(payload, self._rtp.time(start), len(pcm))
         self._feed(pcm, arrival)
 
     def idle(self, now: float) -> None:

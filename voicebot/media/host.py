@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voicebot.audio.frames import FRAME_SAMPLES
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.media.base import Answer, HearingSettings, IceServerConfig, OnNotice, PeerState
@@ -25,6 +26,8 @@ STALE_TAP = 0.1
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 """Starts a named task that its owner keeps."""
+Record = Callable[[str, str, bytes, float, int], None]
+"""Host, participant, Opus packet, clock time of its first sample, 48 kHz samples."""
 Candidate = tuple[str, str | None, int | None]
 
 
@@ -61,6 +64,7 @@ class Host:
         origin: float,
         notify: OnNotice,
         spawn: Spawn,
+        record: Record,
     ) -> None:
         self.host_id = host_id
         self.hearing = hearing
@@ -69,6 +73,7 @@ class Host:
         self._origin = origin
         self._notify = notify
         self._spawn = spawn
+        self._record = record
         self._links: dict[str, _Link] = {}
         self._listeners: dict[str, list[OutboundTrack]] = {}
         self.voices: dict[str, Voice] = {}
@@ -84,6 +89,7 @@ class Host:
             packet = opus_packet(payload, pts)
             for track in self._listeners.get(agent_id, ()):
                 track.push(packet)
+            self._record(self.host_id, agent_id, payload, due, FRAME_SAMPLES)
 
         self.voices[agent_id] = Voice(
             self.host_id, agent_id, clock=self._clock, origin=self._origin, send=send, notify=self._notify
@@ -161,6 +167,10 @@ class Host:
             self._drop_ear(other)
         link.ears = {participant_id}
         if participant_id not in self.ears:
+
+            def record(payload: bytes, time: float, samples: int) -> None:
+                self._record(self.host_id, participant_id, payload, time, samples)
+
             self.ears[participant_id] = Hearing(
                 self.host_id,
                 participant_id,
@@ -169,6 +179,7 @@ class Host:
                 self._notify,
                 agent_talking=self._agent_talking,
                 barge_in=self._barge_in,
+                on_packet=record,
             )
 
     def _drop_ear(self, participant_id: str) -> None:

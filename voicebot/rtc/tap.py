@@ -21,7 +21,8 @@ from aiortc import RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpreceiver import StreamStatistics
 
-from voicebot.audio.frames import OPUS_RATE, Pcm
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, Pcm, as_mono
+from voicebot.audio.opus import OpusEncoder
 from voicebot.clock import Clock
 from voicebot.rtc.reorder import ReorderBuffer
 
@@ -36,7 +37,7 @@ class AudioPacket:
     """One Opus packet of a remote track, in sequence."""
 
     payload: bytes
-    """Empty on the public path, where aiortc has already decoded it."""
+    """The Opus packet; encoded again on the public path, where aiortc decodes."""
     timestamp: int
     """RTP timestamp, 48 kHz, 32 bits."""
     arrival: float
@@ -144,6 +145,7 @@ class PublicTap:
         self._clock = clock
         self.lost = 0
         self.last_arrival = clock()
+        self._encoder = OpusEncoder()
         self._task = asyncio.create_task(self._read(track), name=f"tap {track.id}")
 
     async def _read(self, track: MediaStreamTrack) -> None:
@@ -151,9 +153,10 @@ class PublicTap:
             while True:
                 frame: Any = await track.recv()
                 channels = len(frame.layout.channels)
-                pcm = frame.to_ndarray().reshape(-1, channels)[:, 0]
+                pcm = as_mono(frame.to_ndarray().reshape(-1, channels))
                 self.last_arrival = now = self._clock()
-                self._on_audio(AudioPacket(b"", frame.pts & 0xFFFFFFFF, now, pcm))
+                payload = self._encoder.encode(pcm) if len(pcm) == FRAME_SAMPLES else b""
+                self._on_audio(AudioPacket(payload, frame.pts & 0xFFFFFFFF, now, pcm))
 
     def flush(self) -> None:
         """Nothing is held back here."""

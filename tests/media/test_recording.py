@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+import pytest
+
+from voicebot.audio.ogg import OggOpusWriter, read_packets
+from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet
+from voicebot.clock import monotonic
+from voicebot.media.base import (
+    HearingSettings,
+    MediaGone,
+    PeerState,
+    PlayoutEnded,
+    PlayoutStarted,
+    RecordingFailed,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.recording import Timeline, silence
+
+if TYPE_CHECKING:
+    from conftest import Stage
+
+RATE = 48_000
+
+
+def tone(hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
+    t = np.arange(int(seconds * rate)) / rate
+    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
+
+
+def decode(path: Path) -> np.ndarray:
+    """Mono float samples at 48 kHz, as any player decodes them."""
+    with av.open(str(path)) as container:
+        return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
+
+
+def onsets(pcm: np.ndarray, quiet: float = 0.3) -> list[float]:
+    """Seconds at which sound begins after at least `quiet` seconds of silence."""
+    loud = np.flatnonzero(np.abs(pcm) > 0.02) / RATE
+    return [float(t) for i, t in enumerate(loud) if i == 0 or t - loud[i - 1] > quiet]
+
+
+class TestTimeline:
+    def test_packets_in_time_follow_one_another(self) -> None:
+        line = Timeline()
+        assert [line.place(n * 960, 960) for n in range(3)] == [[], [], []]
+        assert line.written == 2880
+
+    def test_a_gap_is_silence_of_the_same_length(self) -> None:
+        line = Timeline()
+        line.place(0, 960)
+        fill = line.place(960 + 48_000 + 130, 960)
+        assert fill is not None
+        assert sum(map(packet_samples, fill)) == 48_120
+        assert line.written == 960 + 48_120 + 960
+
+    def test_a_slow_or_fast_sender_never_drifts_more_than_a_packet(self) -> None:
+        for drift in (-0.0005, 0.0005):
+            line = Timeline()
+            for n in range(20_000):
+                position = round(n * 960 * (1 + drift))
+                line.place(position, 960)
+                assert abs(line.written - position - 960) <= 960
+
+    def test_what_was_before_the_origin_is_left_out(self) -> None:
+        line = Timeline()
+        assert line.place(-2000, 960) is None
+        assert line.place(0, 960) == []
+
+    @pytest.mark.parametrize("samples", [120, 960, 1080, 48_000, 12_345])
+    def test_silence_is_as_long_as_asked_to_two_milliseconds(self, samples: int) -> None:
+        assert abs(sum(map(packet_samples, silence(samples))) - samples) <= 60
+
+
+def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    first = OggOpusWriter(path)
+    encoder = OpusEncoder()
+    first.write([encoder.encode(frame) for frame in tone(440, 2).reshape(-1, 960)])
+    kept = read_packets(path)  # never closed
+    assert len(kept) > 70
+    second = OggOpusWriter(path)
+    assert second.samples == len(kept) * 960
+    second.write([silence_packet()] * 50)
+    second.close()
+    assert read_packets(path)[: len(kept)] == kept
+    assert len(decode(path)) == pytest.approx((len(kept) + 50) * 960, abs=400)
+    first.close()
+
+
+async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
+    stage: Stage, speech: np.ndarray, speak: Any, tmp_path: Path
+) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    origin = monotonic()
+    plane.record("host", "marlin", tmp_path / "audio/marlin.ogg", origin)
+    plane.record("host", "ada", tmp_path / "audio/ada.ogg", origin)
+    await browser.mic.say(speak(speech))
+    spoke = browser.mic.sent[0]
+    await notices.wait(SpeechStopped)
+    for n in range(2):
+        plane.say("host", "marlin", f"s{n}", 0, tone(440, 0.5), RATE)
+        plane.end("host", "marlin", f"s{n}")
+        await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}")
+        await browser.mic.say([silence_packet()] * 40)
+    plane.stop_recording("host", "marlin")
+    plane.stop_recording("host", "ada")
+    stopped = monotonic()
+    await plane.close()
+
+    agent = decode(tmp_path / "audio/marlin.ogg")
+    begun = [n.time - origin for n in notices.of(PlayoutStarted)]
+    assert onsets(agent) == pytest.approx(begun, abs=0.022)
+    assert np.sum(np.abs(agent) > 0.02) / RATE == pytest.approx(1.0, abs=0.1)
+
+    person = decode(tmp_path / "audio/ada.ogg")
+    first_word = np.flatnonzero(np.abs(speech) > 0.02 * 32768)[0] / 16_000
+    # a packet arrives when its last sample was spoken
+    assert onsets(person, quiet=5)[0] == pytest.approx(spoke - origin - 0.02 + first_word, abs=0.045)
+    for recorded in (agent, person):
+        assert len(recorded) / RATE == pytest.approx(stopped - origin, abs=0.2)
+
+
+async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    plane.record("host", "marlin", tmp_path / "marlin.ogg", monotonic())
+    plane.say("host", "marlin", "s", 0, tone(440, 0.5), RATE)
+    plane.end("host", "marlin", "s")
+    await notices.wait(PlayoutEnded)
+    sent = [p.payload for p in await browser.hear("marlin", 26)]
+    plane.stop_recording("host", "marlin")
+    await plane.close()
+    written = read_packets(tmp_path / "marlin.ogg")
+    at = written.index(sent[0])
+    assert written[at : at + len(sent)] == sent
+
+
+async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tmp_path: Path) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    (tmp_path / "file").write_text("not a folder")
+    plane.record("host", "marlin", tmp_path / "file" / "marlin.ogg", monotonic())
+    failed = await notices.wait(RecordingFailed)
+    assert failed.participant_id == "marlin"
+    assert failed.reason
+    plane.say("host", "marlin", "s", 0, tone(440, 0.1), RATE)
+    plane.end("host", "marlin", "s")
+    assert (await notices.wait(PlayoutEnded)).complete
+
+
+async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
+    process_stage: Stage, speech: np.ndarray, speak: Any, tmp_path: Path
+) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    assert isinstance(plane, ProcessMediaPlane)
+    plane.add_agent("host", "marlin")
+    browser = process_stage.browser()
+    await browser.join(["marlin"])
+    origin = monotonic()
+    path = tmp_path / "ada.ogg"
+    plane.record("host", "ada", path, origin)
+    await browser.mic.say(speak(speech))
+    await notices.wait(SpeechStopped)
+    await browser.mic.say(speak(speech)[:60])
+    await notices.wait(SpeechStarted, count=2)
+    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE, interruptible=False)
+    await notices.wait(PlayoutStarted)
+    assert plane.pid is not None
+    os.kill(plane.pid, signal.SIGKILL)
+    killed = monotonic()
+    gone = await notices.wait(MediaGone)
+    assert "SIGKILL" in gone.reason
+    assert [n.complete for n in notices.of(PlayoutEnded)] == [False]
+    assert len(notices.of(SpeechStopped)) == len(notices.of(SpeechStarted))
+    left = decode(path)
+    assert len(left) / RATE > killed - origin - 1.5
+    assert np.sum(np.abs(left) > 0.02) / RATE > 0.5
+
+    again = process_stage.browser()
+    await again.join(["marlin"], epoch=2)  # host and agent are known to the new worker
+    plane.say("host", "marlin", "s2", 0, tone(440, 0.2), RATE)
+    plane.end("host", "marlin", "s2")
+    await again.hear("marlin", 10)
+    await again.mic.say(speak(speech))
+    spoke = again.mic.sent[0]
+    plane.stop_recording("host", "ada")
+    await plane.close()
+    whole = decode(path)
+    late = [t for t in onsets(whole, quiet=0.8) if t > killed - origin]
+    first_word = np.flatnonzero(np.abs(speech) > 0.02 * 32768)[0] / 16_000
+    assert late[0] == pytest.approx(spoke - origin - 0.02 + first_word, abs=0.05)
+    assert notices.of(PeerState)[-1].epoch == 2
+
+
+async def test_commands_before_and_after_a_host_are_harmless(stage: Stage, tmp_path: Path) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.record("nowhere", "ada", tmp_path / "x.ogg", monotonic())
+    plane.stop_recording("nowhere", "bo")
+    plane.close_host("nowhere")
+    plane.open_host("host", HearingSettings())
+    plane.add_candidate("host", "nobody", 1, "", None, None)
+    plane.close_peer("host", "nobody")
+    plane.end("nowhere", "marlin", "s")
+    plane.say("nowhere", "marlin", "s", 0, tone(440, 0.1), RATE)
+    assert not (await notices.wait(PlayoutEnded)).complete

@@ -1,0 +1,186 @@
+"""Raw recordings: the Opus packets themselves, one file per participant, aligned to a clock.
+
+The loop only hands packets over; one thread places and writes them, so that a slow disk
+never delays audio.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
+from voicebot.audio.ogg import OggOpusWriter
+from voicebot.audio.opus import silence_packet
+
+log = logging.getLogger(__name__)
+
+SLACK = FRAME_SAMPLES
+"""Samples (20 ms) a stream may be off before it is put right: clicks are worse than 20 ms."""
+WRITE_EVERY = 0.2
+SETTLED = 1.0
+"""Seconds after which nothing earlier can still arrive, so that a quiet stretch is written."""
+_SILENCES = (960, 480, 240, 120)
+
+OnFailed = Callable[[str, str, Path, str], None]
+"""Called on the recorder's thread with host, participant, path and reason."""
+
+
+def silence(samples: int) -> list[bytes]:
+    """Packets of silence, `samples` long to the nearest 2.5 ms."""
+    rest = (samples + 60) // 120 * 120
+    out: list[bytes] = []
+    for size in _SILENCES:
+        count, rest = divmod(rest, size)
+        out += [silence_packet(size)] * count
+    return out
+
+
+class Timeline:
+    """Decides what goes between packets so that sample `n` of the file is time n / 48000.
+
+    Pure. `written` is how much the file holds; `place` gives the silence to put before a
+    packet, or None when the packet's time is taken already.
+    """
+
+    def __init__(self, written: int = 0) -> None:
+        self.written = written
+
+    def place(self, position: int, samples: int) -> list[bytes] | None:
+        gap = position - self.written
+        if gap <= -SLACK or position + samples <= 0:
+            return None
+        fill = silence(gap) if gap >= SLACK else []
+        self.written += (gap + 60) // 120 * 120 if fill else 0
+        self.written += samples
+        return fill
+
+    def pad(self, position: int) -> list[bytes]:
+        """Silence up to a time at which nothing was heard."""
+        gap = (position - self.written) // 120 * 120
+        if gap < SLACK:
+            return []
+        self.written += gap
+        return silence(gap)
+
+
+@dataclass
+class _Track:
+    host_id: str
+    participant_id: str
+    path: Path
+    origin: float
+    packets: list[tuple[bytes, float, int]] = field(default_factory=list)
+    """Payload, clock time of the first sample, samples; not handed over yet."""
+    # the thread's own
+    writer: OggOpusWriter | None = None
+    timeline: Timeline = field(default_factory=Timeline)
+    failed: bool = False
+
+    def position(self, time: float) -> int:
+        return round((time - self.origin) * OPUS_RATE)
+
+
+class Recorder:
+    """All recordings of one media process."""
+
+    def __init__(self, on_failed: OnFailed) -> None:
+        self._on_failed = on_failed
+        self._tracks: dict[tuple[str, str], _Track] = {}
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._next_write = 0.0
+
+    # ------------------------------------------------------------ on the loop
+
+    def start(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+            self._thread.start()
+        self.stop(host_id, participant_id, origin)
+        track = self._tracks[host_id, participant_id] = _Track(host_id, participant_id, path, origin)
+        self._work.put(lambda: self._open(track))
+
+    def packet(self, host_id: str, participant_id: str, payload: bytes, time: float, samples: int) -> None:
+        """One packet that was sent or received; `time` is the clock time of its first sample."""
+        track = self._tracks.get((host_id, participant_id))
+        if track is not None:
+            track.packets.append((payload, time, samples))
+
+    def tick(self, now: float) -> None:
+        """Hand over what has come together."""
+        if now < self._next_write:
+            return
+        self._next_write = now + WRITE_EVERY
+        for track in self._tracks.values():
+            self._hand_over(track, now - SETTLED)
+
+    def stop(self, host_id: str, participant_id: str, now: float) -> None:
+        """End a recording at clock time `now`."""
+        track = self._tracks.pop((host_id, participant_id), None)
+        if track is not None:
+            self._hand_over(track, now)
+            self._work.put(lambda: self._close(track))
+
+    def stop_host(self, host_id: str, now: float) -> None:
+        for host, participant_id in list(self._tracks):
+            if host == host_id:
+                self.stop(host, participant_id, now)
+
+    def finish(self) -> None:
+        """Wait until all that was handed over is written. Blocks; after this the recorder is done."""
+        if self._thread is not None:
+            self._work.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _hand_over(self, track: _Track, quiet_until: float) -> None:
+        packets, track.packets = track.packets, []
+        self._work.put(lambda: self._write(track, packets, quiet_until))
+
+    # ------------------------------------------------------------ on the thread
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _open(self, track: _Track) -> None:
+        with self._failing(track):
+            track.writer = OggOpusWriter(track.path)
+            track.timeline = Timeline(track.writer.samples)
+
+    def _write(self, track: _Track, packets: list[tuple[bytes, float, int]], quiet_until: float) -> None:
+        if track.writer is None or track.failed:
+            return
+        out: list[bytes] = []
+        for payload, time, samples in packets:
+            fill = track.timeline.place(track.position(time), samples)
+            if fill is not None:
+                out += fill
+                out.append(payload)
+        out += track.timeline.pad(track.position(quiet_until))
+        if out:
+            with self._failing(track):
+                track.writer.write(out)
+
+    def _close(self, track: _Track) -> None:
+        if track.writer is not None:
+            with self._failing(track):
+                track.writer.close()
+
+    @contextlib.contextmanager
+    def _failing(self, track: _Track) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, av.FFmpegError) as error:
+            if not track.failed:
+                track.failed = True
+                log.error("%s is not recorded any more: %s", track.path, error)
+                self._on_failed(track.host_id, track.participant_id, track.path, str(error))
