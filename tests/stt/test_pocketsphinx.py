@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from voicebot.errors import ModelFailed, UnknownModel
+from voicebot.registry import load_backend
+from voicebot.settings import Settings
+from voicebot.stt.base import STT, Transcription
+from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.tts.base import VoiceStyle
+from voicebot.tts.flite import FliteTTS
+
+WEATHER = "what is the weather in paris"
+settings = Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+async def speak(text: str, voice: str = "slt") -> NDArray[np.int16]:
+    """`text` in a flite voice at 16 kHz, with a moment of silence on both sides."""
+    tts = await FliteTTS.load(voice, settings)
+    pieces = [piece async for piece in tts.synthesize(text, VoiceStyle())]
+    quiet = np.zeros(4800, np.int16)
+    return np.concatenate([quiet, *pieces, quiet])
+
+
+async def transcribe(stt: STT, pcm: NDArray[np.int16]) -> Transcription:
+    stream = stt.stream()
+    for start in range(0, len(pcm), 320):
+        stream.push(pcm[start : start + 320])
+    return await stream.finish()
+
+
+@pytest.fixture
+async def stt() -> AsyncIterator[PocketSphinxSTT]:
+    backend = await PocketSphinxSTT.load("", settings)
+    yield backend
+    await backend.aclose()
+
+
+async def test_understands_speech_word_for_word_with_times(stt: PocketSphinxSTT) -> None:
+    pcm = await speak(WEATHER)
+    heard = await transcribe(stt, pcm)
+    assert heard.text == WEATHER
+    assert heard.language == "en"
+    times = [t for word in heard.words for t in (word.start, word.end)]
+    assert times == sorted(times)
+    assert times[0] > 0.2  # the leading silence is 0.3 s
+    assert times[-1] <= len(pcm) / 16_000
+    assert all(word.confidence is not None and 0 <= word.confidence <= 1 for word in heard.words)
+
+
+@pytest.mark.parametrize("voice", ["kal", "rms", "awb", "kal16"])
+async def test_understands_other_voices(stt: PocketSphinxSTT, voice: str) -> None:
+    assert (await transcribe(stt, await speak("hello world", voice))).text == "hello world"
+
+
+async def test_gives_partial_results_while_audio_comes_in(stt: PocketSphinxSTT) -> None:
+    pcm = await speak(WEATHER)
+    stream = stt.stream()
+    stream.push(pcm)
+    async with asyncio.timeout(30):
+        while not (partial := stream.interim()) or len(partial.words) < 4:
+            await asyncio.sleep(0)
+    assert partial.text.split()[0] in WEATHER.split()
+    assert (await stream.finish()).text == WEATHER
+
+
+async def test_silence_and_nothing_give_an_empty_text(stt: PocketSphinxSTT) -> None:
+    assert (await transcribe(stt, np.zeros(16_000, np.int16))).text == ""
+    assert (await stt.stream().finish()).text == ""
+
+
+async def test_two_people_at_once_are_kept_apart(stt: PocketSphinxSTT) -> None:
+    first, second = await asyncio.gather(
+        transcribe(stt, await speak(WEATHER)), transcribe(stt, await speak("hello world", "rms"))
+    )
+    assert (first.text, second.text) == (WEATHER, "hello world")
+    assert len(stt.worker_pids) == 2
+
+
+async def test_more_people_than_workers_wait_their_turn() -> None:
+    stt = PocketSphinxSTT(max_workers=1)
+    try:
+        pcm = await speak("hello world")
+        heard = await asyncio.gather(*(transcribe(stt, pcm) for _ in range(3)))
+        assert [one.text for one in heard] == ["hello world"] * 3
+        assert len(stt.worker_pids) == 1
+    finally:
+        await stt.aclose()
+
+
+async def test_a_crash_loses_one_utterance_and_is_healed(stt: PocketSphinxSTT) -> None:
+    pcm = await speak("hello world")
+    stream = stt.stream()
+    stream.push(pcm)
+    (pid,) = stt.worker_pids
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ModelFailed, match="killed by SIGKILL"):
+        await stream.finish()
+    assert (await transcribe(stt, pcm)).text == "hello world"
+    assert pid not in stt.worker_pids
+
+
+async def test_a_cancelled_utterance_frees_its_worker(stt: PocketSphinxSTT) -> None:
+    stream = stt.stream()
+    stream.push(await speak(WEATHER))
+    stream.cancel()
+    stream.cancel()
+    assert (await transcribe(stt, await speak("hello world"))).text == "hello world"
+    assert len(stt.worker_pids) == 1
+
+
+async def test_a_long_speech_is_finalised_in_pieces(stt: PocketSphinxSTT) -> None:
+    pcm = np.concatenate([await speak("hello world"), np.zeros(8000, np.int16)] * 10)
+    heard = await transcribe(stt, pcm)
+    assert heard.text.split().count("hello") >= 8
+    assert 16 < heard.words[-1].end <= len(pcm) / 16_000
+
+
+async def test_interrupts_are_ignored_and_the_end_of_the_socket_is_not() -> None:
+    stt = await PocketSphinxSTT.load("", settings)
+    (pid,) = stt.worker_pids
+    worker = psutil.Process(pid)
+    assert os.getsid(pid) == pid
+    os.kill(pid, signal.SIGINT)
+    assert (await transcribe(stt, await speak("hello world"))).text == "hello world"
+    await stt.aclose()
+    await stt.aclose()
+    assert not worker.is_running()
+    with pytest.raises(ModelFailed, match="closed"):
+        stt.stream()
+
+
+async def test_closing_ends_what_is_under_way(stt: PocketSphinxSTT) -> None:
+    stream = stt.stream()
+    finishing = asyncio.create_task(stream.finish())
+    await asyncio.sleep(0)
+    await stt.aclose()
+    with pytest.raises(ModelFailed, match="closed"):
+        await finishing
+
+
+async def test_a_cancelled_load_leaves_no_process_behind() -> None:
+    before = {child.pid for child in psutil.Process().children()}
+    loading = asyncio.create_task(PocketSphinxSTT.load("", settings))
+    async with asyncio.timeout(10):
+        while not {child.pid for child in psutil.Process().children()} - before:
+            await asyncio.sleep(0)
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
+    assert {child.pid for child in psutil.Process().children()} == before
+
+
+async def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(UnknownModel, match="pocketsphinx:en-us"):
+        await load_backend("stt", "pocketsphinx:klingon", settings)
+
+
+@pytest.mark.skipif("VOICEBOT_SPEECH" not in os.environ, reason="VOICEBOT_SPEECH names no folder of recordings")
+async def test_understands_a_person(stt: PocketSphinxSTT) -> None:
+    with wave.open(str(Path(os.environ["VOICEBOT_SPEECH"]) / "hello_world.wav")) as reader:
+        assert reader.getnchannels() == 1
+        rate = reader.getframerate()
+        pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+    if rate != 16_000:
+        import soxr
+
+        pcm = soxr.resample(pcm, rate, 16_000)
+    assert (await transcribe(stt, pcm)).text == "hello world"

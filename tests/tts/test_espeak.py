@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicebot.errors import UnknownModel
+from voicebot.registry import load_backend
+from voicebot.settings import Settings
+from voicebot.tts.base import VoiceStyle
+from voicebot.tts.espeak import VARIANTS, EspeakTTS
+from voicebot.tts.voices import pick_voice, with_volume
+
+TEXT = "Hello, what is the weather in Paris today?"
+settings = Settings(_env_file=None)  # type: ignore[call-arg]
+
+
+async def speak(style: VoiceStyle, text: str = TEXT, language: str = "") -> NDArray[np.int16]:
+    tts = await EspeakTTS.load(language, settings)
+    assert tts.sample_rate == 22_050
+    return np.concatenate([np.zeros(0, np.int16)] + [pcm async for pcm in tts.synthesize(text, style)])
+
+
+async def test_speaks_audibly_for_about_as_long_as_a_person_would() -> None:
+    pcm = await speak(VoiceStyle())
+    assert pcm.dtype == np.int16
+    assert 1.5 < len(pcm) / 22_050 < 5
+    assert np.sqrt(np.mean(pcm.astype(float) ** 2)) > 500
+
+
+@pytest.mark.parametrize("seed", range(len(VARIANTS)))
+async def test_no_voice_clips(seed: int) -> None:
+    assert np.abs((await speak(VoiceStyle(seed=seed))).astype(int)).max() < 32_767
+
+
+async def test_every_seed_is_a_voice_of_its_own_and_always_the_same() -> None:
+    spoken = [(await speak(VoiceStyle(seed=seed))).tobytes() for seed in range(3 * len(VARIANTS))]
+    assert len(set(spoken)) == len(spoken)
+    assert (await speak(VoiceStyle(seed=1))).tobytes() == spoken[1]
+
+
+async def test_rate_pitch_and_volume_are_heard() -> None:
+    plain = await speak(VoiceStyle())
+    assert len(await speak(VoiceStyle(rate=1.6))) < 0.75 * len(plain)
+    assert len(await speak(VoiceStyle(rate=0.7))) > 1.2 * len(plain)
+    assert pitch(await speak(VoiceStyle(pitch=8))) > 1.25 * pitch(plain)
+    assert pitch(await speak(VoiceStyle(pitch=-8))) < 0.8 * pitch(plain)
+    soft = await speak(VoiceStyle(volume=0.25))
+    assert np.abs(soft.astype(int)).max() == pytest.approx(np.abs(plain.astype(int)).max() / 4, abs=1)
+
+
+def pitch(pcm: NDArray[np.int16], rate: int = 22_050) -> float:
+    """Median fundamental frequency in Hz of the loud parts, by autocorrelation."""
+    found = []
+    for start in range(0, len(pcm) - 2048, 1024):
+        frame = pcm[start : start + 2048].astype(float)
+        if np.sqrt(np.mean(frame**2)) > 2000:
+            correlation = np.correlate(frame, frame, "full")[2047:]
+            low, high = rate // 400, rate // 60
+            found.append(rate / (low + int(np.argmax(correlation[low:high]))))
+    return float(np.median(found))
+
+
+async def test_speaks_at_once_for_many_agents_without_mixing_them() -> None:
+    alone = [await speak(VoiceStyle(seed=seed), f"I am agent {seed}.") for seed in range(6)]
+    together = await asyncio.gather(*(speak(VoiceStyle(seed=s), f"I am agent {s}.") for s in range(6)))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\n"])
+async def test_nothing_to_say_is_silence(text: str) -> None:
+    assert not (await speak(VoiceStyle(), text)).size
+
+
+async def test_odd_text_is_no_error() -> None:
+    assert (await speak(VoiceStyle(), "a\0b <mark> {x} é 漢字 \U0001f600 \ud800")).size
+
+
+async def test_a_voice_of_another_backend_falls_back_to_the_seed() -> None:
+    assert pick_voice(VoiceStyle(voice="alloy", seed=3), VARIANTS) == VARIANTS[3]
+    assert pick_voice(VoiceStyle(voice="ANNIE", seed=3), VARIANTS) == "Annie"
+
+
+async def test_cancelling_stops_a_long_text() -> None:
+    tts = await EspeakTTS.load("", settings)
+    speaking = asyncio.ensure_future(anext(tts.synthesize("word " * 200_000, VoiceStyle())))
+    await asyncio.sleep(0)
+    speaking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await speaking
+    assert (await speak(VoiceStyle())).size
+
+
+async def test_languages() -> None:
+    german = await speak(VoiceStyle(), "Guten Tag", "de")
+    assert german.size
+    assert german.tobytes() != (await speak(VoiceStyle(), "Guten Tag")).tobytes()
+    with pytest.raises(UnknownModel, match=r"Did you mean .*en-us"):
+        await load_backend("tts", "espeak:en-uss", settings)
+
+
+def test_volume_never_clips() -> None:
+    pcm = np.array([-30_000, 10, 20_000], np.int16)
+    assert np.abs(with_volume(pcm, 2.0).astype(int)).max() == 32_767
+    assert with_volume(np.zeros(3, np.int16), 2.0).tolist() == [0, 0, 0]
+    assert with_volume(np.array([-32_768], np.int16), 2.0).tolist() == [-32_767]

@@ -1,0 +1,218 @@
+"""The program of one PocketSphinx worker process: utterances in, transcriptions out.
+
+PocketSphinx holds the GIL while it decodes, so it never runs beside an event loop. The
+program is started by path (not as a package module, so that it imports nothing but the
+decoder) with a socket as its standard input, and ends when that socket does.
+
+A message is `kind` (1 byte), utterance number (4), length (4) and that many bytes. While
+audio comes in, a live pass gives partial results. The final result is a second pass over
+the whole segment: cepstral means taken from the segment itself instead of from a guess
+cut the word error rate of test speech from 25 % to 3 %.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import socket
+import struct
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+HEADER = struct.Struct("!cII")
+BEGIN, AUDIO, FINISH, CANCEL = b"B", b"A", b"F", b"C"
+READY, PARTIAL, FINAL, FAILED = b"R", b"P", b"F", b"E"
+
+RATE = 16_000
+FRAMES_PER_SECOND = 100
+SLICE = RATE // 5 * 2
+"""Bytes decoded between two looks at the socket: 0.2 s, so a cancel is seen soon."""
+SEGMENT_AT_PAUSE = 10 * RATE * 2
+SEGMENT_ANYWAY = 20 * RATE * 2
+"""Bytes of one segment: a long utterance is finalised in pieces, so memory and delay stay bounded."""
+PAUSE_FRAMES = 20
+
+Word = tuple[str, float, float, float]
+Message = tuple[bytes, int, bytes]
+
+
+class Wire:
+    """Framed messages over a socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+        self._inbox: deque[Message] = deque()
+
+    def send(self, kind: bytes, utterance: int, payload: bytes = b"") -> None:
+        self._sock.sendall(HEADER.pack(kind, utterance, len(payload)) + payload)
+
+    def receive(self) -> Iterator[Message]:
+        """Every message until the other side hangs up."""
+        while True:
+            self.poll(block=not self._inbox)
+            yield self._inbox.popleft()
+
+    def poll(self, *, block: bool = False) -> None:
+        """Take in what has arrived; with `block`, wait for one whole message at least."""
+        while block or select.select([self._sock], [], [], 0)[0]:
+            data = self._sock.recv(1 << 18)
+            if not data:
+                raise EOFError
+            self._buffer += data
+            while len(self._buffer) >= HEADER.size:
+                kind, utterance, length = HEADER.unpack_from(self._buffer)
+                end = HEADER.size + length
+                if len(self._buffer) < end:
+                    break
+                self._inbox.append((kind, utterance, bytes(self._buffer[HEADER.size : end])))
+                del self._buffer[:end]
+            block = block and not self._inbox
+
+    def waiting(self, utterance: int, *kinds: bytes) -> bool:
+        """Has one of `kinds` arrived for `utterance`, behind what is being worked on?"""
+        self.poll()
+        return any(kind in kinds and number == utterance for kind, number, _ in self._inbox)
+
+
+class Transcriber:
+    """One decoder and the utterance it is working on."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._decoder = decoder
+        self._means = ""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pending = bytearray()
+        self._segment = bytearray()
+        self._words: list[Word] = []
+        self._offset = 0.0
+        self._live = False
+
+    def begin(self) -> None:
+        self.abandon()
+        self._reset()
+
+    def add(self, pcm: bytes) -> None:
+        self._pending += pcm
+
+    @property
+    def behind(self) -> bool:
+        """Is there a slice to decode? Less than one waits for more, or for the end."""
+        return len(self._pending) >= SLICE
+
+    def advance(self) -> None:
+        """Decode one slice of what was added."""
+        piece = bytes(self._pending[:SLICE])
+        del self._pending[:SLICE]
+        if not self._live:
+            self._start_live()
+        self._segment += piece
+        self._decoder.process_raw(piece, False, False)
+        if len(self._segment) >= SEGMENT_ANYWAY or (
+            len(self._segment) >= SEGMENT_AT_PAUSE and self._in_pause()
+        ):
+            self._finalise_segment()
+
+    def partial(self) -> list[Word]:
+        return self._words + (self._decoded() if self._live else [])
+
+    def finish(self) -> list[Word]:
+        """Decode the rest and give all words of the utterance."""
+        while self._pending:
+            room = SEGMENT_ANYWAY - len(self._segment)
+            self._segment += self._pending[:room]
+            del self._pending[:room]
+            if len(self._segment) >= SEGMENT_ANYWAY:
+                self._finalise_segment()
+        self._finalise_segment()
+        return self._words
+
+    def abandon(self) -> None:
+        if self._live:
+            self._decoder.end_utt()
+            self._live = False
+
+    def _start_live(self) -> None:
+        if self._means:  # the last speaker's means are the best guess for this one's
+            self._decoder.set_cmn(self._means)
+        self._decoder.start_utt()
+        self._live = True
+
+    def _finalise_segment(self) -> None:
+        self.abandon()
+        audio, self._segment = bytes(self._segment), bytearray()
+        if audio:
+            self._decoder.reinit_feat(self._decoder.config)  # back from live to whole-segment means
+            self._decoder.start_utt()
+            try:
+                self._decoder.process_raw(audio, False, True)
+            finally:
+                self._decoder.end_utt()
+            self._means = self._decoder.get_cmn(False)
+            self._words += self._decoded()
+            self._offset += len(audio) / 2 / RATE
+
+    def _in_pause(self) -> bool:
+        if self._decoder.hyp() is None:
+            return True
+        last = list(self._decoder.seg())[-1]
+        return last.word in ("<sil>", "</s>") and last.end_frame - last.start_frame >= PAUSE_FRAMES
+
+    def _decoded(self) -> list[Word]:
+        if self._decoder.hyp() is None:
+            return []
+        words = []
+        for part in self._decoder.seg():
+            text = part.word.partition("(")[0]  # "a(2)" is a second pronunciation of "a"
+            if text and text[0] not in "<[+":  # silence and noises
+                start = self._offset + part.start_frame / FRAMES_PER_SECOND
+                end = self._offset + (part.end_frame + 1) / FRAMES_PER_SECOND
+                words.append((text, round(start, 3), round(end, 3), round(min(1.0, part.prob), 4)))
+        return words
+
+
+def serve(wire: Wire, transcriber: Transcriber) -> None:
+    """Work until the socket ends (EOFError)."""
+    current = 0
+    for kind, utterance, payload in wire.receive():
+        if kind == BEGIN:
+            current = utterance
+            transcriber.begin()
+        if utterance != current:
+            continue
+        try:
+            if kind == AUDIO:
+                transcriber.add(payload)
+                # with the end already here the live pass would only delay the final one
+                while transcriber.behind and not wire.waiting(current, AUDIO, FINISH, CANCEL):
+                    transcriber.advance()
+                    wire.send(PARTIAL, current, json.dumps(transcriber.partial()).encode())
+            elif kind == FINISH:
+                wire.send(FINAL, current, json.dumps(transcriber.finish()).encode())
+            elif kind == CANCEL:
+                transcriber.begin()
+        except RuntimeError as error:  # what the decoder raises
+            wire.send(FAILED, current, str(error).encode())
+            transcriber.begin()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # interrupting a notebook cell interrupts its whole group
+    wire = Wire(socket.socket(fileno=sys.stdin.fileno()))
+    from pocketsphinx import Decoder
+
+    transcriber = Transcriber(Decoder(samprate=RATE, loglevel="FATAL"))
+    wire.send(READY, 0)
+    try:
+        serve(wire, transcriber)
+    except (EOFError, ConnectionError):
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""libespeak-ng through ctypes: the few calls that synthesis needs.
+
+The library keeps its state in globals, so one lock serialises everything. ctypes lets go
+of the GIL during a call; a sentence takes a few milliseconds.
+Constants and signatures: espeak-ng's `speak_lib.h`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError
+
+AUDIO_OUTPUT_SYNCHRONOUS = 2
+INITIALIZE_DONT_EXIT = 0x8000
+CHARS_UTF8, END_PAUSE = 1, 0x1000
+RATE, VOLUME, PITCH = 1, 2, 3
+"""espeak_PARAMETER: words a minute, percent, 0 to 100 (50 is the voice's own)."""
+
+SynthCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+class _Voice(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("languages", ctypes.c_char_p),
+        ("identifier", ctypes.c_char_p),
+        ("gender", ctypes.c_ubyte),
+        ("age", ctypes.c_ubyte),
+        ("variant", ctypes.c_ubyte),
+        ("reserved", ctypes.c_ubyte),
+        ("score", ctypes.c_int),
+        ("spare", ctypes.c_void_p),
+    )
+
+
+@dataclass(frozen=True)
+class Utterance:
+    text: str
+    voice: str
+    """Language and variant, e.g. "en-us+f2"."""
+    words_per_minute: int = 175
+    pitch: int = 50
+
+
+class EspeakLibrary:
+    """The library, loaded and initialised; use `shared()`, there can be only one in a process."""
+
+    _shared: EspeakLibrary | None = None
+    _lock = threading.Lock()
+
+    def __init__(self) -> None:
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise MissingDependency(
+                "espeakng-loader is not installed.", hint="pip install espeakng-loader."
+            ) from error
+        try:
+            self._lib = ctypes.CDLL(espeakng_loader.get_library_path())
+            data = espeakng_loader.get_data_path().encode()
+        except (OSError, RuntimeError) as error:
+            raise ModelLoadError(
+                f"libespeak-ng cannot be loaded: {error}.", hint="pip install --force-reinstall espeakng-loader."
+            ) from error
+        self.sample_rate: int = self._lib.espeak_Initialize(
+            AUDIO_OUTPUT_SYNCHRONOUS, 0, data, INITIALIZE_DONT_EXIT
+        )
+        if self.sample_rate <= 0:
+            raise ModelLoadError(
+                "espeak-ng does not find its data.", hint="pip install --force-reinstall espeakng-loader."
+            )
+        self._chunks: list[NDArray[np.int16]] = []
+        self._cancelled: Callable[[], bool] = bool
+        self._callback = SynthCallback(self._on_audio)  # must live as long as the library
+        self._lib.espeak_SetSynthCallback(self._callback)
+        self.languages = self._list_languages()
+
+    @classmethod
+    def shared(cls) -> EspeakLibrary:
+        """The one instance of this process; blocks for a few milliseconds the first time."""
+        with cls._lock:
+            if EspeakLibrary._shared is None:
+                EspeakLibrary._shared = cls()
+            return EspeakLibrary._shared
+
+    def synthesize(self, utterance: Utterance, cancelled: Callable[[], bool]) -> NDArray[np.int16]:
+        """Blocking. Stops early, with what there is, once `cancelled()`."""
+        text = utterance.text.replace("\0", " ").encode("utf-8", errors="replace") + b"\0"
+        with self._lock:
+            self._chunks, self._cancelled = [], cancelled
+            if self._lib.espeak_SetVoiceByName(utterance.voice.encode()):
+                raise ModelFailed(f"espeak-ng has no voice {utterance.voice!r}.", retryable=False)
+            self._lib.espeak_SetParameter(RATE, utterance.words_per_minute, 0)
+            self._lib.espeak_SetParameter(VOLUME, 90, 0)  # 100 reaches full scale with some variants
+            self._lib.espeak_SetParameter(PITCH, utterance.pitch, 0)
+            status = self._lib.espeak_Synth(
+                text, ctypes.c_size_t(len(text)), 0, 1, 0, CHARS_UTF8 | END_PAUSE, None, None
+            )
+            chunks, self._chunks = self._chunks, []
+        if status != 0:
+            raise ModelFailed(f"espeak-ng failed with status {status}.")
+        return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+
+    def _on_audio(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: object) -> int:
+        if samples and count > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
+        return 1 if self._cancelled() else 0
+
+    def _list_languages(self) -> tuple[str, ...]:
+        self._lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
+        listed = self._lib.espeak_ListVoices(None)
+        languages: set[str] = set()
+        index = 0
+        while listed[index]:
+            # one priority byte, then the code; only the voice's first language
+            languages.add(ctypes.string_at(listed[index].contents.languages + b"")[1:].decode())
+            index += 1
+        return tuple(sorted(languages))

@@ -1,0 +1,140 @@
+"""CMU Flite, where its program is installed: a small, clear, offline English voice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import difflib
+import io
+import shutil
+import signal
+import unicodedata
+import wave
+from collections.abc import AsyncIterator
+from typing import Self
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.registry import Availability, Progress, no_progress
+from voicebot.settings import Settings
+from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.voices import pick_voice, with_volume
+
+VOICES = ("slt", "rms", "awb", "kal16", "kal")
+"""Those of the standard build, nicest first."""
+RATE = 16_000
+TIMEOUT = 30.0
+"""Seconds one run may take; a sentence takes 0.1."""
+MAX_TEXT = 20_000
+"""Characters of one run: the text is a command-line argument, and those are limited."""
+INSTALL = "Install it (Debian, Ubuntu: apt install flite; macOS: brew install flite)."
+
+
+async def _run(program: str, *arguments: str) -> bytes:
+    """Run flite off the loop, killed when the task is cancelled; its standard output."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ModelFailed(f"flite cannot be run: {error}.", hint=INSTALL) from error
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise ModelFailed(f"flite gave no speech within {TIMEOUT:.0f} s.") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode:
+        code = process.returncode
+        why = err.decode(errors="replace").strip() or (
+            signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        )
+        raise ModelFailed(f"flite failed: {why}.")
+    return out
+
+
+class FliteTTS:
+    """`flite` (the persona's seed chooses the voice) or `flite:<voice>`."""
+
+    capabilities = TTSCapabilities(streaming=False, languages=("en",))
+    sample_rate = RATE
+
+    def __init__(self, program: str, voices: tuple[str, ...], fixed: str = "") -> None:
+        self._program = program
+        self._voices = voices
+        self._fixed = fixed
+        self.name = f"flite:{fixed}" if fixed else "flite"
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        return VOICES
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        if shutil.which("flite") is None:
+            return Availability("missing", "the program flite is not installed", INSTALL)
+        return Availability("ready", "installed, English only, works offline")
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        program = shutil.which("flite")
+        if program is None:
+            raise MissingDependency("The program flite is not installed.", hint=INSTALL)
+        progress("Looking at flite's voices", None)
+        try:
+            listing = (await _run(program, "-lv")).decode(errors="replace")
+        except ModelFailed as error:
+            raise ModelLoadError(error.message, hint=error.hint) from error
+        built_in = listing.partition(":")[2].split()
+        voices = tuple(voice for voice in VOICES if voice in built_in) or tuple(built_in)
+        if not voices:
+            raise ModelLoadError("This flite has no voices.", hint=INSTALL)
+        if model and model not in built_in:
+            near = difflib.get_close_matches(model, built_in, 1)
+            raise UnknownModel(
+                f"flite has no voice {model!r}.",
+                hint=(f"Did you mean {near[0]}? " if near else "") + f"It has: {', '.join(voices)}.",
+            )
+        progress("flite is ready", 1.0)
+        return cls(program, voices, model)
+
+    def voices(self) -> tuple[str, ...]:
+        return (self._fixed,) if self._fixed else self._voices
+
+    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+        # its English voices read ASCII: é is said as e, what has no such letter is left out
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().replace("\0", " ")
+        if not any(character.isalnum() for character in plain):
+            return
+        wav = await _run(
+            self._program,
+            *("-voice", pick_voice(style, self.voices())),
+            *("--setf", f"duration_stretch={1 / min(2.0, max(0.5, style.rate)):.3f}"),
+            *("--setf", f"f0_shift={2 ** (min(12.0, max(-12.0, style.pitch)) / 12):.3f}"),
+            *("-t", plain[:MAX_TEXT], "-o", "/dev/stdout"),
+        )
+        try:
+            with wave.open(io.BytesIO(wav)) as reader:
+                rate = reader.getframerate()
+                pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+        except (wave.Error, EOFError) as error:
+            raise ModelFailed(f"flite gave something that is not a WAV: {error}.") from error
+        if rate != RATE:
+            pcm = np.asarray(soxr.resample(pcm, rate, RATE), np.int16)
+        if pcm.size:
+            yield with_volume(pcm, style.volume)
+
+    async def aclose(self) -> None:
+        """Nothing to free: every sentence is a process of its own."""
