@@ -68,7 +68,7 @@ async def test_gives_partial_results_while_audio_comes_in(stt: PocketSphinxSTT) 
     stream = stt.stream()
     stream.push(pcm)
     async with asyncio.timeout(30):
-        while not (partial := stream.interim()) or len(partial.words) < 4:
+        while not (partial := stream.interim()) or len(partial.words) < 4:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert partial.text.split()[0] in WEATHER.split()
     assert (await stream.finish()).text == WEATHER
@@ -77,6 +77,7 @@ async def test_gives_partial_results_while_audio_comes_in(stt: PocketSphinxSTT) 
 async def test_silence_and_nothing_give_an_empty_text(stt: PocketSphinxSTT) -> None:
     assert (await transcribe(stt, np.zeros(16_000, np.int16))).text == ""
     assert (await stt.stream().finish()).text == ""
+    assert (await transcribe(stt, await speak("hello world"))).text == "hello world"
 
 
 async def test_two_people_at_once_are_kept_apart(stt: PocketSphinxSTT) -> None:
@@ -153,7 +154,7 @@ async def test_a_cancelled_load_leaves_no_process_behind() -> None:
     before = {child.pid for child in psutil.Process().children()}
     loading = asyncio.create_task(PocketSphinxSTT.load("", settings))
     async with asyncio.timeout(10):
-        while not {child.pid for child in psutil.Process().children()} - before:
+        while not {child.pid for child in psutil.Process().children()} - before:  # noqa: ASYNC110
             await asyncio.sleep(0)
     loading.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -166,7 +167,9 @@ async def test_an_unknown_model_is_named() -> None:
         await load_backend("stt", "pocketsphinx:klingon", settings)
 
 
-@pytest.mark.skipif("VOICEBOT_SPEECH" not in os.environ, reason="VOICEBOT_SPEECH names no folder of recordings")
+@pytest.mark.skipif(
+    "VOICEBOT_SPEECH" not in os.environ, reason="VOICEBOT_SPEECH names no folder of recordings"
+)
 async def test_understands_a_person(stt: PocketSphinxSTT) -> None:
     with wave.open(str(Path(os.environ["VOICEBOT_SPEECH"]) / "hello_world.wav")) as reader:
         assert reader.getnchannels() == 1

@@ -35,10 +35,25 @@ async def test_no_voice_clips(seed: int) -> None:
     assert np.abs((await speak(VoiceStyle(seed=seed))).astype(int)).max() < 32_767
 
 
+def timbre(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Mean loudness in dB of 64 bands up to 5.5 kHz: what makes a voice recognisable."""
+    frames = pcm[: len(pcm) // 1024 * 1024].reshape(-1, 1024) * np.hanning(1024)
+    power = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0)[:256].reshape(64, 4).mean(axis=1)
+    return 10 * np.log10(power + 1)
+
+
 async def test_every_seed_is_a_voice_of_its_own_and_always_the_same() -> None:
-    spoken = [(await speak(VoiceStyle(seed=seed))).tobytes() for seed in range(3 * len(VARIANTS))]
-    assert len(set(spoken)) == len(spoken)
-    assert (await speak(VoiceStyle(seed=1))).tobytes() == spoken[1]
+    once = [timbre(await speak(VoiceStyle(seed=seed))) for seed in range(len(VARIANTS))]
+    again = [timbre(await speak(VoiceStyle(seed=seed))) for seed in range(len(VARIANTS))]
+    distance = np.array([[np.abs(one - other).mean() for other in again] for one in once])
+    assert (distance.argmin(axis=1) == np.arange(len(VARIANTS))).all()
+    others = distance[~np.eye(len(VARIANTS), dtype=bool)]
+    assert others.min() > 2 * distance.diagonal().max()
+
+
+async def test_agents_beyond_the_number_of_variants_differ_in_pitch() -> None:
+    laps = [pitch(await speak(VoiceStyle(seed=seed * len(VARIANTS)))) for seed in range(3)]
+    assert laps == sorted(set(laps))
 
 
 async def test_rate_pitch_and_volume_are_heard() -> None:
@@ -46,7 +61,7 @@ async def test_rate_pitch_and_volume_are_heard() -> None:
     assert len(await speak(VoiceStyle(rate=1.6))) < 0.75 * len(plain)
     assert len(await speak(VoiceStyle(rate=0.7))) > 1.2 * len(plain)
     assert pitch(await speak(VoiceStyle(pitch=8))) > 1.25 * pitch(plain)
-    assert pitch(await speak(VoiceStyle(pitch=-8))) < 0.8 * pitch(plain)
+    assert pitch(await speak(VoiceStyle(pitch=-8))) < 0.9 * pitch(plain)
     soft = await speak(VoiceStyle(volume=0.25))
     assert np.abs(soft.astype(int)).max() == pytest.approx(np.abs(plain.astype(int)).max() / 4, abs=1)
 
@@ -67,7 +82,8 @@ async def test_speaks_at_once_for_many_agents_without_mixing_them() -> None:
     alone = [await speak(VoiceStyle(seed=seed), f"I am agent {seed}.") for seed in range(6)]
     together = await asyncio.gather(*(speak(VoiceStyle(seed=s), f"I am agent {s}.") for s in range(6)))
     for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
+        assert len(other) == pytest.approx(len(one), rel=0.01)
+        assert np.abs(timbre(one) - timbre(other)).mean() < 2
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])

@@ -146,7 +146,9 @@ class PocketSphinxSTT:
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
         if model not in ("", "en-us"):
-            raise UnknownModel(f"pocketsphinx has no model {model!r}.", hint="It has one: pocketsphinx:en-us.")
+            raise UnknownModel(
+                f"pocketsphinx has no model {model!r}.", hint="It has one: pocketsphinx:en-us."
+            )
         found = cls.availability(model, settings)
         if found.status == "missing":
             raise MissingDependency(f"{found.reason}.", hint=f"{found.hint}.")

@@ -12,6 +12,7 @@ cut the word error rate of test speech from 25 % to 3 %.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import select
 import signal
@@ -34,9 +35,17 @@ SEGMENT_AT_PAUSE = 10 * RATE * 2
 SEGMENT_ANYWAY = 20 * RATE * 2
 """Bytes of one segment: a long utterance is finalised in pieces, so memory and delay stay bounded."""
 PAUSE_FRAMES = 20
+QUIETEST = 40
+"""Peak of 32767 (-58 dBFS) below which a segment holds no speech."""
 
 Word = tuple[str, float, float, float]
 Message = tuple[bytes, int, bytes]
+
+
+def audible(pcm: bytes) -> bool:
+    """Is there more than digital silence? Its cepstral means are not numbers and spoil the decoder."""
+    samples = memoryview(pcm).cast("h")
+    return len(samples) > 0 and max(max(samples), -min(samples)) >= QUIETEST
 
 
 class Wire:
@@ -146,7 +155,7 @@ class Transcriber:
     def _finalise_segment(self) -> None:
         self.abandon()
         audio, self._segment = bytes(self._segment), bytearray()
-        if audio:
+        if audible(audio):
             self._decoder.reinit_feat(self._decoder.config)  # back from live to whole-segment means
             self._decoder.start_utt()
             try:
@@ -155,7 +164,7 @@ class Transcriber:
                 self._decoder.end_utt()
             self._means = self._decoder.get_cmn(False)
             self._words += self._decoded()
-            self._offset += len(audio) / 2 / RATE
+        self._offset += len(audio) / 2 / RATE
 
     def _in_pause(self) -> bool:
         if self._decoder.hyp() is None:
@@ -208,10 +217,8 @@ def main() -> None:
 
     transcriber = Transcriber(Decoder(samprate=RATE, loglevel="FATAL"))
     wire.send(READY, 0)
-    try:
+    with contextlib.suppress(EOFError, ConnectionError):
         serve(wire, transcriber)
-    except (EOFError, ConnectionError):
-        pass
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from typing import IO, Self
+from typing import BinaryIO, Self
 
 from voicebot.errors import ModelLoadError
 from voicebot.stt.pocketsphinx_worker import HEADER, READY
@@ -26,7 +26,7 @@ class WorkerProcess:
     """One running worker. Callbacks come on the loop that started it; `on_exit` once, if it was ready."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], stderr: IO[bytes], on_message: OnMessage, on_exit: OnExit
+        self, process: subprocess.Popen[bytes], stderr: BinaryIO, on_message: OnMessage, on_exit: OnExit
     ) -> None:
         self._process = process
         self._stderr = stderr
@@ -42,11 +42,11 @@ class WorkerProcess:
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in aclose
         try:
             with theirs:
-                # -P: the program's own folder must not shadow installed packages
-                process = await asyncio.to_thread(
-                    subprocess.Popen,
+                # blocks for the few ms of fork and exec; -P: the program's own folder must not
+                # shadow installed packages
+                process = subprocess.Popen(  # noqa: ASYNC220
                     [sys.executable, "-P", program],
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=stderr,
                     start_new_session=True,

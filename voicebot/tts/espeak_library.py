@@ -23,9 +23,7 @@ CHARS_UTF8, END_PAUSE = 1, 0x1000
 RATE, VOLUME, PITCH = 1, 2, 3
 """espeak_PARAMETER: words a minute, percent, 0 to 100 (50 is the voice's own)."""
 
-SynthCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
+SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
 class _Voice(ctypes.Structure):
@@ -69,7 +67,8 @@ class EspeakLibrary:
             data = espeakng_loader.get_data_path().encode()
         except (OSError, RuntimeError) as error:
             raise ModelLoadError(
-                f"libespeak-ng cannot be loaded: {error}.", hint="pip install --force-reinstall espeakng-loader."
+                f"libespeak-ng cannot be loaded: {error}.",
+                hint="pip install --force-reinstall espeakng-loader.",
             ) from error
         self.sample_rate: int = self._lib.espeak_Initialize(
             AUDIO_OUTPUT_SYNCHRONOUS, 0, data, INITIALIZE_DONT_EXIT

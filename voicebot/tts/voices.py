@@ -27,4 +27,5 @@ def with_volume(pcm: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
         return pcm
     peak = int(np.abs(pcm.astype(np.int32)).max())
     gain = min(max(volume, 0.0), 32767 / peak if peak else 1.0)
-    return np.rint(pcm * np.float32(gain)).astype(np.int16)
+    louder: NDArray[np.int16] = np.rint(pcm * np.float32(gain)).astype(np.int16)
+    return louder
