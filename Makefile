@@ -141,12 +141,13 @@ bench-media: setup client ## CPU of the media plane per session
 WHEELS_FOR := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu aarch64-apple-darwin
 WHEELS_PYTHON := 3.11 3.12 3.13 3.14
 
-lock: $(VENV)/.locked ## renew requirements.lock after a change of pyproject.toml (UPGRADE=1: newest of everything)
+lock: $(VENV)/.locked ## renew requirements.lock and environment.yml from pyproject.toml (UPGRADE=1: newest of everything)
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev $(if $(UPGRADE),--upgrade) -o requirements.lock
 	@for platform in $(WHEELS_FOR); do for python in $(WHEELS_PYTHON); do \
 		MACOSX_DEPLOYMENT_TARGET=14.0 $(BIN)/uv pip compile -q --no-config --no-deps --only-binary :all: requirements.lock \
 			--python-platform $$platform --python-version $$python -o $(VENV)/lock-check.txt \
 			|| { echo "No wheels for Python $$python on $$platform."; exit 1; }; done; done
+	@$(BIN)/python .ci/environment > environment.yml
 	@echo "requirements.lock: $$(grep -c '^[a-z].*==' requirements.lock) packages, with wheels for Python $(WHEELS_PYTHON)"
 
 build: setup client ## sdist and wheel, with the built client, into dist/
