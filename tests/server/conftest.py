@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,7 +128,6 @@ class Visitor:
     received: list[dict[str, Any]] = field(default_factory=list)
     me: str = ""
     last_seq: int = 0
-    ids: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
     def cookie(self) -> str:
@@ -136,16 +136,19 @@ class Visitor:
     async def open(self, origin: str | None = "", cookie: str | None = None) -> Visitor:
         """Connect the WebSocket; origin "" is the server's own, None sends none."""
         headers = {"Cookie": self.cookie if cookie is None else cookie}
+        if self.socket is not None:
+            await self.socket.close()
         self.socket = await connect(
             self.url.replace("http", "ws", 1) + "ws",
             additional_headers=headers,
+            max_queue=None,  # a visitor that does not read must still be able to close
             origin=(self.url.rstrip("/") if origin == "" else origin),  # type: ignore[arg-type]
         )
         return self
 
     async def send(self, type: str, data: Any = None, **envelope: Any) -> str:
         """Send a message; returns its id."""
-        id = envelope.setdefault("id", f"c{next(self.ids)}")
+        id = envelope.setdefault("id", uuid.uuid4().hex)
         body = {"v": 1, "type": type, "data": data or {}, **envelope}
         await self.send_text(json.dumps(body))
         return str(id)

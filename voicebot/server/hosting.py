@@ -122,6 +122,10 @@ class Hosting:
     def client_built(self) -> bool:
         return self._static.built
 
+    def served(self, lobby_id: str) -> ServedLobby:
+        """The browsers' side of a lobby. Raises KeyError."""
+        return self._served[lobby_id]
+
     def lobby_url(self, lobby_id: str) -> str:
         return f"{self.url}?lobby={lobby_id}"
 
@@ -175,6 +179,12 @@ class Hosting:
         """Close every lobby, the server, the media plane and the models. Safe to call twice."""
         async with self._lock:
             await self._stop()
+
+    def abandon(self) -> None:
+        """The loop will not run again (the kernel exits): free the port; the media worker ends by itself."""
+        self._ready = False
+        if self._socket is not None:
+            self._socket.close()
 
     async def _stop(self) -> None:
         self._ready = False

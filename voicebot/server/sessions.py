@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from voicebot.clock import Clock
 from voicebot.server.outbox import Outbox
-from voicebot.signaling.messages import Message
+from voicebot.signaling.messages import Message, SessionExpired
 from voicebot.signaling.session import SESSION_SECONDS, Session
 from voicebot.store.base import SessionRecord, Store
 
 if TYPE_CHECKING:
     from voicebot.server.served_lobby import ServedLobby
 
+UNAUTHENTICATED = 4401
 REPLACED = 4409
 
 
@@ -51,6 +52,15 @@ class Browser:
         if counted:
             self.outbox = None
         return counted
+
+    def expire(self) -> None:
+        """The session is over: say so, close the socket with 4401, and free the seat."""
+        self.session.expire()
+        if self.outbox is not None:
+            self.outbox.put(SessionExpired())
+            self.outbox.close(UNAUTHENTICATED, "session expired")
+        if self.seat is not None:
+            self.seat.lobby.leave(self)
 
     def send(self, message: Message) -> None:
         """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""

@@ -13,7 +13,7 @@ from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.security import SessionCookie, origin_allowed
 from voicebot.server.served_lobby import error_message
-from voicebot.server.sessions import Browser, Sessions
+from voicebot.server.sessions import UNAUTHENTICATED, Browser, Sessions
 from voicebot.server.switchboard import Switchboard
 from voicebot.signaling.messages import (
     SessionEstablished,
@@ -24,7 +24,7 @@ from voicebot.signaling.messages import (
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
-UNAUTHENTICATED = 4401
+REFUSED = 4403
 GOING_AWAY = 1001
 
 
@@ -52,7 +52,8 @@ class SocketEndpoint:
                 "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
                 socket.headers.get("origin", ""),
             )
-            await socket.close()  # before accept: 403
+            await socket.accept()  # a refused handshake would tell the page nothing
+            await socket.close(REFUSED, "this origin may not connect")
             return
         browser = await self._sessions.find(self._cookie.read(socket))
         await socket.accept()
@@ -81,7 +82,7 @@ class SocketEndpoint:
         browser.send_unstamped(SessionEstablished(data=hello))
         loop = asyncio.get_running_loop()
         left = max(0.0, browser.session.expires - self._clock())
-        expiry = loop.call_later(left, self._expire, browser, fence)
+        expiry = loop.call_later(left, browser.expire)
         writer = loop.create_task(self._write(socket, outbox), name=f"writer {browser.session.handle}")
         reader = loop.create_task(self._read(socket, browser, fence), name=f"reader {browser.session.handle}")
         code = 1006
@@ -96,12 +97,6 @@ class SocketEndpoint:
             await asyncio.gather(writer, reader, return_exceptions=True)
             if browser.detach(fence) and browser.seat is not None:
                 browser.seat.lobby.lost(browser, closed_by_browser=code in {1000, GOING_AWAY})
-
-    def _expire(self, browser: Browser, fence: int) -> None:
-        browser.session.expire()
-        if browser.session.holds(fence) and browser.outbox is not None:
-            browser.send_unstamped(SessionExpired())
-            browser.outbox.close(UNAUTHENTICATED, "session expired")
 
     async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int:
         """Hand on frames until the browser closes; returns the close code."""

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+
+import pytest
+
+from voicebot.errors import SettingsError
+from voicebot.signaling.turn import CREDENTIAL_SECONDS, ice_plan
+
+
+@pytest.mark.parametrize(
+    ("server", "stun", "turn"),
+    [
+        (
+            "turn:t.example:3478",
+            ["stun:t.example:3478"],
+            ["turn:t.example:3478?transport=udp", "turn:t.example:3478?transport=tcp"],
+        ),
+        (
+            "t.example",
+            ["stun:t.example:3478"],
+            ["turn:t.example:3478?transport=udp", "turn:t.example:3478?transport=tcp"],
+        ),
+        (
+            "192.0.2.7:4000",
+            ["stun:192.0.2.7:4000"],
+            ["turn:192.0.2.7:4000?transport=udp", "turn:192.0.2.7:4000?transport=tcp"],
+        ),
+        ("turns:t.example", [], ["turns:t.example:5349?transport=tcp"]),
+        ("turn:t.example?transport=tcp", [], ["turn:t.example:3478?transport=tcp"]),
+        (
+            "TURN:[2001:db8::1]:3479?transport=udp",
+            ["stun:[2001:db8::1]:3479"],
+            ["turn:[2001:db8::1]:3479?transport=udp"],
+        ),
+        ("stun:s.example", ["stun:s.example:3478"], []),
+        (
+            "stun:s.example, turns:t.example:443",
+            ["stun:s.example:3478"],
+            ["turns:t.example:443?transport=tcp"],
+        ),
+        ("", [], []),
+    ],
+)
+def test_every_form_of_coturn_server(server: str, stun: list[str], turn: list[str]) -> None:
+    plan = ice_plan(server, "secret", "u1", 1000.0)
+    assert [u for s in plan.servers if s.username is None for u in s.urls] == stun
+    assert [u for s in plan.servers if s.username is not None for u in s.urls] == turn
+    assert plan.relay == bool(turn)
+    assert plan.expires_s == (CREDENTIAL_SECONDS if turn else None)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "http://t.example",
+        "turn:",
+        "turn:t.example:0",
+        "turn:t.example:99999",
+        "turn:a b",
+        "turn://t.example",
+        "x/y",
+        "turn:t.example?transport=sctp",
+    ],
+)
+def test_a_wrong_server_is_named(server: str) -> None:
+    with pytest.raises(SettingsError, match="COTURN_SERVER"):
+        ice_plan(server, "secret", "u1", 0.0)
+
+
+def test_credentials_are_those_coturn_computes() -> None:
+    """As coturn's use-auth-secret: base64(HMAC-SHA1(secret, "expiry:user"))."""
+    plan = ice_plan("turn:t.example", "north", "u1", 1_000_000.7)
+    username = f"{1_000_000 + CREDENTIAL_SECONDS}:u1"
+    password = base64.b64encode(hmac.new(b"north", username.encode(), hashlib.sha1).digest()).decode()
+    assert (plan.servers[-1].username, plan.servers[-1].credential) == (username, password)
+
+
+def test_without_a_secret_only_addresses_are_given_and_that_is_said() -> None:
+    plan = ice_plan("turn:t.example", "", "u1", 0.0)
+    assert [s.urls for s in plan.servers] == [["stun:t.example:3478"]]
+    assert not plan.relay
+    assert "COTURN_SECRET" in plan.warning
+    assert ice_plan("stun:t.example", "", "u1", 0.0).warning == ""

@@ -1,0 +1,217 @@
+"""The `voicebot` command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import webbrowser
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from voicebot.errors import SettingsError, VoicebotError
+from voicebot.settings import Settings, load_settings
+from voicebot.version import __version__
+
+if TYPE_CHECKING:
+    from voicebot.registry import Progress as OnProgress
+    from voicebot.server.hosting import Hosting
+
+app = typer.Typer(
+    name="voicebot",
+    help="People and AI agents in one voice lobby.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+BETTER = {
+    "pocketsphinx": "STT_MODEL=faster-whisper:small hears more exactly, in many languages",
+    "espeak": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
+    "flite": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
+    "offline": "OPENAI_API_KEY and OPENAI_MODEL, or OPENAI_BASE_URL of a local server such as Ollama, "
+    "give the agents a language model",
+}
+ROLE_NAMES = {"stt": "Hearing (STT)", "tts": "Voice (TTS)", "llm": "Thinking (LLM)"}
+NOISY = ("uvicorn", "aioice", "aiortc", "httpx", "httpcore", "openai", "websockets", "asyncio")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the network.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; the next free one is taken if in use.")] = None,
+    open: Annotated[bool, typer.Option("--open", help="Open the lobby in the browser.")] = False,
+    demo: Annotated[bool, typer.Option(help="Make the demo lobby with one agent.")] = True,
+) -> None:
+    """Start the server and wait for people."""
+    overrides = {k: v for k, v in {"host": host, "port": port}.items() if v is not None}
+    settings = _settings(**overrides)
+    _log_to_stderr(settings.log_level)
+    try:
+        asyncio.run(_serve(settings, open_browser=open, demo=demo))
+    except VoicebotError as error:
+        _fail(error, 2 if isinstance(error, SettingsError) else 1)
+    except KeyboardInterrupt:  # before the signal handler was there
+        sys.exit(130)
+
+
+@app.command()
+def doctor(
+    turn: Annotated[
+        bool, typer.Option("--turn", help="Also ask the TURN server for a relay address.")
+    ] = False,
+) -> None:
+    """Check models, language model, TURN, ports and browser, and say what to do."""
+    from voicebot.doctor import main as examine  # type: ignore[import-untyped,unused-ignore]
+
+    sys.exit(examine(_settings(), turn=turn))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(__version__)
+
+
+def main() -> None:
+    """Entry point of the `voicebot` command."""
+    app()
+
+
+async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
+    from voicebot.server.hosting import Hosting
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with _progress() as progress:
+        hosting = Hosting(settings, demo=demo, progress=progress)
+        starting = asyncio.create_task(hosting.start(), name="start")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+                loop.add_signal_handler(number, _interrupt, stopping, starting)
+        try:
+            await starting
+        except asyncio.CancelledError:
+            if not stopping.is_set():
+                raise
+            out.print("Stopped before it had started.")
+            return
+    try:
+        _announce(hosting, demo)
+        if open_browser:
+            webbrowser.open(hosting.lobby_url("demo") if demo else hosting.url)
+        await stopping.wait()
+        out.print("\nStopping ...")
+    finally:
+        await hosting.stop()
+    out.print("Stopped. Conversations are in", escape(str(settings.data_dir / "conversations")))
+
+
+def _interrupt(stopping: asyncio.Event, starting: asyncio.Task[None]) -> None:
+    stopping.set()
+    if not starting.done():
+        starting.cancel()
+
+
+def _announce(hosting: Hosting, demo: bool) -> None:
+    """Where to go, what was chosen and why, and what would be better."""
+    settings = hosting.settings
+    asked = settings.port
+    if asked and hosting.port != asked:
+        out.print(f"[yellow]Port {asked} is in use, so port {hosting.port} was taken.[/]")
+    if not hosting.client_built:
+        out.print("[yellow]The browser client is not built yet: run[/] make client")
+    out.print()
+    address = hosting.lobby_url("demo") if demo else hosting.url
+    out.print(f"[bold green]Open[/] [bold]{escape(address)}[/]", soft_wrap=True)
+    out.print(_reachable(hosting), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    better: list[str] = []
+    for role, name in ROLE_NAMES.items():
+        choice = hosting.models.chosen.get(role)  # type: ignore[call-overload]
+        if choice is not None:
+            table.add_row(name, f"[bold]{escape(choice.spec)}[/]", escape(choice.reason))
+            hint = BETTER.get(choice.spec.partition(":")[0])
+            if hint:
+                better.append(hint)
+    out.print(table)
+    if better:
+        out.print("[dim]For better ones set in .env (.env.example explains each):[/]")
+        for hint in better:
+            out.print(f"  {escape(hint)}", soft_wrap=True)
+    out.print("[dim]Ctrl-C stops the server; voicebot doctor checks every part.[/]")
+
+
+def _reachable(hosting: Hosting) -> str:
+    if hosting.settings.public_url:
+        return f"[dim]Listening on {escape(hosting.settings.host)}:{hosting.port}[/]"
+    if hosting.settings.host in {"0.0.0.0", "::"}:
+        lan = f"http://{_lan_address()}:{hosting.port}/"
+        return (
+            f"[dim]From other machines: {escape(lan)} - but browsers give them the microphone only over "
+            "https: put an https proxy in front and set PUBLIC_URL to its address.[/]"
+        )
+    return "[dim]Only this machine can open it; HOST=0.0.0.0 lets the local network in.[/]"
+
+
+def _lan_address() -> str:
+    """The address other machines of the network reach this one by; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """A bar per thing that is loaded or downloaded; gone when all is there."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(what: str, fraction: float | None) -> None:
+            task = tasks.get(what)
+            if task is None:
+                task = tasks[what] = bars.add_task(escape(what), total=None)
+            if fraction is not None:
+                bars.update(task, total=1.0, completed=fraction)
+
+        yield show
+
+
+def _settings(**overrides: object) -> Settings:
+    try:
+        return load_settings(".env", **overrides)
+    except SettingsError as error:
+        _fail(error, 2)
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(SettingsError(f".env cannot be read: {error}.", hint="It must be a text file in UTF-8."), 2)
+
+
+def _fail(error: VoicebotError, code: int) -> NoReturn:
+    err.print(f"[bold red]Error:[/] {escape(error.message)}", soft_wrap=True)
+    if error.hint:
+        err.print(escape(error.hint), soft_wrap=True)
+    sys.exit(code)
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = RichHandler(console=err, show_path=False, rich_tracebacks=False)
+    logging.basicConfig(level=level, format="%(name)s: %(message)s", handlers=[handler])
+    if level != "DEBUG":
+        for name in NOISY:
+            logging.getLogger(name).setLevel(logging.WARNING)
