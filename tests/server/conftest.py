@@ -64,9 +64,10 @@ class ScriptedRoom:
         return self.lobby.join(info)
 
     def leave(self, participant_id: str, reason: LeaveReason = "left") -> None:
+        self.close_peer(participant_id)
         self.lobby.leave(participant_id, reason)
 
-    def update(self, participant_id: str, **changes: Any) -> ParticipantInfo:
+    def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
         return self.lobby.update(participant_id, **changes)
 
     async def spawn(self, who: str, *, name: str | None = None, voice: str | None = None) -> ParticipantInfo:

@@ -322,12 +322,12 @@ def check_writable(folder: Path) -> None:
 
 
 def _real_media() -> MediaPlane:
-    from voicebot.media.process import ProcessMediaPlane  # type: ignore[import-untyped,unused-ignore]
+    from voicebot.media.process import ProcessMediaPlane
 
-    return ProcessMediaPlane()  # type: ignore[no-any-return,unused-ignore]
+    return ProcessMediaPlane()
 
 
 def _real_room(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> RoomPort:
-    from voicebot.agent.room import Room  # type: ignore[import-untyped,unused-ignore]
+    from voicebot.agent.room import Room
 
-    return Room(lobby, media=media, models=models, settings=settings, clock=clock)  # type: ignore[no-any-return,unused-ignore]
+    return Room(lobby, media=media, models=models, settings=settings, clock=clock)

@@ -23,6 +23,8 @@ from voicebot.signaling.messages import (
     AgentCreated,
     AgentRemove,
     AgentRemoved,
+    AgentStateChanged,
+    AgentStateData,
     ChatData,
     ChatMessage,
     ConnectionReady,
@@ -78,7 +80,7 @@ class ServedLobby:
         self._answering: dict[tuple[str, int], asyncio.Lock] = {}
         self._captions = Captions(self.lobby)
         self._state_due = False
-        self._known_agents = {agent.id for agent in self.lobby.agents}
+        self._known = dict(self.lobby.participants)
         self._peers = Peers(
             self.lobby.id,
             clock=clock,
@@ -182,7 +184,6 @@ class ServedLobby:
         if browser is not None:
             browser.seat = None
         self._peers.drop(participant_id)
-        self.room.close_peer(participant_id)
         self.room.leave(participant_id, "lost" if reason == "lost" else "left")
 
     def _end_grace(self, participant_id: str) -> None:
@@ -333,18 +334,30 @@ class ServedLobby:
             case Joined(info):
                 self._broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
                 self._agents_changed()
+            case Updated(info) if self._only_state_changed(info):
+                assert info.state is not None
+                state = AgentStateData(participant_id=info.id, state=info.state)
+                self._broadcast(AgentStateChanged(lobby=lobby, data=state))
             case Updated(info):
                 self._broadcast(ParticipantUpdated(lobby=lobby, data=ParticipantData(participant=info)))
-            case Left(id, reason) if id in self._known_agents:
+            case Left(id, reason) if id in self._known and self._known[id].kind == "agent":
                 data = UserLeftData(participant_id=id, reason=reason)
                 self._broadcast(AgentRemoved(lobby=lobby, data=data))
                 self._agents_changed()
             case Left(id, reason):
                 data = UserLeftData(participant_id=id, reason=reason)
                 self._broadcast(UserLeft(lobby=lobby, data=data))
+        self._known = dict(self.lobby.participants)
         if isinstance(event, Joined | Left):
-            self._known_agents = set(self._agent_ids())
             self._announce_state()
+
+    def _only_state_changed(self, info: ParticipantInfo) -> bool:
+        old = self._known.get(info.id)
+        return (
+            old is not None
+            and info.state is not None
+            and old.model_copy(update={"state": info.state}) == info
+        )
 
     def _agents_changed(self) -> None:
         """The voices to be heard changed: renegotiate, or begin or end the host connections."""
