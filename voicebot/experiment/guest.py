@@ -150,9 +150,9 @@ class Guest:
         if socket is not None:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send(_wire(m.LeaveLobby(lobby=self._lobby)))
-        for _, caller in self._peers.values():
+        while self._peers:
+            _, (_, caller) = self._peers.popitem()
             await caller.close()
-        self._peers.clear()
         if socket is not None:
             await socket.close()
         current = asyncio.current_task()
@@ -179,7 +179,8 @@ class Guest:
                 except ValidationError:
                     logger.warning("%s got a message it does not know: %.200s", self.name, frame)
                     continue
-                await self._handle(message)
+                if self._socket is socket:
+                    await self._handle(message)
         except ConnectionClosed:
             pass
         finally:

@@ -145,6 +145,9 @@ class Caller:
         self._on_heard = on_heard
         self._clock = microphone.clock
         self._receivers: dict[str, RTCRtpTransceiver] = {}
+        self._listening: set[str] = set()
+        # closing in the middle of gathering would leave sockets open
+        self._negotiating = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connected = asyncio.Event()
 
@@ -160,14 +163,16 @@ class Caller:
 
         Call it again for other agents on the same connection. Returns the SDP and {mid: participant_id}.
         """
+        async with self._negotiating:
+            return await self._offer(me, receive)
+
+    async def _offer(self, me: str, receive: Sequence[str]) -> tuple[str, dict[str, str]]:
         if self._track is None:
             self._track = self._microphone.track()
             self._pc.addTransceiver(self._track, direction="sendonly")
         for agent_id in receive:
             if agent_id not in self._receivers:
-                transceiver = self._pc.addTransceiver("audio", direction="recvonly")
-                self._receivers[agent_id] = transceiver
-                self._listen(agent_id, transceiver.receiver.track)
+                self._receivers[agent_id] = self._pc.addTransceiver("audio", direction="recvonly")
         for agent_id in set(self._receivers) - set(receive):
             self._receivers.pop(agent_id).direction = "inactive"
         await self._pc.setLocalDescription(await self._pc.createOffer())
@@ -177,9 +182,17 @@ class Caller:
     async def accept(self, sdp: str) -> None:
         """The answer to the last offer."""
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        for agent_id, transceiver in self._receivers.items():
+            track = transceiver.receiver.track  # none before the answer
+            if track is not None and track.id not in self._listening:
+                self._listen(agent_id, track)
 
     async def answer(self, sdp: str, participant_id: str, me: str) -> tuple[str, dict[str, str]]:
         """Answer another person's offer, hearing them and letting them hear us."""
+        async with self._negotiating:
+            return await self._answer(sdp, participant_id, me)
+
+    async def _answer(self, sdp: str, participant_id: str, me: str) -> tuple[str, dict[str, str]]:
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         for transceiver in self._pc.getTransceivers():
             if transceiver.kind != "audio":
@@ -203,9 +216,10 @@ class Caller:
 
     async def close(self) -> None:
         """Hang up. Safe to call twice."""
-        if self._track is not None:
-            self._track.stop()
-        await self._pc.close()
+        async with self._negotiating:
+            if self._track is not None:
+                self._track.stop()
+            await self._pc.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -214,6 +228,7 @@ class Caller:
         return {t.mid: me for t in self._pc.getTransceivers() if t.mid and t.sender.track is self._track}
 
     def _listen(self, participant_id: str, track: MediaStreamTrack) -> None:
+        self._listening.add(track.id)
         task = asyncio.get_running_loop().create_task(
             self._receive(participant_id, track), name=f"caller-hears-{participant_id}"
         )

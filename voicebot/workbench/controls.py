@@ -34,9 +34,9 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         self.dropdown = ipywidgets.Dropdown(
             description=ROLES[role],
             style={"description_width": "110px"},
-            layout={"width": "100%"},
+            layout={"width": "auto"},
         )
-        self.bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout={"display": "none", "width": "100%"})
+        self.bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout={"display": "none", "width": "auto"})
         self.status = ipywidgets.HTML()
         self.refresh()
         self.dropdown.observe(self._chosen, names="value")

@@ -1,4 +1,4 @@
-"""Events as a pandas frame."""
+"""What the workbench shows as pandas frames."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from voicebot.agent.models import ROLES, Models
 from voicebot.events import Event
 
 FIRST = ["conversation_id", "seq", "t", "type", "participant_id", "turn_id", "speech_id"]
@@ -20,3 +21,9 @@ def events_frame(events: Iterable[Event]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     rest = [column for column in frame.columns if column not in FIRST]
     return frame.reindex(columns=FIRST + rest)
+
+
+def models_frame(models: Models) -> pd.DataFrame:
+    """The models in use: `model` and `why`, by role."""
+    rows = {role: (models.chosen[role].spec, models.chosen[role].reason) for role in ROLES}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["model", "why"])

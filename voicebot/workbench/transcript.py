@@ -57,7 +57,6 @@ class TranscriptPane(Feed):
             return
         if final and not event.text.strip() and not old:
             return  # noise that no word came out of
-        start = event.start_t if isinstance(event, TranscriptFinal) and event.end_t > 0 else event.t
         if event.speech_id:
             self._spoken[event.speech_id] = row_id
             while len(self._spoken) > 64:
@@ -66,11 +65,11 @@ class TranscriptPane(Feed):
             {
                 **self._base(event, "speech"),
                 "id": row_id,
-                "t": start if final else min(start, old.get("t", start)),
+                "t": event.start_t or old.get("t", event.t),
                 "end": event.end_t if isinstance(event, TranscriptFinal) else None,
                 "text": event.text,
                 "final": final,
-                "interrupted": old.get("interrupted", False),
+                "interrupted": getattr(event, "interrupted", False) or old.get("interrupted", False),
                 "unheard": old.get("unheard", ""),
             }
         )

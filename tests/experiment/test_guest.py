@@ -1,0 +1,198 @@
+"""A simulated person in a real server: HTTP session, WebSocket, WebRTC, Opus, VAD."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicebot.agent.models import Models
+from voicebot.conversation.log import ConversationLog
+from voicebot.errors import MediaError, SignalingError
+from voicebot.events import Event
+from voicebot.experiment.guest import Guest
+from voicebot.lobby.lobby import Lobby
+from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, SpeechStarted
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.rtc.caller import RATE, Heard
+from voicebot.server.hosting import Hosting
+from voicebot.settings import Settings
+from voicebot.signaling.messages import ParticipantInfo
+from voicebot.tts.base import TTSCapabilities
+from voicebot.tts.espeak import EspeakTTS
+
+
+class BeepingRoom:
+    """A room whose agents beep when somebody begins to speak: media without a mind."""
+
+    log: ConversationLog | None = None
+
+    def __init__(self, lobby: Lobby, media: MediaPlane, *_: object) -> None:
+        self.lobby, self.media, self.host_peer = lobby, media, lobby.host_peer
+        self.spoke: list[str] = []
+        self._ids = itertools.count(1)
+
+    async def open(self) -> None:
+        self.media.open_host(self.host_peer, HearingSettings())
+
+    async def close(self, reason: str = "") -> None:
+        self.media.close_host(self.host_peer)
+
+    def join(self, info: ParticipantInfo) -> ParticipantInfo:
+        return self.lobby.join(info)
+
+    def leave(self, participant_id: str, reason: Any = "left") -> None:
+        self.lobby.leave(participant_id, reason)
+
+    def update(self, participant_id: str, **changes: Any) -> ParticipantInfo:
+        return self.lobby.update(participant_id, **changes)
+
+    async def spawn(self, who: str, *, name: str | None = None, voice: str | None = None) -> ParticipantInfo:
+        agent_id = f"a-{next(self._ids)}"
+        self.media.add_agent(self.host_peer, agent_id)
+        return self.lobby.join(ParticipantInfo(id=agent_id, name=name or "Beeper", kind="agent"))
+
+    async def remove(self, agent_id: str) -> None:
+        self.media.remove_agent(self.host_peer, agent_id)
+        self.lobby.leave(agent_id, "removed")
+
+    async def answer(self, participant_id: str, epoch: int, sdp: str, tracks: Any, ice_servers: Any) -> Any:
+        servers = [s if isinstance(s, IceServerConfig) else None for s in ice_servers]
+        return await self.media.answer(self.host_peer, participant_id, epoch, sdp, tracks, servers)
+
+    def add_candidate(self, participant_id: str, epoch: int, candidate: Any) -> None:
+        self.media.add_candidate(
+            self.host_peer,
+            participant_id,
+            epoch,
+            candidate.candidate,
+            candidate.sdp_mid,
+            candidate.sdp_m_line_index,
+        )
+
+    def close_peer(self, participant_id: str) -> None:
+        self.media.close_peer(self.host_peer, participant_id)
+
+    def chat(self, participant_id: str, text: str) -> None: ...
+
+    def on_notice(self, notice: Notice) -> None:
+        if isinstance(notice, SpeechStarted):
+            self.spoke.append(notice.participant_id)
+            t = np.arange(RATE) / RATE
+            beep = (9000 * np.sin(2 * np.pi * 700 * t)).astype(np.int16)
+            for agent in self.lobby.agents:
+                speech = f"s-{len(self.spoke)}-{agent.id}"
+                self.media.say(self.host_peer, agent.id, speech, 0, beep, RATE, False)
+                self.media.end(self.host_peer, agent.id, speech)
+
+    def subscribe(self, fn: Callable[[Event], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+class Unused:
+    """A loaded model that nobody asks."""
+
+    capabilities = TTSCapabilities(streaming=False)
+    notice = ""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def aclose(self) -> None: ...
+
+
+class Ears:
+    """What a guest hears: when each agent's sound came, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.loud: dict[str, list[float]] = {}
+        self._changed = asyncio.Event()
+
+    def __call__(self, heard: Heard) -> None:
+        if np.abs(heard.pcm).max() > 2000:
+            self.loud.setdefault(heard.participant_id, []).append(heard.time)
+            self._changed.set()
+
+    async def of(self, count: int) -> set[str]:
+        async with asyncio.timeout(20):
+            while len(self.loud) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return set(self.loud)
+
+
+@pytest.fixture
+async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
+    settings = Settings(_env_file=None, port=0, data_dir=tmp_path)  # type: ignore[call-arg]
+    models = Models(settings, stt=Unused("stt"), tts=Unused("tts"), llm=Unused("llm"))  # type: ignore[arg-type]
+    room: Any = BeepingRoom
+    hosting = Hosting(settings, InlineMediaPlane(), models=models, room=room, demo=False)
+    await hosting.start()
+    yield hosting
+    await hosting.stop()
+
+
+@pytest.fixture
+async def voice() -> AsyncIterator[EspeakTTS]:
+    tts = await EspeakTTS.load("", Settings(_env_file=None))  # type: ignore[call-arg]
+    yield tts
+    await tts.aclose()
+
+
+async def test_a_guest_speaks_and_hears_every_agent(hosting: Hosting, voice: EspeakTTS) -> None:
+    room: Any = await hosting.create_lobby("Beeps")
+    first = await room.spawn("one")
+    ears = Ears()
+    async with Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=ears) as ada:
+        assert room.lobby.participants[ada.id].name == "Ada"
+        await ada.say("Hello out there, is anybody listening?")
+        assert await ears.of(1) == {first.id}
+        assert set(room.spoke) == {ada.id}
+
+        second = await room.spawn("two")  # renegotiated on the same connection
+        await ada.say("And now the two of you, please.")
+        assert await ears.of(2) == {first.id, second.id}
+    assert not room.lobby.humans
+
+
+async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
+    hosting: Hosting, voice: EspeakTTS
+) -> None:
+    room: Any = await hosting.create_lobby("Beeps")
+    await room.spawn("one")
+    ears = Ears()
+    async with (
+        Guest(hosting.url, room.lobby.id, name="Ada", tts=voice) as ada,
+        Guest(hosting.url, room.lobby.id, name="Bo", on_heard=ears) as bo,
+    ):
+        await ada.connected()
+        await bo.connected()
+        was = ada.id
+        await ada.leave()
+        await ada.leave()
+        await ada.join()
+        assert ada.id != was
+        assert {p.name for p in room.lobby.humans} == {"Ada", "Bo"}
+
+
+async def test_a_lobby_that_is_not_there_is_said(hosting: Hosting) -> None:
+    with pytest.raises(SignalingError) as caught:
+        await Guest(hosting.url, "nowhere").join()
+    assert caught.value.code == "unknown_lobby"
+
+
+async def test_a_server_that_is_not_there_is_said() -> None:
+    with pytest.raises(SignalingError, match="cannot reach"):
+        await Guest("http://127.0.0.1:9", "x").join()
+
+
+async def test_a_guest_without_a_voice_says_so(hosting: Hosting) -> None:
+    room: Any = await hosting.create_lobby("Beeps")
+    async with Guest(hosting.url, room.lobby.id) as guest:
+        with pytest.raises(MediaError, match="no voice"):
+            await guest.say("hello")

@@ -1,0 +1,128 @@
+"""The real server in a plain asyncio loop: starting, stopping, running cells again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from voicebot.errors import VoicebotError
+from voicebot.workbench import Workbench
+
+CHEAP = {"stt_model": "pocketsphinx", "tts_model": "espeak", "port": 0}
+
+
+@pytest.fixture
+async def wb(tmp_path: Path) -> AsyncIterator[Workbench]:
+    workbench = Workbench(data_dir=tmp_path, **CHEAP)
+    yield await workbench.start()
+    await workbench.stop()
+
+
+async def ok(wb: Workbench) -> bool:
+    async with httpx.AsyncClient() as http:
+        return (await http.get(wb.link)).status_code == 200
+
+
+async def test_what_is_not_started_says_what_to_run(tmp_path):
+    wb = Workbench(data_dir=tmp_path, **CHEAP)
+    assert repr(wb) == "<Workbench, not started>"
+    for use in (lambda: wb.link, wb.panel, lambda: wb.events, wb.client, lambda: wb.conversation):
+        with pytest.raises(VoicebotError, match=r"wb\.start\(\)"):
+            use()
+    await wb.stop()
+
+
+async def test_cells_can_be_run_again(wb, tmp_path):
+    link, panel = wb.link, wb.panel()
+    assert await ok(wb)
+    agent = await wb.spawn("a grumpy lighthouse keeper")
+
+    assert await wb.start() is wb
+    assert wb.link == link
+    again = await Workbench(data_dir=tmp_path, **CHEAP).start()
+    assert again.link == link
+    assert again.panel() is panel
+    assert await again.spawn("a grumpy lighthouse keeper") is agent
+    twin = await again.spawn("a grumpy lighthouse keeper", another=True)
+    assert twin is not agent
+    assert set(wb.room.agents) == {agent.id, twin.id}
+
+    await wb.remove(agent)
+    anew = await wb.spawn("a grumpy lighthouse keeper", name="Silas")
+    assert anew.name == "Silas"
+    assert {row["id"] for row in panel.agents.rows} == {twin.id, anew.id}
+
+
+async def test_other_settings_take_over_and_a_stopped_one_starts_again(wb, tmp_path):
+    old_panel = wb.panel()
+    async with httpx.AsyncClient() as http:
+        old_link = wb.link
+        other = await Workbench(data_dir=tmp_path / "other", **CHEAP).start()
+        with pytest.raises(httpx.ConnectError):
+            await http.get(old_link)
+    assert not wb.running
+    assert not old_panel.link.running
+    assert await ok(other)
+    await wb.start()
+    assert wb.running
+    assert not other.running
+    assert await ok(wb)
+    await wb.stop()
+    await wb.stop()
+    assert repr(wb) == "<Workbench, not started>"
+    await wb.start()
+    assert await ok(wb)
+
+
+async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
+    with pytest.raises(VoicebotError, match="no-such-backend"):
+        await Workbench(data_dir=tmp_path, **(CHEAP | {"tts_model": "no-such-backend"})).start()
+    wb = await Workbench(data_dir=tmp_path, **CHEAP).start()
+    assert wb.running
+    await wb.stop()
+
+
+async def test_models_are_shown_swapped_and_kept_when_the_new_one_fails(wb):
+    assert list(wb.models.index) == ["stt", "tts", "llm"]
+    before = wb.models.model["tts"]
+    with pytest.raises(VoicebotError):
+        await wb.swap("tts", "no-such-backend:x")
+    assert wb.models.model["tts"] == before == wb.panel().models["tts"].dropdown.value
+    assert "no-such-backend" in wb.panel().notices.rows[0]["text"]
+
+
+async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames(wb):
+    with pytest.raises(VoicebotError, match="no conversation yet"):
+        _ = wb.conversation
+    agent = await wb.spawn("a grumpy lighthouse keeper", name="Silas")
+    said = await wb.say("What is the weather in Paris?", within=60)
+    assert "weather" in said.heard
+    assert said.answers
+    assert said.answers[0][0] == "Silas"
+    assert said.latency > 0
+    assert "weather" in str(said)
+
+    panel = wb.panel()
+    texts = {(row["name"], row["text"]) for row in panel.transcript.rows if row["kind"] == "speech"}
+    assert ("Guest", said.heard) in texts
+    assert said.answers[0] in texts
+    [turn] = panel.latency.rows[-1:]
+    assert turn["question"] == said.heard
+    assert sum(seconds for _, _, seconds in turn["parts"]) == pytest.approx(turn["e2e"], abs=1e-3)
+    assert {"Guest", "Silas"} == {row["name"] for row in panel.agents.rows}
+    assert {"latency", "transcript.final", "playout.finished"} <= set(wb.events.type)
+    assert set(wb.conversation.turns.name) == {"Guest", "Silas"}
+
+    time.sleep(0.8)  # noqa: ASYNC251 - a cell that blocks
+    await asyncio.sleep(0.2)
+    assert "loop_stall" in set(wb.events.type)
+    assert "blocked the loop" in panel.notices.rows[-1]["text"]
+
+    await wb.leave()
+    await wb.leave("nobody")
+    assert {row["id"] for row in panel.agents.rows} == {agent.id}

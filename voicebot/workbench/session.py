@@ -1,0 +1,161 @@
+"""Everything that runs for one workbench: the server, a lobby, the panel, the watch over the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+from collections import deque
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from voicebot.agent.models import Swapped, SwapRole
+from voicebot.agent.room import Room
+from voicebot.errors import VoicebotError
+from voicebot.events import Event, LoopStall
+from voicebot.lobby.lobby import Joined
+from voicebot.registry import Progress, no_progress
+from voicebot.server.hosting import Hosting
+from voicebot.settings import Settings
+from voicebot.workbench.panel import Panel
+from voicebot.workbench.stall import StallWatch
+
+if TYPE_CHECKING:
+    from voicebot.agent.agent import Agent
+    from voicebot.persona import Persona
+
+EVENTS_KEPT = 200_000
+"""Events of all conversations of a session kept in memory for `Workbench.events`."""
+
+LOBBY_NAME = "Notebook"
+
+
+class Session:
+    """A started workbench. Belongs to the loop that started it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.loop = asyncio.get_running_loop()
+        self.hosting = Hosting(settings, demo=False)
+        self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
+        self.room: Room
+        self.panel: Panel
+        self._watch = StallWatch(self._stalled)
+        self._undo = contextlib.ExitStack()
+        self._agents: dict[object, str] = {}
+        self._spawning = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.open = False
+
+    async def start(self) -> None:
+        """Start all of it, or nothing. Raises VoicebotError."""
+        try:
+            await self.hosting.start()
+            self.room = cast("Room", await self.hosting.create_lobby(LOBBY_NAME))
+        except BaseException:
+            await self.hosting.stop()
+            raise
+        self.panel = Panel(
+            url=self.link,
+            public=bool(self.settings.public_url),
+            models=self.hosting.models,
+            swap=self.swap,
+            spawn=self.spawn,
+            remove=self._remove_soon,
+        )
+        for info in self.room.lobby.participants.values():
+            self.panel.on_lobby(Joined(info))
+        self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
+        self._undo.callback(self.room.subscribe(self._on_event))
+        self._undo.callback(self.hosting.models.subscribe(self._swapped))
+        self._watch.start()
+        atexit.register(self.abandon)
+        self.open = True
+
+    @property
+    def link(self) -> str:
+        """The lobby's address."""
+        return self.hosting.lobby_url(self.room.lobby.id)
+
+    @property
+    def local_url(self) -> str:
+        """The server's address on this machine, however people from elsewhere reach it."""
+        host = "127.0.0.1" if self.settings.host in {"", "0.0.0.0", "::", "localhost"} else self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.hosting.port}"
+
+    async def stop(self) -> None:
+        """Stop all of it. Safe to call twice."""
+        if not self.open:
+            return
+        self.open = False
+        atexit.unregister(self.abandon)
+        self._watch.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.hosting.stop()
+        self._undo.close()
+        self.panel.close_feeds()
+
+    def abandon(self) -> None:
+        """The loop is gone (kernel exit): keep the log whole. The worker ends by itself, with its pipe."""
+        self.open = False
+        if self.room.log is not None:
+            self.room.log.close()
+
+    async def spawn(
+        self,
+        who: Persona | str,
+        *,
+        name: str | None = None,
+        voice: str | None = None,
+        another: bool = False,
+    ) -> Agent:
+        """See `Workbench.spawn`."""
+        key = (repr(who), name, voice)
+        async with self._spawning:
+            known = self.room.agents.get(self._agents.get(key, ""))
+            if known is not None and not another:
+                return known
+            try:
+                agent = await self.room.spawn(who, name=name, voice=voice)
+            except Exception as error:
+                self.panel.notices.failed("No agent was added", error)
+                raise
+            self._agents[key] = agent.id
+            return agent
+
+    async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
+        """See `Workbench.swap`."""
+        try:
+            await self.hosting.models.swap(role, spec, progress)
+        except Exception as error:
+            self.panel.notices.failed(f"{spec} was not taken", error)
+            raise
+
+    def _swapped(self, event: Swapped) -> None:
+        self.panel.models[event.role].refresh()
+
+    def _remove_soon(self, agent_id: str) -> None:
+        self._soon(self.room.remove(agent_id), f"remove-{agent_id}")
+
+    def _soon(self, work: Coroutine[Any, Any, object], name: str) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except VoicebotError as error:
+                self.panel.notices.failed("That did not work", error)
+
+        task = self.loop.create_task(run(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_event(self, event: Event) -> None:
+        self.events.append(event)
+        self.panel.on_event(event)
+
+    def _stalled(self, seconds: float) -> None:
+        if self.room.active and self.room.log is not None:
+            self.room.log.emit(LoopStall(seconds=round(seconds, 3)))  # comes back as an event
+        else:
+            self.panel.notices.stalled(seconds)
