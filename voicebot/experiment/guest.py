@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-import soxr  # type: ignore[import-untyped]
+import soxr
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
