@@ -211,7 +211,8 @@ class Dialogue:
             cause: int | None = detected.seq
         else:
             cause = None
-        result = speech.close(notice.pieces, notice.complete)
+        # a media worker that died cannot say what it played; the sentences it announced are known
+        result = speech.close(notice.pieces or speech.passed(), notice.complete)
         kind = PlayoutFinished if notice.complete else PlayoutInterrupted
         self._emit(
             kind,
@@ -227,12 +228,11 @@ class Dialogue:
             self._cancel(turn)
 
     def _abandon(self, turn: Turn) -> None:
-        """No word from the media plane: only pieces that another one followed were surely heard."""
+        """No word from the media plane within the time it has."""
         speech = turn.speech
         if speech.closed.is_set():
             return
-        marked = [i for i, piece in enumerate(speech.pieces) if piece.marked]
-        played = {i: (speech.pieces[i].queued_s, speech.pieces[i].queued_s) for i in marked[:-1]}
+        played = speech.passed()
         result = speech.close(played, complete=False)
         self._emit(
             PlayoutInterrupted,

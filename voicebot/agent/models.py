@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from voicebot.agent.choose import Choice, choose
-from voicebot.errors import ModelError
+from voicebot.errors import ModelError, ModelLoadError
 from voicebot.llm.base import LLM
 from voicebot.registry import (
     Availability,
@@ -109,6 +109,10 @@ class Models:
         if role not in ROLES:
             raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
         backend = await self.get(role, spec, progress)
+        if (check := getattr(backend, "check", None)) is not None:  # a server has to be there
+            found = cast(Availability, await check())
+            if found.status != "ready":
+                raise ModelLoadError(f"{found.reason}.", hint=found.hint)
         old = self._current.get(role)
         choice = Choice(backend.name, "swapped in")
         self._use(role, backend, choice)

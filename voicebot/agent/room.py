@@ -143,7 +143,7 @@ class Room:
         if not self.lobby.humans:
             self._end("everyone has left")
 
-    def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
+    def update(self, participant_id: str, **changes: Any) -> ParticipantInfo:
         """Change what is known of a participant; see `Lobby.update` for the errors."""
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.update(participant_id, **changes)
@@ -355,8 +355,6 @@ class Room:
         # a pause is only noticed after stop_after, so it may not be longer than the endpoint's delay
         hearing = replace(hearing, stop_after=min(hearing.stop_after, self._settings.endpoint_delay))
         self._plane.open_host(self.host_peer, hearing)
-        for agent_id in self._agents:
-            self._plane.add_agent(self.host_peer, agent_id)
 
     def _on_peer(self, notice: media.PeerState) -> None:
         relay = "relay" in (notice.local, notice.remote)
@@ -392,7 +390,7 @@ class Room:
         )
         if self._dialogue is not None:
             self._dialogue.media_gone()
-        self._open_host()
+        # the media plane sets hosts, agents and recordings up again itself; a new file each keeps the old one
         if self._dialogue is not None and self.log is not None:
             for participant_id in self.lobby.participants:
                 if (path := self.log.audio_path(participant_id)) is not None:

@@ -47,6 +47,11 @@ class Speech:
         last = max((i for i, piece in enumerate(self.pieces) if piece.marked), default=-1)
         return " ".join(piece.text for piece in self.pieces[: last + 1])
 
+    def passed(self) -> dict[int, tuple[float, float]]:
+        """The pieces that were surely played whole, since a later one was announced."""
+        marked = [i for i, piece in enumerate(self.pieces) if piece.marked]
+        return {i: (self.pieces[i].queued_s, self.pieces[i].queued_s) for i in marked[:-1]}
+
     def close(self, played: Mapping[int, tuple[float, float]], complete: bool) -> Heard:
         """Decide what was heard from (seconds played, seconds queued) of each piece.
 

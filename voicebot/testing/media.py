@@ -160,9 +160,17 @@ class FakeMediaPlane:
         self._notice(PeerState(name, peer_id, epoch, "failed", reason=reason))
 
     def die(self, reason: str = "killed") -> None:
-        """The worker is gone, with every connection and playout; hosts and agents are forgotten."""
-        for name in list(self._hosts):
+        """The worker is gone, with every connection and playout; a new one knows the hosts and agents."""
+        for speech in self.talking():
+            who = (speech.host_id, speech.agent_id, speech.speech_id)
+            speech.ended = PlayoutEnded(*who, self._time(), 0.0, {}, complete=False)
+            self._notice(speech.ended)
+        known = {name: (host.hearing, tuple(host.agents)) for name, host in self._hosts.items()}
+        for name, (hearing, agents) in known.items():
             self._drop(name)
+            self._hosts[name] = _Host(hearing)
+            for agent_id in agents:
+                self._join_agent(self._hosts[name], agent_id)
         self._notice(MediaGone(reason))
 
     # ------------------------------------------------------------ MediaPlane
@@ -233,11 +241,7 @@ class FakeMediaPlane:
         self._record("add_agent", host_id, agent_id=agent_id)
         host = self._host(host_id)
         if host is not None and agent_id not in host.agents:
-            assert self._loop is not None
-            queue = host.agents[agent_id] = asyncio.Queue()
-            player = self._loop.create_task(self._play_all(queue), name=f"fake playout of {agent_id}")
-            host.players.add(player)
-            player.add_done_callback(host.players.discard)
+            self._join_agent(host, agent_id)
 
     def remove_agent(self, host_id: str, agent_id: str) -> None:
         self._record("remove_agent", host_id, agent_id=agent_id)
@@ -298,6 +302,13 @@ class FakeMediaPlane:
         self._record("stop_recording", host_id, participant_id=participant_id)
 
     # ------------------------------------------------------------ inside
+
+    def _join_agent(self, host: _Host, agent_id: str) -> None:
+        assert self._loop is not None
+        queue = host.agents[agent_id] = asyncio.Queue()
+        player = self._loop.create_task(self._play_all(queue), name=f"fake playout of {agent_id}")
+        host.players.add(player)
+        player.add_done_callback(host.players.discard)
 
     def _time(self) -> float:
         if self._loop is None:
