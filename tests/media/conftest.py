@@ -110,6 +110,7 @@ class Browser:
         self.mic = MicTrack()
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connected = asyncio.Event()
+        self.closed = asyncio.Event()
         self.arrived = asyncio.Event()
         self.heard: dict[str, list[AudioPacket]] = {}
         self.transceivers: dict[str, Any] = {}
@@ -119,6 +120,8 @@ class Browser:
     def _changed(self) -> None:
         if self.pc.connectionState == "connected":
             self.connected.set()
+        elif self.pc.connectionState == "closed":
+            self.closed.set()
 
     async def offer(self, agents: list[str]) -> tuple[str, dict[str, str]]:
         for agent in set(self.transceivers) - set(agents):

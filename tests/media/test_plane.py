@@ -205,13 +205,15 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     await old.join(["marlin"], epoch=1)
     new = stage.browser()
     await new.join(["marlin"], epoch=2)
-    await notices.wait(PeerState, lambda n: n.epoch == 1 and n.state == "closed")
+    await old.closed.wait()
     plane.say("host", "marlin", "s1", 0, tone(440, 0.2), RATE)
     plane.end("host", "marlin", "s1")
     await new.hear("marlin", 10)
     assert old.heard["marlin"] == []
     await new.mic.say(speak(speech))
     await notices.wait(SpeechStopped)
+    states = [(n.epoch, n.state) for n in notices.of(PeerState)]
+    assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
     with pytest.raises(MediaError, match="Epoch 1 is over"):
         await plane.answer("host", "browser-ada", 1, "v=0", {}, ())
 

@@ -53,7 +53,10 @@ class HearingSettings:
 
 @dataclass(frozen=True)
 class PeerState:
-    """A connection changed; `failed` comes with a reason for people."""
+    """A connection changed; `failed` comes with a reason for people.
+
+    Nothing is said of an epoch any more once a larger one is connected.
+    """
 
     host_id: str
     peer_id: str

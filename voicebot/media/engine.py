@@ -171,7 +171,7 @@ class Engine:
     # ------------------------------------------------------------ recording
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        self._recorder.start(host_id, participant_id, path, origin)
+        self._recorder.start(host_id, participant_id, path, origin, self._clock())
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         self._recorder.stop(host_id, participant_id, self._clock())

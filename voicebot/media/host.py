@@ -194,6 +194,8 @@ class Host:
             link.peers.pop(epoch, None)
             link.agents.pop(epoch, None)
         self._route()
+        if any(e > epoch and p.state == "connected" for e, p in link.peers.items()):
+            return  # superseded: nobody needs to know
         self._notify(
             PeerState(self.host_id, peer_id, epoch, change.state, change.local, change.remote, change.reason)
         )

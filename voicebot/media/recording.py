@@ -100,11 +100,15 @@ class Recorder:
 
     # ------------------------------------------------------------ on the loop
 
-    def start(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
+    def start(self, host_id: str, participant_id: str, path: Path, origin: float, now: float) -> None:
+        """Begin or, asked again for the same file, go on."""
+        before = self._tracks.get((host_id, participant_id))
+        if before is not None and (before.path, before.origin) == (path, origin) and not before.failed:
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
             self._thread.start()
-        self.stop(host_id, participant_id, origin)
+        self.stop(host_id, participant_id, now)
         track = self._tracks[host_id, participant_id] = _Track(host_id, participant_id, path, origin)
         self._work.put(lambda: self._open(track))
 

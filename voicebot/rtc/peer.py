@@ -123,7 +123,9 @@ class Peer:
                 transceiver.direction = "inactive"
         await self._pc.setLocalDescription(await self._pc.createAnswer())
         self._offer = parsed
-        if not ice.has_local_candidates(self._pc):
+        if all(m.ice_candidates_complete and not m.ice_candidates for m in parsed.media):
+            self._fail("the browser offers no candidates: it has no network, or its TURN server refused")
+        elif not ice.has_local_candidates(self._pc):
             self._fail("no local candidates: no network, or the TURN server refused its credentials")
         return offer.reject_sections(self._pc.localDescription.sdp, rejected)
 

@@ -1,0 +1,93 @@
+"""These fail when a release of aiortc changes what the tap hooks into."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
+
+from voicebot.audio.opus import OpusDecoder, silence_packet
+from voicebot.clock import monotonic
+from voicebot.rtc import tap
+from voicebot.rtc.tap import AudioPacket, PacketTap, PublicTap, can_tap, tap_receiver
+from voicebot.rtc.track import OutboundTrack, opus_packet
+
+
+async def test_this_aiortc_can_be_tapped(pc: RTCPeerConnection) -> None:
+    transceiver = pc.addTransceiver("audio", direction="recvonly")
+    assert can_tap(transceiver.receiver), "aiortc has changed inside: see voicebot/rtc/tap.py"
+
+
+async def connected(sender: RTCPeerConnection, receiver: RTCPeerConnection, track: OutboundTrack) -> Any:
+    sender.addTransceiver(track, direction="sendonly")
+    await sender.setLocalDescription(await sender.createOffer())
+    await receiver.setRemoteDescription(sender.localDescription)
+    await receiver.setLocalDescription(await receiver.createAnswer())
+    await sender.setRemoteDescription(receiver.localDescription)
+    return receiver.getTransceivers()[0].receiver
+
+
+@pytest.mark.parametrize("public", [False, True])
+async def test_both_ways_give_the_packets_that_were_sent(
+    pc: RTCPeerConnection, monkeypatch: pytest.MonkeyPatch, public: bool
+) -> None:
+    if public:  # as if aiortc had renamed its handler
+        monkeypatch.setattr(tap, "_HANDLER", "_renamed")
+    sender = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    track, got, enough = OutboundTrack(), [], asyncio.Event()
+
+    def on_audio(packet: AudioPacket) -> None:
+        got.append(packet)
+        if len(got) == 10:
+            enough.set()
+
+    receiver = await connected(sender, pc, track)
+    used = tap_receiver(receiver, on_audio, monotonic)
+    assert type(used) is (PublicTap if public else PacketTap)
+
+    async def talk() -> None:
+        n = 0
+        while True:
+            track.push(opus_packet(silence_packet(), n * 960))
+            n += 1
+            await asyncio.sleep(0.02)
+
+    talking = asyncio.create_task(talk())
+    async with asyncio.timeout(20):
+        await enough.wait()
+        report = await receiver.getStats()
+        while not (inbound := [s for s in report.values() if s.type == "inbound-rtp"]):
+            report = await receiver.getStats()
+    talking.cancel()
+    used.close()
+    await sender.close()
+    steps = np.diff([p.timestamp for p in got[:10]])
+    assert set(steps.tolist()) == {960}
+    assert all(len(OpusDecoder().decode(p.payload)) == 960 for p in got)
+    assert all((p.pcm is not None) == public for p in got)
+    assert inbound[0].packetsReceived >= 10  # receiver reports go on
+    assert used.lost == 0
+
+
+async def test_an_error_behind_the_tap_does_not_end_the_stream(pc: RTCPeerConnection) -> None:
+    sender = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    track, calls, twice = OutboundTrack(), [], asyncio.Event()
+
+    def on_audio(packet: AudioPacket) -> None:
+        calls.append(packet)
+        if len(calls) >= 2:
+            twice.set()
+        raise RuntimeError("a bug")
+
+    receiver: RTCRtpReceiver = await connected(sender, pc, track)
+    tap_receiver(receiver, on_audio, monotonic)
+    async with asyncio.timeout(20):
+        n = 0
+        while not twice.is_set():
+            track.push(opus_packet(silence_packet(), n * 960))
+            n += 1
+            await asyncio.sleep(0.02)
+    await sender.close()
