@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,107 +15,13 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from voicebot.agent.models import Models
-from voicebot.clock import Clock
-from voicebot.conversation.log import ConversationLog
-from voicebot.errors import SignalingError
-from voicebot.events import Event
-from voicebot.lobby.lobby import LeaveReason, Lobby
-from voicebot.media.base import Answer, MediaPlane, Notice, OnNotice
+from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
 from voicebot.server.limits import Limits
 from voicebot.settings import Settings
-from voicebot.signaling.messages import Candidate, ParticipantInfo, server_message
-
-
-class SilentMedia:
-    """A media plane without WebRTC: the tests say what it notices."""
-
-    def __init__(self) -> None:
-        self.notice: OnNotice = lambda notice: None
-        self.closed = False
-
-    async def start(self, on_notice: OnNotice) -> None:
-        self.notice = on_notice
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-class ScriptedRoom:
-    """The room's public face over a lobby, with answers made here."""
-
-    def __init__(self, lobby: Lobby, *_: Any) -> None:
-        self.lobby = lobby
-        self.host_peer = lobby.host_peer
-        self.log: ConversationLog | None = None
-        self.candidates: list[tuple[str, int, Candidate]] = []
-        self.offers: list[tuple[str, int, str, dict[str, str]]] = []
-        self.closed_peers: list[str] = []
-        self.said: list[tuple[str, str]] = []
-        self.notices: list[Notice] = []
-        self._observers: list[Callable[[Event], None]] = []
-        self._ids = itertools.count(1)
-
-    async def open(self) -> None: ...
-    async def close(self, reason: str = "") -> None: ...
-
-    def join(self, info: ParticipantInfo) -> ParticipantInfo:
-        return self.lobby.join(info)
-
-    def leave(self, participant_id: str, reason: LeaveReason = "left") -> None:
-        self.close_peer(participant_id)
-        self.lobby.leave(participant_id, reason)
-
-    def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
-        return self.lobby.update(participant_id, **changes)
-
-    async def spawn(self, who: str, *, name: str | None = None, voice: str | None = None) -> ParticipantInfo:
-        return self.lobby.join(
-            ParticipantInfo(
-                id=f"a-{next(self._ids)}", name=name or who.split(",")[0], kind="agent", character=who
-            )
-        )
-
-    async def remove(self, agent_id: str) -> None:
-        self.lobby.leave(agent_id, "removed")
-
-    async def answer(
-        self, participant_id: str, epoch: int, sdp: str, tracks: Any, ice_servers: Any
-    ) -> Answer:
-        self.offers.append((participant_id, epoch, sdp, dict(tracks)))
-        if "no-answer" in sdp:
-            raise SignalingError("This offer cannot be answered.", code="bad_sdp")
-        return Answer(sdp=f"answer to {sdp}", tracks={m: w for m, w in tracks.items() if w != participant_id})
-
-    def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
-        self.candidates.append((participant_id, epoch, candidate))
-
-    def close_peer(self, participant_id: str) -> None:
-        self.closed_peers.append(participant_id)
-
-    def chat(self, participant_id: str, text: str) -> None:
-        self.said.append((participant_id, text))
-
-    def on_notice(self, notice: Notice) -> None:
-        self.notices.append(notice)
-
-    def subscribe(self, fn: Callable[[Event], None]) -> Callable[[], None]:
-        self._observers.append(fn)
-        return lambda: self._observers.remove(fn)
-
-    def happen(self, event: Event) -> None:
-        for observer in list(self._observers):
-            observer(event)
-
-
-class Silent:
-    """A loaded backend that is never used."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.notice = ""
-
-    async def aclose(self) -> None: ...
+from voicebot.signaling.messages import server_message
+from voicebot.testing.media import FakeMediaPlane
+from voicebot.testing.models import ScriptedSTT, ScriptedTTS
 
 
 @dataclass
@@ -215,26 +120,22 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def models(settings: Settings) -> Models:
-    return Models(settings, stt=Silent("stt:x"), tts=Silent("tts:x"), llm=Silent("llm:x"))  # type: ignore[arg-type]
+def media() -> FakeMediaPlane:
+    return FakeMediaPlane()
 
 
 @pytest.fixture
-async def host(settings: Settings, models: Models) -> AsyncIterator[HostingFactory]:
+def models(settings: Settings) -> Models:
+    return Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=OfflineLLM())
+
+
+@pytest.fixture
+async def host(settings: Settings, models: Models, media: FakeMediaPlane) -> AsyncIterator[HostingFactory]:
     """Starts servers; keyword arguments go to Hosting."""
     started: list[Hosting] = []
 
-    def scripted(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> Any:
-        return ScriptedRoom(lobby)
-
     async def start(**options: Any) -> Hosting:
-        options = {
-            "settings": settings,
-            "media": SilentMedia(),
-            "models": models,
-            "room": scripted,
-            **options,
-        }
+        options = {"settings": settings, "media": media, "models": models, **options}
         hosting = Hosting(**options)
         started.append(hosting)
         await hosting.start()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicebot.media.base import MediaGone, PeerState
 from voicebot.server.hosting import Hosting
+from voicebot.testing.media import FakeMediaPlane
 
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 5 typ host", "sdp_mid": "0", "sdp_m_line_index": 0}
 
 
-async def test_a_person_connects_to_the_agent_host(hosting: Hosting, visit: Any) -> None:
+async def test_a_person_connects_to_the_agent_host(
+    hosting: Hosting, media: FakeMediaPlane, visit: Any
+) -> None:
     ada = await visit(hosting, joined="Ada")
     state = (await ada.expect("lobby_state"))["data"]
     assert {p["name"] for p in state["participants"]} >= {"Ada"}
@@ -32,16 +34,21 @@ async def test_a_person_connects_to_the_agent_host(hosting: Hosting, visit: Any)
     answer = await ada.expect("webrtc_answer")
     assert answer["id"] == id
     assert answer["data"] == {"sdp": "answer to x", "tracks": {"1": agent}}
-    room: Any = hosting.rooms["demo"]
-    assert room.offers == [(ada.me, epoch, "x", {"0": ada.me, "1": agent})]
-    assert [(who, e, c.candidate) for who, e, c in room.candidates] == [
-        (ada.me, epoch, CANDIDATE["candidate"])
-    ]
+    (offered,) = media.commanded("answer", host)
+    assert offered.arguments["peer_id"] == ada.me
+    assert offered.arguments["tracks"] == {"0": ada.me, "1": agent}
+    (trickled,) = media.commanded("add_candidate", host)
+    assert (trickled.arguments["epoch"], trickled.arguments["candidate"]) == (epoch, CANDIDATE["candidate"])
 
-    await ada.send("webrtc_state_change", {"state": "connected", "local": "host"}, peer=host, epoch=epoch)
     assert not [m for m in await ada.settle() if m["type"] == "connection_ready"]
-    hosting._on_notice(PeerState(host, ada.me, epoch, "connected"))
+    await ada.send("webrtc_state_change", {"state": "connected", "local": "host"}, peer=host, epoch=epoch)
     assert (await ada.expect("connection_ready"))["epoch"] == epoch
+
+    caption = await ada.expect("transcript", lambda m: m["data"]["final"])
+    assert caption["data"]["participant_id"] == agent
+    assert caption["data"]["text"]
+    states = {m["data"]["state"] for m in ada.received if m["type"] == "agent_state"}
+    assert "speaking" in states
 
 
 async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) -> None:
@@ -69,7 +76,7 @@ async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) ->
         await visitor.expect("connection_ready")
 
 
-async def test_agents_come_and_go(hosting: Hosting, visit: Any) -> None:
+async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     start = await ada.expect("start_webrtc_negotiation")
     id = await ada.send(
@@ -86,8 +93,7 @@ async def test_agents_come_and_go(hosting: Hosting, visit: Any) -> None:
         await ada.expect("agent_removed", lambda m, a=agent: m["data"]["participant_id"] == a)
     state = await ada.expect("lobby_state", lambda m: "host_peer" not in m["data"]["lobby"])
     assert [p["name"] for p in state["data"]["participants"]] == ["Ada"]
-    room: Any = hosting.rooms["demo"]
-    assert ada.me in room.closed_peers
+    assert ada.me in [c.arguments["peer_id"] for c in media.commanded("close_peer")]
     await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
     again = await ada.expect("start_webrtc_negotiation")
     assert again["epoch"] > start["epoch"]
@@ -95,21 +101,28 @@ async def test_agents_come_and_go(hosting: Hosting, visit: Any) -> None:
     assert (await ada.expect("error"))["data"]["code"] == "unknown_agent"
 
 
-async def test_a_lost_media_plane_leads_to_a_new_epoch(hosting: Hosting, visit: Any) -> None:
+async def test_a_lost_media_plane_leads_to_a_new_epoch(
+    hosting: Hosting, media: FakeMediaPlane, visit: Any
+) -> None:
     ada = await visit(hosting, joined="Ada")
     first = await ada.expect("start_webrtc_negotiation")
-    hosting._on_notice(MediaGone("killed"))
+    media.die()
     second = await ada.expect("start_webrtc_negotiation")
     assert second["epoch"] > first["epoch"]
     await ada.send("webrtc_offer", {"sdp": "late"}, peer=first["peer"], epoch=first["epoch"])
     assert (await ada.expect("error"))["data"]["code"] == "stale_epoch"
 
 
-async def test_a_connection_that_never_works_is_given_up(hosting: Hosting, visit: Any) -> None:
+async def test_a_connection_that_never_works_is_given_up(
+    hosting: Hosting, media: FakeMediaPlane, visit: Any
+) -> None:
+    media.connects = False
     ada = await visit(hosting, joined="Ada")
     for _ in range(3):
         start = await ada.expect("start_webrtc_negotiation")
-        hosting._on_notice(PeerState(start["peer"], ada.me, start["epoch"], "failed", reason="ice"))
+        await ada.send("webrtc_offer", {"sdp": "x"}, peer=start["peer"], epoch=start["epoch"])
+        await ada.expect("webrtc_answer")
+        media.lose_peer(ada.me)
     failed = await ada.expect("webrtc_failed")
     assert failed["data"]["code"] == "ice_failed"
     assert failed["data"]["retryable"] is True
@@ -117,10 +130,13 @@ async def test_a_connection_that_never_works_is_given_up(hosting: Hosting, visit
     assert (await ada.expect("chat_message"))["data"] == {"text": "still here", "participant_id": ada.me}
 
 
-async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(hosting: Hosting, visit: Any) -> None:
+async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(
+    hosting: Hosting, media: FakeMediaPlane, visit: Any
+) -> None:
     ada = await visit(hosting, joined="Ada")
     start = await ada.expect("start_webrtc_negotiation")
+    media.refuse_answers = "This offer has no audio."
     id = await ada.send("webrtc_offer", {"sdp": "no-answer"}, peer=start["peer"], epoch=start["epoch"])
     error = await ada.expect("error")
-    assert (error["id"], error["data"]["code"]) == (id, "bad_sdp")
+    assert (error["id"], error["data"]["code"]) == (id, "media")
     assert (await ada.expect("start_webrtc_negotiation"))["epoch"] > start["epoch"]
