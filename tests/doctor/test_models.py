@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from voicebot.doctor import models
+from voicebot.doctor.check import Check
+from voicebot.settings import Settings, load_settings
+
+Start = Callable[[Callable[[str, str], tuple[int, object]]], str]
+
+
+def listing(*ids: str) -> Callable[[str, str], tuple[int, object]]:
+    def answer(path: str, key: str) -> tuple[int, object]:
+        if path != "/v1/models":
+            return 404, {}
+        return 200, {"object": "list", "data": [{"id": i, "object": "model"} for i in ids]}
+
+    return answer
+
+
+def using(base: str, model: str = "", key: str = "") -> Settings:
+    return load_settings(None, openai_base_url=base, openai_model=model, openai_api_key=key)
+
+
+async def server_check(settings: Settings) -> Check:
+    check = await models.language_model_server(settings)
+    assert check is not None
+    return check
+
+
+async def test_a_server_that_has_the_model(openai_server: Start) -> None:
+    check = await server_check(using(openai_server(listing("llama3", "qwen")), "qwen"))
+    assert (check.status, "has qwen" in check.detail) == ("ok", True)
+
+
+async def test_a_model_it_does_not_have_lists_those_it_has(openai_server: Start) -> None:
+    check = await server_check(using(openai_server(listing("llama3", "qwen")), "gpt"))
+    assert check.status == "failed"
+    assert "'gpt'" in check.detail
+    assert "llama3, qwen" in check.advice
+
+
+async def test_no_model_set_says_which_to_set(openai_server: Start) -> None:
+    check = await server_check(using(openai_server(listing("llama3"))))
+    assert check.status == "failed"
+    assert "OPENAI_MODEL=llama3" in check.advice
+
+
+async def test_the_key_is_sent_and_a_wrong_one_is_said(openai_server: Start) -> None:
+    def answer(path: str, key: str) -> tuple[int, object]:
+        return (200, {"data": [{"id": "m"}]}) if key == "right" else (401, {"error": "no"})
+
+    base = openai_server(answer)
+    assert (await server_check(using(base, "m", "right"))).status == "ok"
+    check = await server_check(using(base, "m", "wrong-key"))
+    assert check.status == "failed"
+    assert "OPENAI_API_KEY" in check.advice
+    assert "wrong-key" not in check.detail + check.advice
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "words"),
+    [
+        ((500, {}), "warning", "answers 500"),
+        ((404, {}), "warning", "answers 404"),
+        ((200, b"<html>"), "warning", "not as an OpenAI-compatible"),
+        ((200, ["a"]), "warning", "not as an OpenAI-compatible"),
+        ((200, {"data": [1, {"no": "id"}]}), "ok", "answers"),
+    ],
+)
+async def test_servers_of_other_kinds(
+    openai_server: Start, answer: tuple[int, Any], status: str, words: str
+) -> None:
+    check = await server_check(using(openai_server(lambda path, key: answer), "m"))
+    assert check.status == status
+    assert words in check.detail
+
+
+async def test_a_server_that_is_down_or_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "PATIENCE", 0.2)
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        base = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+        check = await server_check(using(base, "m"))
+        assert check.status == "failed"
+        assert "cannot be reached" in check.detail
+        sock.listen()
+        check = await server_check(using(base, "m"))
+        assert "did not answer within" in check.detail
+
+
+async def test_nothing_is_asked_when_nothing_is_set() -> None:
+    assert await models.language_model_server(load_settings(None)) is None
+
+
+async def test_local_servers_are_offered_with_the_lines_to_set(openai_server: Start) -> None:
+    candidates = {
+        "Ollama": openai_server(listing("llama3")),
+        "Other": openai_server(lambda path, key: (200, b"<html>")),
+        "Empty": openai_server(listing()),
+        "Down": "http://127.0.0.1:1/v1",
+    }
+    [check] = await models.local_servers(load_settings(None), candidates)
+    assert check.name == "local server (Ollama)"
+    assert f"OPENAI_BASE_URL={candidates['Ollama']} and OPENAI_MODEL=llama3" in check.advice
+    assert await models.local_servers(using(candidates["Ollama"]), candidates) == []
+
+
+def test_each_role_has_a_check_with_a_reason() -> None:
+    checks = list(models.roles(load_settings(None)))
+    assert [c.name for c in checks] == list(models.NAMES.values())
+    llm = checks[list(models.NAMES).index("llm")]
+    assert "offline" in llm.detail
+    assert "OPENAI_BASE_URL" in llm.advice
+
+
+def test_an_unknown_model_fails_and_says_which_there_are() -> None:
+    check = models.role("stt", load_settings(None, stt_model="nonsense:small"))
+    assert check.status == "failed"
+    assert "'nonsense'" in check.detail
+    assert "pocketsphinx" in check.advice

@@ -1,0 +1,118 @@
+"""`voicebot doctor`: look at every part, and say what to do about each that does not work."""
+
+from __future__ import annotations
+
+import asyncio
+import json as jsonlib
+import sys
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from voicebot.doctor import machine, models, network
+from voicebot.doctor.check import Check, Status
+from voicebot.errors import SettingsError
+from voicebot.server.static_client import STATIC
+from voicebot.settings import Settings, load_settings
+
+__all__ = ["Check", "Status", "examine", "main", "plain", "table"]
+
+MARKS: dict[Status, str] = {
+    "ok": "[green]ok[/]",
+    "note": "[cyan]note[/]",
+    "warning": "[yellow]warning[/]",
+    "failed": "[bold red]failed[/]",
+}
+
+
+async def examine(settings: Settings | None = None, *, turn: bool = False) -> AsyncIterator[Check]:
+    """Every check as soon as it is known; `turn`: only the TURN server.
+
+    Without `settings` they are read from the environment and `.env`, and wrong ones are
+    a failed check; the rest is then examined with the defaults.
+    """
+    if settings is None:
+        try:
+            settings = load_settings()
+            yield Check("Settings", "settings", "ok", "can be read")
+        except SettingsError as error:
+            yield Check("Settings", "settings", "failed", error.message, error.hint)
+            settings = Settings.model_construct()
+        except (OSError, UnicodeDecodeError) as error:
+            advice = "It must be a readable text file in UTF-8."
+            yield Check("Settings", "settings", "failed", f".env cannot be read: {error}", advice)
+            settings = Settings.model_construct()
+    if not turn:
+        for check in machine.python():
+            yield check
+        for check in await asyncio.to_thread(lambda: list(models.roles(settings))):
+            yield check
+        server = await models.language_model_server(settings)
+        if server is not None:
+            yield server
+        for check in await models.local_servers(settings):
+            yield check
+    for check in await network.turn_checks(settings):
+        yield check
+    if not turn:
+        yield machine.port(settings)
+        yield await asyncio.to_thread(machine.data_folder, settings)
+        yield machine.programs_for_tests()
+        yield machine.client(STATIC)
+        for check in machine.microphone(settings):
+            yield check
+
+
+def plain(checks: Iterable[Check]) -> str:
+    """One line per check, the advice below it."""
+    lines = []
+    for check in checks:
+        lines.append(f"{check.status:8}{check.group}: {check.name}: {check.detail}")
+        if check.advice and check.status != "ok":
+            lines.append(f"{'':8}-> {check.advice}")
+    return "\n".join(lines)
+
+
+def table(checks: Iterable[Check]) -> Table:
+    """The same for a terminal."""
+    made = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    made.add_column(no_wrap=True)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    group = ""
+    for check in checks:
+        if check.group != group:
+            group = check.group
+            made.add_row("", f"[bold]{escape(group)}[/]", "")
+        text = escape(check.detail)
+        if check.advice and check.status != "ok":
+            text += f"\n[dim]-> {escape(check.advice)}[/]"
+        made.add_row(MARKS[check.status], escape(check.name), text)
+    return made
+
+
+async def _collect(settings: Settings | None, turn: bool) -> list[Check]:
+    return [check async for check in examine(settings, turn=turn)]
+
+
+def main(settings: Settings | None = None, *, turn: bool = False, json: bool = False) -> int:
+    """Examine, print, and return the exit code: 1 when something failed, else 0.
+
+    A table in a terminal, plain lines in a pipe, or JSON: {"ok": ..., "checks": [...]}.
+    """
+    checks = asyncio.run(_collect(settings, turn))
+    failed = [check for check in checks if check.status == "failed"]
+    if json:
+        content = {"ok": not failed, "checks": [asdict(check) for check in checks]}
+        print(jsonlib.dumps(content, indent=2))  # noqa: T201
+    elif sys.stdout.isatty():
+        console = Console(highlight=False)
+        console.print(table(checks))
+        verdict = f"[bold red]{len(failed)} failed[/]" if failed else "[green]Everything needed works.[/]"
+        console.print(f"\n{verdict}")
+    else:
+        print(plain(checks))  # noqa: T201
+    return 1 if failed else 0

@@ -1,0 +1,65 @@
+"""STUN and TURN: can people behind closed networks connect?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from voicebot.doctor.check import Check, Status
+from voicebot.errors import SettingsError
+from voicebot.rtc.probe import Outcome, Probe, probe
+from voicebot.settings import Settings
+from voicebot.signaling.turn import ice_plan
+
+ADVICE: dict[Outcome, str] = {
+    "ok": "",
+    "unauthorized": "COTURN_SECRET must be coturn's static-auth-secret (and use-auth-secret on); "
+    "the clocks of both machines must agree.",
+    "refused": "See coturn's log: quota reached, or no relay ports free.",
+    "unreachable": "Is coturn running, and does the firewall let this way through?",
+    "unknown_host": "Correct the host name in COTURN_SERVER.",
+    "tls": "coturn's certificate must be for this host name and from an authority this machine knows "
+    "(SSL_CERT_FILE names a private one).",
+    "not_an_address": "Write COTURN_SERVER as turn:host:3478, turns:host, or a bare host name.",
+    "no_server": "Set COTURN_SERVER.",
+}
+
+
+async def turn_checks(settings: Settings, now: Callable[[], float] = time.time) -> list[Check]:
+    """One check per address of COTURN_SERVER; one of several ways being closed is only a warning."""
+    if not settings.coturn_server:
+        return [
+            Check(
+                "Network",
+                "TURN",
+                "note",
+                "no TURN server: fine on one machine or network",
+                "People behind closed networks need one: set COTURN_SERVER and COTURN_SECRET in .env.",
+            )
+        ]
+    try:
+        plan = ice_plan(settings.coturn_server, settings.coturn_secret.get_secret_value(), "doctor", now())
+    except SettingsError as error:
+        return [Check("Network", "TURN", "failed", error.message, error.hint)]
+    checks = []
+    if plan.warning:
+        checks.append(
+            Check(
+                "Network",
+                "TURN",
+                "warning",
+                plan.warning,
+                "Set COTURN_SECRET to coturn's static-auth-secret.",
+            )
+        )
+    asked = [probe(url, server.username, server.credential) for server in plan.servers for url in server.urls]
+    found = await asyncio.gather(*asked)
+    relays = any(p.ok and p.relayed for p in found)
+    return [*checks, *(_check(p, relays) for p in found)]
+
+
+def _check(found: Probe, relays: bool) -> Check:
+    status: Status = "ok" if found.ok else "warning" if relays else "failed"
+    took = f" ({found.seconds * 1000:.0f} ms)" if found.ok else ""
+    return Check("Network", found.url, status, found.detail + took, ADVICE[found.outcome])
