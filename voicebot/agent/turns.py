@@ -122,7 +122,6 @@ class TurnRunner:
                     **ids,
                 )
             )
-            await give(speakable.finish() if given else [])
             await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
             cancelled = True
