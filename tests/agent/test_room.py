@@ -421,7 +421,7 @@ async def test_a_conversation_begins_and_ends_with_people(tmp_path: Path) -> Non
         await stage.said(ada)
         stage.room.leave("anna")
         await stage.wait(ConversationEnded)
-        assert first.flush()
+        assert await asyncio.to_thread(first.close)
         lines = (tmp_path / "conversations" / first.conversation_id / "events.jsonl").read_text().splitlines()
         assert len(lines) == len(first.events)
         await stage.person()
@@ -432,7 +432,7 @@ async def test_a_conversation_begins_and_ends_with_people(tmp_path: Path) -> Non
 
 async def test_leaving_in_mid_speech_keeps_what_was_heard_in_the_log(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me"], llm=["The sea is deep and blue and wide and old."]) as stage:
-        ada = await stage.agent()
+        await stage.agent()
         await stage.person()
         await stage.media.hear("anna", 1.0)
         await stage.wait(PlayoutStarted)

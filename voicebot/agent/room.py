@@ -143,7 +143,7 @@ class Room:
         if not self.lobby.humans:
             self._end("everyone has left")
 
-    def update(self, participant_id: str, **changes: Any) -> ParticipantInfo:
+    def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
         """Change what is known of a participant; see `Lobby.update` for the errors."""
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.update(participant_id, **changes)
