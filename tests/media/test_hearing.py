@@ -1,0 +1,210 @@
+"""One person's ear, fed with packets and a scripted detector."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicebot.audio.opus import OpusEncoder, silence_packet
+from voicebot.media.base import (
+    HearingSettings,
+    Level,
+    Notice,
+    SpeechAudio,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.media.hearing import Hearing
+
+N = TypeVar("N", bound=Notice)
+
+
+class LoudIsSpeech:
+    """A detector for tests: sound is speech."""
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        return 1.0 if np.abs(window).max() > 1000 else 0.0
+
+
+class Ear:
+    def __init__(self, settings: HearingSettings | None = None) -> None:
+        self.notices: list[Notice] = []
+        self.recorded: list[tuple[bytes, float, int]] = []
+        self.interruptions: list[float] = []
+        self.agent_talks = False
+        self.now = 500.0
+        self.timestamp = 2**32 - 4800  # it wraps soon
+        self.source = object()
+        self._encoder = OpusEncoder()
+        self._phase = 0
+        self.hearing = Hearing(
+            "host",
+            "ada",
+            settings or HearingSettings(),
+            LoudIsSpeech(),
+            self.notices.append,
+            agent_talking=lambda: self.agent_talks,
+            barge_in=lambda who: self.interruptions.append(self.now),
+            on_packet=lambda *packet: self.recorded.append(packet),
+        )
+
+    def of(self, kind: type[N]) -> list[N]:
+        return [n for n in self.notices if isinstance(n, kind)]
+
+    def packet(self, payload: bytes, late: float = 0.0) -> None:
+        self.now += 0.02
+        self.hearing.packet(self.source, payload, self.timestamp & 0xFFFFFFFF, self.now + late, None)
+        self.timestamp += 960
+
+    def speak(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.02)):
+            t = (np.arange(960) + self._phase) / 48_000
+            self._phase += 960
+            self.packet(self._encoder.encode((12_000 * np.sin(2 * np.pi * 400 * t)).astype(np.int16)))
+
+    def be_quiet(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.02)):
+            self.packet(silence_packet())
+
+    def lose(self, seconds: float) -> None:
+        """Nothing arrives, the sender's clock goes on."""
+        self.now += seconds
+        self.timestamp += round(seconds * 48_000)
+
+
+def test_an_utterance_is_started_handed_over_and_stopped() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(1)
+    fell_silent = ear.now
+    ear.be_quiet(1)
+    (started,), (stopped,) = ear.of(SpeechStarted), ear.of(SpeechStopped)
+    assert started.time == pytest.approx(spoke, abs=0.04)
+    assert started.decided - started.time == pytest.approx(0.064, abs=0.03)
+    assert stopped.time == pytest.approx(fell_silent, abs=0.04)
+    assert stopped.decided - stopped.time == pytest.approx(0.2, abs=0.04)
+    chunks = ear.of(SpeechAudio)
+    assert chunks[0].time == pytest.approx(started.time - 0.4, abs=0.02)
+    for a, b in pairwise(chunks):
+        assert b.time == pytest.approx(a.time + len(a.pcm) / 16_000, abs=0.001)
+    whole = np.concatenate([c.pcm for c in chunks])
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.2, abs=0.08)
+    order = [type(n) for n in ear.notices if not isinstance(n, Level)]
+    assert order == [SpeechStarted, *[SpeechAudio] * len(chunks), SpeechStopped]
+
+
+def test_a_click_is_no_utterance() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    ear.speak(0.02)
+    ear.be_quiet(1)
+    assert ear.of(SpeechStarted) == []
+
+
+def test_what_was_handed_over_is_not_handed_over_again() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.5)
+    ear.be_quiet(0.3)
+    ear.speak(0.5)
+    ear.be_quiet(1)
+    assert len(ear.of(SpeechStarted)) == 2
+    for a, b in pairwise(ear.of(SpeechAudio)):
+        assert b.time >= a.time + len(a.pcm) / 16_000 - 0.001
+
+
+def test_talking_over_an_agent_interrupts_it_in_time() -> None:
+    ear = Ear()
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(0.5)
+    assert ear.interruptions[0] - spoke == pytest.approx(0.2, abs=0.05)
+
+
+def test_short_sounds_and_speech_before_the_agent_do_not_interrupt() -> None:
+    ear = Ear()
+    ear.agent_talks = True
+    for _ in range(5):  # "mhm"
+        ear.speak(0.1)
+        ear.be_quiet(0.4)
+    assert ear.interruptions == []
+    ear.agent_talks = False
+    ear.speak(1)
+    ear.agent_talks = True
+    ear.speak(0.1)
+    assert ear.interruptions == []
+    ear.speak(0.2)
+    assert len(ear.interruptions) == 1
+
+
+def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.4)
+    ear.lose(0.1)
+    ear.speak(0.4)
+    ear.be_quiet(0.5)
+    assert len(ear.of(SpeechStarted)) == 1
+    whole = np.concatenate([c.pcm for c in ear.of(SpeechAudio)])
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 0.9 + 0.2, abs=0.08)
+
+
+def test_a_microphone_turned_off_mid_word_ends_the_utterance() -> None:
+    ear = Ear()
+    ear.speak(0.5)
+    ear.hearing.idle(ear.now + 0.1)
+    assert ear.of(SpeechStopped) == []
+    ear.hearing.idle(ear.now + 1)
+    assert len(ear.of(SpeechStopped)) == 1
+    ear.lose(60)
+    ear.speak(0.5)
+    ear.be_quiet(0.5)
+    assert len(ear.of(SpeechStarted)) == len(ear.of(SpeechStopped)) == 2
+    assert ear.of(SpeechStarted)[1].time == pytest.approx(ear.now - 1.0, abs=0.05)
+
+
+def test_another_connection_goes_on_with_its_own_timestamps() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.3)
+    ear.source, ear.timestamp = object(), 77
+    ear.be_quiet(0.5)
+    ear.speak(0.3)
+    ear.be_quiet(0.5)
+    assert len(ear.of(SpeechStarted)) == len(ear.of(SpeechStopped)) == 2
+
+
+def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
+    ear = Ear()
+    for n in range(200):
+        ear.packet(silence_packet(), late=0.03 * (n % 3))
+    times = [time for _, time, _ in ear.recorded]
+    steps = [b - a for a, b in pairwise(times)]
+    assert len(ear.recorded) == 200
+    assert steps[5:] == pytest.approx([0.02] * 194, abs=1e-6)  # jitter is not in them
+    assert times[-1] == pytest.approx(ear.now - 0.02, abs=1e-6)
+
+
+def test_levels_are_told_at_most_ten_times_a_second_and_silence_once() -> None:
+    ear = Ear()
+    ear.speak(2)
+    ear.be_quiet(3)
+    levels = ear.of(Level)
+    assert 10 < len(levels) <= 20
+    assert levels[3].dbfs == pytest.approx(20 * np.log10(12_000 / 32768 / np.sqrt(2)), abs=1)
+    assert [n.dbfs for n in levels if n.dbfs < -60] == [-100]
+
+
+def test_rubbish_is_left_out() -> None:
+    ear = Ear()
+    ear.be_quiet(0.2)
+    ear.packet(b"\x03")
+    ear.speak(0.3)
+    ear.be_quiet(0.5)
+    assert len(ear.of(SpeechStopped)) == 1
