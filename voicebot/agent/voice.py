@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voicebot.agent.speech import Speech, SpokenPiece
 from voicebot.errors import VoicebotError
 from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
@@ -19,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+AUDIBLE = 200
+"""Of 32767: about -44 dBFS, below any speech and above a quiet recording's noise."""
+
 
 @asynccontextmanager
 async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
@@ -28,6 +34,12 @@ async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIte
     finally:
         if (close := getattr(iterator, "aclose", None)) is not None:
             await close()
+
+
+def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray[np.int16]:
+    """From 20 ms before the first audible sample on: many voices breathe in for 0.2 s first."""
+    loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > AUDIBLE)
+    return pcm[max(0, int(loud[0]) - sample_rate // 50) :] if len(loud) else pcm[:0]
 
 
 class Voice:
@@ -67,6 +79,8 @@ class Voice:
         try:
             async with closing_iterator(tts.synthesize(piece.text, self._style)) as chunks:
                 async for pcm in chunks:
+                    if index == 0 and not samples:
+                        pcm = without_leading_silence(pcm, tts.sample_rate)
                     if not len(pcm):
                         continue
                     if not samples:

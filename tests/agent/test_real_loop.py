@@ -1,0 +1,133 @@
+"""The whole loop with nothing faked: WebRTC, Silero, pocketsphinx, the offline brain, flite, recording."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+import soxr
+
+from voicebot.agent import Models, Room
+from voicebot.conversation.latency import PARTS
+from voicebot.events import (
+    Event,
+    LatencyMeasured,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutSentence,
+    TranscriptFinal,
+)
+from voicebot.llm.offline import OfflineLLM
+from voicebot.lobby.lobby import Lobby
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.persona import create_persona
+from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.settings import Settings
+from voicebot.signaling.messages import ParticipantInfo
+from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.tts.base import VoiceStyle
+from voicebot.tts.flite import FliteTTS
+
+E = TypeVar("E", bound=Event)
+
+
+class Visitor:
+    """One person over real WebRTC, and everything that happens in the room."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.events: list[Event] = []
+        self.heard: list[Heard] = []
+        self.microphone = Microphone()
+        self.caller = Caller(self.microphone, on_heard=self.heard.append)
+        self._new = asyncio.Event()
+        room.subscribe(self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        self.events.append(event)
+        self._new.set()
+
+    async def come_in(self) -> None:
+        self.room.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
+        sdp, tracks = await self.caller.offer("anna", list(self.room.agents))
+        answer = await self.room.answer("anna", 1, sdp, tracks)
+        await self.caller.accept(answer.sdp)
+        await self.caller.connected.wait()
+
+    async def until(self, kind: type[E], count: int = 1) -> E:
+        async with asyncio.timeout(90):
+            while True:
+                found = [e for e in self.events if isinstance(e, kind)]
+                if len(found) >= count:
+                    return found[count - 1]
+                self._new.clear()
+                await self._new.wait()
+
+    def hear(self, since: float) -> np.ndarray:
+        """What arrived since then; mono int16 at 16 kHz."""
+        frames = [frame.pcm for frame in self.heard if frame.time >= since]
+        return soxr.resample(np.concatenate(frames), RATE, 16_000)
+
+
+async def spoken(tts: FliteTTS, text: str) -> np.ndarray:
+    chunks = [pcm async for pcm in tts.synthesize(text, VoiceStyle(voice="rms"))]
+    return soxr.resample(np.concatenate(chunks), tts.sample_rate, RATE)
+
+
+async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path)
+    stt = await PocketSphinxSTT.load("", settings)
+    tts = await FliteTTS.load("slt", settings)
+    plane = InlineMediaPlane()
+    models = Models(settings, stt=stt, tts=tts, llm=await OfflineLLM.load("", settings))
+    room = Room(Lobby("demo", "Demo"), media=plane, models=models, settings=settings)
+    visitor = Visitor(room)
+    await plane.start(room.on_notice)
+    await room.open()
+    try:
+        persona = create_persona("Ada, a friendly host").model_copy(update={"greeting": "Hello, I am Ada."})
+        ada = await room.spawn(persona)
+        await visitor.come_in()
+        greeting = await visitor.until(PlayoutFinished)
+        assert greeting.heard_text == "Hello, I am Ada."
+
+        began = visitor.microphone.clock()
+        await visitor.microphone.say(await spoken(tts, "what is the weather in paris"))
+        answer = await visitor.until(PlayoutFinished, 2)
+        question = next(
+            e for e in visitor.events if isinstance(e, TranscriptFinal) and e.participant_id == "anna"
+        )
+        assert "weather in paris" in question.text
+        assert "the weather in Paris" in answer.heard_text
+        assert "offline brain" in answer.heard_text
+        latency = await visitor.until(LatencyMeasured)
+        assert latency.turn_id == question.turn_id
+        parts = [getattr(latency, part) or 0.0 for part in PARTS]
+        assert latency.e2e_latency == pytest.approx(sum(parts))
+
+        stream = stt.stream()
+        stream.push(visitor.hear(began).astype(np.int16))
+        said_back = (await stream.finish()).text
+        assert "weather" in said_back
+        assert "paris" in said_back
+
+        await visitor.microphone.say(await spoken(tts, "tell me about the moon"))
+        sentences = [e for e in visitor.events if isinstance(e, PlayoutSentence)]
+        await visitor.until(PlayoutSentence, len(sentences) + 1)
+        await visitor.microphone.say(await spoken(tts, "stop it please"))
+        broken = await visitor.until(PlayoutInterrupted)
+        assert broken.planned_text.startswith(broken.heard_text)
+        assert len(broken.heard_text) < len(broken.planned_text)
+        log = room.log
+        assert log is not None
+    finally:
+        await visitor.caller.close()
+        await room.close()
+        await plane.close()
+        await models.aclose()
+    folder = tmp_path / "conversations" / log.conversation_id
+    assert {p.stem for p in (folder / "audio").glob("*.ogg")} == {"anna", ada.id}
+    assert (folder / "events.jsonl").read_text().count("\n") == len(log.events)
