@@ -184,13 +184,16 @@ export const texts = {
     home: "To the start page",
     gone: "This lobby has ended",
     goneHint: "It was closed, or everybody has left.",
+    missing: "There is no such lobby",
+    missingHint: "It may have ended. Check the link, or open a new lobby on the start page.",
     kicked: "You were removed from this lobby",
     kickedHint: "Someone who runs the lobby has removed you.",
     full: "This lobby is full",
     fullHint: (limit: number | null) =>
       limit ? `It holds ${limit} people. Try again when somebody has left.` : "Try again later.",
     expired: "Your session has ended",
-    expiredHint: "Load the page again to get a new one.",
+    expiredHint:
+      "Load the page again to get a new one. If this comes back at once, allow cookies for this site.",
     reload: "Load again",
     elsewhere: "You are here in another tab",
     elsewhereHint: "The lobby was opened there with the same session, so this tab has let go.",

@@ -15,12 +15,15 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
   const lobbyId = useSession((state) => state.lobbyId);
   const again = () => client.visit(lobbyId);
   const { end } = texts;
+  const missing = reason === "missing";
   const kicked = reason === "kicked" || reason === "removed";
   const said: Record<EndPhase, [title: string, hint: string, action: string, act: () => void]> = {
     left: [end.left, end.leftHint, end.rejoin, again],
-    gone: kicked
-      ? [end.kicked, end.kickedHint, end.rejoin, again]
-      : [end.gone, reason || end.goneHint, end.rejoin, again],
+    gone: missing
+      ? [end.missing, end.missingHint, texts.prejoin.tryAgain, again]
+      : kicked
+        ? [end.kicked, end.kickedHint, end.rejoin, again]
+        : [end.gone, reason || end.goneHint, end.rejoin, again],
     full: [end.full, end.fullHint(limit), end.rejoin, again],
     expired: [end.expired, end.expiredHint, end.reload, () => location.reload()],
     elsewhere: [end.elsewhere, end.elsewhereHint, end.useHere, again],

@@ -151,6 +151,15 @@ export class Connections {
     this.#publish();
   }
 
+  /** The last agent has left, and the host's end with it. Returns the peers that were closed. */
+  closeHosts(): string[] {
+    const hosts = [...this.#slots]
+      .filter(([, { current }]) => current instanceof HostPeer)
+      .map(([id]) => id);
+    for (const host of hosts) this.close(host);
+    return hosts;
+  }
+
   closeAll(): void {
     for (const peer of [...this.#slots.keys()]) this.close(peer);
   }

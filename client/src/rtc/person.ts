@@ -10,6 +10,8 @@ export interface PersonOptions extends TransportOptions {
 
 /** How long the polite side waits for the first offer before it asks for one. */
 const FIRST_OFFER_MS = 5_000;
+/** Most paths that stop for a moment come back by themselves; others get new candidates. */
+const RESTART_MS = 1_000;
 
 /** The connection to another person: perfect negotiation (W3C WebRTC 1.0, section 10.7).
  *
@@ -27,6 +29,7 @@ export class PersonPeer {
   #microphone: MediaStreamTrack | null;
   #camera: MediaStreamTrack | null;
   #firstOffer: ReturnType<typeof setTimeout> | undefined;
+  #restart: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: PersonOptions) {
@@ -93,18 +96,16 @@ export class PersonPeer {
   }
 
   onStatus(status: TransportStatus): void {
-    if (status.state !== "failed" || this.transport.closed) return;
-    // One side is enough, and it is the one whose offer wins anyhow.
-    if (!this.#options.polite) this.restart();
-  }
-
-  restart(): void {
-    this.transport.restarted();
-    this.transport.pc.restartIce();
+    clearTimeout(this.#restart);
+    // One side is enough, and it is the one whose offer wins anyhow. What does not come back
+    // within the server's patience gets a new epoch.
+    if (status.state !== "disconnected" || this.#options.polite) return;
+    this.#restart = setTimeout(() => this.transport.restart(), RESTART_MS);
   }
 
   close(): void {
     clearTimeout(this.#firstOffer);
+    clearTimeout(this.#restart);
     this.transport.close();
   }
 

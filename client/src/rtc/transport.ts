@@ -36,6 +36,7 @@ export class Transport {
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
+  #candidates = 0;
   #closed = false;
 
   constructor(options: TransportOptions) {
@@ -145,9 +146,12 @@ export class Transport {
 
   #candidate(candidate: RTCIceCandidate | null): void {
     if (candidate === null || candidate.candidate === "") {
+      const restarted = this.pc.connectionState === "connected";
+      if (candidate === null && this.#candidates === 0 && !restarted) this.fail("no_candidates");
       this.#endOfCandidates();
       return;
     }
+    this.#candidates++;
     const { peer, epoch, send } = this.#options;
     send({
       type: "ice_candidate",
@@ -171,9 +175,11 @@ export class Transport {
     send({ type: "ice_candidate", peer, epoch, data: { candidate: "" } });
   }
 
-  /** After an ICE restart gathering begins anew. */
-  restarted(): void {
+  /** Look for a new path on the same connection; raises negotiationneeded. */
+  restart(): void {
+    if (this.#closed) return;
     this.#ended = false;
+    this.pc.restartIce();
   }
 
   #changed(): void {

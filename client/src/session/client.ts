@@ -81,7 +81,11 @@ export class Client {
     const id = this.state.lobbyId;
     if (!id || this.state.lobby) return;
     const found = await this.#lookUp(id).catch(() => null);
-    if (found && this.state.lobbyId === id && !this.state.lobby) {
+    if (this.state.lobbyId !== id || this.state.phase !== "prejoin") return;
+    if (found === "missing") {
+      this.store.setState({ phase: "gone", reason: "missing" });
+      this.#release("microphone");
+    } else if (found && !this.state.lobby) {
       this.store.setState({ lobby: { id, name: found.name, host_peer: null } });
     }
   }
@@ -311,6 +315,10 @@ export class Client {
         if (this.state.phase === "lobby") this.connections.close(message.data.participant_id);
         else this.#end();
         break;
+      case "agent_removed":
+      case "lobby_state":
+        this.#forgetHost();
+        break;
       case "start_webrtc_negotiation":
         this.store.setState(
           withPeer(this.state, message.peer, message.epoch, { failure: null, ready: false }),
@@ -348,26 +356,36 @@ export class Client {
     }
   }
 
+  /** Without agents the server has closed its end of the host's connection without a word. */
+  #forgetHost(): void {
+    const { participants } = this.state;
+    if (Object.values(participants).some(({ kind }) => kind === "agent")) return;
+    for (const host of this.connections.closeHosts()) {
+      const { [host]: _closed, ...peers } = this.state.peers;
+      this.store.setState({ peers });
+    }
+  }
+
   #finish(phase: "expired" | "elsewhere"): void {
     this.#end();
     this.store.setState(outside(this.state, phase));
   }
 
-  #linked({ state, reason }: LinkChange): void {
+  #linked({ state, reason, refusal }: LinkChange): void {
     this.store.setState({ link: state });
     if (reason === "expired" || reason === "elsewhere") this.#finish(reason);
     else if (reason === "refused") {
       this.#end();
       this.store.setState(outside(this.state, this.state.lobbyId ? "prejoin" : "start"));
-      this.say(texts.errors.refused, texts.errors.refusedHint);
+      this.say(refusal?.message ?? texts.errors.refused, refusal?.hint);
     }
   }
 
   #reported({ peer, epoch, state, route }: PeerReport): void {
     const known = this.state.peers[peer];
-    // A repair under way says nothing bad about the connection that still works.
+    // Once the server has given up and said why, our own side's end of it is no news.
+    if (known?.failure && state !== "connected") return;
     const change = route ? { state, route } : { state };
-    if (known?.failure && state === "failed") return;
     this.store.setState(withPeer(this.state, peer, epoch, change));
   }
 

@@ -5,6 +5,9 @@ import { withCaption, withEntry } from "./timeline";
 let lastToast = 0;
 let lastKey = 0;
 
+/** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
+const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
+
 const NEW_PEER: PeerState = {
   epoch: 0,
   state: "new",
@@ -35,15 +38,11 @@ export function reduce(state: SessionState, message: ServerMessage): SessionStat
       };
     }
     case "user_joined":
-      return noted(
-        withParticipant(state, message.data.participant),
-        "joined",
-        message.data.participant,
-      );
+      return arrived(state, message.data.participant);
     case "agent_created": {
-      const next = withParticipant(state, message.data.participant);
+      const next = arrived(state, message.data.participant);
       const ours = message.id != null && message.id === state.adding?.messageId;
-      return noted(ours ? { ...next, adding: null } : next, "joined", message.data.participant);
+      return ours ? { ...next, adding: null } : next;
     }
     case "participant_updated":
       return withParticipant(state, message.data.participant);
@@ -101,6 +100,11 @@ function withParticipant(state: SessionState, info: ParticipantInfo): SessionSta
   };
 }
 
+function arrived(state: SessionState, info: ParticipantInfo): SessionState {
+  const next = withParticipant(state, info);
+  return info.id in state.participants ? next : noted(next, "joined", info);
+}
+
 function noted(
   state: SessionState,
   what: "joined" | "left" | "lost",
@@ -141,6 +145,7 @@ function failed(state: SessionState, id: string | null, error: ErrorData): Sessi
   if (id !== null && id === state.adding?.messageId) {
     return { ...state, adding: null, addingError: error };
   }
+  if (CROSSED.has(error.code)) return state;
   // Refused at the door: back to where the name can be changed and joining tried again.
   const next = state.phase === "joining" ? { ...state, phase: "prejoin" as const } : state;
   return withToast(next, "error", error);

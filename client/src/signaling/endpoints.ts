@@ -1,10 +1,12 @@
-/** Where the server is: always relative to the page, so that any proxy's path works. */
+import type { ErrorData } from "../protocol/messages";
+import { texts } from "../texts";
 
 export interface LobbySummary {
   id: string;
   name: string;
 }
 
+/** Always relative to the page, so that any proxy's path works. */
 export function socketUrl(base: string = document.baseURI): string {
   const url = new URL("ws", base);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -13,18 +15,45 @@ export function socketUrl(base: string = document.baseURI): string {
   return url.href;
 }
 
-/** Make sure that there is a session cookie. Rejects only when the server cannot be reached. */
-export async function ensureSession(base: string = document.baseURI): Promise<void> {
-  await fetch(new URL("api/session", base), { method: "POST", credentials: "same-origin" });
+/** The server answered and will not have this page; trying again cannot help. */
+export class Refusal extends Error {
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.name = "Refusal";
+    this.hint = hint;
+  }
 }
 
-/** What may be known of a lobby before joining it; null when it is missing or closed to us. */
+/** Make sure that there is a session cookie.
+ *
+ * Throws Refusal when this page's origin is not allowed; rejects with fetch's own error when the
+ * server cannot be reached. */
+export async function ensureSession(base: string = document.baseURI): Promise<void> {
+  const url = new URL("api/session", base);
+  const response = await fetch(url, { method: "POST", credentials: "same-origin" });
+  if (response.status === 403) {
+    const body = (await response.json().catch(() => null)) as { error?: ErrorData } | null;
+    throw new Refusal(
+      body?.error?.message ?? texts.errors.refused,
+      body?.error?.hint ?? texts.errors.refusedHint,
+    );
+  }
+  // A proxy in between may answer 502 while the server starts.
+  if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
+}
+
+/** What may be known of a lobby before joining it; "missing" when it is not there or closed to
+ * us, null when the server does not say. */
 export async function lookUpLobby(
   id: string,
   base: string = document.baseURI,
-): Promise<LobbySummary | null> {
+): Promise<LobbySummary | "missing" | null> {
+  await ensureSession(base);
   const url = new URL(`api/lobbies/${encodeURIComponent(id)}`, base);
   const response = await fetch(url, { credentials: "same-origin" });
+  if (response.status === 404) return "missing";
   if (!response.ok) return null;
   const body: unknown = await response.json();
   if (typeof body !== "object" || body === null) return null;

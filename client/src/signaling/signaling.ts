@@ -1,6 +1,7 @@
 import type { ClientMessage, ServerMessage } from "../protocol/messages";
 import { Subscribers, type Unsubscribe } from "../subscribers";
 import { backoffMs } from "./backoff";
+import { Refusal } from "./endpoints";
 import { Outbox } from "./outbox";
 
 /** `closed` comes with a reason and is final until `connect()`. */
@@ -10,6 +11,8 @@ export type ClosedReason = "asked" | "expired" | "elsewhere" | "refused";
 export interface LinkChange {
   state: LinkState;
   reason?: ClosedReason;
+  /** What the server said when it refused. */
+  refusal?: Refusal;
 }
 
 /** A message as the rest of the client writes it: the envelope is filled in here. */
@@ -38,7 +41,7 @@ const OPEN = 1;
 const PING_MS = 10_000;
 const DEAD_MS = 25_000;
 /** Close codes after which trying again cannot help. */
-const FINAL: Record<number, ClosedReason> = { 4401: "expired", 4403: "refused", 4409: "elsewhere" };
+const FINAL: Record<number, ClosedReason> = { 4401: "expired", 4409: "elsewhere" };
 
 /** The WebSocket to the server: reconnects, resumes, keeps alive, loses nothing. */
 export class Signaling {
@@ -93,12 +96,12 @@ export class Signaling {
     this.#attempt = 0;
     window.addEventListener("online", this.#hurry);
     document.addEventListener("visibilitychange", this.#hurry);
-    this.#setState("connecting");
+    this.#setState({ state: "connecting" });
     void this.#open();
   }
 
   /** Give up the connection; nothing is kept for later. */
-  close(reason: ClosedReason = "asked"): void {
+  close(reason: ClosedReason = "asked", refusal?: Refusal): void {
     if (!this.#wanted) return;
     this.#wanted = false;
     window.removeEventListener("online", this.#hurry);
@@ -108,7 +111,7 @@ export class Signaling {
     this.#drop();
     this.#outbox.clear();
     this.#lastSeq = 0;
-    this.#setState("closed", reason);
+    this.#setState({ state: "closed", reason, ...(refusal ? { refusal } : {}) });
   }
 
   /** Send now, or as soon as there is a connection. Returns the message's id, which answers and
@@ -138,8 +141,10 @@ export class Signaling {
     const generation = ++this.#generation;
     try {
       await this.#options.prepare();
-    } catch {
-      if (generation === this.#generation) this.#lost();
+    } catch (error) {
+      if (generation !== this.#generation) return;
+      if (error instanceof Refusal) this.close("refused", error);
+      else this.#lost();
       return;
     }
     if (generation !== this.#generation || !this.#wanted) return;
@@ -191,7 +196,7 @@ export class Signaling {
       this.#outbox.forgetNegotiations();
     }
     const waiting = [...this.#outbox.messages];
-    this.#setState("open");
+    this.#setState({ state: "open" });
     // Listeners first: what they send (joining again) must come before what waited.
     this.#messages.emit(message);
     for (const old of waiting) this.#write(old);
@@ -229,7 +234,8 @@ export class Signaling {
     this.#generation++;
     this.#drop();
     if (!this.#wanted) return;
-    this.#setState(this.#lastSeq > 0 || this.#state === "open" ? "reconnecting" : "connecting");
+    const was = this.#lastSeq > 0 || this.#state === "open";
+    this.#setState({ state: was ? "reconnecting" : "connecting" });
     clearTimeout(this.#retry);
     this.#retry = setTimeout(
       () => void this.#open(),
@@ -249,9 +255,9 @@ export class Signaling {
     socket.close(1000);
   }
 
-  #setState(state: LinkState, reason?: ClosedReason): void {
-    if (state === this.#state) return;
-    this.#state = state;
-    this.#links.emit(reason ? { state, reason } : { state });
+  #setState(change: LinkChange): void {
+    if (change.state === this.#state) return;
+    this.#state = change.state;
+    this.#links.emit(change);
   }
 }
