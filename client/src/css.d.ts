@@ -5,5 +5,6 @@ declare module "react" {
     "--hue"?: number;
     "--level"?: number;
     "--columns"?: number;
+    "--rows"?: number;
   }
 }

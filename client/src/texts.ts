@@ -92,6 +92,7 @@ export const texts = {
     people: (count: number) => (count === 1 ? "1 person" : `${count} people`),
     agents: (count: number) => (count === 1 ? "1 agent" : `${count} agents`),
     participants: "Participants",
+    controls: "Controls",
     you: "you",
     agent: "AI agent",
     muted: "Muted",
@@ -106,9 +107,10 @@ export const texts = {
       thinking: "Thinking",
       speaking: "Speaking",
     },
+    short: { camera: "Camera", agent: "Agent", captions: "Captions" },
     mute: "Mute",
     unmute: "Unmute",
-    listenOnly: "No microphone",
+    listenOnly: "No mic",
     cameraOn: "Start camera",
     cameraOff: "Stop camera",
     addAgent: "Add an agent",
@@ -160,7 +162,7 @@ export const texts = {
   },
 
   connection: {
-    none: "Not connected",
+    none: "Ready",
     connecting: "Connecting",
     connected: "Connected",
     reconnecting: "Reconnecting",

@@ -5,6 +5,7 @@ import { useClient } from "../hooks/useClient";
 import { texts } from "../texts";
 import { AddAgentForm } from "./AddAgentForm";
 import { Button, type ButtonProps } from "./Button";
+import { ControlLabel } from "./ControlLabel";
 import { Sheet } from "./Sheet";
 
 interface AddAgentDialogProps {
@@ -26,7 +27,11 @@ export function AddAgentDialog({ testId, look, control = false }: AddAgentDialog
     <DialogTrigger isOpen={open} onOpenChange={change}>
       <Button look={look} className={control ? "control" : ""} data-testid={testId}>
         <BotMessageSquare aria-hidden="true" />
-        <span>{texts.lobby.addAgent}</span>
+        {control ? (
+          <ControlLabel long={texts.lobby.addAgent} short={texts.lobby.short.agent} />
+        ) : (
+          texts.lobby.addAgent
+        )}
       </Button>
       <Sheet title={texts.addAgent.title}>{(close) => <AddAgentForm onDone={close} />}</Sheet>
     </DialogTrigger>

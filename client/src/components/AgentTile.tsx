@@ -24,14 +24,14 @@ export function AgentTile({ info }: { info: ParticipantInfo }) {
       data-speaking={speaking}
       style={{ "--hue": hueOf(info.id), "--level": level.value }}
     >
+      <AgentStatus state={state} />
       <Avatar id={info.id} name={info.name} portrait={info.portrait ?? ""} />
       <div className="tile-caption">
         <strong title={info.character}>{info.name}</strong>
-        <AgentStatus state={state} />
       </div>
       {info.character && <p className="character quiet small">{info.character}</p>}
       {info.notice && (
-        <p className="notice small" data-testid={`notice-${info.id}`}>
+        <p className="notice small" title={info.notice} data-testid={`notice-${info.id}`}>
           {info.notice}
         </p>
       )}

@@ -32,7 +32,7 @@ export function ConnectionBadge() {
         <i />
         <i />
       </span>
-      {words.join(" · ")}
+      <span className="words">{words.join(" · ")}</span>
     </span>
   );
 }

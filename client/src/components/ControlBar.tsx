@@ -5,6 +5,7 @@ import { texts } from "../texts";
 import { AddAgentDialog } from "./AddAgentDialog";
 import { Button } from "./Button";
 import { ConnectionBadge } from "./ConnectionBadge";
+import { ControlLabel } from "./ControlLabel";
 import { DevicesDialog } from "./DevicesDialog";
 
 interface ControlBarProps {
@@ -27,8 +28,10 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
     else void client.openDevice("microphone");
   };
 
+  const muteLabel = !hasMicrophone ? lobby.listenOnly : muted ? lobby.unmute : lobby.mute;
+
   return (
-    <div className="controls" role="toolbar" aria-label={texts.lobby.devices}>
+    <div className="controls" role="toolbar" aria-label={lobby.controls}>
       {client.options.embed && <ConnectionBadge />}
       <Button
         className="control"
@@ -39,7 +42,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         onPress={pressMute}
       >
         {silent ? <MicOff aria-hidden="true" /> : <Mic aria-hidden="true" />}
-        <span>{!hasMicrophone ? lobby.listenOnly : muted ? lobby.unmute : lobby.mute}</span>
+        <ControlLabel long={muteLabel} short={muteLabel} />
       </Button>
       <Button
         className="control"
@@ -51,7 +54,10 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         onPress={() => void (filming ? client.closeCamera() : client.openDevice("camera"))}
       >
         {filming ? <Video aria-hidden="true" /> : <VideoOff aria-hidden="true" />}
-        <span>{filming ? lobby.cameraOff : lobby.cameraOn}</span>
+        <ControlLabel
+          long={filming ? lobby.cameraOff : lobby.cameraOn}
+          short={lobby.short.camera}
+        />
       </Button>
       <DevicesDialog />
       <AddAgentDialog testId="add-agent-button" look="plain" control />
@@ -64,7 +70,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         onPress={onConversation}
       >
         <MessageSquareText aria-hidden="true" />
-        <span>{texts.captions.title}</span>
+        <ControlLabel long={lobby.short.captions} short={lobby.short.captions} />
       </Button>
       <Button
         look="danger"
@@ -73,7 +79,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         onPress={() => client.leave()}
       >
         <PhoneOff aria-hidden="true" />
-        <span>{lobby.leave}</span>
+        <ControlLabel long={lobby.leave} short={lobby.leave} />
       </Button>
     </div>
   );

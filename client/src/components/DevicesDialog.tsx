@@ -3,6 +3,7 @@ import { DialogTrigger } from "react-aria-components/Dialog";
 import { useSession } from "../hooks/useSession";
 import { texts } from "../texts";
 import { Button } from "./Button";
+import { ControlLabel } from "./ControlLabel";
 import { DeviceHelp } from "./DeviceHelp";
 import { DeviceSelect } from "./DeviceSelect";
 import { MicrophoneMeter } from "./MicrophoneMeter";
@@ -16,7 +17,7 @@ export function DevicesDialog() {
     <DialogTrigger>
       <Button className="control" data-testid="devices-button">
         <Settings2 aria-hidden="true" />
-        <span>{texts.lobby.devices}</span>
+        <ControlLabel long={texts.lobby.devices} short={texts.lobby.devices} />
       </Button>
       <Sheet title={texts.lobby.devices}>
         {() => (

@@ -21,7 +21,14 @@ export function TileGrid() {
   const count = all.length + (empty ? 1 : 0);
   return (
     <section className="tiles-area" aria-label={texts.lobby.participants}>
-      <ul className="tiles" style={{ "--columns": columns(count) }} data-count={count}>
+      <ul
+        className="tiles"
+        style={{
+          "--columns": columns(count),
+          "--rows": Math.ceil(count / columns(count)),
+        }}
+        data-count={count}
+      >
         {empty && <NoAgent />}
         {agents.map((info) => (
           <AgentTile key={info.id} info={info} />
