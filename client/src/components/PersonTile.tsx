@@ -54,14 +54,16 @@ export function PersonTile({ info, isSelf }: PersonTileProps) {
       ) : (
         <Avatar id={info.id} name={info.name} />
       )}
+      {state !== "present" && (
+        <span className="tag tile-state">
+          {state === "failed" ? texts.lobby.noAudio : said[state]}
+        </span>
+      )}
       <div className="tile-caption">
         <strong>{info.name}</strong>
         {isSelf && <span className="tag">{texts.lobby.you}</span>}
         {info.hand_raised && <Hand aria-label={texts.lobby.handRaised} />}
         {info.muted && <MicOff className="muted-icon" aria-label={texts.lobby.muted} />}
-        {state !== "present" && (
-          <span className="tag">{state === "failed" ? texts.lobby.noAudio : said[state]}</span>
-        )}
       </div>
     </li>
   );
