@@ -1,13 +1,16 @@
 import type { ClientMessage } from "../protocol/messages";
 
-/** Messages that only make sense while the server still knows the negotiation. */
-const NEGOTIATION = new Set<ClientMessage["type"]>([
+/** Messages that only make sense while the server still knows our seat in the lobby. */
+const SEATED = new Set<ClientMessage["type"]>([
   "webrtc_offer",
   "webrtc_answer",
   "ice_candidate",
   "negotiation_needed",
   "webrtc_state_change",
   "connection_ready",
+  "join_lobby",
+  "leave_lobby",
+  "participant_update",
 ]);
 
 /** Never worth repeating: the client makes them anew for every socket. */
@@ -54,12 +57,14 @@ export class Outbox {
     this.#pings = [];
   }
 
-  /** The server has forgotten this session: what belongs to its negotiations is void. */
-  forgetNegotiations(): void {
-    this.#messages = this.#messages.filter((message) => !NEGOTIATION.has(message.type));
+  /** The server has forgotten our seat: what belongs to it is void, and joining is done anew. */
+  unseated(): void {
+    this.#messages = this.#messages.filter((message) => !SEATED.has(message.type));
+    this.#pings = [];
   }
 
-  forget(id: string): void {
+  /** This message has been answered. */
+  answered(id: string): void {
     const index = this.#messages.findIndex((message) => message.id === id);
     if (index < 0) return;
     this.#messages.splice(index, 1);

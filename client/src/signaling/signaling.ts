@@ -60,6 +60,7 @@ export class Signaling {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #unansweredSince: number | null = null;
+  #lastPing = 0;
 
   constructor(options: SignalingOptions) {
     this.#options = {
@@ -179,6 +180,7 @@ export class Signaling {
       if (message.seq <= this.#lastSeq && message.type !== "session_established") return;
       this.#lastSeq = Math.max(this.#lastSeq, message.seq);
     }
+    if (message.id) this.#outbox.answered(message.id);
     if (message.type === "pong") this.#outbox.ponged();
     if (message.type === "session_established") this.#establish(message);
     else this.#messages.emit(message);
@@ -186,6 +188,7 @@ export class Signaling {
 
   #establish(message: Extract<ServerMessage, { type: "session_established" }>): void {
     this.#attempt = 0;
+    this.#lastPing = Date.now();
     this.#established = true;
     if (message.data.resumed) {
       if (this.#lastSeq > 0) {
@@ -193,7 +196,7 @@ export class Signaling {
       }
     } else {
       this.#lastSeq = message.seq ?? 0;
-      this.#outbox.forgetNegotiations();
+      this.#outbox.unseated();
     }
     const waiting = [...this.#outbox.messages];
     this.#setState({ state: "open" });
@@ -219,8 +222,6 @@ export class Signaling {
       this.#ping();
     }
   }
-
-  #lastPing = 0;
 
   #ping(): void {
     this.#lastPing = Date.now();

@@ -1,0 +1,233 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { ServerMessage } from "../protocol/messages";
+import type { Outgoing } from "../signaling/signaling";
+import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
+import { settle } from "../testing/settle";
+import { Connections, type PeerReport } from "./connections";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+type Start = Extract<ServerMessage, { type: "start_webrtc_negotiation" }>;
+
+const start = (epoch: number, receive: string[] = ["ada"], more: object = {}): Start => ({
+  type: "start_webrtc_negotiation",
+  lobby: "demo",
+  peer: "host",
+  epoch,
+  data: { role: "offerer", ice_servers: [], receive, ...more },
+});
+
+const answer = (epoch: number): ServerMessage & { type: "webrtc_answer" } => ({
+  type: "webrtc_answer",
+  peer: "host",
+  epoch,
+  data: { sdp: "answer", tracks: {} },
+});
+
+function make(options: { relayOnly?: boolean } = {}) {
+  const sent: Outgoing[] = [];
+  const reports: PeerReport[] = [];
+  const connections = new Connections({
+    send: (message) => sent.push(message),
+    relayOnly: false,
+    createConnection: FakePeerConnection.create,
+    ...options,
+  });
+  connections.self = "me";
+  connections.onReport((report) => reports.push(report));
+  const offers = () => sent.filter((message) => message.type === "webrtc_offer");
+  return { connections, sent, reports, offers };
+}
+
+async function connectedHost() {
+  const all = make();
+  await all.connections.receive(start(1));
+  await all.connections.receive(answer(1));
+  FakePeerConnection.last.become("connected");
+  await settle();
+  return all;
+}
+
+test("offers the microphone and one transceiver for each agent, and says whose each mid is", async () => {
+  const { connections, offers } = make();
+  await connections.setMicrophone(new FakeTrack("audio") as unknown as MediaStreamTrack);
+  await connections.receive(start(1, ["ada", "bob"]));
+  expect(offers()).toMatchObject([
+    { peer: "host", epoch: 1, data: { tracks: { 0: "me", 1: "ada", 2: "bob" } } },
+  ]);
+  const directions = FakePeerConnection.last.transceivers.map(({ direction }) => direction);
+  expect(directions).toEqual(["sendonly", "recvonly", "recvonly"]);
+  expect([...connections.streams.keys()]).toEqual(["ada", "bob"]);
+});
+
+test("listens without a microphone, which can come later", async () => {
+  const { connections } = make();
+  await connections.receive(start(1));
+  const microphone = FakePeerConnection.last.transceivers[0];
+  expect(microphone?.direction).toBe("sendonly");
+  expect(microphone?.sender.track).toBeNull();
+  const track = new FakeTrack("audio") as unknown as MediaStreamTrack;
+  await connections.setMicrophone(track);
+  expect(microphone?.sender.track).toBe(track);
+});
+
+test("reports the state with the kind of path", async () => {
+  const { sent, reports } = await connectedHost();
+  expect(sent.at(-1)).toMatchObject({
+    type: "webrtc_state_change",
+    epoch: 1,
+    data: { state: "connected", relay: true, local: "relay", remote: "host" },
+  });
+  expect(reports.at(-1)).toMatchObject({ state: "connected", route: { relay: true } });
+});
+
+test("a repair is made before the old connection is closed", async () => {
+  const { connections } = await connectedHost();
+  const old = FakePeerConnection.last;
+  const heard = connections.streams.get("ada");
+  await connections.receive(start(2));
+  const repair = FakePeerConnection.last;
+  expect(repair).not.toBe(old);
+  expect(old.closed).toBe(false);
+  expect(connections.streams.get("ada")).toBe(heard);
+  await connections.receive(answer(2));
+  repair.become("connected");
+  await settle();
+  expect(old.closed).toBe(true);
+  expect(connections.streams.get("ada")).not.toBe(heard);
+});
+
+test("a newer epoch replaces at once what never worked", async () => {
+  const { connections } = make();
+  await connections.receive(start(1));
+  const first = FakePeerConnection.last;
+  await connections.receive(start(2));
+  expect(first.closed).toBe(true);
+});
+
+test("messages of an older epoch change nothing", async () => {
+  const { connections, offers } = await connectedHost();
+  await connections.receive(start(3));
+  const repair = FakePeerConnection.last;
+  await connections.receive(start(2));
+  await connections.receive(answer(2));
+  expect(FakePeerConnection.last).toBe(repair);
+  expect(repair.remoteDescription).toBeNull();
+  expect(offers()).toHaveLength(2);
+});
+
+test("renegotiates on the same connection; a transceiver that became free is used again", async () => {
+  const { connections, offers } = await connectedHost();
+  const pc = FakePeerConnection.last;
+  const renegotiate = (receive: string[]) =>
+    connections.receive({
+      type: "renegotiate_request",
+      lobby: "demo",
+      peer: "host",
+      epoch: 1,
+      data: { receive },
+    });
+  await renegotiate(["bob"]);
+  await connections.receive(answer(1));
+  expect(FakePeerConnection.last).toBe(pc);
+  expect(offers().at(-1)?.data.tracks).toEqual({ 0: "me", 1: "bob" });
+  expect([...connections.streams.keys()]).toEqual(["bob"]);
+  await renegotiate([]);
+  await connections.receive(answer(1));
+  expect(pc.transceivers.map(({ direction }) => direction)).toEqual(["sendonly", "inactive"]);
+  expect(connections.streams.size).toBe(0);
+});
+
+test("two changes at once make one further offer, after the answer", async () => {
+  const { connections, offers } = make();
+  await connections.receive(start(1, ["ada"]));
+  const request = (receive: string[]) =>
+    connections.receive({
+      type: "renegotiate_request",
+      lobby: "demo",
+      peer: "host",
+      epoch: 1,
+      data: { receive },
+    });
+  await request(["ada", "bob"]);
+  await request(["ada", "bob", "cleo"]);
+  expect(offers()).toHaveLength(1);
+  await connections.receive(answer(1));
+  expect(offers()).toHaveLength(2);
+  expect(offers().at(-1)?.data.tracks).toEqual({ 0: "me", 1: "ada", 2: "bob", 3: "cleo" });
+});
+
+test("candidates go out as they come and end with an empty one, once", async () => {
+  const { connections, sent } = make();
+  await connections.receive(start(1));
+  const pc = FakePeerConnection.last;
+  pc.onicecandidate?.({
+    candidate: { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "u" },
+  });
+  pc.onicecandidate?.({ candidate: null });
+  await vi.advanceTimersByTimeAsync(10_000);
+  const candidates = sent.filter((message) => message.type === "ice_candidate");
+  expect(candidates.map(({ data }) => data.candidate)).toEqual(["candidate:1", ""]);
+});
+
+test("gathering that takes too long is ended after eight seconds", async () => {
+  const { connections, sent } = make();
+  await connections.receive(start(1));
+  const ended = () => sent.some((message) => message.type === "ice_candidate");
+  await vi.advanceTimersByTimeAsync(7_999);
+  expect(ended()).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(ended()).toBe(true);
+});
+
+test("no local candidates at all is said at once", async () => {
+  const { connections, sent } = make();
+  await connections.receive(start(1));
+  FakePeerConnection.last.onicecandidate?.({ candidate: null });
+  expect(sent.filter(({ type }) => type === "webrtc_state_change")).toMatchObject([
+    { data: { state: "failed", reason: "no_candidates" } },
+  ]);
+});
+
+test("no connection within 15 seconds is a failure", async () => {
+  const { connections, reports } = make();
+  await connections.receive(start(1));
+  await connections.receive(answer(1));
+  await vi.advanceTimersByTimeAsync(15_000);
+  expect(reports.at(-1)).toMatchObject({ state: "failed" });
+});
+
+test("four seconds of disconnection are a failure, a shorter one is not", async () => {
+  const { reports } = await connectedHost();
+  const pc = FakePeerConnection.last;
+  pc.become("disconnected");
+  await vi.advanceTimersByTimeAsync(3_999);
+  pc.become("connected");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(reports.some(({ state }) => state === "failed")).toBe(false);
+  pc.become("disconnected");
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(reports.at(-1)).toMatchObject({ state: "failed" });
+});
+
+test("relay only, asked for by the server or by the page", async () => {
+  const { connections } = make();
+  await connections.receive(start(1, [], { relay_only: true }));
+  expect(FakePeerConnection.last.configuration.iceTransportPolicy).toBe("relay");
+  const forced = make({ relayOnly: true });
+  await forced.connections.receive(start(1));
+  expect(FakePeerConnection.last.configuration.iceTransportPolicy).toBe("relay");
+});
+
+test("closing a host takes its agents' voices along", async () => {
+  const { connections } = await connectedHost();
+  expect(connections.closeHosts()).toEqual(["host"]);
+  expect(FakePeerConnection.last.closed).toBe(true);
+  expect(connections.streams.size).toBe(0);
+});

@@ -1,0 +1,211 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { readOptions } from "../options";
+import { DeviceProblem } from "../rtc/problems";
+import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
+import { FakeSocket } from "../testing/FakeSocket";
+import { settle } from "../testing/settle";
+import { Client, type ClientParts } from "./client";
+
+let clients: Client[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  for (const client of clients) client.unload();
+  clients = [];
+  vi.useRealTimers();
+});
+
+const track = (kind: string) => new FakeTrack(kind) as unknown as MediaStreamTrack;
+
+function make(search: string, parts: Partial<ClientParts> = {}): Client {
+  const client = new Client(readOptions(search), {
+    signaling: { openSocket: FakeSocket.open, prepare: async () => {}, random: () => 0.5 },
+    createConnection: FakePeerConnection.create,
+    open: async (kind) => track(kind),
+    lookUp: async (id) => ({ id, name: "Demo lobby" }),
+    ...parts,
+  });
+  clients.push(client);
+  return client;
+}
+
+async function inLobby(parts?: Partial<ClientParts>): Promise<Client> {
+  const client = make("?lobby=demo&name=Grace", parts);
+  await client.openDevice("microphone");
+  client.join("Grace");
+  await settle();
+  FakeSocket.last.establish();
+  welcome();
+  return client;
+}
+
+function welcome(): void {
+  const socket = FakeSocket.last;
+  socket.receive({
+    type: "lobby_joined",
+    id: socket.of("join_lobby").at(-1)?.id ?? null,
+    lobby: "demo",
+    seq: 1,
+    data: { participant_id: "p-1", ice_servers: [] },
+  });
+  socket.receive({
+    type: "lobby_state",
+    lobby: "demo",
+    seq: 2,
+    data: {
+      lobby: { id: "demo", name: "Demo", host_peer: "host" },
+      participants: [
+        { id: "p-1", name: "Grace", kind: "human" },
+        { id: "a-1", name: "Ada", kind: "agent" },
+      ],
+      version: 1,
+    },
+  });
+}
+
+test("joins with name and microphone, and remembers the name", async () => {
+  const client = await inLobby();
+  expect(client.state.phase).toBe("lobby");
+  expect(FakeSocket.last.of("join_lobby")).toMatchObject([
+    { lobby: "demo", data: { name: "Grace", muted: false, camera: false } },
+  ]);
+  expect(make("?lobby=demo").state.name).toBe("Grace");
+});
+
+test("a name in the address wins over the remembered one", () => {
+  localStorage.setItem("voicebot.name", "Ada");
+  expect(make("?lobby=demo&name=Linus").state.name).toBe("Linus");
+});
+
+test("without a microphone one joins muted, and is told why", async () => {
+  const client = await inLobby({ open: () => Promise.reject(new DeviceProblem("denied")) });
+  expect(client.state.microphone).toMatchObject({ status: "problem", problem: "denied" });
+  expect(FakeSocket.last.of("join_lobby")).toMatchObject([{ data: { muted: true } }]);
+});
+
+test("the lobby's name is known before joining; a lobby that is not there is said", async () => {
+  const client = make("?lobby=demo");
+  await client.peek();
+  expect(client.state.lobby?.name).toBe("Demo lobby");
+  const missing = make("?lobby=nope", { lookUp: async () => "missing" });
+  await missing.peek();
+  expect(missing.state).toMatchObject({ phase: "gone", reason: "missing" });
+});
+
+test("muting silences the track and tells the others", async () => {
+  const client = await inLobby();
+  client.setMuted(true);
+  expect(client.microphone?.enabled).toBe(false);
+  expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ muted: true });
+  client.setMuted(false);
+  expect(client.microphone?.enabled).toBe(true);
+});
+
+test("a server that was restarted is joined again by itself", async () => {
+  const client = await inLobby();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(client.state).toMatchObject({ phase: "lobby", link: "reconnecting" });
+  FakeSocket.last.establish(false);
+  expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
+  welcome();
+  expect(client.state).toMatchObject({ phase: "lobby", link: "open" });
+});
+
+test("a short loss is resumed, and connections to others live on", async () => {
+  const client = await inLobby();
+  FakeSocket.last.receive({
+    type: "start_webrtc_negotiation",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    seq: 3,
+    data: { role: "offerer", ice_servers: [], receive: ["a-1"] },
+  });
+  await settle();
+  const pc = FakePeerConnection.last;
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  expect(FakeSocket.last.of("resume")).toMatchObject([{ data: { last_seq: 3 } }]);
+  expect(FakeSocket.last.of("join_lobby")).toHaveLength(0);
+  expect(pc.closed).toBe(false);
+  expect(client.connections.streams.has("a-1")).toBe(true);
+});
+
+test("when the last agent leaves, the connection to the host is let go", async () => {
+  const client = await inLobby();
+  FakeSocket.last.receive({
+    type: "start_webrtc_negotiation",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    data: { role: "offerer", ice_servers: [], receive: ["a-1"] },
+  });
+  await settle();
+  expect(client.state.peers.host).toBeDefined();
+  FakeSocket.last.receive({
+    type: "agent_removed",
+    lobby: "demo",
+    data: { participant_id: "a-1", reason: "removed" },
+  });
+  expect(FakePeerConnection.last.closed).toBe(true);
+  expect(client.state.peers).toEqual({});
+});
+
+test("a microphone that is pulled out is said, and the others see us muted", async () => {
+  const client = await inLobby();
+  const microphone = client.microphone as unknown as FakeTrack;
+  microphone.onended?.();
+  await settle();
+  expect(client.state.microphone).toMatchObject({ status: "problem", problem: "missing" });
+  expect(client.state.toasts).toHaveLength(1);
+  expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ muted: true });
+});
+
+test("of two quick choices of a device the last one counts", async () => {
+  const opened: { id: string | undefined; track: FakeTrack; resolve: () => void }[] = [];
+  const client = make("?lobby=demo", {
+    open: (_kind, id) =>
+      new Promise((resolve) => {
+        const made = new FakeTrack("audio");
+        const done = () => resolve(made as unknown as MediaStreamTrack);
+        opened.push({ id, track: made, resolve: done });
+      }),
+  });
+  const first = client.openDevice("microphone", "one");
+  const second = client.openDevice("microphone", "two");
+  opened[1]?.resolve();
+  opened[0]?.resolve();
+  await Promise.all([first, second]);
+  expect(client.microphone).toBe(opened[1]?.track);
+  expect(opened[0]?.track.readyState).toBe("ended");
+});
+
+test("leaving says so, closes everything and lets go of the devices", async () => {
+  const client = await inLobby();
+  const microphone = client.microphone as unknown as FakeTrack;
+  const socket = FakeSocket.last;
+  client.leave();
+  expect(socket.of("leave_lobby")).toHaveLength(1);
+  expect(socket.closedWith).toBe(1000);
+  expect(microphone.readyState).toBe("ended");
+  expect(client.state).toMatchObject({ phase: "left", self: null, link: "closed" });
+});
+
+test("another tab with the same session takes over", async () => {
+  const client = await inLobby();
+  FakeSocket.last.drop(4409);
+  expect(client.state.phase).toBe("elsewhere");
+  client.visit("demo");
+  expect(client.state.phase).toBe("prejoin");
+});
+
+test("an expired session ends the stay", async () => {
+  const client = await inLobby();
+  FakeSocket.last.receive({ type: "session_expired", data: {} });
+  expect(client.state.phase).toBe("expired");
+});

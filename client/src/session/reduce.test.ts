@@ -1,0 +1,228 @@
+import { expect, test } from "vitest";
+import type { ParticipantInfo, ServerMessage } from "../protocol/messages";
+import { overview } from "./overview";
+import { reduce, withPeer } from "./reduce";
+import { initialState, type SessionState } from "./state";
+import { clockTime, TIMELINE_LIMIT } from "./timeline";
+
+const ada: ParticipantInfo = { id: "a-1", name: "Ada", kind: "agent", state: "listening" };
+const grace: ParticipantInfo = { id: "p-1", name: "Grace", kind: "human" };
+const linus: ParticipantInfo = { id: "p-2", name: "Linus", kind: "human" };
+
+const lobbyState = (participants: ParticipantInfo[], version = 1): ServerMessage => ({
+  type: "lobby_state",
+  lobby: "demo",
+  data: { lobby: { id: "demo", name: "Demo" }, participants, version },
+});
+
+const caption = (id: string, text: string, final: boolean, more: object = {}): ServerMessage => ({
+  type: "transcript",
+  lobby: "demo",
+  data: { utterance_id: id, participant_id: "p-1", name: "Grace", text, final, t: 3, ...more },
+});
+
+function after(messages: ServerMessage[], state: SessionState = joined()): SessionState {
+  return messages.reduce(reduce, state);
+}
+
+function joined(): SessionState {
+  return after(
+    [
+      { type: "lobby_joined", lobby: "demo", data: { participant_id: "p-1", ice_servers: [] } },
+      lobbyState([ada, grace]),
+    ],
+    { ...initialState("demo", "Grace"), phase: "joining" },
+  );
+}
+
+test("joining shows the lobby with everyone in it", () => {
+  const state = joined();
+  expect(state).toMatchObject({ phase: "lobby", self: "p-1", order: ["a-1", "p-1"] });
+  expect(state.lobby?.name).toBe("Demo");
+});
+
+test("an older lobby_state is stale", () => {
+  const state = after([lobbyState([ada, grace, linus], 7), lobbyState([grace], 6)]);
+  expect(state.order).toEqual(["a-1", "p-1", "p-2"]);
+});
+
+test("news of another lobby is not ours", () => {
+  const foreign = { ...lobbyState([linus], 9), lobby: "other" } as ServerMessage;
+  expect(after([foreign])).toEqual(joined());
+});
+
+test("people come and go, and it is noted", () => {
+  const state = after([
+    { type: "user_joined", lobby: "demo", data: { participant: linus } },
+    { type: "user_left", lobby: "demo", data: { participant_id: "p-2", reason: "lost" } },
+  ]);
+  expect(state.order).toEqual(["a-1", "p-1"]);
+  expect(state.timeline).toMatchObject([
+    { what: "joined", name: "Linus" },
+    { what: "lost", name: "Linus" },
+  ]);
+});
+
+test("an agent announced twice joined once", () => {
+  const created: ServerMessage = {
+    type: "agent_created",
+    lobby: "demo",
+    data: { participant: { ...ada, id: "a-2", name: "Bob" } },
+  };
+  const adding = { messageId: "m7", description: "a cook" };
+  const state = after([created, { ...created, id: "m7" }], { ...joined(), adding });
+  expect(state.timeline).toHaveLength(1);
+  expect(state.adding).toBeNull();
+});
+
+test("an agent that somebody else added does not end our own waiting", () => {
+  const adding = { messageId: "m7", description: "a cook" };
+  const created: ServerMessage = {
+    type: "agent_created",
+    lobby: "demo",
+    id: "m3",
+    data: { participant: { ...ada, id: "a-2" } },
+  };
+  expect(after([created], { ...joined(), adding }).adding).toEqual(adding);
+});
+
+test("why an agent could not be made is said in the dialog, not as a toast", () => {
+  const data = { code: "model_load", message: "No voice.", hint: "Install one." };
+  const state = after([{ type: "error", id: "m7", data }], {
+    ...joined(),
+    adding: { messageId: "m7", description: "a cook" },
+  });
+  expect(state).toMatchObject({ adding: null, addingError: data, toasts: [] });
+});
+
+test("agents change what they do", () => {
+  const state = after([
+    { type: "agent_state", lobby: "demo", data: { participant_id: "a-1", state: "thinking" } },
+    { type: "agent_state", lobby: "demo", data: { participant_id: "gone", state: "speaking" } },
+  ]);
+  expect(state.participants["a-1"]?.state).toBe("thinking");
+  expect(state.participants.gone).toBeUndefined();
+});
+
+test("a caption grows in place and stays once it is final", () => {
+  const state = after([
+    caption("u1", "hel", false),
+    caption("u2", "other", false),
+    caption("u1", "hello", true),
+    caption("u1", "hell", false),
+  ]);
+  expect(state.timeline).toMatchObject([
+    { text: "hello", final: true, interrupted: false },
+    { text: "other", final: false },
+  ]);
+});
+
+test("a caption that turns out to be nothing disappears", () => {
+  const state = after([
+    caption("u1", "uh", false),
+    caption("u1", "", true),
+    caption("u3", " ", true),
+  ]);
+  expect(state.timeline).toEqual([]);
+});
+
+test("an interruption is kept with what was heard", () => {
+  const state = after([caption("u1", "It is", true, { interrupted: true })]);
+  expect(state.timeline).toMatchObject([{ text: "It is", interrupted: true }]);
+});
+
+test("the page keeps only the newest entries", () => {
+  const many = Array.from({ length: TIMELINE_LIMIT + 20 }, (_, n) =>
+    caption(`u${n}`, `${n}`, true),
+  );
+  const { timeline } = after(many);
+  expect(timeline).toHaveLength(TIMELINE_LIMIT);
+  expect(timeline.at(-1)).toMatchObject({ text: `${TIMELINE_LIMIT + 19}` });
+});
+
+test("chat carries the writer's name", () => {
+  const state = after([
+    { type: "chat_message", lobby: "demo", data: { text: "hi", participant_id: "a-1" } },
+  ]);
+  expect(state.timeline).toMatchObject([{ kind: "chat", name: "Ada", text: "hi" }]);
+});
+
+test.each<[ServerMessage, string]>([
+  [{ type: "lobby_destroyed", lobby: "demo", data: { reason: "over" } }, "gone"],
+  [{ type: "lobby_full", lobby: "demo", data: { limit: 10 } }, "full"],
+  [{ type: "user_left", lobby: "demo", data: { participant_id: "p-1", reason: "kicked" } }, "gone"],
+  [{ type: "user_left", lobby: "demo", data: { participant_id: "p-1", reason: "left" } }, "left"],
+])("%o ends the stay: %s", (message, phase) => {
+  expect(after([message])).toMatchObject({ phase, self: null, order: [], peers: {} });
+});
+
+test("a refused join leads back to the door, with the reason", () => {
+  const state = after(
+    [
+      {
+        type: "error",
+        id: "m1",
+        data: { code: "bad_name", message: "Too long.", hint: "Shorten." },
+      },
+    ],
+    { ...initialState("demo", "Grace"), phase: "joining" },
+  );
+  expect(state).toMatchObject({ phase: "prejoin", toasts: [{ message: "Too long." }] });
+});
+
+test("errors about what has crossed with newer news are not shown", () => {
+  const state = after([{ type: "error", data: { code: "stale_epoch", message: "Epoch 1." } }]);
+  expect(state.toasts).toEqual([]);
+});
+
+test("the same error said again is shown once, and at most four are shown", () => {
+  const error = (message: string): ServerMessage => ({
+    type: "error",
+    data: { code: "x", message },
+  });
+  const state = after(["1", "2", "2", "3", "4", "5"].map(error));
+  expect(state.toasts.map(({ message }) => message)).toEqual(["2", "3", "4", "5"]);
+});
+
+test("failure and success of a connection, by epoch", () => {
+  const failed = after([
+    {
+      type: "webrtc_failed",
+      lobby: "demo",
+      peer: "host",
+      epoch: 2,
+      data: { code: "ice_failed", message: "No path.", retryable: true },
+    },
+  ]);
+  expect(failed.peers.host).toMatchObject({ state: "failed", failure: { code: "ice_failed" } });
+  const stale = reduce(failed, { type: "connection_ready", lobby: "demo", peer: "host", epoch: 1 });
+  expect(stale.peers.host?.failure).not.toBeNull();
+  const ready = reduce(failed, { type: "connection_ready", lobby: "demo", peer: "host", epoch: 3 });
+  expect(ready.peers.host).toMatchObject({ ready: true, failure: null });
+});
+
+test("the badge shows the worst of all connections", () => {
+  let state = joined();
+  expect(overview(state).state).toBe("none");
+  const route = { local: "host", remote: "host", relay: false };
+  state = withPeer({ ...state, link: "open" }, "host", 1, { state: "connected", route });
+  state = withPeer(state, "p-2", 1, { state: "connecting" });
+  expect(overview(state)).toMatchObject({ state: "connecting", relay: false });
+  state = withPeer(state, "p-2", 1, {
+    state: "connected",
+    route: { ...route, local: "relay", relay: true },
+    quality: { level: "fair", roundTrip: 0.4, loss: 0 },
+  });
+  expect(overview(state)).toMatchObject({ state: "connected", relay: true, quality: "fair" });
+  expect(overview({ ...state, link: "reconnecting" }).state).toBe("reconnecting");
+});
+
+test.each([
+  [0, "00:00"],
+  [-1, "00:00"],
+  [61.9, "01:01"],
+  [3599, "59:59"],
+  [3661, "1:01:01"],
+])("%f seconds are written %s", (seconds, text) => {
+  expect(clockTime(seconds)).toBe(text);
+});

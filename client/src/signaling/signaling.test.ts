@@ -1,0 +1,240 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { ServerMessage } from "../protocol/messages";
+import { FakeSocket } from "../testing/FakeSocket";
+import { backoffMs } from "./backoff";
+import { Refusal } from "./endpoints";
+import { type LinkChange, Signaling, type SignalingOptions } from "./signaling";
+
+let made: Signaling[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  for (const signaling of made) signaling.close();
+  made = [];
+  vi.useRealTimers();
+});
+
+/** `random` in the middle leaves the backoff's times as they are written. */
+function make(options: Partial<SignalingOptions> = {}) {
+  let id = 0;
+  const signaling = new Signaling({
+    url: "ws://test/ws",
+    openSocket: FakeSocket.open,
+    random: () => 0.5,
+    newId: () => `m${++id}`,
+    ...options,
+  });
+  made.push(signaling);
+  const links: LinkChange[] = [];
+  const messages: ServerMessage[] = [];
+  signaling.onLink((change) => links.push(change));
+  signaling.onMessage((message) => messages.push(message));
+  return { signaling, links, messages };
+}
+
+async function connect(options?: Partial<SignalingOptions>) {
+  const all = make(options);
+  all.signaling.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish();
+  return all;
+}
+
+const chat = (text: string) => ({ type: "chat_message" as const, lobby: "demo", data: { text } });
+
+test("waits longer each time, up to seven seconds", async () => {
+  const { signaling } = make();
+  signaling.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  for (const seconds of [0, 0.3, 1.2, 2.7, 4.8, 7, 7]) {
+    const before = FakeSocket.sockets.length;
+    FakeSocket.last.drop();
+    if (seconds > 0) {
+      await vi.advanceTimersByTimeAsync(seconds * 1000 - 1);
+      expect(FakeSocket.sockets).toHaveLength(before);
+    }
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.sockets).toHaveLength(before + 1);
+  }
+});
+
+test("spreads the attempts of many clients", () => {
+  expect(backoffMs(5, () => 0)).toBe(5250);
+  expect(backoffMs(5, () => 1)).toBe(8750);
+});
+
+test("starts over with the waiting after a success", async () => {
+  await connect();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(300);
+  FakeSocket.last.establish(true);
+  const before = FakeSocket.sockets.length;
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(FakeSocket.sockets).toHaveLength(before + 1);
+});
+
+test("tries at once when the network is back", async () => {
+  await connect();
+  for (let lost = 0; lost < 5; lost++) {
+    FakeSocket.last.drop();
+    await vi.advanceTimersByTimeAsync(lost < 4 ? 10_000 : 0);
+  }
+  const before = FakeSocket.sockets.length;
+  window.dispatchEvent(new Event("online"));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(FakeSocket.sockets).toHaveLength(before + 1);
+});
+
+test("resumes after the last message it saw, and drops what it has seen", async () => {
+  const { messages } = await connect();
+  const note = (seq: number): ServerMessage => ({
+    type: "lobby_destroyed",
+    lobby: "demo",
+    seq,
+    data: {},
+  });
+  FakeSocket.last.receive(note(4));
+  FakeSocket.last.receive(note(5));
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  expect(FakeSocket.last.sent[0]).toMatchObject({ type: "resume", data: { last_seq: 5 } });
+  FakeSocket.last.receive(note(5));
+  FakeSocket.last.receive(note(6));
+  expect(messages.filter(({ type }) => type === "lobby_destroyed").map(({ seq }) => seq)).toEqual([
+    4, 5, 6,
+  ]);
+});
+
+test("begins anew when the server has forgotten the session", async () => {
+  const { messages } = await connect();
+  FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", seq: 90, data: {} });
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(false);
+  expect(FakeSocket.last.of("resume")).toEqual([]);
+  FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", seq: 1, data: {} });
+  expect(messages.at(-1)?.seq).toBe(1);
+});
+
+test("keeps what is written while offline and sends it in order, after the resume", async () => {
+  const { signaling } = await connect();
+  FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", seq: 1, data: {} });
+  FakeSocket.last.drop();
+  signaling.send(chat("one"));
+  signaling.send(chat("two"));
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  expect(FakeSocket.last.sent.map(({ type }) => type)).toEqual([
+    "resume",
+    "chat_message",
+    "chat_message",
+  ]);
+  expect(FakeSocket.last.of("chat_message").map(({ data }) => data.text)).toEqual(["one", "two"]);
+});
+
+test("sends again, under the same id, what may not have arrived", async () => {
+  const { signaling } = await connect();
+  signaling.send(chat("arrived"));
+  await vi.advanceTimersByTimeAsync(10_000);
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  const id = signaling.send(chat("perhaps lost"));
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  expect(FakeSocket.last.of("chat_message")).toMatchObject([
+    { id, data: { text: "perhaps lost" } },
+  ]);
+});
+
+test("does not repeat negotiations of a session that is gone", async () => {
+  const { signaling } = await connect();
+  signaling.send({ type: "webrtc_offer", peer: "p", epoch: 1, data: { sdp: "v=0", tracks: {} } });
+  signaling.send(chat("hello"));
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(false);
+  expect(FakeSocket.last.sent.map(({ type }) => type)).toEqual(["chat_message"]);
+});
+
+test("pings every ten seconds and gives up a socket that is silent for 25", async () => {
+  const { links } = await connect();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(FakeSocket.last.of("ping")).toHaveLength(1);
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(FakeSocket.last.of("ping")).toHaveLength(2);
+  const dead = FakeSocket.last;
+  await vi.advanceTimersByTimeAsync(22_500);
+  expect(dead.closedWith).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(dead.closedWith).toBe(1000);
+  expect(links.map(({ state }) => state)).toEqual(["connecting", "open", "reconnecting"]);
+});
+
+test("a socket that never greets is given up, too", async () => {
+  const { signaling } = make();
+  signaling.connect();
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(FakeSocket.sockets.length).toBeGreaterThan(1);
+});
+
+test.each([
+  [4401, "expired"],
+  [4409, "elsewhere"],
+])("close code %i is final: %s", async (code, reason) => {
+  const { signaling, links } = await connect();
+  FakeSocket.last.drop(code);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.sockets).toHaveLength(1);
+  expect(signaling.state).toBe("closed");
+  expect(links.at(-1)).toEqual({ state: "closed", reason });
+});
+
+test("stops when the server refuses this page, and passes on why", async () => {
+  const refusal = new Refusal("This page may not use this server.", "Set PUBLIC_URL.");
+  const { signaling, links } = make({ prepare: () => Promise.reject(refusal) });
+  signaling.connect();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.sockets).toHaveLength(0);
+  expect(links.at(-1)).toEqual({ state: "closed", reason: "refused", refusal });
+});
+
+test("goes on trying while the server cannot be reached", async () => {
+  let reachable = false;
+  const prepare = () => (reachable ? Promise.resolve() : Promise.reject(new TypeError("fetch")));
+  const { signaling } = make({ prepare });
+  signaling.connect();
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(FakeSocket.sockets).toHaveLength(0);
+  reachable = true;
+  await vi.advanceTimersByTimeAsync(7_000);
+  FakeSocket.last.establish();
+  expect(signaling.state).toBe("open");
+});
+
+test("a late answer of an abandoned attempt is ignored", async () => {
+  const { signaling, links } = await connect();
+  const socket = FakeSocket.last;
+  signaling.close();
+  socket.establish();
+  socket.drop();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(FakeSocket.sockets).toHaveLength(1);
+  expect(links.at(-1)).toEqual({ state: "closed", reason: "asked" });
+});
+
+test("survives frames that are not JSON", async () => {
+  const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+  const { signaling } = await connect();
+  const event = new MessageEvent("message", { data: "{" });
+  FakeSocket.last.onmessage?.call(FakeSocket.last as unknown as WebSocket, event);
+  expect(warn).toHaveBeenCalledOnce();
+  expect(signaling.state).toBe("open");
+});
