@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     tts_model: str = Field(
         "auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best"
     )
+    stt_language: str = Field("", description="Language people speak, e.g. en or de; empty: detected")
+    stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
     vad_model: str = Field("silero", description="Voice activity detector")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for the local network")

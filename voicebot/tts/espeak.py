@@ -17,7 +17,7 @@ from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import TTSCapabilities, VoiceStyle
 from voicebot.tts.espeak_library import EspeakLibrary, Utterance
-from voicebot.tts.voices import pick_voice, with_volume
+from voicebot.tts.voices import pick_voice, plain_text, with_volume
 
 DEFAULT_LANGUAGE = "en-us"
 OFFERED = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "cmn")
@@ -76,7 +76,7 @@ class EspeakTTS:
         lap = (style.seed // len(VARIANTS)) % 5 - 2 if not style.voice else 0
         semitones = style.pitch + lap
         utterance = Utterance(
-            text,
+            plain_text(text),
             f"{self._language}+{pick_voice(style, VARIANTS)}",
             words_per_minute=round(min(450, max(80, WORDS_PER_MINUTE * style.rate))),
             pitch=round(min(100, max(0, 50 + semitones / SEMITONES_PER_STEP))),

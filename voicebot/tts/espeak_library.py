@@ -93,7 +93,7 @@ class EspeakLibrary:
 
     def synthesize(self, utterance: Utterance, cancelled: Callable[[], bool]) -> NDArray[np.int16]:
         """Blocking. Stops early, with what there is, once `cancelled()`."""
-        text = utterance.text.replace("\0", " ").encode("utf-8", errors="replace") + b"\0"
+        text = utterance.text.encode() + b"\0"
         with self._lock:
             self._chunks, self._cancelled = [], cancelled
             if self._lib.espeak_SetVoiceByName(utterance.voice.encode()):

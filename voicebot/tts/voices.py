@@ -21,6 +21,11 @@ def pick_voice(style: VoiceStyle, voices: Sequence[str]) -> str:
     return named if named is not None else voices[style.seed % len(voices)]
 
 
+def plain_text(text: str) -> str:
+    """`text` without what a C library stumbles over: NUL and halves of surrogate pairs."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode()
+
+
 def with_volume(pcm: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
     """`pcm` made louder or softer, at most as loud as fits without clipping."""
     if volume == 1.0 or not pcm.size:

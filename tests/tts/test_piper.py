@@ -1,0 +1,113 @@
+# ruff: noqa: ASYNC240  the files are tiny
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
+from voicebot.registry import load_backend
+from voicebot.settings import Settings
+from voicebot.testing.small_models import make_piper_voice
+from voicebot.tts.base import VoiceStyle
+from voicebot.tts.piper import VOICES, PiperTTS
+
+TEXT = "Hello world. How are you?"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
+
+
+async def speak(tts: PiperTTS, style: VoiceStyle, text: str = TEXT) -> list[NDArray[np.int16]]:
+    return [pcm async for pcm in tts.synthesize(text, style)]
+
+
+def pitch(pcm: NDArray[np.int16], rate: int) -> float:
+    """The strongest frequency in Hz."""
+    return float(np.argmax(np.abs(np.fft.rfft(pcm))) * rate / len(pcm))
+
+
+async def test_a_voice_file_speaks_sentence_by_sentence(settings: Settings, tmp_path: Path) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx", sample_rate=16_000)), settings)
+    assert tts.name == "piper:tone"
+    assert tts.sample_rate == 16_000
+    pieces = await speak(tts, VoiceStyle())
+    assert len(pieces) == 2
+    assert all(piece.dtype == np.int16 and piece.ndim == 1 for piece in pieces)
+    assert 20_000 < np.abs(pieces[0].astype(int)).max() < 32_767
+    assert not await speak(tts, VoiceStyle(), "  ")
+    assert await speak(tts, VoiceStyle(), "[[odd]] \0 text \U0001f600 \ud800")
+
+
+async def test_rate_and_volume(settings: Settings, tmp_path: Path) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
+    plain, fast, soft = [
+        np.concatenate(await speak(tts, style))
+        for style in (VoiceStyle(), VoiceStyle(rate=2.0), VoiceStyle(volume=0.5))
+    ]
+    assert len(fast) == pytest.approx(len(plain) / 2, rel=0.01)
+    assert soft.max() == pytest.approx(plain.max() / 2, rel=0.01)
+
+
+async def test_speakers_by_name_number_style_and_seed(settings: Settings, tmp_path: Path) -> None:
+    file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
+    tts = await PiperTTS.load(str(file), settings)
+    assert tts.voices() == ("speaker0", "speaker1", "speaker2", "speaker3")
+
+    async def heard(tts: PiperTTS, style: VoiceStyle) -> int:
+        return round(pitch((await speak(tts, style))[0], 22_050) / 150) - 1
+
+    assert [await heard(tts, VoiceStyle(seed=seed)) for seed in range(5)] == [0, 1, 2, 3, 0]
+    assert await heard(tts, VoiceStyle(voice="speaker2")) == 2
+    for label in ("3", "speaker3"):
+        fixed = await PiperTTS.load(f"{file}#{label}", settings)
+        assert fixed.name == f"piper:many#{label}"
+        assert await heard(fixed, VoiceStyle(seed=1)) == 3
+    with pytest.raises(UnknownModel, match="It has 4: speaker0"):
+        await PiperTTS.load(f"{file}#9", settings)
+
+
+async def test_a_broken_voice_is_a_clear_error(settings: Settings, tmp_path: Path) -> None:
+    file = make_piper_voice(tmp_path / "tone.onnx")
+    config = Path(f"{file}.json")
+    whole = config.read_text()
+    config.write_text(whole[:50])
+    with pytest.raises(ModelLoadError, match="damaged"):
+        await PiperTTS.load(str(file), settings)
+    config.write_text(json.dumps({"audio": {}}))
+    with pytest.raises(ModelLoadError, match="damaged"):
+        await PiperTTS.load(str(file), settings)
+    config.write_text(whole)
+    model = file.read_bytes()
+    file.write_bytes(model[: len(model) // 2])
+    with pytest.raises(ModelLoadError, match="cannot be loaded"):
+        await PiperTTS.load(str(file), settings)
+    config.unlink()
+    with pytest.raises(ModelLoadError, match=r"lacks .*tone\.onnx\.json"):
+        await PiperTTS.load(str(file), settings)
+
+
+async def test_unknown_voices_list_known_ones(settings: Settings) -> None:
+    with pytest.raises(UnknownModel, match="Did you mean en_US-lessac-medium"):
+        await load_backend("tts", "piper:en_US-lesac", settings)
+    with pytest.raises(UnknownModel, match="no voice file"):
+        await load_backend("tts", "piper:/no/such/voice.onnx", settings)
+
+
+async def test_closing(settings: Settings, tmp_path: Path) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
+    await tts.aclose()
+    await tts.aclose()
+    with pytest.raises(ModelFailed, match="closed"):
+        await speak(tts, VoiceStyle())
+
+
+def test_availability(settings: Settings, tmp_path: Path) -> None:
+    assert PiperTTS.availability(VOICES[0], settings).status == "downloadable"
+    assert PiperTTS.availability("nosuch", settings).status == "missing"
+    assert PiperTTS.availability(str(make_piper_voice(tmp_path / "t.onnx")), settings).status == "ready"

@@ -1,0 +1,164 @@
+"""Model files from the Hugging Face hub: found in the caches, or downloaded with progress."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
+from voicebot.registry import Progress
+from voicebot.settings import Settings
+
+PROBE_TIMEOUT = 3.0
+"""Seconds to find out whether the hub answers at all."""
+
+
+class _Stopped(Exception):
+    """Raised inside the download thread when nobody waits for it any more."""
+
+
+def endpoint() -> str:
+    """The hub's address; `HF_ENDPOINT` names a mirror."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def hub_dir(settings: Settings) -> Path:
+    """Where downloads go."""
+    return settings.data_dir / "models" / "hub"
+
+
+def cached(repo: str, filename: str, settings: Settings) -> Path | None:
+    """A file downloaded before, by this program or by another into the hub's shared cache. Offline."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    for folder in (hub_dir(settings), None):
+        found = try_to_load_from_cache(repo, filename, cache_dir=folder)
+        if isinstance(found, str) and Path(found).is_file():
+            return Path(found)
+    return None
+
+
+async def reachable(within: float = PROBE_TIMEOUT) -> bool:
+    """Does the hub answer? Never takes longer than `within` seconds."""
+    import httpx
+
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+        return False
+    try:
+        async with asyncio.timeout(within), httpx.AsyncClient(follow_redirects=True) as client:
+            return (await client.head(endpoint())).status_code < 400
+    except (TimeoutError, httpx.HTTPError, OSError):
+        return False
+
+
+async def download(
+    repo: str, wanted: Sequence[str], settings: Settings, progress: Progress, *, instead: str
+) -> Path:
+    """Download the files of `repo` that match `wanted`; the folder that holds the first.
+
+    `instead` says what to do without the hub. What was loaded of a file is kept when the
+    task is cancelled, and the next try goes on from there.
+
+    Raises:
+        UnknownModel: the hub has no such repository or file.
+        ModelLoadError: offline, or the download broke.
+    """
+    if not await reachable():
+        raise ModelLoadError(
+            f"{repo} is not on this machine, and {endpoint()} does not answer: offline?",
+            hint=instead,
+            retryable=True,
+        )
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(_download, repo, wanted, settings, progress, stop.is_set, instead)
+    finally:
+        stop.set()
+
+
+def _download(
+    repo: str,
+    wanted: Sequence[str],
+    settings: Settings,
+    progress: Progress,
+    stopped: Callable[[], bool],
+    instead: str,
+) -> Path:
+    try:
+        from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
+        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+    except ImportError as error:
+        raise MissingDependency(
+            "huggingface_hub is not installed.", hint="pip install huggingface_hub."
+        ) from error
+    sizes: dict[str, int] = {}
+    try:
+        if any("*" in name for name in wanted):
+            listing = HfApi(endpoint=endpoint()).model_info(repo, files_metadata=True, timeout=10)
+            for item in listing.siblings or []:
+                if any(fnmatch(item.rfilename, pattern) for pattern in wanted):
+                    sizes[item.rfilename] = item.size or 0
+        else:
+            for name in wanted:
+                meta = get_hf_file_metadata(hf_hub_url(repo, name, endpoint=endpoint()), timeout=10)
+                sizes[name] = meta.size or 0
+        if not sizes:
+            raise UnknownModel(f"{repo} holds none of {', '.join(wanted)}.", hint=instead)
+        bar = _bar(f"Downloading {repo}", sum(sizes.values()), progress, stopped)
+        folder = hub_dir(settings)
+        paths = {
+            name: Path(hf_hub_download(repo, name, cache_dir=folder, endpoint=endpoint(), tqdm_class=bar))
+            for name in sizes
+        }
+    except (RepositoryNotFoundError, EntryNotFoundError) as error:
+        raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from error
+    except _Stopped:
+        raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
+    except (
+        OSError
+    ) as error:  # what the hub's HTTP errors, a full disk and a folder without rights have in common
+        raise ModelLoadError(
+            f"{repo} cannot be downloaded: {' '.join(str(error).split())[:300]}.",
+            hint=instead,
+            retryable=True,
+        ) from error
+    except Exception as error:  # the HTTP library below the hub's client is not part of its interface
+        raise ModelLoadError(
+            f"{repo} cannot be downloaded: {error}.", hint=instead, retryable=True
+        ) from error
+    progress(f"{repo} is here", 1.0)
+    return next(iter(paths.values())).parent
+
+
+def _bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:
+    """A progress bar class for the hub's client that reports to us instead of the terminal."""
+    from tqdm import tqdm
+
+    done = 0
+
+    class Bar(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            nonlocal done
+            options.pop("name", None)
+            done += int(options.get("initial") or 0)
+            super().__init__(*args, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            nonlocal done
+            if stopped():
+                raise _Stopped
+            done += int(n or 0)
+            progress(
+                f"{what} ({done / 1e6:.0f} of {total / 1e6:.0f} MB)",
+                min(1.0, done / total) if total else None,
+            )
+            return None
+
+    return Bar

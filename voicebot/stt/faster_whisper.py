@@ -1,0 +1,249 @@
+"""Whisper by faster-whisper (CTranslate2): accurate, many languages, CPU or GPU."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot import hub
+from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.registry import Availability, Progress, no_progress
+from voicebot.settings import Settings
+from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+
+if TYPE_CHECKING:
+    from faster_whisper import WhisperModel
+
+SIZES = {  # name: (hub repository, MB to download)
+    "tiny": ("Systran/faster-whisper-tiny", 78),
+    "tiny.en": ("Systran/faster-whisper-tiny.en", 78),
+    "base": ("Systran/faster-whisper-base", 148),
+    "base.en": ("Systran/faster-whisper-base.en", 148),
+    "small": ("Systran/faster-whisper-small", 486),
+    "small.en": ("Systran/faster-whisper-small.en", 486),
+    "medium": ("Systran/faster-whisper-medium", 1530),
+    "medium.en": ("Systran/faster-whisper-medium.en", 1530),
+    "large-v2": ("Systran/faster-whisper-large-v2", 3090),
+    "large-v3": ("Systran/faster-whisper-large-v3", 3090),
+    "large-v3-turbo": ("mobiuslabsgmbh/faster-whisper-large-v3-turbo", 1620),
+    "distil-small.en": ("Systran/faster-distil-whisper-small.en", 336),
+    "distil-large-v3": ("Systran/faster-distil-whisper-large-v3", 1520),
+}
+NEEDED = ("model.bin", "config.json", "tokenizer.json")
+WANTED = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
+SHORTEST = STT_RATE // 10
+MAX_WAITING = 16
+"""Utterances in the queue before new ones fail instead of waiting ever longer."""
+NO_SPEECH, LOG_PROBABILITY, REPETITION = 0.6, -1.0, 2.4
+"""Whisper's own thresholds (openai/whisper, transcribe.py) for segments that nobody said."""
+INSTEAD = (
+    "Give a folder with a CTranslate2 Whisper model (faster-whisper:/path/to/folder), "
+    "or use STT_MODEL=pocketsphinx, which works offline."
+)
+
+
+class FasterWhisperStream:
+    """One utterance: collected, then transcribed in a thread."""
+
+    def __init__(self, stt: FasterWhisperSTT, language: str | None) -> None:
+        self._stt = stt
+        self._language = language
+        self._pcm: list[NDArray[np.int16]] = []
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        self._pcm.append(np.array(pcm, np.int16))
+
+    def interim(self) -> Transcription | None:
+        return None
+
+    async def finish(self) -> Transcription:
+        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
+        self._pcm.clear()
+        if len(pcm) < SHORTEST or not pcm.any():
+            return Transcription("")
+        return await self._stt.transcribe(pcm, self._language)
+
+    def cancel(self) -> None:
+        self._pcm.clear()
+
+
+class FasterWhisperSTT:
+    """`faster-whisper:<size>`, `:<folder>` or `:<hub id>`; one model in memory for all tracks."""
+
+    capabilities = STTCapabilities(interim=False, word_times=True)
+
+    def __init__(self, model: WhisperModel, name: str, language: str = "", device: str = "cpu") -> None:
+        self._model: WhisperModel | None = model
+        self._language = language
+        self._beam = 5 if device == "cuda" else 1  # a wider beam costs more time on a CPU than it mends
+        self._turn = asyncio.Semaphore(1)
+        self._waiting = 0
+        self.name = f"faster-whisper:{name}"
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        best = _best_size()
+        return (best, *(size for size in SIZES if size != best))
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        if importlib.util.find_spec("faster_whisper") is None:
+            return Availability("missing", "faster-whisper is not installed", "pip install faster-whisper")
+        try:
+            name, folder, repo = _resolve(model or _best_size(), settings)
+        except ModelError as error:
+            return Availability("missing", error.message, error.hint)
+        if folder is not None:
+            return Availability("ready", "in the cache" if repo else "a folder on this machine")
+        megabytes = SIZES[name][1] if name in SIZES else 0
+        return Availability("downloadable", f"{megabytes} MB to download" if megabytes else "to download")
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        if importlib.util.find_spec("faster_whisper") is None:
+            raise MissingDependency("faster-whisper is not installed.", hint="pip install faster-whisper.")
+        name, folder, repo = await asyncio.to_thread(_resolve, model or _best_size(), settings)
+        if folder is None:
+            folder = await hub.download(repo, WANTED, settings, progress, instead=INSTEAD)
+        _check(folder)
+        progress(f"Loading Whisper {name}", None)
+        opening = asyncio.ensure_future(asyncio.to_thread(_open, folder, settings.stt_threads))
+        try:
+            loaded, device = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_drop)
+            raise
+        progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
+        return cls(loaded, name, settings.stt_language, device)
+
+    def stream(self, language: str | None = None) -> FasterWhisperStream:
+        """Begin an utterance; `language` wins over the setting, without either it is detected."""
+        return FasterWhisperStream(self, language)
+
+    async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
+        """One utterance of int16 mono at 16 kHz. Raises ModelFailed."""
+        if self._waiting >= MAX_WAITING:
+            raise ModelFailed(
+                f"{self.name} is too slow for this many speakers.", hint="Choose a smaller model."
+            )
+        self._waiting += 1
+        try:
+            async with self._turn:
+                return await asyncio.to_thread(self._transcribe, pcm, language or self._language or None)
+        finally:
+            self._waiting -= 1
+
+    def _transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
+        if self._model is None:
+            raise ModelFailed(f"{self.name} was closed.", retryable=False)
+        try:
+            segments, info = self._model.transcribe(
+                pcm.astype(np.float32) / 32768,
+                language=language,
+                beam_size=self._beam,
+                temperature=0.0,
+                word_timestamps=True,
+                condition_on_previous_text=False,
+            )
+            kept = [segment for segment in segments if not is_hallucination(segment)]
+        except (RuntimeError, ValueError) as error:
+            raise ModelFailed(f"{self.name} failed: {error}.") from error
+        seconds = len(pcm) / STT_RATE
+        words = tuple(
+            TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds), word.probability)
+            for segment in kept
+            for word in segment.words or ()
+        )
+        return Transcription("".join(segment.text for segment in kept).strip(), words, info.language)
+
+    async def aclose(self) -> None:
+        async with self._turn:  # never under a running transcription
+            model, self._model = self._model, None
+            if model is not None:
+                await asyncio.to_thread(model.model.unload_model)
+
+
+def is_hallucination(segment: Any) -> bool:
+    """Whisper makes up phrases for silence and noise, and gets caught in repetitions."""
+    made_up = segment.no_speech_prob > NO_SPEECH and segment.avg_logprob < LOG_PROBABILITY
+    return bool(made_up or segment.compression_ratio > REPETITION)
+
+
+def _best_size() -> str:
+    """The size that keeps up with speech on this machine."""
+    if _device() == "cuda":
+        return "large-v3-turbo"
+    return "small" if (os.cpu_count() or 1) >= 8 else "base"
+
+
+def _device() -> str:
+    try:
+        import ctranslate2
+
+        return "cuda" if ctranslate2.get_cuda_device_count() > 0 else "cpu"
+    except (ImportError, RuntimeError):
+        return "cpu"
+
+
+def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
+    """Name, folder (None: to be downloaded) and hub repository ("" for a folder). Raises UnknownModel."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return model, path, ""
+    if model in SIZES:
+        repo = SIZES[model][0]
+    elif model.startswith((".", "/", "~")) or model.count("/") != 1:
+        near = difflib.get_close_matches(model, SIZES, 3, 0.5)
+        raise UnknownModel(
+            f"There is no folder or Whisper size {model!r}.",
+            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            + f"Sizes: {', '.join(SIZES)}; or a folder, or a hub id such as owner/name.",
+        )
+    else:
+        repo = model
+    files = [hub.cached(repo, name, settings) for name in NEEDED]
+    return model, files[0].parent if files[0] is not None and all(files) else None, repo
+
+
+def _check(folder: Path) -> None:
+    absent = [name for name in NEEDED if not (folder / name).is_file()]
+    if not list(folder.glob("vocabulary.*")):
+        absent.append("vocabulary.json or vocabulary.txt")
+    if absent:
+        raise ModelLoadError(
+            f"{folder} is not a whole CTranslate2 Whisper model: it lacks {', '.join(absent)}.",
+            hint="Download it again, or convert a model with ct2-transformers-converter.",
+        )
+
+
+def _open(folder: Path, threads: int) -> tuple[WhisperModel, str]:
+    from faster_whisper import WhisperModel
+
+    device = _device()
+    try:
+        model = WhisperModel(
+            str(folder),
+            device=device,
+            compute_type="float16" if device == "cuda" else "int8",
+            cpu_threads=threads or min(8, os.cpu_count() or 1),
+            local_files_only=True,
+        )
+    except Exception as error:  # ctranslate2, tokenizers and json each raise their own
+        raise ModelLoadError(
+            f"The Whisper model in {folder} cannot be loaded: {' '.join(str(error).split())[:300]}.",
+            hint="Its files may be damaged: delete the folder and load it again.",
+        ) from error
+    return model, device
+
+
+def _drop(opening: asyncio.Future[tuple[WhisperModel, str]]) -> None:
+    """A load that nobody waits for any more: free its memory as soon as it is done."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].model.unload_model()

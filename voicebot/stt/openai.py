@@ -1,0 +1,141 @@
+"""Speech to text by any server with `/audio/transcriptions`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot import openai_api
+from voicebot.errors import ModelFailed
+from voicebot.registry import Availability, Progress, no_progress
+from voicebot.settings import Settings
+from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+HOSTED = ("gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-1")
+TIMEOUT = 30.0
+"""Seconds for one transcription."""
+SHORTEST = STT_RATE // 10
+"""Samples; servers refuse less."""
+
+
+class OpenAISTTStream:
+    """One utterance: collected, then uploaded as a WAV."""
+
+    def __init__(self, stt: OpenAISTT, language: str | None) -> None:
+        self._stt = stt
+        self._language = language
+        self._pcm: list[NDArray[np.int16]] = []
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        self._pcm.append(np.array(pcm, np.int16))
+
+    def interim(self) -> Transcription | None:
+        return None
+
+    async def finish(self) -> Transcription:
+        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
+        self._pcm.clear()
+        if len(pcm) < SHORTEST or not pcm.any():
+            return Transcription("")
+        return await self._stt.transcribe(pcm, self._language)
+
+    def cancel(self) -> None:
+        self._pcm.clear()
+
+
+class OpenAISTT:
+    """`openai:<model>`, at OPENAI_BASE_URL or at OpenAI itself."""
+
+    capabilities = STTCapabilities(interim=False, word_times=True)
+
+    def __init__(self, client: AsyncOpenAI, address: str, model: str) -> None:
+        self._client = client
+        self._address = address
+        self._model = model
+        self._verbose = True
+        self.name = f"openai:{model}"
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        return HOSTED if not settings.openai_base_url else ("whisper-1",)
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        return openai_api.availability(settings)
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        model = model or cls.known_models(settings)[0]
+        progress(f"Looking for {openai_api.server(settings) or 'a server'}", None)
+        client = await openai_api.connect(settings, answer_within=TIMEOUT)
+        progress(f"{model} is ready", 1.0)
+        return cls(client, openai_api.server(settings), model)
+
+    def stream(self, language: str | None = None) -> OpenAISTTStream:
+        return OpenAISTTStream(self, language)
+
+    async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
+        """One request; word times where server and model give them. Raises ModelFailed."""
+        import openai
+
+        options: dict[str, Any] = {"language": language} if language else {}
+        audio = await asyncio.to_thread(_wav, pcm)
+        try:
+            if self._verbose:
+                try:
+                    return self._read(
+                        await self._client.audio.transcriptions.create(
+                            file=("speech.wav", audio, "audio/wav"),
+                            model=self._model,
+                            response_format="verbose_json",
+                            timestamp_granularities=["word"],
+                            **options,
+                        ),
+                        len(pcm) / STT_RATE,
+                    )
+                except (openai.BadRequestError, openai.UnprocessableEntityError):
+                    plain = await self._plain(
+                        audio, options
+                    )  # refused as well if the format was not the reason
+                    self._verbose = False
+                    return plain
+            return await self._plain(audio, options)
+        except openai.OpenAIError as error:
+            raise openai_api.explain(error, self._address, model=self._model) from error
+
+    async def _plain(self, audio: bytes, options: dict[str, Any]) -> Transcription:
+        answer = await self._client.audio.transcriptions.create(
+            file=("speech.wav", audio, "audio/wav"), model=self._model, response_format="json", **options
+        )
+        return self._read(answer, 0.0)
+
+    def _read(self, answer: Any, seconds: float) -> Transcription:
+        text = getattr(answer, "text", answer)
+        if not isinstance(text, str):
+            raise ModelFailed(f"{self._address} answered something that is not a transcription.")
+        words = tuple(
+            TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds))
+            for word in getattr(answer, "words", None) or ()
+        )
+        return Transcription(text.strip(), words, getattr(answer, "language", None) or "")
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+def _wav(pcm: NDArray[np.int16]) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(STT_RATE)
+        writer.writeframes(pcm.astype("<i2").tobytes())
+    return file.getvalue()

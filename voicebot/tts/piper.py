@@ -1,0 +1,187 @@
+"""Piper: natural voices on the CPU, many languages, from the piper-voices hub or from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib.util
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot import hub
+from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.registry import Availability, Progress, no_progress
+from voicebot.settings import Settings
+from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.voices import pick_voice, plain_text
+
+if TYPE_CHECKING:
+    from piper import PiperVoice
+
+REPOSITORY = "rhasspy/piper-voices"
+VOICES = (
+    "en_US-lessac-medium",
+    "en_US-ryan-medium",
+    "en_US-amy-medium",
+    "en_US-hfc_female-medium",
+    "en_US-libritts_r-medium",
+    "en_GB-alba-medium",
+    "en_GB-alan-medium",
+    "de_DE-thorsten-medium",
+    "es_ES-davefx-medium",
+    "fr_FR-siwis-medium",
+    "it_IT-paola-medium",
+    "nl_NL-mls-medium",
+    "pl_PL-darkman-medium",
+    "pt_BR-faber-medium",
+    "zh_CN-huayan-medium",
+)
+"""Worth offering; any other of the hub's can be named as well."""
+NAME = re.compile(
+    r"(?P<family>[a-z]{2,3})_(?P<region>[A-Z]{2})-(?P<voice>\w+)-(?P<quality>x_low|low|medium|high)"
+)
+MEGABYTES = 63
+"""Of a medium voice."""
+LOUDNESS = 0.85
+"""Piper scales every sentence to full range; a little headroom keeps Opus from clipping."""
+INSTEAD = (
+    "Give a voice file (piper:/path/to/voice.onnx with voice.onnx.json beside it), "
+    "or use TTS_MODEL=espeak, which works offline."
+)
+
+
+class PiperTTS:
+    """`piper:<voice>`, `piper:<file.onnx>`, either with `#<speaker>` for a voice of many speakers."""
+
+    capabilities = TTSCapabilities(streaming=True)
+
+    def __init__(self, voice: PiperVoice, name: str, speaker: str = "") -> None:
+        self._voice: PiperVoice | None = voice
+        config = voice.config
+        by_id = {number: speaker for speaker, number in config.speaker_id_map.items()}
+        every = tuple(by_id.get(number, str(number)) for number in range(max(1, config.num_speakers)))
+        if speaker and speaker not in every and not (speaker.isdigit() and int(speaker) < len(every)):
+            near = difflib.get_close_matches(speaker, every, 3)
+            raise UnknownModel(
+                f"The voice {name} has no speaker {speaker!r}.",
+                hint=(f"Did you mean {', '.join(near)}? " if near else "")
+                + f"It has {len(every)}: {', '.join(every[:20])}{' ...' if len(every) > 20 else ''}.",
+            )
+        self._speakers = {label: number for number, label in enumerate(every)}
+        self._fixed = speaker if speaker in self._speakers or not speaker else every[int(speaker)]
+        self.name = f"piper:{name}" + (f"#{speaker}" if speaker else "")
+        self.sample_rate = config.sample_rate
+
+    @classmethod
+    def known_models(cls, settings: Settings) -> tuple[str, ...]:
+        return VOICES
+
+    @classmethod
+    def availability(cls, model: str, settings: Settings) -> Availability:
+        if importlib.util.find_spec("piper") is None:
+            return Availability("missing", "piper-tts is not installed", "pip install piper-tts")
+        try:
+            _, file, repo_file = _resolve((model or VOICES[0]).partition("#")[0], settings)
+        except ModelError as error:
+            return Availability("missing", error.message, error.hint)
+        if file is not None:
+            return Availability("ready", "in the cache" if repo_file else "a file on this machine")
+        return Availability("downloadable", f"about {MEGABYTES} MB to download")
+
+    @classmethod
+    async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
+        if importlib.util.find_spec("piper") is None:
+            raise MissingDependency("piper-tts is not installed.", hint="pip install piper-tts.")
+        wanted, _, speaker = (model or VOICES[0]).partition("#")
+        name, file, repo_file = await asyncio.to_thread(_resolve, wanted, settings)
+        if file is None:
+            wanted_files = (repo_file, f"{repo_file}.json")
+            folder = await hub.download(REPOSITORY, wanted_files, settings, progress, instead=INSTEAD)
+            file = folder / Path(repo_file).name
+        progress(f"Loading the voice {name}", None)
+        voice = await asyncio.to_thread(_open, file, settings.data_dir / "models" / "piper")
+        progress(f"The voice {name} is ready", 1.0)
+        return cls(voice, name, speaker)
+
+    def voices(self) -> tuple[str, ...]:
+        return (self._fixed,) if self._fixed else tuple(self._speakers)
+
+    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+        from piper import SynthesisConfig
+
+        if self._voice is None:
+            raise ModelFailed(f"{self.name} was closed.", retryable=False)
+        if not text.strip():
+            return
+        config = SynthesisConfig(
+            speaker_id=self._speakers[pick_voice(style, self.voices())],
+            length_scale=self._voice.config.length_scale / min(2.0, max(0.5, style.rate)),
+            volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
+        )
+        sentences = iter(self._voice.synthesize(plain_text(text).replace("[[", " "), config))
+        while True:
+            try:
+                chunk = await asyncio.to_thread(next, sentences, None)
+            except Exception as error:  # onnxruntime's errors have no common base
+                raise ModelFailed(f"{self.name} failed: {' '.join(str(error).split())[:300]}.") from error
+            if chunk is None:
+                return
+            yield np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
+
+    async def aclose(self) -> None:
+        """Let go of the session; what is being spoken ends by itself."""
+        self._voice = None
+
+
+def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
+    """Name, file (None: to be downloaded) and path in the repository ("" for a local file)."""
+    path = Path(model).expanduser()
+    if path.suffix == ".onnx" or path.is_file():
+        if not path.is_file():
+            raise UnknownModel(f"There is no voice file {path}.", hint=INSTEAD)
+        return path.stem, path, ""
+    match = NAME.fullmatch(model)
+    if match is None:
+        near = difflib.get_close_matches(model, VOICES, 3, 0.4)
+        raise UnknownModel(
+            f"There is no Piper voice {model!r}.",
+            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            + f"Some that there are: {', '.join(VOICES)}; or the path of an .onnx file.",
+        )
+    family, voice, quality = match["family"], match["voice"], match["quality"]
+    repo_file = f"{family}/{family}_{match['region']}/{voice}/{quality}/{model}.onnx"
+    file = hub.cached(REPOSITORY, repo_file, settings)
+    config = hub.cached(REPOSITORY, f"{repo_file}.json", settings)
+    return model, file if config is not None else None, repo_file
+
+
+def _open(file: Path, downloads: Path) -> PiperVoice:
+    from piper import PiperVoice
+
+    config = Path(f"{file}.json")
+    if not config.is_file():
+        raise ModelLoadError(
+            f"The voice {file} lacks its settings file {config.name}.",
+            hint="Every Piper voice is two files; put the second beside the first.",
+        )
+    try:
+        voice = PiperVoice.load(file, download_dir=downloads)
+        for _ in voice.synthesize("a"):  # a damaged voice fails here and not in the middle of a talk
+            pass
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ModelLoadError(
+            f"The settings of the voice {file} are damaged: {type(error).__name__} {error}.",
+            hint="Delete both files of the voice and load it again.",
+        ) from error
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise ModelLoadError(
+            f"The voice {file} cannot be loaded: {' '.join(str(error).split())[:300]}.",
+            hint="Delete both files of the voice and load it again.",
+        ) from error
+    return voice
