@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from voicebot.audio.frames import EMPTY, Pcm
 

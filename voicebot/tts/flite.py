@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]
+import soxr
 from numpy.typing import NDArray
 
 from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, UnknownModel
