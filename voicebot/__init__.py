@@ -35,16 +35,19 @@ if TYPE_CHECKING:
     from voicebot.lobby.lobby import Lobby as Lobby
     from voicebot.persona.create import create_persona as create_persona
     from voicebot.persona.persona import Persona as Persona
+    from voicebot.server.hosting import Hosting as Hosting
     from voicebot.settings import Settings as Settings
     from voicebot.settings import load_settings as load_settings
     from voicebot.stt.base import STT as STT
     from voicebot.tts.base import TTS as TTS
     from voicebot.tts.base import VoiceStyle as VoiceStyle
+    from voicebot.workbench.workbench import Workbench as Workbench
 
 _HOMES = {
     "ConversationLog": "voicebot.conversation.log",
     "Conversations": "voicebot.conversation.reader",
     "Event": "voicebot.events",
+    "Hosting": "voicebot.server.hosting",
     "LLM": "voicebot.llm.base",
     "Lobby": "voicebot.lobby.lobby",
     "Models": "voicebot.agent.models",
@@ -54,6 +57,7 @@ _HOMES = {
     "TTS": "voicebot.tts.base",
     "VoiceStyle": "voicebot.tts.base",
     "VoicebotError": "voicebot.errors",
+    "Workbench": "voicebot.workbench.workbench",
     "create_persona": "voicebot.persona.create",
     "load": "voicebot.conversation.reader",
     "load_settings": "voicebot.settings",
@@ -68,9 +72,7 @@ __all__ = [*_HOMES, "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
-
-        value: Any = version("ai-voicebot")
+        value: Any = import_module("voicebot.version").__version__
     elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     else:

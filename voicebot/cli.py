@@ -69,14 +69,13 @@ def serve(
 
 @app.command()
 def doctor(
-    turn: Annotated[
-        bool, typer.Option("--turn", help="Also ask the TURN server for a relay address.")
-    ] = False,
+    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server of COTURN_SERVER.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
 ) -> None:
     """Check models, language model, TURN, ports and browser, and say what to do."""
-    from voicebot.doctor import main as examine  # type: ignore[import-untyped,unused-ignore]
+    from voicebot.doctor import main as examine
 
-    sys.exit(examine(_settings(), turn=turn))
+    sys.exit(examine(turn=turn, json=json))
 
 
 @app.command()

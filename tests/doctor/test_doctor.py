@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,13 @@ def test_the_table_shows_advice_and_survives_markup() -> None:
 def test_a_failure_without_advice_is_refused() -> None:
     with pytest.raises(ValueError, match="what can be done"):
         Check("G", "n", "failed", "broken")
+
+
+def test_the_command_exits_with_one_when_something_failed(folder: Path) -> None:
+    (folder / ".env").write_text("PORT=eighty\n")
+    command = [sys.executable, "-m", "voicebot", "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
+    assert done.returncode == 1
+    assert "PORT='eighty'" in json.loads(done.stdout)["checks"][0]["detail"]
+    done = subprocess.run([*command, "--turn"], capture_output=True, text=True, cwd=folder, timeout=120)
+    assert [c["group"] for c in json.loads(done.stdout)["checks"]] == ["Settings", "Network"]

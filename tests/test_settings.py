@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from voicebot.errors import SettingsError
+from voicebot.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_nothing_set_is_the_defaults() -> None:
+    settings = load_settings(None)
+    assert (settings.host, settings.port, settings.stt_model) == ("127.0.0.1", 8000, "auto")
+    assert settings.openai_api_key.get_secret_value() == ""
+
+
+def test_empty_lines_mean_not_set(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("PORT=\nSTT_MODEL=\nOPENAI_BASE_URL=\nDATA_DIR=\nLLM_TIMEOUT=\n# PORT=9\n\n")
+    assert load_settings(env) == load_settings(None)
+
+
+def test_arguments_win_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = tmp_path / ".env"
+    env.write_text("PORT=1\nHOST=file\nOPENAI_MODEL=file\nSOMETHING_ELSE=ignored\n")
+    monkeypatch.setenv("PORT", "2")
+    monkeypatch.setenv("HOST", "environment")
+    settings = load_settings(env, port=3)
+    assert (settings.port, settings.host, settings.openai_model) == (3, "environment", "file")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("PORT=eighty", "PORT='eighty'"),
+        ("PORT=70000", "PORT='70000'"),
+        ("OPENAI_BASE_URL=localhost:11434", "OPENAI_BASE_URL='localhost:11434'"),
+        ("LOG_LEVEL=loud", "LOG_LEVEL='loud'"),
+        ("LLM_TIMEOUT=0", "LLM_TIMEOUT='0'"),
+        ("LLM_TIMEOUT=nan", "LLM_TIMEOUT='nan'"),
+        ("ENDPOINT_DELAY=9", "ENDPOINT_DELAY='9'"),
+        ("LLM_RETRIES=-1", "LLM_RETRIES='-1'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_value_and_file(tmp_path: Path, line: str, named: str) -> None:
+    env = tmp_path / ".env"
+    env.write_text(line + "\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env)
+    assert named in caught.value.message
+    assert str(env) in caught.value.hint
+
+
+def test_all_wrong_values_are_named_at_once(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("PORT=x\nLOG_LEVEL=y\n")
+    with pytest.raises(SettingsError, match=r"PORT.*LOG_LEVEL"):
+        load_settings(env)
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = load_settings(None, openai_api_key="canary", coturn_secret="canary")
+    assert "canary" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_values_are_tidied() -> None:
+    settings = load_settings(None, openai_base_url="http://localhost:1/v1/", log_level="debug")
+    assert (settings.openai_base_url, settings.log_level) == ("http://localhost:1/v1", "DEBUG")
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        load_settings(None).port = 1

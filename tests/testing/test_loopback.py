@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import wave
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicebot.media.base import HearingSettings, Notice, PeerState, SpeechStarted, SpeechStopped
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.testing.loopback import loopback
+from voicebot.testing.speech import speak, speak_file
+
+Plane = tuple[InlineMediaPlane, list[Notice]]
+
+
+@pytest.fixture
+async def plane() -> AsyncIterator[Plane]:
+    plane, notices = InlineMediaPlane(), list[Notice]()
+    await plane.start(notices.append)
+    plane.open_host("h", HearingSettings())
+    plane.add_agent("h", "bot")
+    yield plane, notices
+    await plane.close()
+
+
+async def test_both_directions_over_real_webrtc(plane: Plane) -> None:
+    media, notices = plane
+    said = speak("hello what is the weather in paris today")
+    async with loopback(media, "h", "ann", agents=["bot"]) as ann:
+        media.say("h", "bot", "s1", 0, said, 16_000, False)
+        media.end("h", "bot", "s1")
+        await ann.say(said)
+        await ann.hears("bot", 1.0)
+        assert ann.states[-1] == "connected"
+        heard = ann.heard("bot").astype(float)
+        assert np.sqrt(np.mean(np.square(heard))) > 100
+    kinds = [n for n in notices if isinstance(n, SpeechStarted | SpeechStopped)]
+    assert isinstance(kinds[0], SpeechStarted)
+    assert kinds[0].participant_id == "ann"
+    assert any(isinstance(n, PeerState) and n.state == "connected" for n in notices)
+
+
+def test_speech_is_made_at_any_rate(tmp_path: Path) -> None:
+    slow, fast = speak("hello"), speak("hello", sample_rate=48_000)
+    assert len(fast) == pytest.approx(3 * len(slow), rel=0.01)
+    assert np.abs(slow.astype(int)).max() > 1000
+    path = speak_file(tmp_path / "a.wav", "hello", before=1.0, after=0.5)
+    with wave.open(str(path)) as file:
+        assert file.getframerate() == 48_000
+        assert file.getnframes() == 48_000 + len(fast) + 24_000
+        assert not any(file.readframes(48_000))
