@@ -90,6 +90,7 @@ async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
 async def test_models_are_shown_swapped_and_kept_when_the_new_one_fails(wb):
     assert list(wb.models.index) == ["stt", "tts", "llm"]
     before = wb.models.model["tts"]
+    assert wb.options("tts").status[before] == "ready"
     with pytest.raises(VoicebotError):
         await wb.swap("tts", "no-such-backend:x")
     assert wb.models.model["tts"] == before == wb.panel().models["tts"].dropdown.value

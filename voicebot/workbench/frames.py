@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from voicebot.agent.models import ROLES, Models
+from voicebot.agent.models import ROLES, Models, SwapRole
 from voicebot.events import Event
 
 FIRST = ["conversation_id", "seq", "t", "type", "participant_id", "turn_id", "speech_id"]
@@ -27,3 +27,11 @@ def models_frame(models: Models) -> pd.DataFrame:
     """The models in use: `model` and `why`, by role."""
     rows = {role: (models.chosen[role].spec, models.chosen[role].reason) for role in ROLES}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["model", "why"])
+
+
+def options_frame(models: Models, role: SwapRole) -> pd.DataFrame:
+    """What is known for a role: `status` (ready, downloadable, missing), `why` and `hint`, by model."""
+    options = models.options(role)
+    rows = {o.spec: (o.availability.status, o.availability.reason, o.availability.hint) for o in options}
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["status", "why", "hint"])
+    return frame.rename_axis("model")

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from voicebot.conversation.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
-from voicebot.workbench.frames import events_frame, models_frame
+from voicebot.workbench.frames import events_frame, models_frame, options_frame
 from voicebot.workbench.home import notebook_settings
 from voicebot.workbench.lobby_link import LobbyLink
 from voicebot.workbench.session import Session
@@ -143,6 +143,10 @@ class Workbench:
     def models(self) -> pd.DataFrame:
         """The models in use: one row per role, with the reason for the choice."""
         return models_frame(self._started().hosting.models)
+
+    def options(self, role: SwapRole) -> pd.DataFrame:
+        """The models known for "stt", "tts" or "llm": whether each could be used now, and why."""
+        return options_frame(self._started().hosting.models, role)
 
     async def spawn(
         self,

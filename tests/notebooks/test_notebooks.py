@@ -1,0 +1,90 @@
+"""Every notebook from the first cell to the last, in a real kernel with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+class OwnKernel(AsyncKernelManager):
+    """This Python's ipykernel, whatever kernels the machine has installed."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+
+def outputs(notebook: Any) -> str:
+    """All text a reader sees."""
+    found = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in found)
+
+
+@pytest.fixture
+def kernel_env(tmp_path: Path) -> dict[str, str]:
+    """Small models, an own data folder, any free port."""
+    return os.environ | {
+        "DATA_DIR": str(tmp_path / "data"),
+        "PORT": "0",
+        "STT_MODEL": "pocketsphinx",
+        "TTS_MODEL": "espeak",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+    }
+
+
+def test_there_are_notebooks():
+    assert [path.name for path in NOTEBOOKS] == ["01_quickstart.ipynb", "02_conversations.ipynb"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_stored_without_outputs_and_reads_as_text(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.cells[0].cell_type == "markdown"
+    assert notebook.cells[0].source.startswith("# ")
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == []
+            assert cell.execution_count is None
+            assert len(cell.source.splitlines()) <= 30
+        lines = cell.source.splitlines()
+        assert max(map(len, lines)) <= 110, lines
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+async def test_it_runs_headless(path, kernel_env, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    manager = OwnKernel()
+    client = NotebookClient(
+        notebook, km=manager, timeout=200, resources={"metadata": {"path": str(tmp_path)}}
+    )
+    workers: list[psutil.Process] = []
+    commands: dict[int, list[str]] = {}
+    async with client.async_setup_kernel(env=kernel_env, cleanup_kc=True):
+        kernel = psutil.Process(manager.provisioner.pid)
+        for index, cell in enumerate(notebook.cells):
+            await client.async_execute_cell(cell, index)
+            for process in kernel.children(recursive=True):
+                if process not in workers:
+                    workers.append(process)
+                    commands[process.pid] = process.cmdline()
+    assert "weather" in outputs(notebook)
+    if path.stem == "01_quickstart":  # the other one stops its server in the cell that starts it
+        assert any("voicebot.media.worker" in command for command in commands.values())
+    # what the kernel started ends with it
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, timeout=15)
+    assert not alive, [commands[p.pid] for p in alive]
