@@ -252,7 +252,9 @@ async def test_what_cannot_be_answered_is_said(stage: Stage) -> None:
     with pytest.raises(MediaError, match="no media section"):
         await plane.answer("host", "p", 1, "v=0\r\n", tracks, ())
     with pytest.raises(MediaError, match="without Opus"):
-        await plane.answer("host", "p", 2, sdp.replace("opus/48000", "fake/48000"), tracks, ())
+        await plane.answer("host", "p", 1, sdp.replace("opus/48000", "fake/48000"), tracks, ())
+    assert stage.notices.of(PeerState) == []  # nothing was begun, the epoch may be used again
+    await plane.answer("host", "p", 1, sdp, tracks, ())
     await browser.join([], epoch=3)
     restarted = (await browser.offer([]))[0].replace("ice-ufrag:", "ice-ufrag:x")
     with pytest.raises(MediaError, match="cannot restart ICE"):

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 UPKEEP_EVERY = 0.1
 STATS_EVERY = 5.0
+STALL = 0.25
+"""Seconds of lateness of the loop that are worth a warning."""
 
 
 class Engine:
@@ -49,6 +51,7 @@ class Engine:
         self._next_stats = self._origin + STATS_EVERY
         self._recorder = Recorder(self._recording_failed)
         self._gone_late = self._gone_lost = 0
+        self._last_upkeep, self._last_busy = self._origin, time.process_time()
         self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
         self._closed = False
 
@@ -184,7 +187,10 @@ class Engine:
     # ------------------------------------------------------------ upkeep
 
     def _upkeep(self) -> None:
-        now = self._clock()
+        now, busy = self._clock(), time.process_time()
+        if (stall := now - self._last_upkeep - UPKEEP_EVERY) > STALL:
+            log.warning("the media loop stalled %.2f s (%.2f s of it at work)", stall, busy - self._last_busy)
+        self._last_upkeep, self._last_busy = now, busy
         for host in self._hosts.values():
             host.tick(now)
         self._recorder.tick(now)

@@ -129,7 +129,8 @@ class Host:
         agents = {mid: who for mid, who in tracks.items() if who in self.voices}
         mics = {mid: who for mid, who in tracks.items() if who not in self.voices}
         peer = link.peers.get(epoch)
-        if epoch > link.epoch:
+        before = link.epoch
+        if epoch > before:
             peer = self._connect(link, peer_id, epoch, ice_servers)
         elif peer is None:
             raise MediaError(
@@ -140,7 +141,16 @@ class Host:
             )
         assert peer is not None
         link.agents[epoch] = agents
-        answer = await peer.answer(sdp, mics, agents)
+        try:
+            answer = await peer.answer(sdp, mics, agents)
+        except MediaError:
+            if epoch > before:  # never begun: the same epoch may be tried again with a better offer
+                link.peers.pop(epoch, None)
+                link.agents.pop(epoch, None)
+                link.epoch = before if link.epoch == epoch else link.epoch
+                peer.abandon()
+                self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
+            raise
         if peer.mic_mid in mics:
             self._ear(link, mics[peer.mic_mid])
         self._route()

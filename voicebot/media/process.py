@@ -344,6 +344,8 @@ class ProcessMediaPlane:
         tracks: Mapping[str, str],
         ice_servers: Sequence[IceServerConfig],
     ) -> Answer:
+        if self._closing or self._runner is None or self._runner.done():
+            raise MediaError("The media plane is not running.", hint="Start it first.", code="media_gone")
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._up.wait()

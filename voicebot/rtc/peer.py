@@ -159,6 +159,10 @@ class Peer:
 
         self._spawn(add(), "candidate")
 
+    def abandon(self) -> None:
+        """Say nothing of this connection any more."""
+        self._on_change = lambda change: None
+
     async def close(self) -> None:
         """Close the connection; `closed` is reported unless it had failed. Safe to call twice."""
         self._cancel_timeout()

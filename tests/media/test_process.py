@@ -1,0 +1,170 @@
+"""The worker process: how it begins, ends, and what it must withstand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+
+from voicebot.errors import MediaError
+from voicebot.media import worker
+from voicebot.media.base import (
+    HearingSettings,
+    Level,
+    MediaGone,
+    MediaStats,
+    PlayoutEnded,
+    SpeechAudio,
+    SpeechStopped,
+)
+from voicebot.media.process import ProcessMediaPlane
+
+if TYPE_CHECKING:
+    from conftest import Stage
+
+TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(4_800) / 24_000)).astype(np.int16)
+
+
+async def test_an_interrupt_does_not_reach_the_worker(process_stage: Stage) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    assert isinstance(plane, ProcessMediaPlane)
+    assert plane.pid is not None
+    assert os.getsid(plane.pid) == plane.pid  # a terminal's Ctrl-C goes to another group
+    os.kill(plane.pid, signal.SIGINT)
+    plane.add_agent("host", "marlin")
+    plane.say("host", "marlin", "s", 0, TONE, 24_000)
+    plane.end("host", "marlin", "s")
+    assert (await notices.wait(PlayoutEnded)).complete
+    assert notices.of(MediaGone) == []
+
+
+async def test_a_killed_parent_leaves_no_worker_behind() -> None:
+    program = """
+    import asyncio, os, signal
+    from voicebot.media.process import ProcessMediaPlane
+
+    async def main():
+        plane = ProcessMediaPlane()
+        await plane.start(lambda notice: None)
+        print(plane.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    asyncio.run(main())
+    """
+    run = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", textwrap.dedent(program), stdout=subprocess.PIPE
+    )
+    out, _ = await run.communicate()
+    try:
+        left = psutil.Process(int(out))
+    except psutil.NoSuchProcess:
+        return
+    await asyncio.to_thread(psutil.wait_procs, [left], 20)
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
+
+
+async def test_closing_ends_the_worker_and_may_be_done_twice() -> None:
+    plane = ProcessMediaPlane()
+    await plane.start(lambda notice: None)
+    pid = plane.pid
+    assert pid is not None
+    await plane.close()
+    await plane.close()
+    assert not psutil.pid_exists(pid)
+    with pytest.raises(MediaError, match="not running"):
+        await plane.answer("host", "p", 1, "v=0", {}, ())
+
+
+async def test_a_worker_that_cannot_start_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    plane = ProcessMediaPlane(vad="nonsense")
+    with pytest.raises(MediaError, match="did not start") as caught:
+        await plane.start(lambda notice: None)
+    assert "nonsense" in str(caught.value)
+
+
+async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    assert isinstance(plane, ProcessMediaPlane)
+    plane.add_agent("host", "marlin")
+    for n in range(2):
+        browser = process_stage.browser()
+        await browser.join(["marlin"], epoch=n + 1)
+        assert plane.pid is not None
+        os.kill(plane.pid, signal.SIGSEGV)
+        await notices.wait(MediaGone, count=n + 1)
+        plane.say("host", "marlin", f"s{n}", 0, TONE, 24_000)  # nobody is there to say it
+        await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}" and not e.complete)
+    browser = process_stage.browser()
+    await browser.join(["marlin"], epoch=9)
+
+
+async def test_what_the_worker_logs_is_logged_here(
+    process_stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    with caplog.at_level(logging.WARNING):
+        plane.add_agent("host", "marlin")
+        plane.say("host", "marlin", "s", 0, np.zeros((5, 2, 2), np.int16), 24_000)
+        plane.say("host", "marlin", "t", 0, TONE, 24_000)
+        plane.end("host", "marlin", "t")
+        await notices.wait(PlayoutEnded, lambda e: e.speech_id == "t")
+    assert any("speech s cannot be played" in record.getMessage() for record in caplog.records)
+
+
+class Stuck:
+    """A transport whose other end does not read."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.written = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        self.written += 1
+        self.waiting += len(data)
+
+
+def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept() -> None:
+    class Writer:
+        transport = Stuck()
+
+    outbox = worker._Outbox(Writer())  # type: ignore[arg-type]
+    audio = SpeechAudio("host", "ada", 1.0, np.zeros(512, np.int16))
+    for _ in range(60_000):
+        outbox.send(audio)
+        outbox.send(Level("host", "ada", -20.0))
+    transport = Writer.transport
+    assert transport.waiting < worker.SPEECH_LIMIT + 10_000
+    assert outbox.left_out > 0
+    written = transport.written
+    outbox.send(MediaStats(1.0, 1, 0, 0))
+    assert transport.written == written
+    outbox.send(SpeechStopped("host", "ada", 1.0, 1.2))
+    assert transport.written == written + 1
+
+
+async def test_commands_before_the_start_are_kept_for_the_worker() -> None:
+    plane = ProcessMediaPlane()
+    plane.open_host("host", HearingSettings())
+    plane.add_agent("host", "marlin")
+    ended: asyncio.Future[PlayoutEnded] = asyncio.get_running_loop().create_future()
+    await plane.start(lambda n: ended.set_result(n) if isinstance(n, PlayoutEnded) else None)
+    plane.say("host", "marlin", "s", 0, TONE, 24_000)
+    plane.end("host", "marlin", "s")
+    async with asyncio.timeout(20):
+        assert (await ended).complete
+    await plane.close()
