@@ -128,6 +128,10 @@ async def test_a_connection_that_never_works_is_given_up(
     assert failed["data"]["retryable"] is True
     await ada.send("chat_message", {"text": "still here"}, lobby="demo")
     assert (await ada.expect("chat_message"))["data"] == {"text": "still here", "participant_id": ada.me}
+    media.connects = True
+    await ada.send("negotiation_needed", {}, peer=failed["peer"], epoch=failed["epoch"])
+    again = await ada.expect("start_webrtc_negotiation")
+    assert again["epoch"] > failed["epoch"]
 
 
 async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(

@@ -56,6 +56,7 @@ from voicebot.signaling.messages import (
     WebrtcOffer,
     WebrtcStateChange,
 )
+from voicebot.signaling.negotiation import PairState
 from voicebot.signaling.turn import IcePlan
 
 logger = logging.getLogger(__name__)
@@ -262,6 +263,9 @@ class ServedLobby:
                 self.room.add_candidate(me, message.epoch, message.data)
         else:
             negotiation.needed(me, message.epoch)
+            if negotiation.state is PairState.FAILED:
+                self._peers.retry(me)  # a person asks for another attempt
+                return
         self._peers.arm()
         if not to_host:
             self._relay(me, message)

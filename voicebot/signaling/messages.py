@@ -179,7 +179,8 @@ class IceCandidate(Message):
 
 
 class NegotiationNeeded(Message):
-    """A person's side wants to renegotiate with `peer`; relayed to it."""
+    """A person's side wants to renegotiate with `peer`; relayed to it. After webrtc_failed it
+    asks for another attempt."""
 
     type: Literal["negotiation_needed"] = "negotiation_needed"
     peer: Id

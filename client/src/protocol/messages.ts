@@ -189,7 +189,8 @@ export interface Candidate {
   username_fragment?: string | null;
 }
 /**
- * A person's side wants to renegotiate with `peer`; relayed to it.
+ * A person's side wants to renegotiate with `peer`; relayed to it. After webrtc_failed it
+ * asks for another attempt.
  */
 export interface NegotiationNeeded {
   v?: 1;
