@@ -300,11 +300,18 @@ class ServedLobby:
             self._peers.report(me, message.peer, message.epoch, "connected")
             return
         data = message.data
-        if self.room.log is not None:
+        # the media plane reports its own end, except when the browser's fails before it begins
+        told = message.peer == self.room.host_peer and data.state != "failed"
+        if self.room.log is not None and not told:
             ice = data.model_dump(include={"local", "remote", "relay"}, exclude_none=True)
             self.room.log.emit(
                 ConnectionState(
-                    participant_id=me, peer=message.peer, epoch=message.epoch, state=data.state, ice=ice
+                    participant_id=me,
+                    peer=message.peer,
+                    epoch=message.epoch,
+                    state=data.state,
+                    ice=ice,
+                    reason=data.reason,
                 )
             )
         self._peers.report(me, message.peer, message.epoch, data.state, data.reason)

@@ -1,0 +1,165 @@
+"""Starting and stopping: twice, on a port in use, with a bad folder, and with the real media plane."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from voicebot.agent.models import Models
+from voicebot.conversation.log import ConversationLog
+from voicebot.errors import MediaError, SettingsError, SignalingError, StoreError, VoicebotError
+from voicebot.events import ConnectionState, ConversationEnded, Event, ParticipantLeft
+from voicebot.experiment.guest import Guest
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.server.hosting import DEMO_LOBBY, Hosting
+from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.settings import Settings
+from voicebot.testing.media import FakeMediaPlane
+
+
+async def test_starting_and_stopping_again_is_safe(settings: Settings, models: Models) -> None:
+    hosting = Hosting(settings, FakeMediaPlane(), models=models)
+    await hosting.stop()
+    await asyncio.gather(hosting.start(), hosting.start())
+    assert list(hosting.rooms) == [DEMO_LOBBY]
+    url = hosting.url
+    await asyncio.gather(hosting.stop(), hosting.stop())
+    assert not hosting.running
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(url)
+    await hosting.start()
+    assert hosting.running
+    await hosting.stop()
+
+
+async def test_no_task_is_left_behind(settings: Settings, models: Models, visit: Any) -> None:
+    before = asyncio.all_tasks()
+    hosting = Hosting(settings, FakeMediaPlane(), models=models)
+    await hosting.start()
+    ada = await visit(hosting, joined="Ada")
+    await hosting.stop()
+    assert await ada.closed() in {1001, 1012}
+    await ada.http.aclose()
+    left = [t.get_name() for t in asyncio.all_tasks() - before if not t.done()]
+    assert left == []
+
+
+async def test_a_port_in_use_leads_to_the_next_free_one(host: Any, settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        hosting = await host(settings=settings.model_copy(update={"port": port}))
+        assert hosting.port > port
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"http://127.0.0.1:{hosting.port}/health")).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["no such host.invalid", "192.0.2.1", "x" * 300])
+def test_an_address_of_another_machine_is_named(address: str) -> None:
+    with pytest.raises(SettingsError):
+        bind(address, 0)
+
+
+async def test_a_data_folder_that_cannot_be_written_is_said_at_the_start(
+    settings: Settings, models: Models, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    media = FakeMediaPlane()
+    hosting = Hosting(
+        settings.model_copy(update={"data_dir": tmp_path / "file" / "data"}), media, models=models
+    )
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        await hosting.start()
+    assert "DATA_DIR" in caught.value.hint
+    assert not hosting.running
+
+
+class BrokenMedia(FakeMediaPlane):
+    async def start(self, on_notice: Any) -> None:
+        raise MediaError("The worker did not start.")
+
+
+async def test_a_failed_start_leaves_nothing_and_can_be_repeated(settings: Settings, models: Models) -> None:
+    hosting = Hosting(settings, BrokenMedia(), models=models)
+    for _ in range(2):
+        with pytest.raises(MediaError):
+            await hosting.start()
+        assert not hosting.running
+    with pytest.raises(VoicebotError):
+        await hosting.create_lobby("x")
+
+
+async def test_wrong_turn_settings_are_said_at_the_start(settings: Settings, models: Models) -> None:
+    wrong = settings.model_copy(update={"coturn_server": "http://t.example"})
+    with pytest.raises(SettingsError, match="COTURN_SERVER"):
+        await Hosting(wrong, FakeMediaPlane(), models=models).start()
+
+
+async def test_what_would_end_the_process_becomes_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def exits(self: Any, sockets: Any = None) -> None:
+        raise SystemExit(3)
+
+    monkeypatch.setattr(QuietServer, "serve", exits)
+    server = make_server(lambda scope, receive, send: asyncio.sleep(0))  # type: ignore[arg-type, return-value]
+    with bind("127.0.0.1", 0) as listening:
+        with pytest.raises(VoicebotError, match="could not start"):
+            await server.run_on(listening)
+        assert server.listening.is_set()
+
+
+async def test_lobby_ids_are_checked(hosting: Hosting) -> None:
+    for id, code in (("demo", "id_taken"), ("a/b", "bad_id"), ("", "bad_id"), ("x" * 49, "bad_id")):
+        with pytest.raises(SignalingError) as caught:
+            await hosting.create_lobby("Name", id)
+        assert caught.value.code == code
+    with pytest.raises(SignalingError):
+        await hosting.create_lobby("\u202e")
+    assert list(hosting.rooms) == ["demo"]
+    room = await hosting.create_lobby("Named", "tea_room-1")
+    assert hosting.lobby_url(room.lobby.id).endswith("/?lobby=tea_room-1")
+
+
+async def test_people_connect_over_webrtc_and_their_conversation_ends_with_them(host: Any) -> None:
+    """The real path: HTTP, WebSocket, ICE, DTLS and Opus, on the inline media plane."""
+    hosting = await host(media=InlineMediaPlane())
+    heard = asyncio.Event()
+    url = f"http://localhost:{hosting.port}"
+    async with asyncio.timeout(30):
+        eve = Guest(url, "demo", name="Eve", on_heard=lambda frame: heard.set())
+        await eve.join()
+        bob = Guest(url, "demo", name="Bob")
+        await bob.join()
+        log = hosting.rooms["demo"].log
+        assert log is not None
+        people = (eve.id, bob.id)
+        for id in people:
+            connected = (id, "connected")
+            await happens(log, lambda e, c=connected: (e.participant_id, e.state) == c, ConnectionState)
+        await heard.wait()
+        assert [p.name for p in hosting.rooms["demo"].lobby.humans] == ["Eve", "Bob"]
+        await eve.leave()
+        await happens(log, lambda e: e.participant_id == people[0], ParticipantLeft)
+        assert not any(isinstance(e, ConversationEnded) for e in log.events)
+        await bob.leave()
+        await happens(log, lambda e: True, ConversationEnded)
+
+
+async def happens(log: ConversationLog, where: Callable[[Any], bool], kind: type[Event]) -> None:
+    """Wait for an event, which may have been before."""
+    seen = asyncio.Event()
+
+    def look(event: Event) -> None:
+        if isinstance(event, kind) and where(event):
+            seen.set()
+
+    unsubscribe = log.subscribe(look, replay=True)
+    await seen.wait()
+    unsubscribe()

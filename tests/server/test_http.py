@@ -1,0 +1,162 @@
+"""The HTTP side of a running server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from voicebot.server.hosting import Hosting
+
+
+async def test_a_session_cookie_is_opaque_and_kept(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        first = await http.post("api/session")
+        cookie = first.headers["set-cookie"]
+        for flag in ("HttpOnly", "SameSite=lax", "Path=/"):
+            assert flag in cookie
+        assert "Secure" not in cookie
+        assert len(http.cookies[f"voicebot_session_{hosting.port}"]) >= 43
+        again = await http.post("api/session")
+        assert again.json() == first.json()
+        assert "set-cookie" not in again.headers
+        assert first.headers["cache-control"] == "no-store"
+        http.cookies.set(f"voicebot_session_{hosting.port}", "made-up")
+        other = await http.post("api/session")
+        assert other.json()["session"] != first.json()["session"]
+
+
+async def test_behind_https_the_cookie_is_bound_to_the_host(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        answer = await http.post("api/session", headers={"X-Forwarded-Proto": "https"})
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-voicebot_session=")
+        assert "Secure" in cookie
+
+
+async def test_every_answer_carries_the_security_headers(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        for path in ("", "api/nothing", "health", "assets/x.js"):
+            headers = (await http.get(path)).headers
+            policy = dict(
+                part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")
+            )
+            assert policy["script-src"] == "'self'"
+            assert policy["object-src"] == "'none'"
+            assert "http://localhost:*" in policy["frame-ancestors"]
+            assert "evil" not in policy["frame-ancestors"]
+            assert "microphone=(self)" in headers["permissions-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+        hostile = await http.get("health", headers={"Host": "x; script-src *"})
+        assert "script-src *" not in hostile.headers.get("content-security-policy", "")
+
+
+async def test_other_sites_cannot_change_anything(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        for origin in ("null", "http://evil.example", f"https://localhost:{hosting.port}"):
+            answer = await http.post("api/session", headers={"Origin": origin})
+            assert answer.status_code == 403
+            assert answer.json()["error"]["code"] == "origin"
+        assert (await http.post("api/session", headers={"Origin": hosting.url[:-1]})).status_code == 200
+
+
+async def test_lobbies(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        refused = await http.post("api/lobbies", json={"name": "Tea"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "no_session")
+        await http.post("api/session")
+        made = await http.post("api/lobbies", json={"name": " Tea \u202e room "})
+        assert made.status_code == 201
+        assert made.json()["name"] == "Tea room"
+        read = await http.get(f"api/lobbies/{made.json()['id']}")
+        assert read.json() == {"lobby": made.json(), "people": 0, "agents": 0}
+        assert (await http.get("api/lobbies/nothing")).status_code == 404
+        for body in ({"name": ""}, {"name": 7}, {}, {"name": "x", "y": 1}, "not json"):
+            wrong = await http.post("api/lobbies", json=body)
+            assert wrong.status_code == 422
+            assert wrong.json()["error"]["code"] == "bad_message"
+
+
+async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting)
+    assert (await ada.http.get("api/lobbies/demo/agents")).status_code == 404
+    await ada.join("Ada")
+    (first,) = (await ada.http.get("api/lobbies/demo/agents")).json()
+    made = await ada.http.post("api/lobbies/demo/agents", json={"description": "a pirate", "name": "Jack"})
+    assert made.status_code == 201
+    await ada.expect("agent_created", lambda m: m["data"]["participant"]["id"] == made.json()["id"])
+    address = f"api/lobbies/demo/agents/{made.json()['id']}"
+    renamed = await ada.http.patch(address, json={"name": "Jim"})
+    assert renamed.json()["name"] == "Jim"
+    unknown = await ada.http.patch(address, json={"tts": "nonsense:x"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
+    assert "Known ones" in unknown.json()["error"]["hint"]
+    assert (await ada.http.delete(address)).status_code == 204
+    assert (await ada.http.delete(address)).status_code == 404
+    assert (await ada.http.delete(f"api/lobbies/demo/agents/{ada.me}")).status_code == 404
+    assert [a["id"] for a in (await ada.http.get("api/lobbies/demo/agents")).json()] == [first["id"]]
+
+
+async def test_turn_credentials_only_for_those_who_joined(host: Any, settings: Any, visit: Any) -> None:
+    turn = {"coturn_server": "turn:t.example", "coturn_secret": SecretStr("north-canary")}
+    hosting = await host(settings=settings.model_copy(update=turn))
+    ada = await visit(hosting)
+    assert (await ada.http.get("api/lobbies/demo/ice-servers")).status_code == 404
+    await ada.join("Ada")
+    answer = (await ada.http.get("api/lobbies/demo/ice-servers")).json()
+    assert answer["expires_s"] == 600
+    relay = next(s for s in answer["ice_servers"] if s["username"])
+    assert relay["username"].split(":")[0].isdigit()
+    assert ada.me not in relay["username"]
+    await ada.send("ice_servers_request")
+    assert (await ada.expect("ice_servers"))["data"]["ice_servers"][1]["urls"] == relay["urls"]
+    start = await ada.expect("start_webrtc_negotiation")
+    assert start["data"]["ice_servers"][1]["credential"]
+    assert "north-canary" not in str([answer, start, ada.received])
+
+
+async def test_health_and_readiness(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        assert (await http.get("health")).json()["status"] == "ok"
+        ready = await http.get("ready")
+        assert ready.status_code == 200
+        assert ready.json()["models"]["llm"] == "offline"
+        assert (await http.get("api/openapi.json")).json()["info"]["title"] == "AI Voicebot"
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    folder = tmp_path / "static"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<title>built</title>")
+    (folder / "assets" / "app-1234.js").write_text("1")
+    (tmp_path / "secret.txt").write_text("secret")
+    return folder
+
+
+async def test_the_built_client_is_served_with_its_caching(host: Any, built: Path) -> None:
+    hosting = await host(static=built)
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        for path in ("", "?lobby=demo", "some/lobby"):
+            page = await http.get(path)
+            assert "built" in page.text
+            assert page.headers["cache-control"] == "no-cache"
+        script = await http.get("assets/app-1234.js")
+        assert "immutable" in script.headers["cache-control"]
+        assert "javascript" in script.headers["content-type"]
+        for path in ("assets/gone.js", "api/nothing", "..%2fsecret.txt", "assets/..%2f..%2fsecret.txt"):
+            assert (await http.get(path)).status_code == 404
+        assert f"voicebot_session_{hosting.port}" in http.cookies
+
+
+async def test_an_unbuilt_client_says_what_to_do(host: Any, tmp_path: Path) -> None:
+    hosting = await host(static=tmp_path / "nothing")
+    assert not hosting.client_built
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        page = await http.get("")
+        assert page.status_code == 503
+        assert "make client" in page.text
+        assert page.headers["cache-control"] == "no-store"

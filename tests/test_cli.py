@@ -1,0 +1,106 @@
+"""The command as people run it: a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from voicebot.version import __version__
+
+Command = Callable[..., Awaitable[tuple[int, str]]]
+OFFLINE = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "COLUMNS": "200", "OPENAI_API_KEY": ""}
+
+
+@asynccontextmanager
+async def voicebot(folder: Path, *arguments: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voicebot", *arguments,
+        cwd=folder, env={**os.environ, **OFFLINE, **env}, start_new_session=True,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def run(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
+    async with asyncio.timeout(60), voicebot(folder, *arguments, **env) as process:
+        output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode()
+
+
+async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    async with asyncio.timeout(60):
+        while text not in seen:
+            line = (await process.stdout.readline()).decode()
+            assert line, f"ended before {text!r}:\n{seen}"
+            seen += line
+    return seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, number: int) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with voicebot(tmp_path, "serve", "--port", str(port)) as process:
+            said = await read_until(process, "Ctrl-C")
+            address = re.search(r"http://localhost:(\d+)/\?lobby=demo", said)
+            assert address is not None
+            assert f"Port {port} is in use, so port {address[1]} was taken." in said
+            for part in ("pocketsphinx", "espeak", "offline", "STT_MODEL=faster-whisper", "OPENAI_BASE_URL"):
+                assert part in said
+            async with httpx.AsyncClient() as http:
+                assert (await http.get(f"http://localhost:{address[1]}/ready")).json()["ready"] is True
+            process.send_signal(number)
+            output, _ = await asyncio.wait_for(process.communicate(), 30)
+            assert process.returncode == 0
+            assert "Stopped." in output.decode()
+            assert "Traceback" not in output.decode()
+
+
+@pytest.mark.parametrize(
+    ("env", "code", "says"),
+    [
+        ({"PORT": "many"}, 2, "PORT"),
+        ({"LOG_LEVEL": "LOUD"}, 2, "LOG_LEVEL"),
+        ({"HOST": "192.0.2.1", "PORT": "0"}, 2, "Cannot listen"),
+        ({"COTURN_SERVER": "http://x"}, 2, "COTURN_SERVER"),
+        ({"STT_MODEL": "nonsense:x", "PORT": "0"}, 1, "Known ones"),
+        ({"DATA_DIR": "/dev/null/data"}, 1, "DATA_DIR"),
+    ],
+)
+async def test_wrong_settings_end_with_a_message(
+    tmp_path: Path, env: dict[str, str], code: int, says: str
+) -> None:
+    returned, output = await run(tmp_path, "serve", **env)
+    assert returned == code
+    assert says in output
+    assert "Traceback" not in output
+
+
+async def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
+    returned, output = await run(tmp_path, "serve")
+    assert (returned, ".env" in output, "Traceback" in output) == (2, True, False)
+
+
+async def test_version(tmp_path: Path) -> None:
+    assert await run(tmp_path, "version") == (0, f"{__version__}\n")
