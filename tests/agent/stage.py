@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -52,15 +53,25 @@ class Stage:
         self._changed.set()
 
     async def __aenter__(self) -> Stage:
-        await self.media.start(self.room.on_notice)
-        await self.room.open()
+        self._open = self.media_and_room()
+        await self._open.__aenter__()
         return self
 
     async def __aexit__(self, kind: object, *error: object) -> None:
-        await self.room.close()
-        await self.media.close()
+        await self._open.__aexit__(None, None, None)
         if kind is None:
             assert_consumed(self.stt, self.llm, self.tts)
+
+    @asynccontextmanager
+    async def media_and_room(self) -> AsyncIterator[None]:
+        """As the stage itself, without asking whether the scripts were used up."""
+        await self.media.start(self.room.on_notice)
+        await self.room.open()
+        try:
+            yield
+        finally:
+            await self.room.close()
+            await self.media.close()
 
     async def agent(self, who: str = "Ada, a guide", greeting: str = "") -> Agent:
         from voicebot.persona import create_persona

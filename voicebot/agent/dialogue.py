@@ -133,8 +133,9 @@ class Dialogue:
         for participant_id in list(self._ears):
             self.connection_lost(participant_id)
         for turn in list(self._speeches.values()):
-            self._abandon(turn)
-            self._cancel(turn)
+            if turn.speech.said:  # one that still thinks can go on
+                self._abandon(turn)
+                self._cancel(turn)
 
     async def close(self) -> None:
         """Stop what is spoken, let its last words be logged, end every task."""
@@ -394,16 +395,16 @@ class Dialogue:
         self._speeches[turn.speech.speech_id] = turn
         for agent in self._agents.values():
             agent.become("thinking" if agent is turn.agent else "idle")
-        self._own(self._conduct(turn), f"conduct {turn.turn_id} of {turn.agent.name}")
-
-    async def _conduct(self, turn: Turn) -> None:
-        """Run the turn's task to its end, however it ends, then give the floor back."""
-        agent = turn.agent
         people = [p.name for p in self._lobby.humans]
-        others = [a.name for a in self._agents.values() if a is not agent]
-        task = turn.task = asyncio.get_running_loop().create_task(
-            self._runner.perform(turn, people, others), name=f"turn {turn.turn_id} of {agent.name}"
+        others = [a.name for a in self._agents.values() if a is not turn.agent]
+        turn.task = asyncio.get_running_loop().create_task(
+            self._runner.perform(turn, people, others), name=f"turn {turn.turn_id} of {turn.agent.name}"
         )
+        self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
+
+    async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        """Follow the turn's task to its end, however it ends, then give the floor back."""
+        agent = turn.agent
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             self._broken(turn, error)

@@ -1,0 +1,129 @@
+"""Whatever people do in whatever order: one voice at a time, only heard words remembered, never stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.agent.stage import Stage
+from voicebot.errors import ModelFailed
+from voicebot.events import (
+    AgentStateChanged,
+    FloorGranted,
+    FloorReleased,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutStarted,
+    TranscriptFinal,
+)
+from voicebot.testing.models import Step
+from voicebot.testing.virtual_time import run
+
+LONG = "The sea is deep and wide. It is full of fish. Some of them are old, and some are young."
+ANSWERS: list[list[Step]] = [
+    ["Yes, I see."],
+    [LONG],
+    [2.0, "After a while. ", 3.0, "And even later than that."],
+    ["A first sentence. ", ModelFailed("down")],
+    [ModelFailed("down")],
+    ["What do you say, Bruno?"],
+    ["<think>hm</think>"],
+]
+WORDS = [
+    "hello ada",
+    "Bruno, are you there",
+    "uh-huh",
+    "",
+    "what does everyone think",
+    "Ada and Bruno, go on",
+]
+
+action = st.one_of(
+    st.tuples(
+        st.just("speak"), st.sampled_from(["anna", "tom"]), st.sampled_from([0.1, 0.15, 0.3, 1.0, 3.0])
+    ),
+    st.tuples(st.just("chat"), st.just("anna"), st.sampled_from(["hello", "Bruno?"])),
+    st.tuples(st.sampled_from(["lose", "leave", "come"]), st.just("tom"), st.none()),
+    st.tuples(st.sampled_from(["spawn", "remove", "die"]), st.none(), st.none()),
+)
+script = st.lists(st.tuples(st.sampled_from([0.0, 0.05, 0.3, 0.7, 2.0, 6.0]), action), max_size=12)
+
+
+async def play(stage: Stage, steps: list[Any], tasks: set[asyncio.Task[None]]) -> None:
+    room = stage.room
+    for delay, (what, who, value) in steps:
+        await asyncio.sleep(delay)
+        if what == "speak" and who in stage.lobby.participants:
+            tasks.add(asyncio.create_task(stage.media.hear(who, value)))
+        elif what == "chat":
+            room.chat(who, value)
+        elif what == "lose":
+            stage.media.lose_peer(who)
+        elif what == "leave":
+            room.leave(who)
+        elif what == "come" and who not in stage.lobby.participants:
+            await stage.person(who, "Tom")
+        elif what == "spawn" and len(room.agents) < 4:
+            await stage.agent("a sailor", greeting="I am new here.")
+        elif what == "remove" and len(room.agents) > 2:
+            await room.remove(list(room.agents)[-1])
+        elif what == "die":
+            stage.media.die()
+
+
+async def conversation(steps: list[Any], answers: list[list[Step]], words: list[str], folder: Path) -> None:
+    stage = Stage(folder, stt=[*words, *["so it is"] * 40], llm=[*answers, *[["All right then."]] * 60])
+    stage.tts.delay = 0.3
+    tasks: set[asyncio.Task[None]] = set()
+    async with stage.media_and_room():
+        await stage.agent("Ada, a guide", greeting="Hello, I am Ada.")
+        await stage.agent("Bruno, a lighthouse keeper")
+        await stage.person()
+        await stage.person("tom", "Tom")
+        await play(stage, steps, tasks)
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(120)
+        check(stage)
+        before = len(stage.of(PlayoutFinished))
+        stage.room.chat("anna", "Ada, are you still there?")
+        await asyncio.sleep(120)
+        assert len(stage.of(PlayoutFinished)) > before, "stuck: the last question was not answered"
+        check(stage)
+
+
+def check(stage: Stage) -> None:
+    """The floor is free, nothing overlapped, and memories hold exactly what was heard."""
+    assert {agent.state for agent in stage.room.agents.values()} == {"idle"}
+    assert len(stage.of(FloorGranted)) == len(stage.of(FloorReleased))
+    speaking: str | None = None
+    for event in stage.events:
+        if isinstance(event, PlayoutStarted):
+            assert speaking is None
+            speaking = event.speech_id
+        elif isinstance(event, PlayoutFinished | PlayoutInterrupted):
+            assert speaking in (event.speech_id, None)
+            assert event.planned_text.startswith(event.heard_text)
+            speaking = None
+    assert speaking is None
+    finals = stage.of(TranscriptFinal)
+    for agent in stage.room.agents.values():
+        own = [line.text for line in agent.memory.lines if line.speaker is None]
+        assert own == [e.text for e in finals if e.participant_id == agent.id and e.text]
+    last = {e.participant_id: e.state for e in stage.of(AgentStateChanged)}
+    assert all(state == "idle" for id, state in last.items() if id in stage.room.agents)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    steps=script,
+    answers=st.lists(st.sampled_from(ANSWERS), max_size=6),
+    words=st.lists(st.sampled_from(WORDS), max_size=6),
+)
+def test_never_stuck(steps: list[Any], answers: list[list[Step]], words: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run(conversation(steps, answers, words, Path(folder)))
