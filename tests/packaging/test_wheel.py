@@ -148,3 +148,17 @@ def test_the_installed_wheel_serves_the_client(served: str, installed: Path) -> 
     script = re.search(r'src="\.?/?(assets/[^"]+\.js)"', page.text)
     assert script is not None, page.text
     assert httpx.get(f"{served}/{script[1]}").status_code == 200
+
+
+def test_the_installed_wheel_runs_the_doctor(installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [installed / "bin/voicebot", "doctor"],
+        cwd=tmp_path,
+        env={**os.environ, "DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    assert "TURN" in done.stdout

@@ -1,0 +1,207 @@
+"""Every command of the README does what it says."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+ADDRESS = re.compile(r"https?://[^\s/]+:\d+/\S*")
+
+
+def fenced(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in fenced("sh") for line in block.splitlines() if line.strip()]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATA_DIR": str(folder / "data"),
+        "DOWNLOAD_TIMEOUT": "0",
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "200",
+        "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
+        "JUPYTER_DATA_DIR": str(folder / "jupyter"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "lab"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
+
+
+@contextmanager
+def running(command: str, folder: Path, **env: str) -> Iterator[str]:
+    """The first address a long-running command prints; it is stopped as by Ctrl-C."""
+    process = subprocess.Popen(
+        command.split(),
+        cwd=ROOT,
+        env={**environment(folder), **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if found := ADDRESS.search(line):
+                yield found[0]
+                break
+        else:
+            pytest.fail(f"{command} ended without an address:\n{said}")
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.communicate(timeout=60)
+
+
+def installed_by_make() -> None:
+    if not (ROOT / ".venv/.installed").exists():
+        pytest.skip("this checkout was not installed by make: run `make test`")
+
+
+def page(address: str) -> str:
+    answer = httpx.get(address, follow_redirects=True, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def serves(command: str, folder: Path) -> None:
+    installed_by_make()
+    with running(command, folder) as address:
+        assert address.endswith("/?lobby=demo")
+        assert '<div id="root">' in page(address)
+
+
+def opens_the_notebook(command: str, folder: Path) -> None:
+    installed_by_make()
+    with running(f"{command} ARGS=--no-browser", folder) as address:
+        page(address)
+        assert (
+            "/lab/tree/01_quickstart.ipynb" in address or "/lab/tree/notebooks/01_quickstart.ipynb" in address
+        )
+
+
+def diagnoses(command: str, folder: Path) -> None:
+    installed_by_make()
+    done = subprocess.run(
+        command.split(),
+        cwd=ROOT,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode in (0, 1, 2), done.stderr
+    for part in ("STT", "TTS", "LLM", "TURN"):
+        assert part in done.stdout, done.stdout + done.stderr
+
+
+def copies(command: str, folder: Path) -> None:
+    shutil.copy(ROOT / ".env.example", folder)
+    subprocess.run(command.split(), cwd=folder, check=True)
+    assert (folder / ".env").read_text() == (ROOT / ".env.example").read_text()
+
+
+def is_this_very_run(command: str, folder: Path) -> None:
+    plan = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for step in ("ruff check", "mypy", "lint-imports", "-m pytest", "run --silent lint", "run --silent test"):
+        assert step in plan, step
+
+
+def measures(command: str, folder: Path) -> None:
+    plan = subprocess.run(
+        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-m tests.bench" in plan
+    listing = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--list"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {"voice", "media"} <= set(listing.stdout.split())
+
+
+def covered_by(file: str, name: str) -> Callable[[str, Path], None]:
+    """The command is run by a test elsewhere, which must exist."""
+
+    def check(command: str, folder: Path) -> None:
+        tree = ast.parse((ROOT / file).read_text())
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+    return check
+
+
+WHEEL = "tests/packaging/test_wheel.py"
+RUN: dict[str, Callable[[str, Path], None]] = {
+    "make run": serves,
+    "make test": is_this_very_run,
+    "make lab": opens_the_notebook,
+    "cp .env.example .env": copies,
+    "make doctor": diagnoses,
+    "make run HOST=0.0.0.0": serves,
+    "pip install .": covered_by(WHEEL, "test_a_checkout_without_a_built_client_builds_it"),
+    "voicebot serve": covered_by(WHEEL, "test_the_installed_wheel_serves_the_client"),
+    "voicebot doctor": covered_by(WHEEL, "test_the_installed_wheel_runs_the_doctor"),
+    "make bench": measures,
+}
+
+
+def test_every_command_has_its_check() -> None:
+    assert sorted(set(commands())) == sorted(RUN)
+
+
+@pytest.mark.parametrize("command", RUN)
+def test_command(command: str, tmp_path: Path) -> None:
+    RUN[command](command, tmp_path)
+
+
+def test_python_blocks_use_public_names() -> None:
+    import voicebot
+
+    for block in fenced("python"):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "voicebot":
+                assert {alias.name for alias in node.names} <= set(voicebot.__all__)
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "voicebot"
+            ):
+                assert node.attr in voicebot.__all__
+
+
+def test_settings_named_in_the_readme_exist() -> None:
+    from voicebot.settings import Settings
+
+    known = {name.upper() for name in Settings.model_fields} | {"ARGS", "PYTHON", "CI"}
+    named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=[^`]*)?`", README))
+    assert named - known == set()
+
+
+def test_links_within_the_project_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_no_registry_is_named() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "Makefile", ".env.example", "environment.yml"):
+        text = (ROOT / name).read_text()
+        assert not re.search(r"pypi|pythonhosted|npmjs|index-url|registry\.", text, re.IGNORECASE), name
