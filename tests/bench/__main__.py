@@ -1,0 +1,50 @@
+"""`make bench`: measure, print a table, keep it in .bench/<target>.json.
+
+python -m tests.bench [voice|media|peers] [--runs 3] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from tests.bench.alone import media, voice
+from tests.bench.beside import beside
+from tests.bench.report import machine, publish
+
+TARGETS = ("voice", "media", "peers")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("target", nargs="?", choices=TARGETS)
+    parser.add_argument("--runs", type=int, default=3, help="each figure is a median over this many runs")
+    parser.add_argument("--turns", type=int, default=8, help="questions asked per session and run")
+    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 4, 8, 16], help="for peers")
+    parser.add_argument("--peers", nargs="*", default=["pipecat", "fastrtc", "floor"], help="beside us")
+    parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
+    parser.add_argument("--list", action="store_true", help="print the targets")
+    a = parser.parse_args()
+    if a.list:
+        print("\n".join(TARGETS))
+        return
+    if a.quick:
+        a.runs, a.turns, a.sessions = 1, 2, [1]
+    folder = os.environ.get("VOICEBOT_PEERS", "")
+    if a.target == "peers" and not folder:
+        parser.error("VOICEBOT_PEERS must name the folder with run.py and probe.py.")
+    wanted = [a.target] if a.target else [name for name in TARGETS if name != "peers" or folder]
+    for target in wanted:
+        where = machine()
+        if target == "voice":
+            figures = voice(a.runs, a.turns)
+        elif target == "media":
+            figures = media(a.runs, a.turns)
+        else:
+            figures = beside(Path(folder).resolve(), a.runs, a.sessions, a.peers)
+        print(f"written to {publish(target, figures, where)}")
+
+
+if __name__ == "__main__":
+    main()
