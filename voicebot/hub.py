@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -47,14 +48,36 @@ def cached(repo: str, filename: str, settings: Settings) -> Path | None:
 
 async def reachable(within: float = PROBE_TIMEOUT) -> bool:
     """Does the hub answer? Never takes longer than `within` seconds."""
-    import httpx
-
     if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
         return False
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bool] = loop.create_future()
+
+    def tell(result: bool) -> None:
+        if not answer.done():
+            answer.set_result(result)
+
+    def ask() -> None:
+        result = _answers(endpoint(), within)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            loop.call_soon_threadsafe(tell, result)
+
+    # a thread of its own, not the loop's pool: a name look-up without a network cannot be
+    # stopped, and the pool would be waited for when the program ends
+    threading.Thread(target=ask, name="hub-probe", daemon=True).start()
     try:
-        async with asyncio.timeout(within), httpx.AsyncClient(follow_redirects=True) as client:
-            return (await client.head(endpoint())).status_code < 400
-    except (TimeoutError, httpx.HTTPError, OSError):
+        async with asyncio.timeout(within):
+            return await answer
+    except TimeoutError:
+        return False
+
+
+def _answers(address: str, within: float) -> bool:
+    import httpx
+
+    try:
+        return httpx.head(address, timeout=within, follow_redirects=True).status_code < 400
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import httpx
 
 from voicebot.errors import ModelError
 from voicebot.registry import (
+    Availability,
     Backend,
     Progress,
     Role,
@@ -13,12 +18,14 @@ from voicebot.registry import (
     load_backend,
     no_progress,
     providers,
-    split_spec,
 )
 from voicebot.settings import Settings
 
 EMBEDDED: dict[Role, str] = {"stt": "pocketsphinx", "tts": "espeak", "llm": "offline", "vad": "silero"}
 """Always there: offline, in a wheel."""
+
+RANKING: dict[Role, tuple[str, ...]] = {"stt": ("faster-whisper",), "tts": ("piper", "flite")}
+"""How well people hear and are heard, best first; other packages' backends come after these."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ def wanted(role: Role, settings: Settings) -> str:
 async def choose(role: Role, settings: Settings, progress: Progress = no_progress) -> tuple[Choice, Backend]:
     """Load the model for a role.
 
-    A model that the settings name is loaded or its error raised. "auto" takes the first of
-    the ready ones that loads, and the embedded one in the end.
+    A model that the settings name is loaded or its error raised. "auto" takes the best that
+    loads: what is ready comes before what has to be downloaded, a download may take
+    `settings.download_timeout` seconds, and the embedded model stands at the end.
 
     Raises:
         ModelError: the named model, or even the embedded one, cannot be loaded.
@@ -55,34 +63,114 @@ async def choose(role: Role, settings: Settings, progress: Progress = no_progres
     if spec != "auto":
         return Choice(spec, "set in the settings"), await load_backend(role, spec, settings, progress)
     failures: list[str] = []
-    for candidate in _ready(role, settings):
+    for candidate, availability in _candidates(role, settings):
+        budget = settings.download_timeout if availability.status == "downloadable" else None
         try:
-            backend = await load_backend(role, candidate, settings, progress)
+            async with asyncio.timeout(budget):
+                backend = await load_backend(role, candidate, settings, progress)
+        except TimeoutError:
+            failures.append(
+                f"{candidate} was not downloaded within {budget:g} s (next time it goes on from there)"
+            )
         except ModelError as error:
-            failures.append(f"{candidate}: {error.message}")
-            continue
-        return Choice(backend.name, "; ".join(["the best that is ready", *failures])), backend
+            failures.append(f"{candidate}: {error.message.rstrip('.')}")
+        except Exception as error:  # a third party's class may raise anything
+            failures.append(f"{candidate}: {error}")
+        else:
+            return Choice(backend.name, await _reason(role, candidate, availability, failures)), backend
     raise ModelError(
         f"No {role.upper()} model can be loaded ({'; '.join(failures) or 'none is installed'}).",
         hint=f"Run `voicebot doctor`, or set {role.upper()}_MODEL.",
     )
 
 
-def _ready(role: Role, settings: Settings) -> list[str]:
-    """Specs that could be loaded now, the embedded one last."""
-    found: list[str] = []
-    for provider in providers(role):
+async def _reason(role: Role, candidate: str, availability: Availability, failures: list[str]) -> str:
+    """Why this one, and what to set for a better one."""
+    if role == "llm":
+        found = await probe_local_llms()
+        if found:
+            first = found[0]
+            return (
+                f"no language model is set; {first.name} answers here: "
+                f"set OPENAI_BASE_URL={first.base_url} and OPENAI_MODEL={first.models[0]}"
+            )
+        return "no language model is set: set OPENAI_MODEL and OPENAI_BASE_URL or OPENAI_API_KEY"
+    if candidate != EMBEDDED[role]:
+        best = "downloaded now" if availability.status == "downloadable" else availability.reason
+        return "; ".join([f"the best that is ready: {best}", *failures])
+    better = "; ".join(failures) or f"nothing better is installed; set {role.upper()}_MODEL for another"
+    return f"the embedded one, because {better}"
+
+
+def _candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]:
+    """What auto may try, best first; the embedded one last."""
+    found: list[tuple[str, Availability]] = []
+    ranks = RANKING.get(role, ())
+    for provider in sorted(providers(role), key=lambda name: (_rank(name, ranks), name)):
         if provider in (EMBEDDED[role], "openai"):
             continue
         try:
             backend = backend_class(role, provider)
-            models = backend.known_models(settings) or ("",)
-            found += [
-                f"{provider}:{model}" if model else provider
+            models = ("", *backend.known_models(settings))  # "" is the provider's own default
+            offers = [
+                (f"{provider}:{model}" if model else provider, backend.availability(model, settings))
                 for model in models
-                if backend.availability(model, settings).status == "ready"
             ]
-        except ModelError:
+        except Exception:  # a broken backend is no candidate; the doctor names it
             continue
-    name, _ = split_spec(EMBEDDED[role])
-    return [*found, name]
+        ready = [offer for offer in offers if offer[1].status == "ready"]
+        downloads = [offer for offer in offers if offer[1].status == "downloadable"]
+        found += ready[:1] or (downloads[:1] if settings.download_timeout else [])
+    return [*found, (EMBEDDED[role], Availability("ready", "embedded"))]
+
+
+def _rank(provider: str, ranks: tuple[str, ...]) -> int:
+    return ranks.index(provider) if provider in ranks else len(ranks)
+
+
+@dataclass(frozen=True)
+class LocalLLM:
+    """An OpenAI-compatible server that answers on this machine."""
+
+    name: str
+    base_url: str
+    models: tuple[str, ...]
+    """At least one."""
+
+
+LOCAL_PORTS = {"Ollama": 11434, "LM Studio": 1234, "vLLM": 8000, "llama.cpp": 8080}
+"""Where each listens when nothing else is said."""
+
+
+async def probe_local_llms(
+    ports: Mapping[str, int] = LOCAL_PORTS, *, patience: float = 1.0
+) -> tuple[LocalLLM, ...]:
+    """The servers that list chat models at http://127.0.0.1:port/v1/models within `patience` seconds.
+
+    Anything else that listens there (our own server takes port 8000, too) is left out: only
+    the shape `{"object": "list", "data": [{"id": ..., "object": "model"}, ...]}` counts.
+    """
+
+    async def ask(name: str, port: int) -> LocalLLM | None:
+        base = f"http://127.0.0.1:{port}/v1"
+        try:
+            async with (
+                asyncio.timeout(patience),
+                httpx.AsyncClient(trust_env=False, timeout=patience) as client,
+            ):
+                answer = await client.get(f"{base}/models")
+                content = answer.json() if answer.status_code == 200 else None
+        except (TimeoutError, httpx.HTTPError, ValueError):
+            return None
+        listed = (
+            content.get("data") if isinstance(content, dict) and content.get("object") == "list" else None
+        )
+        models = tuple(
+            entry["id"]
+            for entry in (listed if isinstance(listed, list) else [])
+            if isinstance(entry, dict) and entry.get("object") == "model" and isinstance(entry.get("id"), str)
+        )
+        return LocalLLM(name, base, models) if models else None
+
+    answers = await asyncio.gather(*(ask(name, port) for name, port in ports.items()))
+    return tuple(found for found in answers if found is not None)
