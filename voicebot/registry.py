@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol, Self, cast, runtime_checkable
 
@@ -86,9 +87,11 @@ def backend_class(role: Role, provider: str) -> type[Backend]:
     known = providers(role)
     point = known.get(provider)
     if point is None:
+        near = get_close_matches(provider, known, 1)
         raise UnknownModel(
             f"There is no {role.upper()} backend called {provider!r}.",
-            hint=f"Known ones: {', '.join(known) or 'none'}. Write it as provider:model.",
+            hint=(f"Did you mean {near[0]}? " if near else "")
+            + f"Known ones: {', '.join(known) or 'none'}. Write it as provider:model.",
         )
     try:
         loaded = point.load()

@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 HOSTED = ("gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-1")
 TIMEOUT = 30.0
 """Seconds for one transcription."""
+CODES = {
+    "english": "en",
+    "german": "de",
+    "french": "fr",
+    "spanish": "es",
+    "italian": "it",
+    "portuguese": "pt",
+    "dutch": "nl",
+    "polish": "pl",
+    "russian": "ru",
+    "chinese": "zh",
+    "japanese": "ja",
+    "korean": "ko",
+    "arabic": "ar",
+    "hindi": "hi",
+    "turkish": "tr",
+    "ukrainian": "uk",
+}
+"""Servers answer with the name of a language, others with its ISO 639-1 code."""
 SHORTEST = STT_RATE // 10
 """Samples; servers refuse less."""
 
@@ -125,7 +144,8 @@ class OpenAISTT:
             TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds))
             for word in getattr(answer, "words", None) or ()
         )
-        return Transcription(text.strip(), words, getattr(answer, "language", None) or "")
+        language = str(getattr(answer, "language", None) or "").lower()
+        return Transcription(text.strip(), words, CODES.get(language, language if len(language) <= 3 else ""))
 
     async def aclose(self) -> None:
         await self._client.close()

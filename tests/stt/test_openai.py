@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from voicebot.errors import ModelFailed, ModelLoadError
+from voicebot.registry import load_backend
+from voicebot.settings import Settings
+from voicebot.stt.openai import OpenAISTT
+from voicebot.testing.openai_audio import OpenAIAudio
+from voicebot.testing.openai_server import OpenAIServer
+
+TONE = (np.sin(np.arange(32_000) / 10) * 8000).astype(np.int16)
+
+
+@pytest.fixture
+def audio() -> OpenAIAudio:
+    return OpenAIAudio(hears=["what is the weather", "hello world"])
+
+
+@pytest.fixture
+async def server(audio: OpenAIAudio) -> AsyncIterator[OpenAIServer]:
+    server = OpenAIServer(api_key="secret")
+    server.app.include_router(audio.router, prefix="/v1")
+    async with server:
+        yield server
+
+
+def settings_for(server: OpenAIServer, **changes: Any) -> Settings:
+    changes = {"openai_base_url": server.url, "openai_api_key": "secret"} | changes
+    return Settings(_env_file=None, **changes)
+
+
+async def test_uploads_a_wav_and_reads_words(server: OpenAIServer, audio: OpenAIAudio) -> None:
+    stt = await OpenAISTT.load("whisper-large", settings_for(server))
+    assert stt.name == "openai:whisper-large"
+    stream = stt.stream("en")
+    for start in range(0, len(TONE), 320):
+        stream.push(TONE[start : start + 320])
+    heard = await stream.finish()
+    assert heard.text == "what is the weather"
+    assert heard.language == "en"
+    assert [(word.text, word.start, word.end) for word in heard.words] == [
+        ("what", 0.0, 0.5),
+        ("is", 0.5, 1.0),
+        ("the", 1.0, 1.5),
+        ("weather", 1.5, 2.0),
+    ]
+    assert audio.uploads == [
+        {
+            "model": "whisper-large",
+            "language": "en",
+            "format": "verbose_json",
+            "seconds": 2.0,
+            "rate": 16_000,
+            "channels": 1,
+            "width": 2,
+        }
+    ]
+    second = stt.stream()
+    second.push(TONE)
+    assert (await second.finish()).language == "en"  # the server says "english"
+    await stt.aclose()
+    await stt.aclose()
+
+
+async def test_a_model_without_word_times_is_asked_again_plainly(
+    server: OpenAIServer, audio: OpenAIAudio
+) -> None:
+    audio.verbose = False
+    stt = await OpenAISTT.load("", settings_for(server))
+    for expected in ("what is the weather", "hello world"):
+        stream = stt.stream()
+        stream.push(TONE)
+        heard = await stream.finish()
+        assert (heard.text, heard.words) == (expected, ())
+    assert server.paths.count("/v1/audio/transcriptions") == 3  # only the first was asked twice
+    await stt.aclose()
+
+
+async def test_silence_is_not_uploaded(server: OpenAIServer, audio: OpenAIAudio) -> None:
+    stt = await OpenAISTT.load("", settings_for(server))
+    stream = stt.stream()
+    stream.push(np.zeros(16_000, np.int16))
+    assert (await stream.finish()).text == ""
+    cancelled = stt.stream()
+    cancelled.push(TONE)
+    cancelled.cancel()
+    assert (await cancelled.finish()).text == ""
+    assert audio.uploads == []
+    await stt.aclose()
+
+
+@pytest.mark.parametrize(
+    ("status", "says", "retryable"),
+    [(401, "refuses the key", False), (404, "no model", False), (429, "too many", True), (500, "500", True)],
+)
+async def test_the_servers_errors_are_explained(
+    server: OpenAIServer, audio: OpenAIAudio, status: int, says: str, retryable: bool
+) -> None:
+    stt = await OpenAISTT.load("", settings_for(server))
+    audio.fail = status
+    stream = stt.stream()
+    stream.push(TONE)
+    with pytest.raises(ModelFailed, match=says) as caught:
+        await stream.finish()
+    assert caught.value.retryable is retryable
+    audio.fail = 0
+    again = stt.stream()
+    again.push(TONE)
+    assert (await again.finish()).text == "what is the weather"
+    await stt.aclose()
+
+
+async def test_a_server_that_is_gone_a_wrong_key_and_none_at_all(server: OpenAIServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    nowhere = settings_for(server, openai_base_url=f"http://127.0.0.1:{port}/v1")
+    with pytest.raises(ModelLoadError, match=r"cannot be reached.*OPENAI_BASE_URL"):
+        await load_backend("stt", "openai:whisper-1", nowhere)
+    with pytest.raises(ModelLoadError, match=r"refuses the key.*OPENAI_API_KEY"):
+        await load_backend("stt", "openai", settings_for(server, openai_api_key="wrong"))
+    nothing = Settings(_env_file=None, openai_base_url="", openai_api_key="")  # type: ignore[call-arg,arg-type]
+    assert OpenAISTT.availability("", nothing).status == "missing"
+    with pytest.raises(ModelLoadError, match=r"Set OPENAI_BASE_URL"):
+        await load_backend("stt", "openai", nothing)
