@@ -66,7 +66,7 @@ class Guest:
         self._socket: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._host_ready = asyncio.Event()
-        self._joined: asyncio.Future[str] | None = None
+        self._joined: asyncio.Future[None] | None = None
         self._heartbeat = 10.0
 
     @property
@@ -105,7 +105,7 @@ class Guest:
         self._spawn(self._beat(self._socket), "beat")
         await self._send(m.JoinLobby(id="join", lobby=self._lobby, data=m.JoinLobbyData(name=self.name)))
         try:
-            self.id = await asyncio.wait_for(asyncio.shield(self._joined), ANSWER_TIMEOUT)
+            await asyncio.wait_for(asyncio.shield(self._joined), ANSWER_TIMEOUT)
         except TimeoutError:
             await self.leave()
             raise SignalingError(f"{self.name} got no answer from {self._url}.") from None
@@ -194,8 +194,9 @@ class Guest:
             case m.SessionEstablished():
                 self._heartbeat = message.data.heartbeat_s
             case m.LobbyJoined():
+                self.id = message.data.participant_id  # negotiations follow at once and need it
                 if self._joined is not None and not self._joined.done():
-                    self._joined.set_result(message.data.participant_id)
+                    self._joined.set_result(None)
             case m.Error() | m.LobbyFull():
                 self._refused(message)
             case m.StartWebrtcNegotiation():

@@ -77,7 +77,7 @@ class Speaking:
         async with self._one_at_a_time:
             guest = await self.guest(name)
             await guest.connected()
-            await self._agents_quiet(within)
+            await self.quiet(within)  # a polite guest lets them finish greeting it
             listening = _Listening(guest.id)
             unsubscribe = self._session.room.subscribe(listening.on_event)
             try:
@@ -93,8 +93,8 @@ class Speaking:
             listening.latency,
         )
 
-    async def _agents_quiet(self, within: float) -> None:
-        """A polite guest lets the agents finish, e.g. greeting it."""
+    async def quiet(self, within: float) -> None:
+        """Wait until no agent thinks or speaks, `within` seconds at the longest."""
         changed = asyncio.Event()
         unsubscribe = self._session.room.subscribe(lambda _: changed.set())
         try:
@@ -109,7 +109,7 @@ class Speaking:
                     except TimeoutError:
                         return
         except TimeoutError:
-            return  # then it has to interrupt
+            return
         finally:
             unsubscribe()
 

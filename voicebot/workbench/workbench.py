@@ -194,6 +194,10 @@ class Workbench:
         """
         return await self._speaker().say(text, name=name, within=within)
 
+    async def quiet(self, within: float = 30.0) -> None:
+        """Wait until no agent thinks or speaks, `within` seconds at the longest."""
+        await self._speaker().quiet(within)
+
     async def guest(self, name: str = "Guest") -> Guest:
         """The simulated person of that name, joined. See `voicebot.experiment.guest.Guest`."""
         return await self._speaker().guest(name)
