@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from voicebot.agent import Models, Swapped
+from voicebot.errors import ModelError, ModelLoadError, UnknownModel
+from voicebot.settings import Settings
+from voicebot.testing.models import ScriptedLLM, ScriptedSTT, ScriptedTTS
+from voicebot.testing.openai_server import OpenAIServer
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Models:
+    settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
+    return Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=ScriptedLLM())
+
+
+async def test_a_swap_is_told_and_a_failed_one_keeps_the_old_model(models: Models) -> None:
+    swaps: list[Swapped] = []
+    stop = models.subscribe(swaps.append)
+    await models.swap("llm", "offline")
+    assert models.llm.name == models.chosen["llm"].spec == "offline"
+    with pytest.raises(UnknownModel, match="no LLM backend"):
+        await models.swap("llm", "nonsense:x")
+    with pytest.raises(ModelLoadError, match="OPENAI_BASE_URL"):
+        await models.swap("llm", "openai:x")
+    assert models.llm.name == "offline"
+    stop()
+    await models.swap("llm", "offline")
+    assert swaps == [Swapped("llm", "scripted-llm", "offline")]
+    await models.aclose()
+
+
+async def test_a_server_that_is_not_there_is_not_swapped_in(tmp_path: Path) -> None:
+    async with OpenAIServer(models=["small"]) as server:
+        settings = Settings(
+            _env_file=None, data_dir=tmp_path, openai_base_url=server.url, openai_model="small"
+        )  # type: ignore[call-arg]
+        models = Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=ScriptedLLM())
+        with pytest.raises(ModelLoadError, match="no model 'big'") as error:
+            await models.swap("llm", "openai:big")
+        assert "small" in error.value.hint
+        assert models.llm.name == "scripted-llm"
+        await models.swap("llm", "openai:small")
+        assert models.llm.name == "openai:small"
+    with pytest.raises(ModelLoadError, match="cannot be reached"):
+        await models.swap("llm", "openai:small")
+    await models.aclose()
+
+
+async def test_one_load_however_often_it_is_asked_for(models: Models) -> None:
+    one, two = await asyncio.gather(models.get("llm", "offline"), models.get("llm", " offline"))
+    assert one is two
+    await models.aclose()
+
+
+async def test_a_broken_observer_does_not_stop_a_swap(models: Models) -> None:
+    def broken(event: Swapped) -> None:
+        raise RuntimeError("no")
+
+    models.subscribe(broken)
+    await models.swap("llm", "offline")
+    assert models.llm.name == "offline"
+    await models.aclose()
+
+
+async def test_options_name_every_backend_with_its_availability(models: Models) -> None:
+    options = models.options("llm")
+    assert options[0].spec == "scripted-llm"
+    found = {option.spec: option.availability for option in options}
+    assert found["offline"].status == "ready"
+    assert found["openai"].status == "missing"
+    assert "OPENAI_BASE_URL" in found["openai"].reason
+    await models.aclose()
+
+
+async def test_before_the_start_the_error_says_so(tmp_path: Path) -> None:
+    models = Models(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
+    with pytest.raises(ModelError, match="loaded yet"):
+        _ = models.stt
+    assert not models.started
+
+
+async def test_closing_closes_every_backend_once(models: Models) -> None:
+    stt = models.stt
+    await models.aclose()
+    await models.aclose()
+    assert stt.closed  # type: ignore[attr-defined]
