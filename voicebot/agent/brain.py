@@ -70,7 +70,7 @@ class Thought:
 
     async def deltas(self) -> AsyncIterator[str]:
         """Text as it comes, without reasoning items. Raises ModelError; closing it stops the model."""
-        from agents import Agent, RunConfig, Runner
+        from agents import Agent, ModelSettings, RunConfig, Runner
 
         persona = self._brain.persona
         try:
@@ -79,6 +79,7 @@ class Thought:
                 instructions=instructions(persona, self._people, self._agents),
                 model=self._llm.model(),
                 tools=list(self._brain.tools),
+                model_settings=ModelSettings(include_usage=True),
             )
             messages = self._memory.messages()
             if not messages or messages[-1]["role"] == "assistant":

@@ -1,0 +1,90 @@
+"""A room whose brain is behind a real HTTP server that fails in every way."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import voicebot.llm.openai_model  # noqa: F401  (seconds of real time that virtual time need not wait for)
+from tests.agent.stage import Stage
+from voicebot.events import ErrorEvent, LLMFinished, LLMStarted, PlayoutStarted
+from voicebot.llm.openai import OpenAILLM
+from voicebot.testing.openai_server import Fail, Hang, OpenAIServer, Say, Step
+
+pytestmark = pytest.mark.virtual_time(io_grace=0.02)
+
+
+async def ask(stage: Stage, server: OpenAIServer, questions: int = 1) -> list[str]:
+    """Ask so many times; returns what was heard of each answer."""
+    settings = stage.settings.model_copy(update={"openai_base_url": server.url, "openai_model": "test"})
+    llm = await OpenAILLM.load("", settings)
+    stage.models._loaded["llm", llm.name] = llm
+    await stage.models.swap("llm", llm.name)
+    ada = await stage.agent()
+    await stage.person()
+    heard = []
+    for number in range(questions):
+        await stage.media.hear("anna", 1.0)
+        heard.append(await stage.said(ada, number + 1))
+    return heard
+
+
+@pytest.mark.parametrize(
+    ("step", "expected", "why"),
+    [
+        (Fail(401), "cannot think", "OPENAI_API_KEY"),
+        (Fail(500), "cannot think", "500"),
+        (Say("The sea is deep. It is also wide.", drop_after=5), "The sea is deep. Sorry, I lost", "server"),
+        (
+            Say("The sea is deep. It is also wide.", error_after=5),
+            "The sea is deep. Sorry, I lost",
+            "crashed",
+        ),
+        (Hang(), "cannot think", "LLM_TIMEOUT"),
+    ],
+)
+async def test_the_apology_is_spoken_logged_and_the_next_turn_works(
+    tmp_path: Path, step: Step, expected: str, why: str
+) -> None:
+    async with OpenAIServer([step, "Here I am again."]) as server:
+        async with Stage(tmp_path, stt=["one", "two"], llm_retries=0, llm_timeout=5.0) as stage:
+            first, second = await ask(stage, server, 2)
+            assert first.startswith(expected) or expected in first
+            assert second == "Here I am again."
+            (error,) = stage.of(ErrorEvent)
+            assert why in error.message
+            assert error.turn_id == stage.of(LLMStarted)[0].turn_id
+            assert len(stage.of(PlayoutStarted)) == 2
+        await stage.models.aclose()
+
+
+async def test_reasoning_is_not_spoken_and_tokens_are_counted(tmp_path: Path) -> None:
+    answer = Say("It rains.", reasoning=["They ask about ", "SECRET weather."], usage=(21, 3))
+    async with OpenAIServer([answer]) as server:
+        async with Stage(tmp_path, stt=["one"]) as stage:
+            assert await ask(stage, server) == ["It rains."]
+            finished = stage.of(LLMFinished)[0]
+            assert (finished.tokens_in, finished.tokens_out) == (21, 3)
+            assert "SECRET" not in finished.text
+            question = server.requests[0]["messages"]
+            assert question[0]["role"] == "system"
+            assert question[1] == {"role": "user", "content": "Anna: one"}
+        await stage.models.aclose()
+
+
+async def test_barge_in_stops_the_request(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+    slow = Say("The sea is deep. And more of it.", gates={5: gate})
+    async with OpenAIServer([slow, "Yes?"]) as server:
+        async with Stage(tmp_path, stt=["one", "stop"]) as stage:
+            asking = asyncio.create_task(ask(stage, server))
+            await stage.wait(PlayoutStarted)
+            await stage.media.hear("anna", 1.0)
+            await asking
+            (ada,) = stage.room.agents.values()
+            assert await stage.said(ada, 2) == "Yes?"
+            gate.set()
+        await stage.models.aclose()
+    assert server.cancelled == 1
