@@ -110,3 +110,14 @@ def test_a_module_that_fails_is_an_error_of_the_model(announced: None) -> None:
 def test_a_class_that_is_no_backend_says_what_it_lacks(announced: None) -> None:
     with pytest.raises(ModelLoadError, match="availability, load, aclose"):
         registry.backend_class("tts", "halfway")
+
+
+@pytest.mark.parametrize("role", ["stt", "tts", "llm", "vad"])
+def test_the_announced_backends_of_this_package_are_there(role: registry.Role) -> None:
+    found = registry.providers(role)
+    assert found
+    for name, point in found.items():
+        if point.value.startswith("voicebot."):
+            loaded = point.load()
+            assert role == "vad" or isinstance(registry.backend_class(role, name), type)
+            assert loaded.__doc__

@@ -367,6 +367,8 @@ class LoopStall(Event):
 
     type: Literal["loop_stall"] = "loop_stall"
     seconds: float
+    where: str = ""
+    """`file:line function` that kept it, where that could be seen."""
 
 
 class ErrorEvent(Event):

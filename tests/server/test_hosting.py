@@ -12,9 +12,11 @@ import httpx
 import pytest
 
 from voicebot.agent.models import Models
+from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.stall import Stall
 from voicebot.errors import MediaError, SettingsError, SignalingError, StoreError, VoicebotError
-from voicebot.events import ConnectionState, ConversationEnded, Event, ParticipantLeft
+from voicebot.events import ConnectionState, ConversationEnded, Event, LoopStall, ParticipantLeft
 from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.server.hosting import DEMO_LOBBY, Hosting
@@ -49,6 +51,27 @@ async def test_no_task_is_left_behind(settings: Settings, models: Models, visit:
     await ada.http.aclose()
     left = [t.get_name() for t in asyncio.all_tasks() - before if not t.done()]
     assert left == []
+
+
+async def test_a_loop_that_stood_still_is_logged_in_every_conversation(
+    host: Any, settings: Settings, visit: Any
+) -> None:
+    ahead = 0.0
+    hosting = await host(clock=lambda: monotonic() + ahead)
+    stalled: asyncio.Future[Stall] = asyncio.get_running_loop().create_future()
+
+    def on_stall(stall: Stall) -> None:
+        if stall.seconds >= 60 and not stalled.done():  # a busy machine has small ones of its own
+            stalled.set_result(stall)
+
+    hosting.on_stall = on_stall
+    await visit(hosting, joined="Ada")
+    ahead = 60.0
+    assert (await asyncio.wait_for(stalled, 30)).seconds >= 60
+    [stall] = [
+        e for e in hosting.rooms[DEMO_LOBBY].log.events if isinstance(e, LoopStall) and e.seconds >= 60
+    ]
+    assert stall.seq > 0
 
 
 async def test_a_port_in_use_leads_to_the_next_free_one(host: Any, settings: Settings) -> None:

@@ -21,7 +21,9 @@ from typing import Any
 
 from voicebot.agent.models import ROLES, Models
 from voicebot.clock import Clock, monotonic
+from voicebot.conversation.stall import Stall, StallMonitor
 from voicebot.errors import SettingsError, SignalingError, StoreError, VoicebotError
+from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, no_progress
@@ -84,6 +86,9 @@ class Hosting:
         self._server: QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._ready = False
+        self._stalls = StallMonitor(self._stalled, clock=clock)
+        self.on_stall: Callable[[Stall], None] | None = None
+        """Called on the loop when it had not run for a while; running conversations log it anyway."""
 
     # ------------------------------------------------------------ what it is
 
@@ -173,6 +178,7 @@ class Hosting:
         if self.demo:
             room = await self.create_lobby("Demo", DEMO_LOBBY)
             await room.spawn(DEMO_PERSONA)
+        self._stalls.start()
         self._ready = True
 
     async def stop(self) -> None:
@@ -188,6 +194,7 @@ class Hosting:
 
     async def _stop(self) -> None:
         self._ready = False
+        self._stalls.stop()
         for served in list(self._served.values()):
             await self._close_lobby(served.lobby.id, "The server was stopped.")
         if self._server is not None:
@@ -257,6 +264,13 @@ class Hosting:
         return self._served[room.lobby.id]
 
     # ------------------------------------------------------------ wiring
+
+    def _stalled(self, stall: Stall) -> None:
+        for room in self._rooms.values():
+            if room.log is not None and not room.log.closed:
+                room.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
+        if self.on_stall is not None:
+            self.on_stall(stall)
 
     def _on_notice(self, notice: Notice) -> None:
         if isinstance(notice, MediaStats):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from voicebot.agent.models import Swapped, SwapRole
 from voicebot.agent.room import Room
+from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
-from voicebot.events import Event, LoopStall
+from voicebot.events import Event
 from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.workbench.panel import Panel
-from voicebot.workbench.stall import StallWatch
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
@@ -40,7 +40,7 @@ class Session:
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.room: Room
         self.panel: Panel
-        self._watch = StallWatch(self._stalled)
+        self.hosting.on_stall = self._stalled
         self._undo = contextlib.ExitStack()
         self._agents: dict[object, str] = {}
         self._spawning = asyncio.Lock()
@@ -68,7 +68,6 @@ class Session:
         self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
         self._undo.callback(self.room.subscribe(self._on_event))
         self._undo.callback(self.hosting.models.subscribe(self._swapped))
-        self._watch.start()
         atexit.register(self.abandon)
         self.open = True
 
@@ -89,7 +88,6 @@ class Session:
             return
         self.open = False
         atexit.unregister(self.abandon)
-        self._watch.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -154,8 +152,6 @@ class Session:
         self.events.append(event)
         self.panel.on_event(event)
 
-    def _stalled(self, seconds: float) -> None:
-        if self.room.active and self.room.log is not None:
-            self.room.log.emit(LoopStall(seconds=round(seconds, 3)))  # comes back as an event
-        else:
-            self.panel.notices.stalled(seconds)
+    def _stalled(self, stall: Stall) -> None:
+        if not self.room.active:  # else it comes as an event of the conversation
+            self.panel.notices.stalled(stall.seconds)

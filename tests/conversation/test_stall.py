@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from voicebot.conversation.stall import Stall, StallMonitor, describe
+
+
+class Watched:
+    """A monitor with a clock that a test sets forward, as if the loop had been blocked."""
+
+    def __init__(self) -> None:
+        self.now = 10.0
+        self.stalls: asyncio.Queue[Stall] = asyncio.Queue()
+        self.monitor = StallMonitor(self.stalls.put_nowait, clock=lambda: self.now)
+
+
+@pytest.fixture
+async def watched() -> AsyncIterator[Watched]:
+    watched = Watched()
+    yield watched
+    watched.monitor.stop()
+    watched.monitor.stop()
+
+
+async def test_a_late_sign_of_life_is_a_stall(watched: Watched) -> None:
+    watched.monitor.start()
+    watched.monitor.start()
+    watched.now += 3.0
+    assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
+
+
+async def test_punctual_ones_are_not(watched: Watched) -> None:
+    beats = asyncio.Event()
+    readings = 0
+
+    def clock() -> float:
+        nonlocal readings
+        readings += 1
+        if readings > 20:
+            asyncio_loop.call_soon_threadsafe(beats.set)
+        return 5.0 + readings * 0.01
+
+    asyncio_loop = asyncio.get_running_loop()
+    monitor = StallMonitor(watched.stalls.put_nowait, clock=clock)
+    monitor.start()
+    await asyncio.wait_for(beats.wait(), 30)
+    monitor.stop()
+    assert watched.stalls.empty()
+
+
+async def test_what_blocked_the_loop_is_named() -> None:
+    stalls: asyncio.Queue[Stall] = asyncio.Queue()
+    monitor = StallMonitor(stalls.put_nowait)
+    monitor.start()
+
+    def a_cell_that_blocks() -> None:
+        while not monitor._where:  # releases the GIL now and then, as Python code does
+            threading.Event().wait(0.01)
+
+    a_cell_that_blocks()
+    stall = await asyncio.wait_for(stalls.get(), 30)
+    monitor.stop()
+    assert stall.seconds >= 0.25
+    assert stall.where.startswith(__file__)
+    assert stall.where.endswith(" a_cell_that_blocks")
+
+
+async def test_an_observer_that_fails_does_not_end_the_watch(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed = asyncio.Event()
+
+    def fail_once(stall: Stall) -> None:
+        if stall.seconds < 2:
+            failed.set()
+            raise RuntimeError("boom")
+        watched.stalls.put_nowait(stall)
+
+    monitor = StallMonitor(fail_once, clock=lambda: watched.now)
+    monitor.start()
+    watched.now += 1.0
+    await asyncio.wait_for(failed.wait(), 30)
+    watched.now += 3.0
+    assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
+    monitor.stop()
+    assert "could not be reported" in caplog.text
+
+
+def test_no_frame_is_no_place() -> None:
+    assert describe(None) == ""

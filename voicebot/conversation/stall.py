@@ -1,0 +1,108 @@
+"""Notices when an event loop stood still, for how long, and what was running meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+from voicebot.clock import Clock, monotonic
+
+logger = logging.getLogger(__name__)
+
+THRESHOLD = 0.25
+"""Seconds: longer pauses are heard as a delayed answer."""
+BEAT = 0.05
+"""Seconds between two signs of life of the loop, and between two looks at them."""
+
+LIBRARIES = tuple({*sysconfig.get_paths().values()} - {sysconfig.get_path("data")} | {"<frozen "})
+"""Where Python and installed packages are: the code that a stall is not the fault of."""
+
+
+@dataclass(frozen=True)
+class Stall:
+    """The loop did not run for `seconds`."""
+
+    seconds: float
+    where: str
+    """`file:line function` that was seen running, "" when nothing but C code ran (it held the GIL)."""
+
+
+class StallMonitor:
+    """Watches the loop it is started on.
+
+    The loop gives a sign of life at every beat; a late one is a stall, reported on the
+    loop when it runs again. A thread looks meanwhile at what keeps it. `on_stall` may
+    raise: that is logged.
+    """
+
+    def __init__(
+        self,
+        on_stall: Callable[[Stall], None],
+        *,
+        threshold: float = THRESHOLD,
+        clock: Clock = monotonic,
+    ) -> None:
+        self._on_stall = on_stall
+        self._threshold = threshold
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = 0.0
+        self._where = ""
+        self._loop_thread = 0
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Watch the running loop. A second call does nothing."""
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        self._loop_thread = threading.get_ident()
+        self._stopped.clear()
+        self._beat(loop)
+        self._thread = threading.Thread(target=self._look, name="stall monitor", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no longer. Safe to call twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = self._clock()
+        late = now - self._last - BEAT if self._timer is not None else 0.0
+        where, self._where = self._where, ""
+        self._last = now
+        self._timer = loop.call_later(BEAT, self._beat, loop)
+        if late >= self._threshold:
+            try:
+                self._on_stall(Stall(round(late + BEAT, 3), where))
+            except Exception:  # an observer's mistake must not end the watch
+                logger.exception("A stall of %.1f s could not be reported", late)
+
+    def _look(self) -> None:
+        while not self._stopped.wait(BEAT):
+            if self._clock() - self._last - BEAT >= self._threshold and not self._where:
+                self._where = describe(sys._current_frames().get(self._loop_thread))
+
+
+def describe(frame: FrameType | None) -> str:
+    """The innermost frame of somebody's own code, else the innermost, as `file:line function`."""
+    if frame is None:
+        return ""
+    own: FrameType | None = frame
+    while own is not None and own.f_code.co_filename.startswith(LIBRARIES):
+        own = own.f_back
+    frame = own or frame
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
