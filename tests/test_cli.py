@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -100,6 +101,13 @@ async def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
     returned, output = await run(tmp_path, "serve")
     assert (returned, ".env" in output, "Traceback" in output) == (2, True, False)
+
+
+async def test_doctor_examines_and_tells_programs_too(tmp_path: Path) -> None:
+    returned, output = await run(tmp_path, "doctor", "--json", PORT="0")
+    content = json.loads(output)
+    assert content["checks"]
+    assert content["ok"] == (returned == 0)
 
 
 async def test_version(tmp_path: Path) -> None:

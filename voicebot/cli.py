@@ -69,8 +69,8 @@ def serve(
 
 @app.command()
 def doctor(
-    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server of COTURN_SERVER.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
+    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check models, language model, TURN, ports and browser, and say what to do."""
     from voicebot.doctor import main as examine

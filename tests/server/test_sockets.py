@@ -272,6 +272,30 @@ async def test_a_lobby_made_by_message_can_be_joined_and_ends_with_the_server(
     assert (await ada.expect("lobby_destroyed"))["data"] == {"reason": "over"}
 
 
+async def test_an_empty_lobby_made_in_a_browser_is_closed_but_not_the_demo(host: Any, visit: Any) -> None:
+    hosting = await host(limits=Limits(empty_lobby=0.05))
+    ada = await visit(hosting)
+    await ada.send("create_lobby", {"name": "Tea room"})
+    made = (await ada.expect("lobby_created"))["data"]["id"]
+    while made in hosting.rooms:
+        assert (await ada.http.get("health")).status_code == 200
+    await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
+    assert (await ada.expect("error"))["data"]["code"] == "unknown_lobby"
+    assert list(hosting.rooms) == ["demo"]
+
+
+async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visit: Any) -> None:
+    room = hosting.rooms["demo"]
+    for number in range(room.lobby.capacity.video):
+        await visit(hosting, joined=f"P{number}")
+    ada = await visit(hosting, joined="Ada")
+    for person in room.lobby.humans[:-1]:
+        room.update(person.id, camera=True)
+    await ada.send("participant_update", {"camera": True}, lobby="demo")
+    assert (await ada.expect("error"))["data"]["code"] == "lobby_full"
+    assert ada.me in room.lobby.participants
+
+
 async def test_mute_hand_and_name_are_seen_by_the_others(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")

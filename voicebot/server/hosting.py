@@ -36,6 +36,7 @@ from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import STATIC, StaticClient
+from voicebot.server.vacancy import Vacancy
 from voicebot.settings import Settings
 from voicebot.signaling.turn import IcePlan, ice_plan
 from voicebot.store.base import LobbyRecord, Store
@@ -78,6 +79,7 @@ class Hosting:
         self._static = StaticClient(static)
         self._served: dict[str, ServedLobby] = {}
         self._rooms: dict[str, RoomPort] = {}
+        self._vacancies: dict[str, Vacancy] = {}
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._media: MediaPlane | None = None
@@ -253,6 +255,9 @@ class Hosting:
 
     async def _close_lobby(self, lobby_id: str, reason: str) -> None:
         served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
+        vacancy = self._vacancies.pop(lobby_id, None)
+        if vacancy is not None:
+            vacancy.close()
         if served is not None:
             await served.close(reason)
         if room is not None:
@@ -260,8 +265,15 @@ class Hosting:
         await self._store.delete_lobby(lobby_id)
 
     async def _create_served(self, name: str) -> ServedLobby:
+        """For a browser: such a lobby ends when it stays empty."""
         room = await self.create_lobby(name)
-        return self._served[room.lobby.id]
+        lobby_id = room.lobby.id
+
+        def expired() -> None:
+            self._spawn(self._close_lobby(lobby_id, "Nobody was here."), f"close {lobby_id}")
+
+        self._vacancies[lobby_id] = Vacancy(room.lobby, self._limits.empty_lobby, expired)
+        return self._served[lobby_id]
 
     # ------------------------------------------------------------ wiring
 

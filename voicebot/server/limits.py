@@ -19,6 +19,8 @@ class Limits:
     reload_grace: float = 10.0
     """The same after the browser closed the socket itself: a reload or a closed tab."""
     heartbeat: float = 10.0
+    empty_lobby: float = 60.0
+    """How long a lobby made in a browser lives without people."""
 
 
 class TokenBucket:

@@ -48,11 +48,12 @@ class Switchboard:
             return
         try:
             self._carry_out(browser, message)
-        except LobbyFull as error:
-            data = m.LobbyFullData(limit=error.limit)
-            browser.send(m.LobbyFull(id=message.id, lobby=message.lobby or "", data=data))
         except VoicebotError as error:
-            browser.send(error_message(error, message.id))
+            if isinstance(error, LobbyFull) and isinstance(message, m.JoinLobby):
+                data = m.LobbyFullData(limit=error.limit)
+                browser.send(m.LobbyFull(id=message.id, lobby=message.lobby, data=data))
+            else:
+                browser.send(error_message(error, message.id))
         except Exception as error:
             logger.exception("A %s of session %s failed", message.type, browser.session.handle)
             browser.send(error_message(error, message.id))
