@@ -30,7 +30,8 @@ run: setup client ## install what is missing, then start the server with a demo 
 
 lab: setup client ## the same, but open JupyterLab on the quickstart notebook
 	@echo "==> Starting JupyterLab on notebooks/01_quickstart.ipynb"
-	@exec $(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(ARGS) notebooks/01_quickstart.ipynb
+	@exec $(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) \
+		--LabApp.default_url=/lab/tree/notebooks/01_quickstart.ipynb $(ARGS)
 
 doctor: setup ## check models, LLM, TURN, ports and browser, and say what to do
 	@$(BIN)/voicebot doctor $(ARGS)

@@ -92,9 +92,7 @@ def opens_the_notebook(command: str, folder: Path) -> None:
     installed_by_make()
     with running(f"{command} ARGS=--no-browser", folder) as address:
         page(address)
-        assert (
-            "/lab/tree/01_quickstart.ipynb" in address or "/lab/tree/notebooks/01_quickstart.ipynb" in address
-        )
+        assert "/lab/tree/notebooks/01_quickstart.ipynb" in address
 
 
 def diagnoses(command: str, folder: Path) -> None:
