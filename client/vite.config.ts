@@ -25,6 +25,8 @@ export default defineConfig({
     environment: "happy-dom",
     include: ["src/**/*.test.{ts,tsx}"],
     restoreMocks: true,
+    // A busy machine is no failure; nothing here waits for real time.
+    testTimeout: 30_000,
     setupFiles: ["src/testing/setup.ts"],
   },
 });

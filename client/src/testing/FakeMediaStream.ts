@@ -1,17 +1,17 @@
-/** happy-dom's MediaStream holds no tracks; this one does only that. */
-export class FakeMediaStream extends EventTarget {
-  readonly #tracks: unknown[];
+/** happy-dom's MediaStream takes only its own tracks; this one takes any. */
+export class FakeMediaStream extends MediaStream {
+  readonly #held: MediaStreamTrack[];
 
-  constructor(tracks: unknown[] = []) {
+  constructor(tracks: MediaStreamTrack[] = []) {
     super();
-    this.#tracks = [...tracks];
+    this.#held = [...tracks];
   }
 
-  getTracks(): unknown[] {
-    return [...this.#tracks];
+  override getTracks(): MediaStreamTrack[] {
+    return [...this.#held];
   }
 
-  addTrack(track: unknown): void {
-    if (!this.#tracks.includes(track)) this.#tracks.push(track);
+  override addTrack(track: MediaStreamTrack): void {
+    if (!this.#held.includes(track)) this.#held.push(track);
   }
 }

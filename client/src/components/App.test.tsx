@@ -1,0 +1,235 @@
+import { act, cleanup, render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ClientContext } from "../hooks/ClientContext";
+import { readOptions } from "../options";
+import type { ServerMessage } from "../protocol/messages";
+import { DeviceProblem, type DeviceProblemKind } from "../rtc/problems";
+import { Client } from "../session/client";
+import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
+import { FakeSocket } from "../testing/FakeSocket";
+import { texts } from "../texts";
+import { App } from "./App";
+
+let client: Client;
+
+function show(search: string, problem?: DeviceProblemKind): void {
+  client = new Client(readOptions(search), {
+    signaling: { openSocket: FakeSocket.open, prepare: async () => {} },
+    createConnection: FakePeerConnection.create,
+    lookUp: async (id) => ({ id, name: "Demo" }),
+    open: async (kind) => {
+      if (problem) throw new DeviceProblem(problem);
+      return new FakeTrack(kind) as unknown as MediaStreamTrack;
+    },
+  });
+  render(
+    <ClientContext value={client}>
+      <App />
+    </ClientContext>,
+  );
+}
+
+const receive = (message: ServerMessage) => act(async () => FakeSocket.last.receive(message));
+
+async function join(name = "Grace"): Promise<void> {
+  const user = userEvent.setup({ delay: null });
+  await user.clear(screen.getByTestId("name-input"));
+  await user.type(screen.getByTestId("name-input"), name);
+  await user.click(screen.getByTestId("join-button"));
+  await act(async () => FakeSocket.last.establish());
+  const id = FakeSocket.last.of("join_lobby")[0]?.id ?? null;
+  await receive({
+    type: "lobby_joined",
+    lobby: "demo",
+    id,
+    data: { participant_id: "p-1", ice_servers: [] },
+  });
+  await receive({
+    type: "lobby_state",
+    lobby: "demo",
+    data: {
+      lobby: { id: "demo", name: "Demo", host_peer: "host" },
+      version: 1,
+      participants: [
+        { id: "p-1", name, kind: "human" },
+        { id: "a-1", name: "Ada", kind: "agent", state: "thinking", notice: "Offline brain" },
+      ],
+    },
+  });
+}
+
+beforeEach(() => {
+  // happy-dom does not play media.
+  HTMLMediaElement.prototype.play = async () => {};
+});
+
+afterEach(() => {
+  cleanup();
+  client.unload();
+});
+
+test("from the door into the room", async () => {
+  show("?lobby=demo");
+  await join();
+  const agent = screen.getByTestId("tile-a-1");
+  expect(agent.dataset).toMatchObject({ kind: "agent", name: "Ada", state: "thinking" });
+  expect(within(agent).getByText(texts.lobby.states.thinking)).toBeTruthy();
+  expect(within(agent).getByText("Offline brain")).toBeTruthy();
+  expect(screen.getByTestId("tile-p-1").dataset).toMatchObject({ kind: "human", self: "true" });
+});
+
+test("nobody joins without a name", async () => {
+  show("?lobby=demo");
+  await userEvent.click(screen.getByTestId("join-button"));
+  expect(screen.getByText(texts.prejoin.nameNeeded)).toBeTruthy();
+  expect(FakeSocket.sockets).toHaveLength(0);
+});
+
+test.each<[DeviceProblemKind, string]>([
+  ["denied", texts.devices.titles.denied],
+  ["missing", texts.devices.hints.missing],
+  ["insecure", texts.devices.hints.insecure],
+])("a microphone that is %s is explained, and listening is offered", async (kind, said) => {
+  show("?lobby=demo", kind);
+  const help = await screen.findByTestId("microphone-problem");
+  expect(help.dataset.problem).toBe(kind);
+  expect(within(help).getByText(said)).toBeTruthy();
+  expect(screen.getByTestId("join-button").textContent).toBe(texts.prejoin.joinListening);
+});
+
+test("captions grow, and what people call themselves stays text", async () => {
+  show("?lobby=demo");
+  await join("<img src=x onerror=alert(1)>");
+  const caption = (text: string, final: boolean): ServerMessage => ({
+    type: "transcript",
+    lobby: "demo",
+    data: { utterance_id: "u", participant_id: "a-1", name: "<b>Ada</b>", text, final, t: 65 },
+  });
+  await receive(caption("It is", false));
+  await receive(caption("It is <i>raining</i>.", true));
+  const row = screen.getByTestId("caption");
+  expect(row.dataset).toMatchObject({ speaker: "<b>Ada</b>", final: "true", t: "65" });
+  expect(row.querySelector("p")?.textContent).toBe("It is <i>raining</i>.");
+  expect(row.querySelector("time")?.textContent).toBe("01:05");
+  expect(document.querySelector("img")).toBeNull();
+  expect(row.querySelector("b, p > i")).toBeNull();
+});
+
+test("screen readers are told final captions only", async () => {
+  show("?lobby=demo");
+  await join();
+  const data = { utterance_id: "u", participant_id: "a-1", name: "Ada", t: 1 };
+  await receive({ type: "transcript", lobby: "demo", data: { ...data, text: "It", final: false } });
+  const log = screen.getByRole("log");
+  expect(log.textContent).toBe("");
+  await receive({
+    type: "transcript",
+    lobby: "demo",
+    data: { ...data, text: "It is.", final: true },
+  });
+  expect(log.textContent).toBe("Ada: It is.");
+});
+
+test("adding an agent: progress, the reason it failed, then success closes the dialog", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("?lobby=demo");
+  await join();
+  await user.click(screen.getByTestId("add-agent-button"));
+  await user.type(screen.getByTestId("agent-description"), "a cook");
+  await user.click(screen.getByTestId("agent-submit-button"));
+  expect(screen.getByTestId("agent-progress")).toBeTruthy();
+  const asked = () => FakeSocket.last.of("agent_create").at(-1);
+  expect(asked()?.data).toEqual({ description: "a cook" });
+  await receive({
+    type: "error",
+    id: asked()?.id ?? null,
+    data: { code: "model_load", message: "No voice.", hint: "Install one." },
+  });
+  expect(screen.getByTestId("agent-error").textContent).toBe("No voice.Install one.");
+  await user.click(screen.getByTestId("agent-submit-button"));
+  await receive({
+    type: "agent_created",
+    lobby: "demo",
+    id: asked()?.id ?? null,
+    data: { participant: { id: "a-2", name: "Pablo", kind: "agent" } },
+  });
+  expect(screen.queryByTestId("agent-description")).toBeNull();
+  expect(screen.getByTestId("tile-a-2").dataset.name).toBe("Pablo");
+});
+
+test("an error is shown with what to do, and can be dismissed", async () => {
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "error",
+    data: { code: "stt", message: "Speech recognition failed.", hint: "Say it again." },
+  });
+  const toast = screen.getByTestId("toast");
+  expect(toast.textContent).toBe("Speech recognition failed.Say it again.");
+  await userEvent.click(within(toast).getByRole("button", { name: texts.dismiss }));
+  expect(screen.queryByTestId("toast")).toBeNull();
+});
+
+test("a connection that was given up can be tried again", async () => {
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "webrtc_failed",
+    lobby: "demo",
+    peer: "host",
+    epoch: 3,
+    data: { code: "ice_failed", message: "No path.", retryable: true },
+  });
+  expect(screen.getByTestId("connection-badge").dataset.state).toBe("failed");
+  await userEvent.click(screen.getByTestId("retry-button"));
+  expect(FakeSocket.last.of("negotiation_needed")).toMatchObject([{ peer: "host", epoch: 3 }]);
+  expect(screen.queryByTestId("failed-banner")).toBeNull();
+});
+
+test("sound that waits for a click is offered as a button", async () => {
+  HTMLMediaElement.prototype.play = () =>
+    Promise.reject(new DOMException("blocked", "NotAllowedError"));
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "start_webrtc_negotiation",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    data: { role: "offerer", ice_servers: [], receive: ["a-1"] },
+  });
+  const button = await screen.findByTestId("hear-button");
+  HTMLMediaElement.prototype.play = async () => {};
+  await userEvent.click(button);
+  expect(screen.queryByTestId("hear-button")).toBeNull();
+});
+
+test("leaving, and coming back", async () => {
+  show("?lobby=demo");
+  await join();
+  await userEvent.click(screen.getByTestId("leave-button"));
+  expect(screen.getByTestId("end-left")).toBeTruthy();
+  await userEvent.click(screen.getByTestId("again-button"));
+  expect(screen.getByTestId("join-button")).toBeTruthy();
+});
+
+test("without a lobby in the address one is made or joined", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("");
+  await user.type(screen.getByTestId("lobby-link-input"), "not a lobby!");
+  await user.click(screen.getByTestId("go-button"));
+  expect(screen.getByText(texts.start.badLink)).toBeTruthy();
+  await user.type(screen.getByTestId("lobby-name-input"), "Tea room");
+  await user.click(screen.getByTestId("create-lobby-button"));
+  await act(async () => FakeSocket.last.establish());
+  const wish = FakeSocket.last.of("create_lobby")[0];
+  expect(wish?.data.name).toBe("Tea room");
+  await receive({
+    type: "lobby_created",
+    id: wish?.id ?? null,
+    data: { id: "tea", name: "Tea room" },
+  });
+  expect(screen.getByTestId("lobby-title").textContent).toBe("Tea room");
+  expect(location.search).toBe("?lobby=tea");
+});
