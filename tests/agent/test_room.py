@@ -19,6 +19,8 @@ from voicebot.events import (
     FloorReleased,
     InterruptionBackchannel,
     InterruptionDetected,
+    InterruptionFalse,
+    InterruptionResumed,
     LatencyMeasured,
     LLMStarted,
     ModelSwapped,
@@ -35,6 +37,7 @@ from voicebot.events import (
     UserChat,
 )
 from voicebot.llm.lines import Line
+from voicebot.media.base import PeerState
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedTTS, Step
 
 pytestmark = pytest.mark.virtual_time
@@ -151,6 +154,35 @@ async def test_a_cough_before_the_greeting_does_not_lose_it(tmp_path: Path) -> N
         await stage.wait(TTSStarted)
         await stage.media.hear("anna", 0.1)
         assert await stage.said(ada) == "Hello, I am Ada."
+
+
+async def test_a_noise_that_stopped_the_agent_does_not_silence_it(tmp_path: Path) -> None:
+    answer = "The sea is deep and wide and full of fish."
+    async with Stage(tmp_path, stt=["tell me", ""], llm=[answer]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.media.hear("anna", 1.0)
+        await stage.wait(PlayoutStarted)
+        await stage.media.hear("anna", 0.3, after=0.5)
+        before, rest = await stage.said(ada), await stage.said(ada, 2)
+        assert f"{before} {rest}" == answer
+        assert before
+        assert stage.of(InterruptionResumed)[0].cause_seq == stage.of(InterruptionFalse)[0].seq
+        assert ada.memory.messages()[-1] == {"role": "assistant", "content": answer}
+        assert len(stage.of(LatencyMeasured)) == 1
+
+
+async def test_an_old_connection_that_closes_does_not_cut_the_new_one_off(tmp_path: Path) -> None:
+    async with Stage(tmp_path, stt=["a long question"], llm=["Yes."]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.room.answer("anna", 2, "offer", {"0": "anna"})
+        speaking = asyncio.create_task(stage.media.hear("anna", 3.0))
+        await stage.wait(SpeechStarted)
+        stage.room.on_notice(PeerState("host-demo", "anna", 1, "closed"))
+        await speaking
+        assert await stage.said(ada) == "Yes."
+        assert stage.stt.streams[0].seconds == pytest.approx(3.2, abs=0.1)
 
 
 async def test_uh_huh_is_no_question(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from voicebot.events import (
     InterruptionBackchannel,
     InterruptionDetected,
     InterruptionFalse,
+    InterruptionResumed,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -308,9 +309,7 @@ class Dialogue:
         interrupted = self._interrupted.pop(utterance.participant_id, None)
         if not utterance.text:
             if interrupted is not None:
-                self._emit(
-                    InterruptionFalse, interrupted, participant_id=utterance.participant_id, cause_seq=None
-                )
+                self._resume(interrupted, utterance)
         else:
             name = self._name(utterance.participant_id)
             for agent in self._agents.values():
@@ -328,6 +327,14 @@ class Dialogue:
                 self._queue.clear()  # a person's words come before what agents still wanted to say
                 self._unanswered.append(utterance)
         self._next()
+
+    def _resume(self, turn: Turn, utterance: Utterance) -> None:
+        """It was only a noise: the agent says what it had not been able to say."""
+        false = self._emit(InterruptionFalse, turn, participant_id=utterance.participant_id)
+        rest = turn.speech.result.unheard if turn.speech.result is not None else ""
+        if rest and turn.agent.id in self._agents and not self._unanswered and not self._queue:
+            self._emit(InterruptionResumed, turn, cause_seq=false.seq)
+            self._queue.append(self._new_turn(turn.agent, turn.turn_id, text=rest, cause_seq=false.seq))
 
     def _is_backchannel(self, utterance: Utterance) -> bool:
         """Said while an agent speaks on, and nothing but "uh-huh"."""
@@ -493,6 +500,8 @@ class Dialogue:
         return Turn(agent, turn_id, speech, **fields)
 
     def _measure(self, turn: Turn) -> None:
+        if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
+            return
         latency = measure(self.log.events, turn.turn_id, turn.speech.speech_id if turn.audible else None)
         if latency is not None:
             self.log.emit(latency)

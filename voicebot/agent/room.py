@@ -74,6 +74,8 @@ class Room:
         self._numbers = itertools.count(1)
         self._unsubscribe: Callable[[], None] | None = None
         self._connected: set[str] = set()
+        self._epochs: dict[str, int] = {}
+        """Of each person's newest connection; what older ones do does not matter."""
 
     @property
     def agents(self) -> Mapping[str, Agent]:
@@ -138,6 +140,7 @@ class Room:
         self._plane.close_peer(self.host_peer, participant_id)
         self._plane.stop_recording(self.host_peer, participant_id)
         self._connected.discard(participant_id)
+        self._epochs.pop(participant_id, None)
         self.lobby.leave(participant_id, reason)
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
         if not self.lobby.humans:
@@ -226,6 +229,7 @@ class Room:
         Raises:
             MediaError: the offer is unusable, or the media plane is gone.
         """
+        self._epochs[participant_id] = max(epoch, self._epochs.get(participant_id, 0))
         servers = [
             IceServerConfig(tuple(server.urls), server.username, server.credential) for server in ice_servers
         ]
@@ -368,7 +372,9 @@ class Room:
                 reason=notice.reason,
             )
         )
-        if notice.peer_id not in self.lobby.participants:
+        if notice.peer_id not in self.lobby.participants or notice.epoch < self._epochs.get(
+            notice.peer_id, 0
+        ):
             return
         if notice.state == "connected":
             self._connected.add(notice.peer_id)
