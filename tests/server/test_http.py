@@ -9,6 +9,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from voicebot.events import ModelSwapped
 from voicebot.server.hosting import Hosting
 
 
@@ -89,11 +90,17 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     assert made.status_code == 201
     await ada.expect("agent_created", lambda m: m["data"]["participant"]["id"] == made.json()["id"])
     address = f"api/lobbies/demo/agents/{made.json()['id']}"
-    renamed = await ada.http.patch(address, json={"name": "Jim"})
-    assert renamed.json()["name"] == "Jim"
-    unknown = await ada.http.patch(address, json={"tts": "nonsense:x"})
-    assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
-    assert "Known ones" in unknown.json()["error"]["hint"]
+    for role in ("stt", "tts", "llm"):
+        unknown = await ada.http.patch(address, json={role: "nonsense:x"})
+        assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
+        assert "Known ones" in unknown.json()["error"]["hint"]
+    swapped = await ada.http.patch(address, json={"tts": "espeak"})
+    assert swapped.status_code == 200
+    log = hosting.rooms["demo"].log
+    assert log is not None
+    (event,) = [e for e in log.events if isinstance(e, ModelSwapped)]
+    assert (event.participant_id, event.role) == (made.json()["id"], "tts")
+    assert event.new.startswith("espeak")
     assert (await ada.http.delete(address)).status_code == 204
     assert (await ada.http.delete(address)).status_code == 404
     assert (await ada.http.delete(f"api/lobbies/demo/agents/{ada.me}")).status_code == 404

@@ -19,10 +19,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from voicebot.agent.models import ROLES, Models
+from voicebot.agent.models import Models
 from voicebot.clock import Clock, monotonic
 from voicebot.conversation.stall import Stall, StallMonitor
-from voicebot.errors import SettingsError, SignalingError, StoreError, VoicebotError
+from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
@@ -307,7 +307,7 @@ class Hosting:
             lobbies=MappingProxyType(self._served),
             create_lobby=self._create_served,
             ice=self.ice,
-            swap_model=self._swap,
+            swap_stt=self._swap_stt,
             model_names=self._model_names,
             is_ready=lambda: self._ready,
             spawn=self._spawn,
@@ -317,11 +317,8 @@ class Hosting:
             limits=self._limits,
         )
 
-    async def _swap(self, role: str, spec: str) -> None:
-        found = next((known for known in ROLES if known == role), None)
-        if found is None:
-            raise SettingsError(f"There is no model role {role!r}.")
-        await self.models.swap(found, spec, self._progress)
+    async def _swap_stt(self, spec: str) -> None:
+        await self.models.swap("stt", spec, self._progress)
 
     def _model_names(self) -> dict[str, str]:
         chosen = self._models.chosen if self._models is not None else {}

@@ -42,9 +42,8 @@ class LobbyDetails(Body):
 
 
 class AgentChanges(Body):
-    """What to change of an agent; models are swapped for every agent that uses the shared ones."""
+    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's."""
 
-    name: Name | None = None
     stt: Annotated[str, Field(max_length=200)] | None = None
     tts: Annotated[str, Field(max_length=200)] | None = None
     llm: Annotated[str, Field(max_length=200)] | None = None
@@ -134,12 +133,14 @@ async def add_agent(wish: AgentCreateData, lobby: Joined) -> ParticipantInfo:
 
 @api.patch("/lobbies/{lobby_id}/agents/{agent_id}")
 async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wired: Wired) -> ParticipantInfo:
-    """Rename an agent, or swap a model; a swap applies at the next turn, a failed one changes nothing."""
+    """Swap a model; it applies at the agent's next turn, and a failed swap changes nothing."""
     lobby.check_agent(agent_id)
-    for role, spec in changes.model_dump(include={"stt", "tts", "llm"}, exclude_none=True).items():
-        await wired.swap_model(role, spec)
-    if changes.name is not None:
-        lobby.room.update(agent_id, name=changes.name)
+    if changes.stt is not None:
+        await wired.swap_stt(changes.stt)
+    if changes.tts is not None:
+        await lobby.room.swap(agent_id, "tts", changes.tts)
+    if changes.llm is not None:
+        await lobby.room.swap(agent_id, "llm", changes.llm)
     return lobby.check_agent(agent_id)
 
 

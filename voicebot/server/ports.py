@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import Event
@@ -29,6 +29,7 @@ class RoomPort(Protocol):
     def update(self, participant_id: str, /, **changes: Any) -> Any: ...
     async def spawn(self, who: str, *, name: str | None = None, voice: str | None = None) -> Any: ...
     async def remove(self, agent_id: str) -> None: ...
+    async def swap(self, agent_id: str, role: Literal["llm", "tts"], spec: str | None) -> None: ...
     async def answer(
         self,
         participant_id: str,

@@ -24,7 +24,7 @@ class Services:
     lobbies: Mapping[str, ServedLobby]
     create_lobby: Callable[[str], Coroutine[Any, Any, ServedLobby]]
     ice: Callable[[str], IcePlan]
-    swap_model: Callable[[str, str], Awaitable[None]]
+    swap_stt: Callable[[str], Awaitable[None]]
     model_names: Callable[[], dict[str, str]]
     is_ready: Callable[[], bool]
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
