@@ -148,16 +148,20 @@ def _download(
         OSError
     ) as error:  # what the hub's HTTP errors, a full disk and a folder without rights have in common
         raise ModelLoadError(
-            f"{repo} cannot be downloaded: {' '.join(str(error).split())[:300]}.",
+            f"{repo} cannot be downloaded: {_line(error)}.",
             hint=instead,
             retryable=True,
         ) from error
     except Exception as error:  # the HTTP library below the hub's client is not part of its interface
         raise ModelLoadError(
-            f"{repo} cannot be downloaded: {error}.", hint=instead, retryable=True
+            f"{repo} cannot be downloaded: {_line(error)}.", hint=instead, retryable=True
         ) from error
     progress(f"{repo} is here", 1.0)
     return next(iter(paths.values())).parent
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def _bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:

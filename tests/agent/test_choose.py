@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from voicebot.testing.openai_server import OpenAIServer
 
 @pytest.fixture(autouse=True)
 def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture
@@ -76,4 +79,4 @@ async def test_local_language_models_are_found_and_nothing_else_is() -> None:
             "llama.cpp": int(api.rpartition(":")[2]),
             "LM Studio": 1,
         }
-        assert await probe_local_llms(ports) == (LocalLLM("Ollama", llm.url, ("llama", "qwen")),)
+        assert await probe_local_llms(ports, patience=20) == (LocalLLM("Ollama", llm.url, ("llama", "qwen")),)
