@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from pathlib import Path
-from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -14,46 +14,7 @@ from voicebot.registry import backend_class, load_backend, providers
 from voicebot.settings import Settings
 from voicebot.tts.base import TTS, VoiceStyle
 
-PLUGIN = """
-    import numpy as np
-
-    from voicebot.errors import UnknownModel
-    from voicebot.registry import Availability, no_progress
-    from voicebot.tts.base import TTSCapabilities
-
-
-    class BeepTTS:
-        capabilities = TTSCapabilities(streaming=False)
-        sample_rate = 16_000
-
-        def __init__(self, pitch):
-            self.name = f"beep:{pitch}"
-            self._pitch = pitch
-
-        @classmethod
-        def known_models(cls, settings):
-            return ("440",)
-
-        @classmethod
-        def availability(cls, model, settings):
-            return Availability("ready", "a sine wave")
-
-        @classmethod
-        async def load(cls, model, settings, progress=no_progress):
-            if model and not model.isdigit():
-                raise UnknownModel(f"{model!r} is no pitch.", hint="Give a number of Hz.")
-            return cls(int(model or 440))
-
-        def voices(self):
-            return ("beep",)
-
-        async def synthesize(self, text, style):
-            time = np.arange(len(text) * 800) / self.sample_rate
-            yield (np.sin(2 * np.pi * self._pitch * time) * 8000 * style.volume).astype(np.int16)
-
-        async def aclose(self):
-            pass
-"""
+CONTRIBUTING = Path(__file__).parents[1] / "CONTRIBUTING.md"
 settings = Settings(_env_file=None)  # type: ignore[call-arg]
 
 
@@ -66,15 +27,23 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(site: Path, module: str, source: str, points: str) -> None:
     """What an installer leaves behind: the module and its metadata."""
-    (site / f"{module}.py").write_text(dedent(source))
+    (site / f"{module}.py").write_text(source)
     info = site / f"{module}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(f"[voicebot.tts]\n{points}\n")
 
 
-async def test_a_third_partys_backend_is_found_and_works(site: Path) -> None:
-    install(site, "voicebot_beep", PLUGIN, "beep = voicebot_beep:BeepTTS")
+def documented(language: str) -> str:
+    """The example of that language in "Adding a backend"."""
+    section = CONTRIBUTING.read_text(encoding="utf-8").partition("## Adding a backend")[2]
+    return section.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+async def test_the_documented_backend_is_found_and_works(site: Path) -> None:
+    project = tomllib.loads(documented("toml"))["project"]
+    point = project["entry-points"]["voicebot.tts"]["beep"]
+    install(site, "voicebot_beep", documented("python"), f"beep = {point}")
     assert "beep" in providers("tts")
     assert "voicebot_beep" not in sys.modules  # nothing is imported before it is named
     tts = await load_backend("tts", "beep:220", settings)
