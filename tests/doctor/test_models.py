@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from voicebot.doctor import models
 from voicebot.doctor.check import Check
+from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
 
 Start = Callable[[Callable[[str, str], tuple[int, object]]], str]
@@ -98,16 +100,16 @@ async def test_nothing_is_asked_when_nothing_is_set() -> None:
 
 
 async def test_local_servers_are_offered_with_the_lines_to_set(openai_server: Start) -> None:
-    candidates = {
+    addresses = {
         "Ollama": openai_server(listing("llama3")),
         "Other": openai_server(lambda path, key: (200, b"<html>")),
         "Empty": openai_server(listing()),
-        "Down": "http://127.0.0.1:1/v1",
     }
-    [check] = await models.local_servers(load_settings(None), candidates)
+    ports = {name: int(base.split(":")[2].split("/")[0]) for name, base in addresses.items()} | {"Down": 1}
+    [check] = await models.local_servers(load_settings(None), ports)
     assert check.name == "local server (Ollama)"
-    assert f"OPENAI_BASE_URL={candidates['Ollama']} and OPENAI_MODEL=llama3" in check.advice
-    assert await models.local_servers(using(candidates["Ollama"]), candidates) == []
+    assert f"OPENAI_BASE_URL={addresses['Ollama']} and OPENAI_MODEL=llama3" in check.advice
+    assert await models.local_servers(using(addresses["Ollama"]), ports) == []
 
 
 def test_each_role_has_a_check_with_a_reason() -> None:
@@ -123,3 +125,40 @@ def test_an_unknown_model_fails_and_says_which_there_are() -> None:
     assert check.status == "failed"
     assert "'nonsense'" in check.detail
     assert "pocketsphinx" in check.advice
+
+
+def test_auto_names_the_best_that_is_ready_and_what_else_there_is(tmp_path: Path) -> None:
+    settings = load_settings(None, data_dir=tmp_path, download_timeout=0)  # no piper voice in this folder
+    check = models.role("tts", settings)
+    assert check.status == "ok"
+    assert check.detail.startswith("flite (the best that is ready: ")
+    assert "also ready: espeak" in check.detail
+    downloading = models.role("tts", load_settings(None, data_dir=tmp_path))
+    assert downloading.status == "note"
+    assert "piper" in downloading.advice
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "words"),
+    [
+        (Availability("ready", "in the cache"), "ok", "in the cache"),
+        (Availability("downloadable", "75 MB to download"), "note", "75 MB to download"),
+        (Availability("missing", "needs a GPU", "Buy one."), "failed", "needs a GPU"),
+    ],
+)
+def test_a_model_that_the_settings_name(
+    monkeypatch: pytest.MonkeyPatch, found: Availability, status: str, words: str
+) -> None:
+    class Backend:
+        known_models = load = aclose = None
+
+        @classmethod
+        def availability(cls, model: str, settings: Settings) -> Availability:
+            assert model == "small"
+            return found
+
+    monkeypatch.setattr(models, "backend_class", lambda role, provider: Backend)
+    check = models.role("stt", load_settings(None, stt_model="ours:small"))
+    assert check.status == status
+    assert f"ours:small (set in the settings): {words}" in check.detail
+    assert check.advice == {"ok": "", "note": check.advice, "failed": "Buy one."}[status]

@@ -63,7 +63,7 @@ async def choose(role: Role, settings: Settings, progress: Progress = no_progres
     if spec != "auto":
         return Choice(spec, "set in the settings"), await load_backend(role, spec, settings, progress)
     failures: list[str] = []
-    for candidate, availability in _candidates(role, settings):
+    for candidate, availability in candidates(role, settings):
         budget = settings.download_timeout if availability.status == "downloadable" else None
         try:
             async with asyncio.timeout(budget):
@@ -102,7 +102,7 @@ async def _reason(role: Role, candidate: str, availability: Availability, failur
     return f"the embedded one, because {better}"
 
 
-def _candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]:
+def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]:
     """What auto may try, best first; the embedded one last."""
     found: list[tuple[str, Availability]] = []
     ranks = RANKING.get(role, ())

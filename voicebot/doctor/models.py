@@ -2,82 +2,73 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 
-from voicebot.agent.choose import EMBEDDED, wanted
+from voicebot.agent.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
 from voicebot.agent.models import Models, Option
-from voicebot.doctor.check import Check, Status
-from voicebot.registry import Role, split_spec
+from voicebot.doctor.check import Check
+from voicebot.errors import ModelError
+from voicebot.registry import Availability, Role, backend_class, split_spec
 from voicebot.settings import Settings
 
 NAMES: dict[Role, str] = {"stt": "hearing (STT)", "tts": "voice (TTS)", "llm": "thinking (LLM)", "vad": "VAD"}
-LOCAL_SERVERS = {
-    "Ollama": "http://127.0.0.1:11434/v1",
-    "LM Studio": "http://127.0.0.1:1234/v1",
-    "vLLM": "http://127.0.0.1:8000/v1",
-    "llama.cpp": "http://127.0.0.1:8080/v1",
-}
-"""OpenAI-compatible servers and the port each listens on when nothing else is said."""
+SET_ANOTHER = "Name another one in .env; .env.example explains each."
 PATIENCE = 5.0
 """Seconds for a server to list its models; it does not have to think for that."""
 
 
 def role(name: Role, settings: Settings) -> Check:
-    """What the settings ask for and whether it is there; nothing is loaded or downloaded."""
-    options = Models(settings).options(name) if name != "vad" else []
+    """What would be used and why; nothing is loaded or downloaded."""
     spec = wanted(name, settings)
-    provider, _ = split_spec(spec)
-    others = ", ".join(o.spec for o in options if o.availability.status == "ready" and o.spec != spec)
-    alternatives = f"; also ready: {others}" if others else ""
     if spec == "auto":
-        best = next((o for o in options if _counts(name, o)), None)
-        chosen = best.spec if best else EMBEDDED[name]
-        reason = "the best that is ready" if best else "the embedded one: nothing better is installed"
-        if best is None and all(
-            o.availability.status == "missing" for o in options if split_spec(o.spec)[0] == EMBEDDED[name]
-        ):
-            return Check(
-                "Models",
-                NAMES[name],
-                "failed",
-                f"not even the embedded {EMBEDDED[name]} can be loaded",
-                _advice([o for o in options if split_spec(o.spec)[0] == EMBEDDED[name]]),
-            )
-        better = next((o for o in options if o.availability.status == "downloadable"), None)
-        status: Status = "ok" if best else "note"
-        advice = "" if best else _better(name, better)
-        return Check("Models", NAMES[name], status, f"{chosen} ({reason}){_less(others, chosen)}", advice)
-    if name == "vad":
-        return Check("Models", NAMES[name], "ok", spec)
-    match = next((o for o in options if o.spec in (spec, provider)), None)
-    if match is None:
-        match = _availability(name, spec, settings)
-    where = f"{spec} (set in the settings): {match.availability.reason}{alternatives}"
-    if match.availability.status == "missing":
-        return Check("Models", NAMES[name], "failed", where, _advice([match]))
-    if match.availability.status == "downloadable":
+        return _automatic(name, settings)
+    found = _availability(name, spec, settings).availability
+    where = f"{spec} (set in the settings): {found.reason}"
+    if found.status == "missing":
+        return Check("Models", NAMES[name], "failed", where, found.hint or SET_ANOTHER)
+    if found.status == "downloadable":
         return Check("Models", NAMES[name], "note", where, "It is downloaded when the server starts.")
-    return Check("Models", NAMES[name], "ok", where)
+    return Check("Models", NAMES[name], "ok", where + _alternatives(name, spec, settings))
 
 
-def _counts(name: Role, option: Option) -> bool:
-    provider = split_spec(option.spec)[0]
-    return option.availability.status == "ready" and provider not in (EMBEDDED[name], "openai")
+def _automatic(name: Role, settings: Settings) -> Check:
+    offers = candidates(name, settings)
+    downloads = [spec for spec, offer in offers if offer.status == "downloadable"]
+    chosen, offer = next((o for o in offers if o[1].status == "ready"), offers[-1])
+    embedded = _availability(name, EMBEDDED[name], settings).availability
+    if chosen == EMBEDDED[name] and embedded.status == "missing":
+        detail = f"not even the embedded {chosen} can be loaded: {embedded.reason}"
+        return Check("Models", NAMES[name], "failed", detail, embedded.hint or SET_ANOTHER)
+    why = "the embedded one" if chosen == EMBEDDED[name] else f"the best that is ready: {offer.reason}"
+    detail = f"{chosen} ({why})" + _alternatives(name, chosen, settings)
+    if name == "llm":
+        advice = "Set OPENAI_BASE_URL and OPENAI_MODEL (a local server), or OPENAI_API_KEY and OPENAI_MODEL."
+        return Check("Models", NAMES[name], "note", f"{chosen}: not a language model", advice)
+    if downloads:
+        seconds = settings.download_timeout
+        advice = (
+            f"The start first tries to download {downloads[0]} for up to {seconds:g} s (DOWNLOAD_TIMEOUT)."
+        )
+        return Check("Models", NAMES[name], "note", detail, advice)
+    if chosen == EMBEDDED[name]:
+        return Check("Models", NAMES[name], "note", detail, SET_ANOTHER)
+    return Check("Models", NAMES[name], "ok", detail)
 
 
-def _less(others: str, chosen: str) -> str:
-    left = [o for o in others.split(", ") if o and o != chosen]
-    return f"; also ready: {', '.join(left)}" if left else ""
+def _alternatives(name: Role, chosen: str, settings: Settings) -> str:
+    """Other ready providers, each with one model: enough to know what to set."""
+    others: dict[str, str] = {}
+    for option in Models(settings).options(name) if name != "vad" else []:
+        provider = split_spec(option.spec)[0]
+        if option.availability.status == "ready" and provider != split_spec(chosen)[0]:
+            others.setdefault(provider, option.spec)
+    return f"; also ready: {', '.join(others.values())}" if others else ""
 
 
 def _availability(name: Role, spec: str, settings: Settings) -> Option:
-    from voicebot.errors import ModelError
-    from voicebot.registry import Availability, backend_class
-
     provider, model = split_spec(spec)
     try:
         return Option(spec, backend_class(name, provider).availability(model, settings))
@@ -85,19 +76,6 @@ def _availability(name: Role, spec: str, settings: Settings) -> Option:
         return Option(spec, Availability("missing", error.message, error.hint))
     except Exception as error:  # a third party's class may raise anything
         return Option(spec, Availability("missing", f"fails: {error}"))
-
-
-def _advice(options: list[Option]) -> str:
-    hints = [o.availability.hint for o in options if o.availability.hint]
-    return " ".join(hints) or "Choose another one in .env (.env.example explains each), or install it."
-
-
-def _better(name: Role, option: Option | None) -> str:
-    if name == "llm":
-        return "Set OPENAI_BASE_URL and OPENAI_MODEL (a local server), or OPENAI_API_KEY and OPENAI_MODEL."
-    if option is None:
-        return f"{name.upper()}_MODEL in .env names another one; .env.example lists them."
-    return f"For a better one: {name.upper()}_MODEL={option.spec} in .env ({option.availability.reason})."
 
 
 async def language_model_server(settings: Settings) -> Check | None:
@@ -169,37 +147,26 @@ async def language_model_server(settings: Settings) -> Check | None:
     return Check("Models", name, "ok", f"{base} answers and has {settings.openai_model}")
 
 
-async def local_servers(settings: Settings, candidates: dict[str, str] = LOCAL_SERVERS) -> list[Check]:
+async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_PORTS) -> list[Check]:
     """OpenAI-compatible servers on this machine that the settings do not use yet."""
     if settings.openai_base_url or settings.openai_api_key.get_secret_value():
         return []
-    found = await asyncio.gather(*(_try(base) for base in candidates.values()))
     return [
         Check(
             "Models",
-            f"local server ({name})",
+            f"local server ({found.name})",
             "note",
-            f"answers at {base} with {', '.join(models[:5])}",
-            f"To use it, put into .env: OPENAI_BASE_URL={base} and OPENAI_MODEL={models[0]}",
+            f"answers at {found.base_url} with {', '.join(found.models[:5])}",
+            f"To use it, put into .env: OPENAI_BASE_URL={found.base_url} and OPENAI_MODEL={found.models[0]}",
         )
-        for (name, base), models in zip(candidates.items(), found, strict=True)
-        if models
+        for found in await probe_local_llms(ports)
     ]
 
 
-async def _try(base: str) -> list[str]:
-    try:
-        return await _listed(base, "", patience=1.0)
-    except (httpx.HTTPError, ValueError):
-        return []
-
-
-async def _listed(base: str, key: str, patience: float | None = None) -> list[str]:
+async def _listed(base: str, key: str) -> list[str]:
     """The ids of GET /models. Raises httpx's errors, or ValueError for another kind of answer."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    async with httpx.AsyncClient(
-        timeout=patience or PATIENCE, trust_env=False, follow_redirects=True
-    ) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False, follow_redirects=True) as http:
         answer = await http.get(f"{base}/models", headers=headers)
     answer.raise_for_status()
     content: Any = answer.json()
