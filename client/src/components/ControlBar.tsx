@@ -35,7 +35,6 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
       {client.options.embed && <ConnectionBadge />}
       <Button
         className="control"
-        aria-pressed={silent}
         data-off={silent}
         data-testid="mute-button"
         data-muted={silent}
@@ -46,7 +45,6 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
       </Button>
       <Button
         className="control"
-        aria-pressed={filming}
         data-off={!filming}
         data-testid="camera-button"
         data-on={filming}
@@ -63,7 +61,6 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
       <AddAgentDialog testId="add-agent-button" look="plain" control />
       <Button
         className="control"
-        aria-pressed={conversation}
         data-off={!conversation}
         data-testid="conversation-button"
         aria-label={conversation ? texts.captions.hide : texts.captions.show}
