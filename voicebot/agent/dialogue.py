@@ -137,6 +137,8 @@ class Dialogue:
             if turn.speech.said:  # one that still thinks can go on
                 self._abandon(turn)
                 self._cancel(turn)
+                # a sentence made in the meantime may have reached the new worker
+                self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
 
     async def close(self) -> None:
         """Stop what is spoken, let its last words be logged, end every task."""
@@ -176,6 +178,8 @@ class Dialogue:
         self, turn: Turn, notice: media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded
     ) -> None:
         speech = turn.speech
+        if speech.closed.is_set():
+            return
         match notice:
             case media.PlayoutStarted():
                 speech.started = notice.time
@@ -203,8 +207,6 @@ class Dialogue:
 
     def _on_ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
         speech = turn.speech
-        if speech.closed.is_set():
-            return
         if notice.interrupted_by:
             self._interrupted[notice.interrupted_by] = turn
             detected = self._emit(
