@@ -167,16 +167,15 @@ async def test_an_unknown_model_is_named() -> None:
         await load_backend("stt", "pocketsphinx:klingon", settings)
 
 
-@pytest.mark.skipif(
-    "VOICEBOT_SPEECH" not in os.environ, reason="VOICEBOT_SPEECH names no folder of recordings"
-)
-async def test_understands_a_person(stt: PocketSphinxSTT) -> None:
-    with wave.open(str(Path(os.environ["VOICEBOT_SPEECH"]) / "hello_world.wav")) as reader:
-        assert reader.getnchannels() == 1
-        rate = reader.getframerate()
-        pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
-    if rate != 16_000:
-        import soxr
+if "VOICEBOT_SPEECH" in os.environ:  # a folder of recordings that not everybody has
 
-        pcm = soxr.resample(pcm, rate, 16_000)
-    assert (await transcribe(stt, pcm)).text == "hello world"
+    async def test_understands_a_person(stt: PocketSphinxSTT) -> None:
+        with wave.open(str(Path(os.environ["VOICEBOT_SPEECH"]) / "hello_world.wav")) as reader:
+            assert reader.getnchannels() == 1
+            rate = reader.getframerate()
+            pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
+        if rate != 16_000:
+            import soxr
+
+            pcm = soxr.resample(pcm, rate, 16_000)
+        assert (await transcribe(stt, pcm)).text == "hello world"

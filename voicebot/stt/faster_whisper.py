@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import importlib.util
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -84,6 +85,7 @@ class FasterWhisperSTT:
         self._language = language
         self._beam = 5 if device == "cuda" else 1  # a wider beam costs more time on a CPU than it mends
         self._turn = asyncio.Semaphore(1)
+        self._working = threading.Lock()  # a cancelled task leaves its thread at work
         self._waiting = 0
         self.name = f"faster-whisper:{name}"
 
@@ -141,6 +143,10 @@ class FasterWhisperSTT:
             self._waiting -= 1
 
     def _transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
+        with self._working:
+            return self._transcribe_alone(pcm, language)
+
+    def _transcribe_alone(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
         if self._model is None:
             raise ModelFailed(f"{self.name} was closed.", retryable=False)
         try:
@@ -164,10 +170,13 @@ class FasterWhisperSTT:
         return Transcription("".join(segment.text for segment in kept).strip(), words, info.language)
 
     async def aclose(self) -> None:
-        async with self._turn:  # never under a running transcription
+        await asyncio.to_thread(self._unload)
+
+    def _unload(self) -> None:
+        with self._working:  # never under a running transcription
             model, self._model = self._model, None
             if model is not None:
-                await asyncio.to_thread(model.model.unload_model)
+                model.model.unload_model()
 
 
 def is_hallucination(segment: Any) -> bool:
