@@ -78,9 +78,10 @@ function render({ model, el }) {
     tip.hidden = false;
     const box = root.getBoundingClientRect();
     const at = target.getBoundingClientRect();
+    // above the bar when there is no room below: the notebook clips what leaves the output at the bottom
     const below = at.bottom - box.top + 4;
-    const fits = below + tip.offsetHeight < box.height || at.top - box.top < tip.offsetHeight + 4;
-    tip.style.top = `${fits ? below : at.top - box.top - tip.offsetHeight - 4}px`;
+    const above = at.top - box.top - tip.offsetHeight - 4;
+    tip.style.top = `${below + tip.offsetHeight <= box.height ? below : above}px`;
     tip.style.left = `${Math.max(4, Math.min(LEFT, box.width - tip.offsetWidth - 4))}px`;
   };
   const hide = () => {
