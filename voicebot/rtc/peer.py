@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 15.0
 """Seconds for ICE and DTLS."""
+CLOSE_TIMEOUT = 3.0
 MAX_CANDIDATES = 64
 
 PeerStateName = Literal["connecting", "connected", "disconnected", "failed", "closed"]
@@ -61,6 +61,7 @@ class Peer:
         self._candidates = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._timeout: asyncio.TimerHandle | None = None
+        self._shutting: asyncio.Task[None] | None = None
         self._tap: Tap | None = None
         self._mic_mid: str | None = None
         self.state: PeerStateName | Literal["new"] = "new"
@@ -172,7 +173,7 @@ class Peer:
         for task in list(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
-        await self._pc.close()
+        await self._shut()
 
     def _spawn(self, coroutine: Coroutine[None, None, None], what: str) -> None:
         task = asyncio.create_task(coroutine, name=f"peer {what}")
@@ -216,8 +217,11 @@ class Peer:
         self._spawn(self._shut(), "shutdown")
 
     async def _shut(self) -> None:
-        with contextlib.suppress(Exception):
-            await self._pc.close()
+        """Close what is below; a TURN server that is gone is not waited for (aioice tries 50 s)."""
+        if self._shutting is None:
+            self._shutting = asyncio.create_task(self._pc.close(), name="peer shutdown")
+            self._shutting.add_done_callback(self._done)
+        await asyncio.wait([self._shutting], timeout=CLOSE_TIMEOUT)
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None:

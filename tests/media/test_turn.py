@@ -1,0 +1,124 @@
+"""Through a real TURN server (coturn), with the time-limited credentials the product uses."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
+
+from voicebot.media.base import IceServerConfig, PeerState
+
+if TYPE_CHECKING:
+    from conftest import Stage
+
+TURNSERVER = shutil.which("turnserver")
+pytestmark = pytest.mark.skipif(TURNSERVER is None, reason="needs coturn at hand")
+SECRET = "test-secret"
+TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(4_800) / 24_000)).astype(np.int16)
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("198.51.100.1", 9))
+        except OSError:
+            pytest.skip("needs a network address")
+        return str(s.getsockname()[0])
+
+
+def credentials(secret: str) -> tuple[str, str]:
+    username = f"{int(time.time()) + 600}:somebody"
+    digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
+    return username, base64.b64encode(digest).decode()
+
+
+@pytest.fixture
+async def turn(tmp_path: Path) -> AsyncIterator[str]:
+    address = own_address()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
+        s.bind((address, 0))
+        port = s.getsockname()[1]
+    assert TURNSERVER is not None
+    server = await asyncio.create_subprocess_exec(
+        TURNSERVER,
+        "-n",
+        f"--listening-ip={address}",
+        f"--relay-ip={address}",
+        f"--listening-port={port}",
+        "--min-port=52000",
+        "--max-port=52999",
+        "--use-auth-secret",
+        f"--static-auth-secret={SECRET}",
+        "--realm=test",
+        "--no-tls",
+        "--no-dtls",
+        "--no-cli",
+        f"--pidfile={tmp_path / 'turn.pid'}",
+        "--log-file=stdout",
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(address, port)
+                    writer.close()
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+        yield f"turn:{address}:{port}"
+    finally:
+        server.terminate()
+        await server.wait()
+
+
+async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    username, password = credentials(SECRET)
+    browser = stage.browser()
+    await browser.pc.close()
+    browser.pc = RTCPeerConnection(
+        RTCConfiguration(
+            iceServers=[RTCIceServer(turn, username, password)],
+            iceTransportPolicy=RTCIceTransportPolicy.RELAY,
+        )
+    )
+    browser.pc.on("connectionstatechange", browser._changed)
+    browser.mic_transceiver = browser.pc.addTransceiver(browser.mic, direction="sendonly")
+    sdp, tracks = await browser.offer(["marlin"])
+    assert "typ host" not in sdp
+    servers = [IceServerConfig((turn,), username, password)]
+    answer = await plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+    assert "typ relay" in answer.sdp
+    await browser.accept(answer)
+    state = await notices.wait(PeerState, lambda n: n.state == "connected")
+    assert state.remote == "relay"
+    plane.say("host", "marlin", "s", 0, TONE, 24_000)
+    plane.end("host", "marlin", "s")
+    await browser.hear("marlin", 10)
+
+
+async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: Stage) -> None:
+    username, password = credentials("another secret")
+    browser = stage.browser()
+    sdp, tracks = await browser.offer([])
+    servers = [IceServerConfig((turn,), username, password)]
+    answer = await stage.plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+    assert "typ relay" not in answer.sdp
+    await browser.accept(answer)
+    await stage.notices.wait(PeerState, lambda n: n.state == "connected")
