@@ -46,12 +46,12 @@ def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> li
     data = tempfile.TemporaryDirectory()
     os.environ["DATA_DIR"] = data.name
 
-    def probe(peer: dict[str, Any], *rest: Any) -> Any:
+    def probe(peer: dict[str, Any], *rest: Any, **named: Any) -> Any:
         here = run.HERE
         if peer["adapter"] == "voicebot":
             run.HERE = _Probe(here)  # the same probe, that also knows our signaling
         try:
-            return theirs(peer, *rest)
+            return theirs(peer, *rest, **named)
         finally:
             run.HERE = here
 
