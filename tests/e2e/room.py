@@ -1,0 +1,104 @@
+"""One browser in a lobby, as a test sees it: captions, tiles, received sound."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from playwright.async_api import BrowserContext, Page
+
+# Taps what the page plays: every remote <audio> element's stream, mixed to 16 kHz mono.
+CAPTURE = """
+async (participant) => {
+  const context = new AudioContext({ sampleRate: 16000 });
+  await context.resume();
+  const node = context.createScriptProcessor(4096, 1, 1);
+  const chunks = [];
+  node.onaudioprocess = (e) => chunks.push(new Float32Array(e.inputBuffer.getChannelData(0)));
+  node.connect(context.destination);
+  const seen = new Set();
+  const attach = () => {
+    for (const el of document.querySelectorAll('audio[data-participant]')) {
+      if (participant && el.dataset.participant !== participant) continue;
+      const stream = el.srcObject;
+      if (!stream || seen.has(stream) || stream.getAudioTracks().length === 0) continue;
+      seen.add(stream);
+      context.createMediaStreamSource(stream).connect(node);
+    }
+  };
+  attach();
+  const timer = setInterval(attach, 50);
+  window.__heard = () => {
+    const n = chunks.reduce((sum, c) => sum + c.length, 0);
+    const pcm = new Int16Array(n);
+    let at = 0;
+    for (const c of chunks) for (const x of c) pcm[at++] = Math.max(-1, Math.min(1, x)) * 32767;
+    const bytes = new Uint8Array(pcm.buffer);
+    let text = '';
+    for (let i = 0; i < bytes.length; i += 32768)
+      text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+    return btoa(text);
+  };
+  window.__forget = () => { chunks.length = 0; };
+}
+"""
+
+
+class Guest:
+    """A person's browser tab."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("pageerror", lambda e: self.problems.append(str(e)))
+
+    @classmethod
+    async def open(
+        cls, context: BrowserContext, url: str, name: str, lobby: str = "demo", **query: str
+    ) -> Guest:
+        page = await context.new_page()
+        guest = cls(page)
+        more = "".join(f"&{k}={v}" for k, v in query.items())
+        await page.goto(f"{url}/?lobby={lobby}{more}")
+        await page.get_by_test_id("name-input").fill(name)
+        return guest
+
+    async def join(self) -> None:
+        await self.page.get_by_test_id("join-button").click()
+        await self.page.get_by_test_id("leave-button").wait_for()
+
+    def tile(self, name: str) -> Any:
+        return self.page.locator(f'[data-testid^="tile-"][data-name="{name}"]')
+
+    async def agent_id(self) -> str:
+        tile = self.page.locator('[data-testid^="tile-"][data-kind="agent"]').first
+        await tile.wait_for()
+        return str(await tile.get_attribute("data-testid")).removeprefix("tile-")
+
+    async def caption(self, pattern: str, *, final: bool = True, seconds: float = 60) -> str:
+        """Await a caption whose text matches the JavaScript regular expression."""
+        found = await self.page.wait_for_function(
+            """([pattern, final]) => [...document.querySelectorAll('[data-speaker]')]
+                 .filter(e => !final || e.dataset.final === 'true')
+                 .map(e => e.dataset.speaker + ': ' + e.innerText)
+                 .find(text => new RegExp(pattern, 'is').test(text))""",
+            arg=[pattern, final],
+            timeout=seconds * 1000,
+        )
+        return str(await found.json_value())
+
+    async def listen(self, participant: str | None = None) -> None:
+        await self.page.evaluate(CAPTURE, participant)
+
+    async def heard(self) -> NDArray[np.int16]:
+        """Everything played since `listen`, mono int16 at 16 kHz."""
+        return np.frombuffer(base64.b64decode(await self.page.evaluate("window.__heard()")), np.int16)
+
+    async def join_again(self) -> None:
+        """After a reload: either the lobby is back by itself or the pre-join page asks once more."""
+        leave, join = self.page.get_by_test_id("leave-button"), self.page.get_by_test_id("join-button")
+        await leave.or_(join).first.wait_for()
+        if await join.is_visible():
+            await self.join()

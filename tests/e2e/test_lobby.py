@@ -1,0 +1,178 @@
+"""People and an agent in a lobby: Chromium with a spoken microphone against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import voicebot
+from tests.e2e.conftest import Chromium, Coturn, Serve
+from tests.e2e.room import Guest
+from voicebot.registry import load_backend
+from voicebot.settings import load_settings
+from voicebot.stt.base import STT
+from voicebot.testing.openai_server import Fail, OpenAIServer
+
+QUESTION = "what is the weather in paris"
+ANSWER = "The weather in Paris is good today, and the sun is shining."
+Speech = Callable[..., Path]
+
+
+async def transcribe(pcm: NDArray[np.int16]) -> str:
+    """What a recogniser of its own hears in mono audio at 16 kHz."""
+    stt = await load_backend("stt", "pocketsphinx", load_settings(None))
+    assert isinstance(stt, STT)
+    try:
+        stream = stt.stream()
+        stream.push(pcm)
+        return (await stream.finish()).text
+    finally:
+        await stt.aclose()
+
+
+def longest_gap(pcm: NDArray[np.int16], quiet: int = 60) -> float:
+    """Seconds of the longest digital near-silence inside the speech."""
+    loud = np.flatnonzero(np.abs(pcm) > quiet)
+    return float(np.diff(loud).max()) / 16_000 if len(loud) > 1 else 0.0
+
+
+async def test_a_question_is_answered_by_voice(
+    serve: Serve, chromium: Chromium, speech: Speech, shots: Path
+) -> None:
+    async with OpenAIServer([ANSWER]) as llm:
+        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")
+        context = await chromium.context(speech(QUESTION), viewport={"width": 1280, "height": 800})
+        tom = await Guest.open(context, server.url, "Tom")
+        await tom.page.screenshot(path=shots / "prejoin.png")
+        await tom.join()
+        await tom.caption("^Ada.*hello")  # the greeting
+        await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
+        await tom.listen()
+        await tom.caption(f"^Tom.*{QUESTION}")
+        await tom.page.locator('[data-kind="agent"][data-state="speaking"]').wait_for()
+        await tom.page.screenshot(path=shots / "lobby.png")
+        spoken = await tom.caption("^Ada.*sun is shining")
+        assert "weather in Paris is good today" in spoken
+        pcm = await tom.heard()
+        heard = set((await transcribe(pcm)).split())
+        assert {"weather", "paris", "sun", "shining"} <= heard
+        assert np.abs(pcm).max() < 32_700, "the voice clips"
+        assert tom.problems == []
+        await tom.page.get_by_test_id("leave-button").click()
+        await tom.page.locator('[data-testid^="end-"]').wait_for()
+
+    server.stop()
+    logs = server.folder / "data" / "conversations"
+    conversations = voicebot.load(logs)
+    assert not conversations.problems
+    assert QUESTION in set(conversations.turns["text"])
+    turn = conversations.latency.iloc[-1]
+    assert turn["e2e_latency_s"] > 0
+    assert len(list(logs.glob("*/audio/*.ogg"))) == 2
+
+
+async def test_two_people_meet_and_the_agent_knows_who_spoke(
+    serve: Serve, chromium: Chromium, speech: Speech, shots: Path
+) -> None:
+    async with OpenAIServer(["Nice to hear from you, Tom."]) as llm:
+        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")
+        silent = await chromium.context(speech("hello", lead=300, pause=1))
+        mia = await Guest.open(silent, server.url, "Mia")
+        await mia.page.get_by_test_id("prejoin-camera-button").click()
+        await mia.join()
+        await mia.caption("^Ada.*hello")
+        tom = await Guest.open(await chromium.context(speech(QUESTION)), server.url, "Tom")
+        await tom.join()
+        await mia.tile("Tom").wait_for()
+        await tom.tile("Mia").wait_for()
+        # Tom sees Mia's camera move
+        await tom.page.wait_for_function(
+            "() => [...document.querySelectorAll('video')].some(v => v.videoWidth > 0 && v.currentTime > .3)"
+        )
+        tom_id = str(await mia.tile("Tom").get_attribute("data-testid")).removeprefix("tile-")
+        await mia.listen(tom_id)
+        await mia.caption("^Tom.*paris")
+        await mia.caption("^Ada.*nice to hear from you")
+        await tom.caption("^Ada.*nice to hear from you")
+        await mia.page.screenshot(path=shots / "two-people.png")
+        # Mia hears Tom from his browser, not through the server
+        assert "paris" in (await transcribe(await mia.heard())).split()
+        assert "Tom" in json.dumps(llm.requests[-1]["messages"][-1])
+
+        await tom.page.reload()  # the same person, at the same place
+        await tom.join_again()
+        await mia.tile("Tom").wait_for()
+        assert await mia.tile("Tom").count() == 1
+        await tom.page.close(run_before_unload=True)
+        await mia.tile("Tom").wait_for(state="detached", timeout=45_000)
+        assert mia.problems == []
+
+
+async def test_everything_through_a_relay(
+    serve: Serve, chromium: Chromium, speech: Speech, coturn: Coturn
+) -> None:
+    server = serve(COTURN_SERVER=coturn.url, COTURN_SECRET=coturn.secret)
+    context = await chromium.context(speech(QUESTION))
+    tom = await Guest.open(context, server.url, "Tom", relay="1")
+    await tom.join()
+    badge = tom.page.get_by_test_id("connection-badge")
+    await tom.page.locator(
+        '[data-testid="connection-badge"][data-state="connected"][data-relay="true"]'
+    ).wait_for()
+    assert await badge.get_attribute("data-relay") == "true"
+    await tom.listen()
+    await tom.caption(f"^Tom.*{QUESTION}")
+    await tom.caption("^Ada.*offline brain")
+    assert {"offline", "brain"} & set((await transcribe(await tom.heard())).split())
+
+
+async def test_no_microphone_is_said_and_listening_goes_on(
+    serve: Serve, chromium: Chromium, shots: Path
+) -> None:
+    server = serve()
+    browser = await chromium.launch(None, "--deny-permission-prompts")
+    mia = await Guest.open(await browser.new_context(), server.url, "Mia")
+    problem = mia.page.get_by_test_id("microphone-problem")
+    await problem.wait_for()
+    assert "microphone" in (await problem.inner_text()).lower()
+    await mia.page.screenshot(path=shots / "no-microphone.png")
+    await mia.join()
+    await mia.listen()
+    await mia.caption("^Ada.*hello")
+    assert np.abs(await mia.heard()).max() > 1_000
+
+
+async def test_an_agent_from_one_line_joins_with_its_own_voice(
+    serve: Serve, chromium: Chromium, speech: Speech, shots: Path
+) -> None:
+    server = serve(TTS_MODEL="flite")
+    tom = await Guest.open(await chromium.context(speech("hello", lead=300)), server.url, "Tom")
+    await tom.join()
+    await tom.caption("^Ada.*hello")
+    await tom.page.get_by_test_id("add-agent-button").click()
+    await tom.page.get_by_test_id("agent-description").fill("Bruno, a grumpy lighthouse keeper")
+    await tom.page.screenshot(path=shots / "add-agent.png")
+    await tom.page.get_by_test_id("agent-submit-button").click()
+    await tom.tile("Bruno").wait_for()
+    await tom.caption("^Bruno")
+    await tom.page.screenshot(path=shots / "two-agents.png")
+    bruno = str(await tom.tile("Bruno").get_attribute("data-testid")).removeprefix("tile-")
+    await tom.page.get_by_test_id(f"remove-{bruno}").click()
+    await tom.tile("Bruno").wait_for(state="detached")
+
+
+async def test_a_dead_language_model_is_said_aloud_and_the_lobby_goes_on(
+    serve: Serve, chromium: Chromium, speech: Speech
+) -> None:
+    async with OpenAIServer([Fail(500)]) as llm:
+        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test", LLM_RETRIES="0")
+        tom = await Guest.open(await chromium.context(speech(QUESTION)), server.url, "Tom")
+        await tom.join()
+        await tom.caption("^Ada.*hello")
+        await tom.caption(f"^Tom.*{QUESTION}")
+        await tom.caption("^Ada.*sorry")
+        await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
