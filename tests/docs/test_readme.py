@@ -29,9 +29,14 @@ def commands() -> list[str]:
     return [line for block in fenced("sh") for line in block.splitlines() if line.strip()]
 
 
+def outer() -> dict[str, str]:
+    """The environment without what a surrounding make adds: its ARGS are not for ours."""
+    return {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS")}
+
+
 def environment(folder: Path) -> dict[str, str]:
     return {
-        **os.environ,
+        **outer(),
         "DATA_DIR": str(folder / "data"),
         "DOWNLOAD_TIMEOUT": "0",
         "PYTHONUNBUFFERED": "1",
@@ -119,7 +124,7 @@ def copies(command: str, folder: Path) -> None:
 
 def is_this_very_run(command: str, folder: Path) -> None:
     plan = subprocess.run(
-        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+        [*command.split(), "--dry-run"], cwd=ROOT, env=outer(), capture_output=True, text=True, check=True
     ).stdout
     for step in ("ruff check", "mypy", "lint-imports", "-m pytest", "run --silent lint", "run --silent test"):
         assert step in plan, step
@@ -127,7 +132,7 @@ def is_this_very_run(command: str, folder: Path) -> None:
 
 def measures(command: str, folder: Path) -> None:
     plan = subprocess.run(
-        [*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+        [*command.split(), "--dry-run"], cwd=ROOT, env=outer(), capture_output=True, text=True, check=True
     ).stdout
     assert "-m tests.bench" in plan
     listing = subprocess.run(
