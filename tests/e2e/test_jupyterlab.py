@@ -194,7 +194,7 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, pi
         link = page.locator(".vb-open").first
         href = await link.get_attribute("href")
         assert href is not None
-        tab = await page.context.new_page()
+        tab = await browser.new_page()
         await tab.goto(href)
         await expect(tab.locator("body")).to_contain_text(re.compile("join", re.I))
         await tab.close()

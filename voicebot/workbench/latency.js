@@ -2,7 +2,7 @@ const LIMIT = 50;
 const SVG = "http://www.w3.org/2000/svg";
 const ROW = 22;
 const LEFT = 150;
-const RIGHT = 62;
+const RIGHT = 76;
 const TOP = 18;
 
 function shape(name, attributes, text = null) {
