@@ -48,6 +48,9 @@ class OfflineLLM:
             raise UnknownModel(f"The offline brain has no model {model!r}.", hint='Write just "offline".')
         progress("Loading openai-agents", None)
         await asyncio.to_thread(__import__, "voicebot.llm.text_model")
+        from voicebot.llm.text_model import warm_up
+
+        await warm_up()
         return cls()
 
     def model(self) -> Model:

@@ -59,6 +59,9 @@ class OpenAILLM:
             raise ModelLoadError(f"The language model cannot be used: {found.reason}.", hint=found.hint)
         progress("Loading openai-agents", None)
         await asyncio.to_thread(__import__, "voicebot.llm.openai_model")
+        from voicebot.llm.text_model import warm_up
+
+        await warm_up()
         return cls(model or settings.openai_model, settings)
 
     def model(self) -> Model:
