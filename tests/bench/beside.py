@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import statistics
 import sys
 import tempfile
@@ -34,6 +35,7 @@ def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> li
         raise SystemExit(
             f"The rivals are not installed ({run.PROBE_PYTHON} is missing): run {folder}/setup.sh"
         )
+    _check_free(8123)  # run.py's own port; a server left there would be measured in place of every other
     theirs = run.probe
     run.PEERS["voicebot"] = {
         "python": Path(sys.executable),
@@ -64,6 +66,17 @@ def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> li
     figures = [f for row in _grouped(json.loads(out.read_text())["rows"]) for f in _figures(*row)]
     data.cleanup()
     return figures
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise SystemExit(
+                f"Port {port} is in use, perhaps by a server of an earlier run: end it."
+            ) from None
 
 
 class _Probe:
