@@ -94,6 +94,15 @@ def test_arithmetic(text: str, result: str | None) -> None:
     assert arithmetic.answer(text) == result
 
 
+def test_it_answers_people_and_agents_only_when_they_ask_by_name() -> None:
+    company = f"{SYSTEM} Other agents in the room: Bruno, Clara.\n"
+    asked = Line("Anna", "what is two plus two")
+    greeting = Line("Bruno", "Hello, I am Bruno. What would you like to talk about?")
+    assert reply(company, [asked, greeting], NOW) == "That makes 4."
+    called = Line("Clara", "I have no idea. What is one plus two, Ada?")
+    assert "Clara" in reply(company, [asked, called], NOW)
+
+
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_it_always_has_something_to_say(system: str, text: str) -> None:
     assert reply(system, [Line("Anna", text or "x")], NOW).strip()

@@ -60,6 +60,7 @@ def test_agents_answer_agents_only_when_asked_by_name() -> None:
     assert addressees("The sea is grey. What do you say, Bruno?", Scene("a", ALL)).ids == ("b",)
     assert addressees("Bruno is right. What about you, Anna?", Scene("a", ALL)).ids == ()
     assert addressees("I agree with Bruno.", Scene("a", ALL)).ids == ()
+    assert addressees("Is this not brunoesque?", Scene("a", ALL)).ids == ()
 
 
 def test_no_agents_no_addressee() -> None:

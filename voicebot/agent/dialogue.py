@@ -77,6 +77,8 @@ class Dialogue:
         self._speeches: dict[str, Turn] = {}
         self._turn: Turn | None = None
         self._queue: deque[Turn] = deque()
+        self._greetings: deque[Turn] = deque()
+        """Said when nobody speaks and nobody waits for anything."""
         self._unanswered: list[Utterance] = []
         self._partner: dict[str, tuple[str, float]] = {}
         self._last_spoke: list[str] = []
@@ -90,7 +92,7 @@ class Dialogue:
     @property
     def busy(self) -> bool:
         """An agent has the floor or people wait for one."""
-        return self._turn is not None or bool(self._queue) or bool(self._unanswered)
+        return self._turn is not None or bool(self._queue or self._unanswered or self._greetings)
 
     # ------------------------------------------------------------ what happens in the lobby
 
@@ -101,10 +103,10 @@ class Dialogue:
             self.greet(agent)
 
     def greet(self, agent: Agent) -> None:
-        """The agent introduces itself as soon as the floor is free."""
+        """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
         self._greeted = True
-        if agent.persona.greeting and not self._closing:
-            self._queue.append(self._new_turn(agent, self._new_id("turn"), text=agent.persona.greeting))
+        if (text := agent.persona.greeting) and not self._closing:
+            self._greetings.append(self._new_turn(agent, self._new_id("turn"), text=text, greeting=True))
             self._next()
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
@@ -121,6 +123,7 @@ class Dialogue:
         self.connection_lost(participant_id)
         self._partner.pop(participant_id, None)
         self._queue = deque(turn for turn in self._queue if turn.agent.id != participant_id)
+        self._drop_greeting(participant_id)
         if self._turn is not None and self._turn.agent.id == participant_id:
             self._cancel(self._turn)
 
@@ -144,6 +147,7 @@ class Dialogue:
         """Stop what is spoken, let its last words be logged, end every task."""
         self._closing = True
         self._queue.clear()
+        self._greetings.clear()
         self._unanswered.clear()
         if self._turn is not None:
             self._cancel(self._turn)
@@ -264,11 +268,12 @@ class Dialogue:
         )
         if self._closing:
             return  # the memories belong to the next conversation by now
+        began = speech.started if speech.started is not None else end
         for agent in self._agents.values():
             if agent is turn.agent:
-                agent.memory.said(text)
+                agent.memory.said(text, began)
             else:
-                agent.memory.heard(turn.agent.name, text)
+                agent.memory.heard_agent(turn.agent.name, text, began)
 
     # ------------------------------------------------------------ people
 
@@ -315,7 +320,7 @@ class Dialogue:
         else:
             name = self._name(utterance.participant_id)
             for agent in self._agents.values():
-                agent.memory.heard(name, utterance.text)
+                agent.memory.heard(name, utterance.text, utterance.start)
             if self._is_backchannel(utterance):
                 self.log.emit(
                     InterruptionBackchannel(
@@ -336,7 +341,11 @@ class Dialogue:
         rest = turn.speech.result.unheard if turn.speech.result is not None else ""
         if rest and turn.agent.id in self._agents and not self._unanswered and not self._queue:
             self._emit(InterruptionResumed, turn, cause_seq=false.seq)
-            self._queue.append(self._new_turn(turn.agent, turn.turn_id, text=rest, cause_seq=false.seq))
+            self._queue.append(
+                self._new_turn(
+                    turn.agent, turn.turn_id, text=rest, greeting=turn.greeting, cause_seq=false.seq
+                )
+            )
 
     def _is_backchannel(self, utterance: Utterance) -> bool:
         """Said while an agent speaks on, and nothing but "uh-huh"."""
@@ -355,8 +364,12 @@ class Dialogue:
             return  # the end of that utterance comes back here
         if self._unanswered:
             self._decide()
-        while self._queue and self._turn is None:
+        # agents only speak unasked when nothing of what people said is still to be understood
+        settled = not any(ears.finishing for ears in self._ears.values())
+        while self._queue and self._turn is None and (settled or not self._queue[0].reply_to_agent):
             self._begin(self._queue.popleft())
+        while self._greetings and self._turn is None and not self._queue and settled:
+            self._begin(self._greetings.popleft())
         if self._turn is None:
             for agent in self._agents.values():
                 agent.become("idle")
@@ -399,6 +412,7 @@ class Dialogue:
             self._emit(FloorDenied, turn, reason=grant.denial.value, cause_seq=requested.seq)
             return
         granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
+        self._drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
         turn.cause_seq = granted.seq
         self._turn = turn
         self._speeches[turn.speech.speech_id] = turn
@@ -451,7 +465,10 @@ class Dialogue:
                 self._partner[utterance.participant_id] = (turn.agent.id, now)
         if turn.superseded and turn.asked:
             self._unanswered = [*turn.asked, *self._unanswered]
-        elif turn.superseded and not self._unanswered:  # a greeting that a cough cut off
+        elif turn.superseded and turn.greeting:
+            again = self._new_turn(turn.agent, turn.turn_id, text=turn.text, greeting=True)
+            self._greetings.appendleft(again)
+        elif turn.superseded and not self._unanswered:  # the rest of what a noise had cut off
             again = self._new_turn(
                 turn.agent, turn.turn_id, text=turn.text, reply_to_agent=turn.reply_to_agent
             )
@@ -463,8 +480,8 @@ class Dialogue:
         self._next()
 
     def _chain(self, turn: Turn, heard: str) -> None:
-        """An agent may have asked another one."""
-        if len(self._agents) < 2 or self._unanswered or self._queue:
+        """An agent may have asked another one, in an exchange that a person began."""
+        if turn.greeting or len(self._agents) < 2 or self._unanswered or self._queue:
             return
         decision = addressees(heard, self._scene(turn.agent.id))
         if decision.ids:
@@ -496,6 +513,9 @@ class Dialogue:
         )
 
     # ------------------------------------------------------------ small things
+
+    def _drop_greeting(self, agent_id: str) -> None:
+        self._greetings = deque(turn for turn in self._greetings if turn.agent.id != agent_id)
 
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))

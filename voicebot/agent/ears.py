@@ -103,12 +103,18 @@ class Ears:
         self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
         self._now: _Hearing | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unfinished = 0
         self._in_order = asyncio.Lock()
 
     @property
     def speaking(self) -> bool:
         """An utterance is going on (its endpoint is not confirmed)."""
         return self._now is not None
+
+    @property
+    def finishing(self) -> bool:
+        """Something was said whose text is not final yet."""
+        return self._unfinished > 0
 
     def started(self, notice: media.SpeechStarted) -> None:
         """Speech begins, or goes on after a pause."""
@@ -249,6 +255,7 @@ class Ears:
             delay_s=max(0.0, self._clock() - hearing.end),
             reason=decision.reason,
         )
+        self._unfinished += 1
         self._ended(self.participant_id)
         task = asyncio.get_running_loop().create_task(
             self._finish(hearing, event.seq), name=f"ears of {self.participant_id}: {hearing.utterance_id}"
@@ -257,33 +264,32 @@ class Ears:
         task.add_done_callback(self._tasks.discard)
 
     async def _finish(self, hearing: _Hearing, cause_seq: int) -> None:
-        result = Transcription("")
         async with self._in_order:
-            if hearing.stream is not None:
-                try:
-                    async with asyncio.timeout(FINISH_TIMEOUT):
-                        result = await hearing.stream.finish()
-                except TimeoutError:
-                    hearing.stream.cancel()
-                    slow = VoicebotError(f"it gave no text within {FINISH_TIMEOUT:g} s", code="model_failed")
-                    self._lost_turn(hearing.turn_id, cause_seq, slow)
-                except Exception as error:  # a third party's STT may raise anything; the lobby lives
-                    self._lost_turn(hearing.turn_id, cause_seq, error)
-            text = " ".join(result.text.split())
-            seq = cause_seq
-            if text or hearing.interim:  # an empty final takes a wrong interim caption back
-                seq = self._final(hearing, text, result, cause_seq).seq
-            self._heard(
-                Utterance(
-                    self.participant_id,
-                    hearing.utterance_id,
-                    hearing.turn_id,
-                    text,
-                    hearing.start,
-                    hearing.end,
-                    seq,
-                )
-            )
+            try:
+                utterance = await self._understand(hearing, cause_seq)
+            finally:
+                self._unfinished -= 1
+            self._heard(utterance)
+
+    async def _understand(self, hearing: _Hearing, cause_seq: int) -> Utterance:
+        result = Transcription("")
+        if hearing.stream is not None:
+            try:
+                async with asyncio.timeout(FINISH_TIMEOUT):
+                    result = await hearing.stream.finish()
+            except TimeoutError:
+                hearing.stream.cancel()
+                slow = VoicebotError(f"it gave no text within {FINISH_TIMEOUT:g} s", code="model_failed")
+                self._lost_turn(hearing.turn_id, cause_seq, slow)
+            except Exception as error:  # a third party's STT may raise anything; the lobby lives
+                self._lost_turn(hearing.turn_id, cause_seq, error)
+        text = " ".join(result.text.split())
+        seq = cause_seq
+        if text or hearing.interim:  # an empty final takes a wrong interim caption back
+            seq = self._final(hearing, text, result, cause_seq).seq
+        return Utterance(
+            self.participant_id, hearing.utterance_id, hearing.turn_id, text, hearing.start, hearing.end, seq
+        )
 
     def _final(self, hearing: _Hearing, text: str, result: Transcription, cause_seq: int) -> Event:
         origin = self._log.at(hearing.origin if hearing.origin is not None else hearing.start)

@@ -17,6 +17,8 @@ class Remembered:
 
     speaker: str | None
     text: str
+    began: float = float("-inf")
+    """Clock time of its first word, if known."""
 
 
 class Memory:
@@ -25,15 +27,27 @@ class Memory:
     def __init__(self) -> None:
         self.lines: list[Remembered] = []
 
-    def heard(self, speaker: str, text: str) -> None:
-        """Somebody else's words; on one line, so that nobody can speak in another's name."""
+    def heard(self, speaker: str, text: str, began: float = float("-inf")) -> None:
+        """A person's words; on one line, so that nobody can speak in another's name."""
         if text := _one_line(text):
-            self.lines.append(Remembered(_label(speaker), text))
+            self.lines.append(Remembered(_label(speaker), text, began))
 
-    def said(self, text: str) -> None:
-        """The agent's own words, as far as they were heard."""
+    def heard_agent(self, speaker: str, text: str, began: float = float("inf")) -> None:
+        """Another agent's words, as far as they were heard; before what people said meanwhile."""
         if text := _one_line(text):
-            self.lines.append(Remembered(None, text))
+            self._insert(Remembered(_label(speaker), text, began))
+
+    def said(self, text: str, began: float = float("inf")) -> None:
+        """The agent's own words, as far as they were heard; before what people said meanwhile."""
+        if text := _one_line(text):
+            self._insert(Remembered(None, text, began))
+
+    def _insert(self, line: Remembered) -> None:
+        # a speech is remembered at its end: without this, what people said over it would seem answered
+        at = len(self.lines)
+        while at and self.lines[at - 1].began > line.began:
+            at -= 1
+        self.lines.insert(at, line)
 
     def messages(self) -> list[dict[str, Any]]:
         """As chat messages; what several people said in a row is one message of labelled lines.

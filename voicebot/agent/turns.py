@@ -35,6 +35,8 @@ class Turn:
     speech: Speech
     asked: Sequence[Utterance] = ()
     text: str | None = None
+    greeting: bool = False
+    """An introduction that nobody asked for; nobody is meant to answer it but people."""
     reply_to_agent: bool = False
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None

@@ -11,6 +11,8 @@ from voicebot.llm.lines import Line
 
 IDENTITY = re.compile(r"^You are ([^:\n]+): (.+)$", re.M)
 """How the first line of an agent's instructions names it and its character."""
+OTHERS = re.compile(r"^.*Other agents in the room: (.+)\.$", re.M)
+"""How they name the other agents."""
 
 QUESTION = re.compile(
     r"^(?:and |so |but |well |hey |please |then )*(?:(?:can|could|would|will) you (?:please )?)?"
@@ -70,7 +72,8 @@ def reply(instructions: str, lines: Sequence[Line], now: datetime) -> str:
     spoken = [line for line in lines if line.speaker]
     if not spoken:
         return f"Hello, I am {name}. What would you like to talk about?"
-    speaker, text = spoken[-1].speaker, _plain(spoken[-1].text, name)
+    asked = _asked(spoken, name, instructions)
+    speaker, text = asked.speaker, _plain(asked.text, name)
     turn = len(own)
     for rule in RULES:
         if (said := rule(text, speaker, spoken)) is not None:
@@ -128,6 +131,16 @@ def mirror(text: str) -> str:
 def _identity(instructions: str) -> tuple[str, str]:
     found = IDENTITY.search(instructions)
     return (found.group(1).strip(), found.group(2).strip()) if found else ("your host", "")
+
+
+def _asked(spoken: Sequence[Line], name: str, instructions: str) -> Line:
+    """The line to answer: the last of a person, or a later one of an agent that asks by name."""
+    found = OTHERS.search(instructions)
+    agents = set(found.group(1).split(", ")) if found else set()
+    for line in reversed(spoken):
+        if line.speaker not in agents or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):
+            return line
+    return spoken[-1]
 
 
 def _as(character: str, before: str, after: str = "") -> str:

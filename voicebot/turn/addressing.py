@@ -140,10 +140,16 @@ def similarity(name: str, spoken: str) -> float:
 def _by_agent(text: str, agents: Sequence[Present]) -> Addressees:
     last = re.split(r"(?<=[.!?])\s+", text.strip())[-1]
     if last.endswith("?"):
-        called = [agent for agent, score in _named(last, agents) if score >= 0.9]
+        # an agent's words are written, not recognised: a name is there or it is not
+        called = [(found.start(), agent) for agent in agents if (found := _written(agent.name, last))]
         if called:
-            return Addressees((called[0].id,), 0.8, f"an agent asks {called[0].name} by name")
+            agent = min(called, key=lambda c: c[0])[1]
+            return Addressees((agent.id,), 0.8, f"an agent asks {agent.name} by name")
     return Addressees((), 0.8, "an agent's words for everyone")
+
+
+def _written(name: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"\b{re.escape(name)}(?!\w)", text, re.I)
 
 
 def _named(text: str, agents: Sequence[Present]) -> list[tuple[Present, float]]:
