@@ -523,6 +523,25 @@ async def test_the_media_worker_dies_in_mid_speech(tmp_path: Path) -> None:
         assert len(files) == len(set(files)) == 4
 
 
+async def test_a_recording_that_fails_is_told_once_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async with Stage(tmp_path, stt=["hello"], llm=["Hello."]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        recorded = {c.arguments["participant_id"]: c.arguments for c in stage.media.commanded("record")}
+        for _ in range(2):
+            stage.media.fail_recording("anna", "[Errno 28] No space left on device")
+        await stage.media.hear("anna", 1.0)
+        assert await stage.said(ada) == "Hello."
+        (error,) = stage.of(ErrorEvent)
+        assert (error.code, error.participant_id, error.retryable) == ("recording", "anna", False)
+        assert "Anna is not recorded any more" in error.message
+        assert str(recorded["anna"]["path"]) in error.message
+        assert "No space left" in error.message
+        assert "DATA_DIR" in error.message
+        stage.media.fail_recording(ada.id, "gone")
+        assert (await stage.wait(ErrorEvent, count=2)).participant_id == ada.id
+
+
 async def test_every_event_joins_into_its_turn(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["hello"], llm=["Hello to you, Anna."]) as stage:
         ada = await stage.agent()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from voicebot.agent.agent import Agent
@@ -85,6 +86,8 @@ class Dialogue:
         self._interrupted: dict[str, Turn] = {}
         """By the person who interrupted: what turns out to be a cough later was a false one."""
         self._names: dict[str, str] = {}
+        self._unrecorded: set[Path] = set()
+        """Recordings whose failure has been told."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._greeted = False
@@ -174,8 +177,26 @@ class Dialogue:
                 if turn is None:
                     return False
                 self._on_playout(turn, notice)
+            case media.RecordingFailed():
+                return self._on_recording_failed(notice)
             case _:
                 return False
+        return True
+
+    def _on_recording_failed(self, notice: media.RecordingFailed) -> bool:
+        if self.log.folder is None or self.log.folder not in notice.path.parents:
+            return False
+        if notice.path not in self._unrecorded:
+            self._unrecorded.add(notice.path)
+            who = self._name(notice.participant_id)
+            self.log.emit(
+                ErrorEvent(
+                    participant_id=notice.participant_id,
+                    code="recording",
+                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The rest "
+                    "goes on. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
+                )
+            )
         return True
 
     def _on_playout(

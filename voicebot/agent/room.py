@@ -259,7 +259,10 @@ class Room:
                 return
             elif isinstance(notice, media.PeerState):
                 self._on_peer(notice)
-            elif isinstance(notice, media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded):
+            elif isinstance(
+                notice,
+                media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded | media.RecordingFailed,
+            ):
                 for dialogue in (self._dialogue, *self._ending.values()):
                     if dialogue is not None and dialogue.on_notice(notice):
                         return

@@ -30,6 +30,7 @@ from voicebot.media.base import (
     PlayoutEnded,
     PlayoutMark,
     PlayoutStarted,
+    RecordingFailed,
     SpeechAudio,
     SpeechStarted,
     SpeechStopped,
@@ -158,6 +159,11 @@ class FakeMediaPlane:
         name, host = self._only_host(host_id)
         epoch = host.peers.pop(peer_id, 1)
         self._notice(PeerState(name, peer_id, epoch, "failed", reason=reason))
+
+    def fail_recording(self, participant_id: str, reason: str) -> None:
+        """The disk refuses what this participant's newest recording should hold."""
+        started = [c for c in self.commanded("record") if c.arguments["participant_id"] == participant_id][-1]
+        self._notice(RecordingFailed(started.host_id, participant_id, started.arguments["path"], reason))
 
     def die(self, reason: str = "killed") -> None:
         """The worker is gone, with every connection and playout; a new one knows the hosts and agents."""
