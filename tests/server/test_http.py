@@ -45,7 +45,7 @@ async def test_every_answer_carries_the_security_headers(hosting: Hosting) -> No
             policy = dict(
                 part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";")
             )
-            assert policy["script-src"] == "'self'"
+            assert policy["script-src"] == policy["style-src"] == "'self'"
             assert policy["object-src"] == "'none'"
             assert "http://localhost:*" in policy["frame-ancestors"]
             assert "evil" not in policy["frame-ancestors"]
@@ -53,6 +53,25 @@ async def test_every_answer_carries_the_security_headers(hosting: Hosting) -> No
             assert headers["x-content-type-options"] == "nosniff"
         hostile = await http.get("health", headers={"Host": "x; script-src *"})
         assert "script-src *" not in hostile.headers.get("content-security-policy", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "scheme", "isolated"),
+    [
+        ("localhost:8000", "http", True),
+        ("127.0.0.1:8000", "http", True),
+        ("[::1]:8000", "http", True),
+        ("voice.example", "https", True),
+        ("192.168.0.7:8000", "http", False),
+        ("localhost.example:8000", "http", False),
+    ],
+)
+async def test_the_page_is_isolated_where_browsers_heed_it(
+    hosting: Hosting, address: str, scheme: str, isolated: bool
+) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        answer = await http.get("health", headers={"Host": address, "X-Forwarded-Proto": scheme})
+        assert ("cross-origin-opener-policy" in answer.headers) is isolated
 
 
 async def test_other_sites_cannot_change_anything(hosting: Hosting) -> None:

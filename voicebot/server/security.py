@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,6 +14,7 @@ from voicebot.signaling.session import SESSION_SECONDS
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|::1")
 
 
 def _origin(url: str) -> tuple[str, str, int] | None:
@@ -68,8 +70,8 @@ class SessionCookie:
         )
 
 
-def security_headers(host: str, public_url: str) -> dict[str, str]:
-    """Headers of every response. `host` is the Host header the request came with."""
+def security_headers(scheme: str, host: str, public_url: str) -> dict[str, str]:
+    """Headers of every response. `scheme` and `host` (the Host header) are those of the request."""
     name = urlsplit(f"//{host}").hostname or "localhost"
     # JupyterLab embeds the page from another port of the same machine
     embedders = {"localhost", "127.0.0.1"} | ({name} if ":" not in name else set())
@@ -80,7 +82,7 @@ def security_headers(host: str, public_url: str) -> dict[str, str]:
     policy = {
         "default-src": "'self'",
         "script-src": "'self'",
-        "style-src": "'self' 'unsafe-inline'",
+        "style-src": "'self'",  # the client sets styles through the CSSOM only
         "img-src": "'self' data: blob:",
         "media-src": "'self' blob: mediastream:",
         "connect-src": f"'self' ws://{host} wss://{host}",
@@ -90,13 +92,16 @@ def security_headers(host: str, public_url: str) -> dict[str, str]:
         "form-action": "'self'",
         "frame-ancestors": "'self' " + " ".join(ancestors),
     }
-    return {
+    headers = {
         "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
         "Permissions-Policy": "microphone=(self), camera=(self), autoplay=(self), geolocation=(), usb=()",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Opener-Policy": "same-origin",
     }
+    if scheme == "https" or _LOOPBACK.fullmatch(name):
+        # browsers heed it from trustworthy origins only, and complain anywhere else
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return headers
 
 
 class SecurityMiddleware:
@@ -110,7 +115,7 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        added = security_headers(_host(headers), self._public_url)
+        added = security_headers(scope["scheme"], _host(headers), self._public_url)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
