@@ -1,7 +1,8 @@
 import { BotMessageSquare } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { DialogTrigger } from "react-aria-components/Dialog";
 import { useClient } from "../hooks/useClient";
+import { ADD_AGENT } from "../hooks/useFocusReturn";
 import { texts } from "../texts";
 import { AddAgentForm } from "./AddAgentForm";
 import { Button, type ButtonProps } from "./Button";
@@ -18,6 +19,7 @@ interface AddAgentDialogProps {
 /** The button that opens "Add an agent", and the dialog itself. */
 export function AddAgentDialog({ testId, look, control = false }: AddAgentDialogProps) {
   const client = useClient();
+  const button = useRef<HTMLButtonElement>(null);
   const [open, setOpen] = useState(false);
   const change = (next: boolean) => {
     setOpen(next);
@@ -25,7 +27,13 @@ export function AddAgentDialog({ testId, look, control = false }: AddAgentDialog
   };
   return (
     <DialogTrigger isOpen={open} onOpenChange={change}>
-      <Button look={look} className={control ? "control" : ""} data-testid={testId}>
+      <Button
+        {...(control ? { id: ADD_AGENT } : {})}
+        ref={button}
+        look={look}
+        className={control ? "control" : ""}
+        data-testid={testId}
+      >
         <BotMessageSquare aria-hidden="true" />
         {control ? (
           <ControlLabel long={texts.lobby.addAgent} short={texts.lobby.short.agent} />
@@ -33,7 +41,9 @@ export function AddAgentDialog({ testId, look, control = false }: AddAgentDialog
           texts.lobby.addAgent
         )}
       </Button>
-      <Sheet title={texts.addAgent.title}>{(close) => <AddAgentForm onDone={close} />}</Sheet>
+      <Sheet title={texts.addAgent.title} opener={button}>
+        {(close) => <AddAgentForm onDone={close} />}
+      </Sheet>
     </DialogTrigger>
   );
 }

@@ -1,4 +1,4 @@
-import { act, cleanup, render, screen, within } from "@testing-library/react";
+import { act, cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ClientContext } from "../hooks/ClientContext";
@@ -156,6 +156,47 @@ test("adding an agent: progress, the reason it failed, then success closes the d
   });
   expect(screen.queryByTestId("agent-description")).toBeNull();
   expect(screen.getByTestId("tile-a-2").dataset.name).toBe("Pablo");
+});
+
+test.each(["keyboard", "mouse"])(
+  "Escape closes the dialog and gives the focus back: %s",
+  async (how) => {
+    const user = userEvent.setup({ delay: null });
+    show("?lobby=demo");
+    await join();
+    const button = screen.getByTestId("add-agent-button");
+    if (how === "mouse") {
+      await user.click(button);
+    } else {
+      act(() => button.focus());
+      await user.keyboard("{Enter}");
+    }
+    await user.type(screen.getByTestId("agent-description"), "a cook{Escape}");
+    expect(screen.queryByTestId("agent-description")).toBeNull();
+    await waitFor(() => expect(document.activeElement).toBe(button));
+  },
+);
+
+test("when the first agent has come, its dialog's button is gone and another has the focus", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "agent_removed",
+    lobby: "demo",
+    data: { participant_id: "a-1", reason: "removed" },
+  });
+  await user.click(screen.getByTestId("add-first-agent-button"));
+  await user.type(screen.getByTestId("agent-description"), "a cook{Enter}");
+  const id = FakeSocket.last.of("agent_create").at(-1)?.id ?? null;
+  await receive({
+    type: "agent_created",
+    lobby: "demo",
+    id,
+    data: { participant: { id: "a-2", name: "Pablo", kind: "agent" } },
+  });
+  expect(screen.queryByTestId("agent-description")).toBeNull();
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("add-agent-button")));
 });
 
 test("an error is shown with what to do, and can be dismissed", async () => {

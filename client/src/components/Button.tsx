@@ -1,3 +1,4 @@
+import type { Ref } from "react";
 import {
   Button as AriaButton,
   type ButtonProps as AriaButtonProps,
@@ -5,6 +6,7 @@ import {
 
 export interface ButtonProps extends AriaButtonProps {
   look?: "primary" | "plain" | "quiet" | "danger";
+  ref?: Ref<HTMLButtonElement>;
 }
 
 export function Button({ look = "plain", className, ...props }: ButtonProps) {

@@ -1,4 +1,5 @@
 import { Settings2 } from "lucide-react";
+import { useRef } from "react";
 import { DialogTrigger } from "react-aria-components/Dialog";
 import { useSession } from "../hooks/useSession";
 import { texts } from "../texts";
@@ -13,13 +14,14 @@ import { Sheet } from "./Sheet";
 export function DevicesDialog() {
   const microphone = useSession((state) => state.microphone);
   const camera = useSession((state) => state.camera);
+  const button = useRef<HTMLButtonElement>(null);
   return (
     <DialogTrigger>
-      <Button className="control" data-testid="devices-button">
+      <Button ref={button} className="control" data-testid="devices-button">
         <Settings2 aria-hidden="true" />
         <ControlLabel long={texts.lobby.devices} short={texts.lobby.devices} />
       </Button>
-      <Sheet title={texts.lobby.devices}>
+      <Sheet title={texts.lobby.devices} opener={button}>
         {() => (
           <div className="stack">
             {microphone.problem ? (
