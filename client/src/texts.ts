@@ -197,6 +197,11 @@ export const texts = {
     expiredHint:
       "Load the page again to get a new one. If this comes back at once, allow cookies for this site.",
     reload: "Load again",
+    wrongAddress: "This address is not allowed",
+    wrongAddressHint: (origin: string) =>
+      `The server does not know the address ${origin}. Open the one it printed when it started. If people are meant to come here, whoever runs the server sets PUBLIC_URL=${origin} and starts it again.`,
+    refused: "The server does not let this page in",
+    refusedHint: "Open it by the address that the server printed when it started.",
     elsewhere: "You are here in another tab",
     elsewhereHint: "The lobby was opened there with the same session, so this tab has let go.",
     useHere: "Use this tab",
@@ -204,8 +209,6 @@ export const texts = {
 
   errors: {
     negotiation: "A connection could not be set up.",
-    refused: "The server refused this page.",
-    refusedHint: "Open it by the address that the server printed when it started.",
     crashed: "Something broke on this page",
     crashedHint: "Load it again; the lobby goes on meanwhile.",
   },

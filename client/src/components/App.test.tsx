@@ -79,6 +79,15 @@ test("from the door into the room", async () => {
   expect(screen.getByTestId("tile-p-1").dataset).toMatchObject({ kind: "human", self: "true" });
 });
 
+test("an address that the server does not know is said once and for all", async () => {
+  show("?lobby=demo");
+  await join();
+  await act(async () => FakeSocket.last.drop(4403));
+  const screenSaid = screen.getByTestId("end-refused").textContent;
+  expect(screenSaid).toContain(texts.end.wrongAddress);
+  expect(screenSaid).toContain(`PUBLIC_URL=${location.origin}`);
+});
+
 test("nobody joins without a name", async () => {
   show("?lobby=demo");
   await userEvent.click(screen.getByTestId("join-button"));

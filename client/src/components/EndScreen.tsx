@@ -1,6 +1,7 @@
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import type { Phase } from "../session/state";
+import { WRONG_ORIGIN } from "../signaling/endpoints";
 import { texts } from "../texts";
 import { Brand } from "./Brand";
 import { Button } from "./Button";
@@ -14,6 +15,7 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
   const limit = useSession((state) => state.limit);
   const lobbyId = useSession((state) => state.lobbyId);
   const again = () => client.visit(lobbyId);
+  const reload = () => location.reload();
   const { end } = texts;
   const missing = reason === "missing";
   const kicked = reason === "kicked" || reason === "removed";
@@ -25,7 +27,11 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
         ? [end.kicked, end.kickedHint, end.rejoin, again]
         : [end.gone, reason || end.goneHint, end.rejoin, again],
     full: [end.full, end.fullHint(limit), end.rejoin, again],
-    expired: [end.expired, end.expiredHint, end.reload, () => location.reload()],
+    refused:
+      reason === WRONG_ORIGIN
+        ? [end.wrongAddress, end.wrongAddressHint(location.origin), end.reload, reload]
+        : [end.refused, end.refusedHint, end.reload, reload],
+    expired: [end.expired, end.expiredHint, end.reload, reload],
     elsewhere: [end.elsewhere, end.elsewhereHint, end.useHere, again],
   };
   const [title, hint, action, act] = said[phase];

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { readOptions } from "../options";
 import { DeviceProblem } from "../rtc/problems";
+import { Refusal } from "../signaling/endpoints";
 import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
 import { settle } from "../testing/settle";
@@ -93,6 +94,13 @@ test("the lobby's name is known before joining; a lobby that is not there is sai
   const missing = make("?lobby=nope", { lookUp: async () => "missing" });
   await missing.peek();
   expect(missing.state).toMatchObject({ phase: "gone", reason: "missing" });
+});
+
+test("a refusal is learned before joining, and shown instead of the door", async () => {
+  const client = make("?lobby=demo", { lookUp: () => Promise.reject(new Refusal("origin")) });
+  await client.peek();
+  expect(client.state).toMatchObject({ phase: "refused", reason: "origin" });
+  expect(FakeSocket.sockets).toHaveLength(0);
 });
 
 test("muting silences the track and tells the others", async () => {

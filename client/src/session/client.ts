@@ -5,7 +5,7 @@ import { Connections, type PeerReport } from "../rtc/connections";
 import { type DeviceKind, listDevices, openDevice } from "../rtc/devices";
 import { Levels } from "../rtc/levels";
 import { deviceProblem } from "../rtc/problems";
-import { ensureSession, lookUpLobby, socketUrl } from "../signaling/endpoints";
+import { ensureSession, lookUpLobby, Refusal, socketUrl } from "../signaling/endpoints";
 import { type LinkChange, Signaling, type SignalingOptions } from "../signaling/signaling";
 import { texts } from "../texts";
 import { recall, remember } from "./memory";
@@ -80,8 +80,14 @@ export class Client {
   async peek(): Promise<void> {
     const id = this.state.lobbyId;
     if (!id || this.state.lobby) return;
-    const found = await this.#lookUp(id).catch(() => null);
+    const found = await this.#lookUp(id).catch((error: unknown) =>
+      error instanceof Refusal ? error : null,
+    );
     if (this.state.lobbyId !== id || this.state.phase !== "prejoin") return;
+    if (found instanceof Refusal) {
+      this.#refused(found);
+      return;
+    }
     if (found === "missing") {
       this.store.setState({ phase: "gone", reason: "missing" });
       this.#release("microphone");
@@ -375,10 +381,13 @@ export class Client {
     this.store.setState({ link: state });
     if (reason === "expired" || reason === "elsewhere") this.#finish(reason);
     else if (reason === "refused") {
-      this.#end();
-      this.store.setState(outside(this.state, this.state.lobbyId ? "prejoin" : "start"));
-      this.say(refusal?.message ?? texts.errors.refused, refusal?.hint);
+      this.#refused(refusal);
     }
+  }
+
+  #refused(refusal: Refusal | undefined): void {
+    this.#end();
+    this.store.setState({ ...outside(this.state, "refused"), reason: refusal?.code ?? "" });
   }
 
   #reported({ peer, epoch, state, route }: PeerReport): void {

@@ -20,6 +20,7 @@ export type Phase =
   | "gone"
   | "full"
   | "expired"
+  | "refused"
   | "elsewhere";
 
 export interface PeerState {

@@ -1,5 +1,4 @@
 import type { ErrorData } from "../protocol/messages";
-import { texts } from "../texts";
 
 export interface LobbySummary {
   id: string;
@@ -15,14 +14,17 @@ export function socketUrl(base: string = document.baseURI): string {
   return url.href;
 }
 
+/** The server's word for a page that was opened by an address it does not know. */
+export const WRONG_ORIGIN = "origin";
+
 /** The server answered and will not have this page; trying again cannot help. */
 export class Refusal extends Error {
-  readonly hint: string;
+  readonly code: string;
 
-  constructor(message: string, hint: string) {
-    super(message);
+  constructor(code: string) {
+    super(`the server refused this page: ${code}`);
     this.name = "Refusal";
-    this.hint = hint;
+    this.code = code;
   }
 }
 
@@ -35,10 +37,7 @@ export async function ensureSession(base: string = document.baseURI): Promise<vo
   const response = await fetch(url, { method: "POST", credentials: "same-origin" });
   if (response.status === 403) {
     const body = (await response.json().catch(() => null)) as { error?: ErrorData } | null;
-    throw new Refusal(
-      body?.error?.message ?? texts.errors.refused,
-      body?.error?.hint ?? texts.errors.refusedHint,
-    );
+    throw new Refusal(body?.error?.code ?? "forbidden");
   }
   // A proxy in between may answer 502 while the server starts.
   if (response.status >= 500) throw new Error(`the server answered ${response.status}`);

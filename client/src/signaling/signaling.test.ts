@@ -198,12 +198,25 @@ test.each([
 });
 
 test("stops when the server refuses this page, and passes on why", async () => {
-  const refusal = new Refusal("This page may not use this server.", "Set PUBLIC_URL.");
+  const refusal = new Refusal("origin");
   const { signaling, links } = make({ prepare: () => Promise.reject(refusal) });
   signaling.connect();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(FakeSocket.sockets).toHaveLength(0);
   expect(links.at(-1)).toEqual({ state: "closed", reason: "refused", refusal });
+});
+
+test("a handshake that is refused for its origin ends the trying, too", async () => {
+  let refused = false;
+  const prepare = () => (refused ? Promise.reject(new Refusal("origin")) : Promise.resolve());
+  const { signaling, links } = make({ prepare });
+  signaling.connect();
+  await vi.advanceTimersByTimeAsync(0);
+  refused = true;
+  FakeSocket.last.drop(1006);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.sockets).toHaveLength(1);
+  expect(links.at(-1)).toMatchObject({ state: "closed", reason: "refused" });
 });
 
 test("goes on trying while the server cannot be reached", async () => {
@@ -217,6 +230,14 @@ test("goes on trying while the server cannot be reached", async () => {
   await vi.advanceTimersByTimeAsync(7_000);
   FakeSocket.last.establish();
   expect(signaling.state).toBe("open");
+});
+
+test("close code 4403 is final: the origin is refused", async () => {
+  const { links } = await connect();
+  FakeSocket.last.drop(4403);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(FakeSocket.sockets).toHaveLength(1);
+  expect(links.at(-1)).toMatchObject({ reason: "refused", refusal: { code: "origin" } });
 });
 
 test("a late answer of an abandoned attempt is ignored", async () => {

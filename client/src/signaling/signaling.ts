@@ -1,7 +1,7 @@
 import type { ClientMessage, ServerMessage } from "../protocol/messages";
 import { Subscribers, type Unsubscribe } from "../subscribers";
 import { backoffMs } from "./backoff";
-import { Refusal } from "./endpoints";
+import { Refusal, WRONG_ORIGIN } from "./endpoints";
 import { Outbox } from "./outbox";
 
 /** `closed` comes with a reason and is final until `connect()`. */
@@ -11,7 +11,7 @@ export type ClosedReason = "asked" | "expired" | "elsewhere" | "refused";
 export interface LinkChange {
   state: LinkState;
   reason?: ClosedReason;
-  /** What the server said when it refused. */
+  /** Why the server refused. */
   refusal?: Refusal;
 }
 
@@ -31,7 +31,8 @@ export type Socket = Pick<
 export interface SignalingOptions {
   url: string;
   openSocket?: (url: string) => Socket;
-  /** Called before every attempt; makes sure that there is a session cookie. */
+  /** Called before every attempt; makes sure that there is a session cookie. A handshake that is
+   * refused shows the page no more than 1006, so this is also where it learns of a Refusal. */
   prepare?: () => Promise<void>;
   random?: () => number;
   newId?: () => string;
@@ -41,7 +42,11 @@ const OPEN = 1;
 const PING_MS = 10_000;
 const DEAD_MS = 25_000;
 /** Close codes after which trying again cannot help. */
-const FINAL: Record<number, ClosedReason> = { 4401: "expired", 4409: "elsewhere" };
+const FINAL: Record<number, ClosedReason> = {
+  4401: "expired",
+  4403: "refused",
+  4409: "elsewhere",
+};
 
 /** The WebSocket to the server: reconnects, resumes, keeps alive, loses nothing. */
 export class Signaling {
@@ -161,7 +166,8 @@ export class Signaling {
     socket.onclose = (event) => {
       if (!current()) return;
       const final = FINAL[event.code];
-      if (final) this.close(final);
+      if (final === "refused") this.close(final, new Refusal(WRONG_ORIGIN));
+      else if (final) this.close(final);
       else this.#lost();
     };
     socket.onerror = () => {};

@@ -1,0 +1,35 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { ensureSession, Refusal, socketUrl } from "./endpoints";
+
+afterEach(() => vi.unstubAllGlobals());
+
+const BASE = "http://voice.example/room/?lobby=demo";
+const answer = (status: number, body: unknown) => {
+  const fetched = vi.fn(async (_url: URL) => Response.json(body, { status }));
+  vi.stubGlobal("fetch", fetched);
+  return fetched;
+};
+
+test("asks for a session below the page's own address", async () => {
+  const fetched = answer(200, { session: "s-1", version: "0" });
+  await ensureSession(BASE);
+  expect(String(fetched.mock.calls[0]?.[0])).toBe("http://voice.example/room/api/session");
+  expect(socketUrl(BASE)).toBe("ws://voice.example/room/ws");
+});
+
+test.each([
+  [{ error: { code: "origin", message: "No.", hint: "", retryable: false } }, "origin"],
+  ["a proxy's own page", "forbidden"],
+])("403 is a refusal that says why: %j", async (body, code) => {
+  answer(403, body);
+  const error = await ensureSession(BASE).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(Refusal);
+  expect((error as Refusal).code).toBe(code);
+});
+
+test("a proxy that cannot reach the server yet is no refusal", async () => {
+  answer(502, "bad gateway");
+  const error = await ensureSession(BASE).catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(Error);
+  expect(error).not.toBeInstanceOf(Refusal);
+});
