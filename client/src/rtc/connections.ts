@@ -126,6 +126,12 @@ export class Connections {
     );
   }
 
+  /** Fresh TURN credentials: what is open uses them from its next gathering on. A connection that
+   * begins later brings its own. */
+  setIceServers(iceServers: IceServer[]): void {
+    for (const { transport } of this.#peers()) transport.setIceServers(iceServers);
+  }
+
   /** Ask for a new attempt after the server gave up. */
   retry(peer: string, epoch: number): void {
     this.#options.send({ type: "negotiation_needed", peer, epoch, data: {} });

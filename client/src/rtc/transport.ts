@@ -42,15 +42,7 @@ export class Transport {
   constructor(options: TransportOptions) {
     this.#options = options;
     const create = options.createConnection ?? ((config) => new RTCPeerConnection(config));
-    this.pc = create({
-      iceServers: options.iceServers.map(({ urls, username, credential }) => ({
-        urls,
-        ...(username ? { username } : {}),
-        ...(credential ? { credential } : {}),
-      })),
-      iceTransportPolicy: options.relayOnly ? "relay" : "all",
-      bundlePolicy: "max-bundle",
-    });
+    this.pc = create(this.#configuration(options.iceServers));
     this.pc.onicecandidate = ({ candidate }) => this.#candidate(candidate);
     this.pc.onconnectionstatechange = () => this.#changed();
   }
@@ -173,6 +165,23 @@ export class Transport {
     this.#ended = true;
     const { peer, epoch, send } = this.#options;
     send({ type: "ice_candidate", peer, epoch, data: { candidate: "" } });
+  }
+
+  /** Use these from the next gathering of candidates on, such as a restart of ICE. */
+  setIceServers(iceServers: IceServer[]): void {
+    if (!this.#closed) this.pc.setConfiguration(this.#configuration(iceServers));
+  }
+
+  #configuration(iceServers: IceServer[]): RTCConfiguration {
+    return {
+      iceServers: iceServers.map(({ urls, username, credential }) => ({
+        urls,
+        ...(username ? { username } : {}),
+        ...(credential ? { credential } : {}),
+      })),
+      iceTransportPolicy: this.#options.relayOnly ? "relay" : "all",
+      bundlePolicy: "max-bundle",
+    };
   }
 
   /** Look for a new path on the same connection; raises negotiationneeded. */

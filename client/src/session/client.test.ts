@@ -33,24 +33,27 @@ function make(search: string, parts: Partial<ClientParts> = {}): Client {
   return client;
 }
 
-async function inLobby(parts?: Partial<ClientParts>): Promise<Client> {
+async function inLobby(
+  parts?: Partial<ClientParts>,
+  ice_expires_s: number | null = null,
+): Promise<Client> {
   const client = make("?lobby=demo&name=Grace", parts);
   await client.openDevice("microphone");
   client.join("Grace");
   await settle();
   FakeSocket.last.establish();
-  welcome();
+  welcome(ice_expires_s);
   return client;
 }
 
-function welcome(): void {
+function welcome(ice_expires_s: number | null = null): void {
   const socket = FakeSocket.last;
   socket.receive({
     type: "lobby_joined",
     id: socket.of("join_lobby").at(-1)?.id ?? null,
     lobby: "demo",
     seq: 1,
-    data: { participant_id: "p-1", ice_servers: [] },
+    data: { participant_id: "p-1", ice_servers: [], ice_expires_s },
   });
   socket.receive({
     type: "lobby_state",
@@ -142,6 +145,44 @@ test("a short loss is resumed, and connections to others live on", async () => {
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(0);
   expect(pc.closed).toBe(false);
   expect(client.connections.streams.has("a-1")).toBe(true);
+});
+
+test("relay credentials are renewed before they end, and open connections use them", async () => {
+  const client = await inLobby({}, 600);
+  FakeSocket.last.receive({
+    type: "start_webrtc_negotiation",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    data: { role: "offerer", ice_servers: [], receive: ["a-1"], relay_only: true },
+  });
+  await settle();
+  const asked = () => FakeSocket.last.of("ice_servers_request");
+  const pass = async (seconds: number) => {
+    for (let at = 0; at < seconds; at += 10) {
+      await vi.advanceTimersByTimeAsync(10_000);
+      FakeSocket.last.receive({ type: "pong", data: {} });
+    }
+  };
+  await pass(470);
+  expect(asked()).toHaveLength(0);
+  await pass(10);
+  expect(asked()).toHaveLength(1);
+  const fresh = { urls: ["turn:relay.example"], username: "900:x", credential: "secret" };
+  const id = asked()[0]?.id ?? null;
+  FakeSocket.last.receive({
+    type: "ice_servers",
+    id,
+    data: { ice_servers: [fresh], expires_s: 100 },
+  });
+  expect(FakePeerConnection.last.configuration).toMatchObject({
+    iceServers: [fresh],
+    iceTransportPolicy: "relay",
+  });
+  await pass(80);
+  expect(asked()).toHaveLength(2);
+  client.leave();
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("when the last agent leaves, the connection to the host is let go", async () => {

@@ -8,6 +8,7 @@ import { deviceProblem } from "../rtc/problems";
 import { ensureSession, lookUpLobby, Refusal, socketUrl } from "../signaling/endpoints";
 import { type LinkChange, Signaling, type SignalingOptions } from "../signaling/signaling";
 import { texts } from "../texts";
+import { IceRefresh } from "./iceRefresh";
 import { recall, remember } from "./memory";
 import { entering, outside, reduce, withPeer, withToast } from "./reduce";
 import { type DeviceState, initialState, type SessionState } from "./state";
@@ -38,6 +39,7 @@ export class Client {
   };
   /** Counts requests for each device, so that only the newest one's answer is used. */
   readonly #asked: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
+  readonly #iceRefresh: IceRefresh;
   #quality: ReturnType<typeof setInterval> | undefined;
   #creating: string | null = null;
 
@@ -56,6 +58,9 @@ export class Client {
       relayOnly: options.relay,
       ...(parts.createConnection ? { createConnection: parts.createConnection } : {}),
     });
+    this.#iceRefresh = new IceRefresh(
+      () => void this.#signaling.send({ type: "ice_servers_request", data: {} }),
+    );
     this.levels = new Levels(() => this.connections.receivers);
     this.#signaling.onMessage((message) => this.#receive(message));
     this.#signaling.onLink((change) => this.#linked(change));
@@ -154,6 +159,7 @@ export class Client {
   #end(): void {
     clearInterval(this.#quality);
     this.#quality = undefined;
+    this.#iceRefresh.stop();
     this.connections.closeAll();
     this.#signaling.close();
     this.#release("microphone");
@@ -311,7 +317,12 @@ export class Client {
         break;
       case "lobby_joined":
         this.connections.self = message.data.participant_id;
+        this.#iceRefresh.expiresIn(message.data.ice_expires_s);
         this.#quality ??= setInterval(() => void this.#measure(), QUALITY_MS);
+        break;
+      case "ice_servers":
+        this.connections.setIceServers(message.data.ice_servers);
+        this.#iceRefresh.expiresIn(message.data.expires_s);
         break;
       case "lobby_destroyed":
       case "lobby_full":

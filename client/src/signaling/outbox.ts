@@ -8,6 +8,7 @@ const SEATED = new Set<ClientMessage["type"]>([
   "negotiation_needed",
   "webrtc_state_change",
   "connection_ready",
+  "ice_servers_request",
   "join_lobby",
   "leave_lobby",
   "participant_update",

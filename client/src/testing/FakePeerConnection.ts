@@ -59,7 +59,7 @@ export class FakePeerConnection {
     return pc;
   }
 
-  readonly configuration: RTCConfiguration;
+  configuration: RTCConfiguration;
   readonly transceivers: FakeTransceiver[] = [];
   readonly candidates: unknown[] = [];
   signalingState: RTCSignalingState = "stable";
@@ -77,6 +77,14 @@ export class FakePeerConnection {
   #needed = false;
 
   constructor(configuration: RTCConfiguration) {
+    this.configuration = configuration;
+  }
+
+  setConfiguration(configuration: RTCConfiguration): void {
+    if (this.closed) throw new Error("InvalidStateError");
+    if (configuration.bundlePolicy !== this.configuration.bundlePolicy) {
+      throw new Error("InvalidModificationError");
+    }
     this.configuration = configuration;
   }
 
