@@ -16,6 +16,16 @@ function address(url, isPublic) {
   return { href: new URL(`${base.replace(/\/?$/, "/")}proxy/${port}/${direct.search}`, here.origin).href, proxied: true };
 }
 
+// The same for a frame on this page. `localhost` and `127.0.0.1` are one machine but two sites, and
+// browsers keep a framed page of another site from its session cookie: so it goes by our own name.
+function framed(href) {
+  const { protocol, hostname } = window.location;
+  const url = new URL(href);
+  const names = ["localhost", "127.0.0.1"];
+  if (protocol.startsWith("http") && names.includes(hostname) && names.includes(url.hostname)) url.hostname = hostname;
+  return url.href;
+}
+
 function render({ model, el }) {
   const root = element("section", "vb vb-lobby", null, { "aria-label": "The lobby" });
   const line = element("div", "vb-lobby-line");
@@ -43,10 +53,11 @@ function render({ model, el }) {
       : shown ? embedded : "";
     note.hidden = note.textContent === "";
     const frame = place.firstElementChild;
+    const src = framed(href);
     if (!shown) place.replaceChildren();
-    else if (!frame || frame.src !== href) {
+    else if (!frame || frame.src !== src) {
       place.replaceChildren(element("iframe", "vb-frame", null, {
-        src: href, title: "The lobby", allow: "microphone; camera; autoplay; clipboard-write",
+        src, title: "The lobby", allow: "microphone; camera; autoplay; clipboard-write",
       }));
     }
     if (place.firstElementChild) place.firstElementChild.style.height = `${model.get("height")}px`;
