@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from voicebot.llm import arithmetic
 from voicebot.llm.lines import Line
-from voicebot.llm.small_talk import mirror, reply, topic_of
+from voicebot.llm.small_talk import reply
+from voicebot.llm.topics import is_question, mirror, topic_of
 
 SYSTEM = "You are Ada: a grumpy lighthouse keeper\nSpeak briefly."
 NOW = datetime(2026, 11, 22, 15, 7)
@@ -65,6 +67,9 @@ def test_it_does_not_repeat_itself_at_once() -> None:
         ("can you tell me about whales please", "whales"),
         ("who was napoleon", "napoleon"),
         ("i like tea", None),
+        ("why is the sky blue", None),
+        ("which boat is better", None),
+        ("how do i cook fish", None),
     ],
 )
 def test_topics(text: str, topic: str | None) -> None:
@@ -92,6 +97,58 @@ def test_mirror() -> None:
 )
 def test_arithmetic(text: str, result: str | None) -> None:
     assert arithmetic.answer(text) == result
+
+
+PERSONAS = (
+    "a grumpy lighthouse keeper",
+    "a cheerful pirate cook",
+    "Ada, a friendly and curious guide who loves a good conversation",
+    "a retired chess grandmaster",
+)
+SAYINGS = """hello|hi there how are you|good morning|what do you do|what can you do|who was napoleon|
+tell me a joke|sing me a song|can you help me|do you like music|what is your favourite food|
+where are you from|how old are you|i love sailing|i am sad today|my dog died|it is raining|
+i had a great day|i think you are wrong|you are stupid|yes|no|okay|maybe|i don't know|why|what|
+thanks|that is funny|stop|can you hear me|is it going to rain tomorrow|what do you think about love|
+should i learn chess|how do i cook fish|let's talk about ships|and you|sorry|
+the cat sat on the mat and then it went away and nobody knew where|i love you|what should i do|
+you know|i was ill|could you open the door|tell me about yourself|goodbye""".replace("\n", "").split("|")
+BROKEN = re.compile(r"\b(I are|you am|I is|you is|About you|So (do|can|should|is|are))\b|[{}\0]")
+
+
+@pytest.mark.parametrize("character", PERSONAS)
+def test_whatever_is_said_the_answer_is_short_sound_and_honest(character: str) -> None:
+    system = f"You are Ada: {character}\n"
+    for turn in (0, 1):
+        before = [Line("Anna", "hello"), Line("", "Hello Anna.")] * turn
+        for said in SAYINGS:
+            answer = reply(system, [*before, Line("Anna", said)], NOW)
+            assert len(answer.split()) <= 35, answer
+            assert not BROKEN.search(answer), (said, answer)
+            assert "how nice" not in answer
+            if is_question(said) and "offline" not in answer:
+                assert re.search(r"program|sums|hear you|I said|yet|^Hmph. None|[Ww]ell", answer), (
+                    said,
+                    answer,
+                )
+
+
+def test_grief_is_not_answered_cheerfully() -> None:
+    for character in PERSONAS:
+        answer = reply(f"You are Ada: {character}\n", [Line("Anna", "my dog died today")], NOW)
+        assert "Do you want to talk about it?" in answer
+        assert not re.search(r"splendid|aha|arr|hmph", answer, re.I)
+
+
+def test_a_name_once_told_is_kept() -> None:
+    told = (Line("Anna", "my name is peter"), Line("", "Nice to meet you, Peter."))
+    assert say("what is my name", *told) == "You are Peter."
+    assert "Peter" in say("hello", *told)
+
+
+def test_it_says_again_what_it_said() -> None:
+    assert say("repeat that please", Line("Anna", "hello"), Line("", "Hello Anna.")) == "I said: Hello Anna."
+    assert "not said anything" in say("what")
 
 
 def test_it_answers_people_and_agents_only_when_they_ask_by_name() -> None:
