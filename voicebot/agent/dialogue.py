@@ -1,4 +1,4 @@
-"""One conversation of a lobby: who is heard, who is meant, who speaks, and what was heard of it."""
+"""One conversation of a lobby: its turns, from what people said to what the agents do about it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from voicebot.agent.agent import Agent
+from voicebot.agent.company import Company
 from voicebot.agent.ears import Ears, Utterance
 from voicebot.agent.models import Models
+from voicebot.agent.playout import Playout
+from voicebot.agent.recordings import Recordings
 from voicebot.agent.speech import Speech
 from voicebot.agent.turns import Turn, TurnRunner
 from voicebot.clock import Clock
-from voicebot.conversation.latency import measure
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
 from voicebot.events import (
@@ -27,29 +28,18 @@ from voicebot.events import (
     FloorReleased,
     FloorRequested,
     InterruptionBackchannel,
-    InterruptionDetected,
     InterruptionFalse,
     InterruptionResumed,
-    PlayoutFinished,
-    PlayoutInterrupted,
-    PlayoutSentence,
-    PlayoutStarted,
-    TranscriptFinal,
-    TranscriptInterim,
 )
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Addressees, FixedEndpointing, Floor, Present, Scene, addressees
+from voicebot.turn import Addressees, FixedEndpointing, Floor, is_backchannel
 
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 2.0
 """Seconds to wait for the media plane's last word about a stopped speech."""
-BACKCHANNELS = {
-    "uh", "huh", "uh-huh", "mhm", "mm", "hmm", "yeah", "yes", "yep", "right", "ok", "okay", "sure", "aha",
-    "ah", "oh", "wow", "nice", "cool", "great", "i", "see",
-}  # fmt: skip
 
 
 class Dialogue:
@@ -69,25 +59,20 @@ class Dialogue:
         new_id: Callable[[str], str],
     ) -> None:
         self.log = log
-        self._lobby, self._agents, self._plane, self._host_id = lobby, agents, plane, host_id
+        self._agents, self._plane, self._host_id = agents, plane, host_id
         self._models, self._clock, self._new_id = models, clock, new_id
         self.endpointing = FixedEndpointing(settings.endpoint_delay)
         self.floor = Floor()
+        self.playout = Playout(log, agents, clock)
+        self.company = Company(lobby, agents, clock)
+        self.recordings = Recordings(log, plane, host_id, name=self.company.name)
         self._runner = TurnRunner(plane, host_id, models, log.emit, llm_timeout=settings.llm_timeout)
         self._ears: dict[str, Ears] = {}
-        self._speeches: dict[str, Turn] = {}
         self._turn: Turn | None = None
         self._queue: deque[Turn] = deque()
         self._greetings: deque[Turn] = deque()
         """Said when nobody speaks and nobody waits for anything."""
         self._unanswered: list[Utterance] = []
-        self._partner: dict[str, tuple[str, float]] = {}
-        self._last_spoke: list[str] = []
-        self._interrupted: dict[str, Turn] = {}
-        """By the person who interrupted: what turns out to be a cough later was a false one."""
-        self._names: dict[str, str] = {}
-        self._unrecorded: set[Path] = set()
-        """Recordings whose failure has been told."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._greeted = False
@@ -124,11 +109,11 @@ class Dialogue:
     def left(self, participant_id: str) -> None:
         """A person or an agent is gone."""
         self.connection_lost(participant_id)
-        self._partner.pop(participant_id, None)
+        self.company.left(participant_id)
         self._queue = deque(turn for turn in self._queue if turn.agent.id != participant_id)
         self._drop_greeting(participant_id)
         if self._turn is not None and self._turn.agent.id == participant_id:
-            self._cancel(self._turn)
+            self._turn.cancel()
 
     def connection_lost(self, participant_id: str) -> None:
         """What the person was saying ends here."""
@@ -139,21 +124,22 @@ class Dialogue:
         """Every playout is over without a notice."""
         for participant_id in list(self._ears):
             self.connection_lost(participant_id)
-        for turn in list(self._speeches.values()):
+        for turn in self.playout.turns:
             if turn.speech.said:  # one that still thinks can go on
-                self._abandon(turn)
-                self._cancel(turn)
+                self.playout.abandon(turn)
+                turn.cancel()
                 # a sentence made in the meantime may have reached the new worker
                 self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
 
     async def close(self) -> None:
         """Stop what is spoken, let its last words be logged, end every task."""
         self._closing = True
+        self.playout.remembering = False
         self._queue.clear()
         self._greetings.clear()
         self._unanswered.clear()
         if self._turn is not None:
-            self._cancel(self._turn)
+            self._turn.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
         for ears in self._ears.values():
@@ -173,128 +159,12 @@ class Dialogue:
             case media.SpeechStopped():
                 self._ears_of(notice.participant_id).stopped(notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
-                turn = self._speeches.get(notice.speech_id)
-                if turn is None:
-                    return False
-                self._on_playout(turn, notice)
+                return self.playout.on_notice(notice)
             case media.RecordingFailed():
-                return self._on_recording_failed(notice)
+                return self.recordings.on_failed(notice)
             case _:
                 return False
         return True
-
-    def _on_recording_failed(self, notice: media.RecordingFailed) -> bool:
-        if self.log.folder is None or self.log.folder not in notice.path.parents:
-            return False
-        if notice.path not in self._unrecorded:
-            self._unrecorded.add(notice.path)
-            who = self._name(notice.participant_id)
-            self.log.emit(
-                ErrorEvent(
-                    participant_id=notice.participant_id,
-                    code="recording",
-                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The rest "
-                    "goes on. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
-                )
-            )
-        return True
-
-    def _on_playout(
-        self, turn: Turn, notice: media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded
-    ) -> None:
-        speech = turn.speech
-        if speech.closed.is_set():
-            return
-        match notice:
-            case media.PlayoutStarted():
-                speech.started = notice.time
-                turn.agent.become("speaking")
-                self._emit(PlayoutStarted, turn, t=self.log.at(notice.time))
-                self._measure(turn)
-            case media.PlayoutMark() if notice.index < len(speech.pieces):
-                speech.pieces[notice.index].marked = True
-                self._emit(
-                    PlayoutSentence,
-                    turn,
-                    t=self.log.at(notice.time),
-                    index=notice.index,
-                    text=speech.pieces[notice.index].text,
-                )
-                self._emit(
-                    TranscriptInterim,
-                    turn,
-                    utterance_id=speech.utterance_id,
-                    text=speech.shown(),
-                    start_t=self._start_t(speech),
-                )
-            case media.PlayoutEnded():
-                self._on_ended(turn, notice)
-
-    def _on_ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
-        speech = turn.speech
-        if notice.interrupted_by:
-            self._interrupted[notice.interrupted_by] = turn
-            detected = self._emit(
-                InterruptionDetected, turn, t=self.log.at(notice.time), participant_id=notice.interrupted_by
-            )
-            cause: int | None = detected.seq
-        else:
-            cause = None
-        # a media worker that died cannot say what it played; the sentences it announced are known
-        result = speech.close(notice.pieces or speech.passed(), notice.complete)
-        kind = PlayoutFinished if notice.complete else PlayoutInterrupted
-        self._emit(
-            kind,
-            turn,
-            t=self.log.at(notice.time),
-            planned_text=speech.planned,
-            heard_text=result.text,
-            heard_until_s=notice.played,
-            cause_seq=cause,
-        )
-        self._remember(turn, result.text, interrupted=not notice.complete, end=notice.time)
-        if not notice.complete:
-            self._cancel(turn)
-
-    def _abandon(self, turn: Turn) -> None:
-        """No word from the media plane within the time it has."""
-        speech = turn.speech
-        if speech.closed.is_set():
-            return
-        played = speech.passed()
-        result = speech.close(played, complete=False)
-        self._emit(
-            PlayoutInterrupted,
-            turn,
-            planned_text=speech.planned,
-            heard_text=result.text,
-            heard_until_s=sum(seconds for seconds, _ in played.values()),
-        )
-        self._remember(turn, result.text, interrupted=True, end=self._clock())
-
-    def _remember(self, turn: Turn, text: str, *, interrupted: bool, end: float) -> None:
-        """Heard words go into the caption and into every agent's memory, and nowhere else."""
-        if not text and not turn.audible:
-            return
-        speech = turn.speech
-        self._emit(
-            TranscriptFinal,
-            turn,
-            utterance_id=speech.utterance_id,
-            text=text,
-            start_t=self._start_t(speech),
-            end_t=round(self.log.at(end), 3),
-            language=turn.agent.persona.language,
-            interrupted=interrupted,
-        )
-        if self._closing:
-            return  # the memories belong to the next conversation by now
-        began = speech.started if speech.started is not None else end
-        for agent in self._agents.values():
-            if agent is turn.agent:
-                agent.memory.said(text, began)
-            else:
-                agent.memory.heard_agent(turn.agent.name, text, began)
 
     # ------------------------------------------------------------ people
 
@@ -316,7 +186,7 @@ class Dialogue:
     def _on_begin(self, participant_id: str) -> str:
         """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
         self.floor.human_started(participant_id)
-        self._name(participant_id)
+        self.company.name(participant_id)
         turn = self._turn
         turn_id = self._new_id("turn")
         if turn is not None and not turn.audible:
@@ -334,12 +204,12 @@ class Dialogue:
     def _on_heard(self, utterance: Utterance) -> None:
         if self._closing:
             return  # logged, and nobody is left to answer
-        interrupted = self._interrupted.pop(utterance.participant_id, None)
+        interrupted = self.playout.interrupted_by(utterance.participant_id)
         if not utterance.text:
             if interrupted is not None:
                 self._resume(interrupted, utterance)
         else:
-            name = self._name(utterance.participant_id)
+            name = self.company.name(utterance.participant_id)
             for agent in self._agents.values():
                 agent.memory.heard(name, utterance.text, utterance.start)
             if self._is_backchannel(utterance):
@@ -372,8 +242,7 @@ class Dialogue:
         """Said while an agent speaks on, and nothing but "uh-huh"."""
         if self._turn is None or not self._turn.audible or self._turn.speech.closed.is_set():
             return False
-        words = utterance.text.casefold().replace(",", " ").replace(".", " ").split()
-        return len(words) <= 3 and all(word in BACKCHANNELS for word in words)
+        return is_backchannel(utterance.text)
 
     # ------------------------------------------------------------ turns
 
@@ -399,7 +268,7 @@ class Dialogue:
         asked, self._unanswered = self._unanswered, []
         last = asked[-1]
         text = " ".join(u.text for u in asked if u.participant_id == last.participant_id)
-        decision = addressees(text, self._scene(last.participant_id))
+        decision = self.company.meant(text, last.participant_id)
         event = self._decided(decision, last.participant_id, last.turn_id, last.cause_seq)
         for number, agent_id in enumerate(decision.ids):
             turn_id = last.turn_id if number == 0 else self._new_id("turn")
@@ -436,13 +305,12 @@ class Dialogue:
         self._drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
         turn.cause_seq = granted.seq
         self._turn = turn
-        self._speeches[turn.speech.speech_id] = turn
+        self.playout.begin(turn)
         for agent in self._agents.values():
             agent.become("thinking" if agent is turn.agent else "idle")
-        people = [p.name for p in self._lobby.humans]
-        others = [a.name for a in self._agents.values() if a is not turn.agent]
         turn.task = asyncio.get_running_loop().create_task(
-            self._runner.perform(turn, people, others), name=f"turn {turn.turn_id} of {turn.agent.name}"
+            self._runner.perform(turn, self.company.people, self.company.others(turn.agent)),
+            name=f"turn {turn.turn_id} of {turn.agent.name}",
         )
         self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
 
@@ -459,31 +327,21 @@ class Dialogue:
                 async with asyncio.timeout(SETTLE_S):
                     await speech.closed.wait()
             except TimeoutError:
-                self._abandon(turn)
+                self.playout.abandon(turn)
         elif not speech.said:
-            self._only_shown(turn, cancelled=task.cancelled())
+            self.playout.only_shown(turn, cancelled=task.cancelled())
         self._over(turn)
 
-    def _only_shown(self, turn: Turn, *, cancelled: bool) -> None:
-        """Nothing was audible: a caption if the voice failed, nothing at all if it was cancelled."""
-        if turn.speech.pieces and not cancelled:
-            turn.speech.close({}, complete=True)
-            self._remember(turn, turn.speech.planned, interrupted=False, end=self._clock())
-        turn.speech.closed.set()
-
     def _over(self, turn: Turn) -> None:
-        self._speeches.pop(turn.speech.speech_id, None)
+        self.playout.forget(turn)
         self._turn = None
         if not turn.audible:
-            self._measure(turn)
+            self.playout.measure(turn)
         if self.floor.release(turn.agent.id):
             self._emit(FloorReleased, turn)
         heard = turn.speech.result.text if turn.speech.result is not None else ""
         if heard:
-            now = self._clock()
-            self._last_spoke = [a for a in self._last_spoke if a != turn.agent.id] + [turn.agent.id]
-            for utterance in turn.asked:
-                self._partner[utterance.participant_id] = (turn.agent.id, now)
+            self.company.answered(turn.agent.id, [utterance.participant_id for utterance in turn.asked])
         if turn.superseded and turn.asked:
             self._unanswered = [*turn.asked, *self._unanswered]
         elif turn.superseded and turn.greeting:
@@ -504,7 +362,7 @@ class Dialogue:
         """An agent may have asked another one, in an exchange that a person began."""
         if turn.greeting or len(self._agents) < 2 or self._unanswered or self._queue:
             return
-        decision = addressees(heard, self._scene(turn.agent.id))
+        decision = self.company.meant(heard, turn.agent.id)
         if decision.ids:
             event = self._decided(decision, turn.agent.id, turn.turn_id, None)
             other = self._agents[decision.ids[0]]
@@ -514,11 +372,7 @@ class Dialogue:
 
     def _supersede(self, turn: Turn) -> None:
         turn.superseded = True
-        self._cancel(turn)
-
-    def _cancel(self, turn: Turn) -> None:
-        if turn.task is not None and not turn.task.done():
-            turn.task.cancel()
+        turn.cancel()
 
     def _broken(self, turn: Turn, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
@@ -542,43 +396,8 @@ class Dialogue:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
         return Turn(agent, turn_id, speech, **fields)
 
-    def _measure(self, turn: Turn) -> None:
-        if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
-            return
-        latency = measure(self.log.events, turn.turn_id, turn.speech.speech_id if turn.audible else None)
-        if latency is not None:
-            self.log.emit(latency)
-
-    def _scene(self, speaker_id: str) -> Scene:
-        partner, since = self._partner.get(speaker_id, (None, float("-inf")))
-        return Scene(
-            speaker_id=speaker_id,
-            present=[
-                Present(p.id, p.name, p.kind == "agent", p.character)
-                for p in self._lobby.participants.values()
-            ],
-            partner_id=partner if partner in self._agents else None,
-            partner_s=self._clock() - since,
-            last_spoke=tuple(self._last_spoke),
-        )
-
-    def _name(self, participant_id: str) -> str:
-        """Kept, so that the last words of somebody who has just left still have a speaker."""
-        info = self._lobby.participants.get(participant_id)
-        if info is not None:
-            self._names[participant_id] = info.name
-        return self._names.get(participant_id, "someone")
-
-    def _start_t(self, speech: Speech) -> float:
-        return round(self.log.at(speech.started if speech.started is not None else self._clock()), 3)
-
     def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
-        ids = {
-            "participant_id": turn.agent.id,
-            "turn_id": turn.turn_id,
-            "speech_id": turn.speech.speech_id,
-        }
-        return self.log.emit(kind(**{**ids, **fields}))
+        return self.log.emit(turn.event(kind, **fields))
 
     def _own(self, coroutine: Any, name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)

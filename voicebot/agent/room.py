@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from voicebot.agent.agent import Agent
+from voicebot.agent.connections import Connections
 from voicebot.agent.dialogue import Dialogue
 from voicebot.agent.memory import Memory
 from voicebot.agent.models import Models, Swapped, SwapRole
@@ -20,7 +21,6 @@ from voicebot.conversation.log import ConversationLog, new_conversation
 from voicebot.errors import ModelError, VoicebotError
 from voicebot.events import (
     AgentStateChanged,
-    ConnectionState,
     ConversationEnded,
     ErrorEvent,
     Event,
@@ -34,7 +34,7 @@ from voicebot.events import (
 from voicebot.lobby.lobby import LeaveReason, Lobby
 from voicebot.media import base as media
 from voicebot.media.base import Answer, HearingSettings, IceServerConfig, MediaPlane, Notice
-from voicebot.persona import Persona, create_persona
+from voicebot.persona import Persona, adapted, create_persona
 from voicebot.settings import Settings
 from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
 from voicebot.tts.base import VoiceStyle
@@ -73,9 +73,7 @@ class Room:
         self._subscribers: list[OnEvent] = []
         self._numbers = itertools.count(1)
         self._unsubscribe: Callable[[], None] | None = None
-        self._connected: set[str] = set()
-        self._epochs: dict[str, int] = {}
-        """Of each person's newest connection; what older ones do does not matter."""
+        self._connections = Connections(media, self.host_peer)
 
     @property
     def agents(self) -> Mapping[str, Agent]:
@@ -137,10 +135,8 @@ class Room:
             return
         if self._dialogue is not None:
             self._dialogue.left(participant_id)
-        self._plane.close_peer(self.host_peer, participant_id)
+        self._connections.left(participant_id)
         self._plane.stop_recording(self.host_peer, participant_id)
-        self._connected.discard(participant_id)
-        self._epochs.pop(participant_id, None)
         self.lobby.leave(participant_id, reason)
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
         if not self.lobby.humans:
@@ -175,7 +171,7 @@ class Room:
         persona = (
             create_persona(who, name=name, voice=voice, taken=taken)
             if isinstance(who, str)
-            else _adapted(who, name, voice)
+            else adapted(who, name, voice)
         )
         agent = Agent(f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
         info = self.lobby.join(agent.info(self._notice(agent)))
@@ -186,7 +182,7 @@ class Room:
         agent.become("idle")
         if self._dialogue is not None:
             self._joined(info)
-            if self._connected:
+            if self._connections:
                 self._dialogue.greet(agent)
         return agent
 
@@ -229,26 +225,15 @@ class Room:
         Raises:
             MediaError: the offer is unusable, or the media plane is gone.
         """
-        self._epochs[participant_id] = max(epoch, self._epochs.get(participant_id, 0))
-        servers = [
-            IceServerConfig(tuple(server.urls), server.username, server.credential) for server in ice_servers
-        ]
-        return await self._plane.answer(self.host_peer, participant_id, epoch, sdp, tracks, servers)
+        return await self._connections.answer(participant_id, epoch, sdp, tracks, ice_servers)
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
         """A browser's trickled candidate; an empty one is end-of-candidates."""
-        self._plane.add_candidate(
-            self.host_peer,
-            participant_id,
-            epoch,
-            candidate.candidate,
-            candidate.sdp_mid,
-            candidate.sdp_m_line_index,
-        )
+        self._connections.add_candidate(participant_id, epoch, candidate)
 
     def close_peer(self, participant_id: str) -> None:
         """Close a person's connection to the agents; they stay in the lobby."""
-        self._plane.close_peer(self.host_peer, participant_id)
+        self._connections.close(participant_id)
 
     def on_notice(self, notice: Notice) -> None:
         """A notice of the media plane; those of other hosts are ignored. Never raises."""
@@ -345,8 +330,8 @@ class Room:
             self._emit(
                 PersonaCreated(participant_id=info.id, persona=persona.as_dict(), persona_hash=persona.hash)
             )
-        if self.log is not None and (path := self.log.audio_path(info.id)) is not None:
-            self._plane.record(self.host_peer, info.id, path, self.log.origin)
+        if self._dialogue is not None:
+            self._dialogue.recordings.start(info.id)
 
     def _drop(self, agent_id: str) -> None:
         if self._dialogue is not None:
@@ -364,32 +349,18 @@ class Room:
         self._plane.open_host(self.host_peer, hearing)
 
     def _on_peer(self, notice: media.PeerState) -> None:
-        relay = "relay" in (notice.local, notice.remote)
-        self._emit(
-            ConnectionState(
-                participant_id=notice.peer_id,
-                peer=self.host_peer,
-                epoch=notice.epoch,
-                state=notice.state,
-                ice={"local": notice.local, "remote": notice.remote, "relay": relay} if notice.local else {},
-                reason=notice.reason,
-            )
-        )
-        if notice.peer_id not in self.lobby.participants or notice.epoch < self._epochs.get(
-            notice.peer_id, 0
-        ):
+        self._emit(self._connections.event(notice))
+        if notice.peer_id not in self.lobby.participants or self._connections.outdated(notice):
             return
-        if notice.state == "connected":
-            self._connected.add(notice.peer_id)
-            if self._dialogue is not None:
+        connected = self._connections.follow(notice)
+        if self._dialogue is not None and connected is not None:
+            if connected:
                 self._dialogue.connected(notice.peer_id)
-        elif notice.state in ("failed", "closed"):
-            self._connected.discard(notice.peer_id)
-            if self._dialogue is not None:
+            else:
                 self._dialogue.connection_lost(notice.peer_id)
 
     def _on_media_gone(self, notice: media.MediaGone) -> None:
-        self._connected.clear()
+        self._connections.media_gone()
         self._emit(
             ErrorEvent(
                 code="media",
@@ -399,11 +370,9 @@ class Room:
         )
         if self._dialogue is not None:
             self._dialogue.media_gone()
-        # the media plane sets hosts, agents and recordings up again itself; a new file each keeps the old one
-        if self._dialogue is not None and self.log is not None:
+            # the media plane sets hosts and agents up again itself
             for participant_id in self.lobby.participants:
-                if (path := self.log.audio_path(participant_id)) is not None:
-                    self._plane.record(self.host_peer, participant_id, path, self.log.origin)
+                self._dialogue.recordings.start(participant_id)
 
     def _on_state(self, agent: Agent) -> None:
         if agent.id in self._agents:
@@ -436,12 +405,3 @@ class Room:
     def _new_id(self, what: str) -> str:
         """Unique for the life of the room: the media plane tells speeches apart by it."""
         return f"{what}-{next(self._numbers)}"
-
-
-def _adapted(persona: Persona, name: str | None, voice: VoiceStyle | str | None) -> Persona:
-    changes: dict[str, Any] = {}
-    if name is not None:
-        changes["name"] = name
-    if voice is not None:
-        changes["voice"] = replace(persona.voice, voice=voice) if isinstance(voice, str) else voice
-    return persona.model_copy(update=changes) if changes else persona

@@ -16,7 +16,7 @@ from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
 from voicebot.agent.voice import Voice, closing_iterator
 from voicebot.errors import ModelError
-from voicebot.events import Emit, ErrorEvent, LLMFinished, LLMFirstSentence, LLMFirstToken, LLMStarted
+from voicebot.events import Emit, ErrorEvent, Event, LLMFinished, LLMFirstSentence, LLMFirstToken, LLMStarted
 from voicebot.media.base import MediaPlane
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,18 @@ class Turn:
     superseded: bool = False
     """Somebody went on speaking before the answer was heard; it will be asked again."""
     pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
+
+    def event(self, kind: type[Event], **fields: Any) -> Event:
+        """An event of this turn's agent and speech; `fields` win."""
+        ids = {
+            "participant_id": self.agent.id, "turn_id": self.turn_id, "speech_id": self.speech.speech_id,
+        }  # fmt: skip
+        return kind(**{**ids, **fields})
+
+    def cancel(self) -> None:
+        """Barge-in: thinking and speaking end where they are."""
+        if self.task is not None and not self.task.done():
+            self.task.cancel()
 
     @property
     def audible(self) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from voicebot.errors import VoicebotError
 from voicebot.persona.persona import Persona
@@ -97,6 +98,16 @@ def create_persona(
         language=language,
     )
     return persona.model_copy(update={"portrait": data_url(draw(persona.hash, text))})
+
+
+def adapted(persona: Persona, name: str | None, voice: VoiceStyle | str | None) -> Persona:
+    """The same persona under another name, or with another voice."""
+    changes: dict[str, Any] = {}
+    if name is not None:
+        changes["name"] = name
+    if voice is not None:
+        changes["voice"] = replace(persona.voice, voice=voice) if isinstance(voice, str) else voice
+    return persona.model_copy(update=changes) if changes else persona
 
 
 def name_in(text: str) -> str | None:

@@ -3,7 +3,7 @@
 from voicebot.turn.addressing import Addressees, Present, Scene, addressees
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.floor import Denial, Floor, Grant
-from voicebot.turn.interruption import Heard, Piece, heard
+from voicebot.turn.interruption import Heard, Piece, heard, is_backchannel
 
 __all__ = [
     "Addressees",
@@ -20,4 +20,5 @@ __all__ = [
     "Scene",
     "addressees",
     "heard",
+    "is_backchannel",
 ]

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 CHARACTERS_PER_SECOND = 15.0
 """Conversational English, about 180 words a minute; used before anything better is known."""
 
+BACKCHANNELS = {
+    "uh", "huh", "uh-huh", "mhm", "mm", "hmm", "yeah", "yes", "yep", "right", "ok", "okay", "sure", "aha",
+    "ah", "oh", "wow", "nice", "cool", "great", "i", "see",
+}  # fmt: skip
+
+
+def is_backchannel(text: str) -> bool:
+    """Nothing but "uh-huh": said while somebody speaks, it takes no turn."""
+    words = text.casefold().replace(",", " ").replace(".", " ").split()
+    return len(words) <= 3 and all(word in BACKCHANNELS for word in words)
+
 
 @dataclass(frozen=True)
 class Piece:

@@ -1,0 +1,178 @@
+"""What became of the agents' speeches: notices of the media plane into events, captions and memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.turns import Turn
+from voicebot.clock import Clock
+from voicebot.conversation.latency import measure
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import (
+    InterruptionDetected,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutSentence,
+    PlayoutStarted,
+    TranscriptFinal,
+    TranscriptInterim,
+)
+from voicebot.media import base as media
+
+
+class Playout:
+    """The speeches of one conversation that are being spoken."""
+
+    def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
+        self._log, self._agents, self._clock = log, agents, clock
+        self._speeches: dict[str, Turn] = {}
+        self._interrupted: dict[str, Turn] = {}
+        """By the person who interrupted: what turns out to be a cough later was a false one."""
+        self.remembering = True
+        """False once the conversation is over: the agents' memories belong to the next one."""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Those being spoken, or about to be."""
+        return list(self._speeches.values())
+
+    def begin(self, turn: Turn) -> None:
+        """From now on notices about this turn's speech are understood."""
+        self._speeches[turn.speech.speech_id] = turn
+
+    def forget(self, turn: Turn) -> None:
+        """The turn is over; whatever still comes about it does not matter."""
+        self._speeches.pop(turn.speech.speech_id, None)
+
+    def interrupted_by(self, participant_id: str) -> Turn | None:
+        """The turn this person has broken into since the last time this was asked."""
+        return self._interrupted.pop(participant_id, None)
+
+    def on_notice(self, notice: media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded) -> bool:
+        """False when it is about no speech of this conversation."""
+        turn = self._speeches.get(notice.speech_id)
+        if turn is None:
+            return False
+        if not turn.speech.closed.is_set():
+            match notice:
+                case media.PlayoutStarted():
+                    self._started(turn, notice)
+                case media.PlayoutMark():
+                    self._marked(turn, notice)
+                case media.PlayoutEnded():
+                    self._ended(turn, notice)
+        return True
+
+    def abandon(self, turn: Turn) -> None:
+        """No word from the media plane within the time it has."""
+        speech = turn.speech
+        if speech.closed.is_set():
+            return
+        played = speech.passed()
+        result = speech.close(played, complete=False)
+        self._log.emit(
+            turn.event(
+                PlayoutInterrupted,
+                planned_text=speech.planned,
+                heard_text=result.text,
+                heard_until_s=sum(seconds for seconds, _ in played.values()),
+            )
+        )
+        self._remember(turn, result.text, interrupted=True, end=self._clock())
+
+    def only_shown(self, turn: Turn, *, cancelled: bool) -> None:
+        """Nothing was audible: a caption if the voice failed, nothing at all if it was cancelled."""
+        if turn.speech.pieces and not cancelled:
+            turn.speech.close({}, complete=True)
+            self._remember(turn, turn.speech.planned, interrupted=False, end=self._clock())
+        turn.speech.closed.set()
+
+    def measure(self, turn: Turn) -> None:
+        """Log the latency of an answer that is being heard, or was cancelled before it was."""
+        if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
+            return
+        latency = measure(self._log.events, turn.turn_id, turn.speech.speech_id if turn.audible else None)
+        if latency is not None:
+            self._log.emit(latency)
+
+    # ------------------------------------------------------------ inside
+
+    def _started(self, turn: Turn, notice: media.PlayoutStarted) -> None:
+        turn.speech.started = notice.time
+        turn.agent.become("speaking")
+        self._log.emit(turn.event(PlayoutStarted, t=self._log.at(notice.time)))
+        self.measure(turn)
+
+    def _marked(self, turn: Turn, notice: media.PlayoutMark) -> None:
+        speech = turn.speech
+        if notice.index >= len(speech.pieces):
+            return
+        piece = speech.pieces[notice.index]
+        piece.marked = True
+        self._log.emit(
+            turn.event(PlayoutSentence, t=self._log.at(notice.time), index=notice.index, text=piece.text)
+        )
+        self._log.emit(
+            turn.event(
+                TranscriptInterim,
+                utterance_id=speech.utterance_id,
+                text=speech.shown(),
+                start_t=self._start_t(turn),
+            )
+        )
+
+    def _ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
+        speech = turn.speech
+        cause: int | None = None
+        if notice.interrupted_by:
+            self._interrupted[notice.interrupted_by] = turn
+            detected = turn.event(
+                InterruptionDetected, t=self._log.at(notice.time), participant_id=notice.interrupted_by
+            )
+            cause = self._log.emit(detected).seq
+        # a media worker that died cannot say what it played; the sentences it announced are known
+        result = speech.close(notice.pieces or speech.passed(), notice.complete)
+        kind = PlayoutFinished if notice.complete else PlayoutInterrupted
+        self._log.emit(
+            turn.event(
+                kind,
+                t=self._log.at(notice.time),
+                planned_text=speech.planned,
+                heard_text=result.text,
+                heard_until_s=notice.played,
+                cause_seq=cause,
+            )
+        )
+        self._remember(turn, result.text, interrupted=not notice.complete, end=notice.time)
+        if not notice.complete:
+            turn.cancel()
+
+    def _remember(self, turn: Turn, text: str, *, interrupted: bool, end: float) -> None:
+        """Heard words go into the caption and into every agent's memory, and nowhere else."""
+        if not text and not turn.audible:
+            return
+        speech = turn.speech
+        self._log.emit(
+            turn.event(
+                TranscriptFinal,
+                utterance_id=speech.utterance_id,
+                text=text,
+                start_t=self._start_t(turn),
+                end_t=round(self._log.at(end), 3),
+                language=turn.agent.persona.language,
+                interrupted=interrupted,
+            )
+        )
+        if not self.remembering:
+            return
+        began = speech.started if speech.started is not None else end
+        for agent in self._agents.values():
+            if agent is turn.agent:
+                agent.memory.said(text, began)
+            else:
+                agent.memory.heard_agent(turn.agent.name, text, began)
+
+    def _start_t(self, turn: Turn) -> float:
+        started = turn.speech.started
+        return round(self._log.at(started if started is not None else self._clock()), 3)

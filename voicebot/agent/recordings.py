@@ -1,0 +1,45 @@
+"""The recordings of one conversation: one file per participant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import ErrorEvent
+from voicebot.media.base import MediaPlane, RecordingFailed
+
+
+class Recordings:
+    """Started by the room, made by the media plane; a failure is told once and ends nothing else."""
+
+    def __init__(
+        self, log: ConversationLog, plane: MediaPlane, host_id: str, *, name: Callable[[str], str]
+    ) -> None:
+        self._log, self._plane, self._host_id, self._name = log, plane, host_id, name
+        self._failed: set[Path] = set()
+
+    def start(self, participant_id: str) -> None:
+        """A new file; also after the media process died, so that the old one is kept."""
+        if (path := self._log.audio_path(participant_id)) is not None:
+            self._plane.record(self._host_id, participant_id, path, self._log.origin)
+
+    def stop(self, participant_id: str) -> None:
+        self._plane.stop_recording(self._host_id, participant_id)
+
+    def on_failed(self, notice: RecordingFailed) -> bool:
+        """False when it is about another conversation's file."""
+        if self._log.folder is None or self._log.folder not in notice.path.parents:
+            return False
+        if notice.path not in self._failed:
+            self._failed.add(notice.path)
+            who = self._name(notice.participant_id)
+            self._log.emit(
+                ErrorEvent(
+                    participant_id=notice.participant_id,
+                    code="recording",
+                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The rest "
+                    "goes on. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
+                )
+            )
+        return True
