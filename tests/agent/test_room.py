@@ -476,17 +476,47 @@ async def test_leaving_in_mid_speech_keeps_what_was_heard_in_the_log(tmp_path: P
         assert stage.of(ParticipantLeft)[0].reason == "lost"
 
 
-async def test_last_words_of_a_lost_connection_are_kept(tmp_path: Path) -> None:
+async def cut_off(stage: Stage) -> None:
+    """Anna's connection ends while she speaks."""
+    speaking = asyncio.create_task(stage.media.hear("anna", 3.0))
+    await stage.wait(SpeechStarted)
+    await asyncio.sleep(0.5)
+    stage.media.lose_peer("anna")
+    speaking.cancel()
+    assert (await stage.wait(TranscriptFinal)).text == "i was just saying"
+
+
+async def test_last_words_of_a_lost_connection_are_kept_and_answered_when_it_is_back(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["i was just saying"], llm=["Yes?"]) as stage:
         ada = await stage.agent()
         await stage.person()
-        speaking = asyncio.create_task(stage.media.hear("anna", 3.0))
-        await stage.wait(SpeechStarted)
-        await asyncio.sleep(0.5)
-        stage.media.lose_peer("anna")
-        assert await stage.said(ada) == "Yes?"
-        speaking.cancel()
+        await cut_off(stage)
         assert stage.of(ConnectionState)[-1].reason == "ICE failed"
+        await asyncio.sleep(20)
+        assert not stage.of(LLMStarted)
+        assert not stage.of(PlayoutStarted)
+        assert ada.state == "idle"
+        await stage.room.answer("anna", 2, "offer", {"0": "anna"})
+        assert await stage.said(ada) == "Yes?"
+
+
+async def test_last_words_of_a_lost_connection_are_answered_when_others_hear_it(tmp_path: Path) -> None:
+    async with Stage(tmp_path, stt=["i was just saying"], llm=["Yes?"]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.person("tom", "Tom")
+        await cut_off(stage)
+        assert await stage.said(ada) == "Yes?"
+
+
+async def test_who_is_not_connected_can_still_write(tmp_path: Path) -> None:
+    async with Stage(tmp_path, stt=["i was just saying"], llm=["I read you."]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await cut_off(stage)
+        stage.room.chat("anna", "can you read me?")
+        assert await stage.said(ada) == "I read you."
+        assert [line.text for line in stage.llm.calls[0].lines] == ["i was just saying", "can you read me?"]
 
 
 async def test_a_removed_agent_falls_silent_and_the_others_go_on(tmp_path: Path) -> None:

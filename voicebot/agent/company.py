@@ -18,6 +18,28 @@ class Company:
         self._partner: dict[str, tuple[str, float]] = {}
         self._last_spoke: list[str] = []
         self._names: dict[str, str] = {}
+        self._deaf: set[str] = set()
+        """People whose connection has ended: they can read, but not hear."""
+
+    @property
+    def audience(self) -> bool:
+        """Somebody is here to hear an agent."""
+        return any(person.id not in self._deaf for person in self._lobby.humans)
+
+    def is_here(self, participant_id: str) -> bool:
+        return participant_id in self._lobby.participants
+
+    def connected(self, participant_id: str) -> None:
+        """This person can hear (again)."""
+        self._deaf.discard(participant_id)
+
+    def connection_lost(self, participant_id: str) -> None:
+        self._deaf.add(participant_id)
+
+    @property
+    def people_ids(self) -> list[str]:
+        """The participant ids of the people who are here."""
+        return [person.id for person in self._lobby.humans]
 
     @property
     def people(self) -> list[str]:

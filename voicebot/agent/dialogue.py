@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from voicebot.agent.agent import Agent
@@ -85,10 +85,12 @@ class Dialogue:
     # ------------------------------------------------------------ what happens in the lobby
 
     def connected(self, participant_id: str) -> None:
-        """A person can hear now; the first one is greeted."""
+        """A person can hear now; the first one is greeted, and what waited for ears is said."""
+        self.company.connected(participant_id)
         if not self._greeted and self._agents:
             agent = next(iter(self._agents.values()))
             self.greet(agent)
+        self._next()
 
     def greet(self, agent: Agent) -> None:
         """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
@@ -102,7 +104,14 @@ class Dialogue:
         now = self._clock()
         self._on_heard(
             Utterance(
-                participant_id, self._new_id("utt"), self._new_id("turn"), text.strip(), now, now, cause_seq
+                participant_id,
+                self._new_id("utt"),
+                self._new_id("turn"),
+                text.strip(),
+                now,
+                now,
+                cause_seq,
+                typed=True,
             )
         )
 
@@ -116,13 +125,15 @@ class Dialogue:
             self._turn.cancel()
 
     def connection_lost(self, participant_id: str) -> None:
-        """What the person was saying ends here."""
+        """What the person was saying ends here; they are not spoken to until they are back."""
+        if participant_id not in self._agents:
+            self.company.connection_lost(participant_id)
         if (ears := self._ears.get(participant_id)) is not None:
             ears.lost()
 
     def media_gone(self) -> None:
         """Every playout is over without a notice."""
-        for participant_id in list(self._ears):
+        for participant_id in self.company.people_ids:
             self.connection_lost(participant_id)
         for turn in self.playout.turns:
             if turn.speech.said:  # one that still thinks can go on
@@ -153,6 +164,7 @@ class Dialogue:
         """A notice about hearing or playout; False when it is not for this conversation."""
         match notice:
             case media.SpeechStarted():
+                self.company.connected(notice.participant_id)
                 self._ears_of(notice.participant_id).started(notice)
             case media.SpeechAudio():
                 self._ears_of(notice.participant_id).audio(notice)
@@ -252,17 +264,24 @@ class Dialogue:
             return
         if self.floor.speaking:
             return  # the end of that utterance comes back here
-        if self._unanswered:
+        if not self.company.audience:  # what nobody asked for would be said to nobody
+            self._queue = deque(turn for turn in self._queue if turn.asked)
+        if self._unanswered and self._can_answer(self._unanswered):
             self._decide()
         # agents only speak unasked when nothing of what people said is still to be understood
         settled = not any(ears.finishing for ears in self._ears.values())
         while self._queue and self._turn is None and (settled or not self._queue[0].reply_to_agent):
             self._begin(self._queue.popleft())
-        while self._greetings and self._turn is None and not self._queue and settled:
+        settled = settled and self.company.audience and not self._queue
+        while self._greetings and self._turn is None and settled:
             self._begin(self._greetings.popleft())
         if self._turn is None:
             for agent in self._agents.values():
                 agent.become("idle")
+
+    def _can_answer(self, asked: Sequence[Utterance]) -> bool:
+        """Somebody would notice: they hear it, or wait for it in the chat."""
+        return self.company.audience or any(u.typed and self.company.is_here(u.participant_id) for u in asked)
 
     def _decide(self) -> None:
         asked, self._unanswered = self._unanswered, []

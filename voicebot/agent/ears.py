@@ -51,6 +51,8 @@ class Utterance:
     end: float
     """Clock times of the first and the last speech sample."""
     cause_seq: int | None = None
+    typed: bool = False
+    """Written in the chat: whoever wrote it can read the answer."""
 
 
 @dataclass
