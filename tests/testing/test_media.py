@@ -206,3 +206,15 @@ async def test_a_worker_that_dies_says_so(plane: FakeMediaPlane) -> None:
     assert (await plane.wait_for(MediaGone)).reason == "killed by a test"
     plane.open_host("h", HearingSettings())  # as the control plane does again
     assert [c.name for c in plane.commanded("open_host")] == ["open_host", "open_host"]
+
+
+async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMediaPlane) -> None:
+    await plane.hear("ada", -1.0, 0.5, -0.1, 0.5, after=0.25)
+    audio = [notice for notice in plane.notices if isinstance(notice, SpeechAudio)]
+    [started] = [notice for notice in plane.notices if isinstance(notice, SpeechStarted)]
+    settings = HearingSettings()
+    assert started.time - audio[0].time == pytest.approx(settings.preroll, abs=0.009)
+    for before, after in itertools.pairwise(audio):
+        assert after.time == pytest.approx(before.time + len(before.pcm) / 16_000)
+    heard = sum(len(notice.pcm) for notice in audio) / 16_000
+    assert heard == pytest.approx(settings.preroll + 1.1 + settings.stop_after, abs=0.02)

@@ -22,7 +22,6 @@ from voicebot.media.base import (
     Answer,
     HearingSettings,
     IceServerConfig,
-    Level,
     MediaGone,
     Notice,
     OnNotice,
@@ -31,18 +30,10 @@ from voicebot.media.base import (
     PlayoutMark,
     PlayoutStarted,
     RecordingFailed,
-    SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
 )
+from voicebot.testing.hearing import FakeHearing, as_speech
 
 N = TypeVar("N", bound=Notice)
-
-RATE = 16_000
-WINDOW = 128
-"""Samples (8 ms) between two decisions; divides the default hearing times."""
-LOUD = 300.0
-"""RMS of int16 samples above which a window counts as speech."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +118,15 @@ class FakeMediaPlane:
         """
         await asyncio.sleep(after)
         name, host = self._only_host(host_id)
-        silence = np.zeros(int(RATE * (host.hearing.stop_after + 0.1)), np.int16)
-        pcm = np.concatenate([*map(_samples, speech), silence])
-        await _Hearing(self, name, host, participant_id).run(pcm)
+        pcm = np.concatenate([as_speech(part) for part in (*speech, -(host.hearing.stop_after + 0.1))])
+
+        def talk_over(since: float, now: float) -> None:
+            for playing in self.talking(name):
+                overlap = now - max(since, playing.started or now)
+                if playing.interruptible and overlap >= host.hearing.interrupt_after - 1e-9:
+                    self._interrupt(playing, participant_id)
+
+        await FakeHearing(name, participant_id, host.hearing, self._notice, talk_over).run(pcm)
 
     async def wait_for(
         self, kind: type[N], where: Callable[[N], bool] = lambda notice: True, *, count: int = 1
@@ -432,61 +429,3 @@ class FakeMediaPlane:
                     await speech._changed.wait()
             except TimeoutError:
                 return
-
-
-class _Hearing:
-    """What the worker's VAD decides about one person, window by window."""
-
-    def __init__(self, plane: FakeMediaPlane, host_id: str, host: _Host, participant_id: str) -> None:
-        self.plane, self.host_id, self.host, self.who = plane, host_id, host, participant_id
-
-    async def run(self, pcm: NDArray[np.int16]) -> None:
-        plane, hearing = self.plane, self.host.hearing
-        begin = plane._time()
-        window_s = WINDOW / RATE
-        voiced = silent = 0.0
-        speaking, sent, first_voice, last_voice = False, 0, begin, begin
-        windows = pcm[: len(pcm) // WINDOW * WINDOW].reshape(-1, WINDOW)
-        for n, window in enumerate(windows):
-            now = begin + (n + 1) * window_s
-            await asyncio.sleep(max(0.0, now - plane._time()))
-            rms = float(np.sqrt(np.mean(np.square(window, dtype=np.float64))))
-            if n % 13 == 0:  # about ten times a second
-                plane._notice(Level(self.host_id, self.who, float(20 * np.log10(max(rms, 1e-3) / 32768))))
-            loud = rms > LOUD
-            voiced, silent = (voiced + window_s, 0.0) if loud else (0.0, silent + window_s)
-            if loud:
-                last_voice = now
-            if not speaking and voiced >= hearing.start_after - 1e-9:
-                speaking, first_voice = True, now - voiced
-                first = max(sent, n + 1 - round((voiced + hearing.preroll) / window_s))
-                plane._notice(SpeechStarted(self.host_id, self.who, first_voice, now))
-                self._send(windows, first, n + 1, begin)
-                sent = n + 1
-            elif speaking:
-                self._send(windows, sent, n + 1, begin)
-                sent = n + 1
-                if silent >= hearing.stop_after - 1e-9:
-                    speaking = False
-                    plane._notice(SpeechStopped(self.host_id, self.who, last_voice, now))
-            if speaking and loud:
-                for speech in plane.talking(self.host_id):
-                    overlap = now - max(first_voice, speech.started or now)
-                    if speech.interruptible and overlap >= hearing.interrupt_after - 1e-9:
-                        plane._interrupt(speech, self.who)
-        await asyncio.sleep(0)
-
-    def _send(self, windows: NDArray[np.int16], first: int, last: int, begin: float) -> None:
-        if last > first:
-            pcm = windows[first:last].reshape(-1)
-            time = begin + first * WINDOW / RATE
-            self.plane._notice(SpeechAudio(self.host_id, self.who, time, pcm))
-
-
-def _samples(said: float | NDArray[np.int16]) -> NDArray[np.int16]:
-    if isinstance(said, np.ndarray):
-        return said.astype(np.int16, copy=False)
-    time = np.arange(round(abs(said) * RATE))
-    if said < 0:
-        return np.zeros(len(time), np.int16)
-    return (6000 * np.sin(2 * np.pi * 150 * time / RATE)).astype(np.int16)
