@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from voicebot.conversation.stall import Stall, StallMonitor, describe
+from voicebot import settings
+from voicebot.conversation.stall import Stall, StallMonitor, culprit, describe
 
 
 class Watched:
@@ -92,3 +97,37 @@ async def test_an_observer_that_fails_does_not_end_the_watch(
 
 def test_no_frame_is_no_place() -> None:
     assert describe(None) == ""
+
+
+def frame_in(file: str, called: str = "") -> FrameType:
+    """A frame of code in `file`, called by code in `called`."""
+    scope: dict[str, Any] = {"sys": sys}
+    exec(compile("def inner():\n    return sys._getframe()", file, "exec"), scope)
+    exec(compile("def outer():\n    return inner()", called or file, "exec"), scope)
+    frame: FrameType = scope["outer"]()
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("file", "caller", "who"),
+    [
+        ("/tmp/ipykernel_12/3456.py", "", "cell"),
+        (r"C:\Users\ada\AppData\Local\Temp\ipykernel_12\3456.py", "", "cell"),
+        ("<ipython-input-3-abc>", "", "cell"),
+        (threading.__file__, "/tmp/ipykernel_12/3456.py", "cell"),  # time.sleep, pandas and so on
+        ("/home/ada/work.py", "/tmp/ipykernel_12/3456.py", "code"),
+        (settings.__file__, "/tmp/ipykernel_12/3456.py", "voicebot"),  # await workbench.start()
+        (threading.__file__, settings.__file__, "voicebot"),
+    ],
+)
+def test_who_kept_the_loop(file: str, caller: str, who: str) -> None:
+    assert culprit(describe(frame_in(file, caller))) == who
+
+
+def test_this_package_counts_as_itself_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.conversation.stall.LIBRARIES", (str(Path(settings.__file__).parent),))
+    assert culprit(describe(frame_in(settings.__file__, "/tmp/ipykernel_1/2.py"))) == "voicebot"
+
+
+def test_nothing_seen_is_nobody() -> None:
+    assert culprit("") == "unseen"

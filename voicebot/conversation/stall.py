@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import re
 import sys
 import sysconfig
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from voicebot.clock import Clock, monotonic
 
@@ -22,6 +26,12 @@ BEAT = 0.05
 
 LIBRARIES = tuple({*sysconfig.get_paths().values()} - {sysconfig.get_path("data")} | {"<frozen "})
 """Where Python and installed packages are: the code that a stall is not the fault of."""
+VOICEBOT = str(Path(__file__).parents[1]) + os.sep
+CELLS = re.compile(r"[/\\]ipykernel_\d+[/\\][^/\\]+$|^<ipython-input-")
+"""File names that ipykernel and IPython give to cells."""
+
+Culprit = Literal["cell", "code", "voicebot", "unseen"]
+"""A notebook's cell, other code of the user, AI Voicebot (or libraries at its work), or nobody was seen."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +108,25 @@ class StallMonitor:
 
 
 def describe(frame: FrameType | None) -> str:
-    """The innermost frame of somebody's own code, else the innermost, as `file:line function`."""
+    """The innermost frame of the user's or our own code, else the innermost, as `file:line function`."""
     if frame is None:
         return ""
     own: FrameType | None = frame
-    while own is not None and own.f_code.co_filename.startswith(LIBRARIES):
+    while own is not None and _is_library(own.f_code.co_filename):
         own = own.f_back
     frame = own or frame
     return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
+
+
+def culprit(where: str) -> Culprit:
+    """Who kept the loop, by what `describe` gave."""
+    file = where.rpartition(":")[0]
+    if not file:
+        return "unseen"
+    if CELLS.search(file):
+        return "cell"
+    return "voicebot" if file.startswith(VOICEBOT) or _is_library(file) else "code"
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(LIBRARIES) and not file.startswith(VOICEBOT)

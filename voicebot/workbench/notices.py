@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voicebot.conversation.stall import culprit
 from voicebot.errors import VoicebotError
 from voicebot.events import ErrorEvent, Event, LoopStall
 from voicebot.workbench.feed import Feed, source
@@ -21,19 +22,29 @@ class NoticesPane(Feed):
     def on_event(self, event: Event) -> None:
         """Show errors and stalls; anything else is ignored."""
         if isinstance(event, LoopStall):
-            self.stalled(event.seconds)
+            self.stalled(event.seconds, event.where)
         elif isinstance(event, ErrorEvent):
             hint = str((event.model_extra or {}).get("hint", ""))
             self.add("error", event.message, hint)
 
-    def stalled(self, seconds: float) -> None:
-        """A cell kept the event loop from running for `seconds`."""
-        self.add(
-            "warning",
-            f"This cell blocked the loop for {seconds:.1f} s; agents' audio went on, answers waited.",
-            "Long work: put it in `await asyncio.to_thread(work)` and the agents go on answering.",
-            key="stall",
-        )
+    def stalled(self, seconds: float, where: str = "") -> None:
+        """The event loop did not run for `seconds`; `where` is what was seen running (`LoopStall.where`)."""
+        meanwhile = "agents' audio went on, answers waited."
+        who = culprit(where)
+        if who == "voicebot":
+            text = f"The loop was busy for {seconds:.1f} s with AI Voicebot's own work; {meanwhile}"
+            hint = "It happens while models load and on a busy machine; no cell of yours is the cause."
+        elif who == "unseen":
+            text = f"Something blocked the loop for {seconds:.1f} s and could not be seen; {meanwhile}"
+            hint = (
+                "If a cell was running: C code such as pandas, regex or json lets nothing else run; "
+                "put it in a process (concurrent.futures.ProcessPoolExecutor)."
+            )
+        else:
+            code = "This cell" if who == "cell" else where
+            text = f"{code} blocked the loop for {seconds:.1f} s; {meanwhile}"
+            hint = "Long work: put it in `await asyncio.to_thread(work)` and the agents go on answering."
+        self.add("warning", text, hint, key=f"stall {who}")
 
     def failed(self, what: str, error: BaseException) -> None:
         """Something asked for in the panel could not be done."""

@@ -154,4 +154,4 @@ class Session:
 
     def _stalled(self, stall: Stall) -> None:
         if not self.room.active:  # else it comes as an event of the conversation
-            self.panel.notices.stalled(stall.seconds)
+            self.panel.notices.stalled(stall.seconds, stall.where)
