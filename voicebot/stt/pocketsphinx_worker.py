@@ -7,13 +7,15 @@ decoder) with a socket as its standard input, and ends when that socket does.
 A message is `kind` (1 byte), utterance number (4), length (4) and that many bytes. While
 audio comes in, a live pass gives partial results. The final result is a second pass over
 the whole segment: cepstral means taken from the segment itself instead of from a guess
-cut the word error rate of test speech from 25 % to 3 %.
+cut the word error rate of test speech from 25 % to 3 %. That pass starts at the first short
+pause, so when the pause turns out to be the end its result is there already.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import select
 import signal
 import socket
@@ -38,14 +40,54 @@ PAUSE_FRAMES = 20
 QUIETEST = 40
 """Peak of 32767 (-58 dBFS) below which a segment holds no speech."""
 
+LEVEL_WINDOW = RATE // 100 * 2
+"""Bytes of 10 ms, the unit of `Level`."""
+PAUSE = 0.15
+"""Seconds of silence after which the accurate pass runs before anybody asks for it."""
+DROP = 10 ** (-30 / 20)
+"""Silence is this far (30 dB) below the loudest 10 ms heard; the quietest fricatives are louder."""
+LONGEST_TAIL = 0.5
+"""Seconds of silence that an early result may lack."""
+
 Word = tuple[str, float, float, float]
 Message = tuple[bytes, int, bytes]
+
+
+def seconds(size: int) -> float:
+    """How long so many bytes of audio last."""
+    return size / 2 / RATE
 
 
 def audible(pcm: bytes) -> bool:
     """Is there more than digital silence? Its cepstral means are not numbers and spoil the decoder."""
     samples = memoryview(pcm).cast("h")
     return len(samples) > 0 and max(max(samples), -min(samples)) >= QUIETEST
+
+
+class Level:
+    """How long the newest audio has been silent, compared with the loudest part before it."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._loudest = 0.0
+        self.silence = 0.0
+        """Seconds, in whole windows."""
+
+    def add(self, pcm: bytes) -> None:
+        self._rest += pcm
+        whole = len(self._rest) // LEVEL_WINDOW * LEVEL_WINDOW
+        for start in range(0, whole, LEVEL_WINDOW):
+            samples = memoryview(bytes(self._rest[start : start + LEVEL_WINDOW])).cast("h")
+            rms = math.sqrt(sum(x * x for x in samples) / len(samples))
+            self._loudest = max(self._loudest, rms)
+            quiet = rms < max(QUIETEST / 2, self._loudest * DROP)
+            self.silence = self.silence + seconds(LEVEL_WINDOW) if quiet else 0.0
+        del self._rest[:whole]
+
+    @property
+    def heard(self) -> bool:
+        """Was anything loud enough to be speech?"""
+        return self._loudest >= QUIETEST
 
 
 class Wire:
@@ -101,6 +143,11 @@ class Transcriber:
         self._words: list[Word] = []
         self._offset = 0.0
         self._live = False
+        self._live_from = 0
+        self._level = Level()
+        self._early: list[Word] = []
+        """What the accurate pass made of the first `_early_to` bytes of the segment."""
+        self._early_to = 0
 
     def begin(self) -> None:
         self.abandon()
@@ -108,11 +155,19 @@ class Transcriber:
 
     def add(self, pcm: bytes) -> None:
         self._pending += pcm
+        self._level.add(pcm)
 
     @property
     def behind(self) -> bool:
         """Is there a slice to decode? Less than one waits for more, or for the end."""
         return len(self._pending) >= SLICE
+
+    @property
+    def paused(self) -> bool:
+        """Has speech just been followed by silence, and is its accurate pass still to be done?"""
+        missing = len(self._segment) + len(self._pending) - self._early_to
+        silence = self._level.silence
+        return self._level.heard and silence >= PAUSE and seconds(missing) > silence
 
     def advance(self) -> None:
         """Decode one slice of what was added."""
@@ -127,17 +182,20 @@ class Transcriber:
         ):
             self._finalise_segment()
 
+    def anticipate(self) -> None:
+        """The accurate pass over the segment so far; if speech goes on, it is done anew at the end."""
+        self._take_pending()
+        self.abandon()
+        self._early = self._decode(bytes(self._segment))
+        self._early_to = len(self._segment)
+
     def partial(self) -> list[Word]:
-        return self._words + (self._decoded() if self._live else [])
+        live = self._decoded(self._offset + seconds(self._live_from)) if self._live else []
+        return self._words + self._early + live
 
     def finish(self) -> list[Word]:
         """Decode the rest and give all words of the utterance."""
-        while self._pending:
-            room = SEGMENT_ANYWAY - len(self._segment)
-            self._segment += self._pending[:room]
-            del self._pending[:room]
-            if len(self._segment) >= SEGMENT_ANYWAY:
-                self._finalise_segment()
+        self._take_pending()
         self._finalise_segment()
         return self._words
 
@@ -146,25 +204,45 @@ class Transcriber:
             self._decoder.end_utt()
             self._live = False
 
+    def _take_pending(self) -> None:
+        """All that was added becomes part of the segment, or of several."""
+        while self._pending:
+            room = SEGMENT_ANYWAY - len(self._segment)
+            self._segment += self._pending[:room]
+            del self._pending[:room]
+            if len(self._segment) >= SEGMENT_ANYWAY:
+                self._finalise_segment()
+
     def _start_live(self) -> None:
         if self._means:  # the last speaker's means are the best guess for this one's
             self._decoder.set_cmn(self._means)
         self._decoder.start_utt()
         self._live = True
+        self._live_from = len(self._segment)  # what comes before was decoded early
 
     def _finalise_segment(self) -> None:
         self.abandon()
         audio, self._segment = bytes(self._segment), bytearray()
-        if audible(audio):
-            self._decoder.reinit_feat(self._decoder.config)  # back from live to whole-segment means
-            self._decoder.start_utt()
-            try:
-                self._decoder.process_raw(audio, False, True)
-            finally:
-                self._decoder.end_utt()
-            self._means = self._decoder.get_cmn(False)
-            self._words += self._decoded()
-        self._offset += len(audio) / 2 / RATE
+        tail = seconds(len(audio) - self._early_to + len(self._pending))
+        if self._early_to and tail <= min(LONGEST_TAIL, self._level.silence):
+            self._words += self._early
+        else:
+            self._words += self._decode(audio)
+        self._early, self._early_to = [], 0
+        self._offset += seconds(len(audio))
+
+    def _decode(self, audio: bytes) -> list[Word]:
+        """The accurate pass."""
+        if not audible(audio):
+            return []
+        self._decoder.reinit_feat(self._decoder.config)  # back from live to whole-segment means
+        self._decoder.start_utt()
+        try:
+            self._decoder.process_raw(audio, False, True)
+        finally:
+            self._decoder.end_utt()
+        self._means = self._decoder.get_cmn(False)
+        return self._decoded(self._offset)
 
     def _in_pause(self) -> bool:
         if self._decoder.hyp() is None:
@@ -172,15 +250,15 @@ class Transcriber:
         last = list(self._decoder.seg())[-1]
         return last.word in ("<sil>", "</s>") and last.end_frame - last.start_frame >= PAUSE_FRAMES
 
-    def _decoded(self) -> list[Word]:
+    def _decoded(self, offset: float) -> list[Word]:
         if self._decoder.hyp() is None:
             return []
         words = []
         for part in self._decoder.seg():
             text = part.word.partition("(")[0]  # "a(2)" is a second pronunciation of "a"
             if text and text[0] not in "<[+":  # silence and noises
-                start = self._offset + part.start_frame / FRAMES_PER_SECOND
-                end = self._offset + (part.end_frame + 1) / FRAMES_PER_SECOND
+                start = offset + part.start_frame / FRAMES_PER_SECOND
+                end = offset + (part.end_frame + 1) / FRAMES_PER_SECOND
                 words.append((text, round(start, 3), round(end, 3), round(min(1.0, part.prob), 4)))
         return words
 
@@ -200,6 +278,9 @@ def serve(wire: Wire, transcriber: Transcriber) -> None:
                 # with the end already here the live pass would only delay the final one
                 while transcriber.behind and not wire.waiting(current, AUDIO, FINISH, CANCEL):
                     transcriber.advance()
+                    wire.send(PARTIAL, current, json.dumps(transcriber.partial()).encode())
+                if transcriber.paused and not wire.waiting(current, AUDIO, FINISH, CANCEL):
+                    transcriber.anticipate()
                     wire.send(PARTIAL, current, json.dumps(transcriber.partial()).encode())
             elif kind == FINISH:
                 wire.send(FINAL, current, json.dumps(transcriber.finish()).encode())
