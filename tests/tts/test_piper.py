@@ -54,6 +54,18 @@ async def test_rate_and_volume(settings: Settings, tmp_path: Path) -> None:
     assert soft.max() == pytest.approx(plain.max() / 2, rel=0.01)
 
 
+@pytest.mark.parametrize(("semitones", "factor"), [(4.0, 2 ** (1 / 3)), (-6.0, 0.5**0.5), (12.0, 2**0.5)])
+async def test_pitch_leaves_the_duration(
+    settings: Settings, tmp_path: Path, semitones: float, factor: float
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
+    [plain] = await speak(tts, VoiceStyle(), "Hello world.")
+    [shifted] = await speak(tts, VoiceStyle(pitch=semitones), "Hello world.")
+    assert len(shifted) == pytest.approx(len(plain), rel=0.01)
+    assert pitch(shifted, 22_050) == pytest.approx(pitch(plain, 22_050) * factor, rel=0.03)
+    assert np.abs(shifted.astype(int)).max() < 32_767
+
+
 async def test_speakers_by_name_number_style_and_seed(settings: Settings, tmp_path: Path) -> None:
     file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
     tts = await PiperTTS.load(str(file), settings)

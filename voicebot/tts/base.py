@@ -21,7 +21,7 @@ class VoiceStyle:
     rate: float = 1.0
     """Speaking rate, 1.0 is the voice's own (0.5 to 2)."""
     pitch: float = 0.0
-    """Semitones up or down, where the backend can (-12 to 12)."""
+    """Semitones up or down (-12 to 12), as far as the backend can: Piper 6, speech servers not at all."""
     volume: float = 1.0
     """Gain, 1.0 is the voice's own (0 to 2)."""
     seed: int = 0

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot import hub
+from voicebot.audio.resampling import Resampler
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
@@ -50,6 +51,8 @@ MEGABYTES = 63
 """Of a medium voice."""
 LOUDNESS = 0.85
 """Piper scales every sentence to full range; a little headroom keeps Opus from clipping."""
+HIGHEST = 6.0
+"""Semitones; the whole voice is shifted, timbre too, so more would sound like a toy."""
 INSTEAD = (
     "Give a voice file (piper:/path/to/voice.onnx with voice.onnx.json beside it), "
     "or use TTS_MODEL=espeak, which works offline."
@@ -119,9 +122,11 @@ class PiperTTS:
             raise ModelFailed(f"{self.name} was closed.", retryable=False)
         if not text.strip():
             return
+        # a higher pitch: spoken slower by that factor, then played faster by it
+        shift = 2 ** (min(HIGHEST, max(-HIGHEST, style.pitch)) / 12)
         config = SynthesisConfig(
             speaker_id=self._speakers[pick_voice(style, self.voices())],
-            length_scale=self._voice.config.length_scale / min(2.0, max(0.5, style.rate)),
+            length_scale=self._voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
             volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
         )
         sentences = iter(self._voice.synthesize(plain_text(text).replace("[[", " "), config))
@@ -132,7 +137,9 @@ class PiperTTS:
                 raise ModelFailed(f"{self.name} failed: {' '.join(str(error).split())[:300]}.") from error
             if chunk is None:
                 return
-            yield np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
+            pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
+            faster = Resampler(round(self.sample_rate * shift), self.sample_rate)
+            yield np.concatenate([faster.feed(pcm), faster.flush()])
 
     async def aclose(self) -> None:
         """Let go of the session; what is being spoken ends by itself."""
