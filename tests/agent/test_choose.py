@@ -30,6 +30,11 @@ async def test_an_explicit_model_is_used_as_it_is(settings: Settings) -> None:
     named = settings.model_copy(update={"tts_model": "espeak:de"})
     choice, backend = await choose("tts", named)
     assert (choice.spec, choice.reason, backend.name) == ("espeak:de", "set in the settings", "espeak:de")
+
+
+async def test_a_provider_alone_is_named_with_the_model_it_took(settings: Settings) -> None:
+    choice, backend = await choose("tts", settings.model_copy(update={"tts_model": "espeak"}))
+    assert choice.spec == backend.name == "espeak:en-us"
     wrong = settings.model_copy(update={"tts_model": "espeek"})
     with pytest.raises(UnknownModel, match=r"Did you mean espeak\?"):
         await choose("tts", wrong)

@@ -61,7 +61,8 @@ async def choose(role: Role, settings: Settings, progress: Progress = no_progres
     """
     spec = wanted(role, settings)
     if spec != "auto":
-        return Choice(spec, "set in the settings"), await load_backend(role, spec, settings, progress)
+        backend = await load_backend(role, spec, settings, progress)
+        return Choice(backend.name, "set in the settings"), backend
     failures: list[str] = []
     for candidate, availability in candidates(role, settings):
         budget = settings.download_timeout if availability.status == "downloadable" else None
