@@ -9,8 +9,10 @@ import pytest
 
 from voicebot.doctor import models
 from voicebot.doctor.check import Check
+from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
+from voicebot.testing.openai_server import OpenAIServer
 
 Start = Callable[[Callable[[str, str], tuple[int, object]]], str]
 
@@ -162,3 +164,39 @@ def test_a_model_that_the_settings_name(
     assert check.status == status
     assert f"ours:small (set in the settings): {words}" in check.detail
     assert check.advice == {"ok": "", "note": check.advice, "failed": "Buy one."}[status]
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "status"),
+    [
+        ("small", "right", "ok"),
+        ("tagged", "right", "ok"),  # Ollama lists it as tagged:latest
+        ("big", "right", "failed"),
+        ("small", "wrong", "failed"),
+    ],
+)
+async def test_the_doctor_and_the_language_model_agree_about_a_server(
+    model: str, key: str, status: str
+) -> None:
+    async with OpenAIServer(models=["small", "tagged:latest"], api_key="right") as server:
+        settings = using(server.url, model, key)
+        check = await server_check(settings)
+        llm = await OpenAILLM.load(model, settings)
+        found = await llm.check()
+        await llm.aclose()
+    assert (check.status, found.status) == (status, "ready" if status == "ok" else "missing")
+    assert bool(check.advice) == bool(found.hint) == (status == "failed")
+
+
+async def test_a_server_on_this_machine_is_offered_once_and_in_words_to_copy() -> None:
+    async with OpenAIServer(models=["small", "big"]) as server:
+        port = int(server.url.rpartition(":")[2].removesuffix("/v1"))
+        [check] = await models.local_servers(load_settings(None), {"Ollama": port})
+        assert "OPENAI_MODEL=small" in check.advice
+        copied = using(server.url, "small")
+        assert await models.local_servers(copied, {"Ollama": port}) == []
+        assert (await server_check(copied)).status == "ok"
+        assert server.url in check.advice
+        assert server.paths == ["/v1/models"] * 2
+    gone = await server_check(copied)
+    assert (gone.status, "Start the server" in gone.advice) == ("failed", True)

@@ -136,7 +136,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             f"{base} answers; OPENAI_MODEL is not set",
             f"Set one in .env: OPENAI_MODEL={models[0] if models else '...'}{_of(models)}",
         )
-    if models and settings.openai_model not in models:
+    if models and not {settings.openai_model, f"{settings.openai_model}:latest"} & {*models}:
         return Check(
             "Models",
             name,
