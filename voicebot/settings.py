@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
 
     endpoint_delay: float = Field(0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn")
+    max_utterance: float = Field(
+        30.0,
+        ge=1,
+        le=600,
+        description="Seconds of unbroken speech (a television) until others go first",
+    )
     interrupt_after: float = Field(
         0.2, ge=0.03, le=2, description="Seconds of speech that stop a talking agent"
     )

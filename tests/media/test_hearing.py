@@ -143,6 +143,19 @@ def test_short_sounds_and_speech_before_the_agent_do_not_interrupt() -> None:
     assert len(ear.interruptions) == 1
 
 
+def test_a_television_that_never_pauses_does_not_interrupt_for_ever() -> None:
+    ear = Ear(HearingSettings(max_utterance=2.0))
+    ear.speak(3.0)
+    ear.agent_talks = True
+    for _ in range(3):
+        ear.speak(1.0)
+        ear.be_quiet(0.3)
+    assert not ear.interruptions
+    ear.be_quiet(0.5)  # a real pause: the next one who speaks is a person
+    ear.speak(0.5)
+    assert ear.interruptions
+
+
 def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
     ear = Ear()
     ear.be_quiet(0.5)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from voicebot.agent.agent import Agent
 from voicebot.clock import Clock
 from voicebot.lobby.lobby import Lobby
-from voicebot.turn import Addressees, Present, Scene, addressees
+from voicebot.turn import Addressees, Present, Scene, addressees, called_by_name
 
 
 class Company:
@@ -56,6 +56,11 @@ class Company:
         if info is not None:
             self._names[participant_id] = info.name
         return self._names.get(participant_id, "someone")
+
+    def called(self, text: str, speaker_id: str) -> bool:
+        """An agent is called by its name."""
+        agents = [Present(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
+        return called_by_name(text, agents)
 
     def meant(self, text: str, speaker_id: str) -> Addressees:
         """Whom these words are for."""

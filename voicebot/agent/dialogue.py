@@ -60,6 +60,7 @@ class Dialogue:
     ) -> None:
         self.log = log
         self._agents, self._plane, self._host_id = agents, plane, host_id
+        self._max_utterance = settings.max_utterance
         self._models, self._clock, self._new_id = models, clock, new_id
         self.endpointing = FixedEndpointing(settings.endpoint_delay)
         self.floor = Floor()
@@ -73,6 +74,8 @@ class Dialogue:
         self._greetings: deque[Turn] = deque()
         """Said when nobody speaks and nobody waits for anything."""
         self._unanswered: list[Utterance] = []
+        self._going_on: dict[str, list[Utterance]] = {}
+        """What people have said who do not stop; it is answered when they do."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._greeted = False
@@ -119,6 +122,7 @@ class Dialogue:
         """A person or an agent is gone."""
         self.connection_lost(participant_id)
         self.company.left(participant_id)
+        self._going_on.pop(participant_id, None)
         self._queue = deque(turn for turn in self._queue if turn.agent.id != participant_id)
         self._drop_greeting(participant_id)
         if self._turn is not None and self._turn.agent.id == participant_id:
@@ -192,6 +196,7 @@ class Dialogue:
                 begin=self._on_begin,
                 ended=self._on_end_of_turn,
                 heard=self._on_heard,
+                max_utterance=self._max_utterance,
             )
         return self._ears[participant_id]
 
@@ -217,14 +222,19 @@ class Dialogue:
         if self._closing:
             return  # logged, and nobody is left to answer
         interrupted = self.playout.interrupted_by(utterance.participant_id)
+        before = [] if utterance.typed else self._going_on.pop(utterance.participant_id, [])
         if not utterance.text:
-            if interrupted is not None:
+            if utterance.going_on or before:
+                self._keep(before, utterance)
+            elif interrupted is not None:
                 self._resume(interrupted, utterance)
         else:
             name = self.company.name(utterance.participant_id)
             for agent in self._agents.values():
                 agent.memory.heard(name, utterance.text, utterance.start)
-            if self._is_backchannel(utterance):
+            if utterance.going_on and not self.company.called(utterance.text, utterance.participant_id):
+                self._keep([*before, utterance], utterance)
+            elif self._is_backchannel(utterance):
                 self.log.emit(
                     InterruptionBackchannel(
                         participant_id=utterance.participant_id,
@@ -235,8 +245,15 @@ class Dialogue:
                 )
             else:
                 self._queue.clear()  # a person's words come before what agents still wanted to say
-                self._unanswered.append(utterance)
+                self._unanswered += [*before, utterance]
         self._next()
+
+    def _keep(self, said: list[Utterance], last: Utterance) -> None:
+        """Speech that does not stop is no question yet; once it has stopped it is."""
+        if last.going_on:
+            self._going_on[last.participant_id] = said[-3:]
+        else:
+            self._unanswered += said
 
     def _resume(self, turn: Turn, utterance: Utterance) -> None:
         """It was only a noise: the agent says what it had not been able to say."""

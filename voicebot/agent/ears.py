@@ -53,6 +53,8 @@ class Utterance:
     cause_seq: int | None = None
     typed: bool = False
     """Written in the chat: whoever wrote it can read the answer."""
+    going_on: bool = False
+    """Cut at the greatest length: the person has not stopped speaking."""
 
 
 @dataclass
@@ -74,6 +76,7 @@ class _Hearing:
     interim_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     decision: EndpointDecision | None = None
+    cut: bool = False
     stopped_seq: int | None = None
 
 
@@ -85,6 +88,8 @@ class Ears:
         ended: called when the turn is over, before the text is final.
         heard: called with every finished utterance, in order.
         new_id: makes ids, unique in the lobby.
+        max_utterance: seconds after which speech that does not stop is cut, and goes on as the
+            next utterance; that one begins without `begin`, so it holds nobody up.
     """
 
     def __init__(
@@ -99,10 +104,12 @@ class Ears:
         begin: Callable[[str], str],
         ended: Callable[[str], None],
         heard: Callable[[Utterance], None],
+        max_utterance: float = 30.0,
     ) -> None:
         self.participant_id = participant_id
         self._models, self._endpointing, self._log, self._clock = models, endpointing, log, clock
         self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
+        self._max_utterance = max_utterance
         self._now: _Hearing | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._unfinished = 0
@@ -135,7 +142,11 @@ class Ears:
     def audio(self, notice: media.SpeechAudio) -> None:
         """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
         hearing = self._now
-        if hearing is None or hearing.stream is None:
+        if hearing is None:
+            return
+        if notice.time - hearing.start >= self._max_utterance:
+            hearing = self._cut(hearing, notice.time)
+        if hearing.stream is None:
             return
         pcm = notice.pcm
         if hearing.origin is None:
@@ -247,6 +258,21 @@ class Ears:
                 start_t=round(self._log.at(hearing.start), 3),
             )
 
+    def _cut(self, hearing: _Hearing, time: float) -> _Hearing:
+        """Finish what was said so far; the next utterance goes on where it ends."""
+        if hearing.timer is not None:
+            hearing.timer.cancel()
+        hearing.end, hearing.cut = time, True
+        hearing.decision = EndpointDecision(0.0, f"{self._max_utterance:g} s without a pause")
+        self._confirm(hearing)
+        turn_id = self._new_id("turn")
+        stt, stream = self._open(turn_id, hearing.cause_seq)
+        self._now = _Hearing(
+            self._new_id("utt"), turn_id, time, stt.name if stt else "", stream, hearing.cause_seq
+        )
+        self._now.segment_start, self._now.end = hearing.segment_start, time
+        return self._now
+
     def _confirm(self, hearing: _Hearing) -> None:
         self._now = None
         decision = hearing.decision or EndpointDecision(0.0, "ended")
@@ -290,7 +316,14 @@ class Ears:
         if text or hearing.interim:  # an empty final takes a wrong interim caption back
             seq = self._final(hearing, text, result, cause_seq).seq
         return Utterance(
-            self.participant_id, hearing.utterance_id, hearing.turn_id, text, hearing.start, hearing.end, seq
+            self.participant_id,
+            hearing.utterance_id,
+            hearing.turn_id,
+            text,
+            hearing.start,
+            hearing.end,
+            seq,
+            going_on=hearing.cut,
         )
 
     def _final(self, hearing: _Hearing, text: str, result: Transcription, cause_seq: int) -> Event:

@@ -343,7 +343,11 @@ class Room:
         self._emit(ParticipantLeft(participant_id=agent_id, reason="removed"))
 
     def _open_host(self) -> None:
-        hearing = HearingSettings(interrupt_after=self._settings.interrupt_after)
+        hearing = HearingSettings(
+            interrupt_after=self._settings.interrupt_after,
+            utterance_pause=self._settings.endpoint_delay,
+            max_utterance=self._settings.max_utterance,
+        )
         # a pause is only noticed after stop_after, so it may not be longer than the endpoint's delay
         hearing = replace(hearing, stop_after=min(hearing.stop_after, self._settings.endpoint_delay))
         self._plane.open_host(self.host_peer, hearing)

@@ -44,6 +44,10 @@ class HearingSettings:
     """Silence needed before `SpeechStopped`; the endpointing delay comes on top, elsewhere."""
     interrupt_after: float = 0.2
     """Speech over a talking agent that stops it, decided in the worker."""
+    utterance_pause: float = 0.5
+    """Silence that ends an utterance, for the limit below."""
+    max_utterance: float = 30.0
+    """Speech that has gone on for so long (a television) does not stop a talking agent any more."""
     preroll: float = 0.4
     """Audio before the detected start that is handed over with it."""
 

@@ -77,6 +77,8 @@ class Hearing:
         self._speaking = False
         self._on = 0
         self._off = 0
+        self._pause = self._utterance = 0
+        """Windows of silence, and since the utterance began."""
         self._over = 0
         self._over_pause = 0
         self._before: deque[tuple[float, Pcm]] = deque(
@@ -175,8 +177,16 @@ class Hearing:
             self._before.append((start, window))
             if self._on >= _windows(settings.start_after):
                 self._start(now)
-        self._talk_over(speech)
+        self._count_utterance(speech)
+        self._talk_over(speech and self._utterance <= _windows(settings.max_utterance))
         self._measure(window)
+
+    def _count_utterance(self, speech: bool) -> None:
+        self._pause = 0 if speech else self._pause + 1
+        if self._pause >= _windows(self._settings.utterance_pause):
+            self._utterance = 0
+        elif speech or self._utterance:
+            self._utterance += 1
 
     def _start(self, now: float) -> None:
         self._speaking = True

@@ -48,7 +48,7 @@ class FakeHearing:
     async def run(self, pcm: NDArray[np.int16]) -> None:
         """Hear mono samples at 16 kHz, begun now; returns when the last one is over."""
         clock = asyncio.get_running_loop().time
-        begin = clock()
+        begin = uttering = clock()
         window_s = WINDOW / RATE
         voiced = silent = 0.0
         speaking, sent, first_voice, last_voice = False, 0, begin, begin
@@ -60,6 +60,8 @@ class FakeHearing:
             if n % LEVEL_WINDOWS == 0:
                 self._notify(Level(*self._who, float(20 * np.log10(max(rms, 1e-3) / 32768))))
             loud = rms > LOUD
+            if silent >= self._settings.utterance_pause - 1e-9:
+                uttering = now
             voiced, silent = (voiced + window_s, 0.0) if loud else (0.0, silent + window_s)
             if loud:
                 last_voice = now
@@ -75,7 +77,7 @@ class FakeHearing:
                 if silent >= self._settings.stop_after - 1e-9:
                     speaking = False
                     self._notify(SpeechStopped(*self._who, last_voice, now))
-            if speaking and loud:
+            if speaking and loud and now - uttering <= self._settings.max_utterance:
                 self._talk_over(first_voice, now)
         await asyncio.sleep(0)  # the last notices are handed over on the loop's next round
 

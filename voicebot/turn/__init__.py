@@ -1,6 +1,6 @@
 """Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
 
-from voicebot.turn.addressing import Addressees, Present, Scene, addressees
+from voicebot.turn.addressing import Addressees, Present, Scene, addressees, called_by_name
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.floor import Denial, Floor, Grant
 from voicebot.turn.interruption import Heard, Piece, heard, is_backchannel
@@ -19,6 +19,7 @@ __all__ = [
     "Present",
     "Scene",
     "addressees",
+    "called_by_name",
     "heard",
     "is_backchannel",
 ]

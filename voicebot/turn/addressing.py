@@ -123,6 +123,11 @@ def addressees(text: str, scene: Scene) -> Addressees:
     return Addressees((free[0].id,), 0.4, "nobody in particular; the one who has been silent longest answers")
 
 
+def called_by_name(text: str, agents: Sequence[Present]) -> bool:
+    """Whether a person's words call one of these agents, and do not only speak of it."""
+    return any(score >= FUZZY for _, score in _named(text, agents))
+
+
 def similarity(name: str, spoken: str) -> float:
     """How much a recognised word sounds like a name, 0 to 1; spelling variants of one sound give 1."""
     a, b = name.casefold(), spoken.casefold()
