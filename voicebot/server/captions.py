@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 from voicebot.events import Event, TranscriptFinal, TranscriptInterim
 from voicebot.lobby.lobby import Lobby
 from voicebot.signaling.messages import Message, Transcript, TranscriptData
 
 REMEMBERED = 256
+HISTORY = 50
+"""Final captions that who comes later gets to read."""
 
 
 class Captions:
@@ -17,6 +19,7 @@ class Captions:
     def __init__(self, lobby: Lobby) -> None:
         self._lobby = lobby
         self._names: OrderedDict[str, str] = OrderedDict()
+        self._finals: deque[tuple[str, Transcript]] = deque(maxlen=HISTORY)
 
     def message(self, event: Event) -> Message | None:
         """The caption this event becomes, or None when it is none."""
@@ -25,7 +28,7 @@ class Captions:
             return None
         if not isinstance(event, TranscriptInterim | TranscriptFinal):
             return None
-        return Transcript(
+        caption = Transcript(
             lobby=self._lobby.id,
             data=TranscriptData(
                 utterance_id=event.utterance_id,
@@ -37,6 +40,14 @@ class Captions:
                 interrupted=isinstance(event, TranscriptFinal) and event.interrupted,
             ),
         )
+        if caption.data.final and caption.data.text.strip():
+            self._finals.append((event.conversation_id, caption))
+        return caption
+
+    def so_far(self, conversation_id: str) -> list[Transcript]:
+        """The newest final captions of one conversation, in order of when they were begun."""
+        latest = {c.data.utterance_id: c for id, c in self._finals if id == conversation_id}
+        return sorted(latest.values(), key=lambda caption: caption.data.t)
 
     def _name(self, participant_id: str) -> str:
         """Also of someone who left while their last words were being transcribed."""

@@ -135,6 +135,8 @@ class ServedLobby:
             )
         )
         browser.send(self.state())
+        # after the state that is announced to all, which replaces this one where both still wait
+        asyncio.get_running_loop().call_soon(self._send_captions, browser)
         for other in self.lobby.humans:
             if other.id != me:
                 self._peers.connect_people(impolite=other.id, polite=me)
@@ -166,6 +168,7 @@ class ServedLobby:
         self.room.update(me, presence="present")
         if not replayed:
             browser.send(self.state())
+            self._send_captions(browser)
         self._peers.retry(me)
 
     def state(self) -> LobbyState:
@@ -178,6 +181,13 @@ class ServedLobby:
                 version=self.lobby.version,
             ),
         )
+
+    def _send_captions(self, browser: Browser) -> None:
+        """What was said so far, to who has just come (back)."""
+        seated = browser.seat is not None and browser.seat.lobby is self
+        if seated and self.room.log is not None:
+            for caption in self._captions.so_far(self.room.log.conversation_id):
+                browser.send(caption)
 
     def _remove(self, participant_id: str, reason: str) -> None:
         self._end_grace(participant_id)

@@ -117,6 +117,24 @@ test("a caption grows in place and stays once it is final", () => {
   ]);
 });
 
+test("captions that come again, after a reconnect, are no new lines", () => {
+  const said = [caption("u1", "one", true), caption("u2", "two", true)];
+  const state = after([
+    ...said,
+    caption("u3", "three", false),
+    ...said,
+    caption("u3", "three", true),
+  ]);
+  expect(state.timeline).toMatchObject([{ text: "one" }, { text: "two" }, { text: "three" }]);
+  expect(state.timeline).toHaveLength(3);
+});
+
+test("a restarted server's first caption does not overwrite the old one's", () => {
+  const restarted = { participant_id: "a-2" };
+  const state = after([caption("u1", "before", true), caption("u1", "after", true, restarted)]);
+  expect(state.timeline).toMatchObject([{ text: "before" }, { text: "after" }]);
+});
+
 test("a caption that turns out to be nothing disappears", () => {
   const state = after([
     caption("u1", "uh", false),
