@@ -4,17 +4,18 @@ export const texts = {
   tagline: "One voice room for people and AI agents.",
 
   start: {
-    title: "Start a voice room",
-    intro: "Open a new lobby and share its link, or join one that is already there.",
+    title: "Start a lobby",
+    intro:
+      "A lobby is a room to talk in, for people and AI agents. Create one and share its link, or go to one that is already there.",
     createLabel: "Name of the new lobby",
     createPlaceholder: "Tea room",
     create: "Create lobby",
     creating: "Creating…",
     or: "or",
-    joinLabel: "Lobby link or id",
+    joinLabel: "Link to a lobby",
     joinPlaceholder: "Paste a link",
     join: "Go to lobby",
-    badLink: "That is neither a lobby link nor an id.",
+    badLink: "This is not a link to a lobby. Copy the whole link and paste it again.",
     demo: "Try the demo lobby",
     demoHint: "An agent is already waiting there.",
   },
@@ -47,7 +48,7 @@ export const texts = {
       insecure: "Microphones only work on a secure address",
       unsupported: "This browser cannot use a microphone here",
       denied: "The microphone is blocked",
-      "blocked-by-frame": "This frame may not use the microphone",
+      "blocked-by-frame": "The microphone is blocked inside this page",
       missing: "No microphone was found",
       busy: "The microphone is in use",
       unknown: "The microphone could not be opened",
@@ -56,17 +57,17 @@ export const texts = {
       insecure: "Cameras only work on a secure address",
       unsupported: "This browser cannot use a camera here",
       denied: "The camera is blocked",
-      "blocked-by-frame": "This frame may not use the camera",
+      "blocked-by-frame": "The camera is blocked inside this page",
       missing: "No camera was found",
       busy: "The camera is in use",
       unknown: "The camera could not be opened",
     },
     hints: {
       insecure:
-        "This page came over plain http, where browsers hide microphones. Open it over https, or as http://localhost on the machine where the server runs.",
+        "Browsers allow it only at addresses that begin with https://. Ask whoever sent you the link for such an address. On the computer where the server runs, an address that begins with http://localhost works as well.",
       unsupported: "Please use a current Chrome, Edge, Firefox or Safari.",
       "blocked-by-frame":
-        "Allow it when the browser asks, or open the lobby in a tab of its own: notebooks and editors often keep frames from using it.",
+        "Allow it when the browser asks, or open the lobby in a tab of its own: notebooks and editors often keep pages inside them from using it.",
       missing:
         "Plug one in, or turn it on in your system's sound settings. It is noticed by itself.",
       busy: "Another program holds it. Close that program (or its call), then try again.",
@@ -99,10 +100,10 @@ export const texts = {
     reconnecting: "Reconnecting…",
     handRaised: "Hand raised",
     connecting: "Connecting…",
-    noAudio: "No audio",
+    noAudio: "No sound",
     states: {
       initializing: "Getting ready",
-      idle: "Idle",
+      idle: "Ready",
       listening: "Listening",
       thinking: "Thinking",
       speaking: "Speaking",
@@ -126,11 +127,11 @@ export const texts = {
     hear: "Click to hear the others",
     hearHint: "Your browser waits for a click before it plays sound.",
     reconnect: "Connection to the server lost. Reconnecting…",
-    reconnectHint: "What you hear goes on meanwhile.",
-    failed: (name: string) => `No audio connection to ${name}`,
-    failedHost: "No audio connection to the agents",
+    reconnectHint: "You still hear each other meanwhile.",
+    failed: (name: string) => `No sound to and from ${name}`,
+    failedHost: "No sound to and from the agents",
     retry: "Try again",
-    stillCaptions: "Captions and chat go on.",
+    stillCaptions: "Your network may block it. Captions and chat go on.",
   },
 
   captions: {
@@ -166,14 +167,14 @@ export const texts = {
     connecting: "Connecting",
     connected: "Connected",
     reconnecting: "Reconnecting",
-    failed: "No audio path",
+    failed: "No sound",
     relay: "via relay",
     direct: "direct",
     quality: { good: "Good", fair: "Fair", poor: "Poor" },
     details: (trip: number | null, loss: number) =>
       [
         trip === null ? "" : `${Math.round(trip * 1000)} ms there and back`,
-        `${Math.round(loss * 100)} % lost`,
+        `${Math.round(loss * 100)} % of the sound lost`,
       ]
         .filter(Boolean)
         .join(", "),
@@ -193,9 +194,9 @@ export const texts = {
     full: "This lobby is full",
     fullHint: (limit: number | null) =>
       limit ? `It holds ${limit} people. Try again when somebody has left.` : "Try again later.",
-    expired: "Your session has ended",
+    expired: "Please load this page again",
     expiredHint:
-      "Load the page again to get a new one. If this comes back at once, allow cookies for this site.",
+      "The server no longer knows this page, because it was started again or because many hours have passed. If this comes back at once, allow cookies for this site.",
     reload: "Load again",
     wrongAddress: "This address is not allowed",
     wrongAddressHint: (origin: string) =>
@@ -203,7 +204,8 @@ export const texts = {
     refused: "The server does not let this page in",
     refusedHint: "Open it by the address that the server printed when it started.",
     elsewhere: "You are here in another tab",
-    elsewhereHint: "The lobby was opened there with the same session, so this tab has let go.",
+    elsewhereHint:
+      "You opened the lobby in another tab of this browser, and only one of them can take part.",
     useHere: "Use this tab",
   },
 

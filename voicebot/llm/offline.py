@@ -17,7 +17,10 @@ from voicebot.settings import Settings
 if TYPE_CHECKING:
     from agents.models.interface import Model
 
-NOTICE = "Offline brain, not a language model: set OPENAI_BASE_URL and OPENAI_MODEL for a real one."
+NOTICE = (
+    "A small offline program answers here, not an AI model. "
+    "Whoever runs the server can connect a real one with OPENAI_BASE_URL and OPENAI_MODEL."
+)
 
 
 def local_now() -> datetime:
