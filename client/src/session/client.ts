@@ -2,16 +2,16 @@ import { createStore, type StoreApi } from "zustand/vanilla";
 import type { Options } from "../options";
 import type { ServerMessage } from "../protocol/messages";
 import { Connections, type PeerReport } from "../rtc/connections";
-import { type DeviceKind, listDevices, openDevice } from "../rtc/devices";
+import { type DeviceKind, openDevice } from "../rtc/devices";
 import { Levels } from "../rtc/levels";
-import { deviceProblem } from "../rtc/problems";
 import { ensureSession, lookUpLobby, Refusal, socketUrl } from "../signaling/endpoints";
 import { type LinkChange, Signaling, type SignalingOptions } from "../signaling/signaling";
 import { texts } from "../texts";
 import { IceRefresh } from "./iceRefresh";
 import { recall, remember } from "./memory";
+import { OwnDevices } from "./ownDevices";
 import { entering, outside, reduce, withPeer, withToast } from "./reduce";
-import { type DeviceState, initialState, type SessionState } from "./state";
+import { initialState, type SessionState } from "./state";
 
 export interface ClientParts {
   signaling?: Partial<SignalingOptions>;
@@ -31,14 +31,8 @@ export class Client {
   readonly levels: Levels;
   readonly options: Options;
   readonly #signaling: Signaling;
-  readonly #open: typeof openDevice;
   readonly #lookUp: typeof lookUpLobby;
-  readonly #tracks: Record<DeviceKind, MediaStreamTrack | null> = {
-    microphone: null,
-    camera: null,
-  };
-  /** Counts requests for each device, so that only the newest one's answer is used. */
-  readonly #asked: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
+  readonly #devices: OwnDevices;
   readonly #iceRefresh: IceRefresh;
   #quality: ReturnType<typeof setInterval> | undefined;
   #creating: string | null = null;
@@ -46,7 +40,16 @@ export class Client {
   constructor(options: Options, parts: ClientParts = {}) {
     this.options = options;
     this.store = createStore(() => initialState(options.lobby, options.name || recall("name")));
-    this.#open = parts.open ?? openDevice;
+    this.#devices = new OwnDevices({
+      open: parts.open ?? openDevice,
+      changed: (kind, change) =>
+        this.store.setState({ [kind]: { ...this.state[kind], ...change } }),
+      used: (kind, track) => this.#deviceUsed(kind, track),
+      released: (kind) => {
+        if (kind === "microphone") this.levels.setOwn(OWN_LEVEL, null);
+      },
+      unplugged: (kind) => this.#unplugged(kind),
+    });
     this.#lookUp = parts.lookUp ?? lookUpLobby;
     this.#signaling = new Signaling({
       url: socketUrl(),
@@ -72,11 +75,11 @@ export class Client {
   }
 
   get microphone(): MediaStreamTrack | null {
-    return this.#tracks.microphone;
+    return this.#devices.microphone;
   }
 
   get camera(): MediaStreamTrack | null {
-    return this.#tracks.camera;
+    return this.#devices.camera;
   }
 
   // ------------------------------------------------------------ finding a lobby
@@ -95,7 +98,7 @@ export class Client {
     }
     if (found === "missing") {
       this.store.setState({ phase: "gone", reason: "missing" });
-      this.#release("microphone");
+      this.#devices.release("microphone");
     } else if (found && !this.state.lobby) {
       this.store.setState({ lobby: { id, name: found.name, host_peer: null } });
     }
@@ -148,7 +151,7 @@ export class Client {
   #sendJoin(): void {
     const { lobbyId, name, muted, camera } = this.state;
     if (!lobbyId) return;
-    const listening = muted || this.#tracks.microphone === null;
+    const listening = muted || this.#devices.microphone === null;
     this.#signaling.send({
       type: "join_lobby",
       lobby: lobbyId,
@@ -162,16 +165,16 @@ export class Client {
     this.#iceRefresh.stop();
     this.connections.closeAll();
     this.#signaling.close();
-    this.#release("microphone");
-    this.#release("camera");
+    this.#devices.release("microphone");
+    this.#devices.release("camera");
   }
 
   // ------------------------------------------------------------ in the lobby
 
   setMuted(muted: boolean): void {
     this.store.setState({ muted });
-    if (this.#tracks.microphone) this.#tracks.microphone.enabled = !muted;
-    this.#update({ muted: muted || this.#tracks.microphone === null });
+    if (this.#devices.microphone) this.#devices.microphone.enabled = !muted;
+    this.#update({ muted: muted || this.#devices.microphone === null });
   }
 
   addAgent(description: string): void {
@@ -224,36 +227,17 @@ export class Client {
   // ------------------------------------------------------------ devices
 
   /** Open (or change) a device. Problems end up in the state, in terms a person can act upon. */
-  async openDevice(kind: DeviceKind, id: string = recall(kind)): Promise<void> {
-    const asked = ++this.#asked[kind];
-    this.#setDevice(kind, { status: "asking", problem: null });
-    try {
-      const track = await this.#open(kind, id || undefined);
-      if (asked !== this.#asked[kind]) {
-        track.stop();
-        return;
-      }
-      await this.#use(kind, track, id);
-    } catch (error) {
-      if (asked !== this.#asked[kind]) return;
-      const problem = deviceProblem(error, false);
-      this.#setDevice(kind, { status: "problem", problem: problem.kind });
-    }
+  openDevice(kind: DeviceKind, id?: string): Promise<void> {
+    return this.#devices.open(kind, id);
   }
 
   async closeCamera(): Promise<void> {
-    this.#release("camera");
+    this.#devices.release("camera");
     await this.connections.setCamera(null);
     this.#update({ camera: false });
   }
 
-  async #use(kind: DeviceKind, track: MediaStreamTrack, id: string): Promise<void> {
-    this.#tracks[kind]?.stop();
-    this.#tracks[kind] = track;
-    const deviceId = track.getSettings?.().deviceId ?? id;
-    if (id) remember(kind, id);
-    this.#setDevice(kind, { status: "on", problem: null, deviceId });
-    track.onended = () => this.#unplugged(kind, track);
+  async #deviceUsed(kind: DeviceKind, track: MediaStreamTrack): Promise<void> {
     if (kind === "microphone") {
       track.enabled = !this.state.muted;
       this.levels.setOwn(OWN_LEVEL, track);
@@ -263,34 +247,13 @@ export class Client {
       await this.connections.setCamera(track);
       this.#update({ camera: true });
     }
-    // Only with permission do the devices have names.
-    this.#setDevice(kind, { choices: await listDevices(kind).catch(() => []) });
   }
 
-  #unplugged(kind: DeviceKind, track: MediaStreamTrack): void {
-    if (this.#tracks[kind] !== track) return;
-    this.#release(kind);
-    this.#setDevice(kind, { status: "problem", problem: "missing" });
+  #unplugged(kind: DeviceKind): void {
     this.say(texts.devices.unplugged[kind], texts.devices.unpluggedHint);
     if (kind === "camera") void this.connections.setCamera(null);
     else void this.connections.setMicrophone(null);
     this.#update(kind === "camera" ? { camera: false } : { muted: true });
-  }
-
-  #release(kind: DeviceKind): void {
-    this.#asked[kind]++;
-    const track = this.#tracks[kind];
-    this.#tracks[kind] = null;
-    if (track) {
-      track.onended = null;
-      track.stop();
-    }
-    if (kind === "microphone") this.levels.setOwn(OWN_LEVEL, null);
-    this.#setDevice(kind, { status: "off", problem: null });
-  }
-
-  #setDevice(kind: DeviceKind, change: Partial<DeviceState>): void {
-    this.store.setState({ [kind]: { ...this.state[kind], ...change } });
   }
 
   /** Tell the others what changed about us. */
