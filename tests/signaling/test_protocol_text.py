@@ -46,7 +46,7 @@ def test_described_fields_exist() -> None:
 def test_every_error_code_of_signaling_is_in_the_table() -> None:
     table = set(re.findall(r"^\| `(\w+)` \|", TEXT.split("## Errors")[1], re.MULTILINE))
     raised = {"bad_message"}
-    for name in ("switchboard", "websocket", "served_lobby", "peers"):
+    for name in ("switchboard", "websocket", "served_lobby", "negotiations", "peers"):
         raised |= set(re.findall(r'code="(\w+)"', (PACKAGE / f"server/{name}.py").read_text("utf-8")))
     for name in ("signaling/negotiation", "lobby/names"):
         raised |= set(re.findall(r'code="(\w+)"', (PACKAGE / f"{name}.py").read_text("utf-8")))

@@ -296,7 +296,7 @@ class Hosting:
             try:
                 self._rooms[lobby_id].on_notice(notice)
                 if lobby_id in self._served:
-                    self._served[lobby_id].on_notice(notice)
+                    self._served[lobby_id].negotiations.on_notice(notice)
             except Exception:  # one lobby's trouble is not the others'
                 logger.exception("Lobby %s failed on %r", lobby_id, type(notice).__name__)
 

@@ -1,4 +1,4 @@
-"""A lobby as browsers meet it: who sits where, what they are told, whom they connect to."""
+"""A lobby as browsers meet it: who sits where, and what they are told."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
-from voicebot.events import ConnectionState, Event
+from voicebot.events import Event
 from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
-from voicebot.media.base import IceServerConfig, MediaGone, Notice, PeerState
 from voicebot.server.captions import Captions
 from voicebot.server.limits import Limits
-from voicebot.server.peers import Peers
+from voicebot.server.negotiations import Negotiations
 from voicebot.server.ports import RoomPort
 from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling.messages import (
@@ -27,11 +26,8 @@ from voicebot.signaling.messages import (
     AgentStateData,
     ChatData,
     ChatMessage,
-    ConnectionReady,
-    DescriptionData,
     Error,
     ErrorData,
-    IceCandidate,
     JoinLobby,
     LobbyDestroyed,
     LobbyDestroyedData,
@@ -40,23 +36,16 @@ from voicebot.signaling.messages import (
     LobbyState,
     LobbyStateData,
     Message,
-    NegotiationNeeded,
     ParticipantData,
     ParticipantInfo,
     ParticipantUpdate,
     ParticipantUpdated,
     RaiseHand,
     RaiseHandData,
-    RenegotiateRequest,
-    RenegotiateRequestData,
     UserJoined,
     UserLeft,
     UserLeftData,
-    WebrtcAnswer,
-    WebrtcOffer,
-    WebrtcStateChange,
 )
-from voicebot.signaling.negotiation import PairState
 from voicebot.signaling.turn import IcePlan
 
 logger = logging.getLogger(__name__)
@@ -78,18 +67,19 @@ class ServedLobby:
         self._browsers: dict[str, Browser] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answering: dict[tuple[str, int], asyncio.Lock] = {}
         self._captions = Captions(self.lobby)
         self._state_due = False
         self._known = dict(self.lobby.participants)
-        self._peers = Peers(
-            self.lobby.id,
+        self.negotiations = Negotiations(
+            room,
             clock=clock,
-            send=self._tell,
             ice=ice,
-            agents=self._agent_ids,
-            abandoned=room.close_peer,
+            tell=self._tell,
+            spawn=self._spawn,
+            seated=self._browsers.__contains__,
+            reconnecting=self._graces.__contains__,
         )
+        """The WebRTC connections of those who are here."""
         self._unsubscribe = [self.lobby.subscribe(self._on_lobby), room.subscribe(self._on_event)]
 
     async def close(self, reason: str = "") -> None:
@@ -98,7 +88,7 @@ class ServedLobby:
             unsubscribe()
         for timer in self._graces.values():
             timer.cancel()
-        self._peers.close()
+        self.negotiations.close()
         self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
         for browser in self._browsers.values():
             browser.seat = None
@@ -137,11 +127,7 @@ class ServedLobby:
         browser.send(self.state())
         # after the state that is announced to all, which replaces this one where both still wait
         asyncio.get_running_loop().call_soon(self._send_captions, browser)
-        for other in self.lobby.humans:
-            if other.id != me:
-                self._peers.connect_people(impolite=other.id, polite=me)
-        if self.lobby.agents:
-            self._peers.connect_host(me, self.room.host_peer)
+        self.negotiations.begin(me)
 
     def leave(self, browser: Browser) -> None:
         """A browser leaves its seat for good."""
@@ -169,7 +155,7 @@ class ServedLobby:
         if not replayed:
             browser.send(self.state())
             self._send_captions(browser)
-        self._peers.retry(me)
+        self.negotiations.retry(me)
 
     def state(self) -> LobbyState:
         """The whole lobby as of now."""
@@ -194,7 +180,7 @@ class ServedLobby:
         browser = self._browsers.pop(participant_id, None)
         if browser is not None:
             browser.seat = None
-        self._peers.drop(participant_id)
+        self.negotiations.drop(participant_id)
         self.room.leave(participant_id, "lost" if reason == "lost" else "left")
 
     def _end_grace(self, participant_id: str) -> None:
@@ -243,108 +229,6 @@ class ServedLobby:
         data = ParticipantData(participant=self.lobby.participants[agent.id])
         self._tell(me, AgentCreated(id=message.id, lobby=self.lobby.id, data=data))
 
-    # ------------------------------------------------------------ negotiation
-
-    def negotiate(
-        self,
-        me: str,
-        message: WebrtcOffer
-        | WebrtcAnswer
-        | IceCandidate
-        | NegotiationNeeded
-        | WebrtcStateChange
-        | ConnectionReady,
-    ) -> None:
-        """Check that the peer and epoch are current, then pass it on. Raises SignalingError."""
-        to_host = message.peer == self.room.host_peer
-        if isinstance(message, WebrtcStateChange | ConnectionReady):
-            self._report(me, message)
-            return
-        negotiation, now = self._peers.get(me, message.peer), self._peers.now()
-        if isinstance(message, WebrtcOffer):
-            negotiation.offer(me, message.epoch, now)
-            if to_host:
-                self._spawn(self._answer(me, message), f"answer {me}", me, message.id)
-        elif isinstance(message, WebrtcAnswer):
-            negotiation.answer(me, message.epoch, now)
-        elif isinstance(message, IceCandidate):
-            negotiation.candidate(me, message.epoch)
-            if to_host:
-                self.room.add_candidate(me, message.epoch, message.data)
-        else:
-            negotiation.needed(me, message.epoch)
-            if negotiation.state is PairState.FAILED:
-                self._peers.retry(me)  # a person asks for another attempt
-                return
-        self._peers.arm()
-        if not to_host:
-            self._relay(me, message)
-
-    async def _answer(self, me: str, message: WebrtcOffer) -> None:
-        host, epoch = self.room.host_peer, message.epoch
-        known = {me, *self._agent_ids()}
-        tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
-        lock = self._answering.setdefault((me, epoch), asyncio.Lock())
-        try:
-            async with lock:  # one offer after the other
-                servers = [
-                    IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers
-                ]
-                answer = await self.room.answer(me, epoch, message.data.sdp, tracks, servers)
-        except VoicebotError:
-            self._peers.fail(me, host, epoch, "media_gone")
-            raise
-        finally:
-            if not lock.locked():
-                self._answering.pop((me, epoch), None)
-        negotiation = self._peers.between(me, host)
-        if negotiation is None or negotiation.epoch != epoch:
-            return  # meanwhile a newer epoch began or the person left
-        negotiation.answer(host, epoch, self._peers.now())
-        self._peers.arm()
-        data = DescriptionData(sdp=answer.sdp, tracks=dict(answer.tracks))
-        self._tell(me, WebrtcAnswer(id=message.id, lobby=self.lobby.id, peer=host, epoch=epoch, data=data))
-
-    def _report(self, me: str, message: WebrtcStateChange | ConnectionReady) -> None:
-        if isinstance(message, ConnectionReady):
-            self._peers.report(me, message.peer, message.epoch, "connected")
-            return
-        data = message.data
-        # the media plane reports its own end, except when the browser's fails before it begins
-        told = message.peer == self.room.host_peer and data.state != "failed"
-        if self.room.log is not None and not told:
-            ice = data.model_dump(include={"local", "remote", "relay"}, exclude_none=True)
-            self.room.log.emit(
-                ConnectionState(
-                    participant_id=me,
-                    peer=message.peer,
-                    epoch=message.epoch,
-                    state=data.state,
-                    ice=ice,
-                    reason=data.reason,
-                )
-            )
-        self._peers.report(me, message.peer, message.epoch, data.state, data.reason)
-        if message.peer in self._browsers:
-            self._relay(me, message)
-
-    def _relay(self, me: str, message: Message) -> None:
-        assert message.peer is not None
-        passed_on = message.model_copy(
-            update={"id": None, "seq": None, "ack": None, "lobby": self.lobby.id, "peer": me}
-        )
-        self._tell(message.peer, passed_on)
-
-    def on_notice(self, notice: Notice) -> None:
-        """A notice of the media plane for this lobby's host, after the room has had it."""
-        host = self.room.host_peer
-        if isinstance(notice, PeerState):
-            if notice.peer_id not in self._graces or notice.state not in {"failed", "closed"}:
-                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, notice.reason)
-        elif isinstance(notice, MediaGone) and self.lobby.agents:
-            for person in self.lobby.humans:
-                self._peers.connect_host(person.id, host)
-
     # ------------------------------------------------------------ what everyone is told
 
     def _on_lobby(self, event: LobbyEvent) -> None:
@@ -354,7 +238,7 @@ class ServedLobby:
                 self._broadcast(UserJoined(lobby=lobby, data=ParticipantData(participant=info)), but=info.id)
             case Joined(info):
                 self._broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
-                self._agents_changed()
+                self.negotiations.agents_changed()
             case Updated(info) if self._only_state_changed(info):
                 assert info.state is not None
                 state = AgentStateData(participant_id=info.id, state=info.state)
@@ -364,7 +248,7 @@ class ServedLobby:
             case Left(id, reason) if id in self._known and self._known[id].kind == "agent":
                 data = UserLeftData(participant_id=id, reason=reason)
                 self._broadcast(AgentRemoved(lobby=lobby, data=data))
-                self._agents_changed()
+                self.negotiations.agents_changed()
             case Left(id, reason):
                 data = UserLeftData(participant_id=id, reason=reason)
                 self._broadcast(UserLeft(lobby=lobby, data=data))
@@ -380,24 +264,6 @@ class ServedLobby:
             and old.model_copy(update={"state": info.state}) == info
         )
 
-    def _agents_changed(self) -> None:
-        """The voices to be heard changed: renegotiate, or begin or end the host connections."""
-        host, agents = self.room.host_peer, self._agent_ids()
-        for person in self.lobby.humans:
-            if not agents:
-                self._peers.drop(host)
-                self.room.close_peer(person.id)
-                continue
-            negotiation = self._peers.between(person.id, host)
-            if negotiation is None:
-                self._peers.connect_host(person.id, host)
-            else:
-                data = RenegotiateRequestData(receive=agents)
-                self._tell(
-                    person.id,
-                    RenegotiateRequest(lobby=self.lobby.id, peer=host, epoch=negotiation.epoch, data=data),
-                )
-
     def _announce_state(self) -> None:
         """lobby_state to everyone, once for all changes of this moment."""
         if not self._state_due:
@@ -412,9 +278,6 @@ class ServedLobby:
         message = self._captions.message(event)
         if message is not None:
             self._broadcast(message)
-
-    def _agent_ids(self) -> list[str]:
-        return [agent.id for agent in self.lobby.agents]
 
     def _tell(self, person: str, message: Message) -> None:
         browser = self._browsers.get(person)

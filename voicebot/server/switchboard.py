@@ -114,7 +114,7 @@ class Switchboard:
                 | m.WebrtcStateChange()
                 | m.ConnectionReady()
             ):
-                lobby.negotiate(me, message)
+                lobby.negotiations.negotiate(me, message)
             case _:
                 raise SignalingError(f"{message.type} is not understood here.")
 

@@ -1,0 +1,207 @@
+"""The negotiations of one lobby: who connects to whom, and what passes between the two ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from voicebot.clock import Clock
+from voicebot.errors import VoicebotError
+from voicebot.events import ConnectionState
+from voicebot.media.base import IceServerConfig, MediaGone, Notice, PeerState
+from voicebot.server.peers import Peers
+from voicebot.server.ports import RoomPort
+from voicebot.signaling.messages import (
+    ConnectionReady,
+    DescriptionData,
+    IceCandidate,
+    Message,
+    NegotiationNeeded,
+    RenegotiateRequest,
+    RenegotiateRequestData,
+    WebrtcAnswer,
+    WebrtcOffer,
+    WebrtcStateChange,
+)
+from voicebot.signaling.negotiation import PairState
+from voicebot.signaling.turn import IcePlan
+
+
+class Spawn(Protocol):
+    """Runs work as an owned task; what goes wrong is told to `me` as the answer to message `id`."""
+
+    def __call__(self, work: Coroutine[Any, Any, None], name: str, me: str, id: str | None) -> None: ...
+
+
+class Negotiations:
+    """Between the people of a lobby, and between each of them and its agent host.
+
+    `ice(user)` gives fresh ICE servers, `tell(person, message)` never waits, `seated(person)` says
+    whether a person's browser has a seat, `reconnecting(person)` whether its socket is lost.
+    """
+
+    def __init__(
+        self,
+        room: RoomPort,
+        *,
+        clock: Clock,
+        ice: Callable[[str], IcePlan],
+        tell: Callable[[str, Message], None],
+        spawn: Spawn,
+        seated: Callable[[str], bool],
+        reconnecting: Callable[[str], bool],
+    ) -> None:
+        self._room, self._lobby = room, room.lobby
+        self._ice, self._tell, self._spawn = ice, tell, spawn
+        self._seated, self._reconnecting = seated, reconnecting
+        self._answering: dict[tuple[str, int], asyncio.Lock] = {}
+        self._peers = Peers(
+            self._lobby.id,
+            clock=clock,
+            send=tell,
+            ice=ice,
+            agents=self._agents,
+            abandoned=room.close_peer,
+        )
+
+    def begin(self, me: str) -> None:
+        """Someone has come, or come again: connect them (anew) to everyone who is here."""
+        for other in self._lobby.humans:
+            if other.id != me:
+                self._peers.connect_people(impolite=other.id, polite=me)
+        if self._lobby.agents:
+            self._peers.connect_host(me, self._room.host_peer)
+
+    def retry(self, me: str) -> None:
+        """Try again where this person's connections had been given up."""
+        self._peers.retry(me)
+
+    def drop(self, me: str) -> None:
+        """Someone has gone."""
+        self._peers.drop(me)
+
+    def close(self) -> None:
+        """The lobby is gone."""
+        self._peers.close()
+
+    def negotiate(
+        self,
+        me: str,
+        message: WebrtcOffer
+        | WebrtcAnswer
+        | IceCandidate
+        | NegotiationNeeded
+        | WebrtcStateChange
+        | ConnectionReady,
+    ) -> None:
+        """Check that the peer and epoch are current, then pass it on. Raises SignalingError."""
+        to_host = message.peer == self._room.host_peer
+        if isinstance(message, WebrtcStateChange | ConnectionReady):
+            self._report(me, message)
+            return
+        negotiation, now = self._peers.get(me, message.peer), self._peers.now()
+        if isinstance(message, WebrtcOffer):
+            negotiation.offer(me, message.epoch, now)
+            if to_host:
+                self._spawn(self._answer(me, message), f"answer {me}", me, message.id)
+        elif isinstance(message, WebrtcAnswer):
+            negotiation.answer(me, message.epoch, now)
+        elif isinstance(message, IceCandidate):
+            negotiation.candidate(me, message.epoch)
+            if to_host:
+                self._room.add_candidate(me, message.epoch, message.data)
+        else:
+            negotiation.needed(me, message.epoch)
+            if negotiation.state is PairState.FAILED:
+                self._peers.retry(me)  # a person asks for another attempt
+                return
+        self._peers.arm()
+        if not to_host:
+            self._relay(me, message)
+
+    async def _answer(self, me: str, message: WebrtcOffer) -> None:
+        host, epoch = self._room.host_peer, message.epoch
+        known = {me, *self._agents()}
+        tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
+        lock = self._answering.setdefault((me, epoch), asyncio.Lock())
+        try:
+            async with lock:  # one offer after the other
+                servers = [
+                    IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers
+                ]
+                answer = await self._room.answer(me, epoch, message.data.sdp, tracks, servers)
+        except VoicebotError:
+            self._peers.fail(me, host, epoch, "media_gone")
+            raise
+        finally:
+            if not lock.locked():
+                self._answering.pop((me, epoch), None)
+        negotiation = self._peers.between(me, host)
+        if negotiation is None or negotiation.epoch != epoch:
+            return  # meanwhile a newer epoch began or the person left
+        negotiation.answer(host, epoch, self._peers.now())
+        self._peers.arm()
+        data = DescriptionData(sdp=answer.sdp, tracks=dict(answer.tracks))
+        self._tell(me, WebrtcAnswer(id=message.id, lobby=self._lobby.id, peer=host, epoch=epoch, data=data))
+
+    def _report(self, me: str, message: WebrtcStateChange | ConnectionReady) -> None:
+        if isinstance(message, ConnectionReady):
+            self._peers.report(me, message.peer, message.epoch, "connected")
+            return
+        data = message.data
+        # the media plane reports its own end, except when the browser's fails before it begins
+        told = message.peer == self._room.host_peer and data.state != "failed"
+        if self._room.log is not None and not told:
+            ice = data.model_dump(include={"local", "remote", "relay"}, exclude_none=True)
+            self._room.log.emit(
+                ConnectionState(
+                    participant_id=me,
+                    peer=message.peer,
+                    epoch=message.epoch,
+                    state=data.state,
+                    ice=ice,
+                    reason=data.reason,
+                )
+            )
+        self._peers.report(me, message.peer, message.epoch, data.state, data.reason)
+        if self._seated(message.peer):
+            self._relay(me, message)
+
+    def _relay(self, me: str, message: Message) -> None:
+        assert message.peer is not None
+        passed_on = message.model_copy(
+            update={"id": None, "seq": None, "ack": None, "lobby": self._lobby.id, "peer": me}
+        )
+        self._tell(message.peer, passed_on)
+
+    def on_notice(self, notice: Notice) -> None:
+        """A notice of the media plane for this lobby's host, after the room has had it."""
+        host = self._room.host_peer
+        if isinstance(notice, PeerState):
+            if not self._reconnecting(notice.peer_id) or notice.state not in {"failed", "closed"}:
+                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, notice.reason)
+        elif isinstance(notice, MediaGone) and self._lobby.agents:
+            for person in self._lobby.humans:
+                self._peers.connect_host(person.id, host)
+
+    def agents_changed(self) -> None:
+        """The voices to be heard changed: renegotiate, or begin or end the host connections."""
+        host, agents = self._room.host_peer, self._agents()
+        for person in self._lobby.humans:
+            if not agents:
+                self._peers.drop(host)
+                self._room.close_peer(person.id)
+                continue
+            negotiation = self._peers.between(person.id, host)
+            if negotiation is None:
+                self._peers.connect_host(person.id, host)
+            else:
+                data = RenegotiateRequestData(receive=agents)
+                self._tell(
+                    person.id,
+                    RenegotiateRequest(lobby=self._lobby.id, peer=host, epoch=negotiation.epoch, data=data),
+                )
+
+    def _agents(self) -> list[str]:
+        return [agent.id for agent in self._lobby.agents]
