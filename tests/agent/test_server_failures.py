@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
+from agents import function_tool
 
 import voicebot.llm.openai_model  # noqa: F401  (seconds of real time that virtual time need not wait for)
 from tests.agent.stage import Stage
-from voicebot.events import ErrorEvent, LLMFinished, LLMStarted, PlayoutStarted
+from voicebot.events import (
+    ErrorEvent,
+    LLMFinished,
+    LLMStarted,
+    PersonaCreated,
+    PlayoutStarted,
+    ToolCalled,
+    ToolReturned,
+)
 from voicebot.llm.openai import OpenAILLM
 from voicebot.testing.openai_server import Fail, Hang, OpenAIServer, Say, Step
 
@@ -88,3 +98,29 @@ async def test_barge_in_stops_the_request(tmp_path: Path) -> None:
             gate.set()
         await stage.models.aclose()
     assert server.cancelled == 1
+
+
+async def test_tools_are_called_and_both_ways_are_logged(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    @function_tool
+    def tide(harbour: str) -> str:
+        """The tide in a harbour."""
+        asked.append(harbour)
+        return f"low tide in {harbour}"
+
+    call = Say("", tool_calls=[("tide", {"harbour": "Brest"})])
+    async with OpenAIServer([call, "The tide is low."]) as server:
+        async with Stage(tmp_path, stt=["one"]) as stage:
+            asking = asyncio.create_task(ask(stage, server))
+            spawned = await stage.wait(PersonaCreated)
+            stage.room.agents[str(spawned.participant_id)].brain.tools = [tide]
+            assert await asking == ["The tide is low."]
+            (called,), (returned,) = stage.of(ToolCalled), stage.of(ToolReturned)
+            assert asked == ["Brest"]
+            assert (called.name, json.loads(called.arguments)) == ("tide", {"harbour": "Brest"})
+            assert (returned.name, returned.result) == ("tide", "low tide in Brest")
+            (started,) = stage.of(LLMStarted)
+            assert (called.cause_seq, returned.cause_seq) == (started.seq, called.seq)
+            assert called.turn_id == returned.turn_id == started.turn_id
+        await stage.models.aclose()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 from voicebot.agent.memory import HeardSession, Memory
@@ -43,6 +44,23 @@ What you get:
 - Your own earlier words stand there only as far as they were heard; you may have been interrupted."""
 
 
+@dataclass(frozen=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is its JSON."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What the tool gave back for the call of that id, as text."""
+
+    call_id: str
+    result: str
+
+
 class Brain:
     """Thinks for one agent; each `think` is one run of openai-agents."""
 
@@ -64,9 +82,11 @@ class Thought:
         timeout: float,
         people: Sequence[str] = (),
         agents: Sequence[str] = (),
+        on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
     ) -> None:
         self._brain, self._llm, self._memory = brain, llm, memory
         self._timeout, self._people, self._agents = timeout, people, agents
+        self._on_tool = on_tool
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
 
@@ -113,7 +133,11 @@ class Thought:
                     raise self._failed(error) from error
                 if event is None:
                     break
-                if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                if event.type == "run_item_stream_event":
+                    told = _tool_event(event.item)
+                    if told is not None and self._on_tool is not None:
+                        self._on_tool(told)
+                elif event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
                     yield event.data.delta
             usage = run.context_wrapper.usage
             if usage.total_tokens:
@@ -127,3 +151,18 @@ class Thought:
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
         return ModelFailed(f"The language model {self._llm.name} failed: {error or type(error).__name__}.")
+
+
+def _tool_event(item: Any) -> ToolCall | ToolResult | None:
+    """The part of a run item that tells of a tool; providers give raw items as objects or dicts."""
+    raw = getattr(item, "raw_item", None)
+
+    def field(name: str) -> str:
+        value = raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
+        return value if isinstance(value, str) else ""
+
+    if item.type == "tool_call_item":
+        return ToolCall(field("call_id") or field("id"), field("name") or field("type"), field("arguments"))
+    if item.type == "tool_call_output_item":
+        return ToolResult(field("call_id"), str(item.output))
+    return None

@@ -9,14 +9,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought
+from voicebot.agent.brain import Thought, ToolCall, ToolResult
 from voicebot.agent.ears import Utterance
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
 from voicebot.agent.voice import Voice, closing_iterator
 from voicebot.errors import ModelError
-from voicebot.events import Emit, ErrorEvent, Event, LLMFinished, LLMFirstSentence, LLMFirstToken, LLMStarted
+from voicebot.events import (
+    Emit,
+    ErrorEvent,
+    Event,
+    LLMFinished,
+    LLMFirstSentence,
+    LLMFirstToken,
+    LLMStarted,
+    ToolCalled,
+    ToolReturned,
+)
 from voicebot.media.base import MediaPlane
 
 logger = logging.getLogger(__name__)
@@ -96,6 +106,25 @@ class TurnRunner:
         ids: dict[str, Any] = {
             "participant_id": turn.agent.id, "turn_id": turn.turn_id, "speech_id": turn.speech.speech_id,
         }  # fmt: skip
+        started = self._emit(LLMStarted(model=llm.name, cause_seq=turn.cause_seq, **ids))
+        called: dict[str, Event] = {}
+
+        def on_tool(told: ToolCall | ToolResult) -> None:
+            if isinstance(told, ToolCall):
+                called[told.call_id] = self._emit(
+                    ToolCalled(name=told.name, arguments=told.arguments, cause_seq=started.seq, **ids)
+                )
+                return
+            call = called.get(told.call_id)
+            self._emit(
+                ToolReturned(
+                    name=call.name if isinstance(call, ToolCalled) else "",
+                    result=told.result,
+                    cause_seq=call.seq if call is not None else started.seq,
+                    **ids,
+                )
+            )
+
         thought = Thought(
             turn.agent.brain,
             llm,
@@ -103,10 +132,10 @@ class TurnRunner:
             timeout=self._llm_timeout,
             people=people,
             agents=agents,
+            on_tool=on_tool,
         )
         speakable = Speakable()
         text, given, cancelled = "", 0, False
-        started = self._emit(LLMStarted(model=llm.name, cause_seq=turn.cause_seq, **ids))
 
         async def give(pieces: Sequence[str]) -> None:
             nonlocal given
