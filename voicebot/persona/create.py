@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicebot.errors import VoicebotError
+from voicebot.persona.gender import HE, SHE, gender_of
 from voicebot.persona.persona import Persona
 from voicebot.persona.portrait import data_url, draw
 from voicebot.tts.base import VoiceStyle
@@ -19,21 +20,6 @@ NAMES = (
     "Mira", "Nestor", "Olive", "Pablo", "Quinn", "Rosa", "Silas", "Thea", "Ursula", "Victor", "Wanda",
     "Xenia", "Yorick", "Zelda",
 )  # fmt: skip
-MASCULINE = {
-    "Bruno",
-    "Dario",
-    "Felix",
-    "Hugo",
-    "Jasper",
-    "Leon",
-    "Nestor",
-    "Pablo",
-    "Silas",
-    "Victor",
-    "Yorick",
-}
-HE = re.compile(r"\b(he|his|him|man|boy|father|grandfather|king|wizard|monk|uncle|brother|mr)\b", re.I)
-SHE = re.compile(r"\b(she|her|woman|girl|mother|grandmother|queen|witch|nun|aunt|sister|mrs|ms)\b", re.I)
 NAMED = re.compile(r"\b(?:named|called|name is|name's)\s+([A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){0,2})")
 LEADING = re.compile(
     r"^\s*([A-Z][\w'\u2019-]*(?:\s+[A-Z][\w'\u2019-]*){0,2})\s*(?:,|:|\bis\b|[\u2013\u2014-]\s)\s*(?=\S)"
@@ -97,7 +83,7 @@ def create_persona(
         voice=_voice(text, seed, voice, taken),
         language=language,
     )
-    return persona.model_copy(update={"portrait": data_url(draw(persona.hash, text))})
+    return persona.model_copy(update={"portrait": data_url(draw(persona.hash, text, gender_of(name, text)))})
 
 
 def adapted(persona: Persona, name: str | None, voice: VoiceStyle | str | None) -> Persona:
@@ -121,9 +107,9 @@ def name_in(text: str) -> str | None:
 
 
 def _fitting(text: str, seed: str, taken: Collection[Persona]) -> str:
-    pool = [n for n in NAMES if not HE.search(text) or n in MASCULINE]
+    pool = [n for n in NAMES if not HE.search(text) or gender_of(n) == "masculine"]
     if SHE.search(text) and not HE.search(text):
-        pool = [n for n in NAMES if n not in MASCULINE]
+        pool = [n for n in NAMES if gender_of(n) != "masculine"]
     used = {p.name.casefold() for p in taken}
     start = int(seed[:8], 16) % len(pool)
     ordered = pool[start:] + pool[:start]

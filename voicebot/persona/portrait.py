@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import colorsys
 import hashlib
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
+
+from voicebot.persona.gender import Gender
 
 SKINS = ("#f6d7c3", "#edbf9c", "#d9a17a", "#b87b52", "#8a5636", "#5f3a25")
 HAIRS = ("#2b211c", "#5a3825", "#9a6a34", "#d8b15a", "#a9a9a9", "#e8e4dc", "#8c3b2a")
@@ -14,12 +17,16 @@ HATS = {
     "#f4f4f0": ("cook", "chef", "baker", "doctor", "nurse"),
     "#4b2e6b": ("wizard", "witch", "magician", "sorcerer", "oracle"),
 }
+BEARDED = ("keeper", "wizard", "sailor", "captain")
 GLASSES = ("professor", "teacher", "librarian", "scientist", "tutor", "engineer", "lawyer", "bookish")
 FROWN = ("grumpy", "angry", "stern", "sad", "gloomy", "bitter", "strict", "bored")
 
 
-def draw(seed: str, character: str = "") -> str:
-    """An SVG of 160 by 160 units; words of `character` choose hat, glasses and mouth."""
+def draw(seed: str, character: str = "", gender: Gender | None = None) -> str:
+    """An SVG of 160 by 160 units; words of `character` choose hat, glasses and mouth.
+
+    `gender` steers hair and beard; without one the features stay neutral.
+    """
     dice = _dice(seed)
     words = character.lower()
     hue = next(dice) / 255
@@ -36,7 +43,7 @@ def draw(seed: str, character: str = "") -> str:
         '<rect width="160" height="160" fill="url(#b)"/>',
         f'<circle cx="{30 + next(dice) % 100}" cy="{20 + next(dice) % 30}" r="26" fill="#fff" '
         'opacity=".25"/>',
-        _hair_behind(next(dice), hair, width),
+        _hair_behind(next(dice), hair, width, gender),
         f'<path d="M28 162c4-34 24-46 52-46s48 12 52 46z" fill="{coat}"/>',
         f'<path d="M68 104h24v16q-12 12-24 0z" fill="{skin}"/>',
         f'<ellipse cx="80" cy="80" rx="{width}" ry="37" fill="{skin}"/>',
@@ -69,7 +76,8 @@ def draw(seed: str, character: str = "") -> str:
             f'<circle cx="{80 - eye}" cy="80" r="9"/><circle cx="{80 + eye}" cy="80" r="9"/>'
             f'<path d="M{89 - eye} 80H{71 + eye}"/></g>'
         )
-    if any(word in words for word in ("beard", "keeper", "wizard", "sailor", "captain")):
+    bearded = gender == "masculine" and any(word in words for word in BEARDED)
+    if bearded or re.search(r"\b(beard|bearded)\b", words):
         parts.append(
             f'<path d="M{82 - width} 92q4 42 {width - 2} 42t{width - 2} -42q-{width - 8} 6 -{width - 2} 3'
             f't-{width - 2} -3z" fill="{hair}"/><path d="M70 103q10 5 20 0" fill="none" stroke="#7b2f2f" '
@@ -92,8 +100,9 @@ def data_url(svg: str) -> str:
     return "data:image/svg+xml," + quote(svg, safe=" =:/'(),;.-")
 
 
-def _hair_behind(roll: int, colour: str, width: int) -> str:
-    if roll % 3:
+def _hair_behind(roll: int, colour: str, width: int, gender: Gender | None) -> str:
+    """Long hair: always for her, never for him, else sometimes."""
+    if gender == "masculine" or (gender is None and roll % 3):
         return ""
     return f'<path d="M{74 - width} 132Q{66 - width} 40 80 38T{86 + width} 132z" fill="{colour}"/>'
 
