@@ -165,6 +165,29 @@ async def test_an_agent_from_one_line_joins_with_its_own_voice(
     await tom.tile("Bruno").wait_for(state="detached")
 
 
+async def test_speaking_over_the_agent_stops_it_and_only_the_heard_is_remembered(
+    serve: Serve, chromium: Chromium, speech: Speech
+) -> None:
+    long = "I will tell you everything about the weather in Paris, " + ", ".join(
+        f"the {n} day was sunny" for n in ("first", "second", "third", "fourth", "fifth", "sixth")
+    )
+    async with OpenAIServer([long + ".", "Of course, London."]) as llm:
+        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")
+        microphone = speech(QUESTION, "stop please and tell me about london", pause=5)
+        tom = await Guest.open(await chromium.context(microphone), server.url, "Tom")
+        await tom.join()
+        await tom.caption("^Ada.*everything about the weather")
+        await tom.caption("^Ada.*of course, london")
+        first, second = (request["messages"] for request in llm.requests)
+        kept = [m["content"] for m in second if m["role"] == "assistant"][-1]
+        text = kept if isinstance(kept, str) else " ".join(part["text"] for part in kept)
+        assert "I will tell you" in text
+        assert "sixth day" not in text
+        assert len(second) > len(first)
+        captions = await tom.page.locator('[data-testid="caption"]').all_inner_texts()
+        assert not any("sixth day" in caption for caption in captions)
+
+
 async def test_a_dead_language_model_is_said_aloud_and_the_lobby_goes_on(
     serve: Serve, chromium: Chromium, speech: Speech
 ) -> None:
