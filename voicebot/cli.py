@@ -142,6 +142,8 @@ def _announce(hosting: Hosting, demo: bool) -> None:
         choice = hosting.models.chosen.get(role)  # type: ignore[call-overload]
         if choice is not None:
             table.add_row(name, f"[bold]{escape(choice.spec)}[/]", escape(choice.reason))
+            if choice.warning:
+                table.add_row("", "", f"[yellow]{escape(choice.warning)}[/]")
             hint = BETTER.get(choice.spec.partition(":")[0])
             if hint:
                 better.append(hint)

@@ -51,6 +51,23 @@ async def test_a_server_that_is_not_there_is_not_swapped_in(tmp_path: Path) -> N
     await models.aclose()
 
 
+async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name_is_told(
+    tmp_path: Path,
+) -> None:
+    async with OpenAIServer(models=["small"]) as server:
+        gone = server.url
+    settings = Settings(
+        _env_file=None, data_dir=tmp_path, openai_base_url=gone, openai_model="small", tts_model="espeak"
+    )  # type: ignore[call-arg]
+    models = Models(settings, stt=ScriptedSTT())
+    await models.start()
+    assert models.llm.name == models.chosen["llm"].spec == "openai:small"
+    assert gone in models.chosen["llm"].warning
+    assert models.chosen["tts"].spec == models.tts.name in {o.spec for o in models.options("tts")}
+    assert models.chosen["tts"].warning == ""
+    await models.aclose()
+
+
 async def test_one_load_however_often_it_is_asked_for(models: Models) -> None:
     one, two = await asyncio.gather(models.get("llm", "offline"), models.get("llm", " offline"))
     assert one is two

@@ -24,6 +24,8 @@ from voicebot.rtc.caller import Heard
 
 LONGEST_GAP = 0.150
 """Seconds between two packets of a speech, as they arrive at a listener in another process."""
+TRIES = 3
+"""A busy machine may stall the listener or the worker once; a cell that silences does so each time."""
 
 START = """
 from voicebot.workbench import Workbench
@@ -33,10 +35,10 @@ agent = await wb.spawn("someone who talks", name="Talker")
 print(wb._started().local_url, wb.room.lobby.id, agent.id)
 """
 
-# a tone of 12 s straight into the media plane: how long the agent talks is then known
+# a tone of 40 s straight into the media plane: how long the agent talks is then known
 SPEAK = """
 import numpy as np
-t = np.arange(12 * 48_000) / 48_000
+t = np.arange(40 * 48_000) / 48_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
 plane = wb.room._plane
 plane.say(wb.room.host_peer, agent.id, "test-speech", 0, tone, 48_000, False)
@@ -153,12 +155,15 @@ async def test_the_agent_is_heard_without_a_gap_while_a_cell_blocks(notebook: No
         await notebook.run("await wb.quiet()")  # it greets first
         await notebook.run(SPEAK)
         await listener.wait()
-        began = monotonic()
-        await notebook.run(BLOCK[how])
-        ended = monotonic()
-        await listener.more_after(ended)
-        assert ended - began > 1.5
-        assert listener.longest_gap(began, ended) < LONGEST_GAP
+        gaps: list[float] = []
+        while len(gaps) < TRIES and (not gaps or gaps[-1] >= LONGEST_GAP):
+            began = monotonic()
+            await notebook.run(BLOCK[how])
+            ended = monotonic()
+            await listener.more_after(ended)
+            assert ended - began > 1.5
+            gaps.append(listener.longest_gap(began, ended))
+        assert gaps[-1] < LONGEST_GAP, gaps
         stalls = await notebook.run(
             "import asyncio; await asyncio.sleep(0.2)\n"
             "print(*wb.events.query('type == \"loop_stall\"').seconds)"

@@ -125,9 +125,9 @@ async def test_everything_through_a_relay(
     ).wait_for()
     assert await badge.get_attribute("data-relay") == "true"
     await tom.listen()
-    await tom.caption(f"^Tom.*{QUESTION}")
-    await tom.caption("^Ada.*offline brain")
-    assert {"offline", "brain"} & set((await transcribe(await tom.heard())).split())
+    await tom.caption("^Tom.*paris")
+    await tom.caption("^Ada.*paris")
+    assert "paris" in (await transcribe(await tom.heard())).split()
 
 
 async def test_no_microphone_is_said_and_listening_goes_on(
@@ -196,6 +196,6 @@ async def test_a_dead_language_model_is_said_aloud_and_the_lobby_goes_on(
         tom = await Guest.open(await chromium.context(speech(QUESTION)), server.url, "Tom")
         await tom.join()
         await tom.caption("^Ada.*hello")
-        await tom.caption(f"^Tom.*{QUESTION}")
+        await tom.caption("^Tom.*paris")
         await tom.caption("^Ada.*sorry")
         await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()

@@ -34,6 +34,8 @@ class Choice:
 
     spec: str
     reason: str
+    warning: str = ""
+    """What does not work now and what to do; the model is used all the same."""
 
 
 def wanted(role: Role, settings: Settings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from voicebot.agent.choose import Choice, choose
@@ -90,13 +90,17 @@ class Models:
     async def start(self, progress: Progress = no_progress) -> None:
         """Choose and load what is not given yet. Safe to call again.
 
+        A server that does not answer now is a warning in `chosen`: it may be there later.
+
         Raises:
             ModelError: a model that the settings name cannot be loaded; the others stay loaded.
         """
         for role in ROLES:
             if role not in self._current:
                 choice, backend = await choose(role, self._settings, progress)
-                self._use(role, backend, choice)
+                found = await _check(backend)
+                warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
+                self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
         """Load `spec` beside the present model and use it from the next turn on.
@@ -109,10 +113,9 @@ class Models:
         if role not in ROLES:
             raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
         backend = await self.get(role, spec, progress)
-        if (check := getattr(backend, "check", None)) is not None:  # a server has to be there
-            found = cast(Availability, await check())
-            if found.status != "ready":
-                raise ModelLoadError(f"{found.reason}.", hint=found.hint)
+        found = await _check(backend)
+        if found.status != "ready":
+            raise ModelLoadError(f"{found.reason}.", hint=found.hint)
         old = self._current.get(role)
         choice = Choice(backend.name, "swapped in")
         self._use(role, backend, choice)
@@ -187,3 +190,9 @@ class Models:
         self._current[role] = backend
         self._loaded.setdefault((role, backend.name), backend)
         self.chosen[role] = choice
+
+
+async def _check(backend: Backend) -> Availability:
+    """Whether what a loaded backend depends on, such as a server, is there now."""
+    check = getattr(backend, "check", None)
+    return Availability("ready", "") if check is None else cast(Availability, await check())

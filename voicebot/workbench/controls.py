@@ -55,7 +55,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         finally:
             self._setting = False
         if not self.status.value:
-            self._say(choice.reason)
+            self._say(choice.warning or choice.reason)
 
     @staticmethod
     def _label(spec: str, availability: Any) -> str:

@@ -25,7 +25,8 @@ def events_frame(events: Iterable[Event]) -> pd.DataFrame:
 
 def models_frame(models: Models) -> pd.DataFrame:
     """The models in use: `model` and `why`, by role."""
-    rows = {role: (models.chosen[role].spec, models.chosen[role].reason) for role in ROLES}
+    chosen = {role: models.chosen[role] for role in ROLES}
+    rows = {role: (c.spec, "; but: ".join(filter(None, (c.reason, c.warning)))) for role, c in chosen.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["model", "why"])
 
 
