@@ -18,6 +18,7 @@ from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoa
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+from voicebot.stt.collected import CollectedStream
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -39,7 +40,6 @@ SIZES = {  # name: (hub repository, MB to download)
 }
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 WANTED = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
-SHORTEST = STT_RATE // 10
 MAX_WAITING = 16
 """Utterances in the queue before new ones fail instead of waiting ever longer."""
 NO_SPEECH, LOG_PROBABILITY, REPETITION = 0.6, -1.0, 2.4
@@ -48,31 +48,6 @@ INSTEAD = (
     "Give a folder with a CTranslate2 Whisper model (faster-whisper:/path/to/folder), "
     "or use STT_MODEL=pocketsphinx, which works offline."
 )
-
-
-class FasterWhisperStream:
-    """One utterance: collected, then transcribed in a thread."""
-
-    def __init__(self, stt: FasterWhisperSTT, language: str | None) -> None:
-        self._stt = stt
-        self._language = language
-        self._pcm: list[NDArray[np.int16]] = []
-
-    def push(self, pcm: NDArray[np.int16]) -> None:
-        self._pcm.append(np.array(pcm, np.int16))
-
-    def interim(self) -> Transcription | None:
-        return None
-
-    async def finish(self) -> Transcription:
-        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
-        self._pcm.clear()
-        if len(pcm) < SHORTEST or not pcm.any():
-            return Transcription("")
-        return await self._stt.transcribe(pcm, self._language)
-
-    def cancel(self) -> None:
-        self._pcm.clear()
 
 
 class FasterWhisperSTT:
@@ -125,9 +100,9 @@ class FasterWhisperSTT:
         progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
         return cls(loaded, name, settings.stt_language, device)
 
-    def stream(self, language: str | None = None) -> FasterWhisperStream:
+    def stream(self, language: str | None = None) -> CollectedStream:
         """Begin an utterance; `language` wins over the setting, without either it is detected."""
-        return FasterWhisperStream(self, language)
+        return CollectedStream(self.transcribe, language)
 
     async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
         """One utterance of int16 mono at 16 kHz. Raises ModelFailed."""

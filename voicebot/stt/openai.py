@@ -15,6 +15,7 @@ from voicebot.errors import ModelFailed
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+from voicebot.stt.collected import CollectedStream
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -41,33 +42,6 @@ CODES = {
     "ukrainian": "uk",
 }
 """Servers answer with the name of a language, others with its ISO 639-1 code."""
-SHORTEST = STT_RATE // 10
-"""Samples; servers refuse less."""
-
-
-class OpenAISTTStream:
-    """One utterance: collected, then uploaded as a WAV."""
-
-    def __init__(self, stt: OpenAISTT, language: str | None) -> None:
-        self._stt = stt
-        self._language = language
-        self._pcm: list[NDArray[np.int16]] = []
-
-    def push(self, pcm: NDArray[np.int16]) -> None:
-        self._pcm.append(np.array(pcm, np.int16))
-
-    def interim(self) -> Transcription | None:
-        return None
-
-    async def finish(self) -> Transcription:
-        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
-        self._pcm.clear()
-        if len(pcm) < SHORTEST or not pcm.any():
-            return Transcription("")
-        return await self._stt.transcribe(pcm, self._language)
-
-    def cancel(self) -> None:
-        self._pcm.clear()
 
 
 class OpenAISTT:
@@ -98,8 +72,8 @@ class OpenAISTT:
         progress(f"{model} is ready", 1.0)
         return cls(client, openai_api.server(settings), model)
 
-    def stream(self, language: str | None = None) -> OpenAISTTStream:
-        return OpenAISTTStream(self, language)
+    def stream(self, language: str | None = None) -> CollectedStream:
+        return CollectedStream(self.transcribe, language)
 
     async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
         """One request; word times where server and model give them. Raises ModelFailed."""
