@@ -16,13 +16,14 @@ function address(url, isPublic) {
   return { href: new URL(`${base.replace(/\/?$/, "/")}proxy/${port}/${direct.search}`, here.origin).href, proxied: true };
 }
 
-// The same for a frame on this page. `localhost` and `127.0.0.1` are one machine but two sites, and
+// The same for a frame on this page, in the client's compact layout. `localhost` and `127.0.0.1` are one machine but two sites, and
 // browsers keep a framed page of another site from its session cookie: so it goes by our own name.
 function framed(href) {
   const { protocol, hostname } = window.location;
   const url = new URL(href);
   const names = ["localhost", "127.0.0.1"];
   if (protocol.startsWith("http") && names.includes(hostname) && names.includes(url.hostname)) url.hostname = hostname;
+  url.searchParams.set("embed", "1");
   return url.href;
 }
 

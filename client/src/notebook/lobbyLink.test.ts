@@ -38,15 +38,21 @@ test.each([
   ["http://localhost:8888/lab", "http://127.0.0.1:8000/?lobby=demo", LOCAL],
   ["vscode-webview://abc/index.html", LOCAL, LOCAL],
 ])("a frame on %s is of the same site as the page", (page, url, framed) => {
-  expect(draw(page, url)).toEqual({ link: url, frame: framed });
+  expect(draw(page, url)).toEqual({ link: url, frame: `${framed}&embed=1` });
 });
 
 test("from another machine both go through Jupyter's proxy", () => {
   const href = "https://hub.example/proxy/8000/?lobby=demo";
-  expect(draw("https://hub.example/user/ada/lab", LOCAL)).toEqual({ link: href, frame: href });
+  expect(draw("https://hub.example/user/ada/lab", LOCAL)).toEqual({
+    link: href,
+    frame: `${href}&embed=1`,
+  });
 });
 
 test("a public address stays as it is", () => {
   const href = "https://voice.example/?lobby=demo";
-  expect(draw("http://127.0.0.1:8888/lab", href, true)).toEqual({ link: href, frame: href });
+  expect(draw("http://127.0.0.1:8888/lab", href, true)).toEqual({
+    link: href,
+    frame: `${href}&embed=1`,
+  });
 });
