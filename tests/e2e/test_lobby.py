@@ -130,6 +130,21 @@ async def test_everything_through_a_relay(
     assert "paris" in (await transcribe(await tom.heard())).split()
 
 
+async def test_no_path_for_audio_is_said_and_writing_goes_on(
+    serve: Serve, chromium: Chromium, speech: Speech, shots: Path
+) -> None:
+    async with OpenAIServer(["Paris is sunny."]) as llm:
+        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")  # and no TURN server
+        context = await chromium.context(speech("hello", lead=300))
+        tom = await Guest.open(context, server.url, "Tom", relay="1")
+        await tom.join()
+        await tom.page.get_by_test_id("failed-banner").wait_for()
+        await tom.page.screenshot(path=shots / "no-path.png")
+        await tom.page.get_by_test_id("chat-input").fill(QUESTION)
+        await tom.page.get_by_test_id("chat-send-button").click()
+        await tom.caption("^Ada.*Paris is sunny")
+
+
 async def test_no_microphone_is_said_and_listening_goes_on(
     serve: Serve, chromium: Chromium, shots: Path
 ) -> None:
