@@ -37,7 +37,7 @@ async def test_load_is_honest() -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     llm = await OfflineLLM.load("", settings)
     assert "offline" in llm.notice.lower()
-    assert "runs the server can connect a real one" in llm.notice
+    assert "not an AI model" in llm.notice
     await llm.aclose()
     with pytest.raises(UnknownModel):
         await OfflineLLM.load("gpt", settings)

@@ -17,10 +17,7 @@ from voicebot.settings import Settings
 if TYPE_CHECKING:
     from agents.models.interface import Model
 
-NOTICE = (
-    "A small offline program answers here, not an AI model. "
-    "Whoever runs the server can connect a real one with OPENAI_BASE_URL and OPENAI_MODEL."
-)
+NOTICE = "A small offline program answers here, not an AI model."
 
 
 def local_now() -> datetime:
