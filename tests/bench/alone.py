@@ -68,6 +68,9 @@ def served(folder: Path, mode: str) -> Iterator[tuple[str, int]]:
 
 def probe(folder: Path, mode: str, **counts: int) -> tuple[dict[str, Any], Any]:
     """What the probe saw, and the latency frame of what our own log says of the same turns."""
+    print(
+        "  one run:", ", ".join(f"{count} {name}" for name, count in counts.items()), "...", file=sys.stderr
+    )
     wav = folder / "question.wav"
     if not wav.exists():
         question(wav)
