@@ -123,7 +123,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """
     folder = tmp_path_factory.mktemp("speech")
 
-    def make(*texts: str, lead: float = 14.0, pause: float = 3.0, voice: str = "rms") -> Path:
+    def make(*texts: str, lead: float = 14.0, pause: float = 3.0, voice: str = "slt") -> Path:
         name = re.sub(r"\W+", "-", " ".join(texts).lower())[:40] + f"-{lead}-{pause}-{voice}"
         whole, pieces = folder / f"{name}.wav", []
         for number, text in enumerate(texts):
