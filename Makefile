@@ -125,7 +125,7 @@ format: setup client/node_modules/.installed ## rewrite the sources in the proje
 
 # ---------------------------------------------------------------- measure
 
-.PHONY: bench bench-voice bench-media
+.PHONY: bench bench-voice bench-media bench-notebook
 bench: setup client ## every figure, as a table and in .bench/ (VOICEBOT_PEERS=folder measures rivals beside)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -134,6 +134,9 @@ bench-voice: setup client ## voice-to-voice latency in its parts
 
 bench-media: setup client ## CPU of the media plane per session
 	@$(BIN)/python -m tests.bench media $(ARGS)
+
+bench-notebook: setup ## the longest gap in an agent's speech while a notebook cell blocks
+	@$(BIN)/python -m tests.bench notebook $(ARGS)
 
 # ---------------------------------------------------------------- release
 

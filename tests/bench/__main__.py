@@ -1,6 +1,6 @@
 """`make bench`: measure, print a table, keep it in .bench/<target>.json.
 
-python -m tests.bench [voice|media|peers] [--runs 3] [--quick]
+python -m tests.bench [voice|media|notebook|peers] [--runs 3] [--quick]
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tests.bench.alone import media, voice
 from tests.bench.beside import beside
+from tests.bench.notebook import blocked_cells
 from tests.bench.report import machine, publish
 
-TARGETS = ("voice", "media", "peers")
+TARGETS = ("voice", "media", "notebook", "peers")
 
 
 def main() -> None:
@@ -41,6 +42,8 @@ def main() -> None:
             figures = voice(a.runs, a.turns)
         elif target == "media":
             figures = media(a.runs, a.turns)
+        elif target == "notebook":
+            figures = blocked_cells(a.runs)
         else:
             figures = beside(Path(folder).resolve(), a.runs, a.sessions, a.peers)
         print(f"written to {publish(target, figures, where)}")

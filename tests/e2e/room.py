@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.async_api import BrowserContext, Page
 
-# Taps what the page plays: every remote <audio> element's stream, mixed to 16 kHz mono.
+# Taps what the page plays: the <audio> of one participant, or of all mixed, to 16 kHz mono.
 CAPTURE = """
 async (participant) => {
   const context = new AudioContext({ sampleRate: 16000 });
@@ -30,7 +30,8 @@ async (participant) => {
   };
   attach();
   const timer = setInterval(attach, 50);
-  window.__heard = () => {
+  window.__heard ??= {};
+  window.__heard[participant ?? ''] = () => {
     const n = chunks.reduce((sum, c) => sum + c.length, 0);
     const pcm = new Int16Array(n);
     let at = 0;
@@ -41,7 +42,6 @@ async (participant) => {
       text += String.fromCharCode(...bytes.subarray(i, i + 32768));
     return btoa(text);
   };
-  window.__forget = () => { chunks.length = 0; };
 }
 """
 
@@ -72,10 +72,9 @@ class Guest:
     def tile(self, name: str) -> Any:
         return self.page.locator(f'[data-testid^="tile-"][data-name="{name}"]')
 
-    async def agent_id(self) -> str:
-        tile = self.page.locator('[data-testid^="tile-"][data-kind="agent"]').first
-        await tile.wait_for()
-        return str(await tile.get_attribute("data-testid")).removeprefix("tile-")
+    async def id_of(self, name: str) -> str:
+        """The participant's identifier."""
+        return str(await self.tile(name).get_attribute("data-testid")).removeprefix("tile-")
 
     async def caption(self, pattern: str, *, final: bool = True, seconds: float = 60) -> str:
         """Await a caption whose text matches the JavaScript regular expression."""
@@ -92,9 +91,10 @@ class Guest:
     async def listen(self, participant: str | None = None) -> None:
         await self.page.evaluate(CAPTURE, participant)
 
-    async def heard(self) -> NDArray[np.int16]:
-        """Everything played since `listen`, mono int16 at 16 kHz."""
-        return np.frombuffer(base64.b64decode(await self.page.evaluate("window.__heard()")), np.int16)
+    async def heard(self, participant: str | None = None) -> NDArray[np.int16]:
+        """What was played since `listen` to the same, mono int16 at 16 kHz."""
+        pcm = await self.page.evaluate("key => window.__heard[key]()", participant or "")
+        return np.frombuffer(base64.b64decode(pcm), np.int16)
 
     async def join_again(self) -> None:
         """After a reload: either the lobby is back by itself or the pre-join page asks once more."""

@@ -19,6 +19,7 @@ from voicebot.testing.openai_server import Fail, OpenAIServer
 
 QUESTION = "what is the weather in paris"
 ANSWER = "The weather in Paris is good today, and the sun is shining."
+SPOKEN = {"weather", "paris", "sun", "shining"}
 Speech = Callable[..., Path]
 
 
@@ -58,8 +59,7 @@ async def test_a_question_is_answered_by_voice(
         spoken = await tom.caption("^Ada.*sun is shining")
         assert "weather in Paris is good today" in spoken
         pcm = await tom.heard()
-        heard = set((await transcribe(pcm)).split())
-        assert {"weather", "paris", "sun", "shining"} <= heard
+        assert set((await transcribe(pcm)).split()) >= SPOKEN
         assert np.abs(pcm).max() < 32_700, "the voice clips"
         assert tom.problems == []
         await tom.page.get_by_test_id("leave-button").click()
@@ -75,10 +75,10 @@ async def test_a_question_is_answered_by_voice(
     assert len(list(logs.glob("*/audio/*.ogg"))) == 2
 
 
-async def test_two_people_meet_and_the_agent_knows_who_spoke(
+async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
     serve: Serve, chromium: Chromium, speech: Speech, shots: Path
 ) -> None:
-    async with OpenAIServer(["Nice to hear from you, Tom."]) as llm:
+    async with OpenAIServer([ANSWER]) as llm:
         server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")
         silent = await chromium.context(speech("hello", lead=300, pause=1))
         mia = await Guest.open(silent, server.url, "Mia")
@@ -93,14 +93,17 @@ async def test_two_people_meet_and_the_agent_knows_who_spoke(
         await tom.page.wait_for_function(
             "() => [...document.querySelectorAll('video')].some(v => v.videoWidth > 0 && v.currentTime > .3)"
         )
-        tom_id = str(await mia.tile("Tom").get_attribute("data-testid")).removeprefix("tile-")
-        await mia.listen(tom_id)
-        await mia.caption("^Tom.*paris")
-        await mia.caption("^Ada.*nice to hear from you")
-        await tom.caption("^Ada.*nice to hear from you")
+        of_tom, of_ada = await mia.id_of("Tom"), await mia.id_of("Ada")
+        await mia.listen(of_tom)
+        for listener in (mia, tom):
+            await listener.listen(of_ada)
+        await mia.caption(f"^Tom.*{QUESTION}")
+        for listener in (mia, tom):
+            await listener.caption("^Ada.*sun is shining")
+            assert set((await transcribe(await listener.heard(of_ada))).split()) >= SPOKEN
         await mia.page.screenshot(path=shots / "two-people.png")
         # Mia hears Tom from his browser, not through the server
-        assert "paris" in (await transcribe(await mia.heard())).split()
+        assert "paris" in (await transcribe(await mia.heard(of_tom))).split()
         assert "Tom" in json.dumps(llm.requests[-1]["messages"][-1])
 
         await tom.page.reload()  # the same person, at the same place
@@ -125,9 +128,10 @@ async def test_everything_through_a_relay(
     ).wait_for()
     assert await badge.get_attribute("data-relay") == "true"
     await tom.listen()
-    await tom.caption("^Tom.*paris")
-    await tom.caption("^Ada.*paris")
-    assert "paris" in (await transcribe(await tom.heard())).split()
+    await tom.caption(f"^Tom.*{QUESTION}")
+    await tom.caption("^Ada.*offline brain")
+    heard = set((await transcribe(await tom.heard())).split())
+    assert {"paris", "offline"} <= heard or {"paris", "brain"} <= heard
 
 
 async def test_no_path_for_audio_is_said_and_writing_goes_on(
@@ -175,8 +179,7 @@ async def test_an_agent_from_one_line_joins_with_its_own_voice(
     await tom.tile("Bruno").wait_for()
     await tom.caption("^Bruno")
     await tom.page.screenshot(path=shots / "two-agents.png")
-    bruno = str(await tom.tile("Bruno").get_attribute("data-testid")).removeprefix("tile-")
-    await tom.page.get_by_test_id(f"remove-{bruno}").click()
+    await tom.page.get_by_test_id(f"remove-{await tom.id_of('Bruno')}").click()
     await tom.tile("Bruno").wait_for(state="detached")
 
 
@@ -211,6 +214,6 @@ async def test_a_dead_language_model_is_said_aloud_and_the_lobby_goes_on(
         tom = await Guest.open(await chromium.context(speech(QUESTION)), server.url, "Tom")
         await tom.join()
         await tom.caption("^Ada.*hello")
-        await tom.caption("^Tom.*paris")
+        await tom.caption(f"^Tom.*{QUESTION}")
         await tom.caption("^Ada.*sorry")
         await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
