@@ -53,6 +53,20 @@ def test_it_remembers_what_this_person_said() -> None:
     assert "not said anything" in say("what did i say", Line("Tom", "Mine is red."))
 
 
+def test_asked_again_what_was_said_it_gives_the_newest_words() -> None:
+    question = Line("Anna", "what did I say")
+    before = (Line("Anna", "My boat is blue."), question, Line("", "You said: My boat is blue."))
+    assert say("what did I say", *before, Line("Anna", "It is old.")) == "You said: It is old."
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 200 + " b c d e f g h i", "i " * 2000, "i not " * 700, "what is the " * 300, "no. " * 1000]
+)
+def test_no_line_takes_it_long(text: str) -> None:
+    """Its patterns never try a line in more ways than it has characters."""
+    assert say(text)
+
+
 def test_it_does_not_repeat_itself_at_once() -> None:
     first = say("i love sailing")
     assert say("i love sailing", Line("Anna", "i love sailing"), Line("", first)) != first

@@ -82,14 +82,15 @@ class Phrases:
         return {"gruff": self.gruff, "jolly": self.jolly}.get(mood.name, "") or self.plain
 
 
+# atomic groups: the first "i" decides, and a line full of them is not tried from each one
 BAD_NEWS = re.compile(
-    r"\b(i|i'm|my|we|our)\b.*\b(died|dead|sick|ill|sad|lonely|hurt|hurts|lost|tired|"
+    r"^(?>.*?\b(?:i|i'm|my|we|our)\b).*\b(died|dead|sick|ill|sad|lonely|hurt|hurts|lost|tired|"
     r"afraid|scared|unhappy|pain|"
     r"crying|worried|exhausted|depressed|broken|failed|awful|terrible)\b"
 )
 GOOD_NEWS = re.compile(
-    r"\b(i|i'm|my|we|our)\b(?!.*\bnot\b).*\b(great|wonderful|happy|won|passed|glad|excited|fantastic|lovely|"
-    r"birthday|married|proud)\b"
+    r"^(?>(?:.*\bnot\b)?)(?>.*?\b(?:i|i'm|my|we|our)\b).*"
+    r"\b(great|wonderful|happy|won|passed|glad|excited|fantastic|lovely|birthday|married|proud)\b"
 )
 
 
@@ -107,19 +108,19 @@ ANSWERS = (
         "I am a program that plays {name}, and for now with an offline brain, not a language model.",
     ),
     _rule(
-        r"^(?=(\S+ ?){1,7}$).*\bhow are you\b|^how('s| is) it going|^how do you do$|^what's up$",
+        r"^(?=(?:\S+ ){0,6}\S+$).*\bhow are you\b|^how('s| is) it going|^how do you do$|^what's up$",
         "Well, thank you, {speaker}, as far as a program can say so. And how are you?",
         "Hmph. As well as a program can be, {speaker}. And you?",
         "Never better, {speaker}, as far as a program can say so! And you?",
     ),
     _rule(
-        r"^(?=(?:\S+ ?){1,4}$)(?:hi|hello|hey|good (?:morning|evening|afternoon))\b",
+        r"^(?=(?:\S+ ){0,3}\S+$)(?:hi|hello|hey|good (?:morning|evening|afternoon))\b",
         "Hello {speaker}. {name} here{who}. What is on your mind?",
         "Hmph. Hello {speaker}. {name} here{who}. What do you want?",
         "Hello {speaker}! {name} here{who}. What is on your mind?",
     ),
     _rule(
-        r"^(?=(?:\S+ ?){1,5}$).*\b(?:bye|goodbye|see you|good night)\b",
+        r"^(?=(?:\S+ ){0,4}\S+$).*\b(?:bye|goodbye|see you|good night)\b",
         "Goodbye, {speaker}. It was good to talk with you.",
         "Goodbye, {speaker}. Mind how you go.",
         "Goodbye, {speaker}! Come again soon.",

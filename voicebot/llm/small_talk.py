@@ -25,9 +25,10 @@ def reply(instructions: str, lines: Sequence[Line], now: datetime) -> str:
     spoken = [line for line in lines if line.speaker]
     if not spoken:
         return f"Hello, I am {name}. What would you like to talk about?"
-    asked = _asked(spoken, name, instructions)
+    at = _asked(spoken, name, instructions)
+    asked = spoken[at]
     text = _plain(asked.text, name)
-    before = [line.text for line in spoken[: spoken.index(asked)] if line.speaker == asked.speaker]
+    before = [line.text for line in spoken[:at] if line.speaker == asked.speaker]
     speaker = _called(before) or asked.speaker
     who, mood, turn = _phrase(character), mood_of(character), len(own)
     if (said := _about_them(text, speaker, before)) is not None:
@@ -80,14 +81,15 @@ def _identity(instructions: str) -> tuple[str, str]:
     return (found.group(1).strip(), found.group(2).strip()) if found else ("your host", "")
 
 
-def _asked(spoken: Sequence[Line], name: str, instructions: str) -> Line:
-    """The line to answer: the last of a person, or a later one of an agent that asks by name."""
+def _asked(spoken: Sequence[Line], name: str, instructions: str) -> int:
+    """Which line to answer: the last of a person, or a later one of an agent that asks by name."""
     found = OTHERS.search(instructions)
     agents = set(found.group(1).split(", ")) if found else set()
-    for line in reversed(spoken):
+    for at in range(len(spoken) - 1, -1, -1):
+        line = spoken[at]
         if line.speaker not in agents or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):
-            return line
-    return spoken[-1]
+            return at
+    return len(spoken) - 1
 
 
 def _phrase(character: str) -> str:
