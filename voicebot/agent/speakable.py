@@ -39,11 +39,13 @@ CLEANING: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),
     (re.compile(r"</?[A-Za-z][^<>\n]{0,80}>"), " "),
-    (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022]|\d{1,3}[.)])\s+", re.M), ""),
+    (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022])\s+", re.M), ""),
     (re.compile(r"^\s*(?:[-*_=]\s*){3,}$", re.M), ""),
+    (re.compile(r"(?<=\d)(?:\*| \* )(?=\d)"), " times "),
     (re.compile(r"\*{1,3}|~~|`+|(?<!\w)_{1,2}(?=\S)|(?<=\S)_{1,2}(?!\w)"), ""),
     (re.compile(r"\s*\|\s*"), ", "),
 )
+ITEM = re.compile(r"\s{0,8}(\d{1,3})[.)]\s+")
 
 
 class Speakable:
@@ -55,6 +57,10 @@ class Speakable:
         self._closing: re.Pattern[str] | None = None
         """What ends the hidden part we are in; None outside of one."""
         self._given = 0
+        self._new_line = False
+        """The text begins a line that is not the answer's first."""
+        self._item = 0
+        """The number of the last item of a list."""
 
     def push(self, chunk: str) -> list[str]:
         """More text; returns the pieces that are complete now."""
@@ -103,14 +109,26 @@ class Speakable:
         return pieces
 
     def _give(self, raw: str, pieces: list[str]) -> None:
+        item, self._new_line = self._number(raw), raw.endswith("\n")
+        if item:
+            self._item, raw = int(item[1]), raw[item.end() :]
         if text := clean(raw):
             self._given += 1
             pieces.append(text)
 
+    def _number(self, text: str) -> re.Match[str] | None:
+        """The number of a list's item that the text begins with: one that begins or goes on counting.
+
+        "42. That is the answer." is a sentence, also on a line of its own.
+        """
+        found = ITEM.match(text) if self._new_line else None
+        return found if found and int(found[1]) in (1, self._item + 1) else None
+
     def _end(self) -> int | None:
         """Where the next piece ends in the text so far, or None."""
         text = self._text
-        for found in SENTENCE_END.finditer(text):
+        item = self._number(text)
+        for found in SENTENCE_END.finditer(text, item.end() if item else 0):
             if _inside_link(text, found.start()) or not _is_end(text, found):
                 continue
             if self._given and len(clean(text[: found.end()])) < SHORT and "\n" not in found.group():
@@ -144,8 +162,7 @@ def _is_end(text: str, found: re.Match[str]) -> bool:
     word = re.split(r"[\s(\"']", text[: found.start()])[-1].casefold()
     if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"):
         return False  # "Dr. Who", "J. Smith"
-    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
-    return not re.fullmatch(r"\s*\d{1,3}", line)  # "1. first" begins a list item
+    return True
 
 
 def _inside_link(text: str, at: int) -> bool:
