@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.turn import Present, Scene, addressees
+from voicebot.persona.create import NAMES
+from voicebot.turn import Present, Scene, addressees, called_by_name
 
 ADA = Present("a", "Ada", True, "a curious guide")
 BRUNO = Present("b", "Bruno", True, "a grumpy lighthouse keeper")
@@ -32,6 +33,47 @@ def ids(text: str, **changes: object) -> tuple[str, ...]:
 )
 def test_by_name_also_as_a_recogniser_spells_it(text: str, expected: tuple[str, ...]) -> None:
     assert ids(text) == expected
+
+
+CAST = tuple(Present(name, name, True) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I had no idea that it was this late",
+        "we live in a small house near the sea",
+        "do you want a cup of tea",
+        "I wanna go and edit the file",
+        "my cousin is Irish and the king is not",
+        "the add a friend button is grey",
+        "what a victory for York",
+        "is there any dairy in this",
+        "the seals are here and the lion roars",
+        "could you clear the great table",
+        "a huge mirror and the rose in it",
+        "just pour me the olives Kenya sends",
+    ],
+)
+def test_everyday_words_call_nobody(text: str) -> None:
+    for agent in CAST:
+        others = [other for other in CAST if other is not agent][:1]
+        decision = addressees(text, Scene("h1", (agent, *others, ANNA)))
+        assert "by name" not in decision.reason, decision
+    assert not called_by_name(text, CAST)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "called"),
+    [
+        ("Alexander", "alexandar what time is it", True),
+        ("Alexander", "I told Alexander what time it is", False),
+        ("Old Tom", "oldtom are you there", True),
+        ("Ada 2", "Ada are you there", False),
+    ],
+)
+def test_long_names_and_those_of_several_words(name: str, text: str, called: bool) -> None:
+    assert called_by_name(text, [Present("x", name, True)]) is called
 
 
 def test_a_single_agent_is_always_meant() -> None:

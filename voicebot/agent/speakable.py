@@ -160,9 +160,8 @@ def _is_end(text: str, found: re.Match[str]) -> bool:
     if found.group().startswith(".."):
         return True
     word = re.split(r"[\s(\"']", text[: found.start()])[-1].casefold()
-    if word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"):
-        return False  # "Dr. Who", "J. Smith"
-    return True
+    # "Dr. Who", "J. Smith"
+    return not (word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"))
 
 
 def _inside_link(text: str, at: int) -> bool:

@@ -9,8 +9,12 @@ from difflib import SequenceMatcher
 
 DIALOGUE_S = 30.0
 """A dialogue is running if the agent last spoke with this person at most so many seconds ago."""
-FUZZY = 0.75
-"""Similarity from which a word that a recogniser wrote counts as a name (1 is equal)."""
+SAME_SOUND = 0.95
+"""Similarity of another spelling of the same sound (1 is equal)."""
+FUZZY = 0.85
+"""Similarity from which a word that a recogniser wrote counts as a long name."""
+LONG = 7
+"""Letters from which a name is long: everyday words are one letter off shorter ones ("wanna", Wanda)."""
 
 TO_ALL = re.compile(
     r"\b(every(one|body)|all of you|you all|you both|both of you|any(one|body)( of you)?|who of you|"
@@ -102,9 +106,9 @@ def addressees(text: str, scene: Scene) -> Addressees:
         return Addressees((agents[0].id,), 1.0, "the only agent")
     named = _named(text, agents)
     if named:
-        ids = tuple(agent.id for agent, _ in named)
-        names = " and ".join(agent.name for agent, _ in named)
-        return Addressees(ids, max(score for _, score in named), f"called by name: {names}")
+        ids = tuple(agent.id for agent, _, _ in named)
+        names = " and ".join(agent.name for agent, _, _ in named)
+        return Addressees(ids, max(score for _, score, _ in named), f"called by name: {names}")
     humans = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
     if called := _vocative(text, humans):
         return Addressees((), 0.8, f"said to {called.name}")
@@ -125,21 +129,23 @@ def addressees(text: str, scene: Scene) -> Addressees:
 
 def called_by_name(text: str, agents: Sequence[Present]) -> bool:
     """Whether a person's words call one of these agents, and do not only speak of it."""
-    return any(score >= FUZZY for _, score in _named(text, agents))
+    return any(called for _, _, called in _named(text, agents))
 
 
 def similarity(name: str, spoken: str) -> float:
-    """How much a recognised word sounds like a name, 0 to 1; spelling variants of one sound give 1."""
-    a, b = name.casefold(), spoken.casefold()
+    """How much a recognised word sounds like a name, 0 to 1; 0 if it cannot be that name."""
+    a, b = name.casefold().replace(" ", ""), spoken.casefold().replace(" ", "")
     if a == b:
         return 1.0
-    if len(a) < 3 or len(b) < 2:
+    if len(a) < 3 or len(b) < 2 or abs(len(a) - len(b)) > 2:
         return 0.0
-    if _sound(a) == _sound(b) and abs(len(a) - len(b)) <= 2:
-        return 0.95
-    ratio = SequenceMatcher(None, _sound(a), _sound(b)).ratio()
-    # a short name differs from many words by one letter only, so it has to start alike
-    return ratio if len(a) > 4 or _sound(a)[:1] == _sound(b)[:1] else ratio * 0.8
+    one, other = _sound(a), _sound(b)
+    if one == other:
+        return SAME_SOUND
+    if len(a) < LONG or spoken.count(" ") != name.count(" ") or one[:1] != other[:1]:
+        return 0.0
+    ratio = SequenceMatcher(None, one, other).ratio()
+    return ratio if ratio >= FUZZY else 0.0
 
 
 def _by_agent(text: str, agents: Sequence[Present]) -> Addressees:
@@ -157,25 +163,25 @@ def _written(name: str, text: str) -> re.Match[str] | None:
     return re.search(rf"\b{re.escape(name)}(?!\w)", text, re.I)
 
 
-def _named(text: str, agents: Sequence[Present]) -> list[tuple[Present, float]]:
-    """Agents whose name is called, in the order of the words; names only spoken about come last."""
+def _named(text: str, agents: Sequence[Present]) -> list[tuple[Present, float, bool]]:
+    """Agents whose name is called, in the order of the words, each with a score and True.
+
+    When none is, the only one that is spoken about, with False.
+    """
     words = WORD.findall(text)
-    found: list[tuple[int, Present, float]] = []
+    found: list[tuple[int, Present, float, bool]] = []
     for agent in agents:
-        best = max(
+        score, at = max(
             ((similarity(agent.name, spoken), at) for spoken, at in _spoken(words, agent.name)),
             default=(0.0, 0),
         )
-        score, at = best
-        if score < FUZZY:
+        if not score:
             continue
-        if at > 0 and words[at - 1].casefold() in ABOUT and words[at - 1].casefold() != "and":
-            score *= 0.7  # "I told Ada that ..." speaks about her
-        found.append((at, agent, score))
-    called = [f for f in found if f[2] >= FUZZY] or [
-        f for f in found if f[2] >= FUZZY * 0.7 and len(found) == 1
-    ]
-    return [(agent, score) for _, agent, score in sorted(called, key=lambda f: f[0])]
+        # "I told Ada that ..." speaks about her
+        about = at > 0 and words[at - 1].casefold() in ABOUT and words[at - 1].casefold() != "and"
+        found.append((at, agent, score * 0.7 if about else score, not about))
+    chosen = [f for f in found if f[3]] or (found if len(found) == 1 else [])
+    return [(agent, score, called) for _, agent, score, called in sorted(chosen, key=lambda f: f[0])]
 
 
 def _spoken(words: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
@@ -214,10 +220,13 @@ def _index(order: Sequence[str], agent_id: str) -> int:
 
 
 def _sound(word: str) -> str:
-    """A rough key of how it is said in English: doubled letters, silent h, vowels' spellings unified."""
+    """A rough key of how it is said in English: doubled letters, silent h, vowels' spellings unified.
+
+    "th" and "sh" stay sounds of their own, so that "edit" is not Edith and "Irish" not Iris.
+    """
     key = word.casefold()
     for spelled, sounds in (
-        ("ph", "f"), ("ck", "k"), ("sh", "s"), ("th", "t"), ("c", "k"), ("q", "k"), ("z", "s"), ("y", "i"),
+        ("ph", "f"), ("ck", "k"), ("sh", "S"), ("th", "T"), ("c", "k"), ("q", "k"), ("z", "s"), ("y", "i"),
         ("ai", "a"), ("ei", "a"), ("ay", "a"), ("ee", "i"), ("ea", "i"), ("ie", "i"), ("oo", "u"),
         ("ou", "u"), ("ah", "a"), ("eh", "e"), ("oh", "o"), ("w", "v"), ("x", "ks"), ("h", ""),
     ):  # fmt: skip
