@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -107,6 +108,8 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
                 raise
             out.print("Stopped before it had started.")
             return
+    gc.collect()
+    gc.freeze()  # else the collector looks at all that was imported, 0.1 s each time, in mid-conversation
     try:
         _announce(hosting, demo)
         if open_browser:

@@ -8,6 +8,7 @@ every server in one run has the same models.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from voicebot.agent.models import Models
 from voicebot.llm.lines import Line
-from voicebot.llm.text_model import TextModel
+from voicebot.llm.text_model import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
 from voicebot.settings import Settings, load_settings
@@ -119,6 +120,10 @@ async def main(port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await server.start()
+    # as every language model's loading and `voicebot serve` do
+    await warm_up()
+    gc.collect()
+    gc.freeze()
     print(server.url, flush=True)
     try:
         await stop.wait()
