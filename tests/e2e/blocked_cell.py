@@ -156,8 +156,9 @@ async def block(notebook: Notebook, how: str) -> Blocked:
     async with Guest(url, lobby, name="Listener", on_heard=heard) as guest:
         await guest.connected()
         await notebook.run("await wb.quiet()")  # it greets first
+        spoke = monotonic()
         await notebook.run(SPEAK)
-        await listener.more_after(0)
+        await listener.more_after(spoke)
         began = monotonic()
         await notebook.run(BLOCK[how])
         ended = monotonic()
