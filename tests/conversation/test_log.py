@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,22 +84,86 @@ def test_emitting_from_many_threads_loses_nothing(tmp_path: Path) -> None:
 
 def test_events_are_on_disk_without_flush_or_close_when_the_process_is_killed(tmp_path: Path) -> None:
     program = (
-        "import pathlib, sys, time\n"
+        "import pathlib, signal, sys\n"
         "from voicebot.conversation.log import ConversationLog\n"
         "from voicebot.events import UserChat\n"
         "log = ConversationLog('c', pathlib.Path(sys.argv[1]))\n"
         "for n in range(50): log.emit(UserChat(text=str(n)))\n"
-        "log.flush()\n"
-        "print('flushed', flush=True)\n"
-        "time.sleep(60)\n"
+        "signal.pause()\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "flushed\n"
+    path = tmp_path / "events.jsonl"
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) as child:
+        while not (path.exists() and path.read_bytes().count(b"\n") == 50):
+            assert child.poll() is None
         child.send_signal(signal.SIGKILL)
     assert [e.text for e in lines(tmp_path) if isinstance(e, UserChat)] == [str(n) for n in range(50)]
+
+
+def test_a_folder_that_is_deleted_in_mid_conversation_is_written_anew_and_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    log = ConversationLog("c", folder)
+    log.emit(ParticipantJoined(participant_id="ann", name="Ann", kind="human"))
+    assert log.flush()
+    shutil.rmtree(folder)
+    log.emit(UserChat(text="after that"))
+    assert log.close()
+    assert lines(folder) == list(log.events)
+    assert len(log.events) == 2
+    assert "Ann" in (folder / "manifest.json").read_text()
+
+
+def test_a_file_that_was_shortened_is_written_anew_after_the_next_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.conversation.writer.RETRY_EVERY", 0.02)
+    log = ConversationLog("c", tmp_path)
+    log.emit(UserChat(text="one"))
+    assert log.flush()
+    os.truncate(tmp_path / "events.jsonl", 3)
+    (tmp_path / ".manifest.json.part").mkdir()  # no manifest can be written while this is here
+    log.emit(ParticipantJoined(participant_id="ann", name="Ann", kind="human"))
+    assert not log.flush()
+    (tmp_path / ".manifest.json.part").rmdir()
+    while not log.flush():
+        assert not log.closed
+    log.emit(UserChat(text="two"))
+    assert log.close()
+    assert lines(tmp_path) == list(log.events)
+
+
+def test_another_conversation_in_the_folder_is_never_touched(tmp_path: Path) -> None:
+    first = ConversationLog("first", tmp_path)
+    first.emit(UserChat(text="precious"))
+    assert first.close()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    second = ConversationLog("second", tmp_path)
+    second.emit(UserChat(text="new"))
+    assert not second.close()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    second.emit(UserChat(text="goes on"))
+    [trouble] = [e for e in second.events if isinstance(e, ErrorEvent)]
+    assert "choose another folder" in trouble.message
+
+
+def test_a_steady_stream_of_events_is_synced_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    synced: list[float] = []
+    fsync = os.fsync
+
+    def watched(fd: int) -> None:
+        synced.append(now)
+        fsync(fd)
+
+    monkeypatch.setattr("voicebot.conversation.writer.monotonic", lambda: now)
+    monkeypatch.setattr("voicebot.conversation.writer.SYNC_EVERY", 1000.0)
+    monkeypatch.setattr(os, "fsync", watched)
+    log = ConversationLog("c", tmp_path)
+    for _ in range(11):
+        log.emit(UserChat(text="x"))
+        assert log.flush()
+        now += 150.0
+    assert synced == [1050.0]
+    log.close()
 
 
 def test_a_log_that_was_never_closed_is_whole_after_a_normal_exit(tmp_path: Path) -> None:
@@ -139,38 +203,48 @@ async def test_the_error_of_the_disk_arrives_on_the_loop_by_itself(tmp_path: Pat
     log.close()
 
 
-def test_a_disk_that_was_full_for_a_while_leaves_no_hole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("voicebot.conversation.writer.RETRY_EVERY", 0.02)
-    folder = tmp_path / "c"
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(
-        signal.SIGXFSZ, signal.SIG_IGN
-    )  # the write then fails with EFBIG, after a short one
-    log = ConversationLog("c", folder)
-    try:
-        log.emit(UserChat(text="fits"))
-        assert log.flush()
-        size = (folder / "events.jsonl").stat().st_size
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, old[1]))
-        log.emit(UserChat(text="x" * 500))
-        assert not log.flush()
-        log.emit(UserChat(text="while it is full"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-        signal.signal(signal.SIGXFSZ, handler)
-    while not log.flush():
-        assert not log.closed
-    assert log.close()
-    assert lines(folder) == list(log.events)
-    assert [e.type for e in log.events].count("error") == 1
+FULL_FOR_A_WHILE = """
+import pathlib, resource, signal, sys
+from voicebot.conversation import writer
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import UserChat, any_event
+
+folder = pathlib.Path(sys.argv[1])
+writer.RETRY_EVERY = 0.02
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write then fails with EFBIG, after a short one
+old = resource.getrlimit(resource.RLIMIT_FSIZE)
+log = ConversationLog("c", folder)
+log.emit(UserChat(text="fits"))
+assert log.flush()
+size = (folder / "events.jsonl").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, old[1]))
+log.emit(UserChat(text="x" * 500))
+assert not log.flush()
+log.emit(UserChat(text="while it is full"))
+resource.setrlimit(resource.RLIMIT_FSIZE, old)
+while not log.flush():
+    pass
+assert log.close()
+written = [any_event.validate_json(line) for line in (folder / "events.jsonl").read_bytes().splitlines()]
+assert written == list(log.events)
+assert [e.type for e in log.events] == ["user.chat", "user.chat", "error", "user.chat"]
+"""
+
+
+def test_a_disk_that_was_full_for_a_while_leaves_no_hole(tmp_path: Path) -> None:
+    """In a process of its own: the limit holds for everything that a process writes."""
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_FOR_A_WHILE, str(tmp_path)], timeout=60, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_loop_never_waits_for_a_disk_that_hangs(tmp_path: Path) -> None:
     """A FIFO nobody reads stands for a file system that does not answer."""
-    os.mkfifo(tmp_path / "events.jsonl")
     log = ConversationLog("c", tmp_path)
+    assert log.flush()
+    (tmp_path / "events.jsonl").unlink()
+    os.mkfifo(tmp_path / "events.jsonl")
     for n in range(100):
         log.emit(UserChat(text=str(n)))
     assert len(log.events) == 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import json
 import os
 import threading
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
+from voicebot.clock import monotonic
 from voicebot.conversation.manifest import Manifest, software_versions
 from voicebot.events import Event
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from io import FileIO
 
 SYNC_EVERY = 1.0
-"""Seconds: what is written is forced to the medium at least this often."""
+"""Seconds after which what was written is forced to the medium, however much comes in meanwhile."""
 RETRY_EVERY = 5.0
 """Seconds between attempts while the disk refuses."""
 
@@ -40,7 +42,9 @@ class LogWriter:
     """Appends to `events.jsonl` at once, syncs it each second, and rewrites `manifest.json` when it changed.
 
     After an error the file is cut back to its last whole line and what is missing is
-    written again, so that a disk that was full for a while leaves no hole.
+    written again, so that a disk that was full for a while leaves no hole. A file that was
+    deleted or shortened meanwhile is written anew from memory; one that was there before
+    belongs to another conversation and is never touched.
     """
 
     def __init__(self, folder: Path, source: Source, on_trouble: Callable[[str], None]) -> None:
@@ -56,7 +60,8 @@ class LogWriter:
         self._served = 0
         self._urgent = False
         self._failing = False
-        self._unsynced = False
+        self._begun = False
+        self._sync_at: float | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=f"log {folder.name}", daemon=True)
         self._thread.start()
@@ -92,12 +97,10 @@ class LogWriter:
     def _run(self) -> None:
         while True:
             with self._state:
-                pause = 0.0 if self._failing else SYNC_EVERY if self._unsynced else None
-                self._state.wait_for(lambda: self._closing or self._wakes > self._served, pause)
+                self._state.wait_for(lambda: self._closing or self._wakes > self._served, self._pause())
                 goal, closing = self._wakes, self._closing
-                idle = goal == self._served and not closing
             try:
-                self._write(sync=idle or closing)
+                self._write(last=closing)
                 failing = False
             except (OSError, ValueError) as error:
                 failing = True
@@ -118,26 +121,50 @@ class LogWriter:
                 self._give_up_file()
                 return
 
-    def _write(self, *, sync: bool) -> None:
+    def _pause(self) -> float | None:
+        if self._failing:
+            return 0.0
+        return None if self._sync_at is None else max(0.0, self._sync_at - monotonic())
+
+    def _write(self, *, last: bool) -> None:
+        file = self._opened()
         events, manifest = self._source(self._written)
-        if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._folder / "events.jsonl", "ab", buffering=0)  # noqa: SIM115
-            self._file.truncate(self._size)
         if events:
             data = b"".join(map(line_of, events))
             view = memoryview(data)
             while view:
-                view = view[self._file.write(view) :]
+                view = view[file.write(view) :]
             self._size += len(data)
             self._written += len(events)
-            self._unsynced = True
-        if sync and self._unsynced:
-            os.fsync(self._file.fileno())
-            self._unsynced = False
+            if self._sync_at is None:
+                self._sync_at = monotonic() + SYNC_EVERY
+        if self._sync_at is not None and (last or monotonic() >= self._sync_at):
+            os.fsync(file.fileno())
+            self._sync_at = None
         if manifest is not self._manifest:
             self._write_manifest(manifest)
             self._manifest = manifest
+
+    def _opened(self) -> FileIO:
+        if self._file is not None and os.fstat(self._file.fileno()).st_nlink > 0:
+            return self._file
+        self._give_up_file()  # somebody deleted it
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "events.jsonl"
+        try:
+            file = self._file = open(path, "ab", buffering=0, opener=self._open)  # noqa: SIM115
+        except FileExistsError:
+            reason = "another conversation is there already; choose another folder"
+            raise FileExistsError(errno.EEXIST, reason, str(path)) from None
+        self._begun = True
+        if os.fstat(file.fileno()).st_size < self._size:  # all of it again, from memory
+            self._written = self._size = 0
+            self._manifest = None
+        file.truncate(self._size)
+        return file
+
+    def _open(self, path: str, flags: int) -> int:
+        return os.open(path, flags if self._begun else flags | os.O_EXCL, 0o666)
 
     def _write_manifest(self, manifest: Manifest) -> None:
         if not manifest.software:
@@ -152,4 +179,4 @@ class LogWriter:
             try:
                 file.close()
             except OSError:
-                self._unsynced = True
+                self._sync_at = monotonic()
