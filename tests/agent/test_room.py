@@ -132,6 +132,8 @@ async def test_speaking_on_while_the_agent_thinks_makes_one_question(tmp_path: P
         assert questions[0].turn_id == questions[1].turn_id
         cancelled, measured = stage.of(LatencyMeasured)
         assert (cancelled.cancelled, measured.cancelled) == (True, False)
+        assert cancelled.participant_id == measured.participant_id == ada.id
+        assert cancelled.speech_id not in (None, measured.speech_id)
         assert measured.e2e_latency == pytest.approx(0.5, abs=0.02)
         assert not stage.tts.spoken[1:]
 

@@ -115,6 +115,20 @@ def test_a_cancelled_turn_is_flagged_and_has_no_whole() -> None:
     assert measured.e2e_latency is None
     assert measured.unaccounted is None
     assert measured.llm_node_ttft == pytest.approx(0.25)
+    assert measured.participant_id == "bot"
+
+
+def test_a_cancelled_answer_is_measured_by_its_speech_too() -> None:
+    again = [
+        agent(LLMStarted, 2.8, "eve", model="m", speech_id="s2"),
+        agent(LLMFinished, 2.9, "eve", model="m", speech_id="s2", cancelled=True),
+    ]
+    events = stamped(*plain_turn(), *again)
+    measured = measure(events, "t1", "s2")
+    assert measured is not None
+    assert (measured.participant_id, measured.speech_id, measured.cancelled) == ("eve", "s2", True)
+    assert measured.llm_node_ttft is None
+    assert measure(events, "t1", "s3") is None  # what another speech cancelled is not its
 
 
 def test_nothing_to_measure() -> None:

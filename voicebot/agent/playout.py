@@ -92,7 +92,7 @@ class Playout:
         """Log the latency of an answer that is being heard, or was cancelled before it was."""
         if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
             return
-        latency = measure(self._log.events, turn.turn_id, turn.speech.speech_id if turn.audible else None)
+        latency = measure(self._log.events, turn.turn_id, turn.speech.speech_id)
         if latency is not None:
             self._log.emit(latency)
 

@@ -59,15 +59,18 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
     agent = played.participant_id if played else None
     end = played.t if played else float("inf")
     before = [e for e in turn if e.t <= end]
+    own = [e for e in before if isinstance(e, THINKING + SPEAKING)]
+    if played is None:  # nothing was audible: whose answer it was to be
+        last = _last(own, Event, lambda e: speech_id is None or e.speech_id == speech_id)
+        if last is None:
+            return None
+        agent, speech_id = last.participant_id, last.speech_id
+    own = [e for e in own if e.participant_id == agent and speech_id in (None, e.speech_id or speech_id)]
     spoken = _speech_end(before, agent)
     if spoken is None:
         return None
-    thinking: list[Event] = [
-        e for e in before if isinstance(e, THINKING) and agent in (None, e.participant_id)
-    ]
-    speaking: list[Event] = [
-        e for e in before if isinstance(e, SPEAKING) and agent in (None, e.participant_id)
-    ]
+    thinking: list[Event] = [e for e in own if isinstance(e, THINKING)]
+    speaking: list[Event] = [e for e in own if isinstance(e, SPEAKING)]
     if played is None and not any(e.cancelled for e in (*_ends(thinking), *_ends(speaking))):
         return None
     if played is not None:  # speculation that was thrown away is not part of this answer
@@ -97,7 +100,9 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
         parts[name] = max(0.0, finish - max(begin, cursor))
         cursor = max(cursor, finish)
     if played is None:
-        return LatencyMeasured(turn_id=turn_id, participant_id=agent, cancelled=True, **parts)
+        return LatencyMeasured(
+            turn_id=turn_id, participant_id=agent, speech_id=speech_id, cancelled=True, **parts
+        )
     e2e = end - spoken
     return LatencyMeasured(
         turn_id=turn_id,
