@@ -4,8 +4,8 @@ from pathlib import Path
 
 import av
 import pytest
-from example import write_example
 
+from tests.conversation.example import write_example
 from voicebot.conversation.captions import LONGEST_CUE, cues, srt, webvtt
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import LogError

@@ -12,6 +12,7 @@ from voicebot.events import (
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     PersonaCreated,
 )
 from voicebot.settings import load_settings
@@ -31,6 +32,7 @@ def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
     log.emit(ConsentGiven(participant_id="ann", scope="sharing"))
     log.emit(ConsentWithdrawn(participant_id="ann", scope="sharing"))
     log.emit(ModelSwapped(role="tts", old="espeak", new="flite:slt"))
+    log.emit(ParticipantUpdated(participant_id="ann", changes={"name": "Anne", "muted": True}))
     left = log.emit(ParticipantLeft(participant_id="ann"))
     ended = log.emit(ConversationEnded(reason="everyone left"))
     assert log.close()
@@ -38,6 +40,7 @@ def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
     text = (log.folder / "manifest.json").read_text()
     manifest = json.loads(text)
     assert manifest["participants"]["ann"]["consent"] == ["recording"]
+    assert manifest["participants"]["ann"]["name"] == "Anne"
     assert manifest["participants"]["ann"]["left_t"] == left.t
     assert manifest["participants"]["bot"]["persona_hash"] == "h1"
     assert manifest["personas"] == {"h1": {"name": "Bo"}}

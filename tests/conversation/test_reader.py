@@ -1,22 +1,35 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from example import write_example
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.conversation.example import write_example
+from voicebot.conversation.captions import srt
 from voicebot.conversation.frames import COLUMNS
 from voicebot.conversation.latency import PARTS
+from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.reader import Conversations, load, read_events
 from voicebot.errors import LogError
-from voicebot.events import SpeechStarted, UserChat
+from voicebot.events import (
+    AddresseeDecided,
+    AgentStateChanged,
+    LatencyMeasured,
+    LLMStarted,
+    ModelSwapped,
+    ParticipantJoined,
+    ParticipantUpdated,
+    SpeechStarted,
+    TranscriptFinal,
+    TTSStarted,
+    UserChat,
+)
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden-conversation"
 
@@ -211,6 +224,101 @@ def test_one_bad_conversation_does_not_stop_the_others(root: Path) -> None:
     assert "a-file" not in reasons
 
 
+@pytest.mark.parametrize(
+    "entry", [{"consent": 5}, {"joined_t": "soon"}, {"name": ["Ann"]}, {"left_t": {}}, None, "Ann"]
+)
+def test_an_odd_manifest_is_rebuilt_from_the_events(root: Path, entry: object) -> None:
+    write_example(root / "second", "second").close()
+    path = root / "golden" / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    whole = manifest["participants"]["ann"]
+    manifest["participants"]["ann"] = whole | entry if isinstance(entry, dict) else entry
+    path.write_text(json.dumps(manifest))
+    loaded = load(root)
+    assert loaded.conversations["conversation_id"].tolist() == ["golden", "second"]
+    people = loaded.participants
+    assert people[people["participant_id"] == "ann"]["name"].tolist() == ["Ann & Co"] * 2
+    [problem] = loaded.problems
+    assert "rebuilt from the events" in problem.reason
+
+
+def test_a_rename_is_the_name_of_every_turn(root: Path) -> None:
+    log = write_example(None)
+    log.emit(ParticipantUpdated(participant_id="ann", changes={"muted": True}))
+    log.emit(ParticipantUpdated(participant_id="ann", changes={"name": "Anne"}))
+    live = Conversations.of(log)
+    assert live.turns["name"].tolist() == ["Anne", "Bo", "Anne", "Bo"]
+    assert live.participants.set_index("participant_id").loc["ann", ["name", "joined_s"]].tolist() == [
+        "Anne",
+        0.1,
+    ]
+
+
+def test_each_answer_has_the_models_that_made_it() -> None:
+    log = write_example(None)
+    log.emit(ModelSwapped(role="llm", old="offline", new="openai:gpt"))
+    log.emit(ModelSwapped(role="tts", old="espeak", new="flite:slt"))
+    turn = {"turn_id": "t9", "t": 11.0}
+    log.emit(
+        TranscriptFinal(participant_id="ann", utterance_id="u9", text="and now", stt_model="new", **turn)
+    )
+    log.emit(LLMStarted(participant_id="bo", speech_id="s9", model="openai:gpt", **turn))
+    log.emit(LLMStarted(participant_id="cy", speech_id="s10", model="another", **turn))
+    log.emit(TTSStarted(participant_id="bo", speech_id="s9", model="flite:slt", characters=3, **turn))
+    log.emit(LatencyMeasured(participant_id="bo", speech_id="s9", e2e_latency=1.0, **turn))
+    found = Conversations.of(log)
+    assert found.latency[["stt_model", "llm_model", "tts_model"]].to_numpy().tolist() == [
+        ["pocketsphinx", "offline", "espeak"],
+        ["pocketsphinx", "offline", "espeak"],
+        ["new", "openai:gpt", "flite:slt"],
+    ]
+    assert found.conversations["llm_model"].tolist() == ["offline"]
+
+
+def test_turns_have_what_was_typed_and_shown_and_no_noise() -> None:
+    log = write_example(None)
+    ann, bo = {"participant_id": "ann"}, {"participant_id": "bo", "turn_id": "t9"}
+    log.emit(TranscriptFinal(**ann, t=11.0, utterance_id="u8", text=" ", start_t=10.5, end_t=10.9))
+    typed = log.emit(UserChat(**ann, t=12.0, text="and cocoa?"))
+    log.emit(AgentStateChanged(participant_id="bo", t=12.0, state="thinking", cause_seq=typed.seq))
+    log.emit(
+        AddresseeDecided(
+            **ann, t=12.1, turn_id="t9", participant_ids=["bo"], confidence=1.0, cause_seq=typed.seq
+        )
+    )
+    log.emit(  # the voice failed: no playout, only text
+        TranscriptFinal(**bo, t=13, speech_id="s9", utterance_id="u9", text="Sweet.", start_t=13, end_t=13)
+    )
+    found = Conversations.of(log)
+    new = found.turns.iloc[4:]
+    assert new[["name", "turn_id", "text", "start_s", "end_s", "typed", "complete"]].to_numpy().tolist() == [
+        ["Ann & Co", "t9", "and cocoa?", 12.0, 12.0, True, True],
+        ["Bo", "t9", "Sweet.", 13.0, 13.0, False, True],
+    ]
+    assert not found.turns.iloc[:4]["typed"].any()
+    assert found.conversations["turns"].tolist() == [6]
+    assert "and cocoa?" in srt(log)
+    assert "00:00:13,000 --> 00:00:13,700\nBo: Sweet." in srt(log)
+
+
+def test_an_answer_that_was_heard_and_has_a_caption_is_one_turn() -> None:
+    log = write_example(None)
+    log.emit(
+        TranscriptFinal(
+            participant_id="bo",
+            turn_id="t1",
+            speech_id="s1",
+            utterance_id="u7",
+            text="A drink.",
+            language="en",
+        )
+    )
+    turns = Conversations.of(log).turns
+    assert turns["text"].tolist()[1] == "A drink. A warm one."
+    assert turns["language"].tolist()[1] == "en"
+    assert len(turns) == 4
+
+
 def test_a_conversation_that_broke_off_has_open_ends(tmp_path: Path) -> None:
     log = write_example(tmp_path / "c")
     log.emit(SpeechStarted(participant_id="ann", turn_id="t3", t=11.0))
@@ -299,7 +407,53 @@ def test_a_folder_that_cannot_be_written_is_still_read(root: Path) -> None:
     assert len(load(root)) == 1
 
 
+def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path) -> None:
+    log = ConversationLog("second", root / "second")
+    log.emit(ParticipantJoined(participant_id="cy", name="Cy", kind="human"))
+    log.emit(TranscriptFinal(participant_id="cy", utterance_id="u", text="my secret", start_t=1, end_t=2))
+    assert log.close()
+
+    def kept() -> str:
+        return "".join(
+            pd.read_parquet(path).to_csv() for path in sorted((root / ".frames").rglob("*.parquet"))
+        )
+
+    load(root)
+    assert "my secret" in kept()
+    shutil.rmtree(root / "second")
+    load(root)
+    assert "my secret" not in kept()
+    assert "what is tea" in kept()
+
+
 # ---------------------------------------------------------------- anything at all
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda x: (
+        st.lists(x, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "seq", "t", "words", "text", "data"]), x)
+    ),
+)
+
+
+@st.composite
+def odd_manifests(draw: st.DrawFn) -> bytes:
+    """The golden one with some values replaced by anything, also deep within."""
+    whole = json.loads((GOLDEN / "manifest.json").read_bytes())
+    for _ in range(draw(st.integers(1, 3))):
+        inside = whole
+        while True:
+            key = draw(st.sampled_from(sorted(inside)))
+            if not (isinstance(inside[key], dict) and inside[key]) or draw(st.booleans()):
+                break
+            inside = inside[key]
+        inside[key] = draw(JSON)
+    return json.dumps(whole).encode()
+
+
+MANIFESTS = odd_manifests()
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -315,28 +469,16 @@ def test_no_damage_makes_the_reader_raise(tmp_path: Path, data: st.DataObject) -
         if whole:
             whole[position] = value
     (folder / "events.jsonl").write_bytes(whole)
-    (folder / "manifest.json").write_bytes(data.draw(st.binary(max_size=40), "manifest"))
+    (folder / "manifest.json").write_bytes(data.draw(st.binary(max_size=40) | MANIFESTS, "manifest"))
     loaded = load(folder.parent, cache=data.draw(st.booleans()))
     check_dtypes(loaded)
     events, problems = read_events(folder / "events.jsonl")
     lines = sum(bool(line.strip()) for line in bytes(whole).split(b"\n"))
     assert len(events) + len([p for p in problems if p.line]) >= lines
-    assert os.path.exists(folder)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    lines=st.lists(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-            lambda x: (
-                st.lists(x, max_size=3)
-                | st.dictionaries(st.sampled_from(["type", "seq", "t", "words", "text", "data"]), x)
-            ),
-        ),
-        max_size=5,
-    )
-)
+@given(lines=st.lists(JSON, max_size=5))
 def test_no_json_makes_the_reader_raise(tmp_path: Path, lines: list[object]) -> None:
     folder = tmp_path / "c"
     folder.mkdir(exist_ok=True)

@@ -16,6 +16,8 @@ LONGEST_CUE = 84
 """Characters: two lines of 42, as in common subtitling guidelines."""
 SHORTEST_SHOWN = 0.7
 """Seconds a cue stays at least, so that it can be read."""
+READING_SPEED = 15.0
+"""Characters a second, for text that was typed or shown and not spoken."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def srt(source: ConversationLog | str | Path) -> str:
 
 
 def cues(source: ConversationLog | str | Path) -> list[Cue]:
-    """What was heard, in order of time, cut into readable pieces. Raises LogError."""
+    """What was heard or shown, in order of time, cut into readable pieces. Raises LogError."""
     if isinstance(source, ConversationLog):
         rows = rows_of(tuple(source.events), source.manifest).by_frame
     else:
@@ -72,7 +74,8 @@ def _cut(turn: Row, words: Sequence[Row]) -> Iterator[Cue]:
     if not text:
         return
     start = turn["start_s"]
-    end = max(turn["end_s"] if turn["end_s"] is not None else start, start + SHORTEST_SHOWN)
+    spoken = (turn["end_s"] or 0.0) > start
+    end = max(turn["end_s"] if spoken else start + len(text) / READING_SPEED, start + SHORTEST_SHOWN)
     speaker = " ".join(str(turn.get("name") or turn["participant_id"] or "?").split())
     pieces = _pieces(text)
     timed = len(words) == len(text.split())

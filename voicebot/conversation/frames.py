@@ -15,11 +15,12 @@ from typing import Any
 import pandas as pd
 
 from voicebot.conversation.latency import PARTS
-from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.manifest import Manifest, Person
 from voicebot.conversation.ogg import ogg_duration
 from voicebot.events import (
     Event,
     LatencyMeasured,
+    LLMStarted,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -27,6 +28,8 @@ from voicebot.events import (
     SpeechStarted,
     SpeechStopped,
     TranscriptFinal,
+    TTSStarted,
+    UserChat,
 )
 
 Row = dict[str, Any]
@@ -74,6 +77,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "planned_text": "str",
         "interrupted": "bool",
         "complete": "bool",
+        "typed": "bool",
         "language": "str",
         "model": "str",
     },
@@ -111,6 +115,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         **{f"{part}_s": "float64" for part in PARTS},
         "e2e_latency_s": "float64",
         "cancelled": "bool",
+        "stt_model": "str",
+        "llm_model": "str",
+        "tts_model": "str",
     },
     "speech": {
         "conversation_id": "str",
@@ -161,31 +168,31 @@ def rows_of(
     people = manifest.participants
     rows = out.by_frame
     rows["events"] = [_event_row(event) for event in events]
-    rows["latency"] = [_latency_row(event) for event in events if isinstance(event, LatencyMeasured)]
+    rows["latency"] = _latency_rows(events)
     rows["speech"] = _speech_rows(events)
     rows["words"] = _word_rows(events)
     rows["turns"] = sorted(
-        [*_heard_rows(events, people), *_spoken_rows(events)],
+        [*_heard_rows(events, people), *_typed_rows(events), *_spoken_rows(events, people)],
         key=lambda row: (row["start_s"], row["end_s"] or 0),
     )
     for row in rows["turns"]:
-        person = people.get(row["participant_id"] or "", {})
-        row["name"], row["kind"] = person.get("name"), person.get("kind")
+        person = people.get(row["participant_id"] or "", Person())
+        row["name"], row["kind"] = person.name, person.kind
     rows["participants"] = [
         {
             "participant_id": who,
-            "name": person.get("name"),
-            "kind": person.get("kind"),
-            "persona_hash": person.get("persona_hash"),
-            "joined_s": person.get("joined_t"),
-            "left_s": person.get("left_t"),
+            "name": person.name,
+            "kind": person.kind,
+            "persona_hash": person.persona_hash,
+            "joined_s": person.joined_t,
+            "left_s": person.left_t,
             "speech_s": _talked(who, rows),
-            "consent": ",".join(map(str, person.get("consent") or ())),
+            "consent": ",".join(person.consent),
         }
         for who, person in people.items()
     ]
     rows["audio"] = _audio_rows(folder)
-    kinds = [person.get("kind") for person in people.values()]
+    kinds = [person.kind for person in people.values()]
     rows["conversations"] = [
         {
             "lobby_id": manifest.lobby_id,
@@ -224,16 +231,37 @@ def _event_row(event: Event) -> Row:
     }
 
 
-def _latency_row(event: LatencyMeasured) -> Row:
-    row: Row = {
-        "seq": event.seq,
-        "turn_id": event.turn_id,
-        "participant_id": event.participant_id,
-        "speech_id": event.speech_id,
-        "t_s": event.t,
-        "cancelled": event.cancelled,
-    }
-    return row | {f"{part}_s": getattr(event, part) for part in (*PARTS, "e2e_latency")}
+def _latency_rows(events: Iterable[Event]) -> list[Row]:
+    """With the models that made this answer; those of the conversation may have been swapped since."""
+    rows: list[Row] = []
+    used: dict[tuple[str, str | None, str | None], str] = {}  # by role, turn and agent
+    for event in events:
+        match event:
+            case TranscriptFinal() if event.stt_model:
+                used["stt", event.turn_id, None] = event.stt_model
+            case LLMStarted():
+                used["llm", event.turn_id, event.participant_id] = event.model
+            case TTSStarted():
+                used["tts", event.turn_id, event.participant_id] = event.model
+            case LatencyMeasured():
+                turn, agent = event.turn_id, event.participant_id
+                rows.append(
+                    {
+                        "seq": event.seq,
+                        "turn_id": turn,
+                        "participant_id": agent,
+                        "speech_id": event.speech_id,
+                        "t_s": event.t,
+                        **{f"{part}_s": getattr(event, part) for part in (*PARTS, "e2e_latency")},
+                        "cancelled": event.cancelled,
+                        "stt_model": used.get(("stt", turn, None)),
+                        "llm_model": used.get(("llm", turn, agent)),
+                        "tts_model": used.get(("tts", turn, agent)),
+                    }
+                )
+            case _:
+                pass
+    return rows
 
 
 def _speech_rows(events: Iterable[Event]) -> list[Row]:
@@ -279,8 +307,8 @@ def _word_rows(events: Iterable[Event]) -> list[Row]:
     ]
 
 
-def _heard_rows(events: Iterable[Event], people: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """What people said; agents' own transcripts repeat their playout and are left out."""
+def _heard_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[Row]:
+    """What people said; noise without words is no turn."""
     return [
         {
             "turn_id": event.turn_id,
@@ -291,33 +319,43 @@ def _heard_rows(events: Iterable[Event], people: Mapping[str, Mapping[str, Any]]
             "text": event.text,
             "interrupted": False,
             "complete": True,
+            "typed": False,
             "language": event.language,
             "model": event.stt_model,
         }
         for event in events
-        if isinstance(event, TranscriptFinal)
-        and people.get(event.participant_id or "", {}).get("kind") != "agent"
+        if isinstance(event, TranscriptFinal) and event.text.strip() and not _by_agent(event, people)
     ]
 
 
-def _spoken_rows(events: Iterable[Event]) -> list[Row]:
-    """What agents were heard to say; a speech the log breaks off in is not `complete`."""
+def _typed_rows(events: Sequence[Event]) -> list[Row]:
+    """What people typed; its turn is the one it caused."""
+    caused = {event.cause_seq: event.turn_id for event in reversed(events) if event.turn_id}
+    return [
+        {
+            "turn_id": event.turn_id or caused.get(event.seq),
+            "participant_id": event.participant_id,
+            "start_s": event.t,
+            "end_s": event.t,
+            "text": event.text,
+            "interrupted": False,
+            "complete": True,
+            "typed": True,
+        }
+        for event in events
+        if isinstance(event, UserChat) and event.text.strip()
+    ]
+
+
+def _spoken_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[Row]:
+    """What agents were heard to say, or showed as text when the voice failed.
+
+    A speech the log breaks off in is not `complete`.
+    """
     rows: dict[str | None, Row] = {}
     for event in events:
         if isinstance(event, PlayoutStarted | PlayoutSentence | PlayoutFinished | PlayoutInterrupted):
-            row = rows.setdefault(
-                event.speech_id,
-                {
-                    "turn_id": event.turn_id,
-                    "participant_id": event.participant_id,
-                    "speech_id": event.speech_id,
-                    "start_s": event.t,
-                    "end_s": None,
-                    "text": "",
-                    "interrupted": False,
-                    "complete": False,
-                },
-            )
+            row = rows.setdefault(event.speech_id, _speech_row(event, event.t))
             if isinstance(event, PlayoutSentence):
                 row["text"] = f"{row['text']} {event.text}".strip()
             elif isinstance(event, PlayoutFinished | PlayoutInterrupted):
@@ -328,7 +366,31 @@ def _spoken_rows(events: Iterable[Event]) -> list[Row]:
                     interrupted=isinstance(event, PlayoutInterrupted),
                     complete=True,
                 )
+        elif isinstance(event, TranscriptFinal) and _by_agent(event, people):
+            if event.speech_id not in rows:  # nothing of it was audible
+                shown = _speech_row(event, event.start_t)
+                shown.update(end_s=event.end_t, text=event.text, complete=True)
+                rows[event.speech_id] = shown
+            rows[event.speech_id].update(utterance_id=event.utterance_id, language=event.language)
     return list(rows.values())
+
+
+def _speech_row(event: Event, start: float) -> Row:
+    return {
+        "turn_id": event.turn_id,
+        "participant_id": event.participant_id,
+        "speech_id": event.speech_id,
+        "start_s": start,
+        "end_s": None,
+        "text": "",
+        "interrupted": False,
+        "complete": False,
+        "typed": False,
+    }
+
+
+def _by_agent(event: Event, people: Mapping[str, Person]) -> bool:
+    return people.get(event.participant_id or "", Person()).kind == "agent"
 
 
 def _talked(who: str, rows: Mapping[str, Sequence[Row]]) -> float:

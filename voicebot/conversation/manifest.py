@@ -20,6 +20,7 @@ from voicebot.events import (
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
+    ParticipantUpdated,
     PersonaCreated,
     PersonaUpdated,
 )
@@ -44,6 +45,21 @@ RECORDED_PACKAGES = (
 )
 
 
+class Person(BaseModel):
+    """A participant, human or agent; times in seconds since the conversation began."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str | None = None
+    """The last one, where it was changed."""
+    kind: str | None = None
+    persona_hash: str | None = None
+    joined_t: float | None = None
+    left_t: float | None = None
+    consent: tuple[str, ...] = ()
+    """Scopes."""
+
+
 class Manifest(BaseModel):
     """Frozen; `after(event)` gives the manifest that takes the event into account."""
 
@@ -57,8 +73,8 @@ class Manifest(BaseModel):
     """Seconds since the conversation began; null while it runs or when it was cut off."""
     lobby_id: str = ""
     lobby_name: str = ""
-    participants: dict[str, dict[str, Any]] = {}
-    """By id: name, kind, persona_hash, joined_t, left_t, consent (list of scopes)."""
+    participants: dict[str, Person] = {}
+    """By id."""
     personas: dict[str, dict[str, Any]] = {}
     """By persona hash."""
     models: dict[str, str] = {}
@@ -84,23 +100,20 @@ class Manifest(BaseModel):
             case ConversationEnded():
                 return self.model_copy(update={"ended_t": event.t})
             case ParticipantJoined():
-                entry: dict[str, Any] = {
-                    "name": event.name,
-                    "kind": event.kind,
-                    "persona_hash": event.persona_hash,
-                    "joined_t": event.t,
-                    "left_t": None,
-                    "consent": [],
-                }
-                return self._with_participant(event.participant_id, entry)
+                joined = Person(
+                    name=event.name, kind=event.kind, persona_hash=event.persona_hash, joined_t=event.t
+                )
+                return self._with_participant(event.participant_id, joined)
+            case ParticipantUpdated() if isinstance(name := event.changes.get("name"), str):
+                return self._changed(event.participant_id, name=name)
             case ParticipantLeft():
-                return self._with_participant(event.participant_id, {"left_t": event.t})
+                return self._changed(event.participant_id, left_t=event.t)
             case ConsentGiven():
-                scopes = set(self._consent(event.participant_id)) | {event.scope}
-                return self._with_participant(event.participant_id, {"consent": sorted(scopes)})
+                scopes = {*self._person(event.participant_id).consent, event.scope}
+                return self._changed(event.participant_id, consent=tuple(sorted(scopes)))
             case ConsentWithdrawn():
-                scopes = set(self._consent(event.participant_id)) - {event.scope}
-                return self._with_participant(event.participant_id, {"consent": sorted(scopes)})
+                scopes = {*self._person(event.participant_id).consent} - {event.scope}
+                return self._changed(event.participant_id, consent=tuple(sorted(scopes)))
             case PersonaCreated() | PersonaUpdated():
                 return self.model_copy(
                     update={"personas": self.personas | {event.persona_hash: event.persona}}
@@ -109,14 +122,17 @@ class Manifest(BaseModel):
                 return self.model_copy(update={"models": self.models | {event.role: event.old}})
         return self
 
-    def _consent(self, participant_id: str | None) -> list[str]:
-        return list(self.participants.get(participant_id or "", {}).get("consent", []))
+    def _person(self, participant_id: str | None) -> Person:
+        return self.participants.get(participant_id or "", Person())
 
-    def _with_participant(self, participant_id: str | None, changes: dict[str, Any]) -> Manifest:
+    def _changed(self, participant_id: str | None, **changes: Any) -> Manifest:
+        person = self._person(participant_id).model_copy(update=changes)
+        return self._with_participant(participant_id, person)
+
+    def _with_participant(self, participant_id: str | None, person: Person) -> Manifest:
         if participant_id is None:
             return self
-        entry = self.participants.get(participant_id, {}) | changes
-        return self.model_copy(update={"participants": self.participants | {participant_id: entry}})
+        return self.model_copy(update={"participants": self.participants | {participant_id: person}})
 
 
 def plain_settings(settings: Settings | None) -> dict[str, Any]:
