@@ -17,8 +17,9 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      "/api": server,
-      "/ws": { target: server, ws: true, rewriteWsOrigin: true },
+      // Said as a string, Vite would change the Host, which the server compares with the Origin.
+      "/api": { target: server },
+      "/ws": { target: server, ws: true },
     },
   },
   test: {
