@@ -23,7 +23,6 @@ export class PersonPeer {
   #audio: RTCRtpTransceiver | null = null;
   #video: RTCRtpTransceiver | null = null;
   #makingOffer = false;
-  #ignoreOffer = false;
   #settingAnswer = false;
   #stream: MediaStream | null = null;
   #microphone: MediaStreamTrack | null;
@@ -75,14 +74,7 @@ export class PersonPeer {
   }
 
   addCandidate(candidate: Candidate): Promise<void> {
-    return this.#inOrder(async () => {
-      try {
-        await this.transport.addCandidate(candidate);
-      } catch (error) {
-        // Candidates of an offer that lost the glare are of no use to us.
-        if (!this.#ignoreOffer) throw error;
-      }
-    });
+    return this.#inOrder(() => this.transport.addCandidate(candidate));
   }
 
   async setMicrophone(track: MediaStreamTrack | null): Promise<void> {
@@ -134,8 +126,8 @@ export class PersonPeer {
     const { pc } = this.transport;
     const ready = !this.#makingOffer && (pc.signalingState === "stable" || this.#settingAnswer);
     const collision = type === "offer" && !ready;
-    this.#ignoreOffer = !this.#options.polite && collision;
-    if (this.#ignoreOffer) return;
+    // Its candidates are of no use to us either; the transport does without.
+    if (collision && !this.#options.polite) return;
     if (type === "answer" && pc.signalingState !== "have-local-offer") return;
     clearTimeout(this.#firstOffer);
     this.#settingAnswer = type === "answer";

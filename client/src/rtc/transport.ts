@@ -83,7 +83,8 @@ export class Transport {
     send({ type: "negotiation_needed", peer, epoch, data: {} });
   }
 
-  /** A candidate of the other end; those that come before its description wait for it. */
+  /** A candidate of the other end; those that come before its description wait for it. One that
+   * cannot be used costs one path, not the connection. */
   async addCandidate(candidate: Candidate): Promise<void> {
     if (this.#closed) return;
     if (!this.pc.remoteDescription) {
@@ -91,24 +92,18 @@ export class Transport {
       return;
     }
     const { candidate: line, sdp_mid, sdp_m_line_index, username_fragment } = candidate;
-    await this.pc.addIceCandidate(
-      line === ""
-        ? undefined
-        : {
-            candidate: line,
-            sdpMid: sdp_mid ?? null,
-            sdpMLineIndex: sdp_m_line_index ?? null,
-            ...(username_fragment ? { usernameFragment: username_fragment } : {}),
-          },
-    );
+    const init = {
+      candidate: line,
+      sdpMid: sdp_mid ?? null,
+      sdpMLineIndex: sdp_m_line_index ?? null,
+      ...(username_fragment ? { usernameFragment: username_fragment } : {}),
+    };
+    await this.pc.addIceCandidate(line === "" ? undefined : init).catch(() => {});
   }
 
   /** To be called when the other end's description has been set. */
   async described(): Promise<void> {
-    for (const candidate of this.#early.splice(0)) {
-      // A candidate that cannot be read costs one path, not the connection.
-      await this.addCandidate(candidate).catch(() => {});
-    }
+    for (const candidate of this.#early.splice(0)) await this.addCandidate(candidate);
   }
 
   /** Report that this epoch cannot work; the server decides what comes next. */
