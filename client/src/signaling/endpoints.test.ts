@@ -33,3 +33,16 @@ test("a proxy that cannot reach the server yet is no refusal", async () => {
   expect(error).toBeInstanceOf(Error);
   expect(error).not.toBeInstanceOf(Refusal);
 });
+
+test("a server that accepts and stays silent is given up", async () => {
+  const patience = new AbortController();
+  vi.spyOn(AbortSignal, "timeout").mockReturnValue(patience.signal);
+  const silent = (_url: URL, { signal }: RequestInit) =>
+    new Promise((_resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason));
+    });
+  vi.stubGlobal("fetch", silent);
+  const asked = ensureSession(BASE);
+  patience.abort(new DOMException("too long", "TimeoutError"));
+  await expect(asked).rejects.toThrow("too long");
+});

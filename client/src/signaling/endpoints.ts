@@ -1,5 +1,8 @@
 import type { ErrorData } from "../protocol/messages";
 
+/** A server that accepts and stays silent is as dead as one that does not answer. */
+const PATIENCE_MS = 10_000;
+
 export interface LobbySummary {
   id: string;
   name: string;
@@ -31,16 +34,21 @@ export class Refusal extends Error {
 /** Make sure that there is a session cookie.
  *
  * Throws Refusal when this page's origin is not allowed; rejects with fetch's own error when the
- * server cannot be reached. */
+ * server cannot be reached, or does not answer in time. */
 export async function ensureSession(base: string = document.baseURI): Promise<void> {
   const url = new URL("api/session", base);
-  const response = await fetch(url, { method: "POST", credentials: "same-origin" });
+  const response = await ask(url, "POST");
   if (response.status === 403) {
     const body = (await response.json().catch(() => null)) as { error?: ErrorData } | null;
     throw new Refusal(body?.error?.code ?? "forbidden");
   }
   // A proxy in between may answer 502 while the server starts.
   if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
+}
+
+function ask(url: URL, method = "GET"): Promise<Response> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  return fetch(url, { method, credentials: "same-origin", signal });
 }
 
 /** What may be known of a lobby before joining it; "missing" when it is not there or closed to
@@ -51,7 +59,7 @@ export async function lookUpLobby(
 ): Promise<LobbySummary | "missing" | null> {
   await ensureSession(base);
   const url = new URL(`api/lobbies/${encodeURIComponent(id)}`, base);
-  const response = await fetch(url, { credentials: "same-origin" });
+  const response = await ask(url);
   if (response.status === 404) return "missing";
   if (!response.ok) return null;
   const body: unknown = await response.json();

@@ -61,6 +61,7 @@ export class Signaling {
   /** Counts attempts, so that a late answer of an abandoned one is ignored. */
   #generation = 0;
   #attempt = 0;
+  /** The last server message seen; what a resume continues from. */
   #lastSeq = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
@@ -80,11 +81,6 @@ export class Signaling {
 
   get state(): LinkState {
     return this.#state;
-  }
-
-  /** The last server message seen; what a resume continues from. */
-  get lastSeq(): number {
-    return this.#lastSeq;
   }
 
   onMessage(listener: (message: ServerMessage) => void): Unsubscribe {
