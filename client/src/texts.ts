@@ -1,7 +1,15 @@
+const negotiation = {
+  message: "A connection could not be set up.",
+  hint: "If you do not hear everyone, leave and join again.",
+};
+const misunderstood = {
+  message: "The server did not understand this page.",
+  hint: "It may be newer than the page: load the page again.",
+};
+
 /** Every word that people read, in one place, so that other languages can follow. */
 export const texts = {
   app: "AI Voicebot",
-  tagline: "One voice room for people and AI agents.",
 
   start: {
     title: "Start a lobby",
@@ -68,8 +76,7 @@ export const texts = {
       unsupported: "Please use a current Chrome, Edge, Firefox or Safari.",
       "blocked-by-frame":
         "Allow it when the browser asks, or open the lobby in a tab of its own: notebooks and editors often keep pages inside them from using it.",
-      missing:
-        "Plug one in, or turn it on in your system's sound settings. It is noticed by itself.",
+      missing: "Plug one in, or turn it on in your system's settings, then try again.",
       busy: "Another program holds it. Close that program (or its call), then try again.",
       unknown: "Unplug it and plug it in again, or restart the browser, then try again.",
     },
@@ -87,6 +94,7 @@ export const texts = {
       camera: "Your camera was disconnected.",
     },
     unpluggedHint: "Choose another one under “Devices”.",
+    kept: "The one you had stays in use.",
   },
 
   lobby: {
@@ -130,8 +138,16 @@ export const texts = {
     reconnectHint: "You still hear each other meanwhile.",
     failed: (name: string) => `No sound to and from ${name}`,
     failedHost: "No sound to and from the agents",
+    failures: {
+      no_candidates:
+        "This browser finds no way into the network. Check your connection, turn off add-ons that block calls, then load the page again.",
+      timeout: "The connection took too long. Your network may block it.",
+      ice_failed: "No way through the network was found. Your network, or theirs, may block it.",
+      dtls_failed: "No encrypted connection could be made. Your network may block it.",
+      media_gone: "The part of the server that carries sound has stopped.",
+    },
     retry: "Try again",
-    stillCaptions: "Your network may block it. Captions and chat go on.",
+    stillCaptions: "Captions and chat go on.",
   },
 
   captions: {
@@ -146,8 +162,6 @@ export const texts = {
     chatPlaceholder: "Write to everyone",
     send: "Send",
     newest: "Jump to the newest",
-    show: "Show conversation",
-    hide: "Hide conversation",
   },
 
   addAgent: {
@@ -160,6 +174,10 @@ export const texts = {
     add: "Add agent",
     adding: "Making the agent…",
     cancel: "Cancel",
+    lost: {
+      message: "The connection was lost while the agent was being made.",
+      hint: "If it does not appear in a moment, add it again.",
+    },
   },
 
   connection: {
@@ -169,7 +187,6 @@ export const texts = {
     reconnecting: "Reconnecting",
     failed: "No sound",
     relay: "via relay",
-    direct: "direct",
     quality: { good: "Good", fair: "Fair", poor: "Poor" },
     details: (trip: number | null, loss: number) =>
       [
@@ -210,7 +227,30 @@ export const texts = {
   },
 
   errors: {
-    negotiation: "A connection could not be set up.",
+    negotiation,
+    /** In place of what the server says, by the error's code. */
+    said: {
+      bad_message: misunderstood,
+      unknown_type: misunderstood,
+      rate_limited: {
+        message: "That was too much at once.",
+        hint: "Wait a moment, then try again.",
+      },
+      not_joined: { message: "You were not in the lobby at that moment.", hint: "Try it again." },
+      unknown_agent: { message: "This agent has already left.", hint: "You may add another one." },
+      camera_limit: {
+        message: "As many cameras are on as this lobby allows.",
+        hint: "Everyone hears you. Try again when somebody has turned a camera off.",
+      },
+      media: negotiation,
+      media_gone: negotiation,
+      bad_sdp: negotiation,
+      no_opus: negotiation,
+      peer_closed: negotiation,
+      unknown_host: negotiation,
+      recycled_section: negotiation,
+      ice_restart: negotiation,
+    },
     crashed: "Something broke on this page",
     crashedHint: "Load it again; the lobby goes on meanwhile.",
   },

@@ -1,7 +1,6 @@
 import { BotMessageSquare } from "lucide-react";
-import { useRef, useState } from "react";
+import { useRef } from "react";
 import { DialogTrigger } from "react-aria-components/Dialog";
-import { useClient } from "../hooks/useClient";
 import { ADD_AGENT } from "../hooks/useFocusReturn";
 import { texts } from "../texts";
 import { AddAgentForm } from "./AddAgentForm";
@@ -18,15 +17,9 @@ interface AddAgentDialogProps {
 
 /** The button that opens "Add an agent", and the dialog itself. */
 export function AddAgentDialog({ testId, look, control = false }: AddAgentDialogProps) {
-  const client = useClient();
   const button = useRef<HTMLButtonElement>(null);
-  const [open, setOpen] = useState(false);
-  const change = (next: boolean) => {
-    setOpen(next);
-    client.forgetAddingError();
-  };
   return (
-    <DialogTrigger isOpen={open} onOpenChange={change}>
+    <DialogTrigger>
       <Button
         {...(control ? { id: ADD_AGENT } : {})}
         ref={button}

@@ -15,6 +15,11 @@ export function AddAgentForm({ onDone }: { onDone: () => void }) {
   const waiting = useRef(adding !== null);
 
   useEffect(() => {
+    client.showAdding(true);
+    return () => client.showAdding(false);
+  }, [client]);
+
+  useEffect(() => {
     // It was being made, and now it is neither being made nor refused: it is here.
     if (waiting.current && !adding && !error) onDone();
     waiting.current = adding !== null;
@@ -70,7 +75,7 @@ export function AddAgentForm({ onDone }: { onDone: () => void }) {
           {texts.addAgent.add}
         </Button>
         <Button look="quiet" onPress={onDone}>
-          {texts.addAgent.cancel}
+          {adding ? texts.close : texts.addAgent.cancel}
         </Button>
       </div>
     </form>

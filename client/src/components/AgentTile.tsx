@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { useClient } from "../hooks/useClient";
+import { useFocusRescue } from "../hooks/useFocusReturn";
 import { useLevel } from "../hooks/useLevel";
 import { hueOf } from "../names";
 import type { ParticipantInfo } from "../protocol/messages";
@@ -12,11 +13,13 @@ import { Button } from "./Button";
 export function AgentTile({ info }: { info: ParticipantInfo }) {
   const client = useClient();
   const level = useLevel(info.id);
+  const tile = useFocusRescue<HTMLLIElement>();
   const state = info.state ?? "idle";
   const speaking = state === "speaking" || level.speaking;
   return (
     <li
-      className="tile agent-tile"
+      ref={tile}
+      className="tile"
       data-testid={`tile-${info.id}`}
       data-kind="agent"
       data-name={info.name}

@@ -1,11 +1,12 @@
 import { act, cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ClientContext } from "../hooks/ClientContext";
 import { readOptions } from "../options";
 import type { ServerMessage } from "../protocol/messages";
 import { DeviceProblem, type DeviceProblemKind } from "../rtc/problems";
 import { Client } from "../session/client";
+import { withPeer } from "../session/reduce";
 import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
 import { texts } from "../texts";
@@ -67,6 +68,7 @@ beforeEach(() => {
 afterEach(() => {
   cleanup();
   client.unload();
+  Reflect.deleteProperty(globalThis, "AudioContext");
 });
 
 test("from the door into the room", async () => {
@@ -208,6 +210,112 @@ test("when the first agent has come, its dialog's button is gone and another has
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("add-agent-button")));
 });
 
+test("an agent that could not be made is said after the dialog was closed, too", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("?lobby=demo");
+  await join();
+  await user.click(screen.getByTestId("add-agent-button"));
+  await user.type(screen.getByTestId("agent-description"), "a cook{Enter}");
+  expect(screen.queryByText(texts.addAgent.cancel)).toBeNull();
+  await user.click(screen.getByText(texts.close));
+  expect(screen.queryByTestId("agent-description")).toBeNull();
+  await receive({
+    type: "error",
+    id: FakeSocket.last.of("agent_create").at(-1)?.id ?? null,
+    data: { code: "model_load", message: "No voice.", hint: "Install one." },
+  });
+  expect(screen.getByTestId("toast").textContent).toBe("No voice.Install one.");
+});
+
+test("while a dialog is open, notifications are announced and can be dismissed", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("?lobby=demo");
+  await join();
+  await user.click(screen.getByTestId("add-agent-button"));
+  await receive({ type: "error", data: { code: "stt", message: "Speech recognition failed." } });
+  const toast = screen.getByTestId("toast");
+  expect(toast.closest("[inert], [aria-hidden='true']")).toBeNull();
+  await user.click(within(toast).getByRole("button"));
+  expect(screen.queryByTestId("toast")).toBeNull();
+  expect(screen.getByTestId("agent-description")).toBeTruthy();
+});
+
+test("whoever joins or removes an agent by keyboard goes on from there", async () => {
+  const user = userEvent.setup({ delay: null });
+  show("?lobby=demo");
+  await join();
+  expect(document.activeElement).toBe(screen.getByRole("main"));
+  expect(screen.getByRole("main", { name: "Demo" })).toBeTruthy();
+  act(() => screen.getByTestId("remove-a-1").focus());
+  await user.keyboard("{Enter}");
+  await receive({
+    type: "agent_removed",
+    lobby: "demo",
+    data: { participant_id: "a-1", reason: "removed" },
+  });
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("add-agent-button")));
+});
+
+test("the captions' button is called what is written on it, and says whether they are shown", async () => {
+  show("?lobby=demo");
+  await join();
+  const name = texts.lobby.short.captions;
+  await userEvent.click(screen.getByRole("button", { name, pressed: true }));
+  expect(screen.queryByTestId("captions")).toBeNull();
+  expect(screen.getByRole("button", { name, pressed: false })).toBeTruthy();
+});
+
+test("another microphone can be chosen where one is missing", async () => {
+  show("?lobby=demo", "missing");
+  await screen.findByTestId("microphone-problem");
+  expect(screen.queryByTestId("microphone-select")).toBeNull();
+  const choices = [{ id: "headset", label: "Headset" }];
+  act(() => client.store.setState({ microphone: { ...client.state.microphone, choices } }));
+  expect(screen.getByTestId("microphone-select").textContent).toContain("Headset");
+});
+
+test("a meter that waits for a click says so", async () => {
+  const context = {
+    state: "suspended",
+    resume: async () => {},
+    createMediaStreamSource: () => ({ connect: () => {}, disconnect: () => {} }),
+    createAnalyser: () => ({ fftSize: 0, getFloatTimeDomainData: () => {} }),
+  };
+  vi.stubGlobal("AudioContext", function Context() {
+    return context;
+  });
+  show("?lobby=demo");
+  expect(await screen.findByText(texts.prejoin.levelAsleep)).toBeTruthy();
+  context.state = "running";
+  expect(await screen.findByText(texts.prejoin.levelHint)).toBeTruthy();
+});
+
+test("without the server people are said to hear each other only where they do", async () => {
+  show("?lobby=demo");
+  await join();
+  await act(async () => FakeSocket.last.drop());
+  const banner = screen.getByTestId("reconnecting-banner");
+  expect(banner.textContent).not.toContain(texts.lobby.reconnectHint);
+  act(() => client.store.setState(withPeer(client.state, "p-2", 1, { state: "connected" })));
+  expect(banner.textContent).toContain(texts.lobby.reconnectHint);
+});
+
+test("without any network address, loading the page again is offered", async () => {
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "webrtc_failed",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    data: { code: "no_candidates", message: "No candidates.", retryable: false },
+  });
+  const banner = screen.getByTestId("failed-banner");
+  expect(banner.textContent).toContain(texts.lobby.failures.no_candidates);
+  expect(within(banner).getByTestId("reload-button")).toBeTruthy();
+  expect(within(banner).queryByTestId("retry-button")).toBeNull();
+});
+
 test("an error is shown with what to do, and can be dismissed", async () => {
   show("?lobby=demo");
   await join();
@@ -275,6 +383,7 @@ test("without a lobby in the address one is made or joined", async () => {
   await act(async () => FakeSocket.last.establish());
   const wish = FakeSocket.last.of("create_lobby")[0];
   expect(wish?.data.name).toBe("Tea room");
+  expect(screen.getByTestId("create-lobby-button").textContent).toBe(texts.start.creating);
   await receive({
     type: "lobby_created",
     id: wish?.id ?? null,

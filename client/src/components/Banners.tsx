@@ -10,13 +10,14 @@ export function Banners() {
   const blocked = useSession((state) => state.soundBlocked);
   const peers = useSession((state) => state.peers);
   const failed = Object.entries(peers).filter(([, peer]) => peer.failure);
+  const heard = Object.values(peers).some(({ state }) => state === "connected");
   return (
     <div className="banners">
       {link !== "open" && (
         <div className="banner warn" role="status" data-testid="reconnecting-banner">
           <WifiOff aria-hidden="true" />
           <p>
-            <strong>{texts.lobby.reconnect}</strong> {texts.lobby.reconnectHint}
+            <strong>{texts.lobby.reconnect}</strong> {heard && texts.lobby.reconnectHint}
           </p>
         </div>
       )}

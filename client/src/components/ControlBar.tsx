@@ -31,7 +31,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
   const muteLabel = !hasMicrophone ? lobby.listenOnly : muted ? lobby.unmute : lobby.mute;
 
   return (
-    <div className="controls" role="toolbar" aria-label={lobby.controls}>
+    <fieldset className="controls" aria-label={lobby.controls}>
       {client.options.embed && <ConnectionBadge />}
       <Button
         className="control"
@@ -63,7 +63,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         className="control"
         data-off={!conversation}
         data-testid="conversation-button"
-        aria-label={conversation ? texts.captions.hide : texts.captions.show}
+        aria-pressed={conversation}
         onPress={onConversation}
       >
         <MessageSquareText aria-hidden="true" />
@@ -78,6 +78,6 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         <PhoneOff aria-hidden="true" />
         <ControlLabel long={lobby.leave} short={lobby.leave} />
       </Button>
-    </div>
+    </fieldset>
   );
 }

@@ -11,6 +11,11 @@ import { TimelineRow } from "./TimelineRow";
 export function Conversation() {
   const timeline = useSession((state) => state.timeline);
   const { list, away, toEnd } = useStickToEnd<HTMLOListElement>(timeline);
+  // The button goes away with that, and the focus shall not.
+  const jump = () => {
+    list.current?.focus({ preventScroll: true });
+    toEnd();
+  };
   return (
     <section className="conversation" aria-label={texts.captions.title}>
       <h2>{texts.captions.title}</h2>
@@ -20,13 +25,20 @@ export function Conversation() {
           <p className="quiet small">{texts.captions.emptyHint}</p>
         </div>
       )}
-      <ol ref={list} className="timeline" data-testid="captions">
+      <ol
+        ref={list}
+        className="timeline"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls what has the focus
+        tabIndex={0}
+        aria-label={texts.captions.title}
+        data-testid="captions"
+      >
         {timeline.map((entry) => (
           <TimelineRow key={entry.key} entry={entry} />
         ))}
       </ol>
       {away && (
-        <Button className="to-end" onPress={toEnd}>
+        <Button className="to-end" onPress={jump}>
           <ArrowDown aria-hidden="true" /> {texts.captions.newest}
         </Button>
       )}

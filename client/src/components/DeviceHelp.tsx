@@ -1,5 +1,5 @@
 import { CircleAlert } from "lucide-react";
-import { browserName } from "../browser";
+import { deviceWords } from "../deviceWords";
 import { useClient } from "../hooks/useClient";
 import type { DeviceKind } from "../rtc/devices";
 import type { DeviceProblemKind } from "../rtc/problems";
@@ -14,14 +14,12 @@ interface DeviceHelpProps {
 /** Why a device cannot be used, and what to do in this browser. */
 export function DeviceHelp({ kind, problem }: DeviceHelpProps) {
   const client = useClient();
-  const titles = kind === "microphone" ? texts.devices.titles : texts.devices.cameraTitles;
-  const hint =
-    problem === "denied" ? texts.devices.denied[browserName()] : texts.devices.hints[problem];
+  const { title, hint } = deviceWords(kind, problem);
   return (
     <div className="help" role="alert" data-testid={`${kind}-problem`} data-problem={problem}>
       <CircleAlert aria-hidden="true" />
       <div>
-        <strong>{titles[problem]}</strong>
+        <strong>{title}</strong>
         <p>{hint}</p>
         {kind === "microphone" && <p>{texts.devices.listenOnly}</p>}
         <div className="help-actions">

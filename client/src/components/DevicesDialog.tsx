@@ -7,12 +7,11 @@ import { Button } from "./Button";
 import { ControlLabel } from "./ControlLabel";
 import { DeviceHelp } from "./DeviceHelp";
 import { DeviceSelect } from "./DeviceSelect";
-import { MicrophoneMeter } from "./MicrophoneMeter";
+import { MicrophoneChoice } from "./MicrophoneChoice";
 import { Sheet } from "./Sheet";
 
 /** Change the microphone or the camera while in the lobby. */
 export function DevicesDialog() {
-  const microphone = useSession((state) => state.microphone);
   const camera = useSession((state) => state.camera);
   const button = useRef<HTMLButtonElement>(null);
   return (
@@ -24,18 +23,10 @@ export function DevicesDialog() {
       <Sheet title={texts.lobby.devices} opener={button}>
         {() => (
           <div className="stack">
-            {microphone.problem ? (
-              <DeviceHelp kind="microphone" problem={microphone.problem} />
-            ) : (
-              <>
-                <DeviceSelect kind="microphone" />
-                <MicrophoneMeter />
-              </>
-            )}
-            {camera.problem ? (
-              <DeviceHelp kind="camera" problem={camera.problem} />
-            ) : (
-              camera.status === "on" && <DeviceSelect kind="camera" />
+            <MicrophoneChoice />
+            {camera.problem && <DeviceHelp kind="camera" problem={camera.problem} />}
+            {(camera.status === "on" || (camera.problem && camera.choices.length > 0)) && (
+              <DeviceSelect kind="camera" />
             )}
           </div>
         )}

@@ -9,16 +9,21 @@ import { Button } from "./Button";
 export function FailedBanner({ peer, failure }: { peer: string; failure: WebrtcFailedData }) {
   const client = useClient();
   const name = useSession((state) => state.participants[peer]?.name);
+  const why: Record<string, string> = texts.lobby.failures;
   return (
     <div className="banner bad" role="alert" data-testid="failed-banner" data-peer={peer}>
       <PhoneOff aria-hidden="true" />
       <p>
         <strong>{name ? texts.lobby.failed(name) : texts.lobby.failedHost}.</strong>{" "}
-        {failure.message} {texts.lobby.stillCaptions}
+        {why[failure.code] ?? failure.message} {texts.lobby.stillCaptions}
       </p>
-      {failure.retryable && (
+      {failure.retryable ? (
         <Button onPress={() => client.retry(peer)} data-testid="retry-button">
           {texts.lobby.retry}
+        </Button>
+      ) : (
+        <Button onPress={() => location.reload()} data-testid="reload-button">
+          {texts.end.reload}
         </Button>
       )}
     </div>

@@ -1,5 +1,6 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useClient } from "../hooks/useClient";
+import { useSession } from "../hooks/useSession";
 import { Banners } from "./Banners";
 import { ControlBar } from "./ControlBar";
 import { Conversation } from "./Conversation";
@@ -10,12 +11,16 @@ import { Voices } from "./Voices";
 /** The room itself: who is here, what is said, and the controls. */
 export function LobbyScreen() {
   const { options } = useClient();
+  const name = useSession((state) => state.lobby?.name ?? state.lobbyId ?? "");
   const [conversation, setConversation] = useState(true);
+  const stage = useRef<HTMLElement>(null);
+  // The button that was pressed to join is gone: go on from here, and say where that is.
+  useEffect(() => stage.current?.focus({ preventScroll: true }), []);
   return (
     <div className="screen lobby" data-testid="lobby" data-conversation={conversation}>
       {!options.embed && <LobbyHeader />}
       <Banners />
-      <main className="stage">
+      <main ref={stage} className="stage" tabIndex={-1} aria-label={name}>
         <TileGrid />
         {conversation && <Conversation />}
       </main>

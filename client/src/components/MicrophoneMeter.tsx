@@ -1,4 +1,4 @@
-import { useLevel } from "../hooks/useLevel";
+import { useLevel, useLevels } from "../hooks/useLevel";
 import { useSession } from "../hooks/useSession";
 import { OWN_LEVEL } from "../session/client";
 import { texts } from "../texts";
@@ -6,6 +6,7 @@ import { texts } from "../texts";
 /** How loud our own microphone is. */
 export function MicrophoneMeter() {
   const { value } = useLevel(OWN_LEVEL);
+  const asleep = useLevels((levels) => levels.asleep);
   const asking = useSession((state) => state.microphone.status === "asking");
   return (
     <div className="meter-box">
@@ -17,7 +18,13 @@ export function MicrophoneMeter() {
           data-testid="microphone-level"
         />
       </div>
-      <p className="quiet small">{asking ? texts.prejoin.asking : texts.prejoin.levelHint}</p>
+      <p className="quiet small">
+        {asking
+          ? texts.prejoin.asking
+          : asleep
+            ? texts.prejoin.levelAsleep
+            : texts.prejoin.levelHint}
+      </p>
     </div>
   );
 }

@@ -10,7 +10,7 @@ import { CameraPreview } from "./CameraPreview";
 import { DeviceHelp } from "./DeviceHelp";
 import { DeviceSelect } from "./DeviceSelect";
 import { Field } from "./Field";
-import { MicrophoneMeter } from "./MicrophoneMeter";
+import { MicrophoneChoice } from "./MicrophoneChoice";
 
 /** Before joining: who one is, and whether the microphone works. */
 export function PrejoinScreen() {
@@ -19,7 +19,7 @@ export function PrejoinScreen() {
   const lobbyId = useSession((state) => state.lobbyId) ?? "";
   const phase = useSession((state) => state.phase);
   const link = useSession((state) => state.link);
-  const microphone = useSession((state) => state.microphone);
+  const listening = useSession((state) => state.microphone.status === "problem");
   const camera = useSession((state) => state.camera);
   const [name, setName] = useState(client.state.name);
   const [nameless, setNameless] = useState(false);
@@ -56,14 +56,7 @@ export function PrejoinScreen() {
               autoComplete="nickname"
               testId="name-input"
             />
-            {microphone.status === "problem" && microphone.problem ? (
-              <DeviceHelp kind="microphone" problem={microphone.problem} />
-            ) : (
-              <>
-                <DeviceSelect kind="microphone" />
-                <MicrophoneMeter />
-              </>
-            )}
+            <MicrophoneChoice />
             <div className="camera-row">
               {camera.status === "on" && <DeviceSelect kind="camera" />}
               <Button
@@ -87,7 +80,7 @@ export function PrejoinScreen() {
             >
               {joining
                 ? texts.prejoin.joining
-                : microphone.status === "problem"
+                : listening
                   ? texts.prejoin.joinListening
                   : texts.prejoin.join}
             </Button>

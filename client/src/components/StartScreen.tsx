@@ -14,9 +14,7 @@ export function StartScreen() {
   const [name, setName] = useState("");
   const [target, setTarget] = useState("");
   const [bad, setBad] = useState(false);
-  const [asked, setAsked] = useState(false);
-  const refused = useSession((state) => state.toasts.length > 0);
-  const creating = asked && !refused;
+  const creating = useSession((state) => state.creating !== null);
 
   const go = (id: string) => {
     history.pushState(null, "", `?lobby=${encodeURIComponent(id)}`);
@@ -24,7 +22,6 @@ export function StartScreen() {
   };
   const create = (event: FormEvent) => {
     event.preventDefault();
-    setAsked(true);
     client.createLobby(name.trim() || texts.start.createPlaceholder);
   };
   const join = (event: FormEvent) => {
@@ -59,8 +56,10 @@ export function StartScreen() {
               {creating ? texts.start.creating : texts.start.create}
             </Button>
           </form>
-          {creating && link === "connecting" && (
-            <p className="quiet small">{texts.prejoin.waiting}</p>
+          {creating && link !== "open" && (
+            <p className="quiet small" role="status">
+              {texts.prejoin.waiting}
+            </p>
           )}
           <div className="divider">{texts.start.or}</div>
           <form className="row-form" onSubmit={join}>

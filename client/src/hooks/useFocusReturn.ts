@@ -1,4 +1,4 @@
-import { type RefObject, useEffect } from "react";
+import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 
 /** The control that adds an agent; it is there as long as the lobby is. */
 export const ADD_AGENT = "add-agent";
@@ -9,14 +9,30 @@ export const ADD_AGENT = "add-agent";
 export function useFocusReturn(opener: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const button = opener.current;
-    return () => {
-      // Later, when the rest of the page can have the focus again.
-      setTimeout(() => {
-        const { activeElement, body } = document;
-        if (activeElement !== null && activeElement !== body && activeElement.isConnected) return;
-        const target = button?.isConnected ? button : document.getElementById(ADD_AGENT);
-        target?.focus();
-      });
-    };
+    return () => restore(button);
   }, [opener]);
+}
+
+/** For an element that may go from the page with the focus in it: the control that adds agents
+ * has it then. */
+export function useFocusRescue<E extends HTMLElement>(): RefObject<E | null> {
+  const element = useRef<E>(null);
+  // A layout effect, because that one ends while the element is still on the page.
+  useLayoutEffect(() => {
+    const { current } = element;
+    return () => {
+      if (current?.contains(document.activeElement)) restore(null);
+    };
+  }, []);
+  return element;
+}
+
+function restore(wanted: HTMLElement | null): void {
+  // Later, when the rest of the page can have the focus again.
+  setTimeout(() => {
+    const { activeElement, body } = document;
+    if (activeElement !== null && activeElement !== body && activeElement.isConnected) return;
+    const target = wanted?.isConnected ? wanted : document.getElementById(ADD_AGENT);
+    target?.focus();
+  });
 }

@@ -1,10 +1,15 @@
 import { useCallback, useSyncExternalStore } from "react";
-import type { Level } from "../rtc/levels";
+import type { Level, Levels } from "../rtc/levels";
 import { useClient } from "./useClient";
 
 /** How loud a participant is; `OWN_LEVEL` is our own microphone. */
 export function useLevel(id: string): Level {
+  return useLevels((levels) => levels.get(id));
+}
+
+/** Something of the levels; draws anew only when that changes. */
+export function useLevels<T>(read: (levels: Levels) => T): T {
   const { levels } = useClient();
   const subscribe = useCallback((changed: () => void) => levels.subscribe(changed), [levels]);
-  return useSyncExternalStore(subscribe, () => levels.get(id));
+  return useSyncExternalStore(subscribe, () => read(levels));
 }

@@ -227,7 +227,17 @@ test("relay only, asked for by the server or by the page", async () => {
 
 test("closing a host takes its agents' voices along", async () => {
   const { connections } = await connectedHost();
-  expect(connections.closeHosts()).toEqual(["host"]);
+  expect(connections.closeAbsent(new Set(), true)).toEqual([]);
+  expect(connections.closeAbsent(new Set(), false)).toEqual(["host"]);
   expect(FakePeerConnection.last.closed).toBe(true);
   expect(connections.streams.size).toBe(0);
+});
+
+test("only the connections to those who are there are kept", async () => {
+  const { connections } = await connectedHost();
+  for (const peer of ["grace", "linus"]) {
+    await connections.receive({ ...start(1), peer, data: { role: "impolite", ice_servers: [] } });
+  }
+  expect(connections.closeAbsent(new Set(["me", "ada", "linus"]), true)).toEqual(["grace"]);
+  expect(FakePeerConnection.all.map(({ closed }) => closed)).toEqual([false, true, false]);
 });

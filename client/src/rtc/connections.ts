@@ -157,13 +157,14 @@ export class Connections {
     this.#publish();
   }
 
-  /** The last agent has left, and the host's end with it. Returns the peers that were closed. */
-  closeHosts(): string[] {
-    const hosts = [...this.#slots]
-      .filter(([, { current }]) => current instanceof HostPeer)
+  /** Close the connections to people who are not `present`, and those to hosts unless there are
+   * `agents`. Returns the peers that were closed. */
+  closeAbsent(present: ReadonlySet<string>, agents: boolean): string[] {
+    const absent = [...this.#slots]
+      .filter(([id, { current }]) => !(current instanceof HostPeer ? agents : present.has(id)))
       .map(([id]) => id);
-    for (const host of hosts) this.close(host);
-    return hosts;
+    for (const id of absent) this.close(id);
+    return absent;
   }
 
   closeAll(): void {
@@ -238,7 +239,7 @@ export class Connections {
       old.close();
     }
     this.#reports.emit({ peer: id, epoch: peer.transport.epoch, ...status });
-    peer.onStatus(status);
+    if (peer instanceof PersonPeer) peer.onStatus(status);
   }
 
   #find(id: string, epoch: number): Peer | undefined {

@@ -1,5 +1,5 @@
 import type { Candidate, DescriptionData } from "../protocol/messages";
-import { Transport, type TransportOptions, type TransportStatus } from "./transport";
+import { Transport, type TransportOptions } from "./transport";
 
 export interface HostOptions extends TransportOptions {
   /** Our own participant id: who speaks on the microphone's mid. */
@@ -76,10 +76,6 @@ export class HostPeer {
 
   async setMicrophone(track: MediaStreamTrack | null): Promise<void> {
     await this.#microphone.sender.replaceTrack(track);
-  }
-
-  onStatus(_status: TransportStatus): void {
-    // A repair is a new epoch, which the server starts when it is told of the failure.
   }
 
   close(): void {

@@ -67,6 +67,11 @@ export class Levels {
     this.resume();
   }
 
+  /** Our own microphone is not measured, because the browser waits for a click. */
+  get asleep(): boolean {
+    return this.#own !== null && this.#context?.state === "suspended";
+  }
+
   /** The own meter stands still until the page was touched; call this on the first gesture. */
   resume(): void {
     if (this.#context?.state === "suspended") void this.#context.resume().catch(() => {});

@@ -5,6 +5,7 @@ import { Refusal } from "../signaling/endpoints";
 import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
 import { settle } from "../testing/settle";
+import { texts } from "../texts";
 import { Client, type ClientParts } from "./client";
 
 let clients: Client[] = [];
@@ -17,6 +18,7 @@ afterEach(() => {
   for (const client of clients) client.unload();
   clients = [];
   vi.useRealTimers();
+  Reflect.deleteProperty(navigator, "mediaDevices");
 });
 
 const track = (kind: string) => new FakeTrack(kind) as unknown as MediaStreamTrack;
@@ -126,6 +128,92 @@ test("a server that was restarted is joined again by itself", async () => {
   expect(client.state).toMatchObject({ phase: "lobby", link: "open" });
 });
 
+test("a lobby that is gone after the server's restart ends the stay", async () => {
+  const client = await inLobby();
+  const microphone = client.microphone as unknown as FakeTrack;
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(false);
+  const id = FakeSocket.last.of("join_lobby")[0]?.id ?? null;
+  FakeSocket.last.receive({
+    type: "error",
+    id,
+    data: { code: "unknown_lobby", message: "There is no such lobby." },
+  });
+  expect(client.state).toMatchObject({ phase: "gone", reason: "missing", link: "closed" });
+  expect(FakeSocket.last.closedWith).toBe(1000);
+  expect(microphone.readyState).toBe("ended");
+});
+
+test("an agent that was being made when the seat was lost is not waited for", async () => {
+  const client = await inLobby();
+  client.addAgent("a cook");
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(false);
+  expect(client.state).toMatchObject({ adding: null, toasts: [texts.addAgent.lost] });
+});
+
+test("a resume that finds no seat any more is a new beginning", async () => {
+  await inLobby();
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  expect(FakeSocket.last.of("join_lobby")).toHaveLength(0);
+  const data = { code: "not_resumable", message: "The seat is gone." };
+  FakeSocket.last.receive({ type: "error", data });
+  expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
+});
+
+test("people who left unseen are let go when the lobby's state comes", async () => {
+  const client = await inLobby();
+  FakeSocket.last.receive({
+    type: "start_webrtc_negotiation",
+    lobby: "demo",
+    peer: "p-2",
+    epoch: 1,
+    data: { role: "impolite", ice_servers: [] },
+  });
+  await settle();
+  const pc = FakePeerConnection.last;
+  FakeSocket.last.receive({
+    type: "lobby_state",
+    lobby: "demo",
+    data: {
+      lobby: { id: "demo", name: "Demo" },
+      participants: [{ id: "p-1", name: "Grace", kind: "human" }],
+      version: 2,
+    },
+  });
+  expect(pc.closed).toBe(true);
+  expect(client.state.peers).toEqual({});
+});
+
+test("without a free camera one is seen without, and told", async () => {
+  const client = await inLobby();
+  await client.openDevice("camera");
+  const camera = client.camera as unknown as FakeTrack;
+  const data = { code: "camera_limit", message: "6 cameras are on." };
+  FakeSocket.last.receive({ type: "error", data });
+  expect(client.state).toMatchObject({ phase: "lobby", camera: { status: "off" } });
+  expect(camera.readyState).toBe("ended");
+  expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ camera: false });
+  expect(client.state.toasts).toMatchObject([texts.errors.said.camera_limit]);
+});
+
+test("whoever waits for a new lobby can ask again when the socket was lost", async () => {
+  const client = make("");
+  client.createLobby("Tea room");
+  await settle();
+  FakeSocket.last.establish();
+  expect(client.state.creating).toBe(FakeSocket.last.of("create_lobby")[0]?.id);
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(client.state.creating).not.toBeNull();
+  FakeSocket.last.establish();
+  expect(client.state.creating).toBeNull();
+});
+
 test("a short loss is resumed, and connections to others live on", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({
@@ -213,6 +301,42 @@ test("a microphone that is pulled out is said, and the others see us muted", asy
   expect(client.state.microphone).toMatchObject({ status: "problem", problem: "missing" });
   expect(client.state.toasts).toHaveLength(1);
   expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ muted: true });
+});
+
+test("a device that cannot be opened leaves the one in use as it is, and on", async () => {
+  const client = await inLobby({
+    open: async (kind, id) => {
+      if (id === "busy") throw new DeviceProblem("busy");
+      return track(kind);
+    },
+  });
+  await client.openDevice("camera");
+  for (const kind of ["microphone", "camera"] as const) {
+    const used = client[kind];
+    const trying = client.openDevice(kind, "busy");
+    expect(client.state[kind].status).toBe("on");
+    await trying;
+    expect(client[kind]).toBe(used);
+    expect(used?.readyState).toBe("live");
+    expect(client.state[kind]).toMatchObject({ status: "on", problem: null });
+  }
+  expect(client.state.toasts.map(({ message }) => message)).toEqual([
+    texts.devices.titles.busy,
+    texts.devices.cameraTitles.busy,
+  ]);
+});
+
+test("a device that is plugged in during the call can be chosen", async () => {
+  const devices: Partial<MediaDeviceInfo>[] = [];
+  const media = Object.assign(new EventTarget(), { enumerateDevices: async () => devices });
+  Object.defineProperty(navigator, "mediaDevices", { value: media, configurable: true });
+  const client = await inLobby();
+  expect(client.state.microphone.choices).toEqual([]);
+  devices.push({ kind: "audioinput", deviceId: "headset", label: "Headset" });
+  media.dispatchEvent(new Event("devicechange"));
+  await settle();
+  expect(client.state.microphone.choices).toEqual([{ id: "headset", label: "Headset" }]);
+  expect(client.state.camera.choices).toEqual([]);
 });
 
 test("of two quick choices of a device the last one counts", async () => {

@@ -1,4 +1,5 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
+import { deviceWords } from "../deviceWords";
 import type { Options } from "../options";
 import type { ServerMessage } from "../protocol/messages";
 import { Connections, type PeerReport } from "../rtc/connections";
@@ -10,8 +11,8 @@ import { texts } from "../texts";
 import { IceRefresh } from "./iceRefresh";
 import { recall, remember } from "./memory";
 import { OwnDevices } from "./ownDevices";
-import { entering, outside, reduce, withPeer, withToast } from "./reduce";
-import { initialState, type SessionState } from "./state";
+import { CAMERA_LIMIT, entering, notAdded, outside, reduce, withPeer, withToast } from "./reduce";
+import { initialState, type Phase, type SessionState } from "./state";
 
 export interface ClientParts {
   signaling?: Partial<SignalingOptions>;
@@ -21,6 +22,8 @@ export interface ClientParts {
 }
 
 const QUALITY_MS = 2_000;
+/** The server has ended the stay. */
+const OVER = new Set<Phase>(["gone", "full", "left"]);
 /** Under this id our own microphone's level is kept before we have a participant id. */
 export const OWN_LEVEL = "self";
 
@@ -35,7 +38,6 @@ export class Client {
   readonly #devices: OwnDevices;
   readonly #iceRefresh: IceRefresh;
   #quality: ReturnType<typeof setInterval> | undefined;
-  #creating: string | null = null;
 
   constructor(options: Options, parts: ClientParts = {}) {
     this.options = options;
@@ -45,10 +47,12 @@ export class Client {
       changed: (kind, change) =>
         this.store.setState({ [kind]: { ...this.state[kind], ...change } }),
       used: (kind, track) => this.#deviceUsed(kind, track),
-      released: (kind) => {
-        if (kind === "microphone") this.levels.setOwn(OWN_LEVEL, null);
-      },
+      released: (kind) => this.#deviceReleased(kind),
       unplugged: (kind) => this.#unplugged(kind),
+      kept: (kind, problem) => {
+        const { title, hint } = deviceWords(kind, problem);
+        this.say(title, `${hint} ${texts.devices.kept}`);
+      },
     });
     this.#lookUp = parts.lookUp ?? lookUpLobby;
     this.#signaling = new Signaling({
@@ -97,8 +101,8 @@ export class Client {
       return;
     }
     if (found === "missing") {
+      this.#end();
       this.store.setState({ phase: "gone", reason: "missing" });
-      this.#devices.release("microphone");
     } else if (found && !this.state.lobby) {
       this.store.setState({ lobby: { id, name: found.name, host_peer: null } });
     }
@@ -106,7 +110,8 @@ export class Client {
 
   createLobby(name: string): void {
     this.#signaling.connect();
-    this.#creating = this.#signaling.send({ type: "create_lobby", data: { name } });
+    const creating = this.#signaling.send({ type: "create_lobby", data: { name } });
+    this.store.setState({ creating });
   }
 
   visit(lobbyId: string | null): void {
@@ -188,8 +193,9 @@ export class Client {
     this.store.setState({ adding: { messageId, description }, addingError: null });
   }
 
-  forgetAddingError(): void {
-    this.store.setState({ addingError: null });
+  /** The dialog that shows how adding an agent goes is open, or not. */
+  showAdding(addingShown: boolean): void {
+    this.store.setState({ addingShown, addingError: null });
   }
 
   removeAgent(id: string): void {
@@ -231,9 +237,8 @@ export class Client {
     return this.#devices.open(kind, id);
   }
 
-  async closeCamera(): Promise<void> {
+  closeCamera(): void {
     this.#devices.release("camera");
-    await this.connections.setCamera(null);
     this.#update({ camera: false });
   }
 
@@ -249,10 +254,19 @@ export class Client {
     }
   }
 
+  #deviceReleased(kind: DeviceKind): void {
+    if (kind === "microphone") {
+      this.levels.setOwn(OWN_LEVEL, null);
+      void this.connections.setMicrophone(null);
+    } else {
+      void this.connections.setCamera(null);
+    }
+  }
+
   #unplugged(kind: DeviceKind): void {
-    this.say(texts.devices.unplugged[kind], texts.devices.unpluggedHint);
-    if (kind === "camera") void this.connections.setCamera(null);
-    else void this.connections.setMicrophone(null);
+    // Outside of a lobby, what there is to choose from is on the page.
+    const hint = this.state.phase === "lobby" ? texts.devices.unpluggedHint : "";
+    this.say(texts.devices.unplugged[kind], hint);
     this.#update(kind === "camera" ? { camera: false } : { muted: true });
   }
 
@@ -266,7 +280,10 @@ export class Client {
   // ------------------------------------------------------------ what comes in
 
   #receive(message: ServerMessage): void {
+    const { phase: before } = this.state;
     this.store.setState(reduce(this.state, message));
+    const { phase } = this.state;
+    if (phase !== before && OVER.has(phase)) this.#end();
     switch (message.type) {
       case "session_established":
         this.#established(message.data.resumed ?? false);
@@ -276,7 +293,7 @@ export class Client {
         this.#finish("expired");
         break;
       case "lobby_created":
-        if (message.id === this.#creating) history.pushState(null, "", `?lobby=${message.data.id}`);
+        if (before === "start") history.pushState(null, "", `?lobby=${message.data.id}`);
         break;
       case "lobby_joined":
         this.connections.self = message.data.participant_id;
@@ -287,22 +304,17 @@ export class Client {
         this.connections.setIceServers(message.data.ice_servers);
         this.#iceRefresh.expiresIn(message.data.expires_s);
         break;
-      case "lobby_destroyed":
-      case "lobby_full":
-        this.#end();
-        break;
       case "user_left":
-        if (this.state.phase === "lobby") this.connections.close(message.data.participant_id);
-        else this.#end();
-        break;
       case "agent_removed":
       case "lobby_state":
-        this.#forgetHost();
+        this.#closeAbsent();
+        break;
+      case "error":
+        if (message.data.code === "not_resumable") this.#established(false);
+        else if (message.data.code === CAMERA_LIMIT) this.closeCamera();
         break;
       case "start_webrtc_negotiation":
-        this.store.setState(
-          withPeer(this.state, message.peer, message.epoch, { failure: null, ready: false }),
-        );
+        this.store.setState(withPeer(this.state, message.peer, message.epoch, { failure: null }));
         this.#route(message);
         break;
       case "renegotiate_request":
@@ -320,12 +332,16 @@ export class Client {
   #route(message: Parameters<Connections["receive"]>[0]): void {
     this.connections.receive(message).catch((error: unknown) => {
       console.error(error);
-      this.say(texts.errors.negotiation, String(error instanceof Error ? error.message : error));
+      this.say(texts.errors.negotiation.message, texts.errors.negotiation.hint);
     });
   }
 
   #established(resumed: boolean): void {
-    const { phase } = this.state;
+    const { phase, adding } = this.state;
+    // The server may take the wish for a repeated one, and never answer it.
+    if (!resumed && adding) {
+      this.store.setState(notAdded(this.state, { code: "client", ...texts.addAgent.lost }));
+    }
     if (phase === "joining") {
       this.#sendJoin();
     } else if (phase === "lobby" && !resumed) {
@@ -336,12 +352,13 @@ export class Client {
     }
   }
 
-  /** Without agents the server has closed its end of the host's connection without a word. */
-  #forgetHost(): void {
+  /** Let go of the connections to people who have left, and, without agents, of the host's: the
+   * server has closed its end of that without a word. */
+  #closeAbsent(): void {
     const { participants } = this.state;
-    if (Object.values(participants).some(({ kind }) => kind === "agent")) return;
-    for (const host of this.connections.closeHosts()) {
-      const { [host]: _closed, ...peers } = this.state.peers;
+    const agents = Object.values(participants).some(({ kind }) => kind === "agent");
+    for (const peer of this.connections.closeAbsent(new Set(Object.keys(participants)), agents)) {
+      const { [peer]: _closed, ...peers } = this.state.peers;
       this.store.setState({ peers });
     }
   }
@@ -352,7 +369,9 @@ export class Client {
   }
 
   #linked({ state, reason, refusal }: LinkChange): void {
-    this.store.setState({ link: state });
+    const again = this.state.link === "reconnecting" && state === "open";
+    // Asked for before, a lobby may have been made without a word of it reaching us.
+    this.store.setState(again ? { link: state, creating: null } : { link: state });
     if (reason === "expired" || reason === "elsewhere") this.#finish(reason);
     else if (reason === "refused") {
       this.#refused(refusal);

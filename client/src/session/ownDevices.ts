@@ -1,5 +1,5 @@
 import { type DeviceKind, listDevices, type openDevice } from "../rtc/devices";
-import { deviceProblem } from "../rtc/problems";
+import { type DeviceProblemKind, deviceProblem } from "../rtc/problems";
 import { recall, remember } from "./memory";
 import type { DeviceState } from "./state";
 
@@ -11,6 +11,8 @@ export interface OwnDevicesOptions {
   used: (kind: DeviceKind, track: MediaStreamTrack) => Promise<void>;
   released: (kind: DeviceKind) => void;
   unplugged: (kind: DeviceKind) => void;
+  /** Another one could not be opened; the one in use stays. */
+  kept: (kind: DeviceKind, problem: DeviceProblemKind) => void;
 }
 
 /** Our own microphone and camera: opened on demand, one track of each at most. */
@@ -25,6 +27,10 @@ export class OwnDevices {
 
   constructor(options: OwnDevicesOptions) {
     this.#options = options;
+    navigator.mediaDevices?.addEventListener?.("devicechange", () => {
+      void this.#list("microphone");
+      void this.#list("camera");
+    });
   }
 
   get microphone(): MediaStreamTrack | null {
@@ -39,7 +45,8 @@ export class OwnDevices {
   async open(kind: DeviceKind, id: string = recall(kind)): Promise<void> {
     const { open, changed } = this.#options;
     const asked = ++this.#asked[kind];
-    changed(kind, { status: "asking", problem: null });
+    // What is live stays so, and is shown so, until the other one is there.
+    if (!this.#live(kind)) changed(kind, { status: "asking", problem: null });
     try {
       const track = await open(kind, id || undefined);
       if (asked !== this.#asked[kind]) {
@@ -49,8 +56,14 @@ export class OwnDevices {
       await this.#use(kind, track, id);
     } catch (error) {
       if (asked !== this.#asked[kind]) return;
-      const problem = deviceProblem(error, false);
-      changed(kind, { status: "problem", problem: problem.kind });
+      const { kind: problem } = deviceProblem(error, false);
+      if (this.#live(kind)) {
+        this.#options.kept(kind, problem);
+      } else {
+        this.release(kind);
+        changed(kind, { status: "problem", problem });
+      }
+      await this.#list(kind);
     }
   }
 
@@ -75,8 +88,17 @@ export class OwnDevices {
     changed(kind, { status: "on", problem: null, deviceId });
     track.onended = () => this.#unplugged(kind, track);
     await used(kind, track);
-    // Only with permission do the devices have names.
-    changed(kind, { choices: await listDevices(kind).catch(() => []) });
+    await this.#list(kind);
+  }
+
+  /** What there is to choose from; only with permission do the devices have names. */
+  async #list(kind: DeviceKind): Promise<void> {
+    const choices = await listDevices(kind).catch(() => []);
+    this.#options.changed(kind, { choices });
+  }
+
+  #live(kind: DeviceKind): boolean {
+    return this.#tracks[kind]?.readyState === "live";
   }
 
   #unplugged(kind: DeviceKind, track: MediaStreamTrack): void {

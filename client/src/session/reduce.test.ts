@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { ParticipantInfo, ServerMessage } from "../protocol/messages";
+import { texts } from "../texts";
 import { overview } from "./overview";
 import { reduce, withPeer } from "./reduce";
 import { initialState, type SessionState } from "./state";
@@ -91,8 +92,18 @@ test("why an agent could not be made is said in the dialog, not as a toast", () 
   const state = after([{ type: "error", id: "m7", data }], {
     ...joined(),
     adding: { messageId: "m7", description: "a cook" },
+    addingShown: true,
   });
   expect(state).toMatchObject({ adding: null, addingError: data, toasts: [] });
+});
+
+test("when the dialog was closed meanwhile, it is a toast", () => {
+  const data = { code: "model_load", message: "No voice.", hint: "Install one." };
+  const state = after([{ type: "error", id: "m7", data }], {
+    ...joined(),
+    adding: { messageId: "m7", description: "a cook" },
+  });
+  expect(state).toMatchObject({ adding: null, addingError: null, toasts: [data] });
 });
 
 test("agents change what they do", () => {
@@ -193,6 +204,55 @@ test("errors about what has crossed with newer news are not shown", () => {
   expect(state.toasts).toEqual([]);
 });
 
+test("too many is no news of a candidate, but the answer to whoever asks for a lobby", () => {
+  const error = (id: string): ServerMessage => ({
+    type: "error",
+    id,
+    data: { code: "too_many", message: "There are too many lobbies.", hint: "Try again later." },
+  });
+  const asking = { ...initialState(null, "Grace"), creating: "m1" };
+  expect(after([error("m0")], asking)).toEqual(asking);
+  expect(after([error("m1")], asking)).toMatchObject({
+    creating: null,
+    toasts: [{ message: "There are too many lobbies." }],
+  });
+});
+
+test("a lobby that was made takes nobody away from another one", () => {
+  const created: ServerMessage = { type: "lobby_created", data: { id: "tea", name: "Tea" } };
+  expect(after([created], initialState(null, ""))).toMatchObject({
+    phase: "prejoin",
+    lobbyId: "tea",
+  });
+  for (const phase of ["prejoin", "joining", "lobby"] as const) {
+    const state = { ...initialState("demo", ""), phase };
+    expect(after([created], state)).toEqual(state);
+  }
+});
+
+test.each(["joining", "lobby"] as const)("a lobby that is not there ends the stay: %s", (phase) => {
+  const data = { code: "unknown_lobby", message: "There is no such lobby." };
+  const state = after([{ type: "error", id: "m1", data }], { ...joined(), phase });
+  expect(state).toMatchObject({ phase: "gone", reason: "missing", order: [], toasts: [] });
+});
+
+test("without a free camera one is in the lobby all the same", () => {
+  const data = { code: "camera_limit", message: "6 cameras are on.", hint: "Wait." };
+  const state = after([{ type: "error", data }], { ...joined(), phase: "joining" });
+  expect(state.phase).toBe("joining");
+  expect(state.toasts).toMatchObject([texts.errors.said.camera_limit]);
+});
+
+test("what a server says to programs is said to people in their words", () => {
+  const data = {
+    code: "not_joined",
+    message: "You are in no lobby.",
+    hint: "Join one with join_lobby first.",
+  };
+  const state = after([{ type: "error", data }]);
+  expect(state.toasts).toMatchObject([{ code: "not_joined", ...texts.errors.said.not_joined }]);
+});
+
 test("the same error said again is shown once, and at most four are shown", () => {
   const error = (message: string): ServerMessage => ({
     type: "error",
@@ -216,7 +276,7 @@ test("failure and success of a connection, by epoch", () => {
   const stale = reduce(failed, { type: "connection_ready", lobby: "demo", peer: "host", epoch: 1 });
   expect(stale.peers.host?.failure).not.toBeNull();
   const ready = reduce(failed, { type: "connection_ready", lobby: "demo", peer: "host", epoch: 3 });
-  expect(ready.peers.host).toMatchObject({ ready: true, failure: null });
+  expect(ready.peers.host).toMatchObject({ epoch: 3, failure: null });
 });
 
 test("the badge shows the worst of all connections", () => {

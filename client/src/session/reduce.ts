@@ -1,4 +1,5 @@
 import type { ErrorData, ParticipantInfo, ServerMessage } from "../protocol/messages";
+import { texts } from "../texts";
 import { initialState, OUTSIDE, type PeerState, type SessionState, type Toast } from "./state";
 import { withCaption, withEntry } from "./timeline";
 
@@ -8,11 +9,12 @@ let lastKey = 0;
 /** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
 const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
 
+/** As many cameras as may be are on; whoever asked is in the lobby without one. */
+export const CAMERA_LIMIT = "camera_limit";
+
 const NEW_PEER: PeerState = {
   epoch: 0,
   state: "new",
-  ready: false,
-  wasConnected: false,
   route: null,
   quality: null,
   failure: null,
@@ -23,7 +25,9 @@ export function reduce(state: SessionState, message: ServerMessage): SessionStat
   if ("lobby" in message && message.lobby && message.lobby !== state.lobbyId) return state;
   switch (message.type) {
     case "lobby_created":
-      return { ...state, phase: "prejoin", lobbyId: message.data.id, lobby: message.data };
+      // Whoever has gone elsewhere meanwhile is not called back.
+      if (state.phase !== "start") return state;
+      return { ...entering(state, message.data.id), lobby: message.data };
     case "lobby_joined":
       return { ...state, phase: "lobby", self: message.data.participant_id };
     case "lobby_state": {
@@ -78,7 +82,7 @@ export function reduce(state: SessionState, message: ServerMessage): SessionStat
       };
     }
     case "connection_ready":
-      return withPeer(state, message.peer, message.epoch, { ready: true, failure: null });
+      return withPeer(state, message.peer, message.epoch, { failure: null });
     case "webrtc_failed":
       return withPeer(state, message.peer, message.epoch, {
         state: "failed",
@@ -136,29 +140,46 @@ export function withPeer(
 ): SessionState {
   const known = state.peers[peer] ?? NEW_PEER;
   if (epoch < known.epoch) return state;
-  const next = { ...known, ...change, epoch };
-  next.wasConnected = known.wasConnected || next.state === "connected";
-  return { ...state, peers: { ...state.peers, [peer]: next } };
+  return { ...state, peers: { ...state.peers, [peer]: { ...known, ...change, epoch } } };
 }
 
 function failed(state: SessionState, id: string | null, error: ErrorData): SessionState {
-  if (id !== null && id === state.adding?.messageId) {
-    return { ...state, adding: null, addingError: error };
+  if (id !== null && id === state.adding?.messageId) return notAdded(state, inWords(error));
+  if (id !== null && id === state.creating) {
+    return withToast({ ...state, creating: null }, "error", inWords(error));
   }
   if (CROSSED.has(error.code)) return state;
+  const inside = state.phase === "joining" || state.phase === "lobby";
+  if (error.code === "unknown_lobby" && inside) {
+    return { ...outside(state, "gone"), reason: "missing" };
+  }
   // Refused at the door: back to where the name can be changed and joining tried again.
-  const next = state.phase === "joining" ? { ...state, phase: "prejoin" as const } : state;
-  return withToast(next, "error", error);
+  const refused = state.phase === "joining" && error.code !== CAMERA_LIMIT;
+  const next = refused ? { ...state, phase: "prejoin" as const } : state;
+  return withToast(next, "error", inWords(error));
+}
+
+/** The agent that was asked for does not come: said in the dialog, or, when that was closed, as
+ * a toast. */
+export function notAdded(state: SessionState, error: ErrorData): SessionState {
+  const next = { ...state, adding: null };
+  return state.addingShown ? { ...next, addingError: error } : withToast(next, "error", error);
+}
+
+/** Errors whose own words are for whoever writes a client are said in people's words. */
+function inWords(error: ErrorData): ErrorData {
+  const said: Record<string, { message: string; hint: string }> = texts.errors.said;
+  return { ...error, ...said[error.code] };
 }
 
 export function withToast(
   state: SessionState,
   level: Toast["level"],
-  { code, message, hint = "", retryable = false }: ErrorData,
+  { code, message, hint = "" }: ErrorData,
 ): SessionState {
   // Said again while it is still on the screen, it is said once.
   const others = state.toasts.filter((toast) => toast.message !== message);
-  const toast = { id: ++lastToast, level, code, message, hint, retryable };
+  const toast = { id: ++lastToast, level, code, message, hint };
   return { ...state, toasts: [...others.slice(-3), toast] };
 }
 

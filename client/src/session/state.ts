@@ -26,10 +26,6 @@ export type Phase =
 export interface PeerState {
   epoch: number;
   state: RTCPeerConnectionState;
-  /** The server has seen both ends report that they are connected. */
-  ready: boolean;
-  /** It worked at some time, so that what comes is a repair. */
-  wasConnected: boolean;
   route: Route | null;
   quality: Quality | null;
   failure: WebrtcFailedData | null;
@@ -40,7 +36,7 @@ export type TimelineEntry =
   | { kind: "chat"; key: string; participant_id: string; name: string; text: string }
   | { kind: "note"; key: string; what: "joined" | "left" | "lost"; name: string };
 
-export interface Toast extends Required<ErrorData> {
+export interface Toast extends Required<Omit<ErrorData, "retryable">> {
   id: number;
   level: "error" | "info";
 }
@@ -75,8 +71,12 @@ export interface SessionState {
   peers: Readonly<Record<string, PeerState>>;
   timeline: readonly TimelineEntry[];
   toasts: readonly Toast[];
+  /** The id of the create_lobby message that is not answered yet. */
+  creating: string | null;
   adding: AddingAgent | null;
   addingError: ErrorData | null;
+  /** The dialog that adds agents is open, and shows why one could not be made. */
+  addingShown: boolean;
   /** Why we are no longer there, in the server's words. */
   reason: string;
   /** People that fit, when the lobby was full. */
@@ -104,8 +104,10 @@ export function initialState(lobbyId: string | null, name: string): SessionState
     peers: {},
     timeline: [],
     toasts: [],
+    creating: null,
     adding: null,
     addingError: null,
+    addingShown: false,
     reason: "",
     limit: null,
     muted: false,
