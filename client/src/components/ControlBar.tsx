@@ -31,7 +31,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
   const muteLabel = !hasMicrophone ? lobby.listenOnly : muted ? lobby.unmute : lobby.mute;
 
   return (
-    <fieldset className="controls" aria-label={lobby.controls}>
+    <section className="controls" aria-label={lobby.controls}>
       {client.options.embed && <ConnectionBadge />}
       <Button
         className="control"
@@ -78,6 +78,6 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         <PhoneOff aria-hidden="true" />
         <ControlLabel long={lobby.leave} short={lobby.leave} />
       </Button>
-    </fieldset>
+    </section>
   );
 }
