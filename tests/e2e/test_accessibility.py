@@ -1,0 +1,58 @@
+"""What axe-core finds on each screen, in the light and in the dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.async_api import Page
+
+from tests.e2e.conftest import Chromium, Serve
+
+AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.min.js"
+GRAVE = """
+async () => (await axe.run()).violations
+  .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+  .flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target}`))
+"""
+
+
+async def grave(page: Page) -> list[str]:
+    """The serious and critical violations of what is on the page."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    return list(await page.evaluate(GRAVE))
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: run `make client`")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_screen_shuts_people_out(
+    serve: Serve, chromium: Chromium, scheme: Literal["light", "dark"]
+) -> None:
+    server = serve()
+    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
+    # without motion nothing is half faded in when its contrast is measured
+    page = await browser.new_page(color_scheme=scheme, reduced_motion="reduce")
+    await page.goto(server.url)
+    await page.get_by_test_id("create-lobby-button").wait_for()
+    assert await grave(page) == []
+
+    await page.goto(f"{server.url}/?lobby=demo&name=Tom")
+    await page.locator('[data-testid="microphone-select"]:enabled').wait_for()
+    assert await grave(page) == []
+
+    await page.get_by_test_id("join-button").click()
+    await page.locator('[data-kind="agent"]').wait_for()
+    await page.get_by_test_id("chat-input").fill("Hello")
+    await page.keyboard.press("Enter")
+    await page.get_by_test_id("chat-row").wait_for()
+    assert await grave(page) == []
+
+    await page.get_by_test_id("add-agent-button").click()
+    await page.get_by_test_id("agent-description").wait_for()
+    assert await grave(page) == []
+
+    label = page.locator("label:visible").last
+    await label.evaluate("label => { label.style.color = 'var(--line)'; }")
+    assert [found.split(":")[0] for found in await grave(page)] == ["color-contrast"]  # axe works here
