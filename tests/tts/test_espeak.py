@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.errors import UnknownModel
+from voicebot.errors import ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
-from voicebot.tts.espeak import VARIANTS, EspeakTTS
+from voicebot.tts.espeak import OFFERED, VARIANTS, EspeakTTS
 from voicebot.tts.voices import pick_voice, with_volume
 
 TEXT = "Hello, what is the weather in Paris today?"
@@ -116,6 +116,16 @@ async def test_languages() -> None:
     assert german.tobytes() != (await speak(VoiceStyle(), "Guten Tag")).tobytes()
     with pytest.raises(UnknownModel, match=r"Did you mean .*en-us"):
         await load_backend("tts", "espeak:en-uss", settings)
+
+
+@pytest.mark.parametrize("language", [*OFFERED, "EN-GB", "chr-us-qaaa-x-west", "yue"])
+async def test_every_offered_language_speaks(language: str) -> None:
+    assert np.abs((await speak(VoiceStyle(seed=1), "Taxi 12", language)).astype(int)).max() > 2000
+
+
+async def test_a_language_without_a_dictionary_is_refused() -> None:
+    with pytest.raises(ModelLoadError, match=r"'fo'.*no dictionary.*en-us"):
+        await load_backend("tts", "espeak:fo", settings)
 
 
 def test_volume_never_clips() -> None:

@@ -12,10 +12,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.errors import MissingDependency, UnknownModel
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.base import VoiceStyle
 from voicebot.tts.espeak_library import EspeakLibrary, Utterance
 from voicebot.tts.voices import pick_voice, plain_text, with_volume
 
@@ -31,11 +31,9 @@ SEMITONES_PER_STEP = 12 / 50
 class EspeakTTS:
     """`espeak` or `espeak:<language>`; every agent gets a variant of its own."""
 
-    capabilities = TTSCapabilities(streaming=False)
-
     def __init__(self, library: EspeakLibrary, language: str) -> None:
         self._library = library
-        self._language = language
+        self._voice = library.voices[language]
         self.name = f"espeak:{language}"
         self.sample_rate = library.sample_rate
 
@@ -57,17 +55,19 @@ class EspeakTTS:
         progress("Loading espeak-ng", None)
         library = await asyncio.to_thread(EspeakLibrary.shared)
         language = model.lower() or DEFAULT_LANGUAGE
-        if language not in library.languages:
-            near = difflib.get_close_matches(language, library.languages, 3) or OFFERED
+        if language not in library.voices:
+            near = difflib.get_close_matches(language, library.voices, 3) or OFFERED
             raise UnknownModel(
                 f"espeak-ng has no language {model!r}.",
-                hint=f"Did you mean {', '.join(near)}? It has: {', '.join(library.languages)}.",
+                hint=f"Did you mean {', '.join(near)}? It has: {', '.join(library.voices)}.",
+            )
+        if language not in OFFERED and not await asyncio.to_thread(library.speaks, language):
+            raise ModelLoadError(
+                f"espeak-ng lists the language {language!r}, but has no dictionary for it.",
+                hint=f"Choose another: {', '.join(OFFERED)}.",
             )
         progress("espeak-ng is ready", 1.0)
         return cls(library, language)
-
-    def voices(self) -> tuple[str, ...]:
-        return VARIANTS
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         if not text.strip():
@@ -77,7 +77,7 @@ class EspeakTTS:
         semitones = style.pitch + lap
         utterance = Utterance(
             plain_text(text),
-            f"{self._language}+{pick_voice(style, VARIANTS)}",
+            f"{self._voice}+{pick_voice(style, VARIANTS)}",
             words_per_minute=round(min(450, max(80, WORDS_PER_MINUTE * style.rate))),
             pitch=round(min(100, max(0, 50 + semitones / SEMITONES_PER_STEP))),
         )

@@ -44,7 +44,7 @@ class _Voice(ctypes.Structure):
 class Utterance:
     text: str
     voice: str
-    """Language and variant, e.g. "en-us+f2"."""
+    """A voice's identifier and a variant, e.g. "gmw/en-US+f2"."""
     words_per_minute: int = 175
     pitch: int = 50
 
@@ -81,7 +81,8 @@ class EspeakLibrary:
         self._cancelled: Callable[[], bool] = bool
         self._callback = SynthCallback(self._on_audio)  # must live as long as the library
         self._lib.espeak_SetSynthCallback(self._callback)
-        self.languages = self._list_languages()
+        self.voices = self._list_voices()
+        """By language code, such as "en-gb": the identifier, which alone finds every voice ("gmw/en")."""
 
     @classmethod
     def shared(cls) -> EspeakLibrary:
@@ -109,18 +110,23 @@ class EspeakLibrary:
             raise ModelFailed(f"espeak-ng failed with status {status}.")
         return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
 
+    def speaks(self, language: str) -> bool:
+        """Has it all that the language needs? Some are listed without their dictionary. Blocking."""
+        return bool(self.synthesize(Utterance("a 1", self.voices[language]), bool).any())
+
     def _on_audio(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: object) -> int:
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
         return 1 if self._cancelled() else 0
 
-    def _list_languages(self) -> tuple[str, ...]:
+    def _list_voices(self) -> dict[str, str]:
         self._lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
         listed = self._lib.espeak_ListVoices(None)
-        languages: set[str] = set()
+        voices: dict[str, str] = {}
         index = 0
         while listed[index]:
+            voice = listed[index].contents
             # one priority byte, then the code; only the voice's first language
-            languages.add(ctypes.string_at(listed[index].contents.languages + b"")[1:].decode())
+            voices.setdefault(voice.languages[1:].decode().lower(), voice.identifier.decode())
             index += 1
-        return tuple(sorted(languages))
+        return dict(sorted(voices.items()))
