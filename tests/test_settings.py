@@ -21,6 +21,12 @@ def test_nothing_set_is_the_defaults() -> None:
     assert settings.openai_api_key.get_secret_value() == ""
 
 
+def test_a_language_is_a_code() -> None:
+    assert load_settings(None, stt_language="DE").stt_language == "de"
+    with pytest.raises(SettingsError, match=r"STT_LANGUAGE='german': .*such as en or de"):
+        load_settings(None, stt_language="german")
+
+
 def test_empty_lines_mean_not_set(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     env.write_text("PORT=\nSTT_MODEL=\nOPENAI_BASE_URL=\nDATA_DIR=\nLLM_TIMEOUT=\n# PORT=9\n\n")

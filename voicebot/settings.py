@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -35,7 +36,9 @@ class Settings(BaseSettings):
     tts_model: str = Field(
         "auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best"
     )
-    stt_language: str = Field("", description="Language people speak, e.g. en or de; empty: detected")
+    stt_language: str = Field(
+        "", description="Code of the language people speak, e.g. en or de; empty: detected"
+    )
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
     vad_model: str = Field("silero", description="Voice activity detector")
 
@@ -66,6 +69,13 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https:// (its /v1 address)")
         return value.rstrip("/")
+
+    @field_validator("stt_language")
+    @classmethod
+    def _language(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z]{2,3}", value.lower()):
+            raise ValueError("must be a language code of two or three letters, such as en or de")
+        return value.lower()
 
     @field_validator("log_level")
     @classmethod
