@@ -12,11 +12,14 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.errors import ModelFailed, UnknownModel
+from voicebot.agent import ears
+from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
+from voicebot.stt import pocketsphinx
 from voicebot.stt.base import STT, Transcription
 from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.worker_process import WorkerProcess
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
@@ -109,6 +112,62 @@ async def test_a_crash_loses_one_utterance_and_is_healed(stt: PocketSphinxSTT) -
         await stream.finish()
     assert (await transcribe(stt, pcm)).text == "hello world"
     assert pid not in stt.worker_pids
+
+
+async def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
+    stt = PocketSphinxSTT(max_workers=1, finish_timeout=0.2)
+    try:
+        pcm = await speak("hello world")
+        stream = stt.stream()
+        stream.push(pcm)
+        async with asyncio.timeout(20):
+            while stream.worker is None:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        (pid,) = stt.worker_pids
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(ModelFailed, match=r"no result within 0\.2 s"):
+            await stream.finish()
+        stream.cancel()  # as a listener does after an error
+        stt.finish_timeout = 20
+        assert (await transcribe(stt, pcm)).text == "hello world"
+        assert pid not in stt.worker_pids
+    finally:
+        await stt.aclose()
+
+
+async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: PocketSphinxSTT) -> None:
+    pcm = await speak("hello world")
+    stream = stt.stream()
+    stream.push(pcm)
+    (pid,) = stt.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await stream.finish()
+    stream.cancel()
+    assert (await transcribe(stt, pcm)).text == "hello world"
+    assert pid not in stt.worker_pids
+
+
+def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
+    assert pocketsphinx.FINISH_TIMEOUT < ears.FINISH_TIMEOUT
+
+
+async def test_only_english_is_promised() -> None:
+    german = settings.model_copy(update={"stt_language": "de"})
+    with pytest.raises(ModelLoadError, match=r"English only, and STT_LANGUAGE is de.*faster-whisper"):
+        await load_backend("stt", "pocketsphinx", german)
+    english = settings.model_copy(update={"stt_language": "en"})
+    assert PocketSphinxSTT.availability("", english).status == "ready"
+
+
+async def test_a_worker_that_does_not_get_ready_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "sleeper.py"
+    program.write_text("import sys; sys.stdin.buffer.read()")
+    before = {child.pid for child in psutil.Process().children()}
+    with pytest.raises(ModelLoadError, match=r"was not ready within 0\.1 s"):
+        await WorkerProcess.start(str(program), lambda *_: None, lambda *_: None, within=0.1)
+    assert {child.pid for child in psutil.Process().children()} == before
 
 
 async def test_a_cancelled_utterance_frees_its_worker(stt: PocketSphinxSTT) -> None:

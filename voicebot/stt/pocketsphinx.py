@@ -17,13 +17,14 @@ from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, Unkn
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt import pocketsphinx_worker as wire
-from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+from voicebot.stt.base import STT_RATE, TimedWord, Transcription
 from voicebot.stt.worker_process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-FINISH_TIMEOUT = 60.0
-"""Seconds a worker may take for a final result before it counts as hung."""
+FINISH_TIMEOUT = 25.0
+"""Seconds a worker may take for a final result before it counts as hung; listeners give up after 30."""
+INSTALL = "pip install pocketsphinx (ready made for Python 3.11 and 3.13, and 3.12 except on ARM Linux)"
 MAX_UTTERANCE = 120 * STT_RATE
 """Samples that an utterance may hold back while every worker is busy."""
 
@@ -67,12 +68,15 @@ class PocketSphinxStream:
         if self.worker is not None:
             self.worker.send(wire.FINISH, self.number)
         try:
-            async with asyncio.timeout(FINISH_TIMEOUT):
+            async with asyncio.timeout(self._pool.finish_timeout):
                 return await asyncio.shield(self.result)
         except TimeoutError:
-            if self.worker is not None:
-                self.worker.kill()
-            raise ModelFailed(f"pocketsphinx gave no result within {FINISH_TIMEOUT:.0f} s.") from None
+            self._pool.kill_worker_of(self)
+            seconds = self._pool.finish_timeout
+            raise ModelFailed(f"pocketsphinx gave no result within {seconds:g} s.") from None
+        except asyncio.CancelledError:  # nobody waits any longer: it may hang
+            self._pool.kill_worker_of(self)
+            raise
         finally:
             self.cancel()
 
@@ -119,10 +123,9 @@ class PocketSphinxSTT:
     people speak at once. A worker that dies loses its utterance (ModelFailed) and is replaced.
     """
 
-    capabilities = STTCapabilities(interim=True, word_times=True, languages=("en",))
-
-    def __init__(self, *, max_workers: int | None = None) -> None:
+    def __init__(self, *, max_workers: int | None = None, finish_timeout: float = FINISH_TIMEOUT) -> None:
         self.name = "pocketsphinx:en-us"
+        self.finish_timeout = finish_timeout
         self._max_workers = max_workers or max(2, min(4, os.cpu_count() or 1))
         self._workers: set[WorkerProcess] = set()
         self._idle: list[WorkerProcess] = []
@@ -140,7 +143,13 @@ class PocketSphinxSTT:
     @classmethod
     def availability(cls, model: str, settings: Settings) -> Availability:
         if importlib.util.find_spec("pocketsphinx") is None:
-            return Availability("missing", "pocketsphinx is not installed", "pip install pocketsphinx")
+            return Availability("missing", "pocketsphinx is not installed", INSTALL)
+        if settings.stt_language not in ("", "en"):
+            return Availability(
+                "missing",
+                f"pocketsphinx understands English only, and STT_LANGUAGE is {settings.stt_language}",
+                "Set STT_MODEL=faster-whisper:small, or take STT_LANGUAGE out of .env",
+            )
         return Availability("ready", "embedded, English only, works offline")
 
     @classmethod
@@ -151,7 +160,8 @@ class PocketSphinxSTT:
             )
         found = cls.availability(model, settings)
         if found.status == "missing":
-            raise MissingDependency(f"{found.reason}.", hint=f"{found.hint}.")
+            kind = ModelLoadError if found.hint != INSTALL else MissingDependency
+            raise kind(f"{found.reason}.", hint=f"{found.hint}.")
         progress("Starting pocketsphinx", None)
         self = cls()
         try:
@@ -162,7 +172,7 @@ class PocketSphinxSTT:
         progress("pocketsphinx is ready", 1.0)
         return self
 
-    def stream(self, language: str | None = None) -> PocketSphinxStream:
+    def stream(self) -> PocketSphinxStream:
         """Begin an utterance; call it on the event loop. Only English is understood."""
         if self._closed:
             raise ModelFailed("This pocketsphinx was closed.", retryable=False)
@@ -198,9 +208,17 @@ class PocketSphinxSTT:
                 self._waiting.remove(stream)
         elif self._streams.get(worker) is stream:
             del self._streams[worker]
+            if worker.killed:  # its exit, which follows, makes room for another
+                return
             worker.send(wire.CANCEL, stream.number)
             self._idle.append(worker)
             self._serve_waiting()
+
+    def kill_worker_of(self, stream: PocketSphinxStream) -> None:
+        """End the worker that has not answered this stream; one that did, or serves another, stays."""
+        worker = stream.worker
+        if worker is not None and not stream.result.done() and self._streams.get(worker) is stream:
+            worker.kill()
 
     def _add(self, worker: WorkerProcess) -> None:
         self._workers.add(worker)

@@ -34,9 +34,12 @@ class WorkerProcess:
         self._on_exit = on_exit
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self.killed = False
 
     @classmethod
-    async def start(cls, program: str, on_message: OnMessage, on_exit: OnExit) -> Self:
+    async def start(
+        cls, program: str, on_message: OnMessage, on_exit: OnExit, *, within: float = START_TIMEOUT
+    ) -> Self:
         """Start `program` (a file) and wait until it says it is ready. Raises ModelLoadError."""
         ours, theirs = socket.socketpair()
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in aclose
@@ -60,11 +63,14 @@ class WorkerProcess:
         self = cls(process, stderr, on_message, on_exit)
         try:
             reader, self._writer = await asyncio.open_connection(sock=ours)
-            async with asyncio.timeout(START_TIMEOUT):
+            async with asyncio.timeout(within):
                 kind, _, _ = await self._receive(reader)
             if kind != READY:
                 raise ModelLoadError(f"The recogniser's process said {kind!r} instead of being ready.")
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+        except TimeoutError:
+            await self.aclose()
+            raise ModelLoadError(f"The recogniser's process was not ready within {within:g} s.") from None
+        except (asyncio.IncompleteReadError, ConnectionError):
             self.kill()
             reason = await self._reason()
             await self.aclose()
@@ -86,6 +92,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """End the process at once; `on_exit` follows."""
+        self.killed = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
