@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError
+from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import Availability
 from voicebot.settings import Settings
 
@@ -32,8 +33,10 @@ def availability(settings: Settings) -> Availability:
     return Availability("ready", f"over the network, at {address}")
 
 
-async def connect(settings: Settings, *, answer_within: float) -> AsyncOpenAI:
-    """A client for the set-up server, after a first look that it answers and takes the key.
+async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpenAI, tuple[str, ...]]:
+    """A client for the set-up server, which answers and takes the key, and the models that it lists.
+
+    Not every server lists its models, and some list only a part or have further names for them.
 
     Raises:
         MissingDependency, ModelLoadError
@@ -52,16 +55,54 @@ async def connect(settings: Settings, *, answer_within: float) -> AsyncOpenAI:
         max_retries=1,
     )
     try:
-        await client.with_options(timeout=CHECK_TIMEOUT, max_retries=0).models.list()
+        page = await client.with_options(timeout=CHECK_TIMEOUT, max_retries=0).models.list()
+        names = [getattr(entry, "id", None) for entry in getattr(page, "data", None) or []]
+        return client, tuple(name for name in names if isinstance(name, str))
     except (openai.APIConnectionError, openai.AuthenticationError, openai.PermissionDeniedError) as error:
         await client.close()
         raise explain(error, address, ModelLoadError) from error
     except openai.OpenAIError:
-        pass  # some servers have no list of models
+        return client, ()  # some servers have no list of models
+    except Exception as error:  # what the client makes of a web page
+        await client.close()
+        raise ModelLoadError(
+            f"{address} answers, but not as an OpenAI-compatible server does.",
+            hint="OPENAI_BASE_URL must be the address that ends in /v1.",
+        ) from error
     except BaseException:
         await client.close()
         raise
-    return client
+
+
+async def try_out(
+    trial: Awaitable[object], client: AsyncOpenAI, address: str, model: str, listed: tuple[str, ...]
+) -> None:
+    """Await a small request to a model that the server does not list; closes the client when refused.
+
+    A server that is merely busy or out of order now may do it later.
+
+    Raises:
+        UnknownModel: the server refuses; the hint lists what it has.
+        ModelLoadError: it cannot be reached, or refuses the key.
+    """
+    import openai
+
+    try:
+        await trial
+    except (openai.APITimeoutError, openai.RateLimitError, openai.InternalServerError):
+        return
+    except openai.OpenAIError as error:
+        await client.close()
+        said = explain(error, address, ModelLoadError, model)
+        if not isinstance(
+            error, (openai.BadRequestError, openai.NotFoundError, openai.UnprocessableEntityError)
+        ):
+            raise said from error
+        offers = f"It lists: {', '.join(sorted(listed)[:20])}." if listed else said.hint
+        raise UnknownModel(said.message, hint=offers) from error
+    except BaseException:
+        await client.close()
+        raise
 
 
 def explain(
@@ -83,7 +124,8 @@ def explain(
     if isinstance(error, openai.NotFoundError):
         return kind(
             f"{address} has no model {model!r} for this, or cannot do this at all.",
-            hint=f"Look at {address}/models, or choose another backend.",
+            hint=f"Look at {address}/models, choose another backend, or correct OPENAI_BASE_URL: it usually "
+            "ends in /v1.",
             retryable=False,
         )
     if isinstance(error, openai.RateLimitError):

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
-from voicebot.stt.faster_whisper import FasterWhisperSTT, is_hallucination
+from voicebot.stt.base import Transcription
+from voicebot.stt.faster_whisper import MAX_WAITING, FasterWhisperSTT, is_hallucination
 from voicebot.testing.small_models import WHISPER_LANGUAGES, make_whisper_model
 
 
@@ -48,22 +53,93 @@ async def test_a_folder_loads_and_transcribes_with_word_times(model: Path, setti
         await stt.aclose()
 
 
-async def test_an_english_model_answers_in_english_whatever_is_asked(model: Path, settings: Settings) -> None:
+async def test_an_english_model_refuses_another_language(model: Path, settings: Settings) -> None:
     german = settings.model_copy(update={"stt_language": "de"})
-    stt = await FasterWhisperSTT.load(str(model), german)
-    try:
-        for asked in (None, "fr", "en"):
-            stream = stt.stream(asked)
-            stream.push(NOISE)
-            assert (await stream.finish()).language == "en"
-    finally:
-        await stt.aclose()
+    with pytest.raises(ModelLoadError, match=r"'de' of STT_LANGUAGE.*understands: en\."):
+        await FasterWhisperSTT.load(str(model), german)
+
+
+class Whisper:
+    """Hears one segment after another, each when the gate lets it, and keeps what it was asked."""
+
+    def __init__(self, segments: int = 3) -> None:
+        self.gate = threading.Event()
+        self.begun = threading.Event()
+        self.asked: list[dict[str, Any]] = []
+        self.given = 0
+        self.unloaded = 0
+        self.model = self
+        self._segments = segments
+
+    def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], SimpleNamespace]:
+        self.asked.append({"audio": audio, **options})
+        return self._hear(), SimpleNamespace(language=options["language"] or "en")
+
+    def _hear(self) -> Iterator[Any]:
+        for _ in range(self._segments):
+            self.begun.set()
+            assert self.gate.wait(20)
+            self.given += 1
+            yield SimpleNamespace(
+                text=" yes", words=(), no_speech_prob=0.0, avg_logprob=0.0, compression_ratio=1.0
+            )
+
+    def unload_model(self) -> None:
+        self.unloaded += 1
+
+
+def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = NOISE) -> asyncio.Task[Transcription]:
+    stream = stt.stream()
+    stream.push(pcm)
+    return asyncio.ensure_future(stream.finish())
+
+
+@pytest.mark.parametrize(("setting", "asked"), [("de", "de"), ("", None)])
+async def test_the_language_of_the_settings_is_asked_for(setting: str, asked: str | None) -> None:
+    whisper = Whisper()
+    whisper.gate.set()
+    stt = FasterWhisperSTT(whisper, "scripted", setting)  # type: ignore[arg-type]
+    assert (await said(stt)).language == (asked or "en")
+    assert [one["language"] for one in whisper.asked] == [asked]
+    await stt.aclose()
+
+
+async def test_what_nobody_waits_for_is_not_transcribed() -> None:
+    whisper = Whisper()
+    stt = FasterWhisperSTT(whisper, "scripted")  # type: ignore[arg-type]
+    running, queued, last = said(stt), said(stt, NOISE[:8000]), said(stt, NOISE[:16_000])
+    await asyncio.to_thread(whisper.begun.wait, 20)
+    running.cancel()
+    queued.cancel()
+    await asyncio.wait([running, queued])
+    whisper.gate.set()
+    assert (await last).text == "yes yes yes"
+    assert [len(one["audio"]) for one in whisper.asked] == [24_000, 16_000]
+    assert whisper.given == 1 + 3  # the abandoned one ended at its first segment
+    await stt.aclose()
+
+
+async def test_the_queue_is_bounded_and_closing_ends_it() -> None:
+    whisper = Whisper()
+    stt = FasterWhisperSTT(whisper, "scripted")  # type: ignore[arg-type]
+    waiting = [said(stt) for _ in range(MAX_WAITING)]
+    await asyncio.to_thread(whisper.begun.wait, 20)
+    with pytest.raises(ModelFailed, match="too slow"):
+        await said(stt)
+    closing = asyncio.ensure_future(stt.aclose())
+    await asyncio.sleep(0)
+    whisper.gate.set()
+    await closing
+    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, Transcription)
+    assert ["closed" in str(error) for error in others] == [True] * (MAX_WAITING - 1)
+    assert (len(whisper.asked), whisper.unloaded) == (1, 1)
 
 
 async def test_tracks_share_one_model(model: Path, settings: Settings) -> None:
     stt = await FasterWhisperSTT.load(str(model), settings)
     try:
-        streams = [stt.stream("en") for _ in range(4)]
+        streams = [stt.stream() for _ in range(4)]
         for stream in streams:
             stream.push(NOISE)
         heard = await asyncio.gather(*(stream.finish() for stream in streams))
@@ -123,6 +199,18 @@ async def test_unknown_names_list_the_known_ones(settings: Settings) -> None:
         await load_backend("stt", "faster-whisper:smal", settings)
     with pytest.raises(UnknownModel, match="no folder"):
         await load_backend("stt", "faster-whisper:/no/such/folder", settings)
+    with pytest.raises(UnknownModel, match="no folder or Whisper size 'models/my whisper'"):
+        await load_backend("stt", "faster-whisper:models/my whisper", settings)
+    assert FasterWhisperSTT.availability("models/my whisper", settings).status == "missing"
+
+
+def test_a_size_is_a_size_whatever_folders_there_are(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "base").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert FasterWhisperSTT.availability("base", settings).reason == "148 MB to download"
+    assert FasterWhisperSTT.availability("./base", settings).reason == "a folder on this machine"
 
 
 def test_availability_is_offline_and_cheap(model: Path, settings: Settings) -> None:

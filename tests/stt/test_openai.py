@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 
-from voicebot.errors import ModelFailed, ModelLoadError
+from tests.hub_server import serving
+from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.stt.openai import OpenAISTT
@@ -24,7 +27,7 @@ def audio() -> OpenAIAudio:
 
 @pytest.fixture
 async def server(audio: OpenAIAudio) -> AsyncIterator[OpenAIServer]:
-    server = OpenAIServer(api_key="secret")
+    server = OpenAIServer(api_key="secret", models=["chat", "whisper-1", "whisper-large"])
     server.app.include_router(audio.router, prefix="/v1")
     async with server:
         yield server
@@ -36,9 +39,9 @@ def settings_for(server: OpenAIServer, **changes: Any) -> Settings:
 
 
 async def test_uploads_a_wav_and_reads_words(server: OpenAIServer, audio: OpenAIAudio) -> None:
-    stt = await OpenAISTT.load("whisper-large", settings_for(server))
+    stt = await OpenAISTT.load("whisper-large", settings_for(server, stt_language="EN"))
     assert stt.name == "openai:whisper-large"
-    stream = stt.stream("en")
+    stream = stt.stream()
     for start in range(0, len(TONE), 320):
         stream.push(TONE[start : start + 320])
     heard = await stream.finish()
@@ -61,11 +64,38 @@ async def test_uploads_a_wav_and_reads_words(server: OpenAIServer, audio: OpenAI
             "width": 2,
         }
     ]
-    second = stt.stream()
+    await stt.aclose()
+    await stt.aclose()
+    detecting = await OpenAISTT.load("whisper-large", settings_for(server))
+    second = detecting.stream()
     second.push(TONE)
     assert (await second.finish()).language == "en"  # the server says "english"
-    await stt.aclose()
-    await stt.aclose()
+    assert audio.uploads[-1]["language"] == ""
+    await detecting.aclose()
+
+
+async def test_a_model_that_the_server_has_not_is_refused_with_those_it_has(
+    server: OpenAIServer, audio: OpenAIAudio
+) -> None:
+    audio.models = ["whisper-1", "alias"]
+    with pytest.raises(UnknownModel, match=r"no model 'whisper-one'.*lists: chat, whisper-1, whisper-large"):
+        await load_backend("stt", "openai:whisper-one", settings_for(server))
+    alias = await load_backend("stt", "openai:alias", settings_for(server))  # works, and is not listed
+    await alias.aclose()
+    audio.fail = 503  # may work later
+    busy = await load_backend("stt", "openai:alias", settings_for(server))
+    await busy.aclose()
+
+
+async def test_an_address_that_is_not_that_of_the_api(server: OpenAIServer) -> None:
+    page = FastAPI()
+    page.add_api_route("/{path:path}", lambda path: HTMLResponse("<h1>a page</h1>"))
+    async with serving(page) as address:
+        with pytest.raises(ModelLoadError, match=r"not as an OpenAI-compatible server.*/v1"):
+            await load_backend("stt", "openai:whisper-1", settings_for(server, openai_base_url=address))
+    without = settings_for(server, openai_base_url=server.url.removesuffix("/v1"))
+    with pytest.raises(UnknownModel, match=r"correct OPENAI_BASE_URL: it usually ends in /v1"):
+        await load_backend("stt", "openai:whisper-1", without)
 
 
 async def test_a_model_without_word_times_is_asked_again_plainly(

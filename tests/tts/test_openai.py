@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.errors import ModelFailed
+from voicebot.errors import ModelFailed, UnknownModel
+from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.testing.openai_audio import SECONDS_PER_CHARACTER, OpenAIAudio
 from voicebot.testing.openai_server import OpenAIServer
@@ -21,7 +22,7 @@ def audio() -> OpenAIAudio:
 
 @pytest.fixture
 async def settings(audio: OpenAIAudio) -> AsyncIterator[Settings]:
-    server = OpenAIServer()
+    server = OpenAIServer(models=["chat", "tts-1", "kokoro", "owner/voice"])
     server.app.include_router(audio.router, prefix="/v1")
     async with server:
         yield Settings(_env_file=None, openai_base_url=server.url)  # type: ignore[call-arg]
@@ -60,6 +61,19 @@ async def test_the_seed_chooses_among_the_servers_voices(settings: Settings, aud
     assert [asked["voice"] for asked in audio.spoken] == ["am_adam", "af_sky", "am_adam"]
     await hosted.aclose()
     await tts.aclose()
+
+
+async def test_a_model_that_the_server_has_not_is_refused_with_those_it_has(
+    settings: Settings, audio: OpenAIAudio
+) -> None:
+    audio.models = ["tts-1", "alias"]
+    with pytest.raises(UnknownModel, match=r"no model 'tts-l'.*lists: chat, kokoro, owner/voice, tts-1"):
+        await load_backend("tts", "openai:tts-l/nova", settings)
+    for spec in ("openai:alias/nova", "openai:owner/voice"):  # works unlisted; listed under that whole name
+        backend = await load_backend("tts", spec, settings)
+        assert backend.name == spec
+        await backend.aclose()
+    assert [asked["model"] for asked in audio.spoken] == ["alias"]
 
 
 async def test_volume(settings: Settings) -> None:

@@ -12,15 +12,14 @@ from voicebot.stt.base import STT_RATE, Transcription
 SHORTEST = STT_RATE // 10
 """Samples; less is no word, and servers refuse it."""
 
-Transcribe = Callable[[NDArray[np.int16], str | None], Awaitable[Transcription]]
+Transcribe = Callable[[NDArray[np.int16]], Awaitable[Transcription]]
 
 
 class CollectedStream:
-    """Collects an utterance and hands it to `transcribe(pcm, language)` at its end."""
+    """Collects an utterance and hands it to `transcribe(pcm)` at its end."""
 
-    def __init__(self, transcribe: Transcribe, language: str | None) -> None:
+    def __init__(self, transcribe: Transcribe) -> None:
         self._transcribe = transcribe
-        self._language = language
         self._pcm: list[NDArray[np.int16]] = []
 
     def push(self, pcm: NDArray[np.int16]) -> None:
@@ -34,7 +33,7 @@ class CollectedStream:
         self._pcm.clear()
         if len(pcm) < SHORTEST or not pcm.any():
             return Transcription("")
-        return await self._transcribe(pcm, self._language)
+        return await self._transcribe(pcm)
 
     def cancel(self) -> None:
         self._pcm.clear()

@@ -6,7 +6,10 @@ import asyncio
 import difflib
 import importlib.util
 import os
+import re
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +20,7 @@ from voicebot import hub
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+from voicebot.stt.base import STT_RATE, TimedWord, Transcription
 from voicebot.stt.collected import CollectedStream
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ SIZES = {  # name: (hub repository, MB to download)
 }
 NEEDED = ("model.bin", "config.json", "tokenizer.json")
 WANTED = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 MAX_WAITING = 16
 """Utterances in the queue before new ones fail instead of waiting ever longer."""
 NO_SPEECH, LOG_PROBABILITY, REPETITION = 0.6, -1.0, 2.4
@@ -53,15 +57,14 @@ INSTEAD = (
 class FasterWhisperSTT:
     """`faster-whisper:<size>`, `:<folder>` or `:<hub id>`; one model in memory for all tracks."""
 
-    capabilities = STTCapabilities(interim=False, word_times=True)
-
     def __init__(self, model: WhisperModel, name: str, language: str = "", device: str = "cpu") -> None:
         self._model: WhisperModel | None = model
         self._language = language
         self._beam = 5 if device == "cuda" else 1  # a wider beam costs more time on a CPU than it mends
-        self._turn = asyncio.Semaphore(1)
-        self._working = threading.Lock()  # a cancelled task leaves its thread at work
+        # one at a time, in order; what was given up leaves the queue at once
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._waiting = 0
+        self._closed = False
         self.name = f"faster-whisper:{name}"
 
     @classmethod
@@ -97,43 +100,55 @@ class FasterWhisperSTT:
         except asyncio.CancelledError:
             opening.add_done_callback(_drop)
             raise
+        language, understood = settings.stt_language, loaded.supported_languages
+        if language and language not in understood:
+            await asyncio.to_thread(loaded.model.unload_model)
+            raise ModelLoadError(
+                f"Whisper {name} does not understand the language {language!r} of STT_LANGUAGE.",
+                hint=f"It understands: {', '.join(understood)}.",
+            )
         progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
-        return cls(loaded, name, settings.stt_language, device)
+        return cls(loaded, name, language, device)
 
-    def stream(self, language: str | None = None) -> CollectedStream:
-        """Begin an utterance; `language` wins over the setting, without either it is detected."""
-        return CollectedStream(self.transcribe, language)
+    def stream(self) -> CollectedStream:
+        """Begin an utterance, in the language of the settings; without that it is detected."""
+        return CollectedStream(self.transcribe)
 
-    async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
-        """One utterance of int16 mono at 16 kHz. Raises ModelFailed."""
+    async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
+        """One utterance of int16 mono at 16 kHz; cancelling ends the work soon. Raises ModelFailed."""
+        if self._closed:
+            raise self._was_closed()
         if self._waiting >= MAX_WAITING:
             raise ModelFailed(
                 f"{self.name} is too slow for this many speakers.", hint="Choose a smaller model."
             )
         self._waiting += 1
+        given_up = threading.Event()
         try:
-            async with self._turn:
-                return await asyncio.to_thread(self._transcribe, pcm, language or self._language or None)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._transcribe, pcm, given_up.is_set)
         finally:
+            given_up.set()
             self._waiting -= 1
 
-    def _transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
-        with self._working:
-            return self._transcribe_alone(pcm, language)
-
-    def _transcribe_alone(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
-        if self._model is None:
-            raise ModelFailed(f"{self.name} was closed.", retryable=False)
+    def _transcribe(self, pcm: NDArray[np.int16], given_up: Callable[[], bool]) -> Transcription:
+        if self._closed or self._model is None:
+            raise self._was_closed()
         try:
             segments, info = self._model.transcribe(
                 pcm.astype(np.float32) / 32768,
-                language=language,
+                language=self._language or None,
                 beam_size=self._beam,
                 temperature=0.0,
                 word_timestamps=True,
                 condition_on_previous_text=False,
             )
-            kept = [segment for segment in segments if not is_hallucination(segment)]
+            kept = []
+            for segment in segments:  # each is worked out when it is asked for
+                if given_up():
+                    return Transcription("")
+                if not is_hallucination(segment):
+                    kept.append(segment)
         except (RuntimeError, ValueError) as error:
             raise ModelFailed(f"{self.name} failed: {error}.") from error
         seconds = len(pcm) / STT_RATE
@@ -145,13 +160,21 @@ class FasterWhisperSTT:
         return Transcription("".join(segment.text for segment in kept).strip(), words, info.language)
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._unload)
+        if self._closed:
+            return
+        self._closed = True
+        # the same thread: never under a running transcription
+        unloading = asyncio.get_running_loop().run_in_executor(self._thread, self._unload)
+        self._thread.shutdown(wait=False)
+        await unloading
 
     def _unload(self) -> None:
-        with self._working:  # never under a running transcription
-            model, self._model = self._model, None
-            if model is not None:
-                model.model.unload_model()
+        model, self._model = self._model, None
+        if model is not None:
+            model.model.unload_model()
+
+    def _was_closed(self) -> ModelFailed:
+        return ModelFailed(f"{self.name} was closed.", retryable=False)
 
 
 def is_hallucination(segment: Any) -> bool:
@@ -179,11 +202,11 @@ def _device() -> str:
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
     """Name, folder (None: to be downloaded) and hub repository ("" for a folder). Raises UnknownModel."""
     path = Path(model).expanduser()
-    if path.is_dir():
-        return model, path, ""
     if model in SIZES:
         repo = SIZES[model][0]
-    elif model.startswith((".", "/", "~")) or model.count("/") != 1:
+    elif path.is_dir():
+        return model, path, ""
+    elif not HUB_ID.fullmatch(model):
         near = difflib.get_close_matches(model, SIZES, 3, 0.5)
         raise UnknownModel(
             f"There is no folder or Whisper size {model!r}.",
@@ -192,14 +215,19 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
         )
     else:
         repo = model
-    files = [hub.cached(repo, name, settings) for name in NEEDED]
-    return model, files[0].parent if files[0] is not None and all(files) else None, repo
+    file = hub.cached(repo, NEEDED[0], settings)
+    return model, file.parent if file is not None and not _absent(file.parent) else None, repo
 
 
-def _check(folder: Path) -> None:
+def _absent(folder: Path) -> list[str]:
     absent = [name for name in NEEDED if not (folder / name).is_file()]
     if not list(folder.glob("vocabulary.*")):
         absent.append("vocabulary.json or vocabulary.txt")
+    return absent
+
+
+def _check(folder: Path) -> None:
+    absent = _absent(folder)
     if absent:
         raise ModelLoadError(
             f"{folder} is not a whole CTranslate2 Whisper model: it lacks {', '.join(absent)}.",

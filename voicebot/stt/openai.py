@@ -14,7 +14,7 @@ from voicebot import openai_api
 from voicebot.errors import ModelFailed
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
+from voicebot.stt.base import STT_RATE, TimedWord, Transcription
 from voicebot.stt.collected import CollectedStream
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 HOSTED = ("gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-1")
 TIMEOUT = 30.0
 """Seconds for one transcription."""
+TRIAL = np.zeros(STT_RATE // 2, np.int16)
+"""Half a second of silence."""
 CODES = {
     "english": "en",
     "german": "de",
@@ -47,10 +49,9 @@ CODES = {
 class OpenAISTT:
     """`openai:<model>`, at OPENAI_BASE_URL or at OpenAI itself."""
 
-    capabilities = STTCapabilities(interim=False, word_times=True)
-
-    def __init__(self, client: AsyncOpenAI, address: str, model: str) -> None:
+    def __init__(self, client: AsyncOpenAI, address: str, model: str, language: str = "") -> None:
         self._client = client
+        self._language = language
         self._address = address
         self._model = model
         self._verbose = True
@@ -68,18 +69,20 @@ class OpenAISTT:
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
         model = model or cls.known_models(settings)[0]
         progress(f"Looking for {openai_api.server(settings) or 'a server'}", None)
-        client = await openai_api.connect(settings, answer_within=TIMEOUT)
+        client, listed = await openai_api.connect(settings, answer_within=TIMEOUT)
+        self = cls(client, openai_api.server(settings), model, settings.stt_language)
+        if model not in listed:  # an alias works all the same, a typing error does not
+            await openai_api.try_out(self._plain(_wav(TRIAL)), client, self._address, model, listed)
         progress(f"{model} is ready", 1.0)
-        return cls(client, openai_api.server(settings), model)
+        return self
 
-    def stream(self, language: str | None = None) -> CollectedStream:
-        return CollectedStream(self.transcribe, language)
+    def stream(self) -> CollectedStream:
+        return CollectedStream(self.transcribe)
 
-    async def transcribe(self, pcm: NDArray[np.int16], language: str | None) -> Transcription:
+    async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
         """One request; word times where server and model give them. Raises ModelFailed."""
         import openai
 
-        options: dict[str, Any] = {"language": language} if language else {}
         audio = await asyncio.to_thread(_wav, pcm)
         try:
             if self._verbose:
@@ -90,25 +93,29 @@ class OpenAISTT:
                             model=self._model,
                             response_format="verbose_json",
                             timestamp_granularities=["word"],
-                            **options,
+                            **self._options(),
                         ),
                         len(pcm) / STT_RATE,
                     )
                 except (openai.BadRequestError, openai.UnprocessableEntityError):
-                    plain = await self._plain(
-                        audio, options
-                    )  # refused as well if the format was not the reason
+                    plain = await self._plain(audio)  # refused as well if the format was not the reason
                     self._verbose = False
                     return plain
-            return await self._plain(audio, options)
+            return await self._plain(audio)
         except openai.OpenAIError as error:
             raise openai_api.explain(error, self._address, model=self._model) from error
 
-    async def _plain(self, audio: bytes, options: dict[str, Any]) -> Transcription:
+    async def _plain(self, audio: bytes) -> Transcription:
         answer = await self._client.audio.transcriptions.create(
-            file=("speech.wav", audio, "audio/wav"), model=self._model, response_format="json", **options
+            file=("speech.wav", audio, "audio/wav"),
+            model=self._model,
+            response_format="json",
+            **self._options(),
         )
         return self._read(answer, 0.0)
+
+    def _options(self) -> dict[str, Any]:
+        return {"language": self._language} if self._language else {}
 
     def _read(self, answer: Any, seconds: float) -> Transcription:
         text = getattr(answer, "text", answer)

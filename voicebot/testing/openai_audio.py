@@ -39,6 +39,8 @@ class OpenAIAudio:
     """Send speech in pieces that end in the middle of a sample."""
     voices: Sequence[str] | None = None
     """What `/audio/voices` lists; None: there is no such route, as at OpenAI."""
+    models: Sequence[str] | None = None
+    """Those it knows; None: any."""
     uploads: list[dict[str, Any]] = field(default_factory=list)
     spoken: list[dict[str, Any]] = field(default_factory=list)
 
@@ -55,8 +57,8 @@ class OpenAIAudio:
         response_format: Annotated[str, Form()] = "json",
         language: Annotated[str, Form()] = "",
     ) -> Response:
-        if self.fail:
-            return _error(self.fail, "scripted failure")
+        if refused := self._refused(model):
+            return refused
         with wave.open(io.BytesIO(await file.read())) as reader:
             seconds = reader.getnframes() / reader.getframerate()
             rate, channels, width = reader.getframerate(), reader.getnchannels(), reader.getsampwidth()
@@ -78,9 +80,9 @@ class OpenAIAudio:
         return JSONResponse({"task": "transcribe", **spoken})
 
     async def _speak(self, request: Request) -> Response:
-        if self.fail:
-            return _error(self.fail, "scripted failure")
         asked = await request.json()
+        if refused := self._refused(asked["model"]):
+            return refused
         self.spoken.append(asked)
         time = np.arange(int(len(asked["input"]) * SECONDS_PER_CHARACTER * SPEECH_RATE)) / SPEECH_RATE
         pcm = (np.sin(2 * np.pi * 220 * time) * 10_000).astype("<i2").tobytes()
@@ -92,6 +94,13 @@ class OpenAIAudio:
             if self.drop and start:
                 raise ConnectionAbortedError("scripted")
             yield pcm[start : start + size]
+
+    def _refused(self, model: str) -> Response | None:
+        if self.fail:
+            return _error(self.fail, "scripted failure")
+        if self.models is not None and model not in self.models:
+            return _error(404, f"no model {model}")
+        return None
 
     async def _list(self) -> Response:
         if self.voices is None:

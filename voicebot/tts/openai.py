@@ -12,7 +12,7 @@ from voicebot import openai_api
 from voicebot.errors import ModelFailed
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ CHUNK = 4_800
 
 
 class OpenAITTS:
-    """`openai:<model>` or `openai:<model>/<voice>`; a model name with a slash needs the voice."""
+    """`openai:<model>` or `openai:<model>/<voice>`; an unlisted name with a slash needs the voice."""
 
-    capabilities = TTSCapabilities(streaming=True)
     sample_rate = RATE
 
     def __init__(self, client: AsyncOpenAI, address: str, model: str, voices: tuple[str, ...]) -> None:
@@ -52,17 +51,20 @@ class OpenAITTS:
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
-        name, _, voice = model.rpartition("/") if "/" in model else (model, "", "")
         progress(f"Looking for {openai_api.server(settings) or 'a server'}", None)
-        client = await openai_api.connect(settings, answer_within=TIMEOUT)
+        client, listed = await openai_api.connect(settings, answer_within=TIMEOUT)
+        name, _, voice = model.rpartition("/") if "/" in model and model not in listed else (model, "", "")
+        name = name or cls.known_models(settings)[0]
         try:
             voices = (voice,) if voice else await _voices_of(client)
         except BaseException:
             await client.close()
             raise
-        name = name or cls.known_models(settings)[0]
+        self = cls(client, openai_api.server(settings), name, voices)
+        if name not in listed:  # an alias works all the same, a typing error does not
+            await openai_api.try_out(self._first("Hi."), client, self._address, name, listed)
         progress(f"{name} is ready", 1.0)
-        return cls(client, openai_api.server(settings), name, voices)
+        return self
 
     def voices(self) -> tuple[str, ...]:
         return self._voices
@@ -72,15 +74,8 @@ class OpenAITTS:
 
         if not text.strip():
             return
-        request = self._client.audio.speech.with_streaming_response.create(
-            model=self._model,
-            voice=pick_voice(style, self._voices),
-            input=text,
-            response_format="pcm",
-            speed=min(2.0, max(0.5, style.rate)),
-        )
         try:
-            async with request as response:
+            async with self._request(text, style) as response:
                 held = b""
                 async for data in response.iter_bytes(CHUNK):
                     data = held + data
@@ -104,6 +99,20 @@ class OpenAITTS:
             ):  # cut off in the middle of the stream
                 raise ModelFailed(f"{self._address} broke off while speaking: {error}.") from error
             raise
+
+    def _request(self, text: str, style: VoiceStyle) -> Any:
+        return self._client.audio.speech.with_streaming_response.create(
+            model=self._model,
+            voice=pick_voice(style, self._voices),
+            input=text,
+            response_format="pcm",
+            speed=min(2.0, max(0.5, style.rate)),
+        )
+
+    async def _first(self, text: str) -> None:
+        """Ask for speech and take none of it: the status tells whether the server can."""
+        async with self._request(text, VoiceStyle()):
+            pass
 
     async def aclose(self) -> None:
         await self._client.close()
