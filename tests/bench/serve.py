@@ -26,8 +26,8 @@ from voicebot.llm.text_model import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
 from voicebot.settings import Settings, load_settings
-from voicebot.stt.base import STTCapabilities, Transcription
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.stt.base import Transcription
+from voicebot.tts.base import VoiceStyle
 
 PEERS = os.environ.get("VOICEBOT_PEERS", "")
 sys.path.insert(0, PEERS or str(Path(__file__).parent))
@@ -55,9 +55,7 @@ class _Free:
 
 
 class FreeSTT(_Free):
-    capabilities = STTCapabilities(interim=False, word_times=False)
-
-    def stream(self, language: str | None = None) -> FreeSTT:
+    def stream(self) -> FreeSTT:
         return self
 
     def push(self, pcm: NDArray[np.int16]) -> None: ...
@@ -86,11 +84,7 @@ class FreeLLM(_Free):
 
 
 class FreeTTS(_Free):
-    capabilities = TTSCapabilities(streaming=True)
     sample_rate = zero_cost.TTS_RATE
-
-    def voices(self) -> tuple[str, ...]:
-        return ("tone",)
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         for chunk in zero_cost.tts_chunks(int(text.endswith("!"))):

@@ -23,7 +23,6 @@ from voicebot.rtc.caller import RATE, Heard
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.tts.base import TTSCapabilities
 from voicebot.tts.espeak import EspeakTTS
 
 
@@ -97,7 +96,6 @@ class BeepingRoom:
 class Unused:
     """A loaded model that nobody asks."""
 
-    capabilities = TTSCapabilities(streaming=False)
     notice = ""
 
     def __init__(self, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -33,15 +33,6 @@ class Transcription:
     language: str = ""
 
 
-@dataclass(frozen=True)
-class STTCapabilities:
-    interim: bool
-    """Gives partial text while audio comes in."""
-    word_times: bool
-    languages: tuple[str, ...] = field(default=())
-    """ISO 639-1 codes; empty means many."""
-
-
 class STTStream(Protocol):
     """One utterance being transcribed; audio in order, then `finish` or `cancel`, once."""
 
@@ -66,8 +57,6 @@ class STTStream(Protocol):
 class STT(Backend, Protocol):
     """A loaded model, shared by every track; streams are independent of each other."""
 
-    capabilities: STTCapabilities
-
-    def stream(self, language: str | None = None) -> STTStream:
-        """Begin an utterance. `language` None: the model's own, or detected."""
+    def stream(self) -> STTStream:
+        """Begin an utterance, in the language that the settings named at `load`, if they did."""
         ...

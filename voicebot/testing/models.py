@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from voicebot.llm.lines import Line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.stt.base import STT_RATE, STTCapabilities, TimedWord, Transcription
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.stt.base import STT_RATE, TimedWord, Transcription
+from voicebot.tts.base import VoiceStyle
 
 if TYPE_CHECKING:
     from agents.models.interface import Model
@@ -91,7 +91,6 @@ class ScriptedSTT(_Scripted):
     """Each stream takes the next step; a plain string is a final text, an exception a crash at the end."""
 
     name = "scripted-stt"
-    capabilities = STTCapabilities(interim=True, word_times=True)
 
     def __init__(self, script: Sequence[str | Hears | Exception] = ()) -> None:
         super().__init__()
@@ -101,7 +100,7 @@ class ScriptedSTT(_Scripted):
     def left(self) -> int:
         return len(self._script)
 
-    def stream(self, language: str | None = None) -> ScriptedSTTStream:
+    def stream(self) -> ScriptedSTTStream:
         if not self._script:
             self.problems.append("an utterance more than the script has")
             raise ScriptError(self.problems[-1])
@@ -208,15 +207,11 @@ class ScriptedTTS(_Scripted):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.capabilities = TTSCapabilities(streaming=True)
         self.spoken: list[str] = []
         self.styles: list[VoiceStyle] = []
 
     def left(self) -> int:
         return sum(call >= len(self.spoken) for call in self.failures)
-
-    def voices(self) -> tuple[str, ...]:
-        return ("one", "two")
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         call = len(self.spoken)

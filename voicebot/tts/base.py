@@ -17,7 +17,7 @@ class VoiceStyle:
     """A persona's voice, independent of the backend; each maps it as well as it can."""
 
     voice: str = ""
-    """A voice of the backend by name; "" lets `seed` choose among `voices()`."""
+    """A voice of the backend by name; "" lets `seed` choose among them."""
     rate: float = 1.0
     """Speaking rate, 1.0 is the voice's own (0.5 to 2)."""
     pitch: float = 0.0
@@ -28,25 +28,12 @@ class VoiceStyle:
     """Makes agents sound different from each other: same seed, same voice."""
 
 
-@dataclass(frozen=True)
-class TTSCapabilities:
-    streaming: bool
-    """Gives audio before a sentence is fully synthesised."""
-    languages: tuple[str, ...] = ()
-    """ISO 639-1 codes; empty means many."""
-
-
 @runtime_checkable
 class TTS(Backend, Protocol):
     """A loaded model, shared by all agents that use it."""
 
-    capabilities: TTSCapabilities
     sample_rate: int
     """Hz of what `synthesize` yields."""
-
-    def voices(self) -> tuple[str, ...]:
-        """Names for VoiceStyle.voice; at least one."""
-        ...
 
     def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         """Speak one sentence: mono int16 chunks of any length, in order.

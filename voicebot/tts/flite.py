@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice, with_volume
 
 VOICES = ("slt", "rms", "awb", "kal16", "kal")
@@ -68,7 +68,6 @@ async def _run(program: str, *arguments: str) -> bytes:
 class FliteTTS:
     """`flite` (the persona's seed chooses the voice) or `flite:<voice>`."""
 
-    capabilities = TTSCapabilities(streaming=False, languages=("en",))
     sample_rate = RATE
 
     def __init__(self, program: str, voices: tuple[str, ...], fixed: str = "") -> None:
