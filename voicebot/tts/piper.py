@@ -19,7 +19,7 @@ from voicebot.audio.resampling import Resampler
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import TTSCapabilities, VoiceStyle
+from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice, plain_text
 
 if TYPE_CHECKING:
@@ -61,8 +61,6 @@ INSTEAD = (
 
 class PiperTTS:
     """`piper:<voice>`, `piper:<file.onnx>`, either with `#<speaker>` for a voice of many speakers."""
-
-    capabilities = TTSCapabilities(streaming=True)
 
     def __init__(self, voice: PiperVoice, name: str, speaker: str = "") -> None:
         self._voice: PiperVoice | None = voice
@@ -152,7 +150,7 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
     if path.suffix == ".onnx" or path.is_file():
         if not path.is_file():
             raise UnknownModel(f"There is no voice file {path}.", hint=INSTEAD)
-        return path.stem, path, ""
+        return str(path), path, ""
     match = NAME.fullmatch(model)
     if match is None:
         near = difflib.get_close_matches(model, VOICES, 3, 0.4)
