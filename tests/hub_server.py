@@ -21,6 +21,7 @@ class Hub:
     def __init__(self, files: Mapping[str, Mapping[str, bytes]]) -> None:
         self.files = files
         self.slow: asyncio.Event | None = None
+        self.gated = False
         self.requested: list[str] = []
         self.app = FastAPI()
         self.app.add_api_route("/", lambda: {"hub": True}, methods=["GET", "HEAD"])
@@ -32,6 +33,8 @@ class Hub:
 
     async def info(self, owner: str, name: str) -> Response:
         files = self.files.get(f"{owner}/{name}")
+        if self.gated:
+            return JSONResponse({"error": "no"}, 403, {"X-Error-Code": "GatedRepo"})
         if files is None:
             return JSONResponse({"error": "no"}, 404, {"X-Error-Code": "RepoNotFound"})
         siblings = [{"rfilename": path, "size": len(data)} for path, data in files.items()]

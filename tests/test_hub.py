@@ -1,17 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import logging
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
+from fastapi.responses import Response
+from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
 from tests.hub_server import Hub, serving
 from voicebot import hub
 from voicebot.agent.choose import choose
-from voicebot.errors import ModelLoadError, UnknownModel
+from voicebot.errors import ModelError, ModelLoadError, UnknownModel
 from voicebot.settings import Settings
+from voicebot.stt import faster_whisper
 from voicebot.stt.faster_whisper import SIZES, FasterWhisperSTT
 from voicebot.testing.small_models import make_piper_voice, make_whisper_model
 from voicebot.tts.base import VoiceStyle
@@ -56,6 +63,7 @@ async def test_whisper_is_downloaded_once_with_progress(
     assert fractions
     assert fractions == sorted(fractions)
     assert fractions[-1] == 1.0
+    assert len({what for what, _ in seen if what.startswith("Downloading")}) == 1  # one bar, not one per MB
     assert "README.md" not in full_hub.requested
     assert FasterWhisperSTT.availability("tiny", settings).status == "ready"
     again = await FasterWhisperSTT.load("tiny", settings)  # from the cache, the server is gone
@@ -63,6 +71,47 @@ async def test_whisper_is_downloaded_once_with_progress(
     stream.push((np.random.default_rng(1).standard_normal(16_000) * 3000).astype(np.int16))
     assert (await stream.finish()).text
     await again.aclose()
+
+
+async def test_a_cached_whisper_that_is_not_whole_is_completed(
+    settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(full_hub.app) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        await (await FasterWhisperSTT.load("tiny", settings)).aclose()
+        [vocabulary] = hub.hub_dir(settings).glob("models--*/snapshots/*/vocabulary.json")
+        vocabulary.unlink()
+        assert FasterWhisperSTT.availability("tiny", settings).status == "downloadable"
+        await (await FasterWhisperSTT.load("tiny", settings)).aclose()
+        assert vocabulary.is_file()
+
+
+def test_bytes_that_xet_counts_twice_are_shown_once() -> None:
+    seen: list[tuple[str, float | None]] = []
+    bar = hub.progress_bar("Downloading x", 100, lambda *now: seen.append(now), lambda: False)
+    with XetDownloadProgressReporter(
+        reconstruction_desc="x", total=100, log_level=logging.INFO, tqdm_class=bar
+    ) as reporter:
+        for received, written in ((50, 0), (100, 40), (100, 100)):
+            report = SimpleNamespace(
+                total_bytes=100,
+                total_bytes_completed=written,
+                total_transfer_bytes_completed=received,
+                total_bytes_completion_rate=1.0,
+                total_transfer_bytes_completion_rate=1.0,
+            )
+            reporter.update_progress(report)
+    assert seen == [("Downloading x", 0.4), ("Downloading x", 1.0)]
+
+
+async def test_a_gated_repository_needs_a_token(
+    settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_hub.gated = True
+    async with serving(full_hub.app) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(ModelLoadError, match=rf"{address}/owner/secret.*HF_TOKEN"):
+            await FasterWhisperSTT.load("owner/secret", settings)
 
 
 async def test_a_piper_voice_is_downloaded_and_speaks(
@@ -103,8 +152,44 @@ async def test_auto_does_not_wait_for_a_slow_download(
         choice, backend = await choose("tts", hurried)
         await backend.aclose()
         assert not choice.spec.startswith("piper")
-        assert "not downloaded within 0.5 s" in choice.reason
+        assert "not downloaded within 0.5 s (set TTS_MODEL=piper to wait for it)" in choice.reason
         full_hub.slow.set()
+
+
+@pytest.fixture
+def no_pocketsphinx(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it has no wheel."""
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pocketsphinx" else find_spec(name)
+    )
+    monkeypatch.setattr(faster_whisper, "_best_size", lambda: "tiny")
+
+
+@pytest.mark.usefixtures("no_pocketsphinx")
+async def test_auto_waits_for_a_download_when_there_is_nothing_to_fall_back_to(
+    settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_hub.slow = asyncio.Event()
+    hurried = settings.model_copy(update={"download_timeout": 0.01})
+    async with serving(full_hub.app) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        choosing = asyncio.ensure_future(choose("stt", hurried))
+        while not full_hub.requested and not choosing.done():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        full_hub.slow.set()
+        choice, backend = await choosing
+        await backend.aclose()
+    assert (choice.spec, choice.reason) == ("faster-whisper:tiny", "the best that is ready: downloaded now")
+
+
+@pytest.mark.usefixtures("no_pocketsphinx")
+async def test_nothing_to_fall_back_to_and_offline_says_what_would_help(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*STT_MODEL\. pip install .*Python 3\.11 and 3\.13"):
+        await choose("stt", settings)
 
 
 async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +215,15 @@ async def test_a_hub_that_never_answers_is_given_up(
         assert not await hub.reachable(within=0.2)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert not await hub.reachable()
+    with pytest.raises(ModelLoadError, match=r"HF_HUB_OFFLINE forbids.*Unset HF_HUB_OFFLINE"):
+        await FasterWhisperSTT.load("tiny", settings)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 302, 500])
+async def test_a_mirror_may_answer_with_any_status(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    mirror = FastAPI()
+    mirror.add_api_route("/", lambda: Response(status_code=status), methods=["HEAD"])
+    async with serving(mirror) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        assert await hub.reachable(within=20)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voicebot.agent.choose import choose
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import backend_class, load_backend, providers
 from voicebot.settings import Settings
@@ -25,13 +26,13 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def install(site: Path, module: str, source: str, points: str) -> None:
+def install(site: Path, module: str, source: str, points: str, role: str = "tts") -> None:
     """What an installer leaves behind: the module and its metadata."""
     (site / f"{module}.py").write_text(source)
     info = site / f"{module}-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[voicebot.tts]\n{points}\n")
+    (info / "entry_points.txt").write_text(f"[voicebot.{role}]\n{points}\n")
 
 
 def documented(language: str) -> str:
@@ -77,6 +78,47 @@ def test_a_broken_plugin_is_a_clear_error(site: Path, source: str, error: type[E
     assert "espeak" in providers("tts")  # the others are not touched
     assert backend_class("tts", "espeak").__name__ == "EspeakTTS"
     sys.modules.pop("voicebot_broken", None)
+
+
+BROKEN_AT_LOAD = """
+from voicebot.registry import Availability, no_progress
+
+class Engine:
+    name = "engine"
+    notice = ""
+    fails = True
+    known_models = classmethod(lambda cls, settings: ())
+    availability = classmethod(lambda cls, model, settings: Availability("ready", "has an engine"))
+
+    @classmethod
+    async def load(cls, model, settings, progress=no_progress):
+        if cls.fails:
+            raise TimeoutError("the engine is cold")
+        return cls()
+
+    async def aclose(self):
+        pass
+"""
+
+
+async def test_whatever_a_plugin_raises_is_a_clear_error(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "voicebot_engine", BROKEN_AT_LOAD, "engine = voicebot_engine:Engine")
+    with pytest.raises(ModelLoadError, match=r"engine:x cannot be loaded: the engine is cold\."):
+        await load_backend("tts", "engine:x", settings)
+    monkeypatch.setenv("PATH", "")  # no flite
+    choice, _ = await choose("tts", settings.model_copy(update={"download_timeout": 0.0}))
+    assert choice.spec == "espeak:en-us"
+    assert choice.reason.startswith("the embedded one, because ")
+    assert "engine cannot be loaded: the engine is cold" in choice.reason
+    del sys.modules["voicebot_engine"]
+
+
+async def test_a_language_model_of_another_package_comes_before_the_offline_one(site: Path) -> None:
+    source = BROKEN_AT_LOAD.replace("fails = True", "fails = False")
+    install(site, "voicebot_engine", source, "engine = voicebot_engine:Engine", "llm")
+    choice, _ = await choose("llm", settings)
+    assert (choice.spec, choice.reason) == ("engine", "the best that is ready: has an engine")
+    del sys.modules["voicebot_engine"]
 
 
 def test_an_unknown_provider_lists_the_known_ones_and_the_nearest() -> None:

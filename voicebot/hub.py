@@ -28,6 +28,11 @@ def endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
+def forbidden() -> bool:
+    """Does the environment forbid downloads?"""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
 def hub_dir(settings: Settings) -> Path:
     """Where downloads go."""
     return settings.data_dir / "models" / "hub"
@@ -40,15 +45,18 @@ def cached(repo: str, filename: str, settings: Settings) -> Path | None:
     except ImportError:
         return None
     for folder in (hub_dir(settings), None):
-        found = try_to_load_from_cache(repo, filename, cache_dir=folder)
+        try:
+            found = try_to_load_from_cache(repo, filename, cache_dir=folder)
+        except ValueError:  # no name that the hub could have
+            return None
         if isinstance(found, str) and Path(found).is_file():
             return Path(found)
     return None
 
 
 async def reachable(within: float = PROBE_TIMEOUT) -> bool:
-    """Does the hub answer? Never takes longer than `within` seconds."""
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on"):
+    """Does the hub answer, whatever it says? Never takes longer than `within` seconds."""
+    if forbidden():
         return False
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[bool] = loop.create_future()
@@ -76,7 +84,8 @@ def _answers(address: str, within: float) -> bool:
     import httpx
 
     try:
-        return httpx.head(address, timeout=within, follow_redirects=True).status_code < 400
+        httpx.head(address, timeout=within)  # a mirror's root may answer with any status
+        return True
     except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
 
@@ -86,13 +95,18 @@ async def download(
 ) -> Path:
     """Download the files of `repo` that match `wanted`; the folder that holds the first.
 
-    `instead` says what to do without the hub. What was loaded of a file is kept when the
-    task is cancelled, and the next try goes on from there.
+    `instead` says what to do without the hub. When the task is cancelled, whole files are kept;
+    one that was under way begins anew next time.
 
     Raises:
         UnknownModel: the hub has no such repository or file.
         ModelLoadError: offline, or the download broke.
     """
+    if forbidden():
+        raise ModelLoadError(
+            f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to download it.",
+            hint=f"Unset HF_HUB_OFFLINE. {instead}",
+        )
     if not await reachable():
         raise ModelLoadError(
             f"{repo} is not on this machine, and {endpoint()} does not answer: offline?",
@@ -116,7 +130,7 @@ def _download(
 ) -> Path:
     try:
         from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_download, hf_hub_url
-        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
     except ImportError as error:
         raise MissingDependency(
             "huggingface_hub is not installed.", hint="pip install huggingface_hub."
@@ -134,24 +148,22 @@ def _download(
                 sizes[name] = meta.size or 0
         if not sizes:
             raise UnknownModel(f"{repo} holds none of {', '.join(wanted)}.", hint=instead)
-        bar = _bar(f"Downloading {repo}", sum(sizes.values()), progress, stopped)
+        total = sum(sizes.values())
+        bar = progress_bar(f"Downloading {repo} ({total / 1e6:.0f} MB)", total, progress, stopped)
         folder = hub_dir(settings)
         paths = {
             name: Path(hf_hub_download(repo, name, cache_dir=folder, endpoint=endpoint(), tqdm_class=bar))
             for name in sizes
         }
+    except GatedRepoError as error:
+        raise ModelLoadError(
+            f"{repo} is for those who have agreed to its terms on {endpoint()}/{repo}.",
+            hint="Agree there, and put an access token into the environment as HF_TOKEN.",
+        ) from error
     except (RepositoryNotFoundError, EntryNotFoundError) as error:
         raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from error
     except _Stopped:
         raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
-    except (
-        OSError
-    ) as error:  # what the hub's HTTP errors, a full disk and a folder without rights have in common
-        raise ModelLoadError(
-            f"{repo} cannot be downloaded: {_line(error)}.",
-            hint=instead,
-            retryable=True,
-        ) from error
     except Exception as error:  # the HTTP library below the hub's client is not part of its interface
         raise ModelLoadError(
             f"{repo} cannot be downloaded: {_line(error)}.", hint=instead, retryable=True
@@ -164,7 +176,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
-def _bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:
+def progress_bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:
     """A progress bar class for the hub's client that reports to us instead of the terminal."""
     from tqdm import tqdm
 
@@ -182,10 +194,15 @@ def _bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool])
             if stopped():
                 raise _Stopped
             done += int(n or 0)
-            progress(
-                f"{what} ({done / 1e6:.0f} of {total / 1e6:.0f} MB)",
-                min(1.0, done / total) if total else None,
-            )
+            progress(what, min(1.0, done / total) if total else None)
             return None
+
+        def update_transfer(self, n: float | None = 1) -> None:
+            """Bytes on their way; Xet counts them here or in a second bar, beside those that are written."""
+            if stopped():
+                raise _Stopped
+
+        def set_transfer_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+            """Their speed."""
 
     return Bar

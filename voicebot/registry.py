@@ -7,13 +7,13 @@ is imported before it is named, so an uninstalled or broken backend costs nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol, Self, cast, runtime_checkable
 
-from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel, VoicebotError
 from voicebot.settings import Settings
 
 Role = Literal["stt", "tts", "vad", "llm"]
@@ -71,20 +71,24 @@ def split_spec(spec: str) -> tuple[str, str]:
 
 
 def providers(role: Role) -> dict[str, EntryPoint]:
-    """The announced backends of a role by provider name, in name order."""
+    """The announced backends of a role by provider name, in name order.
+
+    Reads the metadata of every installed package: ask once and hand it on.
+    """
     found = {point.name: point for point in entry_points(group=f"voicebot.{role}")}
     return dict(sorted(found.items()))
 
 
-def backend_class(role: Role, provider: str) -> type[Backend]:
-    """Import a provider's class.
+def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | None = None) -> type[Backend]:
+    """Import a provider's class; `known` are the `providers` of the role, when they are at hand.
 
     Raises:
         UnknownModel: no provider of that name; the hint lists those there are.
         MissingDependency: its package cannot be imported.
         ModelLoadError: what the entry point names is not a backend.
     """
-    known = providers(role)
+    if known is None:
+        known = providers(role)
     point = known.get(provider)
     if point is None:
         near = get_close_matches(provider, known, 1)
@@ -114,6 +118,17 @@ def backend_class(role: Role, provider: str) -> type[Backend]:
 async def load_backend(
     role: Role, spec: str, settings: Settings, progress: Progress = no_progress
 ) -> Backend:
-    """Load `"provider:model"`; see `Backend.load` and `backend_class` for the errors."""
+    """Load `"provider:model"`; see `Backend.load` and `backend_class` for the errors.
+
+    Whatever else a backend raises becomes a ModelLoadError.
+    """
     provider, model = split_spec(spec)
-    return await backend_class(role, provider).load(model, settings, progress)
+    try:
+        return await backend_class(role, provider).load(model, settings, progress)
+    except VoicebotError:
+        raise
+    except Exception as error:  # a third party's class may raise anything
+        said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+        raise ModelLoadError(
+            f"{spec} cannot be loaded: {said}.", hint="Choose another model, or look into the log."
+        ) from error

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import metadata
+from importlib.metadata import EntryPoints
 from pathlib import Path
 
+import psutil
 import pytest
 
+from voicebot import registry
 from voicebot.agent import Models, Swapped
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel
 from voicebot.settings import Settings
@@ -46,8 +50,9 @@ async def test_a_server_that_is_not_there_is_not_swapped_in(tmp_path: Path) -> N
         assert models.llm.name == "scripted-llm"
         await models.swap("llm", "openai:small")
         assert models.llm.name == "openai:small"
-    with pytest.raises(ModelLoadError, match="cannot be reached"):
+    with pytest.raises(ModelLoadError, match="cannot be reached") as caught:
         await models.swap("llm", "openai:small")
+    assert ".." not in str(caught.value)
     await models.aclose()
 
 
@@ -63,6 +68,7 @@ async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name
     await models.start()
     assert models.llm.name == models.chosen["llm"].spec == "openai:small"
     assert gone in models.chosen["llm"].warning
+    assert ".." not in models.chosen["llm"].warning
     assert models.chosen["tts"].spec == models.tts.name in {o.spec for o in models.options("tts")}
     assert models.chosen["tts"].warning == ""
     await models.aclose()
@@ -71,6 +77,57 @@ async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name
 async def test_one_load_however_often_it_is_asked_for(models: Models) -> None:
     one, two = await asyncio.gather(models.get("llm", "offline"), models.get("llm", " offline"))
     assert one is two
+    await models.aclose()
+
+
+async def test_a_model_of_two_names_is_there_once(models: Models) -> None:
+    def workers() -> int:
+        return len(psutil.Process().children())
+
+    before = workers()
+    one, two = await asyncio.gather(
+        models.get("stt", "pocketsphinx"), models.get("stt", "pocketsphinx:en-us")
+    )
+    assert one is two
+    assert workers() == before + 1
+    await models.aclose()
+    assert workers() == before
+
+
+@pytest.mark.parametrize("how", ["get", "swap"])
+async def test_what_is_loaded_after_closing_is_closed(
+    models: Models, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    late, begun, gate = ScriptedSTT(), asyncio.Event(), asyncio.Event()
+
+    async def load(*_: object) -> ScriptedSTT:
+        begun.set()
+        await gate.wait()
+        return late
+
+    monkeypatch.setattr("voicebot.agent.models.load_backend", load)
+    loading = asyncio.ensure_future(getattr(models, how)("stt", "late"))
+    await begun.wait()
+    await models.aclose()
+    gate.set()
+    with pytest.raises(ModelError, match="models were closed"):
+        await loading
+    assert late.closed
+    assert not models.started
+
+
+async def test_options_read_the_metadata_of_installed_packages_once(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def entry_points(group: str) -> EntryPoints:
+        asked.append(group)
+        return metadata.entry_points(group=group)
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
+    assert {"espeak", "flite"} <= {option.spec.partition(":")[0] for option in models.options("tts")}
+    assert asked == ["voicebot.tts"]
     await models.aclose()
 
 

@@ -12,6 +12,7 @@ from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
+from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.testing.openai_server import OpenAIServer
 
 Start = Callable[[Callable[[str, str], tuple[int, object]]], str]
@@ -138,6 +139,19 @@ def test_auto_names_the_best_that_is_ready_and_what_else_there_is(tmp_path: Path
     downloading = models.role("tts", load_settings(None, data_dir=tmp_path))
     assert downloading.status == "note"
     assert "piper" in downloading.advice
+
+
+def test_auto_without_the_embedded_recogniser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        PocketSphinxSTT,
+        "availability",
+        lambda *_: Availability("missing", "it is not installed", "Install it"),
+    )
+    check = models.role("stt", load_settings(None, data_dir=tmp_path))
+    assert (check.status, "waits until it is downloaded" in check.advice) == ("note", True)
+    assert check.detail == "faster-whisper, because it is not installed"
+    never = models.role("stt", load_settings(None, data_dir=tmp_path, download_timeout=0))
+    assert (never.status, never.advice) == ("failed", "Install it")
 
 
 @pytest.mark.parametrize(

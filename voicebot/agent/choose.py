@@ -22,7 +22,7 @@ from voicebot.registry import (
 from voicebot.settings import Settings
 
 EMBEDDED: dict[Role, str] = {"stt": "pocketsphinx", "tts": "espeak", "llm": "offline", "vad": "silero"}
-"""Always there: offline, in a wheel."""
+"""Works offline and comes with the installation, where there is a wheel: pocketsphinx has not one for all."""
 
 RANKING: dict[Role, tuple[str, ...]] = {"stt": ("faster-whisper",), "tts": ("piper", "flite")}
 """How well people hear and are heard, best first; other packages' backends come after these."""
@@ -54,9 +54,10 @@ def wanted(role: Role, settings: Settings) -> str:
 async def choose(role: Role, settings: Settings, progress: Progress = no_progress) -> tuple[Choice, Backend]:
     """Load the model for a role.
 
-    A model that the settings name is loaded or its error raised. "auto" takes the best that
-    loads: what is ready comes before what has to be downloaded, a download may take
-    `settings.download_timeout` seconds, and the embedded model stands at the end.
+    A model that the settings name is loaded or its error raised. "auto" takes the best
+    backend that loads, and of each what is ready before what has to be downloaded; the embedded
+    one stands at the end. A download may take `settings.download_timeout` seconds, or as long as
+    it takes when nothing else is ready.
 
     Raises:
         ModelError: the named model, or even the embedded one, cannot be loaded.
@@ -66,30 +67,33 @@ async def choose(role: Role, settings: Settings, progress: Progress = no_progres
         backend = await load_backend(role, spec, settings, progress)
         return Choice(backend.name, "set in the settings"), backend
     failures: list[str] = []
-    for candidate, availability in candidates(role, settings):
-        budget = settings.download_timeout if availability.status == "downloadable" else None
+    offers = candidates(role, settings)
+    fallback = any(availability.status == "ready" for _, availability in offers)
+    for candidate, availability in offers:
+        limited = fallback and availability.status == "downloadable"
+        budget = settings.download_timeout if limited else None
         try:
             async with asyncio.timeout(budget):
                 backend = await load_backend(role, candidate, settings, progress)
         except TimeoutError:
             failures.append(
-                f"{candidate} was not downloaded within {budget:g} s (next time it goes on from there)"
+                f"{candidate} was not downloaded within {budget:g} s "
+                f"(set {role.upper()}_MODEL={candidate} to wait for it)"
             )
         except ModelError as error:
             failures.append(f"{candidate}: {error.message.rstrip('.')}")
-        except Exception as error:  # a third party's class may raise anything
-            failures.append(f"{candidate}: {error}")
         else:
             return Choice(backend.name, await _reason(role, candidate, availability, failures)), backend
     raise ModelError(
         f"No {role.upper()} model can be loaded ({'; '.join(failures) or 'none is installed'}).",
-        hint=f"Run `voicebot doctor`, or set {role.upper()}_MODEL.",
+        hint=f"Run `voicebot doctor`, or set {'OPENAI' if role == 'llm' else role.upper()}_MODEL."
+        + (f" {offers[-1][1].hint}." if offers[-1][1].hint else ""),
     )
 
 
 async def _reason(role: Role, candidate: str, availability: Availability, failures: list[str]) -> str:
     """Why this one, and what to set for a better one."""
-    if role == "llm":
+    if role == "llm" and candidate == EMBEDDED[role]:
         found = await probe_local_llms()
         if found:
             first = found[0]
@@ -109,11 +113,12 @@ def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]
     """What auto may try, best first; the embedded one last."""
     found: list[tuple[str, Availability]] = []
     ranks = RANKING.get(role, ())
-    for provider in sorted(providers(role), key=lambda name: (_rank(name, ranks), name)):
+    known = providers(role)
+    for provider in sorted(known, key=lambda name: (_rank(name, ranks), name)):
         if provider in (EMBEDDED[role], "openai"):
             continue
         try:
-            backend = backend_class(role, provider)
+            backend = backend_class(role, provider, known)
             models = ("", *backend.known_models(settings))  # "" is the provider's own default
             offers = [
                 (f"{provider}:{model}" if model else provider, backend.availability(model, settings))
@@ -124,7 +129,11 @@ def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]
         ready = [offer for offer in offers if offer[1].status == "ready"]
         downloads = [offer for offer in offers if offer[1].status == "downloadable"]
         found += ready[:1] or (downloads[:1] if settings.download_timeout else [])
-    return [*found, (EMBEDDED[role], Availability("ready", "embedded"))]
+    try:
+        embedded = backend_class(role, EMBEDDED[role], known).availability("", settings)
+    except ModelError as error:
+        embedded = Availability("missing", error.message.rstrip("."), error.hint.rstrip("."))
+    return [*found, (EMBEDDED[role], embedded)]
 
 
 def _rank(provider: str, ranks: tuple[str, ...]) -> int:

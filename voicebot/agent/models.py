@@ -62,6 +62,7 @@ class Models:
         self._loaded: dict[tuple[Role, str], Backend] = {}
         self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
         self._subscribers: list[Callable[[Swapped], None]] = []
+        self._closings = 0
         self.chosen: dict[Role, Choice] = {}
         given: dict[Role, Backend | None] = {"stt": stt, "tts": tts, "llm": llm}
         for role, backend in given.items():
@@ -99,7 +100,9 @@ class Models:
             if role not in self._current:
                 choice, backend = await choose(role, self._settings, progress)
                 found = await _check(backend)
-                warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
+                warning = (
+                    "" if found.status == "ready" else f"{found.reason.rstrip('.')}. {found.hint}".strip()
+                )
                 self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
@@ -112,10 +115,13 @@ class Models:
         """
         if role not in ROLES:
             raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
+        closings = self._closings
         backend = await self.get(role, spec, progress)
         found = await _check(backend)
         if found.status != "ready":
-            raise ModelLoadError(f"{found.reason}.", hint=found.hint)
+            raise ModelLoadError(f"{found.reason.rstrip('.')}.", hint=found.hint)
+        if closings != self._closings:  # and with it `backend`
+            raise _closed(spec)
         old = self._current.get(role)
         choice = Choice(backend.name, "swapped in")
         self._use(role, backend, choice)
@@ -133,10 +139,16 @@ class Models:
         async with self._locks.setdefault(key, asyncio.Lock()):
             backend = self._loaded.get(key)
             if backend is None:
-                backend = await load_backend(role, spec, self._settings, progress)
+                closings = self._closings
+                loaded = await load_backend(role, spec, self._settings, progress)
+                if closings != self._closings:
+                    await loaded.aclose()
+                    raise _closed(spec)
                 # "piper" and "piper:en_US-lessac-medium" may be the same model
-                backend = self._loaded.setdefault((role, backend.name), backend)
+                backend = self._loaded.setdefault((role, loaded.name), loaded)
                 self._loaded[key] = backend
+                if backend is not loaded:
+                    await loaded.aclose()
             return backend
 
     def options(self, role: Role) -> list[Option]:
@@ -144,9 +156,10 @@ class Models:
         options: list[Option] = []
         if (backend := self._current.get(role)) is not None:
             options.append(Option(backend.name, Availability("ready", "in use")))
-        for provider in providers(role):
+        known = providers(role)
+        for provider in known:
             try:
-                cls = backend_class(role, provider)
+                cls = backend_class(role, provider, known)
                 for model in cls.known_models(self._settings) or ("",):
                     spec = f"{provider}:{model}" if model else provider
                     if all(option.spec != spec for option in options):
@@ -169,6 +182,7 @@ class Models:
 
     async def aclose(self) -> None:
         """Free every backend. Safe to call twice."""
+        self._closings += 1
         backends = {id(b): b for b in (*self._loaded.values(), *self._current.values())}
         self._loaded.clear()
         self._current.clear()
@@ -190,6 +204,10 @@ class Models:
         self._current[role] = backend
         self._loaded.setdefault((role, backend.name), backend)
         self.chosen[role] = choice
+
+
+def _closed(spec: str) -> ModelError:
+    return ModelError(f"{spec} is not used: the models were closed while it was loaded.")
 
 
 async def _check(backend: Backend) -> Availability:

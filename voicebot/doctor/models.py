@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from voicebot import openai_api
 from voicebot.agent.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
 from voicebot.agent.models import Models, Option
 from voicebot.doctor.check import Check
@@ -35,11 +36,13 @@ def role(name: Role, settings: Settings) -> Check:
 
 
 def _automatic(name: Role, settings: Settings) -> Check:
-    offers = candidates(name, settings)
+    *_, (_, embedded) = offers = candidates(name, settings)
     downloads = [spec for spec, offer in offers if offer.status == "downloadable"]
     chosen, offer = next((o for o in offers if o[1].status == "ready"), offers[-1])
-    embedded = _availability(name, EMBEDDED[name], settings).availability
-    if chosen == EMBEDDED[name] and embedded.status == "missing":
+    if offer.status == "missing" and downloads:
+        detail = f"{downloads[0]}, because {embedded.reason}"
+        return Check("Models", NAMES[name], "note", detail, "The first start waits until it is downloaded.")
+    if offer.status == "missing":
         detail = f"not even the embedded {chosen} can be loaded: {embedded.reason}"
         return Check("Models", NAMES[name], "failed", detail, embedded.hint or SET_ANOTHER)
     why = "the embedded one" if chosen == EMBEDDED[name] else f"the best that is ready: {offer.reason}"
@@ -81,9 +84,9 @@ def _availability(name: Role, spec: str, settings: Settings) -> Option:
 async def language_model_server(settings: Settings) -> Check | None:
     """Does the server of OPENAI_BASE_URL (or OpenAI) answer, and has it the model? None: not set."""
     key = settings.openai_api_key.get_secret_value()
-    if not settings.openai_base_url and not key:
+    base = openai_api.server(settings)
+    if not base:
         return None
-    base = settings.openai_base_url or "https://api.openai.com/v1"
     name = "language model server"
     try:
         models = await _listed(base, key)
