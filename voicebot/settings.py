@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.errors import SettingsError
 
+HOME_MARKS = (".env", ".env.example", "environment.yml")
+
 
 class Settings(BaseSettings):
     """What can be set; every name below is an environment variable or a line of `.env`.
@@ -83,6 +85,18 @@ class Settings(BaseSettings):
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+
+def find_home(start: Path | None = None) -> Path:
+    """The nearest folder from `start` (default: the working folder) up that looks like a project.
+
+    That is one with a `.env`, `.env.example` or `environment.yml` in it; without any, `start` itself.
+    """
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if any((folder / mark).exists() for mark in HOME_MARKS):
+            return folder
+    return start
 
 
 def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> Settings:

@@ -116,6 +116,19 @@ def test_the_data_folder_the_conversations_and_one_of_them_can_be_named(root: Pa
     assert "turns: 4" in repr(load(root))
 
 
+def test_a_notebook_finds_the_conversations_of_its_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env.example").touch()
+    assert write_example(tmp_path / "data" / "conversations" / "golden").close()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert load("data/conversations").conversations["conversation_id"].tolist() == ["golden"]
+    assert len(load()) == 1
+    assert write_example(tmp_path / "notebooks" / "data" / "conversations" / "own", "own").close()
+    assert load().conversations["conversation_id"].tolist() == ["own"]
+
+
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="data/conversations"):
         load(tmp_path / "nowhere")

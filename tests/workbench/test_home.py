@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from voicebot.errors import SettingsError
-from voicebot.workbench.home import find_home, notebook_settings
+from voicebot.settings import find_home
+from voicebot.workbench.home import notebook_settings
 
 
 def test_a_notebook_uses_the_settings_and_data_of_its_project(tmp_path, monkeypatch):
@@ -23,8 +24,14 @@ def test_an_absolute_data_folder_stays(tmp_path):
 
 
 def test_a_folder_of_no_project_is_its_own_home(tmp_path, monkeypatch):
-    monkeypatch.setattr("voicebot.workbench.home.MARKS", ("no-such-mark-anywhere",))
+    monkeypatch.setattr("voicebot.settings.HOME_MARKS", ("no-such-mark-anywhere",))
     assert find_home(tmp_path) == tmp_path
+
+
+def test_a_data_folder_makes_no_project(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "inner").mkdir()
+    assert find_home(tmp_path / "inner") != tmp_path
 
 
 def test_a_wrong_setting_is_named(tmp_path):

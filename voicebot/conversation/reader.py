@@ -22,6 +22,7 @@ from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.problems import Problem
 from voicebot.errors import LogError
 from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, any_event
+from voicebot.settings import find_home
 
 if TYPE_CHECKING:
     from voicebot.conversation.log import ConversationLog
@@ -63,7 +64,8 @@ def load(path: str | Path = "data/conversations", *, cache: bool = True) -> Conv
     """Read conversations into frames.
 
     Args:
-        path: a conversation's folder, a folder of those, or a data folder.
+        path: a conversation's folder, a folder of those, or a data folder. A relative one that is
+            not in the working folder (a notebook's is `notebooks/`) is looked for in its project.
         cache: keep and use Parquet in `<path>/.frames`; silently off where it cannot be written.
 
     Raises:
@@ -71,8 +73,10 @@ def load(path: str | Path = "data/conversations", *, cache: bool = True) -> Conv
     """
     root = Path(path)
     if not root.is_dir():
+        root = find_home() / path
+    if not root.is_dir():
         raise LogError(
-            f"There is no folder {str(root)!r}.",
+            f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
             hint="Give the folder of one conversation, or the one that holds them: data/conversations.",
         )
     if (root / "conversations").is_dir() and not (root / "events.jsonl").exists():

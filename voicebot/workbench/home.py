@@ -4,22 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from voicebot.settings import Settings, load_settings
-
-MARKS = (".env", ".env.example", "environment.yml", "data")
-
-
-def find_home(start: Path | None = None) -> Path:
-    """The nearest folder from `start` (default: the working folder) up that looks like a project.
-
-    That is one with a `.env`, `.env.example`, `environment.yml` or `data` in it; without any,
-    `start` itself.
-    """
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if any((folder / mark).exists() for mark in MARKS):
-            return folder
-    return start
+from voicebot.settings import Settings, find_home, load_settings
 
 
 def notebook_settings(home: Path | None = None, **settings: object) -> Settings:
