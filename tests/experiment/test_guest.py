@@ -178,6 +178,39 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
         assert {p.name for p in room.lobby.humans} == {"Ada", "Bo"}
 
 
+async def test_a_connection_that_the_server_closes_leaves_nothing_open(hosting: Hosting) -> None:
+    room: Any = await hosting.create_lobby("Beeps")
+    await room.spawn("one")
+    guest = await Guest(hosting.url, room.lobby.id).join()
+    await guest.connected()
+    [(_, caller)] = guest._peers.values()
+    [reading] = [task for task in guest._tasks if task.get_name().endswith("-read")]
+    await hosting.stop()
+    await asyncio.wait_for(reading, 20)
+    assert not guest.present
+    assert not guest._peers
+    assert caller._pc.connectionState == "closed"
+    with pytest.raises(SignalingError, match="cannot reach"):
+        await guest.join()
+    assert not guest._tasks
+
+
+async def test_a_join_that_is_cancelled_leaves_nothing_behind(hosting: Hosting) -> None:
+    room: Any = await hosting.create_lobby("Beeps")
+    guest = Guest(hosting.url, room.lobby.id)
+    joining = asyncio.create_task(guest.join())
+    while guest._socket is None:
+        assert not joining.done()
+        await asyncio.sleep(0)
+    socket = guest._socket
+    joining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    assert not guest.present
+    assert socket.close_code is not None
+    assert not guest._tasks
+
+
 async def test_a_lobby_that_is_not_there_is_said(hosting: Hosting) -> None:
     with pytest.raises(SignalingError) as caught:
         await Guest(hosting.url, "nowhere").join()

@@ -117,6 +117,25 @@ async def test_a_model_swapped_elsewhere_is_shown(page):
     models.chosen["tts"] = Choice("other:one", "swapped in")
     control.refresh()
     assert control.dropdown.value == "other:one"
+    assert "swapped in" in control.status.value
+    assert "embedded" not in control.status.value
+
+
+async def test_a_swap_under_way_ends_with_the_panel(page):
+    models = Offered()
+    swap = Swapping(models)
+    control = ModelControl("tts", models, swap, asyncio.get_running_loop())
+    page.set(control.dropdown, index=1)
+    await asyncio.wait_for(swap.begun.wait(), 5)
+    await control.stop()
+    assert not control._tasks
+    assert control.dropdown.disabled
+    assert control.bar.layout.display == "none"
+    assert "Stopped" in control.status.value
+    assert control.dropdown.value == "espeak"
+    control._begin("flite:slt")
+    await asyncio.sleep(0)
+    assert swap.asked == [("tts", "flite:slt")]
 
 
 async def test_add_agent_spawns_once_and_clears_the_line(page):
@@ -137,6 +156,29 @@ async def test_add_agent_spawns_once_and_clears_the_line(page):
     await settled(field)
     assert field.text.value == ""
     assert not field.button.disabled
+
+
+async def test_after_the_end_no_agent_is_added_and_the_line_stays(page):
+    spawned, begun = [], asyncio.Event()
+
+    async def spawn(description: str) -> None:
+        spawned.append(description)
+        begun.set()
+        await asyncio.Event().wait()
+
+    field = AddAgent(spawn, asyncio.get_running_loop())
+    page.set(field.text, value="a shy botanist")
+    page.send(field.text, {"event": "submit"})
+    await asyncio.wait_for(begun.wait(), 5)
+    await field.stop()
+    assert not field._tasks
+    assert field.button.disabled
+    assert field.text.disabled
+    page.send(field.text, {"event": "submit"})
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert spawned == ["a shy botanist"]
+    assert field.text.value == "a shy botanist"
 
 
 async def test_a_line_that_made_no_agent_stays_for_another_try(page):

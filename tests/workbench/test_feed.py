@@ -71,7 +71,7 @@ async def test_a_row_put_again_after_it_was_dropped_stays(page):
     pane.put({"id": "a", "n": 2})
     pane.flush()
     assert page.sent(pane) == [{"type": "rows", "seq": 1, "rows": [{"id": "a", "n": 2}], "gone": []}]
-    pane.clear()
+    pane.drop("a")
     pane.flush()
     assert page.sent(pane)[-1]["gone"] == ["a"]
 

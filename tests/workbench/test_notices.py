@@ -42,11 +42,11 @@ async def test_errors_keep_their_hints(page):
     pane = NoticesPane()
     pane.failed("whisper was not taken", ModelLoadError("The file is cut off.", hint="Download it again."))
     pane.failed("x", ZeroDivisionError("oops"))
-    pane.on_event(ErrorEvent(code="model_failed", message="The turn is lost.", hint="Say it again."))
+    pane.on_event(ErrorEvent(code="model_failed", message="The turn is lost. Say it again."))
     assert [(row["text"], row["hint"]) for row in pane.rows] == [
         ("whisper was not taken: The file is cut off.", "Download it again."),
         ("x: ZeroDivisionError: oops", ""),
-        ("The turn is lost.", "Say it again."),
+        ("The turn is lost. Say it again.", ""),
     ]
 
 

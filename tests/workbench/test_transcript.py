@@ -62,6 +62,12 @@ async def test_an_interruption_keeps_what_was_heard_and_shows_what_was_not(page)
 async def test_noise_without_words_leaves_no_row(page):
     pane = TranscriptPane(People())
     assert say(pane, TranscriptFinal(participant_id="p", utterance_id="u", text=" ", t=1.0)) == []
+    rows = say(
+        pane,
+        TranscriptInterim(participant_id="p", utterance_id="v", text="uh", t=2.0),
+        TranscriptFinal(participant_id="p", utterance_id="v", text="", t=2.5),
+    )
+    assert rows == []
 
 
 async def test_utterances_of_two_conversations_do_not_mix(page):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from voicebot.errors import VoicebotError
+from voicebot.events import LoopStall
 from voicebot.workbench import Workbench
 
 CHEAP = {"stt_model": "pocketsphinx", "tts_model": "espeak", "port": 0}
@@ -79,6 +80,72 @@ async def test_other_settings_take_over_and_a_stopped_one_starts_again(wb, tmp_p
     assert await ok(wb)
 
 
+async def test_a_guest_stays_the_same_when_the_first_cell_is_run_again(wb, tmp_path):
+    guest = await wb.guest()
+    again = await Workbench(data_dir=tmp_path, **CHEAP).start()
+    assert await again.guest() is guest
+    assert await wb.start() is wb
+    assert await wb.guest() is guest
+    assert len(wb.room.lobby.humans) == 1
+    await again.leave()
+    assert not guest.present
+
+
+async def test_a_stop_that_was_interrupted_can_be_finished(wb, tmp_path, monkeypatch):
+    link = wb.link
+    hosting = wb._session.hosting
+    reached, stop = asyncio.Event(), hosting.stop
+
+    async def stuck() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(hosting, "stop", stuck)
+    stopping = asyncio.create_task(wb.stop())
+    await asyncio.wait_for(reached.wait(), 20)
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+    assert not wb.running
+    monkeypatch.setattr(hosting, "stop", stop)
+    await wb.stop()
+    async with httpx.AsyncClient() as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get(link)
+
+
+async def test_what_the_panel_is_at_ends_with_the_server(wb, monkeypatch):
+    panel, client = wb.panel(), wb.client()
+    begun = asyncio.Event()
+    models = wb._session.hosting.models
+
+    async def load(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(models, "swap", load)
+    control = panel.models["tts"]
+    control._begin("flite:slt")
+    await asyncio.wait_for(begun.wait(), 5)
+    assert client.running
+    await wb.stop()
+    assert not control._tasks
+    assert control.dropdown.disabled
+    assert panel.add_agent.text.disabled
+    assert not client.running
+    assert not panel.link.running
+
+
+async def test_the_panel_adds_another_agent_of_the_same_description(wb):
+    agent = await wb.spawn("a grumpy lighthouse keeper")
+    field = wb.panel().add_agent
+    field.text.value = "a grumpy lighthouse keeper"
+    field._begin()
+    await asyncio.wait(field._tasks)
+    assert field.text.value == ""
+    assert len(wb.room.agents) == 2
+    assert await wb.spawn("a grumpy lighthouse keeper") is agent
+
+
 async def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
     with pytest.raises(VoicebotError, match="no-such-backend"):
         await Workbench(data_dir=tmp_path, **(CHEAP | {"tts_model": "no-such-backend"})).start()
@@ -119,8 +186,10 @@ async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames
     assert {"latency", "transcript.final", "playout.finished"} <= set(wb.events.type)
     assert set(wb.conversation.turns.name) == {"Guest", "Silas"}
 
+    stalled = asyncio.Event()
+    wb.room.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) else None)
     time.sleep(0.8)  # noqa: ASYNC251 - a cell that blocks
-    await asyncio.sleep(0.2)
+    await asyncio.wait_for(stalled.wait(), 20)
     assert "loop_stall" in set(wb.events.type)
     assert "blocked the loop" in panel.notices.rows[-1]["text"]
 

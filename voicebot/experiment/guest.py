@@ -66,6 +66,7 @@ class Guest:
         self._socket: ClientConnection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._host_ready = asyncio.Event()
+        self._hanging_up = asyncio.Lock()
         self._joined: asyncio.Future[None] | None = None
         self._heartbeat = 10.0
 
@@ -82,6 +83,7 @@ class Guest:
         """
         if self.present:
             return self
+        await self.leave()  # what a lost connection has left
         parts = urlsplit(self._url)
         origin = f"{parts.scheme}://{parts.netloc}"
         scheme = "wss" if parts.scheme == "https" else "ws"
@@ -100,17 +102,16 @@ class Guest:
             raise SignalingError(
                 f"{self.name} cannot reach {self._url}: {error}.", hint="Is the server running?"
             ) from error
-        self._joined = asyncio.get_running_loop().create_future()
+        self._joined = joined = asyncio.get_running_loop().create_future()
         self._spawn(self._read(self._socket), "read")
-        self._spawn(self._beat(self._socket), "beat")
-        await self._send(m.JoinLobby(id="join", lobby=self._lobby, data=m.JoinLobbyData(name=self.name)))
         try:
-            await asyncio.wait_for(asyncio.shield(self._joined), ANSWER_TIMEOUT)
-        except TimeoutError:
+            await self._send(m.JoinLobby(id="join", lobby=self._lobby, data=m.JoinLobbyData(name=self.name)))
+            await asyncio.wait_for(asyncio.shield(joined), ANSWER_TIMEOUT)
+        except BaseException as error:  # nothing stays behind, also when this is cancelled
+            joined.cancel()
             await self.leave()
-            raise SignalingError(f"{self.name} got no answer from {self._url}.") from None
-        except SignalingError:
-            await self.leave()
+            if isinstance(error, TimeoutError):
+                raise SignalingError(f"{self.name} got no answer from {self._url}.") from None
             raise
         return self
 
@@ -150,9 +151,7 @@ class Guest:
         if socket is not None:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send(_wire(m.LeaveLobby(lobby=self._lobby)))
-        while self._peers:
-            _, (_, caller) = self._peers.popitem()
-            await caller.close()
+        await self._hang_up()
         if socket is not None:
             await socket.close()
         current = asyncio.current_task()
@@ -172,6 +171,7 @@ class Guest:
     # ------------------------------------------------------------ the wire
 
     async def _read(self, socket: ClientConnection) -> None:
+        beat = self._spawn(self._beat(socket), "beat")
         try:
             async for frame in socket:
                 try:
@@ -184,10 +184,19 @@ class Guest:
         except ConnectionClosed:
             pass
         finally:
-            if self._socket is socket:
-                self._socket, self.id = None, ""
+            beat.cancel()
             if self._joined is not None and not self._joined.done():
                 self._joined.set_exception(SignalingError(f"The server closed {self.name}'s connection."))
+            if self._socket is socket:
+                self._socket, self.id = None, ""
+                self._host_ready.clear()
+                await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        async with self._hanging_up:  # who comes second finds all of it done
+            while self._peers:
+                _, (_, caller) = self._peers.popitem()
+                await caller.close()
 
     async def _handle(self, message: m.ServerMessage) -> None:
         match message:
@@ -290,10 +299,11 @@ class Guest:
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(_wire(message))
 
-    def _spawn(self, work: Any, what: str) -> None:
+    def _spawn(self, work: Any, what: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=f"guest-{self.name}-{what}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _wire(message: m.Message) -> str:

@@ -22,7 +22,3 @@ class AgentsPane(Feed):
         """Add a participant or bring it up to date."""
         person = self._people.add(info.id, info.name, info.kind)
         self.put({**info.model_dump(), "colour": person.colour})
-
-    def remove(self, participant_id: str) -> None:
-        """The participant has left."""
-        self.drop(participant_id)

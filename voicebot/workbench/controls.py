@@ -31,6 +31,8 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._setting = False
+        self._stopped = False
+        self._shown = ""
         self.dropdown = ipywidgets.Dropdown(
             description=ROLES[role],
             style={"description_width": "110px"},
@@ -54,7 +56,8 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
             self.dropdown.value = choice.spec
         finally:
             self._setting = False
-        if not self.status.value:
+        if choice.spec != self._shown:
+            self._shown = choice.spec
             self._say(choice.warning or choice.reason)
 
     @staticmethod
@@ -66,7 +69,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
             self._loop.call_soon_threadsafe(self._begin, str(change["new"]))
 
     def _begin(self, spec: str) -> None:
-        if self._tasks or spec == self._models.chosen[self._role].spec:
+        if self._stopped or self._tasks or spec == self._models.chosen[self._role].spec:
             return
         task = self._loop.create_task(self._change(spec), name=f"swap-{self._role}")
         self._tasks.add(task)
@@ -85,11 +88,18 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
             kept = self._models.chosen[self._role].spec
             self._say(f"{spec} failed: {type(error).__name__}: {error}. {kept} stays.", bad=True)
         else:
+            self.refresh()
             self._say(f"{spec} answers from the next turn on.")
         finally:
             self.bar.layout.display = "none"
-            self.dropdown.disabled = False
+            self.dropdown.disabled = self._stopped
             self.refresh()
+
+    async def stop(self) -> None:
+        """Give up the swap that is under way, and begin none any more."""
+        self._stopped = self.dropdown.disabled = True
+        if await _cancelled(self._tasks):
+            self._say("Stopped.")
 
     def _progress(self, what: str, fraction: float | None) -> None:
         self._loop.call_soon_threadsafe(self._show_progress, what, fraction)
@@ -116,6 +126,7 @@ class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
         self._spawn = spawn
         self._loop = loop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
         self.text = ipywidgets.Text(
             placeholder="Add an agent: a grumpy lighthouse keeper",
             layout={"flex": "1 1 auto", "width": "auto"},
@@ -131,7 +142,7 @@ class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
 
     def _begin(self) -> None:
         description = self.text.value.strip()
-        if not description or self._tasks:
+        if self._stopped or not description or self._tasks:
             return
         task = self._loop.create_task(self._add(description), name="add-agent")
         self._tasks.add(task)
@@ -145,4 +156,18 @@ class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
         except Exception:  # shown as a notice by spawn; the text stays for another try
             return
         finally:
-            self.button.disabled = False
+            self.button.disabled = self._stopped
+
+    async def stop(self) -> None:
+        """Give up adding an agent, and begin no more."""
+        self._stopped = self.button.disabled = self.text.disabled = True
+        await _cancelled(self._tasks)
+
+
+async def _cancelled(tasks: set[asyncio.Task[None]]) -> bool:
+    """Cancel them and wait for their ends; False when there are none."""
+    found = list(tasks)
+    for task in found:
+        task.cancel()
+    await asyncio.gather(*found, return_exceptions=True)
+    return bool(found)

@@ -80,11 +80,6 @@ class Feed(anywidget.AnyWidget):
             self._gone[row_id] = None
             self._later()
 
-    def clear(self) -> None:
-        """Take all rows away."""
-        for row_id in list(self._rows):
-            self.drop(row_id)
-
     def on_page(self, kind: str, handler: Callable[[Row], None]) -> None:
         """Call `handler` on the loop with the page's messages of this type."""
         self._handlers[kind] = handler

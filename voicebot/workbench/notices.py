@@ -24,8 +24,7 @@ class NoticesPane(Feed):
         if isinstance(event, LoopStall):
             self.stalled(event.seconds, event.where)
         elif isinstance(event, ErrorEvent):
-            hint = str((event.model_extra or {}).get("hint", ""))
-            self.add("error", event.message, hint)
+            self.add("error", event.message, "")
 
     def stalled(self, seconds: float, where: str = "") -> None:
         """The event loop did not run for `seconds`; `where` is what was seen running (`LoopStall.where`)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets  # type: ignore[import-untyped]
 
-from voicebot.events import AgentStateChanged, Event, PersonaCreated
+from voicebot.events import Event
 from voicebot.lobby.lobby import Joined, Left, Updated
 from voicebot.workbench.agents import AgentsPane
 from voicebot.workbench.controls import ROLES, AddAgent, ModelControl, Swap
@@ -63,28 +63,25 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.transcript.on_event(event)
         self.latency.on_event(event)
         self.notices.on_event(event)
-        if isinstance(event, PersonaCreated) and event.participant_id:
-            self.people.add(event.participant_id, str(event.persona.get("name", "")), "agent")
-        elif isinstance(event, AgentStateChanged):
-            row = self.agents.row(event.participant_id or "")
-            if row is not None:
-                self.agents.put({**row, "state": event.state})
 
     def on_lobby(self, change: Joined | Updated | Left) -> None:
         """Show who came, changed or left."""
         if isinstance(change, Left):
-            self.agents.remove(change.id)
+            self.agents.drop(change.id)
         else:
             self.agents.show(change.info)
+
+    async def stop(self) -> None:
+        """Give up what the controls are at; nothing can be chosen or added from now on."""
+        for model in self.models.values():
+            await model.stop()
+        await self.add_agent.stop()
 
     def close_feeds(self) -> None:
         """Send what is left and say that the session is over."""
         self.link.running = False
         for pane in (self.transcript, self.latency, self.agents, self.notices):
             pane.flush()
-        for control in self.models.values():
-            control.dropdown.disabled = True
-        self.add_agent.button.disabled = True
 
 
 def _column(flex: str) -> dict[str, Any]:

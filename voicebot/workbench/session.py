@@ -7,7 +7,9 @@ import atexit
 import contextlib
 from collections import deque
 from collections.abc import Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from voicebot.agent.models import Swapped, SwapRole
 from voicebot.agent.room import Room
@@ -18,7 +20,9 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
+from voicebot.workbench.lobby_link import LobbyLink
 from voicebot.workbench.panel import Panel
+from voicebot.workbench.speaking import Speaking
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
@@ -40,12 +44,16 @@ class Session:
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.room: Room
         self.panel: Panel
+        self.speaking = Speaking(self)
         self.hosting.on_stall = self._stalled
         self._undo = contextlib.ExitStack()
         self._agents: dict[object, str] = {}
         self._spawning = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: WeakSet[LobbyLink] = WeakSet()
+        self._stopped = False
         self.open = False
+        """Started, and nobody has begun to stop it."""
 
     async def start(self) -> None:
         """Start all of it, or nothing. Raises VoicebotError."""
@@ -60,7 +68,7 @@ class Session:
             public=bool(self.settings.public_url),
             models=self.hosting.models,
             swap=self.swap,
-            spawn=self.spawn,
+            spawn=partial(self.spawn, another=True),
             remove=self._remove_soon,
         )
         for info in self.room.lobby.participants.values():
@@ -83,23 +91,36 @@ class Session:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.hosting.port}"
 
     async def stop(self) -> None:
-        """Stop all of it. Safe to call twice."""
-        if not self.open:
+        """Stop all of it. Safe to call twice, and again when it was interrupted."""
+        if self._stopped:
             return
         self.open = False
-        atexit.unregister(self.abandon)
+        await self.speaking.leave()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.panel.stop()
         await self.hosting.stop()
         self._undo.close()
         self.panel.close_feeds()
+        for client in self._clients:
+            client.running = False
+        atexit.unregister(self.abandon)
+        self._stopped = True
 
     def abandon(self) -> None:
-        """The loop is gone (kernel exit): keep the log whole. The worker ends by itself, with its pipe."""
+        """The loop is gone (kernel exit): free what can be freed without it, keep the log whole."""
         self.open = False
+        self._stopped = True
+        self.hosting.abandon()
         if self.room.log is not None:
             self.room.log.close()
+
+    def client(self, height: int) -> LobbyLink:
+        """See `Workbench.client`."""
+        client = LobbyLink(url=self.link, public=bool(self.settings.public_url), shown=True, height=height)
+        self._clients.add(client)
+        return client
 
     async def spawn(
         self,
@@ -120,7 +141,8 @@ class Session:
             except Exception as error:
                 self.panel.notices.failed("No agent was added", error)
                 raise
-            self._agents[key] = agent.id
+            if known is None:
+                self._agents[key] = agent.id
             return agent
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:

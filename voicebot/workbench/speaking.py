@@ -56,21 +56,20 @@ class Speaking:
         self._session = session
         self._guests: dict[str, Guest] = {}
         self._one_at_a_time = asyncio.Lock()
+        self._joining = asyncio.Lock()
 
     async def guest(self, name: str) -> Guest:
-        """The guest of that name; joins when it is not there."""
-        guest = self._guests.get(name)
-        if guest is None or not guest.present:
-            guest = Guest(
-                self._session.local_url,
-                self._session.room.lobby.id,
-                name=name,
-                tts=await self._clear_voice(),
-                style=VoiceStyle(seed=len(self._guests)),
-            )
-            await guest.join()
-            self._guests[name] = guest
-        return guest
+        """The guest of that name; joins when it is not there (any more)."""
+        async with self._joining:
+            if name not in self._guests:
+                self._guests[name] = Guest(
+                    self._session.local_url,
+                    self._session.room.lobby.id,
+                    name=name,
+                    tts=await self._clear_voice(),
+                    style=VoiceStyle(seed=len(self._guests)),
+                )
+            return await self._guests[name].join()
 
     async def say(self, text: str, *, name: str, within: float) -> Said:
         """See `Workbench.say`."""
@@ -116,9 +115,9 @@ class Speaking:
     async def leave(self, name: str | None = None) -> None:
         """One guest, or all of them, leave."""
         for known in [name] if name is not None else list(self._guests):
-            guest = self._guests.pop(known, None)
-            if guest is not None:
-                await guest.leave()
+            if known in self._guests:
+                await self._guests[known].leave()
+                self._guests.pop(known, None)
 
     async def _clear_voice(self) -> TTS:
         try:

@@ -55,8 +55,9 @@ class TranscriptPane(Feed):
         final = isinstance(event, TranscriptFinal)
         if old.get("final") and not final:
             return
-        if final and not event.text.strip() and not old:
-            return  # noise that no word came out of
+        if final and not event.text.strip() and not old.get("unheard"):
+            self.drop(row_id)  # noise that no word came out of
+            return
         if event.speech_id:
             self._spoken[event.speech_id] = row_id
             while len(self._spoken) > 64:

@@ -14,7 +14,7 @@ from voicebot.workbench.frames import events_frame, models_frame, options_frame
 from voicebot.workbench.home import notebook_settings
 from voicebot.workbench.lobby_link import LobbyLink
 from voicebot.workbench.session import Session
-from voicebot.workbench.speaking import Said, Speaking
+from voicebot.workbench.speaking import Said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,6 @@ class Workbench:
     def __init__(self, **settings: object) -> None:
         self.settings = notebook_settings(**settings)  # type: ignore[arg-type]
         self._session: Session | None = None
-        self._speaking: Speaking | None = None
 
     def __repr__(self) -> str:
         return f"<Workbench {self.link}>" if self.running else "<Workbench, not started>"
@@ -90,20 +89,20 @@ class Workbench:
             if session is not None and session.loop is not asyncio.get_running_loop():
                 session.abandon()  # its loop is gone or not ours
                 session = None
-            if session is not None and session.open and session.settings != self.settings:
-                await session.stop()
+            if session is not None and (not session.open or session.settings != self.settings):
+                await session.stop()  # or finish what was interrupted
             if session is None or not session.open:
                 session = Session(self.settings)
                 await session.start()
                 self._running.session = session
             self._session = session
-            self._speaking = Speaking(session)
         return self
 
     async def stop(self) -> None:
-        """End the conversation, stop the server and the media worker. Safe to call twice."""
-        if self._speaking is not None:
-            await self._speaking.leave()
+        """End the conversation, stop the server and the media worker.
+
+        Safe to call twice; one that was interrupted goes on where it was.
+        """
         if self._session is not None:
             async with self._running.lock():
                 await self._session.stop()
@@ -192,19 +191,19 @@ class Workbench:
         Raises:
             VoicebotError: it could not join or speak.
         """
-        return await self._speaker().say(text, name=name, within=within)
+        return await self._started().speaking.say(text, name=name, within=within)
 
     async def quiet(self, within: float = 30.0) -> None:
         """Wait until no agent thinks or speaks, `within` seconds at the longest."""
-        await self._speaker().quiet(within)
+        await self._started().speaking.quiet(within)
 
     async def guest(self, name: str = "Guest") -> Guest:
         """The simulated person of that name, joined. See `voicebot.experiment.guest.Guest`."""
-        return await self._speaker().guest(name)
+        return await self._started().speaking.guest(name)
 
     async def leave(self, name: str | None = None) -> None:
         """The simulated person of that name (None: all of them) leaves the lobby."""
-        await self._speaker().leave(name)
+        await self._started().speaking.leave(name)
 
     def panel(self) -> Panel:
         """The live panel. Each display is a view of the same one, with the backlog."""
@@ -212,15 +211,9 @@ class Workbench:
 
     def client(self, height: int = 640) -> LobbyLink:
         """The lobby's page inside the notebook, with the link that opens it in a tab."""
-        session = self._started()
-        return LobbyLink(url=session.link, public=bool(self.settings.public_url), shown=True, height=height)
+        return self._started().client(height)
 
     def _started(self) -> Session:
         if self._session is None or not self._session.open:
             raise VoicebotError("The workbench is not running.", hint="Run `await wb.start()` first.")
         return self._session
-
-    def _speaker(self) -> Speaking:
-        self._started()
-        assert self._speaking is not None
-        return self._speaking
