@@ -174,6 +174,22 @@ async def test_a_noise_that_stopped_the_agent_does_not_silence_it(tmp_path: Path
         assert len(stage.of(LatencyMeasured)) == 1
 
 
+async def test_a_noise_costs_nothing_of_what_was_written_by_then(tmp_path: Path) -> None:
+    never = asyncio.Event()
+    first = "The sea is deep and wide and full of fish. "
+    later = [f"Sentence number {number} of the story. " for number in range(5)]
+    answer: list[Step] = [first, *later, "And the last one", never]
+    async with Stage(tmp_path, stt=["tell me", ""], llm=[answer]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.media.hear("anna", 1.0)
+        await stage.wait(PlayoutStarted)
+        await stage.media.hear("anna", 0.3, after=0.5)
+        before, rest = await stage.said(ada), await stage.said(ada, 2)
+        assert before
+        assert f"{before} {rest}" == "".join([first, *later, "And the last one"])
+
+
 async def test_an_old_connection_that_closes_does_not_cut_the_new_one_off(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["a long question"], llm=["Yes."]) as stage:
         ada = await stage.agent()
@@ -198,6 +214,19 @@ async def test_uh_huh_is_no_question(tmp_path: Path) -> None:
         await stage.wait(InterruptionBackchannel)
         assert await stage.said(ada) == answer
         assert not stage.of(InterruptionDetected)
+
+
+async def test_a_typed_yes_is_answered_while_the_agent_speaks(tmp_path: Path) -> None:
+    answer = "The sea is deep and wide. Shall I go on?"
+    async with Stage(tmp_path, stt=["tell me"], llm=[answer, "So I go on."]) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.media.hear("anna", 1.0)
+        await stage.wait(PlayoutStarted)
+        stage.room.chat("anna", "yes")
+        assert await stage.said(ada) == answer
+        assert await stage.said(ada, 2) == "So I go on."
+        assert not stage.of(InterruptionBackchannel)
 
 
 async def test_two_people_are_labelled(tmp_path: Path) -> None:

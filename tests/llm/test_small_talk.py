@@ -59,6 +59,11 @@ def test_asked_again_what_was_said_it_gives_the_newest_words() -> None:
     assert say("what did I say", *before, Line("Anna", "It is old.")) == "You said: It is old."
 
 
+def test_it_answers_those_it_is_told_to() -> None:
+    lines = [Line("Anna", "what is two plus two"), Line("Tom", "hang on, Anna")]
+    assert "4" in reply(f"{SYSTEM}\n\nNow answer Anna.", lines, NOW)
+
+
 @pytest.mark.parametrize(
     "text", ["a" * 200 + " b c d e f g h i", "i " * 2000, "i not " * 700, "what is the " * 300, "no. " * 1000]
 )

@@ -80,11 +80,6 @@ class Dialogue:
         self._closing = False
         self._greeted = False
 
-    @property
-    def busy(self) -> bool:
-        """An agent has the floor or people wait for one."""
-        return self._turn is not None or bool(self._queue or self._unanswered or self._greetings)
-
     # ------------------------------------------------------------ what happens in the lobby
 
     def connected(self, participant_id: str) -> None:
@@ -234,18 +229,20 @@ class Dialogue:
                 agent.memory.heard(name, utterance.text, utterance.start)
             if utterance.going_on and not self.company.called(utterance.text, utterance.participant_id):
                 self._keep([*before, utterance], utterance)
-            elif self._is_backchannel(utterance):
+            elif (over := self._backchannel(utterance)) is not None:
                 self.log.emit(
                     InterruptionBackchannel(
                         participant_id=utterance.participant_id,
                         turn_id=utterance.turn_id,
-                        speech_id=self._turn.speech.speech_id if self._turn else None,
+                        speech_id=over.speech.speech_id,
                         text=utterance.text,
                     )
                 )
             else:
-                self._queue.clear()  # a person's words come before what agents still wanted to say
-                self._unanswered += [*before, utterance]
+                # a person's words come before what agents still wanted to say, not before other people's
+                waiting = [earlier for turn in self._queue for earlier in turn.asked]
+                self._queue.clear()
+                self._unanswered = [*waiting, *self._unanswered, *before, utterance]
         self._next()
 
     def _keep(self, said: list[Utterance], last: Utterance) -> None:
@@ -256,22 +253,28 @@ class Dialogue:
             self._unanswered += said
 
     def _resume(self, turn: Turn, utterance: Utterance) -> None:
-        """It was only a noise: the agent says what it had not been able to say."""
+        """It was only a noise: the agent says what it had not been able to say.
+
+        That is what was written until then; the model was stopped at once, since most
+        interruptions are real, and what it had not written yet is lost.
+        """
         false = self._emit(InterruptionFalse, turn, participant_id=utterance.participant_id)
-        rest = turn.speech.result.unheard if turn.speech.result is not None else ""
-        if rest and turn.agent.id in self._agents and not self._unanswered and not self._queue:
+        unheard = turn.speech.result.unheard if turn.speech.result is not None else ""
+        rest = " ".join([unheard, *turn.written[len(turn.speech.pieces) :]]).strip()
+        if rest and turn.agent.id in self._agents and not self._unanswered:
             self._emit(InterruptionResumed, turn, cause_seq=false.seq)
-            self._queue.append(
+            self._queue.appendleft(
                 self._new_turn(
                     turn.agent, turn.turn_id, text=rest, greeting=turn.greeting, cause_seq=false.seq
                 )
             )
 
-    def _is_backchannel(self, utterance: Utterance) -> bool:
-        """Said while an agent speaks on, and nothing but "uh-huh"."""
-        if self._turn is None or not self._turn.audible or self._turn.speech.closed.is_set():
-            return False
-        return is_backchannel(utterance.text)
+    def _backchannel(self, utterance: Utterance) -> Turn | None:
+        """The speech that goes on while somebody says nothing but "uh-huh"; who types wants an answer."""
+        turn = self._turn
+        if turn is None or not turn.audible or turn.speech.closed.is_set() or utterance.typed:
+            return None
+        return turn if is_backchannel(utterance.text) else None
 
     # ------------------------------------------------------------ turns
 
@@ -301,19 +304,29 @@ class Dialogue:
         return self.company.audience or any(u.typed and self.company.is_here(u.participant_id) for u in asked)
 
     def _decide(self) -> None:
+        """Each person means somebody of their own; an agent that several mean answers them at once."""
         asked, self._unanswered = self._unanswered, []
-        last = asked[-1]
-        text = " ".join(u.text for u in asked if u.participant_id == last.participant_id)
-        decision = self.company.meant(text, last.participant_id)
-        event = self._decided(decision, last.participant_id, last.turn_id, last.cause_seq)
-        for number, agent_id in enumerate(decision.ids):
-            turn_id = last.turn_id if number == 0 else self._new_id("turn")
+        people = dict.fromkeys(u.participant_id for u in asked)
+        answers: dict[str, str] = {}
+        causes: dict[str, int] = {}
+        for person in people:
+            words = [u for u in asked if u.participant_id == person]
+            decision = self.company.meant(" ".join(u.text for u in words), person)
+            event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
+            for agent_id in decision.ids:
+                answers.setdefault(person, agent_id)
+                causes[agent_id] = event.seq
+        for agent_id, cause in causes.items():
+            words = [u for u in asked if answers.get(u.participant_id) == agent_id]
+            turn_id = words[-1].turn_id if words else self._new_id("turn")
+            names = dict.fromkeys(self.company.name(u.participant_id) for u in words)
             self._queue.append(
                 self._new_turn(
                     self._agents[agent_id],
                     turn_id,
-                    asked=asked if number == 0 else (),
-                    cause_seq=event.seq,
+                    asked=words,
+                    to=tuple(names) if len(people) > 1 else (),
+                    cause_seq=cause,
                 )
             )
 

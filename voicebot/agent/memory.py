@@ -30,12 +30,12 @@ class Memory:
     def heard(self, speaker: str, text: str, began: float = float("-inf")) -> None:
         """A person's words; on one line, so that nobody can speak in another's name."""
         if text := _one_line(text):
-            self.lines.append(Remembered(_label(speaker), text, began))
+            self.lines.append(Remembered(label(speaker), text, began))
 
     def heard_agent(self, speaker: str, text: str, began: float = float("inf")) -> None:
         """Another agent's words, as far as they were heard; before what people said meanwhile."""
         if text := _one_line(text):
-            self._insert(Remembered(_label(speaker), text, began))
+            self._insert(Remembered(label(speaker), text, began))
 
     def said(self, text: str, began: float = float("inf")) -> None:
         """The agent's own words, as far as they were heard; before what people said meanwhile."""
@@ -95,5 +95,6 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """A speaker's name as it stands before their lines."""
     return _one_line(name).replace(":", "") or "someone"

@@ -44,6 +44,8 @@ class Turn:
     turn_id: str
     speech: Speech
     asked: Sequence[Utterance] = ()
+    to: Sequence[str] = ()
+    """Names of those to answer, where others have spoken since; empty: whoever spoke last."""
     text: str | None = None
     greeting: bool = False
     """An introduction that nobody asked for; nobody is meant to answer it but people."""
@@ -52,6 +54,8 @@ class Turn:
     task: asyncio.Task[None] | None = None
     superseded: bool = False
     """Somebody went on speaking before the answer was heard; it will be asked again."""
+    written: list[str] = field(default_factory=list)
+    """All that the brain has given to say, also what the voice has not taken yet."""
     pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
 
     def event(self, kind: type[Event], **fields: Any) -> Event:
@@ -95,7 +99,8 @@ class TurnRunner:
     async def _think(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
         if turn.text is not None:
             speakable = Speakable()
-            for piece in (*speakable.push(turn.text), *speakable.finish()):
+            turn.written += [*speakable.push(turn.text), *speakable.finish()]
+            for piece in turn.written:
                 await turn.pieces.put(piece)
         else:
             await self._answer(turn, people, agents)
@@ -132,6 +137,7 @@ class TurnRunner:
             timeout=self._llm_timeout,
             people=people,
             agents=agents,
+            to=turn.to,
             on_tool=on_tool,
         )
         speakable = Speakable()
@@ -139,6 +145,7 @@ class TurnRunner:
 
         async def give(pieces: Sequence[str]) -> None:
             nonlocal given
+            turn.written += pieces
             for piece in pieces:
                 if not given:
                     self._emit(LLMFirstSentence(model=llm.name, cause_seq=started.seq, **ids))
@@ -168,6 +175,7 @@ class TurnRunner:
             await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
             cancelled = True
+            turn.written += speakable.finish()
             raise
         finally:
             self._emit(

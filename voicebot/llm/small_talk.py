@@ -15,6 +15,8 @@ IDENTITY = re.compile(r"^You are ([^:\n]+): (.+)$", re.M)
 """How the first line of an agent's instructions names it and its character."""
 OTHERS = re.compile(r"^.*Other agents in the room: (.+)\.$", re.M)
 """How they name the other agents."""
+TO = re.compile(r"^Now answer (.+)\.$", re.M)
+"""How they name those to answer, where others have spoken since."""
 CALLED = re.compile(r"(?:my name is|call me) ([\w'-]+)$")
 
 
@@ -83,11 +85,13 @@ def _identity(instructions: str) -> tuple[str, str]:
 
 def _asked(spoken: Sequence[Line], name: str, instructions: str) -> int:
     """Which line to answer: the last of a person, or a later one of an agent that asks by name."""
-    found = OTHERS.search(instructions)
-    agents = set(found.group(1).split(", ")) if found else set()
+    found, to = OTHERS.search(instructions), TO.search(instructions)
+    others = set(found.group(1).split(", ")) if found else set()
+    if to:
+        others = {line.speaker for line in spoken} - set(to.group(1).split(", "))
     for at in range(len(spoken) - 1, -1, -1):
         line = spoken[at]
-        if line.speaker not in agents or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):
+        if line.speaker not in others or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):
             return at
     return len(spoken) - 1
 
