@@ -8,24 +8,24 @@ from voicebot.turn import Denial, Floor
 
 def test_one_agent_at_a_time() -> None:
     floor = Floor()
-    assert floor.request("a").granted
-    assert floor.request("b").denial is Denial.TAKEN
-    assert floor.request("a").granted
+    assert floor.request("a") is None
+    assert floor.request("b") is Denial.TAKEN
+    assert floor.request("a") is None
     assert not floor.release("b")
     assert floor.release("a")
-    assert floor.request("b").granted
+    assert floor.request("b") is None
 
 
 def test_agents_among_themselves_are_capped_until_a_person_speaks() -> None:
     floor = Floor(chain_cap=2)
     for agent in ("a", "b"):
-        assert floor.request(agent, reply_to_agent=True).granted
+        assert floor.request(agent, reply_to_agent=True) is None
         floor.release(agent)
-    assert floor.request("a", reply_to_agent=True).denial is Denial.CHAIN_CAP
+    assert floor.request("a", reply_to_agent=True) is Denial.CHAIN_CAP
     floor.human_started("h")
-    assert floor.request("a").denial is Denial.HUMAN_SPEAKING
+    assert floor.request("a") is Denial.HUMAN_SPEAKING
     floor.human_stopped("h")
-    assert floor.request("a", reply_to_agent=True).granted
+    assert floor.request("a", reply_to_agent=True) is None
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -39,8 +39,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(agent=sampled_from("abc"), reply=booleans())
     def request(self, agent: str, reply: bool) -> None:
         held = self.floor.holder
-        grant = self.floor.request(agent, reply_to_agent=reply)
-        if grant.granted:
+        if self.floor.request(agent, reply_to_agent=reply) is None:
             assert not self.floor.speaking
             assert held in (None, agent)
             assert self.floor.holder == agent
@@ -59,7 +58,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.floor.chain <= self.floor.chain_cap
         if self.floor.holder is None and not self.floor.speaking:
             copy = Floor(chain_cap=2, chain=self.floor.chain)
-            assert copy.request("a").granted
+            assert copy.request("a") is None
 
 
 TestAnyOrder = AnyOrder.TestCase

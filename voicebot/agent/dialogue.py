@@ -346,9 +346,9 @@ class Dialogue:
         if turn.agent.id not in self._agents:
             return
         requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
-        grant = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
-        if grant.denial is not None:
-            self._emit(FloorDenied, turn, reason=grant.denial.value, cause_seq=requested.seq)
+        denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
+        if denial is not None:
+            self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
             return
         granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
         self._drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more

@@ -2,7 +2,7 @@
 
 from voicebot.turn.addressing import Addressees, Present, Scene, addressees, called_by_name
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
-from voicebot.turn.floor import Denial, Floor, Grant
+from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.interruption import Heard, Piece, heard, is_backchannel
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Endpointing",
     "FixedEndpointing",
     "Floor",
-    "Grant",
     "Heard",
     "Pause",
     "Piece",

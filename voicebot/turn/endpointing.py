@@ -28,7 +28,7 @@ class EndpointDecision:
 
 
 class Endpointing(Protocol):
-    """Decides anew at every pause; called again if a longer partial transcript arrives meanwhile."""
+    """Decides anew at every pause."""
 
     def decide(self, pause: Pause) -> EndpointDecision: ...
 

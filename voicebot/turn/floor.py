@@ -14,18 +14,6 @@ class Denial(Enum):
     CHAIN_CAP = "agents have talked among themselves long enough"
 
 
-@dataclass(frozen=True)
-class Grant:
-    """The answer to a request; `denial` is None when the floor was given."""
-
-    agent_id: str
-    denial: Denial | None = None
-
-    @property
-    def granted(self) -> bool:
-        return self.denial is None
-
-
 @dataclass
 class Floor:
     """The floor of one lobby. No clock, no I/O: callers say what happens, in order.
@@ -41,18 +29,18 @@ class Floor:
     speaking: set[str] = field(default_factory=set)
     """People who are speaking now."""
 
-    def request(self, agent_id: str, *, reply_to_agent: bool = False) -> Grant:
-        """An agent wants to speak. Asking again while holding the floor is granted."""
+    def request(self, agent_id: str, *, reply_to_agent: bool = False) -> Denial | None:
+        """An agent wants to speak; None: it has the floor. Asking again while holding it is granted."""
         if self.holder is not None and self.holder != agent_id:
-            return Grant(agent_id, Denial.TAKEN)
+            return Denial.TAKEN
         if self.speaking:
-            return Grant(agent_id, Denial.HUMAN_SPEAKING)
+            return Denial.HUMAN_SPEAKING
         if reply_to_agent and self.chain >= self.chain_cap:
-            return Grant(agent_id, Denial.CHAIN_CAP)
+            return Denial.CHAIN_CAP
         if self.holder is None and reply_to_agent:
             self.chain += 1
         self.holder = agent_id
-        return Grant(agent_id)
+        return None
 
     def release(self, agent_id: str) -> bool:
         """The agent is done; True when it held the floor."""
