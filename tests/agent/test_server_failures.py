@@ -114,7 +114,7 @@ async def test_tools_are_called_and_both_ways_are_logged(tmp_path: Path) -> None
         async with Stage(tmp_path, stt=["one"]) as stage:
             asking = asyncio.create_task(ask(stage, server))
             spawned = await stage.wait(PersonaCreated)
-            stage.room.agents[str(spawned.participant_id)].brain.tools = [tide]
+            stage.room.agents[str(spawned.participant_id)].tools = [tide]
             assert await asking == ["The tide is low."]
             (called,), (returned,) = stage.of(ToolCalled), stage.of(ToolReturned)
             assert asked == ["Brest"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from voicebot.agent.brain import Brain
 from voicebot.agent.memory import Memory
 from voicebot.events import AgentState
 from voicebot.persona import Persona
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Agent:
-    """A persona with a brain, a memory of the present conversation and a state.
+    """A persona with a memory of the present conversation and a state.
 
     `llm` and `tts` are its own models; None uses those of the lobby.
     """
@@ -25,7 +24,8 @@ class Agent:
     def __init__(self, id: str, persona: Persona, *, on_state: Callable[[Agent], None]) -> None:
         self.id = id
         self.persona = persona
-        self.brain = Brain(persona)
+        self.tools: list[Any] = []
+        """openai-agents tools it may use."""
         self.memory = Memory()
         self.llm: LLM | None = None
         self.tts: TTS | None = None

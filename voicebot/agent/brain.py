@@ -68,31 +68,26 @@ class ToolResult:
     result: str
 
 
-class Brain:
-    """Thinks for one agent; each `think` is one run of openai-agents."""
-
-    def __init__(self, persona: Persona) -> None:
-        self.persona = persona
-        self.tools: list[Any] = []
-        """openai-agents tools this agent may use."""
-
-
 class Thought:
-    """One answer being thought. Iterate `deltas()` once; the token counts are known at its end."""
+    """One answer being thought: one run of openai-agents, with these of its tools.
+
+    Iterate `deltas()` once; the token counts are known at its end.
+    """
 
     def __init__(
         self,
-        brain: Brain,
+        persona: Persona,
         llm: LLM,
         memory: Memory,
         *,
+        tools: Sequence[Any] = (),
         timeout: float,
         people: Sequence[str] = (),
         agents: Sequence[str] = (),
         to: Sequence[str] = (),
         on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
     ) -> None:
-        self._brain, self._llm, self._memory = brain, llm, memory
+        self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._people, self._agents, self._to = timeout, people, agents, to
         self._on_tool = on_tool
         self.tokens_in: int | None = None
@@ -102,13 +97,13 @@ class Thought:
         """Text as it comes, without reasoning items. Raises ModelError; closing it stops the model."""
         from agents import Agent, ModelSettings, RunConfig, Runner
 
-        persona = self._brain.persona
+        persona = self._persona
         try:
             agent: Agent[None] = Agent(
                 name=persona.name,
                 instructions=instructions(persona, self._people, self._agents, self._to),
                 model=self._llm.model(),
-                tools=list(self._brain.tools),
+                tools=list(self._tools),
                 model_settings=ModelSettings(include_usage=True),
             )
             messages = self._memory.messages()

@@ -131,9 +131,10 @@ class TurnRunner:
             )
 
         thought = Thought(
-            turn.agent.brain,
+            turn.agent.persona,
             llm,
             turn.agent.memory,
+            tools=turn.agent.tools,
             timeout=self._llm_timeout,
             people=people,
             agents=agents,
