@@ -116,11 +116,6 @@ class Ears:
         self._in_order = asyncio.Lock()
 
     @property
-    def speaking(self) -> bool:
-        """An utterance is going on (its endpoint is not confirmed)."""
-        return self._now is not None
-
-    @property
     def finishing(self) -> bool:
         """Something was said whose text is not final yet."""
         return self._unfinished > 0
@@ -353,12 +348,14 @@ class Ears:
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:
         if not isinstance(error, VoicebotError):
             logger.error("Speech recognition failed", exc_info=error)
+        why = str(error).strip() or type(error).__name__
         self._emit(
             ErrorEvent,
             turn_id=turn_id,
             cause_seq=cause_seq,
             code=getattr(error, "code", "model_failed"),
-            message=f"Speech recognition failed, so what was just said is lost: {error} Please say it again.",
+            message="Speech recognition failed, so what was just said is lost: "
+            f"{why}{'' if why[-1] in '.!?' else '.'} Please say it again.",
             retryable=True,
         )
 
