@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.errors import VoicebotError
-from voicebot.persona import DEMO_DESCRIPTION, Persona, create_persona
+from voicebot.persona import Persona, adapted, create_persona
 from voicebot.tts.base import VoiceStyle
 
 
@@ -16,7 +16,6 @@ from voicebot.tts.base import VoiceStyle
     ("description", "name"),
     [
         ("Ada, a cheerful guide", "Ada"),
-        (DEMO_DESCRIPTION, "Ada"),
         ("a sailor named Old Tom", "Old Tom"),
         ("a robot called Zed who tells jokes", "Zed"),
         ("Marie Curie is a physicist", "Marie Curie"),
@@ -38,6 +37,30 @@ def test_without_a_name_one_is_chosen_that_is_not_taken() -> None:
 def test_a_taken_name_gets_a_number() -> None:
     first = create_persona("Ada, a guide")
     assert create_persona("Ada, a pilot", taken=[first]).name == "Ada 2"
+
+
+def test_a_taken_name_gets_a_number_however_it_was_given() -> None:
+    first = create_persona("Ada, a guide")
+    assert create_persona("a pilot", name="ada", taken=[first]).name == "ada 2"
+    long = create_persona("a guide", name="x" * 40)
+    assert create_persona("a pilot", name="x" * 40, taken=[long]).name == "x" * 38 + " 2"
+
+
+def test_the_same_persona_again_has_another_name_and_voice() -> None:
+    ada = create_persona("Ada, a guide")
+    assert adapted(ada, None, None) == ada
+    second = adapted(ada, None, None, [ada])
+    assert (second.name, second.voice.seed != ada.voice.seed) == ("Ada 2", True)
+    assert second.greeting == ada.greeting.replace("Ada", "Ada 2")
+    named = adapted(ada, "Bob", "slt", [ada])
+    assert (named.name, named.voice.voice, named.voice.seed) == ("Bob", "slt", ada.voice.seed)
+
+
+def test_a_renamed_persona_introduces_itself_by_its_new_name() -> None:
+    ada = Persona(name="Ada", character="a guide", greeting="Ada here. I adapt, says Ada's mother.")
+    assert adapted(ada, " Bob ", None).greeting == "Bob here. I adapt, says Bob's mother."
+    with pytest.raises(VoicebotError, match="1 to 40"):
+        adapted(ada, "x" * 41, None)
 
 
 def test_it_is_deterministic_and_survives_json() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from voicebot.events import ConnectionState
 from voicebot.media.base import Answer, IceServerConfig, MediaPlane, PeerState
-from voicebot.signaling.messages import Candidate, IceServer
+from voicebot.signaling.messages import Candidate
 
 
 class Connections:
@@ -27,14 +27,17 @@ class Connections:
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServer | IceServerConfig],
+        ice_servers: Sequence[IceServerConfig],
     ) -> Answer:
         """Raises MediaError: the offer is unusable, or the media plane is gone."""
-        self._epochs[participant_id] = max(epoch, self._epochs.get(participant_id, 0))
-        servers = [
-            IceServerConfig(tuple(server.urls), server.username, server.credential) for server in ice_servers
-        ]
-        return await self._plane.answer(self._host_peer, participant_id, epoch, sdp, tracks, servers)
+        before = self._epochs.get(participant_id, 0)
+        self._epochs[participant_id] = max(epoch, before)
+        try:
+            return await self._plane.answer(self._host_peer, participant_id, epoch, sdp, tracks, ice_servers)
+        except BaseException:
+            if self._epochs.get(participant_id) == epoch:
+                self._epochs[participant_id] = before  # the connection before goes on
+            raise
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
         self._plane.add_candidate(

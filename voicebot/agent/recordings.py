@@ -20,12 +20,9 @@ class Recordings:
         self._failed: set[Path] = set()
 
     def start(self, participant_id: str) -> None:
-        """A new file; also after the media process died, so that the old one is kept."""
+        """A new file, which the media plane goes on with after its process died."""
         if (path := self._log.audio_path(participant_id)) is not None:
             self._plane.record(self._host_id, participant_id, path, self._log.origin)
-
-    def stop(self, participant_id: str) -> None:
-        self._plane.stop_recording(self._host_id, participant_id)
 
     def on_failed(self, notice: RecordingFailed) -> bool:
         """False when it is about another conversation's file."""

@@ -34,9 +34,9 @@ from voicebot.events import (
 from voicebot.lobby.lobby import LeaveReason, Lobby
 from voicebot.media import base as media
 from voicebot.media.base import Answer, HearingSettings, IceServerConfig, MediaPlane, Notice
-from voicebot.persona import Persona, adapted, create_persona
+from voicebot.persona import Persona, adapted, create_persona, renamed
 from voicebot.settings import Settings
-from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
+from voicebot.signaling.messages import Candidate, ParticipantInfo
 from voicebot.tts.base import VoiceStyle
 
 logger = logging.getLogger(__name__)
@@ -171,12 +171,11 @@ class Room:
         persona = (
             create_persona(who, name=name, voice=voice, taken=taken)
             if isinstance(who, str)
-            else adapted(who, name, voice)
+            else adapted(who, name, voice, taken)
         )
         agent = Agent(f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
         info = self.lobby.join(agent.info(self._notice(agent)))
-        if info.name != persona.name:
-            agent.persona = agent.brain.persona = persona.model_copy(update={"name": info.name})
+        agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
         self._plane.add_agent(self.host_peer, agent.id)
         agent.become("idle")
@@ -218,7 +217,7 @@ class Room:
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServer | IceServerConfig] = (),
+        ice_servers: Sequence[IceServerConfig] = (),
     ) -> Answer:
         """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
 
@@ -373,10 +372,7 @@ class Room:
             )
         )
         if self._dialogue is not None:
-            self._dialogue.media_gone()
-            # the media plane sets hosts and agents up again itself
-            for participant_id in self.lobby.participants:
-                self._dialogue.recordings.start(participant_id)
+            self._dialogue.media_gone()  # hosts, agents and recordings are set up again by the media plane
 
     def _on_state(self, agent: Agent) -> None:
         if agent.id in self._agents:

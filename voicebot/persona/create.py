@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 from voicebot.errors import VoicebotError
 from voicebot.persona.gender import HE, SHE, gender_of
@@ -47,7 +46,8 @@ def create_persona(
         name: Wins over a name in the description.
         voice: A voice of the TTS backend by name, or a whole style; else one is chosen that
             differs from those of `taken`.
-        taken: The personas already in the lobby; their names and voices are not used again.
+        taken: The personas already in the lobby; a second "Ada" becomes "Ada 2", and their
+            voices are not chosen again.
 
     Raises:
         VoicebotError: the description is empty or too long, or the name is too long.
@@ -64,16 +64,7 @@ def create_persona(
             f"The description has {len(text)} characters.", hint="Keep it below 2000.", code="persona"
         )
     seed = hashlib.sha256(text.encode()).hexdigest()
-    if name is not None:
-        name = " ".join(name.split())
-        if not 0 < len(name) <= MAX_NAME:
-            raise VoicebotError(
-                f"A name has 1 to {MAX_NAME} characters, not {len(name)}.",
-                hint="Choose another.",
-                code="persona",
-            )
-    else:
-        name = _free(name_in(text) or _fitting(text, seed, taken), taken)
+    name = _free(_checked(name) if name is not None else name_in(text) or _fitting(text, seed, taken), taken)
     persona = Persona(
         name=name,
         character=text,
@@ -86,14 +77,35 @@ def create_persona(
     return persona.model_copy(update={"portrait": data_url(draw(persona.hash, text, gender_of(name, text)))})
 
 
-def adapted(persona: Persona, name: str | None, voice: VoiceStyle | str | None) -> Persona:
-    """The same persona under another name, or with another voice."""
-    changes: dict[str, Any] = {}
-    if name is not None:
-        changes["name"] = name
-    if voice is not None:
-        changes["voice"] = replace(persona.voice, voice=voice) if isinstance(voice, str) else voice
-    return persona.model_copy(update=changes) if changes else persona
+def adapted(
+    persona: Persona, name: str | None, voice: VoiceStyle | str | None, taken: Collection[Persona] = ()
+) -> Persona:
+    """The same persona under another name or with another voice; see `create_persona` for the arguments.
+
+    Without a name and a voice it is changed only as far as those of `taken` ask for it.
+
+    Raises:
+        VoicebotError: the name is empty or too long.
+    """
+    persona = renamed(persona, _free(_checked(name) if name is not None else persona.name, taken))
+    style = persona.voice
+    if isinstance(voice, VoiceStyle):
+        style = voice
+    elif voice:
+        style = replace(style, voice=voice)
+    elif not style.voice and any(style.seed == p.voice.seed for p in taken):
+        style = replace(style, seed=_next_seed(taken))
+    return persona.model_copy(update={"voice": style}) if style != persona.voice else persona
+
+
+def renamed(persona: Persona, name: str) -> Persona:
+    """The same persona under this name, by which it also introduces itself."""
+    if name == persona.name:
+        return persona
+    own = rf"(?<!\w){re.escape(persona.name)}(?!\w)"
+    return persona.model_copy(
+        update={"name": name, "greeting": re.sub(own, lambda _: name, persona.greeting)}
+    )
 
 
 def name_in(text: str) -> str | None:
@@ -116,11 +128,21 @@ def _fitting(text: str, seed: str, taken: Collection[Persona]) -> str:
     return next((n for n in ordered if n.casefold() not in used), ordered[0])
 
 
+def _checked(name: str) -> str:
+    name = " ".join(name.split())
+    if not 0 < len(name) <= MAX_NAME:
+        raise VoicebotError(
+            f"A name has 1 to {MAX_NAME} characters, not {len(name)}.", hint="Choose another.", code="persona"
+        )
+    return name
+
+
 def _free(name: str, taken: Collection[Persona]) -> str:
     used = {p.name.casefold() for p in taken}
     number, free = 2, name
     while free.casefold() in used:
-        free, number = f"{name} {number}", number + 1
+        end = f" {number}"
+        free, number = name[: MAX_NAME - len(end)] + end, number + 1
     return free
 
 
@@ -136,11 +158,15 @@ def _article_of(text: str, name: str) -> str:
 def _voice(text: str, seed: str, voice: VoiceStyle | str | None, taken: Collection[Persona]) -> VoiceStyle:
     if isinstance(voice, VoiceStyle):
         return voice
-    # consecutive seeds stay different modulo the number of voices as long as there are enough of them
-    number = max((p.voice.seed for p in taken), default=int(seed[8:10], 16) % 8 - 1) + 1
+    number = _next_seed(taken) if taken else int(seed[8:10], 16) % 8
     words = text.lower().split()
     rate, pitch = next(
         ((r, p) for marks, r, p in MOODS if any(w.strip(".,;:!?") in marks for w in words)),
         (1.0, int(seed[10:12], 16) % 3 - 1.0),
     )
     return replace(VoiceStyle(), voice=voice or "", rate=rate, pitch=pitch, seed=number)
+
+
+def _next_seed(taken: Collection[Persona]) -> int:
+    """Consecutive seeds stay different modulo the number of voices as long as there are enough of them."""
+    return max(p.voice.seed for p in taken) + 1
