@@ -138,13 +138,12 @@ export const texts = {
     reconnectHint: "You still hear each other meanwhile.",
     failed: (name: string) => `No sound to and from ${name}`,
     failedHost: "No sound to and from the agents",
+    /** What may help, by the failure's code. */
     failures: {
       no_candidates:
-        "This browser finds no way into the network. Check your connection, turn off add-ons that block calls, then load the page again.",
-      timeout: "The connection took too long. Your network may block it.",
-      ice_failed: "No way through the network was found. Your network, or theirs, may block it.",
-      dtls_failed: "No encrypted connection could be made. Your network may block it.",
-      media_gone: "The part of the server that carries sound has stopped.",
+        "Check your connection, turn off add-ons that block calls, then load the page again.",
+      timeout: "Your network may block it.",
+      ice_failed: "Your network may block it.",
     },
     retry: "Try again",
     stillCaptions: "Captions and chat go on.",
@@ -232,16 +231,8 @@ export const texts = {
     said: {
       bad_message: misunderstood,
       unknown_type: misunderstood,
-      rate_limited: {
-        message: "That was too much at once.",
-        hint: "Wait a moment, then try again.",
-      },
       not_joined: { message: "You were not in the lobby at that moment.", hint: "Try it again." },
       unknown_agent: { message: "This agent has already left.", hint: "You may add another one." },
-      camera_limit: {
-        message: "As many cameras are on as this lobby allows.",
-        hint: "Everyone hears you. Try again when somebody has turned a camera off.",
-      },
       media: negotiation,
       media_gone: negotiation,
       bad_sdp: negotiation,

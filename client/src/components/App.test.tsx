@@ -300,6 +300,21 @@ test("without the server people are said to hear each other only where they do",
   expect(banner.textContent).toContain(texts.lobby.reconnectHint);
 });
 
+test("a failure of the server's is not put on the network", async () => {
+  show("?lobby=demo");
+  await join();
+  await receive({
+    type: "webrtc_failed",
+    lobby: "demo",
+    peer: "host",
+    epoch: 1,
+    data: { code: "media_gone", message: "The media worker gave no answer.", retryable: true },
+  });
+  const said = screen.getByTestId("failed-banner").textContent;
+  expect(said).toContain(texts.errors.said.media_gone.message);
+  expect(said).not.toContain(texts.lobby.failures.ice_failed);
+});
+
 test("without any network address, loading the page again is offered", async () => {
   show("?lobby=demo");
   await join();

@@ -2,6 +2,7 @@ import { PhoneOff } from "lucide-react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import type { WebrtcFailedData } from "../protocol/messages";
+import { inWords } from "../session/reduce";
 import { texts } from "../texts";
 import { Button } from "./Button";
 
@@ -9,13 +10,13 @@ import { Button } from "./Button";
 export function FailedBanner({ peer, failure }: { peer: string; failure: WebrtcFailedData }) {
   const client = useClient();
   const name = useSession((state) => state.participants[peer]?.name);
-  const why: Record<string, string> = texts.lobby.failures;
+  const help: Record<string, string> = texts.lobby.failures;
   return (
     <div className="banner bad" role="alert" data-testid="failed-banner" data-peer={peer}>
       <PhoneOff aria-hidden="true" />
       <p>
         <strong>{name ? texts.lobby.failed(name) : texts.lobby.failedHost}.</strong>{" "}
-        {why[failure.code] ?? failure.message} {texts.lobby.stillCaptions}
+        {inWords(failure).message} {help[failure.code]} {texts.lobby.stillCaptions}
       </p>
       {failure.retryable ? (
         <Button onPress={() => client.retry(peer)} data-testid="retry-button">

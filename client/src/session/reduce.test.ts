@@ -240,7 +240,7 @@ test("without a free camera one is in the lobby all the same", () => {
   const data = { code: "camera_limit", message: "6 cameras are on.", hint: "Wait." };
   const state = after([{ type: "error", data }], { ...joined(), phase: "joining" });
   expect(state.phase).toBe("joining");
-  expect(state.toasts).toMatchObject([texts.errors.said.camera_limit]);
+  expect(state.toasts).toMatchObject([data]);
 });
 
 test("what a server says to programs is said to people in their words", () => {

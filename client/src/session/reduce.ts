@@ -167,7 +167,7 @@ export function notAdded(state: SessionState, error: ErrorData): SessionState {
 }
 
 /** Errors whose own words are for whoever writes a client are said in people's words. */
-function inWords(error: ErrorData): ErrorData {
+export function inWords<E extends ErrorData>(error: E): E {
   const said: Record<string, { message: string; hint: string }> = texts.errors.said;
   return { ...error, ...said[error.code] };
 }
