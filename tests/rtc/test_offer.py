@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from voicebot.errors import MediaError
@@ -42,6 +42,67 @@ async def test_a_rejected_section_is_made_readable_and_rejected_again() -> None:
     assert answered.media[0].port != 0
     assert answered.media[1].port == 0
     assert answered.group[0].items == ["0"]
+
+
+FIREFOX = """\
+v=0
+o=mozilla...THIS_IS_SDPARTA-99.0 3571 0 IN IP4 0.0.0.0
+s=-
+t=0 0
+a=fingerprint:sha-256 FF@
+a=group:BUNDLE 0 1
+a=ice-options:trickle
+a=msid-semantic:WMS *
+m=audio 9 UDP/TLS/RTP/SAVPF 109 9 0 8 101
+c=IN IP4 0.0.0.0
+a=sendonly
+a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1
+a=fmtp:101 0-15
+a=ice-pwd:0123456789abcdef0123456789abcdef
+a=ice-ufrag:9b5f2a61
+a=mid:0
+a=msid:{c1} {t1}
+a=rtcp-mux
+a=rtpmap:109 opus/48000/2
+a=rtpmap:9 G722/8000/1
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+a=setup:actpass
+m=audio 0 UDP/TLS/RTP/SAVPF 109 9 0 8 101
+c=IN IP4 0.0.0.0
+a=bundle-only
+a=recvonly
+a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1
+a=fmtp:101 0-15
+a=mid:1
+a=rtpmap:109 opus/48000/2
+a=rtpmap:9 G722/8000/1
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:101 telephone-event/8000
+""".replace("@", ":00" * 31).replace("\n", "\r\n")
+"""What a browser writes for `max-bundle` (RFC 9143): transport in the first section only."""
+
+
+async def test_a_bundle_only_section_is_no_rejected_one(pc: RTCPeerConnection) -> None:
+    parsed = offer.read_offer(FIREFOX)
+    assert [offer.is_rejected(m) for m in parsed.media] == [False, False]
+    assert [m.direction for m in parsed.media] == ["sendonly", "recvonly"]
+    await pc.setRemoteDescription(RTCSessionDescription(str(parsed), "offer"))
+    for transceiver in pc.getTransceivers():
+        transceiver.direction = "sendrecv"
+    await pc.setLocalDescription(await pc.createAnswer())
+    answer = SessionDescription.parse(pc.localDescription.sdp)
+    assert [m.direction for m in answer.media] == ["recvonly", "sendonly"]
+    assert all(m.port for m in answer.media)
+
+
+def test_a_stopped_section_of_a_bundle_is_still_rejected() -> None:
+    stopped = FIREFOX.replace("BUNDLE 0 1", "BUNDLE 0").replace("a=bundle-only\r\na=recvonly", "a=inactive")
+    parsed = offer.read_offer(stopped)
+    assert [offer.is_rejected(m) for m in parsed.media] == [False, True]
+    assert "a=rtcp-mux" in str(parsed.media[1])  # aiortc asks for it all the same
 
 
 @pytest.mark.parametrize("text", ["", "hello", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio 9 X 0\r\n"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import MediaDescription, SessionDescription, grouplines
 
 from voicebot.errors import MediaError
 
@@ -12,8 +12,10 @@ _NEW_EPOCH = "Start a negotiation with a larger epoch."
 def read_offer(text: str) -> SessionDescription:
     """Parse an offer and keep only Opus in its audio sections.
 
-    Rejected sections (port 0) are given the transport of their neighbours, because aiortc
-    wants one in each; `reject_sections` rejects them again in the answer.
+    aiortc wants a transport in each section, and takes every port 0 for a rejection. So
+    bundled sections that leave theirs to the first one (RFC 9143: Firefox writes port 0 and
+    `a=bundle-only` there) are given it, and a port; rejected sections are given it too, and
+    `reject_sections` rejects them again in the answer.
 
     Raises:
         MediaError: it is not SDP, or has an audio section without Opus.
@@ -25,13 +27,20 @@ def read_offer(text: str) -> SessionDescription:
     if not offer.media:
         raise MediaError("The offer has no media section.", code="bad_sdp")
     offer.type = "offer"
-    whole = next((m for m in offer.media if m.ice and m.ice.usernameFragment and m.dtls), None)
+    whole = next((m for m in offer.media if _has_transport(m)), None)
     if whole is None:
         raise MediaError("The offer has no ICE credentials or no DTLS fingerprint.", code="bad_sdp")
-    for media in offer.media:
+    bundled = {mid for group in offer.group if group.semantic == "BUNDLE" for mid in group.items}
+    for media, lines in zip(offer.media, grouplines(text)[1], strict=True):
+        in_bundle = media.rtp.muxId in bundled
+        if in_bundle and "a=bundle-only" in lines:
+            media.port = whole.port
         if is_rejected(media):
-            media.ice, media.dtls, media.rtcp_mux = whole.ice, whole.dtls, True
             media.direction = "inactive"
+        if is_rejected(media) or (in_bundle and not _has_transport(media)):
+            media.ice, media.dtls, media.rtcp_mux = whole.ice, whole.dtls, True
+        if media.rtcp_mux and media.rtcp_port is None:
+            media.rtcp_port = media.port or whole.port  # without one aiortc does not write a=rtcp-mux
         if media.kind == "audio":
             codecs = [c for c in media.rtp.codecs if c.mimeType.lower() == "audio/opus"]
             if not codecs and not is_rejected(media):
@@ -44,6 +53,10 @@ def read_offer(text: str) -> SessionDescription:
                 media.rtp.codecs = codecs
                 media.fmt = [c.payloadType for c in codecs]
     return offer
+
+
+def _has_transport(media: MediaDescription) -> bool:
+    return bool(media.ice and media.ice.usernameFragment and media.dtls and media.dtls.fingerprints)
 
 
 def is_rejected(media: MediaDescription) -> bool:
