@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from voicebot.audio.levels import dbfs
-from voicebot.audio.opus import LOOK_AHEAD, OpusDecoder, OpusEncoder, packet_samples, silence_packet
+from voicebot.audio.opus import OpusDecoder, OpusEncoder, packet_samples, silence_packet
+
+LOOK_AHEAD = 312
+"""Samples by which libopus delays its input (its pre-skip, 6.5 ms)."""
 
 
 def test_what_is_encoded_comes_back() -> None:
@@ -26,7 +28,7 @@ def test_silence_is_silent_small_and_as_long_as_asked(samples: int) -> None:
     assert len(packet) < 10
     pcm = OpusDecoder().decode(packet)
     assert len(pcm) == samples
-    assert dbfs(pcm) == -100
+    assert np.abs(pcm).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from voicebot.audio.opus import OpusEncoder, silence_packet
 from voicebot.media.base import (
     HearingSettings,
-    Level,
     Notice,
     SpeechAudio,
     SpeechStarted,
@@ -57,7 +56,7 @@ class Ear:
 
     def packet(self, payload: bytes, late: float = 0.0) -> None:
         self.now += 0.02
-        self.hearing.packet(self.source, payload, self.timestamp & 0xFFFFFFFF, self.now + late, None)
+        self.hearing.packet(self.source, payload, self.timestamp & 0xFFFFFFFF, self.now + late)
         self.timestamp += 960
 
     def speak(self, seconds: float) -> None:
@@ -94,7 +93,7 @@ def test_an_utterance_is_started_handed_over_and_stopped() -> None:
         assert b.time == pytest.approx(a.time + len(a.pcm) / 16_000, abs=0.001)
     whole = np.concatenate([c.pcm for c in chunks])
     assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.2, abs=0.08)
-    order = [type(n) for n in ear.notices if not isinstance(n, Level)]
+    order = [type(n) for n in ear.notices]
     assert order == [SpeechStarted, *[SpeechAudio] * len(chunks), SpeechStopped]
 
 
@@ -204,14 +203,44 @@ def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
     assert times[-1] == pytest.approx(ear.now - 0.02, abs=1e-6)
 
 
-def test_levels_are_told_at_most_ten_times_a_second_and_silence_once() -> None:
+def test_a_microphone_taken_off_and_put_back_is_heard_at_the_time_it_speaks() -> None:
+    """Its timestamps go on where they stopped, however long that was."""
     ear = Ear()
-    ear.speak(2)
-    ear.be_quiet(3)
-    levels = ear.of(Level)
-    assert 10 < len(levels) <= 20
-    assert levels[3].dbfs == pytest.approx(20 * np.log10(12_000 / 32768 / np.sqrt(2)), abs=1)
-    assert [n.dbfs for n in levels if n.dbfs < -60] == [-100]
+    ear.be_quiet(2)
+    for pause in (10.0, 1.5):
+        ear.now += pause
+        spoke = ear.now
+        ear.speak(0.5)
+        fell_silent = ear.now
+        ear.be_quiet(0.5)
+        assert ear.of(SpeechStarted)[-1].time == pytest.approx(spoke, abs=0.04)
+        assert ear.of(SpeechStopped)[-1].time == pytest.approx(fell_silent, abs=0.04)
+        assert [time for _, time, _ in ear.recorded[-50:]] == pytest.approx(spoke + np.arange(50) * 0.02)
+    assert len(ear.recorded) == 200
+    assert len(ear.of(SpeechStarted)) == 2
+
+
+def test_packets_that_only_waited_keep_their_times() -> None:
+    """The worker stalled, or the network did: after the pause they come in a burst."""
+    ear = Ear()
+    ear.be_quiet(2)
+    for n in range(75):
+        ear.packet(silence_packet(), late=1.5 - n * 0.0199)
+    ear.be_quiet(0.5)
+    times = [time for _, time, _ in ear.recorded]
+    assert [b - a for a, b in pairwise(times)] == pytest.approx([0.02] * 199, abs=1e-6)
+
+
+def test_few_packets_after_a_pause_are_heard_too() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    ear.now += 5
+    ear.speak(0.1)
+    ear.hearing.idle(ear.now + 0.05)
+    assert len(ear.recorded) == 50
+    ear.hearing.idle(ear.now + 0.15)
+    assert len(ear.recorded) == 55
+    assert ear.recorded[-1][1] == pytest.approx(ear.now - 0.02)
 
 
 def test_rubbish_is_left_out() -> None:

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from voicebot.audio.levels import dbfs
 from voicebot.errors import MediaError
 from voicebot.media.base import (
-    Level,
     PeerState,
     PlayoutEnded,
     PlayoutMark,
@@ -63,9 +62,6 @@ async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) 
     steps = {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairwise(packets)}
     assert min(steps) == 960
     assert loudest_hz(browser.pcm("marlin")) == pytest.approx(440, abs=3)
-    levels = [n.dbfs for n in notices.of(Level) if n.participant_id == "marlin"]
-    assert max(levels) == pytest.approx(20 * np.log10(0.4 / np.sqrt(2)), abs=1)
-    assert levels[-1] == -100
 
 
 async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarray, speak: Any) -> None:
@@ -109,7 +105,7 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     assert ended.played == played
     assert played < 10
     assert len(packets) <= played / 0.02 + 1.01  # what was played and the closing silence
-    assert dbfs(browser.pcm("marlin")[-480:]) < -50
+    assert np.sqrt(np.mean(np.square(browser.pcm("marlin")[-480:], dtype=float))) < 100
     plane.say("host", "marlin", "s1", 1, tone(440, 1), RATE)  # audio that comes too late is not begun
     plane.say("host", "marlin", "s2", 0, tone(660, 0.1), RATE)
     plane.end("host", "marlin", "s2")
@@ -192,6 +188,48 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     plane.end("host", "marlin", "marlin-3")
     await browser.hear("marlin", count + 10)
     assert [n.state for n in notices.of(PeerState)] == ["connecting", "connected"]
+
+
+TRANSPORT = ("ice-", "candidate", "end-of-candidates", "fingerprint", "setup", "rtcp")
+"""What an offer says once for a bundle (RFC 9143): attributes of its transport."""
+
+
+def bundled(sdp: str, begun: int) -> str:
+    """The offer as Firefox writes it for `max-bundle`; the first `begun` sections were answered before."""
+    head, first, *others = re.split(r"(?m)^(?=m=)", sdp)
+    for n, section in enumerate(others, 1):
+        lines = [
+            line for line in section.splitlines() if not line.startswith(tuple(f"a={a}" for a in TRANSPORT))
+        ]
+        if n >= begun:
+            lines[0] = re.sub(r" \d+ ", " 0 ", lines[0], count=1)
+            lines.append("a=bundle-only")
+        others[n - 1] = "\r\n".join(lines) + "\r\n"
+    return "".join([head, first, *others])
+
+
+async def test_agents_are_heard_in_sections_that_leave_the_transport_to_the_first(stage: Stage) -> None:
+    plane, browser = stage.plane, stage.browser()
+    written = browser.offer
+    begun = 0
+
+    async def offer(agents: list[str]) -> tuple[str, dict[str, str]]:
+        nonlocal begun
+        sdp, tracks = await written(agents)
+        text, begun = bundled(sdp, begun), len(tracks)
+        return text, tracks
+
+    browser.offer = offer  # type: ignore[method-assign]
+    for agents in (["marlin", "coral"], ["marlin", "coral", "reef"]):
+        plane.add_agent("host", agents[-1])
+        plane.add_agent("host", agents[0])
+        answer = await browser.join(agents)
+        assert sorted(answer.tracks.values()) == sorted(agents)
+        for agent in agents:
+            count = len(browser.heard[agent])
+            plane.say("host", agent, f"{agent}-{begun}", 0, tone(440, 0.2), RATE)
+            plane.end("host", agent, f"{agent}-{begun}")
+            await browser.hear(agent, count + 10)
 
 
 async def test_a_larger_epoch_takes_over_and_closes_the_older(

@@ -19,7 +19,6 @@ from voicebot.errors import MediaError
 from voicebot.media import worker
 from voicebot.media.base import (
     HearingSettings,
-    Level,
     MediaGone,
     MediaStats,
     PlayoutEnded,
@@ -138,7 +137,9 @@ class Stuck:
         self.waiting += len(data)
 
 
-def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept() -> None:
+def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Writer:
         transport = Stuck()
 
@@ -146,15 +147,20 @@ def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept()
     audio = SpeechAudio("host", "ada", 1.0, np.zeros(512, np.int16))
     for _ in range(60_000):
         outbox.send(audio)
-        outbox.send(Level("host", "ada", -20.0))
+        outbox.send(MediaStats(1.0, 1, 0, 0))
     transport = Writer.transport
     assert transport.waiting < worker.SPEECH_LIMIT + 10_000
-    assert outbox.left_out > 0
     written = transport.written
     outbox.send(MediaStats(1.0, 1, 0, 0))
     assert transport.written == written
     outbox.send(SpeechStopped("host", "ada", 1.0, 1.2))
     assert transport.written == written + 1
+    assert not caplog.records
+    transport.waiting = 0  # it reads again
+    outbox.send(audio)
+    outbox.send(audio)
+    (record,) = caplog.records
+    assert "pieces of speech are lost" in record.getMessage()
 
 
 async def test_commands_before_the_start_are_kept_for_the_worker() -> None:

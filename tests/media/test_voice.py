@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from voicebot.audio.levels import dbfs
 from voicebot.audio.opus import OpusDecoder
 from voicebot.media.base import Notice, PlayoutEnded, PlayoutMark, PlayoutStarted
 from voicebot.media.voice import FORGET_AFTER, Voice
@@ -126,7 +125,7 @@ async def test_stopping_drops_the_rest_within_a_frame(rig: Rig) -> None:
     assert ended.pieces[1] == pytest.approx((0.12, 5), abs=0.001)
     await asyncio.sleep(1)
     assert len(rig.sent) == count + 1
-    assert dbfs(rig.pcm()[-480:]) < -50
+    assert np.sqrt(np.mean(np.square(rig.pcm()[-480:], dtype=float))) < 100
 
 
 async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
@@ -195,10 +194,10 @@ async def test_closing_ends_what_is_queued_and_stays_silent(rig: Rig) -> None:
 
 async def test_a_flood_of_audio_is_bounded(rig: Rig) -> None:
     minute = np.zeros(60 * RATE, np.int16)
-    for index in range(15):
-        rig.say("s", index, minute)
+    for _ in range(15):
+        rig.say("s", 0, minute)
     rig.voice.stop("s")
     for n in range(FORGET_AFTER + 10):
         rig.voice.stop(f"x{n}")
     (ended,) = [e for e in rig.ended() if e.speech_id == "s"]
-    assert ended.pieces.keys() <= set(range(10))
+    assert ended.pieces[0] == pytest.approx((0.02, 600))

@@ -67,7 +67,6 @@ async def test_both_ways_give_the_packets_that_were_sent(
     steps = np.diff([p.timestamp for p in got[:10]])
     assert set(steps.tolist()) == {960}
     assert all(len(OpusDecoder().decode(p.payload)) == 960 for p in got)
-    assert all((p.pcm is not None) == public for p in got)
     assert inbound[0].packetsReceived >= 10  # receiver reports go on
     assert used.lost == 0
 

@@ -11,8 +11,6 @@ import numpy as np
 from voicebot.audio.frames import EMPTY, FRAME_SAMPLES, OPUS_RATE, TIME_BASE, Pcm
 
 SPEECH_BIT_RATE = 32_000
-LOOK_AHEAD = 312
-"""Samples by which libopus delays its input (its pre-skip, 6.5 ms)."""
 
 # Durations by the TOC byte's configuration number, in 48 kHz samples (RFC 6716, table 2).
 _SILK = (480, 960, 1920, 2880)

@@ -31,8 +31,7 @@ class TimestampUnwrapper:
 class RtpClock:
     """Maps unwrapped 48 kHz timestamps to clock seconds."""
 
-    def __init__(self, window: float = WINDOW) -> None:
-        self._window = window
+    def __init__(self) -> None:
         self._begun: float | None = None
         self._older = float("inf")
         self._newer = float("inf")
@@ -41,10 +40,15 @@ class RtpClock:
         """A packet whose last sample has timestamp `end` arrived at clock time `arrival`."""
         if self._begun is None:
             self._begun = arrival
-        elif arrival - self._begun > self._window:
+        elif arrival - self._begun > WINDOW:
             self._begun, self._older, self._newer = arrival, self._newer, float("inf")
         self._newer = min(self._newer, arrival - end / OPUS_RATE)
 
     def time(self, timestamp: int) -> float:
         """Clock time of a sample; call `observe` first."""
-        return min(self._older, self._newer) + timestamp / OPUS_RATE
+        return self.offset + timestamp / OPUS_RATE
+
+    @property
+    def offset(self) -> float:
+        """Clock time of timestamp 0; infinite before the first `observe`."""
+        return min(self._older, self._newer)

@@ -65,7 +65,7 @@ class PeerState:
     host_id: str
     peer_id: str
     epoch: int
-    state: Literal["connecting", "connected", "disconnected", "failed", "closed"]
+    state: Literal["connecting", "connected", "failed", "closed"]
     local: str | None = None
     remote: str | None = None
     """Candidate types of the selected pair (host, srflx, prflx, relay), once connected."""
@@ -146,15 +146,6 @@ class PlayoutEnded:
 
 
 @dataclass(frozen=True)
-class Level:
-    """Loudness of a track, at most ten times a second; RMS in dBFS."""
-
-    host_id: str
-    participant_id: str
-    dbfs: float
-
-
-@dataclass(frozen=True)
 class MediaStats:
     """Every few seconds: what the media plane costs and how it fares."""
 
@@ -194,7 +185,6 @@ Notice = (
     | PlayoutStarted
     | PlayoutMark
     | PlayoutEnded
-    | Level
     | MediaStats
     | RecordingFailed
     | MediaGone
@@ -214,7 +204,7 @@ class Answer:
 
 
 class MediaPlane(Protocol):
-    """Commands without `async` are queued at once, carried out in order and never raise."""
+    """Commands without `async` are queued at once, carried out in order and, once started, never raise."""
 
     async def start(self, on_notice: OnNotice) -> None:
         """Start; notices arrive on the calling loop. Raises MediaError."""

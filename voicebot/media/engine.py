@@ -156,6 +156,7 @@ class Engine:
             host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible)
         except ValueError as error:
             log.error("audio of speech %s cannot be played: %s", speech_id, error)
+            host.voices[agent_id].stop(speech_id)  # or it counted as heard
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         host = self._hosts.get(host_id)

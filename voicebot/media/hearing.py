@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
-from voicebot.audio.levels import SILENCE_DBFS, dbfs
-from voicebot.audio.opus import OpusDecoder
+from voicebot.audio.opus import OpusDecoder, packet_samples
 from voicebot.audio.resampling import Resampler
 from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
 from voicebot.media.base import (
     HearingSettings,
-    Level,
     OnNotice,
     SpeechAudio,
     SpeechStarted,
@@ -29,17 +28,28 @@ from voicebot.vad.base import VAD_RATE, VAD_WINDOW, VADStream
 WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 LONGEST_GAP = OPUS_RATE
 """Missing samples (1 s) that are filled with silence; a longer gap is a pause."""
-LEVEL_WINDOWS = 4
-"""Windows per level: about eight a second."""
 OVERLAP_PAUSE = 3
 """Windows without speech (96 ms) after which talking over an agent counts anew."""
 LAPSE = 0.3
 """Seconds without packets that count as silence (a microphone was turned off mid-word)."""
-QUIET_DBFS = -60.0
-"""Levels below are told once, not again and again."""
+STANDSTILL = 1.0
+"""Seconds without packets after which the sender's audio clock may have stood still."""
+SETTLE = 0.2
+"""Seconds of packets that tell a clock that stood still from packets that were delayed."""
+STEP = 0.1
+"""Seconds by which every one of them must be late: more than the jitter of the least delayed."""
 
 OnPacket = Callable[[bytes, float, int], None]
 """An Opus packet in sequence, the clock time of its first sample, and its 48 kHz samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    payload: bytes
+    start: int
+    """Unwrapped timestamp of the first sample."""
+    samples: int
+    arrival: float
 
 
 class Hearing:
@@ -85,8 +95,6 @@ class Hearing:
             maxlen=_windows(settings.preroll) + _windows(settings.start_after) + 1
         )
         self._speech_end = 0.0
-        self._level: list[Pcm] = []
-        self._quiet = True
         self._reset()
 
     def _reset(self) -> None:
@@ -97,25 +105,53 @@ class Hearing:
         self._rtp = RtpClock()
         self._expected: int | None = None
         self._window_at = 0
+        self._settling: list[_Packet] | None = None
         self._queue.clear()
 
-    def packet(self, source: object, payload: bytes, timestamp: int, arrival: float, pcm: Pcm | None) -> None:
-        """The next packet; `source` names the connection, `pcm` is given when already decoded."""
+    def packet(self, source: object, payload: bytes, timestamp: int, arrival: float) -> None:
+        """The next packet; `source` names the connection it came on."""
         if source is not self._source:
             self.lapse(arrival)
             self._source = source
             self._reset()
+        elif arrival - self._last_arrival > STANDSTILL and self._settling is None:
+            self._settling = []
         self._last_arrival = arrival
-        if pcm is None:
-            pcm = self._decoder.decode(payload)
-            if not len(pcm):
-                return
-        start = self._unwrap.unwrap(timestamp)
+        packet = _Packet(payload, self._unwrap.unwrap(timestamp), packet_samples(payload), arrival)
+        if self._settling is None:
+            self._take(packet)
+            return
+        self._settling.append(packet)
+        if arrival - self._settling[0].arrival >= SETTLE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Go on after a pause: were the packets on their way, or did the sender's clock stand still?
+
+        A track that is taken off a connection and put back (a microphone unplugged) goes on
+        with the next timestamp, so that all that follows is late by the length of the pause.
+        """
+        packets, self._settling = self._settling or [], None
+        rtp = RtpClock()
+        for packet in packets:
+            rtp.observe(packet.start + packet.samples, packet.arrival)
+        if rtp.offset > self._rtp.offset + STEP:
+            self._rtp = rtp
+            self.lapse(packets[0].arrival)
+        for packet in packets:
+            self._take(packet)
+
+    def _take(self, packet: _Packet) -> None:
+        start, arrival = packet.start, packet.arrival
+        pcm = self._decoder.decode(packet.payload)
+        if not len(pcm):
+            return
         gap = 0 if self._expected is None else start - self._expected
         if gap < 0:
             if -gap < LONGEST_GAP:  # overlaps what was heard already
                 return
             gap = LONGEST_GAP + 1
+            self._rtp = RtpClock()  # another count; one that jumped ahead needs no other clock
         if gap > LONGEST_GAP:
             self.lapse(arrival)
             self._queue.clear()
@@ -127,12 +163,13 @@ class Hearing:
             self._window_at = start
         self._expected = start + len(pcm)
         self._rtp.observe(self._expected, arrival)
-        if payload:
-            self._on_packet(payload, self._rtp.time(start), len(pcm))
+        self._on_packet(packet.payload, self._rtp.time(start), len(pcm))
         self._feed(pcm, arrival)
 
     def idle(self, now: float) -> None:
         """Called now and then: packets that stay away end the utterance."""
+        if self._settling and now - self._settling[0].arrival >= SETTLE:
+            self._settle()
         if self._speaking and now - self._last_arrival > LAPSE:
             self.lapse(now)
 
@@ -146,7 +183,6 @@ class Hearing:
     def close(self, now: float) -> None:
         """The person left."""
         self.lapse(now)
-        self._notify(Level(self.host_id, self.participant_id, SILENCE_DBFS))
 
     # ------------------------------------------------------------ windows
 
@@ -179,7 +215,6 @@ class Hearing:
                 self._start(now)
         self._count_utterance(speech)
         self._talk_over(speech and self._utterance <= _windows(settings.max_utterance))
-        self._measure(window)
 
     def _count_utterance(self, speech: bool) -> None:
         self._pause = 0 if speech else self._pause + 1
@@ -216,18 +251,6 @@ class Hearing:
             self._over_pause += 1
             if self._over_pause > OVERLAP_PAUSE:
                 self._over = 0
-
-    def _measure(self, window: Pcm) -> None:
-        self._level.append(window)
-        if len(self._level) < LEVEL_WINDOWS:
-            return
-        level = dbfs(np.concatenate(self._level))
-        self._level.clear()
-        quiet = level < QUIET_DBFS
-        if not (quiet and self._quiet):
-            shown = SILENCE_DBFS if quiet else level
-            self._notify(Level(self.host_id, self.participant_id, shown))
-        self._quiet = quiet
 
 
 def _windows(seconds: float) -> int:

@@ -151,6 +151,8 @@ class Host:
                 peer.abandon()
                 self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
             raise
+        if self._links.get(peer_id) is not link:
+            raise MediaError("The person left meanwhile.", code="peer_closed")
         if peer.mic_mid in mics:
             self._ear(link, mics[peer.mic_mid])
         self._route()
@@ -162,7 +164,7 @@ class Host:
 
         def on_audio(packet: AudioPacket) -> None:
             for who in link.ears:  # one microphone per person
-                self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival, packet.pcm)
+                self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival)
 
         peer = Peer(ice_servers, on_audio, on_change, self._clock)
         link.epoch = epoch

@@ -92,9 +92,14 @@ class _Child:
     """One worker process and the pipes to it."""
 
     def __init__(self, vad: str, log_level: str) -> None:
-        commands, theirs = socket.socketpair()
-        self.notices, their_notices = socket.socketpair()
-        with theirs, their_notices:
+        """Raises OSError when the machine has no process or socket left."""
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as others:
+            commands, theirs = socket.socketpair()
+            ours.enter_context(commands)
+            others.enter_context(theirs)
+            self.notices, their_notices = socket.socketpair()
+            ours.enter_context(self.notices)
+            others.enter_context(their_notices)
             self.process = subprocess.Popen(
                 [
                     sys.executable,
@@ -111,6 +116,7 @@ class _Child:
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # a notebook's interrupt must not reach it
             )
+            ours.pop_all()
         self.commands = _Commands(commands)
         self.began = monotonic()
         self.last_words: deque[str] = deque(maxlen=30)
@@ -135,6 +141,11 @@ class _Child:
         self._errors.join(1.0)
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return f"{how}: {self.last_words[-1]}" if code and self.last_words else how
+
+
+def _backoff(crashes: int) -> float:
+    """Seconds before the next worker; `crashes` in a row are two or more."""
+    return float(min(LONGEST_BACKOFF, 0.5 * 2 ** (crashes - 2)))
 
 
 class ProcessMediaPlane:
@@ -190,19 +201,30 @@ class ProcessMediaPlane:
             await asyncio.gather(self._runner, return_exceptions=True)
 
     async def _run(self, first: asyncio.Future[None]) -> None:
+        problem = "The media plane was closed."
         try:
             await self._keep_running(first)
-        except Exception as error:  # no process, no sockets: start() must not wait for ever
+        except Exception as error:
             log.exception("the media worker cannot be run")
-            self._fail_requests(f"The media worker cannot be run: {error}.")
-            if not first.done():
-                first.set_exception(MediaError(f"The media worker cannot be run: {error}."))
+            problem = f"The media worker cannot be run: {error}."
+        finally:
+            self._fail_requests(problem)
+            if not first.done():  # start() must not wait for ever
+                first.set_exception(MediaError(problem, code="media_gone"))
 
     async def _keep_running(self, first: asyncio.Future[None]) -> None:
         """Start workers, one after the other, until closed."""
         crashes = 0
         while not self._closing:
-            child = self._child = _Child(self._vad, self._log_level)
+            try:
+                child = self._child = _Child(self._vad, self._log_level)
+            except OSError as error:  # no processes or files left
+                if not first.done():
+                    raise
+                log.error("the media worker cannot be started: %s; it is tried again", error)
+                crashes += 1
+                await asyncio.sleep(_backoff(crashes))
+                continue
             try:
                 await self._follow(child, first)
             finally:
@@ -226,12 +248,15 @@ class ProcessMediaPlane:
             self._lost(how)
             crashes = 1 if monotonic() - child.began > STEADY else crashes + 1
             if crashes > 1:
-                await asyncio.sleep(min(LONGEST_BACKOFF, 0.5 * 2 ** (crashes - 2)))
-        self._fail_requests("The media plane was closed.")
+                await asyncio.sleep(_backoff(crashes))
 
     async def _follow(self, child: _Child, first: asyncio.Future[None]) -> None:
         """Hand on what a worker says, until it says no more."""
-        reader, writer = await asyncio.open_unix_connection(sock=child.notices)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=child.notices)
+        except OSError:
+            child.notices.close()
+            raise
         try:
             async with asyncio.timeout(START_TIMEOUT) as patience:
                 while (message := cast("FromWorker | None", await receive(reader))) is not None:
@@ -245,8 +270,8 @@ class ProcessMediaPlane:
                         self._heard(message)
         except TimeoutError:
             log.error("the media worker did not start in %g s", START_TIMEOUT)
-        except ValueError as error:
-            log.error("the media worker's stream is broken: %s", error)
+        except Exception:  # whatever it is, a new worker is better than none
+            log.exception("the media worker cannot be followed")
         finally:
             writer.close()
 
@@ -277,7 +302,7 @@ class ProcessMediaPlane:
 
     # ------------------------------------------------------------ messages
 
-    def _heard(self, message: Notice | Reply | Log | Ready) -> None:
+    def _heard(self, message: Notice | Reply | Log) -> None:
         match message:
             case Log(level, name, text):
                 logging.getLogger(name).log(level, "%s", text)
@@ -289,8 +314,6 @@ class ProcessMediaPlane:
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
-            case Ready():
-                pass
             case _:
                 self._notify(message)
 
@@ -345,7 +368,11 @@ class ProcessMediaPlane:
         ice_servers: Sequence[IceServerConfig],
     ) -> Answer:
         if self._closing or self._runner is None or self._runner.done():
-            raise MediaError("The media plane is not running.", hint="Start it first.", code="media_gone")
+            raise MediaError(
+                "The media plane is not running.",
+                hint="Agents cannot hear or speak until the server is restarted.",
+                code="media_gone",
+            )
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._up.wait()

@@ -21,12 +21,12 @@ from voicebot.audio.frames import (
     SampleQueue,
     as_mono,
 )
-from voicebot.audio.levels import SILENCE_DBFS, dbfs, first_audible
+from voicebot.audio.levels import first_audible
 from voicebot.audio.opus import OpusEncoder, silence_packet
 from voicebot.audio.pacing import Pacer
 from voicebot.audio.resampling import Resampler
 from voicebot.clock import Clock
-from voicebot.media.base import Level, OnNotice, PlayoutEnded, PlayoutMark, PlayoutStarted
+from voicebot.media.base import OnNotice, PlayoutEnded, PlayoutMark, PlayoutStarted
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ MAX_QUEUED = 600 * OPUS_RATE
 """Samples one speech may queue: ten minutes; more is dropped and logged."""
 FORGET_AFTER = 256
 """Ended speeches remembered, so that audio which comes too late is not begun anew."""
-LEVEL_EVERY = 5
-"""Frames between levels: ten a second."""
 
 SendPacket = Callable[[bytes, int, float], None]
 """Called with an Opus packet, its pts (48 kHz) and the clock time of its slot."""
@@ -118,7 +116,6 @@ class _Frame:
     start: int
     count: int
     audible: int | None
-    dbfs: float
 
 
 class Voice:
@@ -140,15 +137,21 @@ class Voice:
         self._ready: _Frame | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._tail: _Tail | None = None
-        self._frames = 0
         self._closed = False
 
     # ------------------------------------------------------------ commands
 
     def say(self, speech_id: str, index: int, pcm: Pcm, rate: int, interruptible: bool) -> None:
-        """Queue audio; a speech id not seen before begins a speech and ends the one before."""
+        """Queue audio; a speech id not seen before begins a speech and ends the one before.
+
+        Raises:
+            ValueError: it is not mono int16, or the rate is not positive.
+        """
         if self._closed or speech_id in self._over:
             return
+        pcm = as_mono(pcm)
+        if rate <= 0:
+            raise ValueError(f"sample rate must be positive, not {rate}")
         speech = self._find(speech_id)
         if speech is None:
             if self._speeches:
@@ -161,7 +164,7 @@ class Voice:
         if speech.queued + len(pcm) * OPUS_RATE // rate > MAX_QUEUED:
             log.warning("speech %s has more than ten minutes queued: the rest is dropped", speech_id)
             return
-        speech.add(index, as_mono(pcm), rate)
+        speech.add(index, pcm, rate)
         self._go()
 
     def end(self, speech_id: str) -> None:
@@ -244,13 +247,13 @@ class Voice:
             pcm = speech.queue.take(FRAME_SAMPLES) if self._available(speech) else None
             if pcm is not None:
                 count = len(pcm)
-                level, audible = dbfs(pcm), None if speech.started else first_audible(pcm)
+                audible = None if speech.started else first_audible(pcm)
                 if count < FRAME_SAMPLES:
                     padded = SILENT_FRAME.copy()
                     padded[:count] = pcm
                     pcm = padded
                 start, speech.taken = speech.taken, speech.taken + count
-                return _Frame(speech, self._encoder.encode(pcm), start, count, audible, level)
+                return _Frame(speech, self._encoder.encode(pcm), start, count, audible)
             if not speech.ended or speech.sent < speech.taken:
                 return None
             if self._clock() < self._pacer.due:  # its last frame is still being heard
@@ -277,9 +280,6 @@ class Voice:
             at = due + frame.audible / OPUS_RATE
             self._notify(PlayoutStarted(self.host_id, self.agent_id, speech.speech_id, at))
         speech.sent = end
-        self._frames += 1
-        if self._frames % LEVEL_EVERY == 0:
-            self._notify(Level(self.host_id, self.agent_id, frame.dbfs))
 
     # ------------------------------------------------------------ endings
 
@@ -316,5 +316,3 @@ class Voice:
                 interrupted_by,
             )
         )
-        if speech.sent and not self._speeches:
-            self._notify(Level(self.host_id, self.agent_id, SILENCE_DBFS))

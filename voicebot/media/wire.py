@@ -49,8 +49,6 @@ class Log:
 class Ready:
     """Worker to handle: commands are carried out from now on."""
 
-    pid: int
-
 
 FromWorker = Notice | Reply | Log | Ready
 

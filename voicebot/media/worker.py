@@ -19,7 +19,7 @@ import sys
 from typing import cast
 
 from voicebot.errors import MediaError, VoicebotError
-from voicebot.media.base import Level, MediaStats, Notice, SpeechAudio
+from voicebot.media.base import MediaStats, Notice, SpeechAudio
 from voicebot.media.engine import Engine
 from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
 from voicebot.registry import load_backend
@@ -28,8 +28,8 @@ from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
 
-METERS_LIMIT = 512 * 1024
-"""Bytes waiting for a handle that does not read (a blocked cell) before meters are left out."""
+CHATTER_LIMIT = 512 * 1024
+"""Bytes waiting for a handle that does not read (a blocked cell) before statistics and logs are left out."""
 SPEECH_LIMIT = 32 * 1024 * 1024
 """Bytes waiting before speech is left out too: a quarter of an hour of one person."""
 CLOSE_TIMEOUT = 5.0
@@ -40,15 +40,18 @@ class _Outbox:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._transport = writer.transport
-        self.left_out = 0
+        self._left_out = 0
 
     def send(self, message: FromWorker) -> None:
         waiting = self._transport.get_write_buffer_size()
-        if waiting > METERS_LIMIT and isinstance(message, Level | MediaStats | Log):
+        if waiting > CHATTER_LIMIT and isinstance(message, MediaStats | Log):
             return
         if waiting > SPEECH_LIMIT and isinstance(message, SpeechAudio):
-            self.left_out += 1
+            self._left_out += 1
             return
+        if self._left_out and waiting <= CHATTER_LIMIT:
+            log.warning("%d pieces of speech are lost: nobody read them in time", self._left_out)
+            self._left_out = 0
         if not self._transport.is_closing():
             self._transport.write(pack(message))
 
@@ -116,7 +119,7 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     engine = Engine(notify, vad=cast(VAD, backend))
     gc.collect()
     gc.freeze()  # what was imported need never be looked at by the collector again
-    outbox.send(Ready(os.getpid()))
+    outbox.send(Ready())
     await Worker(engine, outbox).run(reader)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_TIMEOUT):

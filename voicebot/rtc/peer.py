@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = 15.0
 CLOSE_TIMEOUT = 3.0
 MAX_CANDIDATES = 64
 
-PeerStateName = Literal["connecting", "connected", "disconnected", "failed", "closed"]
+PeerStateName = Literal["connecting", "connected", "failed", "closed"]
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Peer:
         try:
             candidate = ice.parse_candidate(text, sdp_mid, index)
         except ValueError as error:
-            log.warning("%s", error)
+            log.warning("%s: dropped", error)
             return
 
         async def add() -> None:
@@ -219,9 +219,13 @@ class Peer:
     async def _shut(self) -> None:
         """Close what is below; a TURN server that is gone is not waited for (aioice tries 50 s)."""
         if self._shutting is None:
-            self._shutting = asyncio.create_task(self._pc.close(), name="peer shutdown")
+            self._shutting = asyncio.create_task(self._close_below(), name="peer shutdown")
             self._shutting.add_done_callback(self._done)
         await asyncio.wait([self._shutting], timeout=CLOSE_TIMEOUT)
+
+    async def _close_below(self) -> None:
+        async with self._lock:  # an allocation that gathering makes after the end would live for ever
+            await self._pc.close()
 
     def _cancel_timeout(self) -> None:
         if self._timeout is not None:

@@ -21,7 +21,7 @@ from aiortc import RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpreceiver import StreamStatistics
 
-from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, Pcm, as_mono
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, SampleQueue, as_mono
 from voicebot.audio.opus import OpusEncoder
 from voicebot.clock import Clock
 from voicebot.rtc.reorder import ReorderBuffer
@@ -42,8 +42,6 @@ class AudioPacket:
     """RTP timestamp, 48 kHz, 32 bits."""
     arrival: float
     """Clock time at which it was received."""
-    pcm: Pcm | None = None
-    """Mono 48 kHz samples, on the public path only."""
 
 
 OnAudio = Callable[[AudioPacket], None]
@@ -138,7 +136,7 @@ class _Arrived:
 
 
 class PublicTap:
-    """The same through aiortc's public API: 80 ms later, already decoded."""
+    """The same through aiortc's public API: 80 ms later, decoded and encoded again."""
 
     def __init__(self, track: MediaStreamTrack, on_audio: OnAudio, clock: Clock) -> None:
         self._on_audio = on_audio
@@ -149,14 +147,19 @@ class PublicTap:
         self._task = asyncio.create_task(self._read(track), name=f"tap {track.id}")
 
     async def _read(self, track: MediaStreamTrack) -> None:
+        queue = SampleQueue()
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame: Any = await track.recv()
                 channels = len(frame.layout.channels)
                 pcm = as_mono(frame.to_ndarray().reshape(-1, channels))
                 self.last_arrival = now = self._clock()
-                payload = self._encoder.encode(pcm) if len(pcm) == FRAME_SAMPLES else b""
-                self._on_audio(AudioPacket(payload, frame.pts & 0xFFFFFFFF, now, pcm))
+                queue.put(pcm)
+                at = frame.pts + len(pcm) - len(queue)
+                while len(queue) >= FRAME_SAMPLES:
+                    payload = self._encoder.encode(queue.take(FRAME_SAMPLES))
+                    self._on_audio(AudioPacket(payload, at & 0xFFFFFFFF, now))
+                    at += FRAME_SAMPLES
 
     def flush(self) -> None:
         """Nothing is held back here."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from voicebot.media.base import (
     HearingSettings,
-    Level,
     OnNotice,
     SpeechAudio,
     SpeechStarted,
@@ -22,8 +21,6 @@ WINDOW = 128
 """Samples (8 ms) between two decisions; divides the default hearing times."""
 LOUD = 300.0
 """RMS of int16 samples above which a window counts as speech."""
-LEVEL_WINDOWS = 13
-"""Windows between two levels: about ten a second."""
 
 TalkOver = Callable[[float, float], None]
 """Called for every loud window of a speech: clock times of the speech's begin and of now."""
@@ -57,8 +54,6 @@ class FakeHearing:
             now = begin + (n + 1) * window_s
             await asyncio.sleep(max(0.0, now - clock()))
             rms = float(np.sqrt(np.mean(np.square(window, dtype=np.float64))))
-            if n % LEVEL_WINDOWS == 0:
-                self._notify(Level(*self._who, float(20 * np.log10(max(rms, 1e-3) / 32768))))
             loud = rms > LOUD
             if silent >= self._settings.utterance_pause - 1e-9:
                 uttering = now
