@@ -11,14 +11,17 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
+from voicebot.errors import MediaError
 from voicebot.media.base import IceServerConfig, PeerState
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.rtc import probe
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -111,6 +114,37 @@ async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
     plane.say("host", "marlin", "s", 0, TONE, 24_000)
     plane.end("host", "marlin", "s")
     await browser.hear("marlin", 10)
+
+
+async def test_leaving_during_an_answer_gives_the_relay_back(
+    turn: str, inline_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane, browser = inline_stage.plane, inline_stage.browser()
+    username, password = credentials(SECRET)
+    asked, answered, made = asyncio.Event(), asyncio.Event(), []
+    create = probe.turn.create_turn_endpoint
+
+    async def slowly(*arguments: Any, **named: Any) -> Any:
+        asked.set()
+        await answered.wait()
+        made.append(await create(*arguments, **named))
+        return made[-1]
+
+    sdp, tracks = await browser.offer([])
+    monkeypatch.setattr(probe.turn, "create_turn_endpoint", slowly)
+    servers = [IceServerConfig((turn,), username, password)]
+    answering = asyncio.create_task(plane.answer("host", browser.peer_id, 1, sdp, tracks, servers))
+    await asked.wait()
+    plane.close_peer("host", browser.peer_id)
+    await inline_stage.notices.wait(PeerState, lambda n: n.state == "closed")
+    answered.set()
+    with pytest.raises(MediaError, match="left meanwhile"):
+        await answering
+    await plane.close()
+    ((relay, _),) = made
+    assert relay._TurnTransport__inner_protocol.transport.is_closing()
+    assert isinstance(plane, InlineMediaPlane)
+    assert not plane.engine.stats().peers
 
 
 async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: Stage) -> None:
