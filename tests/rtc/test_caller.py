@@ -49,5 +49,32 @@ async def test_two_people_hear_each_other_over_real_webrtc():
         await bo.close()
 
 
+async def test_what_is_said_ends_with_the_connection_and_does_not_wait_for_another_one():
+    bo_hears, mouth = asyncio.Event(), Microphone()
+
+    def bo_heard(frame: Heard) -> None:
+        if np.abs(frame.pcm).max() > 2000:
+            bo_hears.set()
+
+    ada, bo = Caller(mouth), Caller(Microphone(), on_heard=bo_heard)
+    nobody = Caller(mouth)
+    try:
+        await nobody.offer("ada", ["carol"])  # never answered
+        async with asyncio.timeout(60):
+            await mouth.say(tone(440, 0.1))
+            sdp, _ = await ada.offer("ada", ["bo"])
+            answer, _ = await bo.answer(sdp, "ada", "bo")
+            await ada.accept(answer)
+            await ada.connected.wait()
+            await mouth.say(tone(440, 0.5))
+            await bo_hears.wait()
+            saying = asyncio.create_task(mouth.say(tone(440, 600)))
+            await bo.close()
+            await saying
+    finally:
+        for caller in (ada, bo, nobody):
+            await caller.close()
+
+
 async def test_saying_something_without_a_connection_returns():
     await Microphone().say(tone(440, 0.1))

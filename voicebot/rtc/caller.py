@@ -55,15 +55,18 @@ class Microphone:
         self.clock = clock
         self._tracks: set[_MicrophoneTrack] = set()
 
-    def track(self) -> MediaStreamTrack:
+    def track(self) -> _MicrophoneTrack:
         """A track that sends what is said from now on."""
         track = _MicrophoneTrack(self.clock, self._tracks.discard)
         self._tracks.add(track)
         return track
 
     async def say(self, pcm: NDArray[np.int16]) -> None:
-        """Say mono int16 at `RATE`; returns when the last sample was sent. Cancelling stops it."""
-        tracks = list(self._tracks)
+        """Say mono int16 at `RATE`; returns when the last sample was sent. Cancelling stops it.
+
+        Only connections that stand hear it; without any it returns at once.
+        """
+        tracks = [track for track in self._tracks if track.sending]
         if not tracks:
             return
         try:
@@ -85,6 +88,8 @@ class _MicrophoneTrack(MediaStreamTrack):
         self._queue: deque[NDArray[np.int16]] = deque()
         self._said = asyncio.Event()
         self._said.set()
+        self.sending = False
+        """Its connection stands, so its frames are taken."""
 
     async def say(self, pcm: NDArray[np.int16]) -> None:
         count = -(-len(pcm) // FRAME)
@@ -141,7 +146,7 @@ class Caller:
         # an empty list, not None: None means a public STUN server
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self._microphone = microphone
-        self._track: MediaStreamTrack | None = None
+        self._track: _MicrophoneTrack | None = None
         self._on_heard = on_heard
         self._clock = microphone.clock
         self._receivers: dict[str, RTCRtpTransceiver] = {}
@@ -153,6 +158,10 @@ class Caller:
 
         @self._pc.on("connectionstatechange")
         def changed() -> None:
+            if self._track is not None:
+                self._track.sending = self._pc.connectionState == "connected"
+                if self._pc.connectionState in ("failed", "closed"):
+                    self._track.stop()  # nobody takes its frames any more
             if self._pc.connectionState == "connected":
                 self.connected.set()
             if on_state is not None:
