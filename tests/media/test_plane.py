@@ -279,6 +279,26 @@ async def test_a_microphone_that_is_cut_off_ends_the_utterance(
     saying.cancel()
 
 
+@pytest.mark.parametrize(
+    ("pcm", "rate"),
+    [(np.zeros(480, np.float32), RATE), (np.zeros((5, 2, 2), np.int16), RATE), (tone(440, 0.1), 0)],
+    ids=["float", "shape", "rate"],
+)
+async def test_audio_that_cannot_be_played_ends_its_speech(
+    inline_stage: Stage, pcm: np.ndarray, rate: int
+) -> None:
+    plane, notices = inline_stage.plane, inline_stage.notices
+    plane.add_agent("host", "marlin")
+    for speech in ("begun", "new"):
+        if speech == "begun":
+            plane.say("host", "marlin", speech, 0, tone(440, 5), RATE)
+        plane.say("host", "marlin", speech, 1, pcm, rate)
+        plane.end("host", "marlin", speech)
+        ended = await notices.wait(PlayoutEnded, lambda n, speech=speech: n.speech_id == speech)
+        assert not ended.complete
+        assert 1 not in ended.pieces
+
+
 async def test_what_cannot_be_answered_is_said(stage: Stage) -> None:
     plane = stage.plane
     browser = stage.browser()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.agent.speech import Speech, SpokenPiece
-from voicebot.errors import VoicebotError
+from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
 from voicebot.media.base import MediaPlane
 from voicebot.tts.base import TTS, VoiceStyle
@@ -40,6 +40,15 @@ def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray
     """From 20 ms before the first audible sample on: many voices breathe in for 0.2 s first."""
     loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > AUDIBLE)
     return pcm[max(0, int(loud[0]) - sample_rate // 50) :] if len(loud) else pcm[:0]
+
+
+def check_audio(pcm: NDArray[np.int16], sample_rate: int) -> None:
+    """Raises ModelFailed when a third party's TTS gives what cannot be played."""
+    if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.ndim != 1:
+        what = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm).__name__
+        raise ModelFailed(f"its audio is {what}, not mono int16 of shape (n,).")
+    if sample_rate <= 0:
+        raise ModelFailed(f"its sample rate is {sample_rate}.")
 
 
 class Voice:
@@ -79,6 +88,7 @@ class Voice:
         try:
             async with closing_iterator(tts.synthesize(piece.text, self._style)) as chunks:
                 async for pcm in chunks:
+                    check_audio(pcm, tts.sample_rate)
                     if index == 0 and not samples:
                         pcm = without_leading_silence(pcm, tts.sample_rate)
                     if not len(pcm):
