@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from voicebot.errors import MediaError
-from voicebot.media import worker
+from voicebot.media import process, worker
 from voicebot.media.base import (
     HearingSettings,
     MediaGone,
@@ -104,6 +105,60 @@ async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
         await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}" and not e.complete)
     browser = process_stage.browser()
     await browser.join(["marlin"], epoch=9)
+
+
+async def test_a_message_nobody_understands_is_a_crash_like_another(
+    process_stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    plane.add_agent("host", "marlin")
+    understood = process.receive
+
+    async def receive(reader: asyncio.StreamReader) -> object:
+        await understood(reader)
+        monkeypatch.undo()
+        raise AttributeError("no such class")  # what a pickle raises
+
+    monkeypatch.setattr(process, "receive", receive)
+    plane.say("host", "marlin", "s", 0, TONE, 24_000)
+    plane.end("host", "marlin", "s")
+    await notices.wait(MediaGone)
+    browser = process_stage.browser()
+    await browser.join(["marlin"])
+
+
+async def test_a_machine_without_a_process_to_spare_is_asked_again(
+    process_stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    assert isinstance(plane, ProcessMediaPlane)
+    plane.add_agent("host", "marlin")
+
+    def refuse(*arguments: object, **named: object) -> None:
+        monkeypatch.undo()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert plane.pid is not None
+    os.kill(plane.pid, signal.SIGKILL)
+    await notices.wait(MediaGone)
+    browser = process_stage.browser()
+    await browser.join(["marlin"])
+    assert any("tried again" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_closing_before_or_during_the_start_ends_the_start(early: bool) -> None:
+    plane = ProcessMediaPlane()
+    if early:
+        await plane.close()
+    starting = asyncio.create_task(plane.start(lambda notice: None))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert early or plane.pid is not None
+    await plane.close()
+    with pytest.raises(MediaError, match="was closed"):
+        await starting
 
 
 async def test_what_the_worker_logs_is_logged_here(

@@ -264,7 +264,7 @@ class ProcessMediaPlane:
                         patience.reschedule(None)
                         self._introduce()
                         self._up.set()
-                        if not first.done():
+                        if not (first.done() or self._closing):
                             first.set_result(None)
                     else:
                         self._heard(message)
