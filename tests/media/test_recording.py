@@ -23,7 +23,7 @@ from voicebot.media.base import (
     SpeechStopped,
 )
 from voicebot.media.process import ProcessMediaPlane
-from voicebot.media.recording import Timeline, silence
+from voicebot.media.recording import Recorder, Timeline, silence
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -94,6 +94,24 @@ def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:
     assert read_packets(path)[: len(kept)] == kept
     assert len(decode(path)) == pytest.approx((len(kept) + 50) * 960, abs=400)
     first.close()
+
+
+def test_what_came_while_the_worker_stalled_is_recorded(tmp_path: Path) -> None:
+    """The clock's tick may come first, then what the sockets held."""
+    failures: list[str] = []
+    recorder = Recorder(lambda host, who, path, reason: failures.append(reason))
+    path = tmp_path / "ada.ogg"
+    recorder.start("host", "ada", path, 100.0, 100.0)
+    encoder = OpusEncoder()
+    packets = [encoder.encode(frame) for frame in tone(440, 4).reshape(-1, 960)]
+    for n, payload in enumerate(packets):
+        if n in (50, 175):  # nothing was read from 101 to 103.5
+            recorder.tick(103.5)
+        recorder.packet("host", "ada", payload, 100 + n * 0.02, 960)
+    recorder.stop("host", "ada", 104.0)
+    recorder.finish()
+    assert read_packets(path) == packets
+    assert not failures
 
 
 async def test_a_person_and_an_agent_are_recorded_at_the_right_times(

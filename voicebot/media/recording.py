@@ -25,8 +25,11 @@ log = logging.getLogger(__name__)
 SLACK = FRAME_SAMPLES
 """Samples (20 ms) a stream may be off before it is put right: clicks are worse than 20 ms."""
 WRITE_EVERY = 0.2
-SETTLED = 1.0
-"""Seconds after which nothing earlier can still arrive, so that a quiet stretch is written."""
+SETTLED = 5.0
+"""Seconds after which nothing earlier can still arrive, so that a quiet stretch is written.
+
+More than the worker may stall: what came meanwhile is read only after the next `tick`.
+"""
 _SILENCES = (960, 480, 240, 120)
 
 OnFailed = Callable[[str, str, Path, str], None]
