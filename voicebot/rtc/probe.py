@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -76,9 +77,9 @@ async def probe(
         return done("refused", f"refuses the allocation ({code} {reason})")
     except ssl.SSLError as error:
         return done("tls", f"the TLS handshake failed: {error.reason or error}")
+    except (socket.gaierror, UnicodeError):  # the latter for names like "a..b"
+        return done("unknown_host", f"the host name {parsed['host']!r} is not known")
     except OSError as error:
-        if type(error).__name__ == "gaierror":
-            return done("unknown_host", f"the host name {parsed['host']!r} is not known")
         return done("unreachable", f"no connection over {way}: {error.strerror or error}")
 
 

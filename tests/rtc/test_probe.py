@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from voicebot.rtc.probe import probe
+
+
+@pytest.mark.parametrize("url", ["turn:a..b", "turn:a..b?transport=tcp", "stun:a..b"])
+async def test_a_name_that_cannot_be_one_is_an_unknown_host(url: str) -> None:
+    found = await probe(url, "u", "p")
+    assert (found.outcome, found.detail) == ("unknown_host", "the host name 'a..b' is not known")
