@@ -16,9 +16,8 @@ TOLERANCE = 0.04
 class Pacer:
     """Slots of one outgoing track, timestamps counted from `origin`. Pure: the time is passed in."""
 
-    def __init__(self, origin: float, tolerance: float = TOLERANCE) -> None:
+    def __init__(self, origin: float) -> None:
         self._origin = origin
-        self._tolerance = tolerance
         self.due = origin
         """When the next frame should leave."""
         self.late = 0
@@ -36,7 +35,7 @@ class Pacer:
 
     def catch_up(self, now: float) -> int:
         """Skip the slots missed by more than the tolerance; returns how many."""
-        if now - self.due <= self._tolerance:
+        if now - self.due <= TOLERANCE:
             return 0
         missed = int((now - self.due) / FRAME_SECONDS)
         self.due += missed * FRAME_SECONDS

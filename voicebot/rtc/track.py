@@ -37,13 +37,11 @@ class OutboundTrack(MediaStreamTrack):
         super().__init__()
         self._packets: deque[OpusPacket] = deque()
         self._fetch: asyncio.Future[None] | None = None
-        self.dropped = 0
 
     def push(self, packet: OpusPacket) -> None:
         """Send this packet now; it leaves in the same turn of the loop."""
         if len(self._packets) >= MAX_WAITING:
             self._packets.popleft()
-            self.dropped += 1
         self._packets.append(packet)
         if self._fetch is not None and not self._fetch.done():
             self._fetch.set_result(None)
