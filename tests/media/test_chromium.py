@@ -51,8 +51,7 @@ window.stats = async () => {
   const out = {};
   for (const s of (await pc.getStats()).values())
     if (s.type === "inbound-rtp") out[s.mid] = {packets: s.packetsReceived, concealed: s.concealedSamples,
-      silent: s.silentConcealedSamples, energy: s.totalAudioEnergy, lost: s.packetsLost,
-      delay: s.jitterBufferDelay / Math.max(1, s.jitterBufferEmittedCount)};
+      silent: s.silentConcealedSamples, energy: s.totalAudioEnergy, lost: s.packetsLost};
   return out;
 };
 </script>
@@ -121,7 +120,6 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     heard = (await page.evaluate("stats()"))["1"]
     assert heard["energy"] > 0.02
     assert heard["lost"] == 0
-    assert heard["delay"] < 0.2
 
     # another agent joins, the first one's section is switched off and then taken by a third
     plane.add_agent("host", "coral")
