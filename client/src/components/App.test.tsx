@@ -13,6 +13,8 @@ import { texts } from "../texts";
 import { App } from "./App";
 
 let client: Client;
+/** For what comes with a real timer's tick; a busy machine is no failure. */
+const PATIENT = { timeout: 20_000 };
 
 function show(search: string, problem?: DeviceProblemKind): void {
   client = new Client(readOptions(search), {
@@ -285,9 +287,9 @@ test("a meter that waits for a click says so", async () => {
     return context;
   });
   show("?lobby=demo");
-  expect(await screen.findByText(texts.prejoin.levelAsleep)).toBeTruthy();
+  expect(await screen.findByText(texts.prejoin.levelAsleep, {}, PATIENT)).toBeTruthy();
   context.state = "running";
-  expect(await screen.findByText(texts.prejoin.levelHint)).toBeTruthy();
+  expect(await screen.findByText(texts.prejoin.levelHint, {}, PATIENT)).toBeTruthy();
 });
 
 test("without the server people are said to hear each other only where they do", async () => {
