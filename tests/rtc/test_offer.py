@@ -56,6 +56,9 @@ a=msid-semantic:WMS *
 m=audio 9 UDP/TLS/RTP/SAVPF 109 9 0 8 101
 c=IN IP4 0.0.0.0
 a=sendonly
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=extmap:2/recvonly urn:ietf:params:rtp-hdrext:csrc-audio-level
+a=extmap:3 urn:ietf:params:rtp-hdrext:sdes:mid
 a=fmtp:109 maxplaybackrate=48000;stereo=1;useinbandfec=1
 a=fmtp:101 0-15
 a=ice-pwd:0123456789abcdef0123456789abcdef
@@ -69,6 +72,7 @@ a=rtpmap:0 PCMU/8000
 a=rtpmap:8 PCMA/8000
 a=rtpmap:101 telephone-event/8000
 a=setup:actpass
+a=ssrc:1234567 cname:{c1}
 m=audio 0 UDP/TLS/RTP/SAVPF 109 9 0 8 101
 c=IN IP4 0.0.0.0
 a=bundle-only

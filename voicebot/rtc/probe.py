@@ -58,6 +58,8 @@ async def probe(
         parsed = parse_stun_turn_uri(url)
     except ValueError as error:
         return done("not_an_address", f"is no STUN or TURN address: {error}")
+    if not 0 < parsed["port"] < 1 << 16:
+        return done("not_an_address", f"has no port of 1 to 65535: {parsed['port']}")
     way = "TLS" if parsed["scheme"] == "turns" else parsed.get("transport", "udp").upper()
     try:
         async with asyncio.timeout(patience):

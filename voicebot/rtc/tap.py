@@ -3,8 +3,8 @@
 aiortc's own path holds each packet 80 ms, then decodes it in a thread. The tap replaces
 `RTCRtpReceiver._handle_rtp_packet` of one receiver; receiver reports keep working,
 because the same statistics are fed. When a release of aiortc has no such method,
-`tap_receiver` returns None and `PublicTap` reads `track.recv()` instead; test_tap.py
-fails on such a release, so that the loss of speed is noticed.
+`tap_receiver` makes a `PublicTap`, which reads `track.recv()` instead; test_tap.py fails
+on such a release, so that the loss of speed is noticed.
 """
 
 from __future__ import annotations
