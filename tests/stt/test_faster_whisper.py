@@ -218,4 +218,7 @@ def test_availability_is_offline_and_cheap(model: Path, settings: Settings) -> N
     found = FasterWhisperSTT.availability("tiny", settings)
     assert (found.status, found.reason) == ("downloadable", "78 MB to download")
     assert FasterWhisperSTT.availability("nosuch", settings).status == "missing"
+    german = settings.model_copy(update={"stt_language": "de"})
+    assert FasterWhisperSTT.availability("base.en", german).reason.endswith("STT_LANGUAGE is de")
+    assert FasterWhisperSTT.availability("base", german).status == "downloadable"
     assert FasterWhisperSTT.known_models(settings)[0] in ("base", "small", "large-v3-turbo")

@@ -51,7 +51,9 @@ class Swapped:
 class Models:
     """One loaded backend per role, and others by name for single agents.
 
-    Backends may be given ready made (tests, notebooks); else `start` chooses them.
+    Backends may be given ready made (tests, notebooks); else `start` chooses them. What was
+    loaded once stays loaded until `aclose`: turns that run finish with it, and it can be
+    swapped back in at once.
     """
 
     def __init__(

@@ -80,6 +80,9 @@ class FasterWhisperSTT:
             name, folder, repo = _resolve(model or _best_size(), settings)
         except ModelError as error:
             return Availability("missing", error.message, error.hint)
+        if name in SIZES and name.endswith(".en") and settings.stt_language not in ("", "en"):
+            reason = f"{name} understands English only, and STT_LANGUAGE is {settings.stt_language}"
+            return Availability("missing", reason, "Use a size without .en")
         if folder is not None:
             return Availability("ready", "in the cache" if repo else "a folder on this machine")
         megabytes = SIZES[name][1] if name in SIZES else 0
