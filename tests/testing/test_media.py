@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from voicebot.errors import MediaError
 from voicebot.media.base import (
     HearingSettings,
     MediaGone,
+    MediaPlane,
     PeerState,
     PlayoutEnded,
     PlayoutMark,
@@ -21,9 +22,6 @@ from voicebot.media.base import (
     SpeechStopped,
 )
 from voicebot.testing.media import FakeMediaPlane
-
-if TYPE_CHECKING:
-    from voicebot.media.base import MediaPlane
 
 pytestmark = pytest.mark.virtual_time
 
@@ -46,9 +44,12 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_it_is_a_media_plane(plane: FakeMediaPlane) -> None:
-    contract: MediaPlane = plane
-    assert contract is plane
+@pytest.mark.parametrize("name", sorted(n for n in vars(MediaPlane) if not n.startswith("_")))
+def test_it_is_called_like_every_media_plane(name: str) -> None:
+    contract, fake = getattr(MediaPlane, name), getattr(FakeMediaPlane, name)
+    assert inspect.iscoroutinefunction(fake) == inspect.iscoroutinefunction(contract)
+    wanted = [(p.name, p.kind, p.default) for p in inspect.signature(contract).parameters.values()]
+    assert [(p.name, p.kind, p.default) for p in inspect.signature(fake).parameters.values()] == wanted
 
 
 async def test_a_speech_is_played_at_real_pace_with_its_marks(plane: FakeMediaPlane) -> None:
