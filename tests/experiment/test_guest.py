@@ -162,14 +162,22 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
     hosting: Hosting, voice: EspeakTTS
 ) -> None:
     room: Any = await hosting.create_lobby("Beeps")
-    await room.spawn("one")
-    ears = Ears()
+    agent = await room.spawn("one")
+    ears, other_ears = Ears(), Ears()
     async with (
-        Guest(hosting.url, room.lobby.id, name="Ada", tts=voice) as ada,
-        Guest(hosting.url, room.lobby.id, name="Bo", on_heard=ears) as bo,
+        Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
+        Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,
     ):
-        await ada.connected()
-        await bo.connected()
+        async with asyncio.timeout(60):
+            for one, other in ((ada, bo), (bo, ada)):
+                while other.id not in one._peers:  # the server has not told it yet
+                    assert one.present
+                    await asyncio.sleep(0)
+                await one._peers[other.id][1].connected.wait()
+        await ada.say("Hello Bo, can you hear me?")
+        assert await ears.of(2) == {agent.id, ada.id}
+        await bo.say("Every single word, Ada.")
+        assert await other_ears.of(2) == {agent.id, bo.id}
         was = ada.id
         await ada.leave()
         await ada.leave()

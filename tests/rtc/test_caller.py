@@ -17,32 +17,28 @@ def loudest_hz(pcm: np.ndarray) -> float:
 
 
 async def test_two_people_hear_each_other_over_real_webrtc():
-    heard: dict[str, list[Heard]] = {"ada": [], "bo": []}
-    bo_hears = asyncio.Event()
+    heard: dict[str, list[np.ndarray]] = {"ada": [], "bo": []}
+    hears = {"ada": asyncio.Event(), "bo": asyncio.Event()}
 
-    def ada_heard(frame: Heard) -> None:
-        heard["bo"].append(frame)
-
-    def bo_heard(frame: Heard) -> None:
-        heard["ada"].append(frame)
+    def listen(frame: Heard) -> None:
         if np.abs(frame.pcm).max() > 2000:
-            bo_hears.set()
+            heard[frame.participant_id].append(frame.pcm)
+            hears[frame.participant_id].set()
 
     mouth, other_mouth = Microphone(), Microphone()
-    ada = Caller(mouth, on_heard=ada_heard)
-    bo = Caller(other_mouth, on_heard=bo_heard)
+    ada, bo = Caller(mouth, on_heard=listen), Caller(other_mouth, on_heard=listen)
     try:
-        sdp, tracks = await ada.offer("ada", ["bo"])
-        assert sorted(tracks.values()) == ["ada", "bo"]
+        sdp, tracks = await ada.call("ada", "bo")
+        assert list(tracks.values()) == ["ada"]
         answer, answered = await bo.answer(sdp, "ada", "bo")
         assert set(answered.values()) == {"bo"}
         await ada.accept(answer)
         async with asyncio.timeout(20):
             await asyncio.gather(ada.connected.wait(), bo.connected.wait())
-            await mouth.say(tone(440, 1.0))
-            await bo_hears.wait()
-        loud = [f.pcm for f in heard["ada"] if np.abs(f.pcm).max() > 2000]
-        assert abs(loudest_hz(np.concatenate(loud)) - 440) < 10
+            await asyncio.gather(mouth.say(tone(440, 1.0)), other_mouth.say(tone(660, 1.0)))
+            await asyncio.gather(*(event.wait() for event in hears.values()))
+        assert abs(loudest_hz(np.concatenate(heard["ada"])) - 440) < 10
+        assert abs(loudest_hz(np.concatenate(heard["bo"])) - 660) < 10
     finally:
         await ada.close()
         await bo.close()

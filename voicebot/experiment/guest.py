@@ -258,6 +258,8 @@ class Guest:
         self._peers[message.peer] = (message.epoch, caller)
         if to_host:
             await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
+        elif message.data.role == "impolite":  # the polite one has nothing to offer before it
+            await self._guarded(self._call(message.peer, message.epoch))
         if old is not None:
             await old.close()
 
@@ -265,7 +267,14 @@ class Guest:
         caller = self._caller(peer, epoch)
         if caller is None:
             return
-        sdp, tracks = await caller.offer(self.id, receive)
+        await self._send_offer(peer, epoch, *await caller.offer(self.id, receive))
+
+    async def _call(self, peer: str, epoch: int) -> None:
+        caller = self._caller(peer, epoch)
+        if caller is not None:
+            await self._send_offer(peer, epoch, *await caller.call(self.id, peer))
+
+    async def _send_offer(self, peer: str, epoch: int, sdp: str, tracks: dict[str, str]) -> None:
         await self._send(
             m.WebrtcOffer(peer=peer, epoch=epoch, data=m.DescriptionData(sdp=sdp, tracks=tracks))
         )

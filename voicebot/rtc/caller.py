@@ -1,6 +1,6 @@
 """The side of a WebRTC connection that a person's browser has, without the browser.
 
-For simulated people and for tests: it offers to an agent host, answers another person,
+For simulated people and for tests: it offers to an agent host, calls or answers another person,
 plays given audio as its microphone and hands over what it hears.
 """
 
@@ -187,6 +187,15 @@ class Caller:
         await self._pc.setLocalDescription(await self._pc.createOffer())
         mids = {t.mid: agent_id for agent_id, t in self._receivers.items() if t.mid}
         return self._pc.localDescription.sdp, {**self._own_mids(me), **mids}
+
+    async def call(self, me: str, participant_id: str) -> tuple[str, dict[str, str]]:
+        """An offer to another person, to hear them and be heard. Returns what `offer` does."""
+        async with self._negotiating:
+            if self._track is None:
+                self._track = self._microphone.track()
+                self._receivers[participant_id] = self._pc.addTransceiver(self._track, direction="sendrecv")
+            await self._pc.setLocalDescription(await self._pc.createOffer())
+            return self._pc.localDescription.sdp, self._own_mids(me)
 
     async def accept(self, sdp: str) -> None:
         """The answer to the last offer."""
