@@ -162,3 +162,4 @@ def test_the_installed_wheel_runs_the_doctor(installed: Path, tmp_path: Path) ->
     )
     assert done.returncode in (0, 1), done.stdout + done.stderr
     assert "TURN" in done.stdout
+    assert "Traceback" not in done.stderr
