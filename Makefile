@@ -14,7 +14,7 @@ STATIC := voicebot/server/static/index.html
 CLIENT_SOURCES := $(shell find client/src client/public client/index.html client/vite.config.ts client/tsconfig.json \
 	-not -name '*.test.*' 2>/dev/null)
 # npm and its scripts look for node on the PATH
-NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/npm
+NPM := PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/npm
 
 .PHONY: help
 help: ## list the targets

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 INNER = {"setup", "help"}  # `setup` is a step of others
@@ -72,3 +74,18 @@ def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
     assert "pip install" not in again.stdout
     (tmp_path / ".locked").unlink()
     assert "pip install" in make("--dry-run", "setup", f"VENV={tmp_path}").stdout
+
+
+def test_npm_is_found_wherever_the_environment_is(tmp_path: Path) -> None:
+    for venv, where in ((str(tmp_path), tmp_path), (".elsewhere", ROOT / ".elsewhere")):
+        asked = make("--dry-run", "vitest", f"VENV={venv}").stdout
+        assert f'PATH="{where}/bin:$PATH" {where}/bin/npm run' in asked
+
+
+def test_the_client_is_built_again_only_when_its_sources_changed() -> None:
+    if not (ROOT / "client/node_modules/.installed").exists():
+        pytest.skip("the client was not built by make: run `make client`")
+    build = "npm run --silent build"
+    assert build not in make("--dry-run", "run").stdout
+    assert build in make("--dry-run", "--what-if=client/src/main.tsx", "run").stdout
+    assert build not in make("--dry-run", "--what-if=client/src/names.test.ts", "run").stdout
