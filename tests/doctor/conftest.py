@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -13,17 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.coturn import coturn as start_coturn
+from tests.coturn import free_port
+
 SECRET = "for-tests-only"
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: `make provision` says how to install it")
     folder = tmp_path_factory.mktemp("tls")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
@@ -33,39 +31,19 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def coturn(
-    tmp_path_factory: pytest.TempPathFactory, certificate: tuple[Path, Path]
-) -> Iterator[dict[str, int]]:
+def coturn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `coturn.log` is."""
+    return tmp_path_factory.mktemp("coturn")
+
+
+@pytest.fixture(scope="session")
+def coturn(coturn_folder: Path, certificate: tuple[Path, Path]) -> Iterator[dict[str, int]]:
     """Its ports: {"plain": ..., "tls": ...}."""
-    if shutil.which("turnserver") is None:
-        pytest.skip("coturn is not installed (apt install coturn)")
-    folder = tmp_path_factory.mktemp("coturn")
-    ports = {"plain": free_port(), "tls": free_port()}
     cert, key = certificate
-    command = ["turnserver", "-n", "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=test"]
-    command += [f"--listening-port={ports['plain']}", f"--tls-listening-port={ports['tls']}"]
-    command += [
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
-        "--no-cli",
-        "--no-dtls",
-        "--log-file=stdout",
-    ]
-    command += [f"--cert={cert}", f"--pkey={key}", f"--pidfile={folder / 'pid'}", f"--userdb={folder / 'db'}"]
-    with (
-        open(folder / "log", "w") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as server,
-    ):
-        while not (listens(ports["plain"]) and listens(ports["tls"])):
-            if server.poll() is not None:
-                pytest.fail("coturn did not start:\n" + (folder / "log").read_text()[-2000:])
-        yield ports
-        server.terminate()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+    options = [f"--cert={cert}", f"--pkey={key}", "--verbose"]
+    tls = free_port()
+    with start_coturn(coturn_folder, SECRET, *options, tls=tls) as plain:
+        yield {"plain": plain, "tls": tls}
 
 
 Answer = Callable[[str, str], tuple[int, object]]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.doctor.conftest import SECRET, free_port
+from tests.coturn import free_port
+from tests.doctor.conftest import SECRET
 from voicebot.doctor.network import turn_checks
 from voicebot.rtc.probe import probe
 from voicebot.settings import Settings, load_settings
@@ -102,8 +104,13 @@ async def test_without_a_secret_it_says_that_nothing_is_relayed(coturn: dict[str
     assert "COTURN_SECRET" in checks[0].advice
 
 
-async def test_allocations_are_given_back(coturn: dict[str, int]) -> None:
-    """Nothing is left running on the loop that asked."""
+async def test_allocations_are_given_back(coturn: dict[str, int], coturn_folder: Path) -> None:
+    """By coturn's own account; and nothing is left running on our loop."""
     before = asyncio.all_tasks()
     await turn_checks(with_turn(f"turn:127.0.0.1:{coturn['plain']}"))
     assert asyncio.all_tasks() == before
+    said = (coturn_folder / "coturn.log").read_text()
+    made = re.findall(r"session (\d+): new, .*lifetime=\d+", said)
+    ended = re.findall(r"session (\d+): refreshed, .*lifetime=0\b", said)
+    assert len(made) >= 2
+    assert sorted(ended) == sorted(made)

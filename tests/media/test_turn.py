@@ -6,7 +6,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import shutil
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
+from tests.coturn import coturn
 from voicebot.errors import MediaError
 from voicebot.media.base import IceServerConfig, PeerState
 from voicebot.media.inline import InlineMediaPlane
@@ -26,8 +26,6 @@ from voicebot.rtc import probe
 if TYPE_CHECKING:
     from conftest import Stage
 
-TURNSERVER = shutil.which("turnserver")
-pytestmark = pytest.mark.skipif(TURNSERVER is None, reason="needs coturn at hand")
 SECRET = "test-secret"
 TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(4_800) / 24_000)).astype(np.int16)
 
@@ -51,42 +49,11 @@ def credentials(secret: str) -> tuple[str, str]:
 @pytest.fixture
 async def turn(tmp_path: Path) -> AsyncIterator[str]:
     address = own_address()
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as s:
-        s.bind((address, 0))
-        port = s.getsockname()[1]
-    assert TURNSERVER is not None
-    server = await asyncio.create_subprocess_exec(
-        TURNSERVER,
-        "-n",
-        f"--listening-ip={address}",
-        f"--relay-ip={address}",
-        f"--listening-port={port}",
-        "--min-port=52000",
-        "--max-port=52999",
-        "--use-auth-secret",
-        f"--static-auth-secret={SECRET}",
-        "--realm=test",
-        "--no-tls",
-        "--no-dtls",
-        "--no-cli",
-        f"--pidfile={tmp_path / 'turn.pid'}",
-        "--log-file=stdout",
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection(address, port)
-                    writer.close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)
+    with coturn(tmp_path, SECRET, address=address) as port:
         yield f"turn:{address}:{port}"
-    finally:
-        server.terminate()
-        await server.wait()
+        # closed connections still give their relays back
+        if ending := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(ending, timeout=10)
 
 
 async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
