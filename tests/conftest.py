@@ -1,25 +1,29 @@
-"""What every test shares: in CI nothing may be skipped, so a skip there is a failure."""
+"""What every test shares: nobody's own settings, and in CI nothing skipped: a skip there is a failure."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator
 
 import pytest
+
+from voicebot.settings import Settings
 
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
 
 STRICT = os.environ.get("CI", "").lower() in ("true", "1")
 
+# Tests, and what they start, must not see the settings of whoever runs them, still less pay with their key.
+for _name in list(os.environ):
+    if _name.lower() in Settings.model_fields or _name.upper().startswith("OPENAI_"):
+        del os.environ[_name]
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Recordings of people are an extra that nobody has to have: without them, their tests are left out."""
-    if os.environ.get("VOICEBOT_SPEECH"):
-        return
-    extra = [item for item in items if item.get_closest_marker("recordings")]
-    items[:] = [item for item in items if item not in extra]
-    if extra:
-        config.hook.pytest_deselected(items=extra)
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for program in (program for marker in item.iter_markers("needs") for program in marker.args):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: `make provision` says how to install it")
 
 
 def _fail(report: pytest.TestReport | pytest.CollectReport) -> None:

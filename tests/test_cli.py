@@ -19,7 +19,7 @@ import pytest
 from voicebot.version import __version__
 
 Command = Callable[..., Awaitable[tuple[int, str]]]
-OFFLINE = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "COLUMNS": "200", "OPENAI_API_KEY": ""}
+OFFLINE = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "DOWNLOAD_TIMEOUT": "0", "COLUMNS": "200"}
 
 
 @asynccontextmanager

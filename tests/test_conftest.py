@@ -1,4 +1,4 @@
-"""In CI a skipped test fails, wherever it was skipped; elsewhere it does not."""
+"""In CI a skipped test fails, wherever it was skipped; elsewhere it does not. Settings stay outside."""
 
 from __future__ import annotations
 
@@ -16,17 +16,31 @@ SKIPS = {
     "module": "import pytest\npytest.importorskip('no_such_module')\ndef test_it(): pass\n",
     "fixture": "import pytest\n@pytest.fixture\ndef f(): pytest.skip('no flite')\ndef test_it(f): pass\n",
 }
+SETTINGS = {
+    "OPENAI_API_KEY": "sk-real",
+    "openai_model": "dear",
+    "STT_MODEL": "x",
+    "Port": "1",
+    "OPENAI_ORG_ID": "x",
+}
+BARE = f"""
+import os
+from voicebot.settings import load_settings
+def test_it():
+    assert not {set(SETTINGS)} & set(os.environ)
+    assert load_settings(None).port == 8000
+"""
 XFAIL = "import pytest\n@pytest.mark.xfail(reason='known', strict=True)\ndef test_it(): assert False\n"
 
 
-def run(folder: Path, source: str, ci: str) -> int:
+def run(folder: Path, source: str, ci: str, **env: str) -> int:
     shutil.copy(Path(__file__).parent / "conftest.py", folder)
     (folder / "test_probe.py").write_text("# one test\n" + source)
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
         cwd=folder,
-        env={**os.environ, "CI": ci},
+        env={**os.environ, **env, "CI": ci},
         capture_output=True,
         text=True,
         timeout=60,
@@ -45,3 +59,7 @@ def test_a_skip_fails_in_ci_only(kind: str, tmp_path: Path) -> None:
 
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
     assert run(tmp_path, XFAIL, "true") == 0
+
+
+def test_nobodys_own_settings_reach_a_test(tmp_path: Path) -> None:
+    assert run(tmp_path, BARE, "", **SETTINGS) == 0

@@ -6,13 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from voicebot.errors import SettingsError
-from voicebot.settings import Settings, load_settings
-
-
-@pytest.fixture(autouse=True)
-def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+from voicebot.settings import load_settings
 
 
 def test_nothing_set_is_the_defaults() -> None:

@@ -55,6 +55,7 @@ async def test_auto_falls_back_to_the_embedded_ones_with_the_reason(
     assert choice.reason == "the embedded one, because nothing better is installed; set TTS_MODEL for another"
 
 
+@pytest.mark.needs("flite")
 async def test_auto_takes_flite_where_it_is_installed_and_lets_the_seed_choose(settings: Settings) -> None:
     choice, backend = await choose("tts", settings)
     assert choice.spec == "flite"

@@ -77,6 +77,7 @@ async def spoken(tts: FliteTTS, text: str) -> np.ndarray:
     return soxr.resample(np.concatenate(chunks), tts.sample_rate, RATE)
 
 
+@pytest.mark.needs("flite")
 async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path)
     stt = await PocketSphinxSTT.load("", settings)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
+
+from tests.coturn import coturn as start_coturn
+from tests.coturn import free_port
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 STATIC = Path(__file__).parents[2] / "voicebot" / "server" / "static"
@@ -30,12 +32,6 @@ QUIET = [
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
 ]
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -80,15 +76,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(**settings: str) -> Server:
         port = free_port()
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "COTURN_"))}
-        env |= {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "PORT": str(port), "HOST": "127.0.0.1"}
-        env |= {"DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": "1"} | settings
+        env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
+        env |= {"PORT": str(port), "DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": "1"}
         output = tmp_path / f"serve-{port}.log"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "voicebot", "serve"],
                 cwd=tmp_path,
-                env=env,
+                env=os.environ | env | settings,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
@@ -178,29 +173,9 @@ class Coturn:
 
 @pytest.fixture
 def coturn(tmp_path: Path) -> Iterator[Coturn]:
-    """Debian's coturn on loopback with time-limited credentials."""
-    port, secret = free_port(socket.SOCK_DGRAM), "a-secret-for-the-test"
-    process = subprocess.Popen(
-        [
-            "turnserver", "-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1",
-            f"--listening-port={port}", "--use-auth-secret", f"--static-auth-secret={secret}",
-            "--realm=voicebot.test", "--allow-loopback-peers", "--cli-password=unused-in-tests",
-            "--no-cli", "--no-tls", "--no-dtls", "--log-file=stdout", f"--pidfile={tmp_path}/turn.pid",
-            f"--userdb={tmp_path}/turn.db", "--min-port=49160", "--max-port=49400",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    for _ in range(100):  # it listens on TCP as well: connecting shows that it is up
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            assert process.poll() is None, "coturn did not start"
-            select_wait(process)
-    yield Coturn(f"turn:127.0.0.1:{port}", secret)
-    process.terminate()
-    process.wait()
+    secret = "a-secret-for-the-test"
+    with start_coturn(tmp_path, secret, "--allow-loopback-peers") as port:
+        yield Coturn(f"turn:127.0.0.1:{port}", secret)
 
 
 @pytest.fixture

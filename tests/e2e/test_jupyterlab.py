@@ -72,6 +72,7 @@ async def jupyterlab(folder: Path) -> AsyncIterator[str]:
         "JUPYTER_PATH": str(Path(anywidget.__file__).parents[4] / "share" / "jupyter"),
         "PYTHONPATH": str(ROOT),
         "DATA_DIR": str(folder / "data"),
+        "DOWNLOAD_TIMEOUT": "0",
         "PORT": "0",
     }
     log = (home / "lab.log").open("wb")
@@ -133,16 +134,8 @@ def write_notebook(path: Path, source: Path, extra: list[str]) -> None:
     nbformat.write(notebook, path)
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where screenshots go, to be looked at."""
-    folder = Path(os.environ.get("SCREENSHOTS", tmp_path / "screenshots"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @pytest.mark.timeout(400)
-async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, pictures: Path) -> None:
+async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, shots: Path) -> None:
     write_notebook(
         tmp_path / "quickstart.ipynb", ROOT / "notebooks" / "01_quickstart.ipynb", ["wb.panel()  # late"]
     )
@@ -174,7 +167,7 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, pi
         # hovering a bar gives its numbers
         await page.locator(".vb-turn").first.hover()
         await expect(page.locator(".vb-tip").first).to_contain_text("end to end")
-        await page.screenshot(path=pictures / "quickstart-light.png")
+        await page.screenshot(path=shots / "quickstart-light.png")
 
         # another voice by the dropdown: it answers, and the transcript says so
         voice = page.locator(".widget-dropdown", has_text="Text to speech").first.locator("select")
@@ -204,9 +197,9 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, pi
         frame = page.locator(".vb-frame").first
         assert "microphone" in (await frame.get_attribute("allow") or "")
         await frame.scroll_into_view_if_needed()
-        await page.screenshot(path=pictures / "quickstart-lobby.png")
+        await page.screenshot(path=shots / "quickstart-lobby.png")
 
         await page.evaluate(DARK)
         await expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
         await page.locator(".vb-turn").first.hover()
-        await page.screenshot(path=pictures / "quickstart-dark.png")
+        await page.screenshot(path=shots / "quickstart-dark.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import wave
 from collections import deque
@@ -32,6 +33,8 @@ SENTENCE = "hello what is the weather in paris today"
 
 def flite(text: str, folder: Path) -> np.ndarray:
     """Mono int16 at 16 kHz."""
+    if shutil.which("flite") is None:
+        pytest.skip("flite is not installed: `make provision` says how to install it")
     path = folder / "speech.wav"
     subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(path)], check=True)
     with wave.open(str(path)) as w:

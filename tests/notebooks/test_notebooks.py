@@ -50,6 +50,7 @@ def kernel_env(tmp_path: Path) -> dict[str, str]:
         "PORT": "0",
         "STT_MODEL": "pocketsphinx",
         "TTS_MODEL": "espeak",
+        "DOWNLOAD_TIMEOUT": "0",
         "IPYTHONDIR": str(tmp_path / "ipython"),
     }
 

@@ -23,6 +23,7 @@ from voicebot.stt.worker_process import WorkerProcess
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
+pytestmark = pytest.mark.needs("flite")
 WEATHER = "what is the weather in paris"
 settings = Settings(_env_file=None)  # type: ignore[call-arg]
 

@@ -10,6 +10,7 @@ from voicebot.stt.pocketsphinx_worker import LEVEL_WINDOW, RATE, Level, Transcri
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
+pytestmark = pytest.mark.needs("flite")
 settings = Settings(_env_file=None)  # type: ignore[call-arg]
 WINDOW = 1024
 """Bytes that come at once: the 32 ms of a voice activity window."""

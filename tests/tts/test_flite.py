@@ -14,6 +14,7 @@ from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import VOICES, FliteTTS
 
+pytestmark = pytest.mark.needs("flite")
 settings = Settings(_env_file=None)  # type: ignore[call-arg]
 
 
