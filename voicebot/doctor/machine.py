@@ -26,6 +26,7 @@ TEST_PROGRAMS = {
     "flite": "flite",
     "espeak-ng": "espeak-ng",
     "sox": "sox",
+    "openssl": "openssl",
 }
 """What `make test` needs: program and its Debian package."""
 
