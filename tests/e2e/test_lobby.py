@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 import voicebot
 from tests.e2e.conftest import Chromium, Coturn, Serve
 from tests.e2e.room import Guest
+from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
+from voicebot.rtc.caller import Heard
 from voicebot.settings import load_settings
 from voicebot.stt.base import STT
 from voicebot.testing.openai_server import Fail, OpenAIServer
+from voicebot.tts.base import TTS
 
 QUESTION = "what is the weather in paris"
 ANSWER = "The weather in Paris is good today, and the sun is shining."
@@ -113,6 +117,46 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         await tom.page.close(run_before_unload=True)
         await mia.tile("Tom").wait_for(state="detached", timeout=45_000)
         assert mia.problems == []
+
+
+async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_there_first(
+    serve: Serve, chromium: Chromium, speech: Speech
+) -> None:
+    server = serve()
+    heard_by: dict[str, set[str]] = {"Early": set(), "Late": set()}
+    changed = asyncio.Event()
+
+    def ears(name: str) -> Callable[[Heard], None]:
+        def hear(frame: Heard) -> None:
+            if np.abs(frame.pcm).max() > 2000:
+                heard_by[name].add(frame.participant_id)
+                changed.set()
+
+        return hear
+
+    def simulated(name: str, tts: TTS) -> Simulated:
+        return Simulated(server.url, "demo", name=name, tts=tts, on_heard=ears(name))
+
+    tts = await load_backend("tts", "flite:slt", load_settings(None))
+    assert isinstance(tts, TTS)
+    async with simulated("Early", tts) as early:
+        context = await chromium.context(speech(QUESTION, "and now the other one", QUESTION, lead=20))
+        tom = await Guest.open(context, server.url, "Tom")
+        await tom.join()
+        async with simulated("Late", tts) as late:
+            for name in heard_by:
+                await tom.page.locator(f'[data-name="{name}"][data-state="present"]').wait_for()
+            tom_id = await tom.id_of("Tom")
+            async with asyncio.timeout(90):
+                while not all(tom_id in heard for heard in heard_by.values()):
+                    changed.clear()
+                    await changed.wait()
+            for one in (early, late):
+                await tom.listen(one.id)
+                await one.say("Can you hear me?")
+                assert np.abs(await tom.heard(one.id)).max() > 500
+        assert tom.problems == []
+    await tts.aclose()
 
 
 async def test_everything_through_a_relay(
