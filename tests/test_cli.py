@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from voicebot.version import __version__
@@ -75,6 +76,38 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
             assert process.returncode == 0
             assert "Stopped." in output.decode()
             assert "Traceback" not in output.decode()
+
+
+async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
+    async with voicebot(tmp_path, "serve", "--port", "0") as process:
+        await read_until(process, "Ctrl-C")
+        [media] = [
+            child
+            for child in psutil.Process(process.pid).children()
+            if "voicebot.media.worker" in child.cmdline()
+        ]
+        media.suspend()  # so that stopping in good order takes long
+        try:
+            process.send_signal(signal.SIGINT)
+            await read_until(process, "Stopping ...")
+            process.send_signal(signal.SIGINT)
+            output, _ = await asyncio.wait_for(process.communicate(), 30)
+        finally:
+            media.kill()
+        assert process.returncode == 128 + signal.SIGINT
+        assert "Stopped." not in output.decode()
+
+
+async def test_another_machines_people_are_told_where_to_go(tmp_path: Path) -> None:
+    addresses = [
+        a.address for name in psutil.net_if_addrs().values() for a in name if a.family == socket.AF_INET
+    ]
+    own = next((a for a in addresses if not a.startswith("127.")), None)
+    if own is None:
+        pytest.skip("this machine is in no network")
+    async with voicebot(tmp_path, "serve", "--port", "0", "--host", own) as process:
+        said = await read_until(process, "Ctrl-C")
+    assert f"From other machines: http://{own}:" in said
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from voicebot.errors import SettingsError
-from voicebot.settings import load_settings
+from voicebot.settings import is_loopback, load_settings
 
 
 def test_nothing_set_is_the_defaults() -> None:
@@ -48,6 +48,9 @@ def test_arguments_win_over_the_environment_and_that_over_the_file(
         ("LLM_TIMEOUT=0", "LLM_TIMEOUT='0'"),
         ("LLM_TIMEOUT=nan", "LLM_TIMEOUT='nan'"),
         ("ENDPOINT_DELAY=9", "ENDPOINT_DELAY='9'"),
+        ("PUBLIC_URL=voice.example.org", "such as https://"),
+        ("PUBLIC_URL=voice.example.org:8000", "such as https://"),
+        ("PUBLIC_URL=https://[voice", "such as https://"),
         ("LLM_RETRIES=-1", "LLM_RETRIES='-1'"),
     ],
 )
@@ -65,6 +68,37 @@ def test_all_wrong_values_are_named_at_once(tmp_path: Path) -> None:
     env.write_text("PORT=x\nLOG_LEVEL=y\n")
     with pytest.raises(SettingsError, match=r"PORT.*LOG_LEVEL"):
         load_settings(env)
+
+
+def test_a_keyword_that_is_no_setting_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(SettingsError, match="'prot'") as caught:
+        load_settings(None, prot=9000)
+    assert caught.value.hint == "Did you mean port?"
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, zzzz=1)
+    assert "coturn_server" in caught.value.hint
+
+
+def test_a_wrong_argument_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="PORT=99999") as caught:
+        load_settings(tmp_path / ".env", port=99999)
+    assert str(tmp_path) not in caught.value.hint
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_bytes(b"PORT=\xff\xfe")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(env)
+    assert str(env) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.2", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.168.1.5", False)],
+)
+def test_which_addresses_only_this_machine_reaches(host: str, local: bool) -> None:
+    assert is_loopback(host) is local
 
 
 def test_secrets_are_not_shown() -> None:

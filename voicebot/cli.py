@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from voicebot.errors import SettingsError, VoicebotError
-from voicebot.settings import Settings, load_settings
+from voicebot.settings import Settings, is_loopback, load_settings
 from voicebot.version import __version__
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
         starting = asyncio.create_task(hosting.start(), name="start")
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
-                loop.add_signal_handler(number, _interrupt, stopping, starting)
+                loop.add_signal_handler(number, _interrupt, number, stopping, starting)
         try:
             await starting
         except asyncio.CancelledError:
@@ -121,7 +122,11 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
     out.print("Stopped. Conversations are in", escape(str(settings.data_dir / "conversations")))
 
 
-def _interrupt(stopping: asyncio.Event, starting: asyncio.Task[None]) -> None:
+def _interrupt(number: int, stopping: asyncio.Event, starting: asyncio.Task[None]) -> None:
+    """The first one stops in good order, a second one does not wait for that."""
+    if stopping.is_set():
+        out.print("Ended at once.")
+        os._exit(128 + number)  # threads may hang; the workers end with their pipes
     stopping.set()
     if not starting.done():
         starting.cancel()
@@ -161,8 +166,9 @@ def _announce(hosting: Hosting, demo: bool) -> None:
 def _reachable(hosting: Hosting) -> str:
     if hosting.settings.public_url:
         return f"[dim]Listening on {escape(hosting.settings.host)}:{hosting.port}[/]"
-    if hosting.settings.host in {"0.0.0.0", "::"}:
-        lan = f"http://{_lan_address()}:{hosting.port}/"
+    host = hosting.settings.host
+    if not is_loopback(host):
+        lan = f"http://{_lan_address()}:{hosting.port}/" if host in {"", "0.0.0.0", "::"} else hosting.url
         return (
             f"[dim]From other machines: {escape(lan)} - but browsers give them the microphone only over "
             "https: put an https proxy in front and set PUBLIC_URL to its address.[/]"
@@ -202,8 +208,6 @@ def _settings(**overrides: object) -> Settings:
         return load_settings(".env", **overrides)
     except SettingsError as error:
         _fail(error, 2)
-    except (OSError, UnicodeDecodeError) as error:
-        _fail(SettingsError(f".env cannot be read: {error}.", hint="It must be a text file in UTF-8."), 2)
 
 
 def _fail(error: VoicebotError, code: int) -> NoReturn:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -79,6 +81,18 @@ class Settings(BaseSettings):
             raise ValueError("must be a language code of two or three letters, such as en or de")
         return value.lower()
 
+    @field_validator("public_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if value and not usable:
+            raise ValueError("must be the whole address that people open, such as https://voice.example.org")
+        return value
+
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
@@ -99,17 +113,38 @@ def find_home(start: Path | None = None) -> Path:
     return start
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens at HOST=host."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
 def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> Settings:
     """Read the settings; keyword arguments win over the environment, that over the file.
 
     Raises:
-        SettingsError: names every wrong setting and what it accepts.
+        SettingsError: names every wrong setting and what it accepts, a keyword that is no setting,
+            or why the file cannot be read.
     """
+    for name in overrides:
+        if name not in Settings.model_fields:
+            near = get_close_matches(name.lower(), Settings.model_fields, 1)
+            raise SettingsError(
+                f"There is no setting {name!r}.",
+                hint=f"Did you mean {near[0]}?" if near else "They are: " + ", ".join(Settings.model_fields),
+            )
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
-        lines = [f"{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors()]
+        wrong = [(str(e["loc"][0]), f"={e['input']!r}: {e['msg']}") for e in error.errors()]
+        if all(name in overrides for name, _ in wrong):
+            where = "what was passed"
+        else:
+            where = f"{env_file} or the environment" if env_file else "the environment"
         raise SettingsError(
-            "Wrong settings: " + "; ".join(lines) + ".",
-            hint=f"Correct them in {env_file or 'the environment'} (.env.example explains each).",
+            "Wrong settings: " + "; ".join(name.upper() + what for name, what in wrong) + ".",
+            hint=f"Correct {where} (.env.example explains each setting).",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{env_file} cannot be read: {error}.", hint="It must be a readable text file in UTF-8."
         ) from None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,13 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     check = list(machine.python())[1]
     assert check.status == "failed"
     assert "pip install no-such-thing`," in check.advice
+
+
+def test_packages_of_other_pythons_and_extras_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = ["numpy>=2", "no-such-thing; python_version < '3'", "no-such-other; extra == 'all'"]
+    monkeypatch.setattr(machine, "requires", lambda name: others)
+    check = list(machine.python())[1]
+    assert (check.status, check.detail) == ("ok", "all 1 that are needed")
 
 
 def test_a_package_that_is_not_installed_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +55,21 @@ def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
+def test_a_data_folder_below_one_that_may_not_be_searched(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    me = os.geteuid()
+    if me == 0:  # whom permissions do not stop
+        os.seteuid(65534)
+    try:
+        check = machine.data_folder(load_settings(None, data_dir=closed / "data"))
+    finally:
+        os.seteuid(me)
+        closed.chmod(0o700)
+    assert check.status == "failed"
+    assert "Permission denied" in check.detail
+
+
 def test_the_port() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -57,8 +80,9 @@ def test_the_port() -> None:
     assert machine.port(load_settings(None, port=0)).status == "ok"
     elsewhere = machine.port(load_settings(None, port=0, host="192.0.2.1"))
     assert elsewhere.status == "failed"
-    nowhere = machine.port(load_settings(None, host="no-such-host.invalid"))
-    assert "HOST=127.0.0.1" in nowhere.advice
+    for host in ("no-such-host.invalid", "a..b", "x" * 64):
+        nowhere = machine.port(load_settings(None, host=host))
+        assert "HOST=127.0.0.1" in nowhere.advice
 
 
 @pytest.mark.parametrize(
@@ -74,6 +98,13 @@ def test_the_port() -> None:
 def test_the_microphone_needs_https_or_this_machine(host: str, public_url: str, status: str) -> None:
     checks = list(machine.microphone(load_settings(None, host=host, public_url=public_url)))
     assert checks[0].status == status
+
+
+def test_localhost_is_advised_only_where_it_is_listened_on() -> None:
+    [everywhere, *_] = machine.microphone(load_settings(None, host="0.0.0.0"))
+    assert everywhere.advice.endswith("open http://localhost.")
+    [one, *_] = machine.microphone(load_settings(None, host="192.168.1.5"))
+    assert "HOST=0.0.0.0" in one.advice
 
 
 def test_the_client(tmp_path: Path) -> None:

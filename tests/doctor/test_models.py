@@ -42,6 +42,15 @@ async def test_a_server_that_has_the_model(openai_server: Start) -> None:
     assert (check.status, "has qwen" in check.detail) == ("ok", True)
 
 
+async def test_a_server_behind_the_networks_proxy_is_reached_as_the_agents_do(
+    openai_server: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", openai_server(listing("qwen")).removesuffix("/v1"))
+    assert (await server_check(using("http://llm.invalid/v1", "qwen"))).status == "ok"
+
+
 async def test_a_model_it_does_not_have_lists_those_it_has(openai_server: Start) -> None:
     check = await server_check(using(openai_server(listing("llama3", "qwen")), "gpt"))
     assert check.status == "failed"

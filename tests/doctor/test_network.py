@@ -63,6 +63,11 @@ async def test_a_host_that_does_not_exist_is_told_apart() -> None:
     assert [c.status for c in checks] == ["failed"]
     assert "'no-such-host.invalid' is not known" in checks[0].detail
     assert "COTURN_SERVER" in checks[0].advice
+    for host in ("a..b", "x" * 64):
+        assert (await probe(f"turn:{host}?transport=tcp", "u", "p")).outcome == "unknown_host"
+        assert (await probe(f"stun:{host}")).outcome == "unknown_host"
+        [check] = await turn_checks(with_turn(f"turn:{host}"))
+        assert (check.status, check.name) == ("failed", "TURN")
 
 
 async def test_a_certificate_nobody_knows_is_told_apart(coturn: dict[str, int]) -> None:

@@ -31,9 +31,9 @@ from voicebot.signaling.turn import CREDENTIAL_SECONDS, ice_plan
         ("turns:t.example", [], ["turns:t.example:5349?transport=tcp"]),
         ("turn:t.example?transport=tcp", [], ["turn:t.example:3478?transport=tcp"]),
         (
-            "TURN:[2001:db8::1]:3479?transport=udp",
-            ["stun:[2001:db8::1]:3479"],
-            ["turn:[2001:db8::1]:3479?transport=udp"],
+            "TURN:t.example:3479?transport=udp",
+            ["stun:t.example:3479"],
+            ["turn:t.example:3479?transport=udp"],
         ),
         ("stun:s.example", ["stun:s.example:3478"], []),
         (
@@ -63,11 +63,21 @@ def test_every_form_of_coturn_server(server: str, stun: list[str], turn: list[st
         "turn://t.example",
         "x/y",
         "turn:t.example?transport=sctp",
+        "turn:a..b",
+        "turn:" + "x" * 64 + ".example",
+        "turn:[2001:db8::1]:3479",
     ],
 )
 def test_a_wrong_server_is_named(server: str) -> None:
     with pytest.raises(SettingsError, match="COTURN_SERVER"):
         ice_plan(server, "secret", "u1", 0.0)
+
+
+def test_an_ipv6_address_is_explained() -> None:
+    """aiortc cannot read it, so every connection to the agents would break."""
+    with pytest.raises(SettingsError) as caught:
+        ice_plan("turn:[2001:db8::1]", "secret", "u1", 0.0)
+    assert "IPv6" in caught.value.hint
 
 
 def test_credentials_are_those_coturn_computes() -> None:

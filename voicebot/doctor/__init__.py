@@ -41,10 +41,6 @@ async def examine(settings: Settings | None = None, *, turn: bool = False) -> As
         except SettingsError as error:
             yield Check("Settings", "settings", "failed", error.message, error.hint)
             settings = Settings.model_construct()
-        except (OSError, UnicodeDecodeError) as error:
-            advice = "It must be a readable text file in UTF-8."
-            yield Check("Settings", "settings", "failed", f".env cannot be read: {error}", advice)
-            settings = Settings.model_construct()
     if not turn:
         for check in machine.python():
             yield check

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import shutil
 import socket
 import sys
@@ -13,8 +12,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from packaging.requirements import Requirement
+
 from voicebot.doctor.check import Check
-from voicebot.settings import Settings
+from voicebot.settings import Settings, is_loopback
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 2 * 1024**3
@@ -49,15 +50,13 @@ def python() -> Iterator[Check]:
             "Run `pip install .` in the project's folder, or `make run`.",
         )
         return
+    needed = [r for r in map(Requirement, wanted) if r.marker is None or r.marker.evaluate({"extra": ""})]
     missing = []
-    for requirement in wanted:
-        name = re.split(r"[\s<>=!~;\[(]", requirement, maxsplit=1)[0]
-        if "extra ==" in requirement:
-            continue
+    for requirement in needed:
         try:
-            version(name)
+            version(requirement.name)
         except PackageNotFoundError:
-            missing.append(name)
+            missing.append(requirement.name)
     if missing:
         yield Check(
             "Python",
@@ -67,14 +66,14 @@ def python() -> Iterator[Check]:
             f"Run `pip install {' '.join(missing)}`, or install ai-voicebot again.",
         )
     else:
-        yield Check("Python", "packages", "ok", f"all {len(wanted)} that are needed")
+        yield Check("Python", "packages", "ok", f"all {len(needed)} that are needed")
 
 
 def data_folder(settings: Settings) -> Check:
     """Can conversations and models be written, and is there room for them?"""
     folder = settings.data_dir
-    made = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
     try:
+        made = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
         if folder.exists():
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"x")
@@ -90,7 +89,7 @@ def data_folder(settings: Settings) -> Check:
             "data folder",
             "failed",
             f"{folder} cannot be written: {error.strerror}",
-            "Set DATA_DIR to a folder you may write to; conversations would be kept in memory only.",
+            "Set DATA_DIR to a folder you may write to; the server does not start without one.",
         )
     room = f"{folder.absolute()}, {free / 1024**3:.0f} GB free"
     if free < LITTLE_SPACE:
@@ -110,7 +109,7 @@ def port(settings: Settings) -> Check:
         with socket.socket(family, kind) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return Check(
             "Machine",
             "port",
@@ -152,7 +151,7 @@ def client(static: Path) -> Check:
 
 def microphone(settings: Settings) -> Iterator[Check]:
     """Browsers give the microphone only to https and to the machine itself."""
-    local = settings.host in ("127.0.0.1", "localhost", "::1")
+    local = is_loopback(settings.host)
     public = urlsplit(settings.public_url)
     if settings.public_url and public.scheme != "https" and public.hostname not in ("localhost", "127.0.0.1"):
         yield Check(
@@ -176,7 +175,8 @@ def microphone(settings: Settings) -> Iterator[Check]:
             "microphone",
             "warning",
             f"HOST={settings.host}: other machines get the page but no microphone over plain http",
-            "Put an https proxy in front and set PUBLIC_URL; on this machine open http://localhost.",
+            "Put an https proxy in front and set PUBLIC_URL; on this machine open http://localhost"
+            + (" (with HOST=0.0.0.0)." if settings.host not in ("", "0.0.0.0", "::") else "."),
         )
     yield Check(
         "Browser",

@@ -169,7 +169,7 @@ async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_POR
 async def _listed(base: str, key: str) -> list[str]:
     """The ids of GET /models. Raises httpx's errors, or ValueError for another kind of answer."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    async with httpx.AsyncClient(timeout=PATIENCE, trust_env=False, follow_redirects=True) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE, follow_redirects=True) as http:
         answer = await http.get(f"{base}/models", headers=headers)
     answer.raise_for_status()
     content: Any = answer.json()

@@ -22,7 +22,6 @@ ADVICE: dict[Outcome, str] = {
     "tls": "coturn's certificate must be for this host name and from an authority this machine knows "
     "(SSL_CERT_FILE names a private one).",
     "not_an_address": "Write COTURN_SERVER as turn:host:3478, turns:host, or a bare host name.",
-    "no_server": "Set COTURN_SERVER.",
 }
 
 

@@ -44,12 +44,13 @@ def bind(host: str, port: int) -> socket.socket:
         except OSError as error:
             listening.close()
             last = error
-            if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+            if error.errno != errno.EADDRINUSE:
                 break
     assert last is not None
     raise SettingsError(
         f"Cannot listen on {host}:{port}: {last.strerror or last}.",
-        hint="Choose another HOST or PORT.",
+        hint="Choose another HOST or PORT."
+        + (" Ports below 1024 are for the administrator." if last.errno == errno.EACCES else ""),
     )
 
 

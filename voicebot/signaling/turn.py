@@ -19,7 +19,7 @@ from voicebot.signaling.messages import IceServer
 CREDENTIAL_SECONDS = 600
 _SERVER = re.compile(
     r"""(?:(?P<scheme>stuns?|turns?):)?
-        (?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/?\[\]]+)
+        (?P<host>[^\s:/?\[\]]+)
         (?::(?P<port>\d{1,5}))?
         (?:\?transport=(?P<transport>udp|tcp))?""",
     re.VERBOSE | re.IGNORECASE,
@@ -69,10 +69,13 @@ def _urls(value: str) -> tuple[list[str], list[str]]:
     turn: list[str] = []
     for part in filter(None, (p.strip() for p in value.split(","))):
         match = _SERVER.fullmatch(part)
-        if match is None or not 0 < int(match["port"] or 1) < 65536:
+        if match is None or not 0 < int(match["port"] or 1) < 65536 or not _is_host(match["host"]):
+            bare = (
+                "An IPv6 address needs a host name, since agents cannot use it bare. " if "[" in part else ""
+            )
             raise SettingsError(
                 f"COTURN_SERVER={part!r} is not a TURN server.",
-                hint="Write turn:host:3478, turns:host, or a bare host name.",
+                hint=bare + "Write turn:host:3478, turns:host, or a bare host name.",
             )
         scheme, transport = (match["scheme"] or "").lower(), (match["transport"] or "").lower()
         secure = scheme in {"turns", "stuns"}
@@ -84,3 +87,12 @@ def _urls(value: str) -> tuple[list[str], list[str]]:
         transports = [transport] if transport else ["tcp"] if secure else ["udp", "tcp"]
         turn += [f"{'turns' if secure else 'turn'}:{address}?transport={t}" for t in transports]
     return stun, turn
+
+
+def _is_host(name: str) -> bool:
+    """Whether a resolver can be asked for it: no empty or overlong part."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True
