@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.lobby import Capacity, Joined, Left, Lobby, LobbyEvent, LobbyFull, Updated
+from voicebot.lobby.lobby import CameraLimit, Capacity, Joined, Left, Lobby, LobbyEvent, LobbyFull, Updated
 from voicebot.signaling.messages import ParticipantInfo
 
 
@@ -57,11 +57,11 @@ def test_wrong_changes_are_refused_and_leave_the_lobby_as_it_was() -> None:
 def test_capacity_counts_people_cameras_and_agents_apart() -> None:
     lobby = Lobby("l", "Lobby", capacity=Capacity(humans=3, video=1, agents=1))
     lobby.join(human("a", camera=True))
-    with pytest.raises(LobbyFull) as caught:
+    with pytest.raises(CameraLimit) as refused:
         lobby.join(human("b", camera=True))
-    assert caught.value.limit == 1
+    assert refused.value.code == "camera_limit"
     lobby.join(human("b"))
-    with pytest.raises(LobbyFull):
+    with pytest.raises(CameraLimit):
         lobby.update("b", camera=True)
     lobby.join(agent("x"))
     with pytest.raises(LobbyFull):

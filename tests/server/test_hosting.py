@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from voicebot.agent.models import Models
 from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.stall import Stall
-from voicebot.errors import MediaError, SettingsError, SignalingError, StoreError, VoicebotError
+from voicebot.errors import (
+    MediaError,
+    SettingsError,
+    SignalingError,
+    StoreError,
+    UnknownModel,
+    VoicebotError,
+)
 from voicebot.events import ConnectionState, ConversationEnded, Event, LoopStall, ParticipantLeft
 from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.server.hosting import DEMO_LOBBY, Hosting
+from voicebot.media.process import ProcessMediaPlane
+from voicebot.server.hosting import DEMO_LOBBY, Hosting, _real_media
 from voicebot.server.listening import QuietServer, bind, make_server
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
@@ -85,6 +95,18 @@ async def test_a_port_in_use_leads_to_the_next_free_one(host: Any, settings: Set
             assert (await http.get(f"http://127.0.0.1:{hosting.port}/health")).status_code == 200
 
 
+def test_a_port_that_one_may_not_use_is_not_called_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(
+        "voicebot.server.listening.socket.socket", type("S", (socket.socket,), {"bind": refuse})
+    )
+    with pytest.raises(SettingsError, match=":80: Permission denied") as caught:
+        bind("127.0.0.1", 80)
+    assert "1024" in caught.value.hint
+
+
 @pytest.mark.parametrize("address", ["no such host.invalid", "192.0.2.1", "x" * 300])
 def test_an_address_of_another_machine_is_named(address: str) -> None:
     with pytest.raises(SettingsError):
@@ -118,6 +140,43 @@ async def test_a_failed_start_leaves_nothing_and_can_be_repeated(settings: Setti
         assert not hosting.running
     with pytest.raises(VoicebotError):
         await hosting.create_lobby("x")
+
+
+async def test_the_media_worker_gets_the_vad_and_the_log_level_of_the_settings(settings: Settings) -> None:
+    wished = settings.model_copy(update={"vad_model": "silero:", "log_level": "DEBUG"})
+    plane = _real_media(wished)
+    assert isinstance(plane, ProcessMediaPlane)
+    await plane.start(lambda notice: None)
+    try:
+        assert plane.pid is not None
+        assert psutil.Process(plane.pid).cmdline()[-2:] == ["silero:", "DEBUG"]
+    finally:
+        await plane.close()
+
+
+async def test_an_unknown_vad_is_said_at_the_start(settings: Settings, models: Models) -> None:
+    hosting = Hosting(settings.model_copy(update={"vad_model": "sillero"}), models=models)
+    with pytest.raises(UnknownModel) as caught:
+        await hosting.start()
+    assert "silero" in caught.value.hint
+
+
+async def test_abandoning_frees_the_port_and_the_worker(settings: Settings, models: Models) -> None:
+    hosting = Hosting(settings, models=models, demo=False)
+    await hosting.start()
+    port, plane, serving = hosting.port, hosting._media, hosting._serving
+    assert isinstance(plane, ProcessMediaPlane)
+    assert plane.pid is not None
+    worker = psutil.Process(plane.pid)
+    hosting.abandon()  # whose loop would be gone
+    with bind("127.0.0.1", port) as freed:
+        assert freed.getsockname()[1] == port
+    assert await asyncio.to_thread(worker.wait, 30) in {0, None}
+    assert serving is not None
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await plane.close()
+    await hosting.stop()
 
 
 async def test_wrong_turn_settings_are_said_at_the_start(settings: Settings, models: Models) -> None:

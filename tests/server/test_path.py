@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicebot.events import ConnectionState
 from voicebot.server.hosting import Hosting
 from voicebot.testing.media import FakeMediaPlane
 
@@ -122,9 +123,10 @@ async def test_a_connection_that_never_works_is_given_up(
         start = await ada.expect("start_webrtc_negotiation")
         await ada.send("webrtc_offer", {"sdp": "x"}, peer=start["peer"], epoch=start["epoch"])
         await ada.expect("webrtc_answer")
-        media.lose_peer(ada.me)
+        media.lose_peer(ada.me, "no path (a TURN server may be needed)")
     failed = await ada.expect("webrtc_failed")
     assert failed["data"]["code"] == "ice_failed"
+    assert "a TURN server may be needed" in failed["data"]["message"]
     assert failed["data"]["retryable"] is True
     await ada.send("chat_message", {"text": "still here"}, lobby="demo")
     assert (await ada.expect("chat_message"))["data"] == {"text": "still here", "participant_id": ada.me}
@@ -143,4 +145,46 @@ async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(
     id = await ada.send("webrtc_offer", {"sdp": "no-answer"}, peer=start["peer"], epoch=start["epoch"])
     error = await ada.expect("error")
     assert (error["id"], error["data"]["code"]) == (id, "media")
-    assert (await ada.expect("start_webrtc_negotiation"))["epoch"] > start["epoch"]
+    for _ in range(2):
+        start = await ada.expect("start_webrtc_negotiation", lambda m, e=start["epoch"]: m["epoch"] > e)
+        await ada.send("webrtc_offer", {"sdp": "no-answer"}, peer=start["peer"], epoch=start["epoch"])
+    failed = await ada.expect("webrtc_failed")
+    assert (failed["data"]["code"], failed["data"]["message"]) == ("media", "This offer has no audio.")
+
+
+async def test_a_new_agent_begins_anew_where_the_connection_was_given_up(
+    hosting: Hosting, visit: Any
+) -> None:
+    ada = await visit(hosting, joined="Ada")
+    start = await ada.expect("start_webrtc_negotiation")
+    gone = {"state": "failed", "reason": "no_candidates"}
+    await ada.send("webrtc_state_change", gone, peer=start["peer"], epoch=start["epoch"])
+    await ada.expect("webrtc_failed")
+    await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
+    again = await ada.expect("start_webrtc_negotiation")
+    assert again["epoch"] > start["epoch"]
+    assert len(again["data"]["receive"]) == 2
+    assert "renegotiate_request" not in [m["type"] for m in await ada.settle()]
+
+
+async def test_states_of_no_current_connection_are_neither_logged_nor_passed_on(
+    hosting: Hosting, visit: Any
+) -> None:
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    epoch = (await ada.expect("start_webrtc_negotiation", lambda m: m["peer"] == bob.me))["epoch"]
+    await bob.settle()
+    for peer, number in ((bob.me, epoch + 1), ("p-nobody", epoch), (ada.me, epoch)):
+        await ada.send("webrtc_state_change", {"state": "failed"}, peer=peer, epoch=number)
+    await ada.send("webrtc_state_change", {"state": "new", "local": "x" * 33}, peer=bob.me, epoch=epoch)
+    assert (await ada.expect("error"))["data"]["code"] == "bad_message"
+    await ada.send("webrtc_state_change", {"state": "new"}, peer=bob.me, epoch=epoch)
+    await ada.settle()
+    seen = [m for m in await bob.settle() if m["type"] == "webrtc_state_change"]
+    assert [m["data"]["state"] for m in seen] == ["new"]
+    log = hosting.rooms["demo"].log
+    assert log is not None
+    mine = [e for e in log.events if isinstance(e, ConnectionState) and e.participant_id == ada.me]
+    assert [(e.peer, e.epoch, e.state) for e in mine if e.peer != hosting.rooms["demo"].host_peer] == [
+        (bob.me, epoch, "new")
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from voicebot.events import UserChat
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.limits import Limits, TokenBucket
 from voicebot.signaling.messages import MAX_FRAME
 from voicebot.testing.media import FakeMediaPlane
 
@@ -239,13 +240,38 @@ async def test_the_same_id_is_carried_out_once(hosting: Hosting, visit: Any) -> 
     assert chatted(hosting) == ["hello"]
 
 
-async def test_a_flood_is_held_back(host: Any, visit: Any) -> None:
-    hosting = await host(limits=Limits(messages_per_second=0.001, burst=5))
+async def test_a_flood_is_held_back_and_nothing_of_it_lost(host: Any, visit: Any) -> None:
+    hosting = await host(limits=Limits(messages_per_second=500, burst=5))
     ada = await visit(hosting, joined="Ada")
     for number in range(50):
         await ada.send("chat_message", {"text": str(number)}, lobby="demo")
-    assert (await ada.expect("error"))["data"]["code"] == "rate_limited"
-    assert len(chatted(hosting)) < 5
+    told = await ada.settle()
+    assert "error" not in [m["type"] for m in told]
+    assert chatted(hosting) == [str(number) for number in range(50)]
+
+
+def test_the_bucket_says_how_long_to_wait() -> None:
+    bucket = TokenBucket(rate=2.0, burst=3, now=0.0)
+    assert [bucket.take(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert bucket.take(1.5) == 0.0
+    assert [bucket.take(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
+
+
+async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    await ada.settle()
+    await ada.socket.close(1001)
+    await bob.expect("participant_updated", lambda m: m["data"]["participant"]["presence"] == "reconnecting")
+    graces = hosting.served("demo")._graces
+    before = graces[ada.me]
+    await ada.open()
+    assert (await ada.expect("session_established"))["data"]["resumed"] is True
+    assert before.cancelled()
+    assert graces[ada.me].when() > before.when()
+    await ada.send("resume", {"last_seq": ada.last_seq})
+    await ada.settle()
+    assert graces == {}
 
 
 async def test_a_full_lobby_says_how_many_fit(hosting: Hosting, visit: Any) -> None:
@@ -273,7 +299,7 @@ async def test_a_lobby_made_by_message_can_be_joined_and_ends_with_the_server(
 
 
 async def test_an_empty_lobby_made_in_a_browser_is_closed_but_not_the_demo(host: Any, visit: Any) -> None:
-    hosting = await host(limits=Limits(empty_lobby=0.05))
+    hosting = await host(limits=Limits(unused_lobby=0.05))
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
@@ -284,6 +310,20 @@ async def test_an_empty_lobby_made_in_a_browser_is_closed_but_not_the_demo(host:
     assert list(hosting.rooms) == ["demo"]
 
 
+async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(host: Any, visit: Any) -> None:
+    hosting = await host(limits=Limits(unused_lobby=3600, empty_lobby=0.05))
+    ada = await visit(hosting)
+    await ada.send("create_lobby", {"name": "Tea room"})
+    made = (await ada.expect("lobby_created"))["data"]["id"]
+    timer = hosting._vacancies[made]._timer
+    assert timer.when() - asyncio.get_running_loop().time() > 3000
+    await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
+    await ada.expect("lobby_joined")
+    await ada.send("leave_lobby", lobby=made)
+    while made in hosting.rooms:
+        assert (await ada.http.get("health")).status_code == 200
+
+
 async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visit: Any) -> None:
     room = hosting.rooms["demo"]
     for number in range(room.lobby.capacity.video):
@@ -291,9 +331,15 @@ async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visi
     ada = await visit(hosting, joined="Ada")
     for person in room.lobby.humans[:-1]:
         room.update(person.id, camera=True)
-    await ada.send("participant_update", {"camera": True}, lobby="demo")
-    assert (await ada.expect("error"))["data"]["code"] == "lobby_full"
+    id = await ada.send("participant_update", {"camera": True}, lobby="demo")
+    error = await ada.expect("error")
+    assert (error["id"], error["data"]["code"]) == (id, "camera_limit")
     assert ada.me in room.lobby.participants
+    bob = await visit(hosting)
+    await bob.join("Bob", camera=True)
+    assert (await bob.expect("error"))["data"]["code"] == "camera_limit"
+    assert room.lobby.participants[bob.me].camera is False
+    assert "lobby_full" not in [m["type"] for m in await bob.settle()]
 
 
 async def test_mute_hand_and_name_are_seen_by_the_others(hosting: Hosting, visit: Any) -> None:

@@ -102,9 +102,25 @@ def test_the_ladder_goes_from_all_to_relay_to_failed() -> None:
 def test_no_candidates_at_all_fails_at_once() -> None:
     negotiation = pair()
     negotiation.begin(0.0)
-    (failed,) = negotiation.report("ada", 1, "failed", 1.0, reason="no_candidates")
+    (failed,) = negotiation.report("ada", 1, "failed", 1.0, "no_candidates")
     assert isinstance(failed, Failed)
     assert (failed.code, failed.retryable) == ("no_candidates", False)
+
+
+def test_the_newest_reason_of_the_code_that_remains_is_told() -> None:
+    negotiation = pair()
+    negotiation.begin(0.0)
+    negotiation.fail(1, "media_gone", 1.0, "The engine stopped.")
+    negotiation.report("host", 2, "failed", 2.0, reason="A TURN server may be needed.")
+    (failed,) = negotiation.report("ada", 3, "failed", 3.0)
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.message) == ("ice_failed", "A TURN server may be needed.")
+    negotiation.begin(4.0)
+    for epoch in (4, 5):
+        negotiation.report("ada", epoch, "failed", 5.0)
+    (failed,) = negotiation.report("ada", 6, "failed", 6.0)
+    assert isinstance(failed, Failed)
+    assert failed.message == "No network path to the other side works."
 
 
 def test_missed_deadlines_are_attempts_too_and_the_window_ends_them() -> None:

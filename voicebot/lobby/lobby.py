@@ -58,6 +58,19 @@ class LobbyFull(SignalingError):
         self.limit = limit
 
 
+class CameraLimit(SignalingError):
+    """No more cameras fit; whoever it is can be here without one."""
+
+    code = "camera_limit"
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"No more than {limit} cameras fit into this lobby.",
+            hint="Your camera stays off; try again when someone has switched theirs off.",
+        )
+
+
 class Lobby:
     """The participants of one lobby, people and agents alike, in the order they came.
 
@@ -99,6 +112,7 @@ class Lobby:
 
         Raises:
             LobbyFull: no room for one more of this kind.
+            CameraLimit: there is room, but not for one more camera.
             SignalingError: `already_joined`, or `bad_name`.
         """
         if info.id in self._participants:
@@ -119,7 +133,7 @@ class Lobby:
 
         Raises:
             SignalingError: `not_joined`, `bad_name`, or `bad_message` for what ParticipantInfo refuses.
-            LobbyFull: one more camera is too many.
+            CameraLimit: one more camera is too many.
         """
         old = self._participants.get(id)
         if old is None:
@@ -162,7 +176,7 @@ class Lobby:
 
     def _check_cameras(self) -> None:
         if sum(p.camera for p in self.humans) >= self.capacity.video:
-            raise LobbyFull(self.capacity.video, "cameras")
+            raise CameraLimit(self.capacity.video)
 
     def _changed(self, event: LobbyEvent) -> None:
         self.version += 1

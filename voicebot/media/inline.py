@@ -40,6 +40,9 @@ class InlineMediaPlane:
         if self._engine is not None:
             await self._engine.aclose()
 
+    def abandon(self) -> None:
+        """Nothing of it runs outside the loop."""
+
     @property
     def engine(self) -> Engine:
         """The engine; raises MediaError before `start`."""

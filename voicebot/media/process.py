@@ -200,6 +200,11 @@ class ProcessMediaPlane:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
 
+    def abandon(self) -> None:
+        self._closing = True
+        if self._child is not None:
+            self._child.commands.end()
+
     async def _run(self, first: asyncio.Future[None]) -> None:
         problem = "The media plane was closed."
         try:

@@ -115,7 +115,7 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     def notify(notice: Notice) -> None:
         outbox.send(notice)
 
-    backend = await load_backend("vad", vad, load_settings(None))
+    backend = await load_backend("vad", vad, load_settings())
     engine = Engine(notify, vad=cast(VAD, backend))
     gc.collect()
     gc.freeze()  # what was imported need never be looked at by the collector again

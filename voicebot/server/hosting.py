@@ -26,7 +26,7 @@ from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
-from voicebot.registry import Progress, no_progress
+from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.server.app import create_app
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
@@ -51,7 +51,8 @@ RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
 
 
 class Hosting:
-    """One running server. `start` and `stop` may be called again at any time.
+    """One running server. It can be started again after `stop`, unless it was given a media plane,
+    which starts only once.
 
     `media`, `models`, `room` and `store` replace the real parts (tests, special hosts).
     """
@@ -170,7 +171,7 @@ class Hosting:
         self._socket = bind(self.settings.host, self.settings.port)
         self._models = self._given_models or Models(self.settings)
         await self._models.start(self._progress)
-        self._media = self._given_media or _real_media()
+        self._media = self._given_media or _real_media(self.settings)
         await self._media.start(self._on_notice)
         self._server = make_server(create_app(self._services()))
         self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
@@ -189,16 +190,19 @@ class Hosting:
             await self._stop()
 
     def abandon(self) -> None:
-        """The loop will not run again (the kernel exits): free the port; the media worker ends by itself."""
+        """The loop will not run again: free the port, and let the media worker finish and end by itself."""
         self._ready = False
+        if self._media is not None:
+            self._media.abandon()
         if self._socket is not None:
             self._socket.close()
+        self._server = self._serving = self._socket = self._media = None
 
     async def _stop(self) -> None:
         self._ready = False
         self._stalls.stop()
         for served in list(self._served.values()):
-            await self._close_lobby(served.lobby.id, "The server was stopped.")
+            await self.close_lobby(served.lobby.id, "The server was stopped.")
         if self._server is not None:
             self._server.should_exit = True
         if self._serving is not None:
@@ -251,9 +255,6 @@ class Hosting:
 
     async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
         """End a lobby for everyone in it; one that is not there is no error."""
-        await self._close_lobby(lobby_id, reason)
-
-    async def _close_lobby(self, lobby_id: str, reason: str) -> None:
         served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
         vacancy = self._vacancies.pop(lobby_id, None)
         if vacancy is not None:
@@ -270,9 +271,11 @@ class Hosting:
         lobby_id = room.lobby.id
 
         def expired() -> None:
-            self._spawn(self._close_lobby(lobby_id, "Nobody was here."), f"close {lobby_id}")
+            self._spawn(self.close_lobby(lobby_id, "Nobody was here."), f"close {lobby_id}")
 
-        self._vacancies[lobby_id] = Vacancy(room.lobby, self._limits.empty_lobby, expired)
+        self._vacancies[lobby_id] = Vacancy(
+            room.lobby, unused=self._limits.unused_lobby, empty=self._limits.empty_lobby, expired=expired
+        )
         return self._served[lobby_id]
 
     # ------------------------------------------------------------ wiring
@@ -309,6 +312,7 @@ class Hosting:
             ice=self.ice,
             swap_stt=self._swap_stt,
             model_names=self._model_names,
+            model_options=lambda role: [option.spec for option in self.models.options(role)],
             is_ready=lambda: self._ready,
             spawn=self._spawn,
             client=self._static,
@@ -344,10 +348,11 @@ def check_writable(folder: Path) -> None:
         ) from None
 
 
-def _real_media() -> MediaPlane:
+def _real_media(settings: Settings) -> MediaPlane:
     from voicebot.media.process import ProcessMediaPlane
 
-    return ProcessMediaPlane()
+    backend_class("vad", split_spec(settings.vad_model)[0])  # a wrong name is told before a process is made
+    return ProcessMediaPlane(vad=settings.vad_model, log_level=settings.log_level)
 
 
 def _real_room(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> RoomPort:

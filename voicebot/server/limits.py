@@ -16,11 +16,13 @@ class Limits:
     write_deadline: float = 2.0
     presence_grace: float = 30.0
     """How long someone whose socket was lost counts as reconnecting."""
-    reload_grace: float = 10.0
-    """The same after the browser closed the socket itself: a reload or a closed tab."""
+    closed_grace: float = 10.0
+    """The same after the browser closed the socket itself, without having left before."""
     heartbeat: float = 10.0
+    unused_lobby: float = 600.0
+    """How long a lobby made in a browser waits for the first person."""
     empty_lobby: float = 60.0
-    """How long a lobby made in a browser lives without people."""
+    """How long it lives on once the last person has left."""
 
 
 class TokenBucket:
@@ -30,11 +32,8 @@ class TokenBucket:
         self._rate, self._burst = rate, burst
         self._tokens, self._time = float(burst), now
 
-    def take(self, now: float) -> bool:
-        """Use one token; False when there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate)
+    def take(self, now: float) -> float:
+        """Use one token; returns in how many seconds it will be there, 0 when it is."""
+        self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate) - 1
         self._time = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        return max(0.0, -self._tokens / self._rate)

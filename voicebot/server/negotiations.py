@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -37,8 +36,8 @@ class Spawn(Protocol):
 class Negotiations:
     """Between the people of a lobby, and between each of them and its agent host.
 
-    `ice(user)` gives fresh ICE servers, `tell(person, message)` never waits, `seated(person)` says
-    whether a person's browser has a seat, `reconnecting(person)` whether its socket is lost.
+    `ice(user)` gives fresh ICE servers, `tell(person, message)` never waits, `reconnecting(person)`
+    says whether a person's socket is lost.
     """
 
     def __init__(
@@ -49,13 +48,11 @@ class Negotiations:
         ice: Callable[[str], IcePlan],
         tell: Callable[[str, Message], None],
         spawn: Spawn,
-        seated: Callable[[str], bool],
         reconnecting: Callable[[str], bool],
     ) -> None:
         self._room, self._lobby = room, room.lobby
         self._ice, self._tell, self._spawn = ice, tell, spawn
-        self._seated, self._reconnecting = seated, reconnecting
-        self._answering: dict[tuple[str, int], asyncio.Lock] = {}
+        self._reconnecting = reconnecting
         self._peers = Peers(
             self._lobby.id,
             clock=clock,
@@ -124,19 +121,12 @@ class Negotiations:
         host, epoch = self._room.host_peer, message.epoch
         known = {me, *self._agents()}
         tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
-        lock = self._answering.setdefault((me, epoch), asyncio.Lock())
+        servers = [IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers]
         try:
-            async with lock:  # one offer after the other
-                servers = [
-                    IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers
-                ]
-                answer = await self._room.answer(me, epoch, message.data.sdp, tracks, servers)
-        except VoicebotError:
-            self._peers.fail(me, host, epoch, "media_gone")
+            answer = await self._room.answer(me, epoch, message.data.sdp, tracks, servers)
+        except VoicebotError as error:
+            self._peers.fail(me, host, epoch, error.code, str(error))
             raise
-        finally:
-            if not lock.locked():
-                self._answering.pop((me, epoch), None)
         negotiation = self._peers.between(me, host)
         if negotiation is None or negotiation.epoch != epoch:
             return  # meanwhile a newer epoch began or the person left
@@ -149,7 +139,9 @@ class Negotiations:
         if isinstance(message, ConnectionReady):
             self._peers.report(me, message.peer, message.epoch, "connected")
             return
-        data = message.data
+        negotiation, data = self._peers.between(me, message.peer), message.data
+        if negotiation is None or negotiation.epoch != message.epoch:
+            return  # of a connection that is over
         # the media plane reports its own end, except when the browser's fails before it begins
         told = message.peer == self._room.host_peer and data.state != "failed"
         if self._room.log is not None and not told:
@@ -164,8 +156,9 @@ class Negotiations:
                     reason=data.reason,
                 )
             )
-        self._peers.report(me, message.peer, message.epoch, data.state, data.reason)
-        if self._seated(message.peer):
+        code = "no_candidates" if data.reason == "no_candidates" else "ice_failed"
+        self._peers.report(me, message.peer, message.epoch, data.state, code)
+        if message.peer != self._room.host_peer:
             self._relay(me, message)
 
     def _relay(self, me: str, message: Message) -> None:
@@ -180,7 +173,8 @@ class Negotiations:
         host = self._room.host_peer
         if isinstance(notice, PeerState):
             if not self._reconnecting(notice.peer_id) or notice.state not in {"failed", "closed"}:
-                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, notice.reason)
+                reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
+                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, reason=reason)
         elif isinstance(notice, MediaGone) and self._lobby.agents:
             for person in self._lobby.humans:
                 self._peers.connect_host(person.id, host)
@@ -194,7 +188,7 @@ class Negotiations:
                 self._room.close_peer(person.id)
                 continue
             negotiation = self._peers.between(person.id, host)
-            if negotiation is None:
+            if negotiation is None or negotiation.state is PairState.FAILED:
                 self._peers.connect_host(person.id, host)
             else:
                 data = RenegotiateRequestData(receive=agents)

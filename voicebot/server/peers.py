@@ -22,7 +22,6 @@ from voicebot.signaling.negotiation import (
     Action,
     Begin,
     Failed,
-    FailureCode,
     Negotiation,
     PairState,
     Ready,
@@ -89,17 +88,23 @@ class Peers:
         pair = self._pairs.get(frozenset((one, other)))
         return pair.negotiation if pair else None
 
-    def report(self, sender: str, other: str, epoch: int, state: str, reason: str = "") -> None:
-        """An end's connection state; unknown pairs and old epochs are ignored."""
+    def report(
+        self, sender: str, other: str, epoch: int, state: str, code: str = "ice_failed", reason: str = ""
+    ) -> None:
+        """An end's connection state; unknown pairs and old epochs are ignored.
+
+        `code` and `reason` say why, should the state be that of a lost connection.
+        """
         pair = self._pairs.get(frozenset((sender, other)))
         if pair is not None:
-            self._apply(pair, pair.negotiation.report(sender, epoch, state, self._clock(), reason))
+            actions = pair.negotiation.report(sender, epoch, state, self._clock(), code, reason)
+            self._apply(pair, actions)
 
-    def fail(self, one: str, other: str, epoch: int, code: FailureCode) -> None:
-        """This epoch of a pair is lost."""
+    def fail(self, one: str, other: str, epoch: int, code: str, reason: str) -> None:
+        """This epoch of a pair is lost; `code` and `reason` as of the error that says so."""
         pair = self._pairs.get(frozenset((one, other)))
         if pair is not None:
-            self._apply(pair, pair.negotiation.fail(epoch, code, self._clock()))
+            self._apply(pair, pair.negotiation.fail(epoch, code, self._clock(), reason))
 
     def retry(self, peer: str) -> None:
         """Begin anew wherever this peer's connection had been given up."""

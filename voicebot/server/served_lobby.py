@@ -11,7 +11,7 @@ from typing import Any
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
 from voicebot.events import Event
-from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
+from voicebot.lobby.lobby import CameraLimit, Joined, Left, LobbyEvent, Updated
 from voicebot.server.captions import Captions
 from voicebot.server.limits import Limits
 from voicebot.server.negotiations import Negotiations
@@ -58,12 +58,12 @@ class ServedLobby:
     """
 
     def __init__(
-        self, room: RoomPort, *, clock: Clock, ice: Callable[[str], IcePlan], limits: Limits | None = None
+        self, room: RoomPort, *, clock: Clock, ice: Callable[[str], IcePlan], limits: Limits
     ) -> None:
         self.room = room
         self.lobby = room.lobby
         self._ice = ice
-        self._limits = limits or Limits()
+        self._limits = limits
         self._browsers: dict[str, Browser] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,7 +76,6 @@ class ServedLobby:
             ice=ice,
             tell=self._tell,
             spawn=self._spawn,
-            seated=self._browsers.__contains__,
             reconnecting=self._graces.__contains__,
         )
         """The WebRTC connections of those who are here."""
@@ -100,20 +99,19 @@ class ServedLobby:
     # ------------------------------------------------------------ coming and going
 
     def join(self, browser: Browser, message: JoinLobby) -> None:
-        """Seat a browser, or let it come back to its seat. Raises LobbyFull, SignalingError."""
+        """Seat a browser, or let it come back to its seat. Raises LobbyFull, SignalingError.
+
+        With one camera too many it is seated with the camera off, and told so.
+        """
         if browser.seat is not None and browser.seat.lobby is not self:
             browser.seat.lobby.leave(browser)
         wish = {"name": message.data.name, "muted": message.data.muted, "camera": message.data.camera}
-        seat = browser.seat
-        if seat is None:
-            info = ParticipantInfo(id=f"p-{secrets.token_hex(8)}", kind="human", **wish)  # type: ignore[arg-type]
-            self.room.join(info)
-            seat = browser.seat = Seat(self, info.id)
-            self._browsers[info.id] = browser
-        else:
-            self.room.update(seat.participant_id, presence="present", **wish)
-            self._end_grace(seat.participant_id)
-        me = seat.participant_id
+        too_many: CameraLimit | None = None
+        try:
+            me = self._sit(browser, wish)
+        except CameraLimit as error:
+            too_many = error
+            me = self._sit(browser, wish | {"camera": False})
         plan = self._ice(me)
         browser.send(
             LobbyJoined(
@@ -127,7 +125,22 @@ class ServedLobby:
         browser.send(self.state())
         # after the state that is announced to all, which replaces this one where both still wait
         asyncio.get_running_loop().call_soon(self._send_captions, browser)
+        if too_many is not None:
+            browser.send(error_message(too_many, message.id))
         self.negotiations.begin(me)
+
+    def _sit(self, browser: Browser, wish: dict[str, Any]) -> str:
+        """Returns the participant id of the seat."""
+        if browser.seat is not None:
+            me = browser.seat.participant_id
+            self.room.update(me, presence="present", **wish)
+            self._end_grace(me)
+            return me
+        info = ParticipantInfo(id=f"p-{secrets.token_hex(8)}", kind="human", **wish)
+        self.room.join(info)
+        browser.seat = Seat(self, info.id)
+        self._browsers[info.id] = browser
+        return info.id
 
     def leave(self, browser: Browser) -> None:
         """A browser leaves its seat for good."""
@@ -135,14 +148,13 @@ class ServedLobby:
             self._remove(browser.seat.participant_id, "left")
 
     def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
-        """A seated browser has no socket: it is reconnecting until its grace ends."""
+        """A seated browser has no socket, or a new one that has not spoken: its grace begins (anew)."""
         assert browser.seat is not None
         me = browser.seat.participant_id
-        if me in self._graces:
-            return
         grace = self._limits.presence_grace
         if closed_by_browser:
-            grace = min(grace, self._limits.reload_grace)
+            grace = min(grace, self._limits.closed_grace)
+        self._end_grace(me)
         self._graces[me] = asyncio.get_running_loop().call_later(grace, self._remove, me, "lost")
         self.room.update(me, presence="reconnecting")
 

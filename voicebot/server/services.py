@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from voicebot.clock import Clock, monotonic
+from voicebot.agent.models import SwapRole
+from voicebot.clock import Clock
 from voicebot.server.limits import Limits
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -26,9 +27,11 @@ class Services:
     ice: Callable[[str], IcePlan]
     swap_stt: Callable[[str], Awaitable[None]]
     model_names: Callable[[], dict[str, str]]
+    model_options: Callable[[SwapRole], list[str]]
+    """For a role (stt, tts, llm), what people in a lobby may swap in."""
     is_ready: Callable[[], bool]
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
-    client: StaticClient = field(default_factory=StaticClient)
-    public_url: str = ""
-    clock: Clock = monotonic
-    limits: Limits = field(default_factory=Limits)
+    client: StaticClient
+    public_url: str
+    clock: Clock
+    limits: Limits

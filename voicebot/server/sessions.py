@@ -116,9 +116,6 @@ class Sessions:
         browser = await self.find(secret)
         return None if browser is None or browser.session.expired(self._clock()) else browser
 
-    def all(self) -> list[Browser]:
-        return list(self._browsers.values())
-
     def _sweep(self) -> None:
         """Forget expired sessions that nobody uses."""
         now = self._clock()

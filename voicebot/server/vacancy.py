@@ -9,10 +9,14 @@ from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent
 
 
 class Vacancy:
-    """Calls `expired` once the lobby has had no people for `seconds`, from now on."""
+    """Calls `expired` once the lobby has had no people for a while.
 
-    def __init__(self, lobby: Lobby, seconds: float, expired: Callable[[], None]) -> None:
-        self._lobby, self._seconds, self._expired = lobby, seconds, expired
+    That is `unused` seconds from now for the first person (who may be choosing a microphone
+    still), later `empty` seconds after the last one has left.
+    """
+
+    def __init__(self, lobby: Lobby, *, unused: float, empty: float, expired: Callable[[], None]) -> None:
+        self._lobby, self._seconds, self._empty, self._expired = lobby, unused, empty, expired
         self._timer: asyncio.TimerHandle | None = None
         self._unsubscribe = lobby.subscribe(self._on_lobby)
         self._watch()
@@ -29,6 +33,7 @@ class Vacancy:
 
     def _watch(self) -> None:
         if self._lobby.humans:
+            self._seconds = self._empty
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None

@@ -39,15 +39,15 @@ class SocketEndpoint:
         cookie: SessionCookie,
         public_url: str,
         clock: Clock,
-        limits: Limits | None = None,
+        limits: Limits,
     ) -> None:
         self._sessions, self._switchboard, self._cookie = sessions, switchboard, cookie
         self._public_url, self._clock = public_url, clock
-        self._limits = limits or Limits()
+        self._limits = limits
 
     async def serve(self, socket: WebSocket) -> None:
         """From the handshake to the last word of one socket."""
-        if not origin_allowed(socket.headers, socket.url.scheme, self._public_url):
+        if not origin_allowed(socket.headers, socket.scope["scheme"], self._public_url):
             logger.warning(
                 "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
                 socket.headers.get("origin", ""),
@@ -101,26 +101,14 @@ class SocketEndpoint:
     async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int:
         """Hand on frames until the browser closes; returns the close code."""
         bucket = TokenBucket(self._limits.messages_per_second, self._limits.burst, self._clock())
-        told = False
         while True:
             event = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return int(event.get("code") or 1006)
+            # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
+            await asyncio.sleep(bucket.take(self._clock()))
             if not browser.session.holds(fence):
                 continue  # a newer socket speaks for this session
-            if not bucket.take(self._clock()):
-                if not told:
-                    told = True
-                    browser.send_unstamped(
-                        error_message(
-                            SignalingError(
-                                "Too many messages.", hint="Slow down.", code="rate_limited", retryable=True
-                            ),
-                            None,
-                        )
-                    )
-                continue
-            told = False
             text = event.get("text")
             if text is None:
                 error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")

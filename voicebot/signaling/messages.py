@@ -119,7 +119,8 @@ class JoinLobbyData(Data):
 
 
 class JoinLobby(Message):
-    """Enter a lobby under a name; answered by lobby_joined, then lobby_state."""
+    """Enter a lobby under a name; answered by lobby_joined, then lobby_state. With one camera too
+    many one is in with the camera off, and the error `camera_limit` follows."""
 
     type: Literal["join_lobby"] = "join_lobby"
     lobby: Id
@@ -191,8 +192,8 @@ class NegotiationNeeded(Message):
 class WebrtcStateChangeData(Data):
     state: Literal["new", "connecting", "connected", "disconnected", "failed", "closed"]
     relay: bool | None = None
-    local: str | None = None
-    remote: str | None = None
+    local: Annotated[str, Field(max_length=32)] | None = None
+    remote: Annotated[str, Field(max_length=32)] | None = None
     """Candidate types of the selected pair: host, srflx, prflx, relay."""
     reason: Annotated[str, Field(max_length=200)] = ""
 
@@ -229,6 +230,8 @@ class ParticipantUpdateData(Data):
 
 
 class ParticipantUpdate(Message):
+    """Change oneself. One camera too many is answered by the error `camera_limit`, and stays off."""
+
     type: Literal["participant_update"] = "participant_update"
     lobby: Id
     data: ParticipantUpdateData
@@ -437,7 +440,8 @@ class RenegotiateRequest(Message):
 
 
 class WebrtcFailedData(Data):
-    code: Literal["no_candidates", "timeout", "ice_failed", "dtls_failed", "media_gone"]
+    code: str
+    """no_candidates, timeout, ice_failed, or that of the error with which an offer was answered."""
     message: str
     retryable: bool
 

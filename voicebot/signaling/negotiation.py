@@ -22,7 +22,6 @@ from voicebot.errors import SignalingError
 
 logger = logging.getLogger(__name__)
 
-FailureCode = Literal["no_candidates", "timeout", "ice_failed", "dtls_failed", "media_gone"]
 Rung = Literal["all", "relay"]
 MAX_CANDIDATES = 64
 
@@ -73,7 +72,8 @@ class Failed:
     """No connection could be made: tell them."""
 
     epoch: int
-    code: FailureCode
+    code: str
+    """`no_candidates`, `timeout`, `ice_failed`, or that of the error which an offer led to."""
     message: str
     retryable: bool
 
@@ -86,12 +86,10 @@ _WAITS = {
     PairState.CONNECTING: "connect",
     PairState.LOST: "disconnected",
 }
-_MESSAGES: dict[FailureCode, str] = {
+_MESSAGES = {
     "no_candidates": "No network address could be found for the connection.",
     "timeout": "The connection was not made in time.",
     "ice_failed": "No network path to the other side works.",
-    "dtls_failed": "The encrypted connection could not be set up.",
-    "media_gone": "The server's audio engine stopped.",
 }
 
 
@@ -119,12 +117,14 @@ class Negotiation:
         self._next_epoch = next_epoch
         self._attempt = 0
         self._first = 0.0
+        self._reasons: dict[str, str] = {}
         self._connected: set[str] = set()
         self._candidates = dict.fromkeys(ends, 0)
 
     def begin(self, now: float) -> list[Action]:
         """The first attempt, or a fresh start after anything."""
         self._attempt, self._first = 0, now
+        self._reasons.clear()
         return [self._try(now)]
 
     def close(self) -> None:
@@ -160,8 +160,10 @@ class Negotiation:
         """A wish to renegotiate is to be passed on. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
 
-    def report(self, sender: str, epoch: int, state: str, now: float, reason: str = "") -> list[Action]:
-        """An end's connection state; that of an old epoch is no news."""
+    def report(
+        self, sender: str, epoch: int, state: str, now: float, code: str = "ice_failed", reason: str = ""
+    ) -> list[Action]:
+        """An end's connection state; that of an old epoch is no news. `code` and `reason` as in `fail`."""
         if epoch != self.epoch or sender not in self.ends or self._over:
             return []
         if state == "connected":
@@ -174,19 +176,26 @@ class Negotiation:
             self._connected.discard(sender)
             self._set(PairState.LOST, now)
         elif state in {"failed", "closed"}:
-            return self.fail(epoch, "no_candidates" if reason == "no_candidates" else "ice_failed", now)
+            return self.fail(epoch, code, now, reason)
         return []
 
-    def fail(self, epoch: int, code: FailureCode, now: float) -> list[Action]:
-        """This epoch is lost: the next attempt, or the end of them."""
+    def fail(self, epoch: int, code: str, now: float, reason: str = "") -> list[Action]:
+        """This epoch is lost: the next attempt, or the end of them.
+
+        `reason` is for people; the newest of the code that remains in the end is told.
+        """
         if epoch != self.epoch or self._over:
             return []
         if self.state in {PairState.READY, PairState.LOST}:
             self._attempt, self._first = 0, now  # it worked before: a new count of attempts
+            self._reasons.clear()
+        if reason:
+            self._reasons[code] = reason
         hopeless = code == "no_candidates" or self._attempt >= self.timeouts.attempts
         if hopeless or now - self._first >= self.timeouts.window:
             self._set(PairState.FAILED, None)
-            return [Failed(self.epoch, code, _MESSAGES[code], retryable=code != "no_candidates")]
+            message = self._reasons.get(code) or _MESSAGES.get(code, code)
+            return [Failed(self.epoch, code, message, retryable=code != "no_candidates")]
         return [self._try(now)]
 
     def tick(self, now: float) -> list[Action]:

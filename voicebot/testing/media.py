@@ -189,6 +189,9 @@ class FakeMediaPlane:
         await asyncio.gather(*players, return_exceptions=True)
         self._on_notice = None
 
+    def abandon(self) -> None:
+        self._on_notice = None
+
     def open_host(self, host_id: str, hearing: HearingSettings) -> None:
         self._record("open_host", host_id, hearing=hearing)
         self._hosts[host_id] = _Host(hearing)

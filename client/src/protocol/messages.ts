@@ -73,7 +73,8 @@ export interface CreateLobbyData {
   name: string;
 }
 /**
- * Enter a lobby under a name; answered by lobby_joined, then lobby_state.
+ * Enter a lobby under a name; answered by lobby_joined, then lobby_state. With one camera too
+ * many one is in with the camera off, and the error `camera_limit` follows.
  */
 export interface JoinLobby {
   v?: 1;
@@ -252,6 +253,9 @@ export interface IceServersRequest {
   type: "ice_servers_request";
   data?: Empty;
 }
+/**
+ * Change oneself. One camera too many is answered by the error `camera_limit`, and stays off.
+ */
 export interface ParticipantUpdate {
   v?: 1;
   id?: string | null;
@@ -587,7 +591,7 @@ export interface WebrtcFailed {
   data: WebrtcFailedData;
 }
 export interface WebrtcFailedData {
-  code: "no_candidates" | "timeout" | "ice_failed" | "dtls_failed" | "media_gone";
+  code: string;
   message: string;
   retryable: boolean;
 }
