@@ -113,7 +113,10 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
         unknown = await ada.http.patch(address, json={role: "nonsense:x"})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
         assert "Known ones" in unknown.json()["error"]["hint"]
-    swapped = await ada.http.patch(address, json={"tts": "espeak"})
+    offered = next(o.spec for o in hosting.models.options("tts") if o.spec.startswith("espeak:"))
+    mixed = await ada.http.patch(address, json={"tts": offered, "llm": "nonsense:x"})
+    assert mixed.status_code == 422
+    swapped = await ada.http.patch(address, json={"tts": offered})
     assert swapped.status_code == 200
     log = hosting.rooms["demo"].log
     assert log is not None
@@ -124,6 +127,51 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     assert (await ada.http.delete(address)).status_code == 404
     assert (await ada.http.delete(f"api/lobbies/demo/agents/{ada.me}")).status_code == 404
     assert [a["id"] for a in (await ada.http.get("api/lobbies/demo/agents")).json()] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    ("role", "spec"),
+    [
+        ("stt", "faster-whisper:/etc"),
+        ("stt", "faster-whisper:someone/some-model"),
+        ("tts", "piper:/tmp/voice.onnx"),
+        ("llm", "openai:the-dearest-one"),
+        ("stt", "openai"),
+    ],
+)
+async def test_people_swap_in_only_what_is_offered(
+    hosting: Hosting, visit: Any, role: str, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await visit(hosting, joined="Ada")
+    (agent,) = (await ada.http.get("api/lobbies/demo/agents")).json()
+    monkeypatch.setattr(hosting.models, "get", None)  # nothing may even be looked at
+    answer = await ada.http.patch(f"api/lobbies/demo/agents/{agent['id']}", json={role: spec})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unknown_model")
+    assert spec in answer.json()["error"]["message"]
+
+
+async def test_what_is_wrong_with_an_agent_is_the_askers_mistake(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    wrong = await ada.http.post("api/lobbies/demo/agents", json={"description": "   "})
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "persona")
+
+
+async def test_too_many_lobbies_are_no_defect(
+    hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.server.hosting.MAX_LOBBIES", 1)
+    ada = await visit(hosting)
+    refused = await ada.http.post("api/lobbies", json={"name": "Tea"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too_many")
+
+
+async def test_addresses_that_cannot_be_are_not_defects(hosting: Hosting) -> None:
+    async with httpx.AsyncClient(base_url=hosting.url) as http:
+        for path in ("%00.js", "a" * 5000 + ".js"):
+            assert (await http.get(path)).status_code == 404
+        for address in ("[", "x:y", "[::1"):
+            assert (await http.get("health", headers={"Host": address})).status_code == 200
+            assert (await http.post("api/session", headers={"Host": address})).status_code == 200
 
 
 async def test_turn_credentials_only_for_those_who_joined(host: Any, settings: Any, visit: Any) -> None:

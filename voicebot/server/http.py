@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from voicebot.errors import SignalingError, VoicebotError
+from voicebot.agent.models import SwapRole
+from voicebot.errors import SignalingError, UnknownModel, VoicebotError
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Browser
@@ -60,7 +61,7 @@ class Ready(Body):
     client_built: bool
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
 
@@ -79,7 +80,7 @@ async def browser(request: Request, wired: Wired) -> Browser:
 Caller = Annotated[Browser, Depends(browser)]
 
 
-def joined(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
+async def joined(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
     """The lobby the caller sits in; a lobby of others is as good as none."""
     if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
         raise SignalingError(
@@ -133,15 +134,37 @@ async def add_agent(wish: AgentCreateData, lobby: Joined) -> ParticipantInfo:
 
 @api.patch("/lobbies/{lobby_id}/agents/{agent_id}")
 async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wired: Wired) -> ParticipantInfo:
-    """Swap a model; it applies at the agent's next turn, and a failed swap changes nothing."""
+    """Swap models for others that are offered; they apply at the agent's next turn.
+
+    They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
+    this, those before it stay swapped.
+    """
     lobby.check_agent(agent_id)
-    if changes.stt is not None:
-        await wired.swap_stt(changes.stt)
-    if changes.tts is not None:
-        await lobby.room.swap(agent_id, "tts", changes.tts)
-    if changes.llm is not None:
-        await lobby.room.swap(agent_id, "llm", changes.llm)
+    wishes: list[tuple[SwapRole, str | None]] = [
+        ("stt", changes.stt),
+        ("tts", changes.tts),
+        ("llm", changes.llm),
+    ]
+    for role, spec in wishes:
+        if spec is not None:
+            _check_offered(role, spec, wired.model_options(role))
+    for role, spec in wishes:
+        if spec is None:
+            continue
+        if role == "stt":
+            await wired.swap_stt(spec)
+        else:
+            await lobby.room.swap(agent_id, role, spec)
     return lobby.check_agent(agent_id)
+
+
+def _check_offered(role: str, spec: str, offered: list[str]) -> None:
+    """People in a lobby choose among what there is: never a file of the server or another download."""
+    if spec not in offered:
+        raise UnknownModel(
+            f"{spec!r} is not among the {role.upper()} models offered here.",
+            hint=f"Known ones: {', '.join(offered)}. Others can be set by who runs the server.",
+        )
 
 
 @api.delete("/lobbies/{lobby_id}/agents/{agent_id}", status_code=204)
@@ -199,6 +222,8 @@ STATUS = {
     "unknown_model": 422,
     "bad_message": 422,
     "bad_name": 422,
+    "persona": 422,
+    "too_many": 503,
     "missing_dependency": 424,
     "model_load": 424,
 }

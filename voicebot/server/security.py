@@ -40,7 +40,7 @@ def origin_allowed(headers: Headers, scheme: str, public_url: str) -> bool:
 
 def is_secure(connection: HTTPConnection) -> bool:
     """Whether the browser came over TLS (uvicorn has read the proxy's X-Forwarded-Proto)."""
-    return connection.url.scheme in {"https", "wss"}
+    return connection.scope["scheme"] in {"https", "wss"}
 
 
 class SessionCookie:
@@ -145,6 +145,7 @@ def refuse_origin() -> Response:
 
 
 def _host(headers: Headers) -> str:
-    """The Host header, unless it holds what could break out of a header value."""
+    """The Host header, unless it is no address or holds what could break out of a header value."""
     host = headers.get("host", "")
-    return host if host and all(c.isalnum() or c in ".-:[]" for c in host) else "localhost"
+    safe = all(c.isalnum() or c in ".-:[]" for c in host)
+    return host if safe and _origin(f"http://{host}") is not None else "localhost"

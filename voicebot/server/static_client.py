@@ -39,8 +39,12 @@ class StaticClient:
 
     def file(self, path: str) -> Response:
         """A file by its path below the folder. Raises HTTPException (404)."""
-        wanted = (self._folder / path).resolve()
-        if wanted.is_relative_to(self._folder) and wanted.is_file():
+        try:
+            wanted = (self._folder / path).resolve()
+            found = wanted.is_relative_to(self._folder) and wanted.is_file()
+        except (OSError, ValueError):  # longer than a name may be, or with a null character
+            found = False
+        if found:
             # vite puts a hash of the content into the names below assets/
             hashed = path.startswith("assets/")
             return FileResponse(wanted, headers={"Cache-Control": IMMUTABLE if hashed else REVALIDATE})
