@@ -45,9 +45,12 @@ async def test_a_server_that_has_the_model(openai_server: Start) -> None:
 async def test_a_server_behind_the_networks_proxy_is_reached_as_the_agents_do(
     openai_server: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def proxy(path: str, key: str) -> tuple[int, object]:
+        return (200, {"data": [{"id": "qwen"}]}) if path == "http://llm.invalid/v1/models" else (404, {})
+
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HTTP_PROXY", openai_server(listing("qwen")).removesuffix("/v1"))
+    monkeypatch.setenv("HTTP_PROXY", openai_server(proxy).removesuffix("/v1"))
     assert (await server_check(using("http://llm.invalid/v1", "qwen"))).status == "ok"
 
 

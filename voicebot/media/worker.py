@@ -23,7 +23,7 @@ from voicebot.media.base import MediaStats, Notice, SpeechAudio
 from voicebot.media.engine import Engine
 from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
 from voicebot.registry import load_backend
-from voicebot.settings import load_settings
+from voicebot.settings import find_home, load_settings
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     def notify(notice: Notice) -> None:
         outbox.send(notice)
 
-    backend = await load_backend("vad", vad, load_settings())
+    backend = await load_backend("vad", vad, load_settings(find_home() / ".env"))
     engine = Engine(notify, vad=cast(VAD, backend))
     gc.collect()
     gc.freeze()  # what was imported need never be looked at by the collector again
