@@ -13,9 +13,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from voicebot.clock import Clock, monotonic
 
-Outcome = Literal[
-    "ok", "unauthorized", "refused", "unreachable", "unknown_host", "tls", "not_an_address", "no_server"
-]
+Outcome = Literal["ok", "unauthorized", "refused", "unreachable", "unknown_host", "tls", "not_an_address"]
 
 
 @dataclass(frozen=True)
