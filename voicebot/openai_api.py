@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelError, ModelLoadError, UnknownModel
 from voicebot.registry import Availability
 from voicebot.settings import Settings
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Timeout
+
+E = TypeVar("E", bound=ModelError)
 
 OPENAI = "https://api.openai.com/v1"
 SET_UP = "Set OPENAI_BASE_URL (any OpenAI-compatible server) or OPENAI_API_KEY in .env."
@@ -48,16 +50,9 @@ async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpe
         import openai
     except ImportError as error:
         raise MissingDependency("openai is not installed.", hint="pip install openai.") from error
-    client = openai.AsyncOpenAI(
-        base_url=address,
-        api_key=settings.openai_api_key.get_secret_value() or "none",
-        timeout=answer_within,
-        max_retries=1,
-    )
+    client = make_client(settings, timeout=answer_within, retries=1)
     try:
-        page = await client.with_options(timeout=CHECK_TIMEOUT, max_retries=0).models.list()
-        names = [getattr(entry, "id", None) for entry in getattr(page, "data", None) or []]
-        return client, tuple(name for name in names if isinstance(name, str))
+        return client, await listed_models(client)
     except (openai.APIConnectionError, openai.AuthenticationError, openai.PermissionDeniedError) as error:
         await client.close()
         raise explain(error, address, ModelLoadError) from error
@@ -72,6 +67,26 @@ async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpe
     except BaseException:
         await client.close()
         raise
+
+
+def make_client(settings: Settings, *, timeout: float | Timeout, retries: int) -> AsyncOpenAI:
+    """A client for the set-up server, which need not be up yet; `timeout` in seconds."""
+    import openai
+
+    return openai.AsyncOpenAI(
+        base_url=server(settings),
+        # a local server wants no key, the client insists on one
+        api_key=settings.openai_api_key.get_secret_value() or "none",
+        timeout=timeout,
+        max_retries=retries,
+    )
+
+
+async def listed_models(client: AsyncOpenAI) -> tuple[str, ...]:
+    """What the server lists; raises what the client raises."""
+    page = await client.with_options(timeout=CHECK_TIMEOUT, max_retries=0).models.list()
+    names = [getattr(entry, "id", None) for entry in getattr(page, "data", None) or []]
+    return tuple(name for name in names if isinstance(name, str))
 
 
 async def try_out(
@@ -106,9 +121,12 @@ async def try_out(
 
 
 def explain(
-    error: Exception, address: str, kind: type[ModelError] = ModelFailed, model: str = ""
-) -> ModelError:
-    """An error of the openai client as one of ours, with what to do next."""
+    error: Exception, address: str, kind: type[E], model: str = "", otherwise: str = "choose another backend"
+) -> E:
+    """An error of the openai client as one of ours, with what to do next.
+
+    `otherwise` is what to do when the server has not that model.
+    """
     import openai
 
     if isinstance(error, openai.APITimeoutError):
@@ -124,7 +142,7 @@ def explain(
     if isinstance(error, openai.NotFoundError):
         return kind(
             f"{address} has no model {model!r} for this, or cannot do this at all.",
-            hint=f"Look at {address}/models, choose another backend, or correct OPENAI_BASE_URL: it usually "
+            hint=f"Look at {address}/models, {otherwise}, or correct OPENAI_BASE_URL: it usually "
             "ends in /v1.",
             retryable=False,
         )

@@ -147,7 +147,7 @@ async def test_options_name_every_backend_with_its_availability(models: Models) 
     found = {option.spec: option.availability for option in options}
     assert found["offline"].status == "ready"
     assert found["openai"].status == "missing"
-    assert "OPENAI_BASE_URL" in found["openai"].reason
+    assert "OPENAI_BASE_URL" in found["openai"].hint
     await models.aclose()
 
 

@@ -11,10 +11,12 @@ from agents import function_tool
 
 import voicebot.llm.openai_model  # noqa: F401  (seconds of real time that virtual time need not wait for)
 from tests.agent.stage import Stage
+from voicebot.errors import ModelLoadError
 from voicebot.events import (
     ErrorEvent,
     LLMFinished,
     LLMStarted,
+    ModelSwapped,
     PersonaCreated,
     PlayoutStarted,
     ToolCalled,
@@ -67,6 +69,19 @@ async def test_the_apology_is_spoken_logged_and_the_next_turn_works(
             assert why in error.message
             assert error.turn_id == stage.of(LLMStarted)[0].turn_id
             assert len(stage.of(PlayoutStarted)) == 2
+        await stage.models.aclose()
+
+
+async def test_a_model_whose_server_is_gone_is_not_given_to_an_agent(tmp_path: Path) -> None:
+    async with OpenAIServer() as server:
+        gone = server.url
+    async with Stage(tmp_path, openai_base_url=gone) as stage:
+        ada = await stage.agent()
+        await stage.person()
+        with pytest.raises(ModelLoadError, match="cannot be reached"):
+            await stage.room.swap(ada.id, "llm", "openai:test")
+        assert ada.llm is None
+        assert not stage.of(ModelSwapped)
         await stage.models.aclose()
 
 

@@ -80,7 +80,7 @@ async def test_tools_are_called() -> None:
     [
         (Fail(401), "OPENAI_API_KEY"),
         (Fail(404), "OPENAI_MODEL"),
-        (Fail(429), "busy"),
+        (Fail(429), "too many"),
         (Fail(500), "500"),
         (Say("one two three", drop_after=1), "broke off|failed|reached"),
         (Say("one two three", error_after=1), "crashed"),
@@ -143,6 +143,18 @@ async def test_check_asks_the_server() -> None:
 async def test_missing_settings_are_named(changes: dict[str, object], name: str) -> None:
     with pytest.raises(ModelLoadError, match=name):
         await OpenAILLM.load("", settings(None, **changes))
+
+
+async def test_without_a_model_it_names_some_and_the_way_offline() -> None:
+    async with OpenAIServer(models=["tiny", "big"]) as server:
+        with pytest.raises(
+            ModelLoadError, match=r"OPENAI_MODEL is not set.*big, tiny.*unset OPENAI_BASE_URL"
+        ):
+            await OpenAILLM.load("", settings(server, openai_model=""))
+        gone = settings(server, openai_model="")
+    for unknown in (gone, settings(None, openai_api_key="k", openai_model="")):
+        with pytest.raises(ModelLoadError, match=r"such as .*unset OPENAI_BASE_URL and OPENAI_API_KEY"):
+            await OpenAILLM.load("", unknown)
 
 
 async def test_openai_itself_gets_the_responses_api() -> None:

@@ -117,13 +117,7 @@ class Models:
         """
         if role not in ROLES:
             raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
-        closings = self._closings
-        backend = await self.get(role, spec, progress)
-        found = await _check(backend)
-        if found.status != "ready":
-            raise ModelLoadError(f"{found.reason.rstrip('.')}.", hint=found.hint)
-        if closings != self._closings:  # and with it `backend`
-            raise _closed(spec)
+        backend = await self.ready(role, spec, progress)
         old = self._current.get(role)
         choice = Choice(backend.name, "swapped in")
         self._use(role, backend, choice)
@@ -135,8 +129,23 @@ class Models:
                 logger.exception("An observer of the models failed on %r", event)
         return choice
 
+    async def ready(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
+        """As `get`, but also what the backend depends on, such as a server, is there now.
+
+        Raises:
+            UnknownModel, MissingDependency, ModelLoadError: see `load_backend`.
+        """
+        closings = self._closings
+        backend = await self.get(role, spec, progress)
+        found = await _check(backend)
+        if found.status != "ready":
+            raise ModelLoadError(f"{found.reason.rstrip('.')}.", hint=found.hint)
+        if closings != self._closings:  # and with it `backend`
+            raise _closed(spec)
+        return backend
+
     async def get(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
-        """A loaded backend by name, for one agent or for `swap`; loaded once however often asked for."""
+        """A loaded backend by name, loaded once however often asked for."""
         key = (role, spec.strip())
         async with self._locks.setdefault(key, asyncio.Lock()):
             backend = self._loaded.get(key)

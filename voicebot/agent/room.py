@@ -195,14 +195,16 @@ class Room:
         """Give one agent its own LLM or TTS from its next turn on; None: that of the lobby again.
 
         Raises:
-            VoicebotError: no such agent. ModelError: the model cannot be loaded; the old one stays.
+            VoicebotError: no such agent. ModelError: the model cannot be used now; the old one stays.
         """
         agent = self._agents.get(agent_id)
         if agent is None:
             raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
         if role not in ("llm", "tts"):
             raise ModelError("Only llm and tts can be an agent's own; people are heard once for all agents.")
-        backend: Any = None if spec is None else await self._models.get(role, spec)
+        backend: Any = None if spec is None else await self._models.ready(role, spec)
+        if agent_id not in self._agents:
+            raise VoicebotError(f"{agent.name} has left meanwhile.", code="not_joined")
         old = getattr(agent, role) or getattr(self._models, role)
         setattr(agent, role, backend)
         new = backend or getattr(self._models, role)

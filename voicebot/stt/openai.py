@@ -103,7 +103,7 @@ class OpenAISTT:
                     return plain
             return await self._plain(audio)
         except openai.OpenAIError as error:
-            raise openai_api.explain(error, self._address, model=self._model) from error
+            raise openai_api.explain(error, self._address, ModelFailed, self._model) from error
 
     async def _plain(self, audio: bytes) -> Transcription:
         answer = await self._client.audio.transcriptions.create(

@@ -90,7 +90,7 @@ class OpenAITTS:
                     if pcm.size:
                         yield _louder(pcm, style.volume)
         except openai.OpenAIError as error:
-            raise openai_api.explain(error, self._address, model=self._model) from error
+            raise openai_api.explain(error, self._address, ModelFailed, self._model) from error
         except OSError as error:
             raise ModelFailed(f"{self._address} broke off while speaking: {error}.") from error
         except Exception as error:
