@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -22,9 +23,12 @@ class Hub:
         self.files = files
         self.slow: asyncio.Event | None = None
         self.gated = False
+        self.xet = ""
+        """Address of a content store that holds the bodies instead."""
         self.requested: list[str] = []
         self.app = FastAPI()
         self.app.add_api_route("/", lambda: {"hub": True}, methods=["GET", "HEAD"])
+        self.app.add_api_route("/xet-token", self.token)
         self.app.add_api_route("/api/models/{owner}/{name}", self.info)
         self.app.add_api_route("/api/models/{owner}/{name}/revision/{revision}", self.info)
         self.app.add_api_route(
@@ -49,10 +53,17 @@ class Hub:
             "X-Repo-Commit": COMMIT,
             "Content-Length": str(len(data)),
         }
+        if self.xet:
+            headers |= {"X-Xet-Hash": "0" * 63 + "1", "X-Xet-Refresh-Route": f"{request.base_url}xet-token"}
         if request.method == "HEAD":
             return Response(headers=headers)
         self.requested.append(path)
         return StreamingResponse(self._body(data), headers=headers)
+
+    async def token(self) -> Response:
+        expires = str(int(time.time()) + 3600)
+        headers = {"X-Xet-Cas-Url": self.xet, "X-Xet-Access-Token": "test", "X-Xet-Token-Expiration": expires}
+        return Response(headers=headers)
 
     async def _body(self, data: bytes) -> AsyncIterator[bytes]:
         yield data[: len(data) // 2]

@@ -104,6 +104,28 @@ def test_bytes_that_xet_counts_twice_are_shown_once() -> None:
     assert seen == [("Downloading x", 0.4), ("Downloading x", 1.0)]
 
 
+async def test_a_cancelled_xet_download_ends_and_leaves_nothing(
+    settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def under_way() -> list[Path]:
+        return list(hub.hub_dir(settings).glob("**/*.incomplete"))
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing
+        full_hub.xet = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with serving(full_hub.app) as address:
+            monkeypatch.setenv("HF_ENDPOINT", address)
+            loading = asyncio.ensure_future(PiperTTS.load(VOICE, settings))
+            asked, _ = await asyncio.to_thread(silent.accept)
+            with asked:
+                assert under_way()
+                loading.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await loading
+                async with asyncio.timeout(20):
+                    while under_way():  # noqa: ASYNC110
+                        await asyncio.sleep(0)
+
+
 async def test_a_gated_repository_needs_a_token(
     settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
@@ -116,8 +117,19 @@ async def download(
     stop = threading.Event()
     try:
         return await asyncio.to_thread(_download, repo, wanted, settings, progress, stop.is_set, instead)
-    finally:
+    except asyncio.CancelledError:
         stop.set()
+        await asyncio.to_thread(_abort_xet)
+        raise
+
+
+def _abort_xet() -> None:
+    """Xet ignores what its progress callback raises: end its session, and so all that it downloads now."""
+    if "hf_xet" in sys.modules:
+        with contextlib.suppress(ImportError):
+            from huggingface_hub.utils._xet import abort_xet_session
+
+            abort_xet_session()
 
 
 def _download(
@@ -181,26 +193,30 @@ def progress_bar(what: str, total: int, progress: Progress, stopped: Callable[[]
     from tqdm import tqdm
 
     done = 0
+    downloading = threading.get_ident()
+
+    def check() -> None:
+        # Xet reports from a thread of its own, where nothing catches this
+        if stopped() and threading.get_ident() == downloading:
+            raise _Stopped
 
     class Bar(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
         def __init__(self, *args: Any, **options: Any) -> None:
             nonlocal done
+            check()
             options.pop("name", None)
             done += int(options.get("initial") or 0)
             super().__init__(*args, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> bool | None:
             nonlocal done
-            if stopped():
-                raise _Stopped
+            check()
             done += int(n or 0)
             progress(what, min(1.0, done / total) if total else None)
             return None
 
         def update_transfer(self, n: float | None = 1) -> None:
             """Bytes on their way; Xet counts them here or in a second bar, beside those that are written."""
-            if stopped():
-                raise _Stopped
 
         def set_transfer_postfix_str(self, s: str = "", refresh: bool = True) -> None:
             """Their speed."""
