@@ -73,7 +73,7 @@ async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarra
     started = notices.of(SpeechStarted)[0]
     chunks = notices.of(SpeechAudio)
     assert started.participant_id == "ada"
-    assert started.time < started.decided < stopped.time < stopped.decided
+    assert started.time < stopped.time
     assert browser.mic.sent[0] - 0.1 < started.time
     pcm = np.concatenate([c.pcm for c in chunks])
     assert pcm.dtype == np.int16

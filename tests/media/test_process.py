@@ -208,7 +208,7 @@ def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
     written = transport.written
     outbox.send(MediaStats(1.0, 1, 0, 0))
     assert transport.written == written
-    outbox.send(SpeechStopped("host", "ada", 1.0, 1.2))
+    outbox.send(SpeechStopped("host", "ada", 1.0))
     assert transport.written == written + 1
     assert not caplog.records
     transport.waiting = 0  # it reads again

@@ -74,12 +74,11 @@ class PeerState:
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """A person began to speak at `time` (of the first speech sample, not of the decision)."""
+    """A person began to speak at `time` (of the first speech sample; told later)."""
 
     host_id: str
     participant_id: str
     time: float
-    decided: float
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,11 @@ class SpeechAudio:
 
 @dataclass(frozen=True)
 class SpeechStopped:
-    """The person's last speech sample was at `time`; decided `stop_after` later."""
+    """The person's last speech sample was at `time`; told `stop_after` later."""
 
     host_id: str
     participant_id: str
     time: float
-    decided: float
 
 
 @dataclass(frozen=True)

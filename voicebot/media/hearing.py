@@ -111,7 +111,7 @@ class Hearing:
     def packet(self, source: object, payload: bytes, timestamp: int, arrival: float) -> None:
         """The next packet; `source` names the connection it came on."""
         if source is not self._source:
-            self.lapse(arrival)
+            self.lapse()
             self._source = source
             self._reset()
         elif arrival - self._last_arrival > STANDSTILL and self._settling is None:
@@ -137,7 +137,7 @@ class Hearing:
             rtp.observe(packet.start + packet.samples, packet.arrival)
         if rtp.offset > self._rtp.offset + STEP:
             self._rtp = rtp
-            self.lapse(packets[0].arrival)
+            self.lapse()
         for packet in packets:
             self._take(packet)
 
@@ -153,7 +153,7 @@ class Hearing:
             gap = LONGEST_GAP + 1
             self._rtp = RtpClock()  # another count; one that jumped ahead needs no other clock
         if gap > LONGEST_GAP:
-            self.lapse(arrival)
+            self.lapse()
             self._queue.clear()
             self._resampler.flush()
             self._expected = None
@@ -171,18 +171,14 @@ class Hearing:
         if self._settling and now - self._settling[0].arrival >= SETTLE:
             self._settle()
         if self._speaking and now - self._last_arrival > LAPSE:
-            self.lapse(now)
+            self.lapse()
 
-    def lapse(self, now: float) -> None:
-        """The stream broke off: an utterance that was going on has ended."""
+    def lapse(self) -> None:
+        """The stream broke off or the person left: an utterance that was going on has ended."""
         if self._speaking:
-            self._stop(now)
+            self._stop()
         self._on = self._over = 0
         self._before.clear()
-
-    def close(self, now: float) -> None:
-        """The person left."""
-        self.lapse(now)
 
     # ------------------------------------------------------------ windows
 
@@ -192,9 +188,9 @@ class Hearing:
             window = self._queue.take(VAD_WINDOW)
             start = self._rtp.time(self._window_at) if self._expected is not None else now
             self._window_at += VAD_WINDOW * (OPUS_RATE // HEARING_RATE)
-            self._window(start, window, now)
+            self._window(start, window)
 
-    def _window(self, start: float, window: Pcm, now: float) -> None:
+    def _window(self, start: float, window: Pcm) -> None:
         probability = self._vad.probability(window)
         settings = self._settings
         if speech := probability > settings.speech_threshold:
@@ -208,11 +204,11 @@ class Hearing:
         if self._speaking:
             self._notify(SpeechAudio(self.host_id, self.participant_id, start, window))
             if self._off >= _windows(settings.stop_after):
-                self._stop(now)
+                self._stop()
         else:
             self._before.append((start, window))
             if self._on >= _windows(settings.start_after):
-                self._start(now)
+                self._start()
         self._count_utterance(speech)
         self._talk_over(speech and self._utterance <= _windows(settings.max_utterance))
 
@@ -223,19 +219,19 @@ class Hearing:
         elif speech or self._utterance:
             self._utterance += 1
 
-    def _start(self, now: float) -> None:
+    def _start(self) -> None:
         self._speaking = True
         at = self._before[-min(self._on, len(self._before))][0]
-        self._notify(SpeechStarted(self.host_id, self.participant_id, at, now))
+        self._notify(SpeechStarted(self.host_id, self.participant_id, at))
         kept = [(t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2]
         pcm = np.concatenate([window for _, window in kept])
         self._notify(SpeechAudio(self.host_id, self.participant_id, kept[0][0], pcm))
         self._before.clear()
 
-    def _stop(self, now: float) -> None:
+    def _stop(self) -> None:
         self._speaking = False
         self._on = self._off = 0
-        self._notify(SpeechStopped(self.host_id, self.participant_id, self._speech_end, now))
+        self._notify(SpeechStopped(self.host_id, self.participant_id, self._speech_end))
 
     def _talk_over(self, speech: bool) -> None:
         if not self._agent_talking():

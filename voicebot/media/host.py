@@ -196,7 +196,7 @@ class Host:
 
     def _drop_ear(self, participant_id: str) -> None:
         if (ear := self.ears.pop(participant_id, None)) is not None:
-            ear.close(self._clock())
+            ear.lapse()
 
     def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
         if change.state == "connected":

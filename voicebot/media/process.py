@@ -295,7 +295,7 @@ class ProcessMediaPlane:
         self._fail_requests("The media worker died while it answered.")
         now = monotonic()
         for host_id, participant_id in sorted(self._speaking):
-            self._notify(SpeechStopped(host_id, participant_id, now, now))
+            self._notify(SpeechStopped(host_id, participant_id, now))
         for host_id, agent_id, speech_id in list(self._playing):
             self._notify(PlayoutEnded(host_id, agent_id, speech_id, now, 0.0, {}, complete=False))
         self._notify(MediaGone(how))

@@ -63,7 +63,7 @@ class FakeHearing:
             if not speaking and voiced >= self._settings.start_after - 1e-9:
                 speaking, first_voice = True, now - voiced
                 first = max(sent, n + 1 - round((voiced + self._settings.preroll) / window_s))
-                self._notify(SpeechStarted(*self._who, first_voice, now))
+                self._notify(SpeechStarted(*self._who, first_voice))
                 self._send(windows, first, n + 1, begin)
                 sent = n + 1
             elif speaking:
@@ -71,7 +71,7 @@ class FakeHearing:
                 sent = n + 1
                 if silent >= self._settings.stop_after - 1e-9:
                     speaking = False
-                    self._notify(SpeechStopped(*self._who, last_voice, now))
+                    self._notify(SpeechStopped(*self._who, last_voice))
             if speaking and loud and now - uttering <= self._settings.max_utterance:
                 self._talk_over(first_voice, now)
         await asyncio.sleep(0)  # the last notices are handed over on the loop's next round
