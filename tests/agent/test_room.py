@@ -39,6 +39,7 @@ from voicebot.events import (
 from voicebot.llm.lines import Line
 from voicebot.media.base import PeerState
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedTTS, Step
+from voicebot.tts.voices import pick_voice
 
 pytestmark = pytest.mark.virtual_time
 
@@ -302,6 +303,8 @@ async def test_two_agents_share_one_floor_and_hear_each_other(tmp_path: Path) ->
         await stage.said(bruno)
         one, two = stage.of(PlayoutStarted)
         assert (one.participant_id, two.participant_id) == (ada.id, bruno.id)
+        voices = [pick_voice(style, ("one", "two")) for style in stage.tts.styles]
+        assert sorted(voices) == ["one", "two"]  # each has a voice of its own
         assert stage.of(PlayoutFinished)[0].t <= two.t
         assert stage.llm.calls[1].lines[-1] == Line("Ada", "I am Ada the guide.")
         await stage.media.hear("anna", 1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,11 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from jupyter_client import AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 
+from tests.e2e.blocked_cell import OwnKernel
+
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-
-
-class OwnKernel(AsyncKernelManager):
-    """This Python's ipykernel, whatever kernels the machine has installed."""
-
-    @property
-    def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
 def outputs(notebook: Any) -> str:
@@ -40,6 +30,13 @@ def outputs_of(notebook: Any, cell_id: str) -> str:
     return "\n".join(
         o.get("text") or o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", [])
     )
+
+
+async def value(client: NotebookClient, expression: str) -> str:
+    """What the kernel says it is, in a cell of its own at the end."""
+    client.nb.cells.append(nbformat.v4.new_code_cell(expression))
+    done = await client.async_execute_cell(client.nb.cells[-1], len(client.nb.cells) - 1)
+    return str(done.outputs[0]["data"]["text/plain"])
 
 
 @pytest.fixture
@@ -113,6 +110,11 @@ async def test_it_runs_headless(path, kernel_env, tmp_path):
                 if process not in workers:
                     workers.append(process)
                     commands[process.pid] = process.cmdline()
+        if path.stem == "01_quickstart":  # every cell can be run again, and changes nothing
+            there = await value(client, "(wb.link, sorted(wb.room.agents))")
+            for index, cell in enumerate(list(notebook.cells[:-1])):
+                await client.async_execute_cell(cell, index)
+            assert await value(client, "(wb.link, sorted(wb.room.agents))") == there
     if path.stem == "01_quickstart":  # the other one stops its server in the cell that starts it
         assert "weather" in outputs(notebook)  # as it was heard: no cell prints the question
         assert any("voicebot.media.worker" in command for command in commands.values())

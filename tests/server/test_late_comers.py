@@ -27,6 +27,9 @@ async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hostin
         say(hosting, ada.me, number)
     say(hosting, ada.me, 64, text="  ")
     say(hosting, ada.me, 65, final=False)
+    interim = await ada.expect("transcript", lambda m: m["data"]["text"] == "line 65")
+    told = ("name", "participant_id", "final", "t")
+    assert tuple(interim["data"][key] for key in told) == ("Ada", ada.me, False, 65.0)
     so_far = [f"line {n}" for n in (*range(13, 61), 62, 63)]
 
     bob = await visit(hosting, joined="Bob")

@@ -34,7 +34,6 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.floor = Floor(chain_cap=2)
-        self.granted_while_speaking = False
 
     @rule(agent=sampled_from("abc"), reply=booleans())
     def request(self, agent: str, reply: bool) -> None:
