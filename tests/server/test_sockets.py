@@ -180,6 +180,22 @@ async def test_a_cut_is_healed_by_resume_without_anyone_leaving(hosting: Hosting
     assert "user_left" not in [m["type"] for m in await bob.settle()]
 
 
+async def test_who_resumes_too_late_is_told_to_join_again(host: Any, visit: Any) -> None:
+    hosting = await host(limits=Limits(presence_grace=0.05, closed_grace=0.05))
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    await ada.settle()
+    await ada.open()
+    await ada.expect("session_established")
+    await bob.expect("user_left")
+    await ada.send("resume", {"last_seq": ada.last_seq})
+    assert (await ada.expect("error"))["data"]["code"] == "not_resumable"
+    before = ada.me
+    id = await ada.send("join_lobby", {"name": "Ada"}, lobby="demo")
+    joined = await ada.expect("lobby_joined", lambda m: m.get("id") == id)
+    assert joined["data"]["participant_id"] != before
+
+
 async def test_a_resume_from_too_long_ago_brings_the_whole_state(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     await ada.settle()

@@ -124,9 +124,9 @@ class Switchboard:
             browser.send_unstamped(kept)
         if browser.seat is not None:
             browser.seat.lobby.resumed(browser, replayed=missed is not None)
-        elif missed is None:
+        else:
             raise SignalingError(
-                "What was missed is no longer kept, and the seat is gone.",
+                "Your seat in the lobby is gone.",
                 hint="Join the lobby again.",
                 code="not_resumable",
             )
