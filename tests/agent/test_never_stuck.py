@@ -41,13 +41,14 @@ WORDS = [
     "",
     "what does everyone think",
     "Ada and Bruno, go on",
+    "hang on, Anna",
 ]
 
 action = st.one_of(
     st.tuples(
         st.just("speak"), st.sampled_from(["anna", "tom"]), st.sampled_from([0.1, 0.15, 0.3, 1.0, 3.0])
     ),
-    st.tuples(st.just("chat"), st.just("anna"), st.sampled_from(["hello", "Bruno?"])),
+    st.tuples(st.just("chat"), st.sampled_from(["anna", "tom"]), st.sampled_from(["hello", "Bruno?", "ok"])),
     st.tuples(st.sampled_from(["lose", "leave", "come"]), st.just("tom"), st.none()),
     st.tuples(st.sampled_from(["spawn", "remove", "die"]), st.none(), st.none()),
 )
@@ -60,7 +61,7 @@ async def play(stage: Stage, steps: list[Any], tasks: set[asyncio.Task[None]]) -
         await asyncio.sleep(delay)
         if what == "speak" and who in stage.lobby.participants:
             tasks.add(asyncio.create_task(stage.media.hear(who, value)))
-        elif what == "chat":
+        elif what == "chat" and who in stage.lobby.participants:
             room.chat(who, value)
         elif what == "lose":
             stage.media.lose_peer(who)
