@@ -47,7 +47,7 @@ BETTER = {
     "give the agents a language model",
 }
 ROLE_NAMES = {"stt": "Hearing (STT)", "tts": "Voice (TTS)", "llm": "Thinking (LLM)"}
-NOISY = ("uvicorn", "aioice", "aiortc", "httpx", "httpcore", "openai", "websockets", "asyncio")
+NOISY = ("uvicorn", "aioice", "aiortc", "httpx", "httpx2", "httpcore", "openai", "websockets", "asyncio")
 
 
 @app.command()
