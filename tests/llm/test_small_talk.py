@@ -59,6 +59,10 @@ def test_asked_again_what_was_said_it_gives_the_newest_words() -> None:
     assert say("what did I say", *before, Line("Anna", "It is old.")) == "You said: It is old."
 
 
+def test_a_sum_beyond_all_measure_is_answered_too() -> None:
+    assert "more than I can say" in say(f"what is 1{'0' * 400} divided by 3")
+
+
 def test_it_answers_those_it_is_told_to() -> None:
     lines = [Line("Anna", "what is two plus two"), Line("Tom", "hang on, Anna")]
     assert "4" in reply(f"{SYSTEM}\n\nNow answer Anna.", lines, NOW)

@@ -31,6 +31,8 @@ def answer(text: str) -> str | None:
         return _spoken(_evaluate(values, operators))
     except ZeroDivisionError:
         return "nothing sensible, since nobody can divide by zero"
+    except OverflowError:
+        return "more than I can say"
 
 
 def _parse(tokens: list[str]) -> tuple[list[Fraction], list[str], Fraction | None]:
