@@ -112,22 +112,22 @@ def select_wait(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def speech(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`speech(text, ...)`: a 48 kHz WAV for the microphone: silence, the text, silence, ...
+    """`speech(text, ...)`: a 48 kHz WAV for the microphone: silence, then the texts, `times` over.
 
     The microphone begins with the pre-join page; `lead` leaves time to join and be greeted.
     """
     folder = tmp_path_factory.mktemp("speech")
 
-    def make(*texts: str, lead: float = 14.0, pause: float = 3.0, voice: str = "slt") -> Path:
-        name = re.sub(r"\W+", "-", " ".join(texts).lower())[:40] + f"-{lead}-{pause}-{voice}"
+    def make(*texts: str, lead: float = 14.0, pause: float = 3.0, voice: str = "slt", times: int = 1) -> Path:
+        name = re.sub(r"\W+", "-", " ".join(texts).lower())[:40] + f"-{lead}-{pause}-{voice}-{times}"
         whole, pieces = folder / f"{name}.wav", []
         for number, text in enumerate(texts):
             plain, padded = folder / f"{name}-plain.wav", folder / f"{name}-{number}.wav"
             subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(plain)], check=True)
-            silence = ["pad", str(0 if number else lead), str(pause)]
+            silence = ["pad", "0", str(pause)]
             subprocess.run(["sox", str(plain), "-r", "48000", "-c", "1", str(padded), *silence], check=True)
             pieces.append(str(padded))
-        subprocess.run(["sox", *pieces, str(whole)], check=True)
+        subprocess.run(["sox", *pieces * times, str(whole), "pad", str(lead), "0"], check=True)
         return whole
 
     return make

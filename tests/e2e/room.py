@@ -46,6 +46,23 @@ async (participant) => {
 """
 
 
+# Notes what passes: the states of every tile, and each caption while it is still being spoken.
+WATCH = """
+window.__seen = { states: {}, spoken: [] };
+new MutationObserver(() => {
+  const { states, spoken } = window.__seen;
+  const tiles = [...document.querySelectorAll('[data-testid^="tile-"][data-name]')];
+  for (const { dataset } of tiles) states[dataset.name] ??= [];
+  for (const [name, shown] of Object.entries(states)) {
+    const now = tiles.find(({ dataset }) => dataset.name === name)?.dataset.state ?? "gone";
+    if (shown.at(-1) !== now) shown.push(now);
+  }
+  for (const caption of document.querySelectorAll('[data-testid="caption"][data-final="false"]'))
+    spoken.push([caption.dataset.speaker, caption.querySelector('time').textContent]);
+}).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+"""
+
+
 class Guest:
     """A person's browser tab."""
 
@@ -60,6 +77,7 @@ class Guest:
     ) -> Guest:
         page = await context.new_page()
         guest = cls(page)
+        await page.add_init_script(WATCH)
         more = "".join(f"&{k}={v}" for k, v in query.items())
         await page.goto(f"{url}/?lobby={lobby}{more}")
         await page.get_by_test_id("name-input").fill(name)
@@ -69,8 +87,39 @@ class Guest:
         await self.page.get_by_test_id("join-button").click()
         await self.page.get_by_test_id("leave-button").wait_for()
 
+    async def has_shown(self, name: str, *states: str) -> None:
+        """Await that the tile has shown these, one after the other, whatever came between.
+
+        `gone` is no tile; `a|b` is either.
+        """
+        await self.page.wait_for_function(
+            """([name, wanted]) => {
+                 let next = 0;
+                 for (const state of window.__seen.states[name] ?? [])
+                   if (wanted[next]?.split("|").includes(state)) next++;
+                 return next === wanted.length;
+               }""",
+            arg=[name, states],
+        )
+
+    async def spoken(self) -> set[tuple[str, str]]:
+        """Who was seen speaking, and the time that stood there, by captions that were not final yet."""
+        return {(who, time) for who, time in await self.page.evaluate("window.__seen.spoken")}
+
     def tile(self, name: str) -> Any:
         return self.page.locator(f'[data-testid^="tile-"][data-name="{name}"]')
+
+    async def press(self, button: str) -> None:
+        await self.page.get_by_test_id(button).click()
+
+    async def sees(self, name: str) -> None:
+        """Await that the other's camera moves in their tile."""
+        await self.page.wait_for_function(
+            """name => [...document.querySelectorAll('[data-name] video')].some(video =>
+                 video.closest('[data-name]').dataset.name === name
+                 && video.videoWidth > 0 && video.currentTime > .3)""",
+            arg=name,
+        )
 
     async def id_of(self, name: str) -> str:
         """The participant's identifier."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from voicebot.tts.base import TTS
 
 QUESTION = "what is the weather in paris"
 ANSWER = "The weather in Paris is good today, and the sun is shining."
+TALK = "the first day in london was sunny and the second day was cold"
 SPOKEN = {"weather", "paris", "sun", "shining"}
 Speech = Callable[..., Path]
 
@@ -37,12 +39,6 @@ async def transcribe(pcm: NDArray[np.int16]) -> str:
         return (await stream.finish()).text
     finally:
         await stt.aclose()
-
-
-def longest_gap(pcm: NDArray[np.int16], quiet: int = 60) -> float:
-    """Seconds of the longest digital near-silence inside the speech."""
-    loud = np.flatnonzero(np.abs(pcm) > quiet)
-    return float(np.diff(loud).max()) / 16_000 if len(loud) > 1 else 0.0
 
 
 async def test_a_question_is_answered_by_voice(
@@ -62,6 +58,10 @@ async def test_a_question_is_answered_by_voice(
         await tom.page.screenshot(path=shots / "lobby.png")
         spoken = await tom.caption("^Ada.*sun is shining")
         assert "weather in Paris is good today" in spoken
+        await tom.has_shown("Ada", "idle", "listening", "thinking", "speaking", "idle")
+        captions = await tom.spoken()  # while they were being spoken
+        assert {who for who, _ in captions} == {"Tom", "Ada"}
+        assert all(re.fullmatch(r"\d\d:\d\d", time) for _, time in captions)
         pcm = await tom.heard()
         assert set((await transcribe(pcm)).split()) >= SPOKEN
         assert np.abs(pcm).max() < 32_700, "the voice clips"
@@ -82,23 +82,22 @@ async def test_a_question_is_answered_by_voice(
 async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
     serve: Serve, chromium: Chromium, speech: Speech, shots: Path
 ) -> None:
-    async with OpenAIServer([ANSWER]) as llm:
+    async with OpenAIServer([ANSWER, "Thank you."]) as llm:
         server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test")
-        silent = await chromium.context(speech("hello", lead=300, pause=1))
-        mia = await Guest.open(silent, server.url, "Mia")
+        talking = await chromium.context(speech(TALK, lead=25, pause=0, times=40))
+        mia = await Guest.open(talking, server.url, "Mia")
         await mia.page.get_by_test_id("prejoin-camera-button").click()
         await mia.join()
         await mia.caption("^Ada.*hello")
+        await mia.press("mute-button")  # before she talks, which she then does all the time
         tom = await Guest.open(await chromium.context(speech(QUESTION)), server.url, "Tom")
+        await tom.page.get_by_test_id("prejoin-camera-button").click()
         await tom.join()
-        await mia.tile("Tom").wait_for()
-        await tom.tile("Mia").wait_for()
-        # Tom sees Mia's camera move
-        await tom.page.wait_for_function(
-            "() => [...document.querySelectorAll('video')].some(v => v.videoWidth > 0 && v.currentTime > .3)"
-        )
-        of_tom, of_ada = await mia.id_of("Tom"), await mia.id_of("Ada")
+        for one, other in ((mia, "Tom"), (tom, "Mia")):
+            await one.sees(other)
+        of_tom, of_mia, of_ada = [await mia.id_of(name) for name in ("Tom", "Mia", "Ada")]
         await mia.listen(of_tom)
+        await tom.listen(of_mia)
         for listener in (mia, tom):
             await listener.listen(of_ada)
         await mia.caption(f"^Tom.*{QUESTION}")
@@ -110,10 +109,29 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         assert "paris" in (await transcribe(await mia.heard(of_tom))).split()
         assert "Tom" in json.dumps(llm.requests[-1]["messages"][-1])
 
+        # whoever is muted is seen to be, and heard by nobody
+        muted = tom.page.locator('[data-name="Mia"][data-muted="true"]')
+        await muted.wait_for()
+        assert np.abs(await tom.heard(of_mia)).max() < 100
+        assert "Mia" not in {who for who, _ in await tom.spoken()}
+        await mia.press("mute-button")
+        await tom.page.locator('[data-name="Mia"][data-speaking="true"]').wait_for()
+        await tom.caption("^Mia", final=False)
+        assert np.abs(await tom.heard(of_mia)).max() > 1_000
+        await mia.press("mute-button")
+        await muted.wait_for()
+        await tom.caption("^Ada.*thank you")
+        assert "Mia" in json.dumps(llm.requests[-1]["messages"][-1])
+
         await tom.page.reload()  # the same person, at the same place
         await tom.join_again()
-        await mia.tile("Tom").wait_for()
+        await mia.has_shown("Tom", "present", "gone|reconnecting", "present")
         assert await mia.tile("Tom").count() == 1
+        await tom.press("leave-button")
+        await mia.tile("Tom").wait_for(state="detached")
+        await tom.press("again-button")
+        await tom.join()
+        await mia.tile("Tom").wait_for()
         await tom.page.close(run_before_unload=True)
         await mia.tile("Tom").wait_for(state="detached", timeout=45_000)
         assert mia.problems == []
