@@ -47,11 +47,6 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
     return flite(SENTENCE, tmp_path_factory.mktemp("speech"))
 
 
-def tone(hz: float, seconds: float, rate: int = 24_000) -> np.ndarray:
-    t = np.arange(int(seconds * rate)) / rate
-    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
-
-
 def encode(pcm: np.ndarray, rate: int) -> list[bytes]:
     """Ready Opus packets of 20 ms."""
     wide = soxr.resample(pcm, rate, OPUS_RATE)

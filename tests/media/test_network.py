@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.sound import tone
 from voicebot.media.base import (
     IceServerConfig,
     MediaStats,
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from conftest import Browser, Stage
 
 RATE = 24_000
-
-
-def tone(hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
-    t = np.arange(int(seconds * rate)) / rate
-    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
 
 
 def disturb(browser: Browser, loss: float, swap: float) -> list[int]:
@@ -81,7 +77,7 @@ async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline
     plane.add_agent("host", "marlin")
     browser = inline_stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "s", 0, tone(440, 2), RATE)
+    plane.say("host", "marlin", "s", 0, tone(440, 2, RATE), RATE)
     plane.end("host", "marlin", "s")
     await browser.hear("marlin", 20)
     time.sleep(1.0)  # noqa: ASYNC251  the blocked loop
@@ -142,7 +138,7 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(process_stage: 
         answer = await plane.answer("host", "p", 1, offer["sdp"], {offer["mid"]: "marlin"}, ())
         listener.stdin.write(json.dumps(answer.sdp).encode() + b"\n")
         await notices.wait(PeerState, lambda n: n.state == "connected")
-        plane.say("host", "marlin", "s", 0, tone(440, 4), RATE)
+        plane.say("host", "marlin", "s", 0, tone(440, 4, RATE), RATE)
         plane.end("host", "marlin", "s")
         time.sleep(3)  # noqa: ASYNC251  a cell that blocks
         listener.stdin.write(b"enough\n")
@@ -211,6 +207,6 @@ async def test_video_and_rejected_sections_are_answered_inactive(stage: Stage) -
     assert directions == {"video": "inactive"}
     nobody = browser.transceivers["nobody"]
     assert nobody.currentDirection == "inactive"
-    plane.say("host", "marlin", "s", 0, tone(440, 0.2), RATE)
+    plane.say("host", "marlin", "s", 0, tone(440, 0.2, RATE), RATE)
     plane.end("host", "marlin", "s")
     await browser.hear("marlin", 10)

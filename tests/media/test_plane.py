@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.sound import loudest_hz, tone
 from voicebot.errors import MediaError
 from voicebot.media.base import (
     PeerState,
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 RATE = 24_000
 
 
-def tone(hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
-    t = np.arange(int(seconds * rate)) / rate
-    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
-
-
-def loudest_hz(pcm: np.ndarray, rate: int = 48_000) -> float:
-    return float(np.fft.rfftfreq(len(pcm), 1 / rate)[np.argmax(np.abs(np.fft.rfft(pcm)))])
-
-
 async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     plane.add_agent("host", "marlin")
@@ -43,8 +35,8 @@ async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) 
     state = await notices.wait(PeerState, lambda n: n.state == "connected")
     assert (state.local, state.remote) in {("host", "host"), ("host", "prflx")}
 
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.5), RATE)
-    plane.say("host", "marlin", "s1", 1, tone(440, 0.35), RATE)
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.5, RATE), RATE)
+    plane.say("host", "marlin", "s1", 1, tone(440, 0.35, RATE), RATE)
     plane.end("host", "marlin", "s1")
     ended = await notices.wait(PlayoutEnded)
     assert ended.complete
@@ -91,7 +83,7 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     plane.add_agent("host", "marlin")
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 30), RATE)
+    plane.say("host", "marlin", "s1", 0, tone(440, 30, RATE), RATE)
     plane.end("host", "marlin", "s1")
     await browser.hear("marlin", 5)
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
@@ -106,8 +98,8 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     assert played < 10
     assert len(packets) <= played / 0.02 + 1.01  # what was played and the closing silence
     assert np.sqrt(np.mean(np.square(browser.pcm("marlin")[-480:], dtype=float))) < 100
-    plane.say("host", "marlin", "s1", 1, tone(440, 1), RATE)  # audio that comes too late is not begun
-    plane.say("host", "marlin", "s2", 0, tone(660, 0.1), RATE)
+    plane.say("host", "marlin", "s1", 1, tone(440, 1, RATE), RATE)  # audio that comes too late is not begun
+    plane.say("host", "marlin", "s2", 0, tone(660, 0.1, RATE), RATE)
     plane.end("host", "marlin", "s2")
     await notices.wait(PlayoutEnded, lambda n: n.speech_id == "s2")
     assert [n.speech_id for n in notices.of(PlayoutEnded)] == ["s1", "s2"]
@@ -118,7 +110,7 @@ async def test_what_must_not_be_interrupted_goes_on(stage: Stage, speech: np.nda
     plane.add_agent("host", "marlin")
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 3), RATE, interruptible=False)
+    plane.say("host", "marlin", "s1", 0, tone(440, 3, RATE), RATE, interruptible=False)
     plane.end("host", "marlin", "s1")
     await browser.hear("marlin", 5)
     await browser.mic.say(speak(speech))
@@ -137,7 +129,7 @@ async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, sp
     await browser.mic.say(speak(speech))
     await notices.wait(SpeechStopped)
     assert browser.heard == {"marlin": [], "coral": []}
-    plane.say("host", "coral", "s1", 0, tone(440, 0.1), RATE)
+    plane.say("host", "coral", "s1", 0, tone(440, 0.1, RATE), RATE)
     plane.end("host", "coral", "s1")
     await browser.hear("coral", 6)
     assert browser.heard["marlin"] == []
@@ -149,7 +141,7 @@ async def test_two_people_hear_the_same_packets(stage: Stage) -> None:
     ada, bo = stage.browser("ada"), stage.browser("bo")
     await ada.join(["marlin"])
     await bo.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.4), RATE)
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.4, RATE), RATE)
     plane.end("host", "marlin", "s1")
     first = [p.payload for p in await ada.hear("marlin", 21)]
     second = [p.payload for p in await bo.hear("marlin", 21)]
@@ -165,11 +157,11 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     answer = await browser.join(["marlin", "coral"])
     assert sorted(answer.tracks.values()) == ["coral", "marlin"]
     for agent in ("marlin", "coral"):
-        plane.say("host", agent, f"{agent}-1", 0, tone(440, 0.2), RATE)
+        plane.say("host", agent, f"{agent}-1", 0, tone(440, 0.2, RATE), RATE)
         plane.end("host", agent, f"{agent}-1")
         await browser.hear(agent, 10)
 
-    plane.say("host", "marlin", "marlin-2", 0, tone(440, 5), RATE)
+    plane.say("host", "marlin", "marlin-2", 0, tone(440, 5, RATE), RATE)
     plane.remove_agent("host", "marlin")
     ended = await notices.wait(PlayoutEnded, lambda n: n.speech_id == "marlin-2")
     assert not ended.complete
@@ -184,7 +176,7 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     browser.transceivers["marlin"] = transceiver
     answer = await browser.join(["marlin", "coral"])
     assert answer.tracks[mid] == "marlin"
-    plane.say("host", "marlin", "marlin-3", 0, tone(440, 0.2), RATE)
+    plane.say("host", "marlin", "marlin-3", 0, tone(440, 0.2, RATE), RATE)
     plane.end("host", "marlin", "marlin-3")
     await browser.hear("marlin", count + 10)
     assert [n.state for n in notices.of(PeerState)] == ["connecting", "connected"]
@@ -227,7 +219,7 @@ async def test_agents_are_heard_in_sections_that_leave_the_transport_to_the_firs
         assert sorted(answer.tracks.values()) == sorted(agents)
         for agent in agents:
             count = len(browser.heard[agent])
-            plane.say("host", agent, f"{agent}-{begun}", 0, tone(440, 0.2), RATE)
+            plane.say("host", agent, f"{agent}-{begun}", 0, tone(440, 0.2, RATE), RATE)
             plane.end("host", agent, f"{agent}-{begun}")
             await browser.hear(agent, count + 10)
 
@@ -242,7 +234,7 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     new = stage.browser()
     await new.join(["marlin"], epoch=2)
     await old.closed.wait()
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.2), RATE)
+    plane.say("host", "marlin", "s1", 0, tone(440, 0.2, RATE), RATE)
     plane.end("host", "marlin", "s1")
     await new.hear("marlin", 10)
     assert old.heard["marlin"] == []
@@ -281,7 +273,7 @@ async def test_a_microphone_that_is_cut_off_ends_the_utterance(
 
 @pytest.mark.parametrize(
     ("pcm", "rate"),
-    [(np.zeros(480, np.float32), RATE), (np.zeros((5, 2, 2), np.int16), RATE), (tone(440, 0.1), 0)],
+    [(np.zeros(480, np.float32), RATE), (np.zeros((5, 2, 2), np.int16), RATE), (tone(440, 0.1, RATE), 0)],
     ids=["float", "shape", "rate"],
 )
 async def test_audio_that_cannot_be_played_ends_its_speech(
@@ -291,7 +283,7 @@ async def test_audio_that_cannot_be_played_ends_its_speech(
     plane.add_agent("host", "marlin")
     for speech in ("begun", "new"):
         if speech == "begun":
-            plane.say("host", "marlin", speech, 0, tone(440, 5), RATE)
+            plane.say("host", "marlin", speech, 0, tone(440, 5, RATE), RATE)
         plane.say("host", "marlin", speech, 1, pcm, rate)
         plane.end("host", "marlin", speech)
         ended = await notices.wait(PlayoutEnded, lambda n, speech=speech: n.speech_id == speech)

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.sound import tone
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet
 from voicebot.clock import monotonic
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
     from conftest import Stage
 
 RATE = 48_000
-
-
-def tone(hz: float, seconds: float, rate: int = RATE) -> np.ndarray:
-    t = np.arange(int(seconds * rate)) / rate
-    return (0.4 * 32767 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
 
 
 def decode(path: Path) -> np.ndarray:

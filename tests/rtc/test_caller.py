@@ -4,16 +4,8 @@ import asyncio
 
 import numpy as np
 
-from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
-
-
-def tone(hz: float, seconds: float) -> np.ndarray:
-    t = np.arange(int(RATE * seconds)) / RATE
-    return (8000 * np.sin(2 * np.pi * hz * t)).astype(np.int16)
-
-
-def loudest_hz(pcm: np.ndarray) -> float:
-    return float(np.fft.rfftfreq(len(pcm), 1 / RATE)[np.argmax(np.abs(np.fft.rfft(pcm)))])
+from tests.sound import loudest_hz, tone
+from voicebot.rtc.caller import Caller, Heard, Microphone
 
 
 async def test_two_people_hear_each_other_over_real_webrtc():
