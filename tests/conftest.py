@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,13 @@ STRICT = os.environ.get("CI", "").lower() in ("true", "1")
 for _name in list(os.environ):
     if _name.lower() in Settings.model_fields or _name.upper().startswith("OPENAI_"):
         del os.environ[_name]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path) -> Iterator[None]:
+    """In an empty folder nobody's `.env` is read, and nothing is left in theirs."""
+    with contextlib.chdir(tmp_path):
+        yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -28,7 +28,8 @@ import os
 from voicebot.settings import load_settings
 def test_it():
     assert not {set(SETTINGS)} & set(os.environ)
-    assert load_settings(None).port == 8000
+    assert load_settings() == load_settings(None)
+    assert load_settings().port == 8000
 """
 XFAIL = "import pytest\n@pytest.mark.xfail(reason='known', strict=True)\ndef test_it(): assert False\n"
 
@@ -62,4 +63,5 @@ def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
 
 
 def test_nobodys_own_settings_reach_a_test(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=1\n")
     assert run(tmp_path, BARE, "", **SETTINGS) == 0

@@ -87,8 +87,17 @@ def running(command: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def installed_by_make() -> None:
-    if not (ROOT / ".venv/.installed").exists():
-        pytest.skip("this checkout was not installed by make: run `make test`")
+    """And nothing has changed since: make must not install a test's copy of this folder."""
+    plan = subprocess.run(
+        ["make", "--dry-run", "setup", "client"],
+        cwd=ROOT,
+        env=outer(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    if "==>" in plan:
+        pytest.skip("this checkout was not installed by make, or has changed since: run `make client`")
 
 
 def page(address: str) -> str:

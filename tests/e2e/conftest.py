@@ -21,7 +21,8 @@ from tests.coturn import coturn as start_coturn
 from tests.coturn import free_port
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-STATIC = Path(__file__).parents[2] / "voicebot" / "server" / "static"
+ROOT = Path(__file__).parents[2]
+STATIC = ROOT / "voicebot" / "server" / "static"
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -181,6 +182,6 @@ def coturn(tmp_path: Path) -> Iterator[Coturn]:
 @pytest.fixture
 def shots() -> Path:
     """Where screenshots of the run are kept for people to look at."""
-    folder = Path(os.environ.get("VOICEBOT_SHOTS", ".bench/screenshots"))
+    folder = Path(os.environ.get("VOICEBOT_SHOTS") or ROOT / ".bench/screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder

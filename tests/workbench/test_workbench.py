@@ -17,12 +17,6 @@ from voicebot.workbench import Workbench
 CHEAP = {"stt_model": "pocketsphinx", "tts_model": "espeak", "port": 0}
 
 
-@pytest.fixture(autouse=True)
-def no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A workbench reads `.env` of the folder it is made in: not that of whoever runs the tests."""
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 async def wb(tmp_path: Path) -> AsyncIterator[Workbench]:
     workbench = Workbench(data_dir=tmp_path, **CHEAP)
