@@ -129,7 +129,7 @@ def _abort_xet() -> None:
         with contextlib.suppress(ImportError):
             from huggingface_hub.utils._xet import abort_xet_session
 
-            abort_xet_session()
+            abort_xet_session()  # type: ignore[no-untyped-call]
 
 
 def _download(
