@@ -99,3 +99,8 @@ class LogError(VoicebotError):
     """A conversation log cannot be read."""
 
     code = "log"
+
+
+def one_line(error: Exception) -> str:
+    """What a foreign error says, as a part of a sentence: one short line without a full stop."""
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel, one_line
 from voicebot.registry import Progress
 from voicebot.settings import Settings
 
@@ -178,14 +178,10 @@ def _download(
         raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
     except Exception as error:  # the HTTP library below the hub's client is not part of its interface
         raise ModelLoadError(
-            f"{repo} cannot be downloaded: {_line(error)}.", hint=instead, retryable=True
+            f"{repo} cannot be downloaded: {one_line(error)}.", hint=instead, retryable=True
         ) from error
     progress(f"{repo} is here", 1.0)
     return next(iter(paths.values())).parent
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
 
 
 def progress_bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal, Protocol, Self, cast, runtime_checkable
 
-from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel, VoicebotError
+from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel, VoicebotError, one_line
 from voicebot.settings import Settings
 
 Role = Literal["stt", "tts", "vad", "llm"]
@@ -32,7 +32,7 @@ class Availability:
 
     status: Literal["ready", "downloadable", "missing"]
     reason: str
-    """One line for people: "installed", "in the cache", "139 MB to download", "needs flite"."""
+    """One line, no full stop: "installed", "in the cache", "139 MB to download", "needs flite"."""
     hint: str = ""
     """What to do when it is missing."""
 
@@ -128,7 +128,6 @@ async def load_backend(
     except VoicebotError:
         raise
     except Exception as error:  # a third party's class may raise anything
-        said = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
         raise ModelLoadError(
-            f"{spec} cannot be loaded: {said}.", hint="Choose another model, or look into the log."
+            f"{spec} cannot be loaded: {one_line(error)}.", hint="Choose another model, or look into the log."
         ) from error

@@ -102,9 +102,7 @@ class Models:
             if role not in self._current:
                 choice, backend = await choose(role, self._settings, progress)
                 found = await _check(backend)
-                warning = (
-                    "" if found.status == "ready" else f"{found.reason.rstrip('.')}. {found.hint}".strip()
-                )
+                warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
                 self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
@@ -139,7 +137,7 @@ class Models:
         backend = await self.get(role, spec, progress)
         found = await _check(backend)
         if found.status != "ready":
-            raise ModelLoadError(f"{found.reason.rstrip('.')}.", hint=found.hint)
+            raise ModelLoadError(f"{found.reason}.", hint=found.hint)
         if closings != self._closings:  # and with it `backend`
             raise _closed(spec)
         return backend

@@ -76,7 +76,7 @@ class OpenAILLM:
             names = await openai_api.listed_models(self._connect())
         except Exception as error:
             failed = self.explain(error)
-            return Availability("missing", failed.message, failed.hint)
+            return Availability("missing", failed.message.rstrip("."), failed.hint)
         if names and self._model not in names and f"{self._model}:latest" not in names:
             return Availability(
                 "missing",

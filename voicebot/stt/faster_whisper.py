@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot import hub
-from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
@@ -252,7 +252,7 @@ def _open(folder: Path, threads: int) -> tuple[WhisperModel, str]:
         )
     except Exception as error:  # ctranslate2, tokenizers and json each raise their own
         raise ModelLoadError(
-            f"The Whisper model in {folder} cannot be loaded: {' '.join(str(error).split())[:300]}.",
+            f"The Whisper model in {folder} cannot be loaded: {one_line(error)}.",
             hint="Its files may be damaged: delete the folder and load it again.",
         ) from error
     return model, device

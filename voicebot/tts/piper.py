@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from voicebot import hub
 from voicebot.audio.resampling import Resampler
-from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
@@ -132,7 +132,7 @@ class PiperTTS:
             try:
                 chunk = await asyncio.to_thread(next, sentences, None)
             except Exception as error:  # onnxruntime's errors have no common base
-                raise ModelFailed(f"{self.name} failed: {' '.join(str(error).split())[:300]}.") from error
+                raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
             if chunk is None:
                 return
             pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
@@ -186,7 +186,7 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
         ) from error
     except Exception as error:  # onnxruntime's errors have no common base
         raise ModelLoadError(
-            f"The voice {file} cannot be loaded: {' '.join(str(error).split())[:300]}.",
+            f"The voice {file} cannot be loaded: {one_line(error)}.",
             hint="Delete both files of the voice and load it again.",
         ) from error
     return voice
