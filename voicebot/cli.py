@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from voicebot.errors import SettingsError, VoicebotError
-from voicebot.settings import Settings, is_loopback, load_settings
+from voicebot.settings import EVERYWHERE, Settings, is_loopback, load_settings
 from voicebot.version import __version__
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _reachable(hosting: Hosting) -> str:
         return f"[dim]Listening on {escape(hosting.settings.host)}:{hosting.port}[/]"
     host = hosting.settings.host
     if not is_loopback(host):
-        lan = f"http://{_lan_address()}:{hosting.port}/" if host in {"", "0.0.0.0", "::"} else hosting.url
+        lan = f"http://{_lan_address()}:{hosting.port}/" if host in EVERYWHERE else hosting.url
         return (
             f"[dim]From other machines: {escape(lan)} - but browsers give them the microphone only over "
             "https: put an https proxy in front and set PUBLIC_URL to its address.[/]"

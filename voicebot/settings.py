@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.errors import SettingsError
 
+EVERYWHERE = ("", "0.0.0.0", "::")
+"""Values of HOST that listen on every network of the machine."""
 HOME_MARKS = (".env", ".env.example", "environment.yml")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 
 from voicebot.doctor.check import Check
-from voicebot.settings import Settings, is_loopback
+from voicebot.settings import EVERYWHERE, Settings, is_loopback
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 2 * 1024**3
@@ -176,7 +176,7 @@ def microphone(settings: Settings) -> Iterator[Check]:
             "warning",
             f"HOST={settings.host}: other machines get the page but no microphone over plain http",
             "Put an https proxy in front and set PUBLIC_URL; on this machine open http://localhost"
-            + (" (with HOST=0.0.0.0)." if settings.host not in ("", "0.0.0.0", "::") else "."),
+            + (" (with HOST=0.0.0.0)." if settings.host not in EVERYWHERE else "."),
         )
     yield Check(
         "Browser",

@@ -37,7 +37,7 @@ from voicebot.server.services import Services
 from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import STATIC, StaticClient
 from voicebot.server.vacancy import Vacancy
-from voicebot.settings import Settings
+from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.turn import IcePlan, ice_plan
 from voicebot.store.base import LobbyRecord, Store
 from voicebot.store.memory import MemoryStore
@@ -110,7 +110,7 @@ class Hosting:
         if self.settings.public_url:
             return self.settings.public_url.rstrip("/") + "/"
         host = self.settings.host
-        if host in {"", "0.0.0.0", "::", "127.0.0.1", "::1"}:
+        if host in {*EVERYWHERE, "127.0.0.1", "::1"}:
             host = "localhost"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 

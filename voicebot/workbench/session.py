@@ -19,7 +19,7 @@ from voicebot.events import Event
 from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
-from voicebot.settings import Settings
+from voicebot.settings import EVERYWHERE, Settings
 from voicebot.workbench.lobby_link import LobbyLink
 from voicebot.workbench.panel import Panel
 from voicebot.workbench.speaking import Speaking
@@ -87,7 +87,7 @@ class Session:
     @property
     def local_url(self) -> str:
         """The server's address on this machine, however people from elsewhere reach it."""
-        host = "127.0.0.1" if self.settings.host in {"", "0.0.0.0", "::", "localhost"} else self.settings.host
+        host = "127.0.0.1" if self.settings.host in {*EVERYWHERE, "localhost"} else self.settings.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.hosting.port}"
 
     async def stop(self) -> None:
