@@ -40,6 +40,17 @@ plane.say(wb.room.host_peer, agent.id, "test-speech", 0, tone, 48_000, False)
 plane.end(wb.room.host_peer, agent.id, "test-speech")
 """
 
+WATCH = """
+import asyncio
+from voicebot.events import LoopStall
+stalled = asyncio.Event()
+wb.room.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) and event.seconds > 1 else None)
+"""
+STALLS = """
+await asyncio.wait_for(stalled.wait(), 20)
+print(*wb.events.query('type == "loop_stall"').seconds)
+"""
+
 BLOCK = {
     "sleep": "import time; time.sleep(3)",
     "python": """
@@ -156,6 +167,7 @@ async def block(notebook: Notebook, how: str) -> Blocked:
     async with Guest(url, lobby, name="Listener", on_heard=heard) as guest:
         await guest.connected()
         await notebook.run("await wb.quiet()")  # it greets first
+        await notebook.run(WATCH)
         spoke = monotonic()
         await notebook.run(SPEAK)
         await listener.more_after(spoke)
@@ -163,8 +175,5 @@ async def block(notebook: Notebook, how: str) -> Blocked:
         await notebook.run(BLOCK[how])
         ended = monotonic()
         await listener.more_after(ended)
-        stalls = await notebook.run(
-            "import asyncio; await asyncio.sleep(0.2)\n"
-            "print(*wb.events.query('type == \"loop_stall\"').seconds)"
-        )
+        stalls = await notebook.run(STALLS)
     return Blocked(ended - began, listener.longest_gap(began, ended), [float(s) for s in stalls.split()])
