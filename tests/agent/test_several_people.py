@@ -8,12 +8,24 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
+from voicebot.agent.agent import Agent
 from voicebot.events import AddresseeDecided, LLMStarted, PlayoutStarted, TranscriptFinal
 from voicebot.testing.models import Step
 
 pytestmark = pytest.mark.virtual_time
 
 BRUNO = "Bruno, a lighthouse keeper"
+
+
+async def spoken_to_at_once(stage: Stage) -> tuple[Agent, Agent]:
+    """Ada and Bruno, after Anna and Tom have talked at the same time."""
+    ada, bruno = await stage.agent(), await stage.agent(BRUNO)
+    await stage.person()
+    await stage.person("tom", "Tom")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.media.hear("anna", 2.0))
+        group.create_task(stage.media.hear("tom", 2.0, after=0.5))
+    return ada, bruno
 
 
 async def test_words_to_a_person_do_not_take_another_ones_question_away(tmp_path: Path) -> None:
@@ -40,13 +52,7 @@ async def test_two_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) 
         stt=["Ada, what time is it", "Bruno, how is the sea"],
         llm=["It is noon.", "The sea is calm."],
     ) as stage:
-        ada = await stage.agent()
-        bruno = await stage.agent(BRUNO)
-        await stage.person()
-        await stage.person("tom", "Tom")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(stage.media.hear("anna", 2.0))
-            group.create_task(stage.media.hear("tom", 2.0, after=0.5))
+        ada, bruno = await spoken_to_at_once(stage)
         assert await stage.said(ada) == "It is noon."
         assert await stage.said(bruno) == "The sea is calm."
         turns = [e.turn_id for e in stage.of(TranscriptFinal)]
@@ -62,13 +68,7 @@ async def test_who_waits_for_an_agent_is_not_forgotten_when_others_speak(tmp_pat
         stt=["Ada, tell me", "Bruno, how is the sea", "Ada, please stop"],
         llm=[long, "The sea is calm.", "Fine."],
     ) as stage:
-        ada = await stage.agent()
-        bruno = await stage.agent(BRUNO)
-        await stage.person()
-        await stage.person("tom", "Tom")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(stage.media.hear("anna", 2.0))
-            group.create_task(stage.media.hear("tom", 2.0, after=0.5))
+        ada, bruno = await spoken_to_at_once(stage)
         await stage.wait(PlayoutStarted)
         await stage.media.hear("anna", 1.0, after=1.0)
         assert await stage.said(bruno) == "The sea is calm."

@@ -302,16 +302,16 @@ test("without the server people are said to hear each other only where they do",
   expect(banner.textContent).toContain(texts.lobby.reconnectHint);
 });
 
+/** The server gives the connection to the agents up. */
+function fails(epoch: number, code: string, message: string, retryable: boolean) {
+  const data = { code, message, retryable };
+  return receive({ type: "webrtc_failed", lobby: "demo", peer: "host", epoch, data });
+}
+
 test("a failure of the server's is not put on the network", async () => {
   show("?lobby=demo");
   await join();
-  await receive({
-    type: "webrtc_failed",
-    lobby: "demo",
-    peer: "host",
-    epoch: 1,
-    data: { code: "media_gone", message: "The media worker gave no answer.", retryable: true },
-  });
+  await fails(1, "media_gone", "The media worker gave no answer.", true);
   const said = screen.getByTestId("failed-banner").textContent;
   expect(said).toContain(texts.errors.said.media_gone.message);
   expect(said).not.toContain(texts.lobby.failures.ice_failed);
@@ -320,13 +320,7 @@ test("a failure of the server's is not put on the network", async () => {
 test("without any network address, loading the page again is offered", async () => {
   show("?lobby=demo");
   await join();
-  await receive({
-    type: "webrtc_failed",
-    lobby: "demo",
-    peer: "host",
-    epoch: 1,
-    data: { code: "no_candidates", message: "No candidates.", retryable: false },
-  });
+  await fails(1, "no_candidates", "No candidates.", false);
   const banner = screen.getByTestId("failed-banner");
   expect(banner.textContent).toContain(texts.lobby.failures.no_candidates);
   expect(within(banner).getByTestId("reload-button")).toBeTruthy();
@@ -349,13 +343,7 @@ test("an error is shown with what to do, and can be dismissed", async () => {
 test("a connection that was given up can be tried again", async () => {
   show("?lobby=demo");
   await join();
-  await receive({
-    type: "webrtc_failed",
-    lobby: "demo",
-    peer: "host",
-    epoch: 3,
-    data: { code: "ice_failed", message: "No path.", retryable: true },
-  });
+  await fails(3, "ice_failed", "No path.", true);
   expect(screen.getByTestId("connection-badge").dataset.state).toBe("failed");
   await userEvent.click(screen.getByTestId("retry-button"));
   expect(FakeSocket.last.of("negotiation_needed")).toMatchObject([{ peer: "host", epoch: 3 }]);
