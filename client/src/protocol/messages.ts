@@ -3,6 +3,7 @@
 export type ClientMessage =
   | CreateLobby
   | JoinLobby
+  | LobbyUpdate
   | LeaveLobby
   | Resume
   | Ping
@@ -15,6 +16,7 @@ export type ClientMessage =
   | IceServersRequest
   | ParticipantUpdate
   | AgentCreate
+  | AgentUpdate
   | AgentRemove
   | ChatMessage
   | RaiseHand
@@ -27,6 +29,8 @@ export type ServerMessage =
   | LobbyJoined
   | LobbyState
   | LobbyDestroyed
+  | LobbyWaiting
+  | Knocking
   | LobbyFull
   | UserJoined
   | ParticipantUpdated
@@ -48,6 +52,7 @@ export type ServerMessage =
   | ChatMessage
   | RaiseHand
   | Moderation
+  | GoingAway
   | Pong
   | Error;
 
@@ -71,6 +76,17 @@ export interface CreateLobby {
 }
 export interface CreateLobbyData {
   name: string;
+  slug?: string | null;
+  settings?: LobbySettings;
+}
+/**
+ * What a host may set.
+ */
+export interface LobbySettings {
+  private?: boolean;
+  locked?: boolean;
+  agents_by?: "everyone" | "host";
+  people?: number;
 }
 /**
  * Enter a lobby under a name; answered by lobby_joined, then lobby_state. With one camera too
@@ -92,6 +108,32 @@ export interface JoinLobbyData {
   muted?: boolean;
   camera?: boolean;
 }
+/**
+ * A host changes the lobby; everyone gets lobby_state. `moderation` locks it.
+ */
+export interface LobbyUpdate {
+  v?: 1;
+  id?: string | null;
+  seq?: number | null;
+  ack?: number | null;
+  lobby: string;
+  peer?: string | null;
+  epoch?: number | null;
+  type: "lobby_update";
+  data: LobbyUpdateData;
+}
+/**
+ * What is left out stays as it is.
+ */
+export interface LobbyUpdateData {
+  name?: string | null;
+  private?: boolean | null;
+  agents_by?: ("everyone" | "host") | null;
+  people?: number | null;
+}
+/**
+ * Free the seat, or stop waiting at the door.
+ */
 export interface LeaveLobby {
   v?: 1;
   id?: string | null;
@@ -291,6 +333,24 @@ export interface AgentCreateData {
   name?: string | null;
   voice?: string | null;
 }
+/**
+ * Mute one agent for everyone; told by participant_updated.
+ */
+export interface AgentUpdate {
+  v?: 1;
+  id?: string | null;
+  seq?: number | null;
+  ack?: number | null;
+  lobby: string;
+  peer?: string | null;
+  epoch?: number | null;
+  type: "agent_update";
+  data: AgentUpdateData;
+}
+export interface AgentUpdateData {
+  participant_id: string;
+  muted: boolean;
+}
 export interface AgentRemove {
   v?: 1;
   id?: string | null;
@@ -335,6 +395,10 @@ export interface RaiseHandData {
   raised: boolean;
   participant_id?: string | null;
 }
+/**
+ * A host moderates, anyone reports. What was carried out is echoed to its author with the `id`,
+ * and told to whom it concerns.
+ */
 export interface Moderation {
   v?: 1;
   id?: string | null;
@@ -347,9 +411,11 @@ export interface Moderation {
   data: ModerationData;
 }
 export interface ModerationData {
-  action: "mute_request" | "kick" | "ban" | "lock" | "unlock" | "admit" | "report";
+  action:
+    "mute_request" | "kick" | "ban" | "lock" | "unlock" | "admit" | "deny" | "make_host" | "report";
   participant_id?: string | null;
   reason?: string;
+  by?: string | null;
 }
 export interface SessionEstablished {
   v?: 1;
@@ -365,6 +431,8 @@ export interface SessionEstablished {
 export interface SessionEstablishedData {
   session: string;
   resumed?: boolean;
+  lobby?: string | null;
+  participant_id?: string | null;
   heartbeat_s?: number;
   version: string;
 }
@@ -413,6 +481,7 @@ export interface LobbyCreated {
 export interface LobbyInfo {
   id: string;
   name: string;
+  settings?: LobbySettings;
   host_peer?: string | null;
 }
 export interface LobbyJoined {
@@ -462,6 +531,7 @@ export interface ParticipantInfo {
   id: string;
   name: string;
   kind: "human" | "agent";
+  role?: "host" | "guest";
   presence?: "present" | "reconnecting";
   muted?: boolean;
   camera?: boolean;
@@ -484,6 +554,48 @@ export interface LobbyDestroyed {
 }
 export interface LobbyDestroyedData {
   reason?: string;
+}
+/**
+ * The answer to join_lobby at a private lobby: a host is asked. lobby_joined follows with the same
+ * `id`, or an error `unknown_lobby`.
+ */
+export interface LobbyWaiting {
+  v?: 1;
+  id?: string | null;
+  seq?: number | null;
+  ack?: number | null;
+  lobby: string;
+  peer?: string | null;
+  epoch?: number | null;
+  type: "lobby_waiting";
+  data: LobbyWaitingData;
+}
+export interface LobbyWaitingData {
+  name: string;
+}
+/**
+ * To hosts: everyone who waits to be admitted, each time that changes.
+ */
+export interface Knocking {
+  v?: 1;
+  id?: string | null;
+  seq?: number | null;
+  ack?: number | null;
+  lobby: string;
+  peer?: string | null;
+  epoch?: number | null;
+  type: "knocking";
+  data: KnockingData;
+}
+export interface KnockingData {
+  waiting: Visitor[];
+}
+/**
+ * Somebody at the door.
+ */
+export interface Visitor {
+  id: string;
+  name: string;
 }
 export interface LobbyFull {
   v?: 1;
@@ -537,7 +649,7 @@ export interface UserLeft {
 }
 export interface UserLeftData {
   participant_id: string;
-  reason?: "left" | "lost" | "kicked" | "removed";
+  reason?: "left" | "lost" | "kicked" | "banned" | "removed";
 }
 /**
  * Begin (or begin anew, with a larger epoch) the connection to `peer`.
@@ -560,7 +672,8 @@ export interface StartWebrtcNegotiationData {
   relay_only?: boolean;
 }
 /**
- * The host's agents changed: offer again on the same connection with these transceivers.
+ * Offer again on the same connection: the host's agents changed, or the path between two people
+ * was lost.
  */
 export interface RenegotiateRequest {
   v?: 1;
@@ -574,7 +687,8 @@ export interface RenegotiateRequest {
   data: RenegotiateRequestData;
 }
 export interface RenegotiateRequestData {
-  receive: string[];
+  receive?: string[];
+  ice_restart?: boolean;
 }
 /**
  * No connection to `peer` could be made; chat and captions go on.
@@ -669,6 +783,24 @@ export interface TranscriptData {
   final: boolean;
   t: number;
   interrupted?: boolean;
+}
+/**
+ * The server stops soon: it takes nobody new, and calls go on until then.
+ */
+export interface GoingAway {
+  v?: 1;
+  id?: string | null;
+  seq?: number | null;
+  ack?: number | null;
+  lobby?: string | null;
+  peer?: string | null;
+  epoch?: number | null;
+  type: "going_away";
+  data: GoingAwayData;
+}
+export interface GoingAwayData {
+  seconds: number;
+  returning: boolean;
 }
 export interface Pong {
   v?: 1;

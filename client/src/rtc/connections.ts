@@ -97,7 +97,7 @@ export class Connections {
     if (!target) return;
     switch (message.type) {
       case "renegotiate_request":
-        if (target instanceof HostPeer) await target.renegotiate(message.data.receive);
+        if (target instanceof HostPeer) await target.renegotiate(message.data.receive ?? []);
         break;
       case "webrtc_offer":
         if (target instanceof PersonPeer) await target.onOffer(message.data);
