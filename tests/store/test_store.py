@@ -22,8 +22,8 @@ async def test_sessions(store: Store) -> None:
     await store.put_session(SessionRecord("k", "s-1", 1.0))
     await store.put_session(SessionRecord("k", "s-1", 2.0))
     assert await store.get_session("k") == SessionRecord("k", "s-1", 2.0)
-    await store.delete_session("k")
-    await store.delete_session("k")
+    await store.delete_session("s-1")
+    await store.delete_session("s-1")
     assert await store.get_session("k") is None
 
 

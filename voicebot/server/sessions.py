@@ -104,7 +104,7 @@ class Sessions:
             return None
         left = record.expires - self._wall()
         if left <= 0:
-            await self._store.delete_session(key)
+            await self._store.delete_session(record.handle)
             return None
         browser = self._browsers.setdefault(
             key, Browser(Session(record.handle, self._clock(), left), self._clock)

@@ -1,9 +1,33 @@
-"""What must outlive a request: sessions and lobbies. Never SDP, candidates or audio."""
+"""What must outlive a process: sessions, lobbies, bans and reports. Never SDP, candidates or audio.
+
+All times are Unix seconds. Every method raises StoreError when the store cannot be used.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from voicebot.errors import StoreError
+
+
+class LeaseLost(StoreError):
+    """Another server has taken this lobby over meanwhile; what was to be written was not."""
+
+    code = "lease_lost"
+
+
+@dataclass(frozen=True)
+class SeatRecord:
+    """A session's place in a lobby, as it looked when it was last written."""
+
+    lobby_id: str
+    participant_id: str
+    name: str
+    role: str = "guest"
+    muted: bool = False
+    camera: bool = False
 
 
 @dataclass(frozen=True)
@@ -13,8 +37,27 @@ class SessionRecord:
     key: str
     """SHA-256 of the cookie's secret, hex."""
     handle: str
+    """The public name; one record for each."""
     expires: float
-    """Unix time, seconds."""
+    rotated: float = 0.0
+    """When this secret was given out."""
+    previous_key: str = ""
+    """The secret before, good until `previous_until` for requests that were on their way."""
+    previous_until: float = 0.0
+    seat: SeatRecord | None = None
+
+
+@dataclass(frozen=True)
+class AgentRecord:
+    """An agent of a lobby: enough to let the same one come back."""
+
+    id: str
+    persona: Mapping[str, Any]
+    """As `Persona.as_dict` gives it."""
+    muted: bool = False
+    llm: str = ""
+    tts: str = ""
+    """Model specs of its own; empty: those of the lobby."""
 
 
 @dataclass(frozen=True)
@@ -22,19 +65,119 @@ class LobbyRecord:
     id: str
     name: str
     version: int = 0
+    """Grows with each change; a smaller one than is kept is not written."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `signaling.messages.LobbySettings`."""
+    hosts: Sequence[str] = ()
+    """Session handles of those who made it or were made host."""
+    admitted: Sequence[str] = ()
+    """Session handles of those who need not knock again."""
+    agents: Sequence[AgentRecord] = ()
+    closes_when_empty: bool = False
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
+class BanRecord:
+    lobby_id: str
+    handle: str
+    """The banned session."""
+    name: str
+    by: str
+    """Session handle of the host; empty: who runs the server."""
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    id: str
+    lobby_id: str
+    conversation_id: str
+    by: str
+    """Session handle of who reports."""
+    about: str
+    """Session handle of the person or id of the agent it is about; empty: the lobby."""
+    name: str
+    """How that one was called."""
+    reason: str
+    at: float
 
 
 class Store(Protocol):
-    """Sessions by key and lobbies by id. Raises StoreError when it cannot be used."""
+    """Where they are kept; `voicebot.store.open_store(settings)` opens the one that is set."""
 
-    async def put_session(self, record: SessionRecord) -> None: ...
-    async def get_session(self, key: str) -> SessionRecord | None: ...
-    async def delete_session(self, key: str) -> None: ...
-    async def put_lobby(self, record: LobbyRecord) -> None: ...
+    # ---- sessions
+    async def put_session(self, record: SessionRecord) -> None:
+        """Insert, or replace the record of the same handle with all its keys."""
+        ...
+
+    async def get_session(self, key: str) -> SessionRecord | None:
+        """By the hash of the present secret or of the one before."""
+        ...
+
+    async def delete_session(self, handle: str) -> None: ...
+    async def seats(self, lobby_id: str) -> list[SessionRecord]:
+        """Sessions that have a seat in this lobby."""
+        ...
+
+    async def sweep(self, now: float) -> int:
+        """Delete sessions that expired before `now`; how many."""
+        ...
+
+    # ---- lobbies; `token` is that of the lease one holds on the lobby, None where there are no leases
+    async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
+        """Raises LeaseLost when a newer lease than `token` was given on this lobby."""
+        ...
+
     async def get_lobby(self, id: str) -> LobbyRecord | None: ...
-    async def delete_lobby(self, id: str) -> None: ...
+    async def delete_lobby(self, id: str, token: int | None = None) -> None:
+        """With its bans; its reports stay. Raises LeaseLost."""
+        ...
+
     async def lobbies(self) -> list[LobbyRecord]:
         """All of them, in the order they were first put."""
+        ...
+
+    # ---- moderation
+    async def put_ban(self, record: BanRecord) -> None: ...
+    async def delete_ban(self, lobby_id: str, handle: str) -> None: ...
+    async def bans(self, lobby_id: str) -> list[BanRecord]:
+        """Oldest first."""
+        ...
+
+    async def put_report(self, record: ReportRecord) -> None: ...
+    async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
+        """Oldest first; of all lobbies when none is named."""
+        ...
+
+    # ---- who serves a lobby, where several servers share a store
+    async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
+        """Lease `name` to `owner`: a fencing token larger than any before, None while another holds it."""
+        ...
+
+    async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
+        """Keep the lease for so long from now; False when it is another's or has run out."""
+        ...
+
+    async def release(self, name: str, owner: str, token: int) -> None:
+        """Give it back; one that is not held is no error."""
+        ...
+
+    # ---- messages between servers
+    async def append(self, stream: str, data: bytes) -> str:
+        """Add an entry; returns its id. Streams keep their newest 1,000 entries."""
+        ...
+
+    async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
+        """Entries after the one of id `after` (empty: all that are kept), oldest first.
+
+        With none there it waits up to `wait` seconds for one.
+        """
+        ...
+
+    async def drop(self, stream: str) -> None:
+        """Forget a stream; one that is not there is no error."""
         ...
 
     async def aclose(self) -> None: ...
