@@ -52,7 +52,15 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port; the next free one is taken when it is in use")
     public_url: str = Field("", description="The address people open, behind a proxy")
     data_dir: Path = Field(Path("data"), description="Conversations and downloaded models are kept here")
+    store: str = Field(
+        "sqlite", description="sqlite (in DATA_DIR, survives a restart), memory, or redis://host:6379/0"
+    )
+    session_hours: float = Field(12.0, ge=0.1, le=720, description="How long a browser is known")
+    drain_seconds: float = Field(
+        10.0, ge=0, le=3600, description="How long calls may go on after SIGTERM, with nobody new"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = Field("text", description="text, or json: one object per line")
 
     llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")
     llm_retries: int = Field(2, ge=0, le=10, description="Further attempts before the agent apologises")
@@ -101,6 +109,20 @@ class Settings(BaseSettings):
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
             raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
         return value.upper()
+
+    @field_validator("log_format")
+    @classmethod
+    def _format(cls, value: str) -> str:
+        if value.lower() not in {"text", "json"}:
+            raise ValueError("must be text or json")
+        return value.lower()
+
+    @field_validator("store")
+    @classmethod
+    def _store(cls, value: str) -> str:
+        if value not in {"sqlite", "memory"} and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must be sqlite, memory, or an address such as redis://localhost:6379/0")
+        return value
 
 
 def find_home(start: Path | None = None) -> Path:
