@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
-
-from pydantic import ValidationError
 
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
@@ -15,6 +12,7 @@ from voicebot.lobby.lobby import LobbyFull
 from voicebot.server.served_lobby import ServedLobby, error_message
 from voicebot.server.sessions import Browser
 from voicebot.signaling import messages as m
+from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.turn import IcePlan
 
 logger = logging.getLogger(__name__)
@@ -42,9 +40,9 @@ class Switchboard:
     def receive(self, browser: Browser, frame: str) -> None:
         """Carry out one text frame; whatever is wrong with it is answered by `error`."""
         try:
-            message = m.client_message.validate_json(frame)
-        except ValidationError as error:
-            browser.send_unstamped(error_message(_explain(error), _id_of(frame)))
+            message = read(frame)
+        except Malformed as error:
+            browser.send_unstamped(error_message(error, error.id))
             return
         try:
             self._carry_out(browser, message)
@@ -158,28 +156,3 @@ def _seat(browser: Browser) -> Any:
             "You are in no lobby.", hint="Join one with join_lobby first.", code="not_joined"
         )
     return browser.seat
-
-
-def _explain(error: ValidationError) -> SignalingError:
-    """The first thing that is wrong, without repeating what was sent."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"][1:])
-    unknown = first["type"] in {"union_tag_invalid", "union_tag_not_found"}
-    if unknown:
-        return SignalingError(
-            "A message needs a `type` that this server knows.",
-            hint="The protocol lists them; is the page older than the server? Reload it.",
-            code="unknown_type",
-        )
-    text = f"{where}: {first['msg']}" if where else first["msg"]
-    return SignalingError(f"This message is malformed: {text}.", hint="Nothing was changed by it.")
-
-
-def _id_of(frame: str) -> str | None:
-    """The id of a malformed message, if it can be told."""
-    try:
-        id = json.loads(frame)["id"]
-        m.Ping(id=id)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    return str(id)
