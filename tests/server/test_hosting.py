@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from voicebot.agent.models import Models
 from voicebot.clock import monotonic
@@ -245,3 +246,15 @@ async def happens(log: ConversationLog, where: Callable[[Any], bool], kind: type
     unsubscribe = log.subscribe(look, replay=True)
     await seen.wait()
     unsubscribe()
+
+
+async def test_turn_user_names_tell_nothing_but_stay_the_same(settings: Settings, models: Models) -> None:
+    """coturn counts relays per user name; whoever reads its log must not learn who that is."""
+    turn = settings.model_copy(update={"coturn_server": "t.example:3478", "coturn_secret": SecretStr("x")})
+    hosting, other = (Hosting(turn, FakeMediaPlane(), models=models) for _ in range(2))
+
+    def name(of: Hosting, user: str) -> str:
+        return str(of.ice(user).servers[-1].username).partition(":")[2]
+
+    assert name(hosting, "ada") == name(hosting, "ada")
+    assert len({name(hosting, "ada"), name(hosting, "mia"), name(other, "ada")}) == 3

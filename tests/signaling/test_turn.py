@@ -41,6 +41,15 @@ from voicebot.signaling.turn import CREDENTIAL_SECONDS, ice_plan
             ["stun:s.example:3478"],
             ["turns:t.example:443?transport=tcp"],
         ),
+        ("stuns:s.example", ["stuns:s.example:5349"], []),
+        ("[2001:db8::7]:4000?transport=tcp", [], ["turn:[2001:db8::7]:4000?transport=tcp"]),
+        ("turns:[2001:db8::7]", [], ["turns:[2001:db8::7]:5349?transport=tcp"]),
+        ("stun:[2001:db8::7]", ["stun:[2001:db8::7]:3478"], []),
+        (
+            "one.example?transport=udp, turn:one.example?transport=udp,, TURNS:Two.example",
+            ["stun:one.example:3478"],
+            ["turn:one.example:3478?transport=udp", "turns:Two.example:5349?transport=tcp"],
+        ),
         ("", [], []),
     ],
 )
@@ -65,7 +74,13 @@ def test_every_form_of_coturn_server(server: str, stun: list[str], turn: list[st
         "turn:t.example?transport=sctp",
         "turn:a..b",
         "turn:" + "x" * 64 + ".example",
-        "turn:[2001:db8::1]:3479",
+        "turn:[2001:db8::zz]",
+        "turn:[2001:db8::1",
+        "turn:2001:db8::1",
+        "turn:[192.0.2.1]",
+        "turn:[]",
+        "stun:s.example?transport=udp",
+        "turn:ok.example,turn:",
     ],
 )
 def test_a_wrong_server_is_named(server: str) -> None:
@@ -73,11 +88,49 @@ def test_a_wrong_server_is_named(server: str) -> None:
         ice_plan(server, "secret", "u1", 0.0)
 
 
-def test_an_ipv6_address_is_explained() -> None:
-    """aiortc cannot read it, so every connection to the agents would break."""
+def test_an_ipv6_address_without_brackets_is_explained() -> None:
     with pytest.raises(SettingsError) as caught:
-        ice_plan("turn:[2001:db8::1]", "secret", "u1", 0.0)
-    assert "IPv6" in caught.value.hint
+        ice_plan("turn:2001:db8::1", "secret", "u1", 0.0)
+    assert "in brackets" in caught.value.hint
+
+
+def test_turn_over_dtls_is_left_out_and_that_is_said() -> None:
+    """Chromium would quietly speak plain UDP instead."""
+    plan = ice_plan("turns:t.example?transport=udp, turn:t.example?transport=tcp", "secret", "u1", 0.0)
+    assert [s.urls for s in plan.servers] == [["turn:t.example:3478?transport=tcp"]]
+    assert "DTLS" in plan.warning
+    alone = ice_plan("turns:t.example?transport=udp", "secret", "u1", 0.0)
+    assert (alone.servers, alone.relay, "turns:host" in alone.warning) == ((), False, True)
+
+
+def test_a_rung_has_only_its_ways() -> None:
+    plan = ice_plan("turn:a.example, turns:b.example, stun:c.example", "secret", "u1", 0.0)
+    assert plan.for_rung("all") is plan
+    udp, tcp = plan.for_rung("relay_udp"), plan.for_rung("relay_tcp")
+    assert [s.urls for s in udp.servers] == [["turn:a.example:3478?transport=udp"]]
+    assert [s.urls for s in tcp.servers] == [
+        ["turn:a.example:3478?transport=tcp", "turns:b.example:5349?transport=tcp"]
+    ]
+    assert {(s.username, s.credential) for s in (*udp.servers, *tcp.servers)} == {
+        (plan.servers[-1].username, plan.servers[-1].credential)
+    }
+    assert (udp.relay, tcp.relay, udp.expires_s) == (True, True, plan.expires_s)
+    assert plan.rungs == ("all", "relay_udp", "relay_tcp")
+
+
+@pytest.mark.parametrize(
+    ("server", "rungs"),
+    [
+        ("turns:t.example", ("all", "relay_tcp")),
+        ("turn:t.example?transport=udp", ("all", "relay_udp")),
+        ("stun:t.example", ("all",)),
+        ("", ("all",)),
+    ],
+)
+def test_rungs_without_a_server_are_left_out(server: str, rungs: tuple[str, ...]) -> None:
+    plan = ice_plan(server, "secret", "u1", 0.0)
+    assert plan.rungs == rungs
+    assert not ice_plan(server, "", "u1", 0.0).for_rung("relay_tcp").servers
 
 
 def test_credentials_are_those_coturn_computes() -> None:

@@ -2,7 +2,8 @@
 
 Time-limited credentials as in draft-uberti-behave-turn-rest-00, which coturn's
 `use-auth-secret` implements: username `expiry:opaque`, password
-base64(HMAC-SHA1(secret, username)).
+base64(HMAC-SHA1(secret, username)). The expiry is this machine's clock: where coturn's
+is ahead by more than `CREDENTIAL_SECONDS`, it refuses everybody.
 """
 
 from __future__ import annotations
@@ -10,20 +11,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from voicebot.errors import SettingsError
 from voicebot.signaling.messages import IceServer
+from voicebot.signaling.turn_uri import Route, TurnAddress, default_routes, parse_addresses
 
 CREDENTIAL_SECONDS = 600
-_SERVER = re.compile(
-    r"""(?:(?P<scheme>stuns?|turns?):)?
-        (?P<host>[^\s:/?\[\]]+)
-        (?::(?P<port>\d{1,5}))?
-        (?:\?transport=(?P<transport>udp|tcp))?""",
-    re.VERBOSE | re.IGNORECASE,
-)
+
+IceRung = Literal["all", "relay_udp", "relay_tcp"]
+"""Steps of the fallback ladder: every way, a relay over UDP, a relay over TCP or TLS."""
 
 
 @dataclass(frozen=True)
@@ -36,63 +34,69 @@ class IcePlan:
     """A TURN server with credentials is among them."""
     warning: str = ""
 
+    def for_rung(self, rung: IceRung) -> IcePlan:
+        """Only what this rung may use; without `relay` there is nothing to try on it."""
+        if rung == "all":
+            return self
+        kept = []
+        for server in self.servers:
+            urls = [url for url in server.urls if server.username is not None and _rung(url) == rung]
+            if urls:
+                kept.append(server.model_copy(update={"urls": urls}))
+        return replace(self, servers=tuple(kept), relay=bool(kept))
 
-def ice_plan(server: str, secret: str, user: str, now: float) -> IcePlan:
+    @property
+    def rungs(self) -> tuple[IceRung, ...]:
+        """The rungs with something to try, in their order."""
+        relays: tuple[IceRung, ...] = ("relay_udp", "relay_tcp")
+        return ("all", *(rung for rung in relays if self.for_rung(rung).relay))
+
+
+def _rung(url: str) -> IceRung:
+    return "relay_udp" if url.startswith("turn:") and url.endswith("=udp") else "relay_tcp"
+
+
+def ice_plan(
+    server: str,
+    secret: str,
+    user: str,
+    now: float,
+    routes: Callable[[TurnAddress], Sequence[Route]] = default_routes,
+) -> IcePlan:
     """The ICE servers for one user at Unix time `now`.
 
-    `server` is a `turn:`, `turns:` or `stun:` URI or a bare host with an optional port;
-    several may be separated by commas. `user` is opaque: never a name or an address.
+    `server` is a `turn:`, `turns:`, `stun:` or `stuns:` URI or a bare host, each with an
+    optional port; several may be separated by commas. `user` is opaque: never a name or an
+    address. `routes` gives the ways to each, such as those that DNS knows.
 
     Raises:
         SettingsError: COTURN_SERVER cannot be read.
     """
-    stun, turn = _urls(server)
+    addresses = parse_addresses(server)
+    found = list(dict.fromkeys(route for address in addresses for route in routes(address)))
+    stun = [route.url for route in found if route.scheme.startswith("stun")]
+    turn = [route.url for route in found if route.scheme.startswith("turn")]
+    warnings = []
+    if any(a.scheme == "turns" and a.transport == "udp" for a in addresses):
+        warnings.append(
+            "COTURN_SERVER asks for turns: over UDP (DTLS), which neither browsers nor agents speak: "
+            "that way is left out. Write turns:host for TLS over TCP."
+        )
     servers = [IceServer(urls=stun)] if stun else []
-    if not turn:
-        return IcePlan(tuple(servers))
-    if not secret:  # browsers refuse a turn: URI without credentials
-        warning = (
+    if turn and not secret:  # browsers refuse a turn: URI without credentials
+        warnings.append(
             "COTURN_SECRET is not set, so COTURN_SERVER gives addresses (STUN) only and cannot relay: "
             "set it to coturn's static-auth-secret."
         )
-        return IcePlan(tuple(servers), warning=warning)
-    username = f"{int(now) + CREDENTIAL_SECONDS}:{user}"
-    digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
-    credential = base64.b64encode(digest).decode()
+    if not turn or not secret:
+        return IcePlan(tuple(servers), warning=" ".join(warnings))
+    username, credential = credentials(secret, user, now)
     servers.append(IceServer(urls=turn, username=username, credential=credential))
-    return IcePlan(tuple(servers), float(CREDENTIAL_SECONDS), relay=True)
+    return IcePlan(tuple(servers), float(CREDENTIAL_SECONDS), relay=True, warning=" ".join(warnings))
 
 
-def _urls(value: str) -> tuple[list[str], list[str]]:
-    """STUN and TURN URIs, in the order of preference."""
-    stun: list[str] = []
-    turn: list[str] = []
-    for part in filter(None, (p.strip() for p in value.split(","))):
-        match = _SERVER.fullmatch(part)
-        if match is None or not 0 < int(match["port"] or 1) < 65536 or not _is_host(match["host"]):
-            bare = (
-                "An IPv6 address needs a host name, since agents cannot use it bare. " if "[" in part else ""
-            )
-            raise SettingsError(
-                f"COTURN_SERVER={part!r} is not a TURN server.",
-                hint=bare + "Write turn:host:3478, turns:host, or a bare host name.",
-            )
-        scheme, transport = (match["scheme"] or "").lower(), (match["transport"] or "").lower()
-        secure = scheme in {"turns", "stuns"}
-        address = f"{match['host']}:{match['port'] or (5349 if secure else 3478)}"
-        if not secure and transport != "tcp":
-            stun.append(f"stun:{address}")
-        if scheme in {"stun", "stuns"}:
-            continue
-        transports = [transport] if transport else ["tcp"] if secure else ["udp", "tcp"]
-        turn += [f"{'turns' if secure else 'turn'}:{address}?transport={t}" for t in transports]
-    return stun, turn
-
-
-def _is_host(name: str) -> bool:
-    """Whether a resolver can be asked for it: no empty or overlong part."""
-    try:
-        name.encode("idna")
-    except UnicodeError:
-        return False
-    return True
+def credentials(secret: str, user: str, now: float, seconds: float = CREDENTIAL_SECONDS) -> tuple[str, str]:
+    """Username and password for `user`, good until `seconds` after Unix time `now`."""
+    username = f"{int(now + seconds)}:{user}"
+    digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
+    return username, base64.b64encode(digest).decode()
