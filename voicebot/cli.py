@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from voicebot.errors import SettingsError, VoicebotError
+from voicebot.logs import configure
 from voicebot.settings import EVERYWHERE, Settings, is_loopback, load_settings
 from voicebot.version import __version__
 
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+logger = logging.getLogger(__name__)
 
 BETTER = {
     "pocketsphinx": "STT_MODEL=faster-whisper:small hears more exactly, in many languages",
@@ -47,7 +48,6 @@ BETTER = {
     "give the agents a language model",
 }
 ROLE_NAMES = {"stt": "Hearing (STT)", "tts": "Voice (TTS)", "llm": "Thinking (LLM)"}
-NOISY = ("uvicorn", "aioice", "aiortc", "httpx", "httpx2", "httpcore", "openai", "websockets", "asyncio")
 
 
 @app.command()
@@ -60,11 +60,15 @@ def serve(
     """Start the server and wait for people."""
     overrides = {k: v for k, v in {"host": host, "port": port}.items() if v is not None}
     settings = _settings(**overrides)
-    _log_to_stderr(settings.log_level)
+    configure(settings.log_level, settings.log_format, err)
     try:
         asyncio.run(_serve(settings, open_browser=open, demo=demo))
     except VoicebotError as error:
-        _fail(error, 2 if isinstance(error, SettingsError) else 1)
+        code = 2 if isinstance(error, SettingsError) else 1
+        if settings.log_format == "json":
+            logger.critical("%s", error.message, extra={"code": error.code, "hint": error.hint})
+            sys.exit(code)
+        _fail(error, code)
     except KeyboardInterrupt:  # before the signal handler was there
         sys.exit(130)
 
@@ -96,7 +100,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    with _progress() as progress:
+    with _progress(shown=settings.log_format == "text") as progress:
         hosting = Hosting(settings, demo=demo, progress=progress)
         starting = asyncio.create_task(hosting.start(), name="start")
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -187,10 +191,10 @@ def _lan_address() -> str:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[OnProgress]:
+def _progress(shown: bool) -> Iterator[OnProgress]:
     """A bar per thing that is loaded or downloaded; gone when all is there."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not shown) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(what: str, fraction: float | None) -> None:
@@ -215,11 +219,3 @@ def _fail(error: VoicebotError, code: int) -> NoReturn:
     if error.hint:
         err.print(escape(error.hint), soft_wrap=True)
     sys.exit(code)
-
-
-def _log_to_stderr(level: str) -> None:
-    handler = RichHandler(console=err, show_path=False, rich_tracebacks=False)
-    logging.basicConfig(level=level, format="%(name)s: %(message)s", handlers=[handler])
-    if level != "DEBUG":
-        for name in NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)

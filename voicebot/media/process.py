@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from voicebot.clock import monotonic
 from voicebot.errors import MediaError, VoicebotError
+from voicebot.logs import EXCEPTION, SOURCE
 from voicebot.media.base import (
     Answer,
     HearingSettings,
@@ -146,6 +147,17 @@ class _Child:
 def _backoff(crashes: int) -> float:
     """Seconds before the next worker; `crashes` in a row are two or more."""
     return float(min(LONGEST_BACKOFF, 0.5 * 2 ** (crashes - 2)))
+
+
+def _log(line: Log) -> None:
+    """What the worker logged, as if it had been logged here."""
+    logger = logging.getLogger(line.logger)
+    if not logger.isEnabledFor(line.level):
+        return
+    extra = {SOURCE: "media worker", EXCEPTION: line.exception}
+    record = logger.makeRecord(line.logger, line.level, "", 0, line.text, (), None, extra=extra)
+    record.created, record.exc_text = line.created, line.traceback or None
+    logger.handle(record)
 
 
 class ProcessMediaPlane:
@@ -309,8 +321,8 @@ class ProcessMediaPlane:
 
     def _heard(self, message: Notice | Reply | Log) -> None:
         match message:
-            case Log(level, name, text):
-                logging.getLogger(name).log(level, "%s", text)
+            case Log():
+                _log(message)
             case Reply(request, answer):
                 future = self._requests.get(request)
                 if future is None or future.done():

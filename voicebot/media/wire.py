@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,11 +39,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Worker to handle: a log record, already formatted."""
+    """Worker to handle: a log record, its message already formatted."""
 
     level: int
     logger: str
     text: str
+    created: float
+    """Unix seconds."""
+    traceback: str = ""
+    exception: Sequence[Mapping[str, Any]] | None = None
+    """The same as data, as `voicebot.logs.structured_exception` gives it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import sys
 from typing import cast
 
 from voicebot.errors import MediaError, VoicebotError
+from voicebot.logs import structured_exception
 from voicebot.media.base import MediaStats, Notice, SpeechAudio
 from voicebot.media.engine import Engine
 from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
@@ -33,6 +34,7 @@ CHATTER_LIMIT = 512 * 1024
 SPEECH_LIMIT = 32 * 1024 * 1024
 """Bytes waiting before speech is left out too: a quarter of an hour of one person."""
 CLOSE_TIMEOUT = 5.0
+_plain = logging.Formatter()
 
 
 class _Outbox:
@@ -65,7 +67,15 @@ class _Forward(logging.Handler):
         self._loop = asyncio.get_running_loop()
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = Log(record.levelno, record.name, self.format(record))
+        error = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
+        message = Log(
+            record.levelno,
+            record.name,
+            record.getMessage(),
+            record.created,
+            _plain.formatException(error) if error else "",
+            structured_exception((error[0], error[1], error[2])) if error else None,
+        )
         # threads log too; nothing may be raised here when the loop is over
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._outbox.send, message)
@@ -108,7 +118,7 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     reader, commands_writer = await asyncio.open_unix_connection(sock=commands)
     _, writer = await asyncio.open_unix_connection(sock=notices)
     outbox = _Outbox(writer)
-    logging.basicConfig(level=level, handlers=[_Forward(outbox)], format="%(message)s")
+    logging.basicConfig(level=level, handlers=[_Forward(outbox)])
     for chatty in ("aioice", "aiortc", "libav"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

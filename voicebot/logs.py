@@ -1,0 +1,125 @@
+"""The log of a server process: lines for people, or one JSON object per line for programs.
+
+Every part logs through the standard library (`logging.getLogger(__name__)`); structlog renders. In
+JSON each line has `time` (ISO, UTC), `level`, `logger`, `message`, the ids of the context it was logged
+in (`request`, `session`, `lobby`, `participant`), and `exception` as data where there was one. What
+is passed as `extra` is added: `logger.info("banned", extra={"by": handle})`.
+
+Never logged, at any level: SDP, candidates, secrets, what people say and how they are called.
+
+`configure` is for programs only. In a notebook the root logger is the user's and stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal
+
+import structlog
+from rich.console import Console
+from rich.logging import RichHandler
+from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars, unbind_contextvars
+from structlog.tracebacks import ExceptionDictTransformer
+
+LogFormat = Literal["text", "json"]
+Fields = MutableMapping[str, Any]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+AUDIT = "voicebot.audit"
+"""The logger of what hosts do to others: mute, kick, ban, report."""
+TALKATIVE = ("uvicorn", "aioice", "aiortc", "httpx", "httpx2", "httpcore", "openai", "websockets", "asyncio")
+"""Libraries that would log traffic, cookies and candidates: warnings only, whatever the level."""
+SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
+"""What these have to say about a collector that is away is said once, by `voicebot.server.tracing`."""
+EXCEPTION, SOURCE = "structured_exception", "source"
+"""Fields of a log record: an exception as data, and the process it was logged in."""
+_ORDINARY = frozenset(
+    {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", EXCEPTION, "color_message"}
+)
+
+structured_exception: Callable[[ExcInfo], list[dict[str, Any]]] = ExceptionDictTransformer(show_locals=False)
+"""An exception as data: types, messages, files and lines; never values of variables."""
+
+
+def configure(level: str, format: str, console: Console) -> None:
+    """Send this process's log to `console` (stderr). Once per program; replaces what was set before."""
+    handler: logging.Handler
+    if format == "json":
+        handler = logging.StreamHandler(console.file)
+        handler.setFormatter(json_formatter())
+    else:
+        handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
+        handler.setFormatter(TextFormatter("%(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+def bind(**ids: str) -> None:
+    """Log these ids with everything that this task, and those it starts from now on, have to say."""
+    bind_contextvars(**ids)
+
+
+def unbind(*names: str) -> None:
+    """The task has no more to do with these."""
+    unbind_contextvars(*names)
+
+
+@contextmanager
+def bound(**ids: str) -> Iterator[None]:
+    """`bind`, until the end of the block."""
+    with bound_contextvars(**ids):
+        yield
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    """What our own code passed as `extra`; that of libraries is no concern of the log's readers."""
+    if not record.name.startswith("voicebot"):
+        return {}
+    return {name: value for name, value in vars(record).items() if name not in _ORDINARY}
+
+
+class TextFormatter(logging.Formatter):
+    """A line as ever, with `extra` fields behind it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        added = " ".join(f"{name}={value}" for name, value in extras(record).items() if name != SOURCE)
+        if not added:
+            return text
+        first, newline, rest = text.partition("\n")
+        return f"{first} [{added}]{newline}{rest}"
+
+
+def json_formatter() -> logging.Formatter:
+    """One object per line."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[merge_contextvars],
+        processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)],
+    )
+
+
+def _fields(logger: object, method: str, event: Fields) -> Fields:
+    record: logging.LogRecord = event.pop("_record")
+    event.pop("_from_structlog")
+    exc_info = event.pop("exc_info", None)
+    line: Fields = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": event.pop("event"),
+        **event,
+        **extras(record),
+    }
+    if (exception := getattr(record, EXCEPTION, None)) is not None:
+        line["exception"] = exception
+    elif exc_info and exc_info[1] is not None:
+        kind, error, trace = exc_info
+        line["exception"] = structured_exception((kind, error, trace))
+    return line
