@@ -148,7 +148,7 @@ async def host(settings: Settings, models: Models, media: FakeMediaPlane) -> Asy
 
 @pytest.fixture
 async def hosting(host: HostingFactory) -> Hosting:
-    return await host(limits=Limits(burst=1000))
+    return await host(limits=Limits(burst=1000, reconnecting_after=0.05))
 
 
 @pytest.fixture

@@ -81,6 +81,7 @@ class Hosting:
         self._served: dict[str, ServedLobby] = {}
         self._rooms: dict[str, RoomPort] = {}
         self._vacancies: dict[str, Vacancy] = {}
+        self._sessions = Sessions(self._store, self._clock)
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._media: MediaPlane | None = None
@@ -175,7 +176,9 @@ class Hosting:
         await self._models.start(self._progress)
         self._media = self._given_media or _real_media(self.settings)
         await self._media.start(self._on_notice)
-        self._server = make_server(create_app(self._services()))
+        self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
+        self._sessions.start()
+        self._server = make_server(create_app(self._services()), self._limits)
         self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
         await self._server.listening.wait()
         if self._serving.done():
@@ -214,6 +217,7 @@ class Hosting:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sessions.aclose()
         if self._media is not None:
             await self._media.close()
         if self._models is not None:
@@ -307,7 +311,7 @@ class Hosting:
 
     def _services(self) -> Services:
         return Services(
-            sessions=Sessions(self._store, self._clock),
+            sessions=self._sessions,
             cookie=SessionCookie(self.port),
             lobbies=MappingProxyType(self._served),
             create_lobby=self._create_served,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -9,12 +10,14 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.agent.models import SwapRole
-from voicebot.errors import SignalingError, UnknownModel, VoicebotError
+from voicebot.errors import SignalingError, StoreError, UnknownModel, VoicebotError
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import AgentCreateData, IceServersData, LobbyInfo, Name, ParticipantInfo
 from voicebot.version import __version__
+
+logger = logging.getLogger(__name__)
 
 api = APIRouter(prefix="/api")
 pages = APIRouter()
@@ -94,11 +97,8 @@ Joined = Annotated[ServedLobby, Depends(joined)]
 
 @api.post("/session")
 async def create_session(request: Request, response: Response, wired: Wired) -> SessionCreated:
-    """Give this browser a session, or confirm the one it has."""
-    found = await wired.sessions.valid(wired.cookie.read(request))
-    if found is None:
-        secret, found = await wired.sessions.create()
-        wired.cookie.write(request, response, secret)
+    """Give this browser a session, or confirm the one it has; its cookie is renewed now and then."""
+    found = await _admit(request, response, wired)
     response.headers["Cache-Control"] = "no-store"
     return SessionCreated(session=found.session.handle, version=__version__)
 
@@ -201,10 +201,19 @@ async def ready(wired: Wired, response: Response) -> Ready:
 async def index(request: Request, wired: Wired) -> Response:
     """The page, with a session."""
     response = wired.client.index()
-    if await wired.sessions.valid(wired.cookie.read(request)) is None:
-        secret, _ = await wired.sessions.create()
-        wired.cookie.write(request, response, secret)
+    try:
+        await _admit(request, response, wired)
+    except StoreError as error:  # the page asks again by itself, and shows what is wrong
+        logger.warning("A session could not be looked up: %s %s", error, error.hint)
     return response
+
+
+async def _admit(request: Request, response: Response, wired: Services) -> Browser:
+    """The caller's browser, with a cookie where it has no valid one or an old one."""
+    found, secret = await wired.sessions.admit(wired.cookie.read(request))
+    if secret is not None:
+        wired.cookie.write(request, response, secret, found.session.expires - wired.clock())
+    return found
 
 
 @pages.get("/{path:path}", include_in_schema=False)
@@ -224,6 +233,7 @@ STATUS = {
     "bad_name": 422,
     "persona": 422,
     "too_many": 503,
+    "store": 503,
     "missing_dependency": 424,
     "model_load": 424,
 }

@@ -18,7 +18,18 @@ class Limits:
     """How long someone whose socket was lost counts as reconnecting."""
     closed_grace: float = 10.0
     """The same after the browser closed the socket itself, without having left before."""
+    reconnecting_after: float = 2.0
+    """How long a socket is lost before the others are told."""
     heartbeat: float = 10.0
+    dead_after: float = 25.0
+    """How long a socket may be silent, pings unanswered, until it is dropped."""
+    handshake: float = 10.0
+    """How long a request, that for a WebSocket too, may take to arrive."""
+    sockets_per_session: int = 3
+    sockets_per_address: int = 256
+    """Open WebSockets from one address; those of this machine do not count."""
+    flood: float = 60.0
+    """How long one may keep sending faster than `messages_per_second` before the socket is closed."""
     unused_lobby: float = 600.0
     """How long a lobby made in a browser waits for the first person."""
     empty_lobby: float = 60.0
@@ -31,9 +42,18 @@ class TokenBucket:
     def __init__(self, rate: float, burst: int, now: float) -> None:
         self._rate, self._burst = rate, burst
         self._tokens, self._time = float(burst), now
+        self._empty_since: float | None = None
 
     def take(self, now: float) -> float:
         """Use one token; returns in how many seconds it will be there, 0 when it is."""
         self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate) - 1
         self._time = now
+        if self._tokens >= 0:
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
         return max(0.0, -self._tokens / self._rate)
+
+    def flooded_for(self, now: float) -> float:
+        """For how many seconds every single token had to be waited for."""
+        return 0.0 if self._empty_since is None else now - self._empty_since

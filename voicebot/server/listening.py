@@ -12,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from voicebot.errors import SettingsError, VoicebotError
+from voicebot.server.limits import Limits
+from voicebot.server.transports import SocketProtocol, http_protocol
 from voicebot.signaling.messages import MAX_FRAME
 
 PORTS_TRIED = 50
@@ -79,8 +81,9 @@ class QuietServer(uvicorn.Server):
             self.listening.set()
 
 
-def make_server(app: ASGIApp) -> QuietServer:
-    """uvicorn as this package needs it; a dead socket is noticed after 25 s."""
+def make_server(app: ASGIApp, limits: Limits | None = None) -> QuietServer:
+    """uvicorn as this package needs it: what is dead, or never was alive, does not stay."""
+    limits = limits or Limits()
     return QuietServer(
         uvicorn.Config(
             app,
@@ -88,11 +91,12 @@ def make_server(app: ASGIApp) -> QuietServer:
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="websockets-sansio",
+            http=http_protocol(limits.handshake),
+            ws=SocketProtocol,
             ws_max_size=MAX_FRAME,
             ws_per_message_deflate=False,
-            ws_ping_interval=10.0,
-            ws_ping_timeout=15.0,
+            ws_ping_interval=limits.heartbeat,
+            ws_ping_timeout=limits.dead_after - limits.heartbeat,
             timeout_graceful_shutdown=2,
         )
     )

@@ -57,12 +57,19 @@ class SessionCookie:
     def read(self, connection: HTTPConnection) -> str | None:
         return connection.cookies.get(self._secure if is_secure(connection) else self._plain)
 
-    def write(self, connection: HTTPConnection, response: Response, secret: str) -> None:
+    def write(
+        self,
+        connection: HTTPConnection,
+        response: Response,
+        secret: str,
+        lifetime: float = SESSION_SECONDS,
+    ) -> None:
+        """Set the cookie for `lifetime` seconds."""
         secure = is_secure(connection)
         response.set_cookie(
             self._secure if secure else self._plain,
             secret,
-            max_age=int(SESSION_SECONDS),
+            max_age=int(lifetime),
             path="/",
             httponly=True,
             samesite="lax",

@@ -66,6 +66,8 @@ class ServedLobby:
         self._limits = limits
         self._browsers: dict[str, Browser] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
+        self._unannounced: dict[str, asyncio.TimerHandle] = {}
+        """Who is lost for so short that nobody has been told."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._captions = Captions(self.lobby)
         self._state_due = False
@@ -85,7 +87,7 @@ class ServedLobby:
         """Tell everyone that the lobby is gone, and end what runs for it."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        for timer in self._graces.values():
+        for timer in (*self._graces.values(), *self._unannounced.values()):
             timer.cancel()
         self.negotiations.close()
         self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
@@ -148,15 +150,28 @@ class ServedLobby:
             self._remove(browser.seat.participant_id, "left")
 
     def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
-        """A seated browser has no socket, or a new one that has not spoken: its grace begins (anew)."""
+        """A seated browser has no socket, or a new one that has not spoken: its grace begins (anew).
+
+        The others are told when it lasts: a reload or a short cut is not even a flicker.
+        """
         assert browser.seat is not None
         me = browser.seat.participant_id
         grace = self._limits.presence_grace
         if closed_by_browser:
             grace = min(grace, self._limits.closed_grace)
-        self._end_grace(me)
-        self._graces[me] = asyncio.get_running_loop().call_later(grace, self._remove, me, "lost")
-        self.room.update(me, presence="reconnecting")
+        loop = asyncio.get_running_loop()
+        if me in self._graces:
+            self._graces[me].cancel()
+        elif self.lobby.participants[me].presence == "present":
+            self._unannounced[me] = loop.call_later(
+                self._limits.reconnecting_after, self._announce_reconnecting, me
+            )
+        self._graces[me] = loop.call_later(grace, self._remove, me, "lost")
+
+    def _announce_reconnecting(self, me: str) -> None:
+        self._unannounced.pop(me, None)
+        if me in self._graces:
+            self.room.update(me, presence="reconnecting")
 
     def resumed(self, browser: Browser, replayed: bool) -> None:
         """A browser is back on a new socket with its page as it was."""
@@ -196,9 +211,10 @@ class ServedLobby:
         self.room.leave(participant_id, "lost" if reason == "lost" else "left")
 
     def _end_grace(self, participant_id: str) -> None:
-        timer = self._graces.pop(participant_id, None)
-        if timer is not None:
-            timer.cancel()
+        for timers in (self._graces, self._unannounced):
+            timer = timers.pop(participant_id, None)
+            if timer is not None:
+                timer.cancel()
 
     # ------------------------------------------------------------ what a seated browser sends
 
@@ -264,6 +280,8 @@ class ServedLobby:
             case Left(id, reason):
                 data = UserLeftData(participant_id=id, reason=reason)
                 self._broadcast(UserLeft(lobby=lobby, data=data))
+        if isinstance(event, Updated) and event.info.id in self._browsers:
+            self._browsers[event.info.id].seat_changed()
         self._known = dict(self.lobby.participants)
         if isinstance(event, Joined | Left):
             self._announce_state()

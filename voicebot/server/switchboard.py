@@ -117,6 +117,10 @@ class Switchboard:
                 raise SignalingError(f"{message.type} is not understood here.")
 
     def _resume(self, browser: Browser, message: m.Resume) -> None:
+        if browser.session.live:
+            raise SignalingError(
+                "This socket goes on already.", hint="resume is the first message after a reconnect."
+            )
         missed = browser.session.replay(message.data.last_seq, self._clock())
         for kept in missed or []:
             browser.send_unstamped(kept)

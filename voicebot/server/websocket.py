@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from ipaddress import ip_address
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from voicebot.clock import Clock
-from voicebot.errors import SignalingError
+from voicebot.errors import SignalingError, StoreError
 from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.security import SessionCookie, origin_allowed
 from voicebot.server.served_lobby import error_message
 from voicebot.server.sessions import UNAUTHENTICATED, Browser, Sessions
 from voicebot.server.switchboard import Switchboard
+from voicebot.server.transports import abort
 from voicebot.signaling.messages import (
     SessionEstablished,
     SessionEstablishedData,
@@ -25,7 +28,9 @@ from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
 REFUSED = 4403
+TOO_MANY = 4429
 GOING_AWAY = 1001
+TRY_AGAIN = 1013
 
 
 class SocketEndpoint:
@@ -44,6 +49,7 @@ class SocketEndpoint:
         self._sessions, self._switchboard, self._cookie = sessions, switchboard, cookie
         self._public_url, self._clock = public_url, clock
         self._limits = limits
+        self._addresses: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket) -> None:
         """From the handshake to the last word of one socket."""
@@ -55,14 +61,41 @@ class SocketEndpoint:
             await socket.accept()  # a refused handshake would tell the page nothing
             await socket.close(REFUSED, "this origin may not connect")
             return
-        browser = await self._sessions.find(self._cookie.read(socket))
+        address = _remote(socket)
+        if address and self._addresses[address] >= self._limits.sockets_per_address:
+            logger.warning("Too many WebSockets from %s: one more was refused.", address)
+            await socket.accept()
+            await socket.close(TOO_MANY, "too many sockets from this address")
+            return
+        self._addresses[address] += 1
+        try:
+            await self._identify(socket)
+        finally:
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+
+    async def _identify(self, socket: WebSocket) -> None:
+        try:
+            browser = await self._sessions.find(self._cookie.read(socket))
+        except StoreError as error:
+            logger.warning("A session could not be looked up: %s %s", error, error.hint)
+            await socket.accept()
+            await socket.close(TRY_AGAIN, "try again later")
+            return
         await socket.accept()
         if browser is None:
             await self._refuse(socket, SessionInvalid())
         elif browser.session.expired(self._clock()):
             await self._refuse(socket, SessionExpired())
+        elif browser.sockets >= self._limits.sockets_per_session:
+            await socket.close(TOO_MANY, "too many sockets of this session")
         else:
-            await self._serve(socket, browser)
+            browser.sockets += 1
+            try:
+                await self._serve(socket, browser)
+            finally:
+                browser.sockets -= 1
 
     async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
         await socket.send_text(message.model_dump_json(exclude_none=True))
@@ -71,11 +104,14 @@ class SocketEndpoint:
     async def _serve(self, socket: WebSocket, browser: Browser) -> None:
         outbox = Outbox(self._limits.queue_messages, self._limits.queue_bytes)
         fence = browser.attach(outbox)
-        if browser.seat is not None:
-            browser.seat.lobby.lost(browser)  # until it resumes or joins again
+        seat = browser.seat
+        if seat is not None:
+            seat.lobby.lost(browser)  # until it resumes or joins again
         hello = SessionEstablishedData(
             session=browser.session.handle,
-            resumed=browser.seat is not None,
+            resumed=seat is not None,
+            lobby=seat.lobby.lobby.id if seat is not None else None,
+            participant_id=seat.participant_id if seat is not None else None,
             heartbeat_s=self._limits.heartbeat,
             version=__version__,
         )
@@ -84,31 +120,37 @@ class SocketEndpoint:
         left = max(0.0, browser.session.expires - self._clock())
         expiry = loop.call_later(left, browser.expire)
         writer = loop.create_task(self._write(socket, outbox), name=f"writer {browser.session.handle}")
-        reader = loop.create_task(self._read(socket, browser, fence), name=f"reader {browser.session.handle}")
         code = 1006
         try:
-            await asyncio.wait({writer, reader}, return_when=asyncio.FIRST_COMPLETED)
-            if reader.done():
-                code = reader.result()
+            code = await self._read(socket, browser, fence)
         finally:
             expiry.cancel()
-            for task in (writer, reader):
-                task.cancel()
-            await asyncio.gather(writer, reader, return_exceptions=True)
+            writer.cancel()
             if browser.detach(fence) and browser.seat is not None:
                 browser.seat.lobby.lost(browser, closed_by_browser=code in {1000, GOING_AWAY})
+            await asyncio.gather(writer, return_exceptions=True)
 
     async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int:
-        """Hand on frames until the browser closes; returns the close code."""
-        bucket = TokenBucket(self._limits.messages_per_second, self._limits.burst, self._clock())
+        """Hand on frames until the socket is closed, by whoever it is; returns the close code."""
+        limits = self._limits
+        if browser.bucket is None:
+            browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
+        bucket = browser.bucket
         while True:
             event = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return int(event.get("code") or 1006)
-            # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
-            await asyncio.sleep(bucket.take(self._clock()))
             if not browser.session.holds(fence):
                 continue  # a newer socket speaks for this session
+            wait = bucket.take(self._clock())
+            if wait > 0:
+                # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
+                await asyncio.sleep(wait)
+                if not browser.session.holds(fence):
+                    continue
+                if bucket.flooded_for(self._clock()) > limits.flood and browser.outbox is not None:
+                    logger.warning("Session %s sends too much: closed.", browser.session.handle)
+                    browser.outbox.close(TOO_MANY, "too many messages")
             text = event.get("text")
             if text is None:
                 error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")
@@ -117,18 +159,33 @@ class SocketEndpoint:
                 self._switchboard.receive(browser, text)
 
     async def _write(self, socket: WebSocket, outbox: Outbox) -> None:
-        """Write what is queued, in order, until the socket closes or is too slow."""
-        while True:
-            item = await outbox.get()
-            try:
+        """Write what is queued, in order, until the socket closes or is too slow.
+
+        Whatever ends it ends the socket, so that the reader comes to its end as well.
+        """
+        try:
+            while True:
+                item = await outbox.get()
                 async with asyncio.timeout(self._limits.write_deadline):
                     if isinstance(item, Close):
                         if socket.application_state is WebSocketState.CONNECTED:
                             await socket.close(item.code, item.reason)
                         return
                     await socket.send_text(item)
-            except TimeoutError:
-                outbox.close(TOO_SLOW, "too slow")
-                return
-            except (WebSocketDisconnect, RuntimeError):
-                return  # closed while it was being written to
+        except TimeoutError:
+            outbox.close(TOO_SLOW, "too slow")  # no more is queued; a code would not get through either
+            abort(socket.scope)
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # closed while it was being written to
+        except Exception:
+            logger.exception("A socket could not be written to")
+            abort(socket.scope)
+
+
+def _remote(socket: WebSocket) -> str:
+    """The address it comes from; empty for this machine, where a proxy may stand for many people."""
+    host = socket.client.host if socket.client is not None else ""
+    try:
+        return "" if ip_address(host).is_loopback else host
+    except ValueError:
+        return ""

@@ -22,6 +22,8 @@ M = TypeVar("M", bound=Message)
 
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
+MAX_SEQ = 2**52
+"""No browser's claim takes numbering beyond; up to twice of it JavaScript counts exactly."""
 KNOWN_IDS = 512
 KNOWN_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
@@ -45,17 +47,19 @@ class Session:
     """The state of one session; times are clock seconds passed in by the caller.
 
     `handle` is the public name of the session, never the cookie's secret. `fence` counts
-    the sockets there were; only the newest one's commands and closing count.
+    the sockets there were; only the newest one's commands and closing count. `seq` is where
+    numbering starts: of a session that outlives its process it must be larger than any number
+    of the life before, so that an old `last_seq` is never taken for one of this life.
     """
 
-    def __init__(self, handle: str, now: float, lifetime: float = SESSION_SECONDS) -> None:
+    def __init__(self, handle: str, now: float, lifetime: float = SESSION_SECONDS, *, seq: int = 0) -> None:
         self.handle = handle
         self.expires = now + lifetime
         self.state = SessionState.ESTABLISHED
         self.fence = 0
         self.attached = False
         self.live = False
-        self.seq = 0
+        self.seq = seq
         self._ring: deque[Sent] = deque(maxlen=RING_MESSAGES)
         self._known: OrderedDict[str, float] = OrderedDict()
 
@@ -100,16 +104,24 @@ class Session:
         self.seq += 1
         stamped = message.model_copy(update={"seq": self.seq})
         self._ring.append(Sent(self.seq, now, stamped))
-        self._forget_old(now)
+        self.forget_old(now)
         return stamped
 
     def replay(self, last_seq: int, now: float) -> list[Message] | None:
-        """What was stamped after `last_seq`, and go live; None when that is not all kept."""
+        """What was stamped after `last_seq`, and go live; None when that is not all kept.
+
+        A `last_seq` beyond everything stamped is of a former life that was further; numbering
+        goes on above it, for a browser ignores what it takes for repeated.
+        """
         self.go_live()
-        self._forget_old(now)
+        self.forget_old(now)
         if last_seq == self.seq:
             return []
-        if last_seq > self.seq or not self._ring or self._ring[0].seq > last_seq + 1:
+        if last_seq > self.seq:
+            self.seq = max(self.seq, min(last_seq, MAX_SEQ))
+            self._ring.clear()
+            return None
+        if not self._ring or self._ring[0].seq > last_seq + 1:
             return None
         return [sent.message for sent in self._ring if sent.seq > last_seq]
 
@@ -133,7 +145,8 @@ class Session:
             self._known.popitem(last=False)
         return True
 
-    def _forget_old(self, now: float) -> None:
+    def forget_old(self, now: float) -> None:
+        """Drop from the ring what is too old for a replay."""
         while self._ring and self._ring[0].time < now - RING_SECONDS:
             self._ring.popleft()
 
