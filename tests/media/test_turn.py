@@ -91,10 +91,12 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
     asked, answered, made = asyncio.Event(), asyncio.Event(), []
     create = probe.turn.create_turn_endpoint
 
-    async def slowly(*arguments: Any, **named: Any) -> Any:
+    async def slowly(protocol: Any, *arguments: Any, **named: Any) -> Any:
+        if protocol.__name__ == "Allocation":  # the planner asks whether the server is alive
+            return await create(protocol, *arguments, **named)
         asked.set()
         await answered.wait()
-        made.append(await create(*arguments, **named))
+        made.append(await create(protocol, *arguments, **named))
         return made[-1]
 
     sdp, tracks = await browser.offer([])
@@ -123,3 +125,35 @@ async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: St
     assert "typ relay" not in answer.sdp
     await browser.accept(answer)
     await stage.notices.wait(PeerState, lambda n: n.state == "connected")
+
+
+async def test_a_dead_first_server_is_passed_over(turn: str, inline_stage: Stage) -> None:
+    """The agent host's relay is of the second one, whichever way the first one is dead."""
+    username, password = credentials(SECRET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dead = f"turn:127.0.0.1:{silent.getsockname()[1]}?transport=udp"
+        browser = inline_stage.browser()
+        sdp, tracks = await browser.offer([])
+        servers = [IceServerConfig((dead, f"{turn}?transport=tcp"), username, password)]
+        answer = await inline_stage.plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+    assert "typ relay" in answer.sdp
+    await browser.accept(answer)
+    await inline_stage.notices.wait(PeerState, lambda n: n.state == "connected")
+
+
+async def test_why_there_is_no_relay_is_part_of_the_reason(turn: str, inline_stage: Stage) -> None:
+    username, password = credentials("another secret")
+    browser = inline_stage.browser()
+    await browser.pc.close()
+    browser.pc = RTCPeerConnection(
+        RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
+    )
+    browser.mic_transceiver = browser.pc.addTransceiver(browser.mic, direction="sendonly")
+    await browser.pc.setLocalDescription(await browser.pc.createOffer())
+    servers = [IceServerConfig((turn,), username, password)]
+    sdp = browser.pc.localDescription.sdp
+    await inline_stage.plane.answer("host", browser.peer_id, 1, sdp, {}, servers)
+    failed = await inline_stage.notices.wait(PeerState, lambda n: n.state == "failed")
+    assert "the browser offers no candidates" in failed.reason
+    assert f"{turn} refuses the credentials (401" in failed.reason

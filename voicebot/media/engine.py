@@ -27,6 +27,7 @@ from voicebot.media.base import (
 )
 from voicebot.media.host import Host
 from voicebot.media.recording import Recorder
+from voicebot.rtc.planner import Planner
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Engine:
         self._vad = vad
         self._clock = clock
         self._origin = clock()
+        self._planner = Planner(clock=clock)
         self._hosts: dict[str, Host] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -86,6 +88,7 @@ class Engine:
             notify=self._notify,
             spawn=self._spawn,
             record=self._recorder.packet,
+            planner=self._planner,
         )
 
     def close_host(self, host_id: str) -> None:
@@ -222,5 +225,6 @@ class Engine:
             asyncio.to_thread(self._recorder.finish), *(host.aclose() for host in self._hosts.values())
         )
         self._hosts.clear()
+        await self._planner.aclose()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)

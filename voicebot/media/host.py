@@ -15,6 +15,7 @@ from voicebot.media.base import Answer, HearingSettings, IceServerConfig, OnNoti
 from voicebot.media.hearing import Hearing
 from voicebot.media.voice import Voice
 from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
+from voicebot.rtc.planner import Planner
 from voicebot.rtc.tap import AudioPacket
 from voicebot.rtc.track import OutboundTrack, opus_packet
 from voicebot.vad.base import VAD
@@ -65,6 +66,7 @@ class Host:
         notify: OnNotice,
         spawn: Spawn,
         record: Record,
+        planner: Planner,
     ) -> None:
         self.host_id = host_id
         self.hearing = hearing
@@ -74,6 +76,7 @@ class Host:
         self._notify = notify
         self._spawn = spawn
         self._record = record
+        self._planner = planner
         self._links: dict[str, _Link] = {}
         self._listeners: dict[str, list[OutboundTrack]] = {}
         self.voices: dict[str, Voice] = {}
@@ -166,7 +169,7 @@ class Host:
             for who in link.ears:  # one microphone per person
                 self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival)
 
-        peer = Peer(ice_servers, on_audio, on_change, self._clock)
+        peer = Peer(ice_servers, on_audio, on_change, self._clock, self._planner)
         link.epoch = epoch
         link.peers[epoch] = peer
         for candidate in link.early.pop(epoch, ()):

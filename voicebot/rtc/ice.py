@@ -2,19 +2,22 @@
 
 aiortc falls back to a public STUN server when it is given none, so a configuration is
 always passed; no servers means host candidates only. It uses the first STUN and the
-first TURN address and cannot do `stuns:`.
+first TURN address, drops `stuns:` and cannot read an IPv6 address.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiortc import RTCConfiguration, RTCIceCandidate, RTCIceServer, RTCPeerConnection
 from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from voicebot.errors import MediaError
+
+_IPV6 = re.compile(r"(?P<scheme>stuns?|turns?):\[(?P<host>[^\]]*)\](?P<rest>.*)")
 
 
 class IceServer(Protocol):
@@ -28,25 +31,50 @@ class IceServer(Protocol):
     def credential(self) -> str | None: ...
 
 
-def configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
-    """aiortc's configuration for these servers.
+def parse_url(url: str) -> dict[str, Any]:
+    """scheme, host (IPv6 without brackets), port and, for TURN, transport. Raises ValueError."""
+    match = _IPV6.fullmatch(url)
+    if match is None:
+        return parse_stun_turn_uri(url)
+    return parse_stun_turn_uri(f"{match['scheme']}:ipv6{match['rest']}") | {"host": match["host"]}
+
+
+def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[str]]:
+    """What aiortc can use of them, and why it cannot use the others, a sentence's part for each.
 
     Raises:
         MediaError: an address is not a STUN or TURN address.
     """
-    usable = []
+    usable, left_out = [], []
     for server in servers:
+        urls = []
         for url in server.urls:
             try:
-                parse_stun_turn_uri(url)
+                parsed = parse_url(url)
             except ValueError as error:
                 raise MediaError(
                     f"{url!r} is no STUN or TURN address: {error}.",
                     hint="Correct COTURN_SERVER: turn:host:3478, turns:host, or a bare host name.",
                     code="ice_server",
                 ) from None
-        usable.append(RTCIceServer(list(server.urls), server.username, server.credential))
-    return RTCConfiguration(iceServers=usable)
+            if ":" in parsed["host"]:
+                left_out.append(f"{url} is an IPv6 address, which agents cannot use: give it a host name")
+            elif parsed["scheme"] == "stuns" or (url.startswith("turns:") and parsed["transport"] == "udp"):
+                left_out.append(f"{url} is STUN or TURN over (D)TLS, which agents do not speak")
+            else:
+                urls.append(url)
+        if urls:
+            usable.append(RTCIceServer(urls, server.username, server.credential))
+    return usable, left_out
+
+
+def configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
+    """aiortc's configuration for what it can use of these servers.
+
+    Raises:
+        MediaError: an address is not a STUN or TURN address.
+    """
+    return RTCConfiguration(iceServers=for_agents(servers)[0])
 
 
 def parse_candidate(text: str, sdp_mid: str | None, index: int | None) -> RTCIceCandidate | None:

@@ -14,6 +14,7 @@ from aiortc.sdp import SessionDescription
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
+from voicebot.rtc.planner import Planner
 from voicebot.rtc.tap import OnAudio, Tap, tap_receiver
 from voicebot.rtc.track import OutboundTrack
 
@@ -49,10 +50,22 @@ class Peer:
     """
 
     def __init__(
-        self, servers: Iterable[ice.IceServer], on_audio: OnAudio, on_change: OnChange, clock: Clock
+        self,
+        servers: Iterable[ice.IceServer],
+        on_audio: OnAudio,
+        on_change: OnChange,
+        clock: Clock,
+        planner: Planner | None = None,
     ) -> None:
-        """Raises MediaError for an address that is no STUN or TURN address."""
-        self._pc = RTCPeerConnection(ice.configuration(servers))
+        """Without a planner the first STUN and TURN server are used, dead or alive.
+
+        Raises MediaError for an address that is no STUN or TURN address.
+        """
+        self._servers, self._planner = tuple(servers), planner
+        # read when the first offer is answered, which is after the planner has chosen
+        self._configuration = ice.configuration(self._servers)
+        self._pc = RTCPeerConnection(self._configuration)
+        self._no_relay = ""
         self._on_audio = on_audio
         self._on_change = on_change
         self._clock = clock
@@ -88,12 +101,7 @@ class Peer:
             if self._offer is not None:
                 offer.check_renegotiation(self._offer, parsed)
             if self.state in ("failed", "closed"):
-                raise MediaError(
-                    f"The connection has {self.state}.",
-                    hint="Start a negotiation with a larger epoch.",
-                    code="peer_closed",
-                    retryable=True,
-                )
+                raise self._over()
             if self.state == "new":
                 self._set(ConnectionChange("connecting"))
                 self._timeout = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT, self._timed_out)
@@ -107,6 +115,12 @@ class Peer:
     async def _negotiate(
         self, parsed: SessionDescription, mics: Collection[str], agents: Collection[str]
     ) -> str:
+        if self._planner is not None and self._offer is None:
+            choice = await self._planner.choose(self._servers)
+            self._configuration.iceServers = ice.configuration(choice.servers).iceServers
+            self._no_relay = choice.warning
+            if self.state in ("failed", "closed"):  # meanwhile
+                raise self._over()
         rejected = {m.rtp.muxId for m in parsed.media if offer.is_rejected(m)}
         await self._pc.setRemoteDescription(RTCSessionDescription(str(parsed), "offer"))
         for transceiver in self._pc.getTransceivers():
@@ -129,6 +143,14 @@ class Peer:
         elif not ice.has_local_candidates(self._pc):
             self._fail("no local candidates: no network, or the TURN server refused its credentials")
         return offer.reject_sections(self._pc.localDescription.sdp, rejected)
+
+    def _over(self) -> MediaError:
+        return MediaError(
+            f"The connection has {self.state}.",
+            hint="Start a negotiation with a larger epoch.",
+            code="peer_closed",
+            retryable=True,
+        )
 
     def _listen(self, transceiver: RTCRtpTransceiver) -> bool:
         """Tap this section's microphone; False when nothing comes there or one is tapped."""
@@ -213,6 +235,8 @@ class Peer:
         if self.state in ("failed", "closed"):
             return
         self._cancel_timeout()
+        if self._no_relay and self.state == "connecting":
+            reason = f"{reason}. {self._no_relay}"
         self._set(ConnectionChange("failed", reason))
         self._spawn(self._shut(), "shutdown")
 

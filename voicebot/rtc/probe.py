@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from aioice import stun, turn
-from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from voicebot.clock import Clock, monotonic
+from voicebot.rtc.ice import parse_url
 
 Outcome = Literal["ok", "unauthorized", "refused", "unreachable", "unknown_host", "tls", "not_an_address"]
 
@@ -53,7 +53,7 @@ async def probe(
         return Probe(url, outcome, detail, clock() - begun, **more)
 
     try:
-        parsed = parse_stun_turn_uri(url)
+        parsed = parse_url(url)
     except ValueError as error:
         return done("not_an_address", f"is no STUN or TURN address: {error}")
     if not 0 < parsed["port"] < 1 << 16:

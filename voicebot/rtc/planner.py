@@ -1,0 +1,204 @@
+"""Which STUN and which TURN server a connection of an agent host gets: ones that are alive.
+
+aiortc uses the first STUN and the first TURN address it is given, and a dead one costs 5.0 s of
+gathering, hard-coded. So the servers are asked first: staggered, the preferred ones a little
+ahead (as RFC 8305 does for addresses), and the first that works is taken. What was found is remembered
+and asked again in the background while connections are made, so that only the very first one
+can have to wait, and that for `PATIENCE` at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicebot.clock import Clock, monotonic
+from voicebot.rtc.ice import IceServer, for_agents
+from voicebot.rtc.probe import Probe, probe
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds after which a server that has not answered is not waited for."""
+STAGGER = 0.25
+"""Seconds that a server is ahead of the next one (RFC 8305, section 5)."""
+STUN_GRACE = 0.25
+"""Seconds that STUN may take longer than TURN, which needs twice as many round trips."""
+REMEMBERED = 30.0
+REFRESHED = 20.0
+IDLE = 120.0
+"""Seconds after the last connection until nobody is asked any more; credentials live longer."""
+
+
+class Ask(Protocol):
+    """Asks one server; `voicebot.rtc.probe.probe` is the real one."""
+
+    async def __call__(
+        self, url: str, username: str | None, credential: str | None, *, patience: float
+    ) -> Probe: ...
+
+
+@dataclass(frozen=True)
+class Way:
+    """One address of one server, with the credentials for it; an `IceServer` of its own."""
+
+    url: str
+    username: str | None
+    credential: str | None
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.url,)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """At most one STUN and one TURN server."""
+
+    servers: tuple[Way, ...] = ()
+    warning: str = ""
+    """Why there is no relay although a TURN server is configured."""
+
+
+@dataclass(frozen=True)
+class _Health:
+    found: Probe
+    at: float
+    username: str | None
+
+
+class Planner:
+    """Chooses servers for the connections of one process. Made and used on one loop."""
+
+    def __init__(self, *, ask: Ask = probe, clock: Clock = monotonic) -> None:
+        self._probe = ask
+        self._clock = clock
+        self._health: dict[str, _Health] = {}
+        self._asking: dict[str, asyncio.Task[Probe]] = {}
+        self._in_use: dict[str, Way] = {}
+        self._used_at = clock()
+        self._keeping: asyncio.Task[None] | None = None
+        self._warned = ""
+
+    async def choose(self, servers: Iterable[IceServer]) -> Choice:
+        """The best that works of `servers`, preferred first; takes `PATIENCE` at most."""
+        usable, left_out = for_agents(servers)
+        ways = [Way(url, s.username, s.credential) for s in usable for url in s.urls]
+        self._use(ways)
+        stun = asyncio.create_task(self._first(_named("stun", ways)), name="choose stun")
+        turn = asyncio.create_task(self._first(_named("turn", ways)), name="choose turn")
+        try:
+            relay = await turn
+            if relay is not None:
+                await asyncio.wait({stun}, timeout=STUN_GRACE)
+                address = stun.result() if stun.done() else None
+            else:
+                address = await stun
+        finally:
+            for race in (stun, turn):
+                race.cancel()
+        warning = self._no_relay(_named("turn", ways), left_out) if relay is None else ""
+        if warning != self._warned:
+            self._warned = warning
+            if warning:
+                log.warning(warning)
+        return Choice(tuple(way for way in (address, relay) if way is not None), warning)
+
+    async def aclose(self) -> None:
+        """Stop asking."""
+        tasks = [*self._asking.values(), *([self._keeping] if self._keeping else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _first(self, ways: Sequence[Way]) -> Way | None:
+        """The first of them that works, known or asked now."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        waiting: dict[asyncio.Task[Probe], Way] = {}
+        for number, way in enumerate(ways, 1):
+            known = self._known(way)
+            if known is not None and known.ok:
+                return way
+            if known is None:
+                waiting[self._ask(way)] = way
+            while waiting:
+                left = deadline - loop.time()
+                patience = left if number == len(ways) else min(left, STAGGER)
+                done, _ = await asyncio.wait(
+                    waiting, timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED
+                )
+                if not done:
+                    break  # the next one beside those
+                found = [waiting.pop(task) for task in list(waiting) if task in done and _worked(task)]
+                if found:
+                    return found[0]
+                for task in done:
+                    waiting.pop(task, None)
+        return None
+
+    def _known(self, way: Way) -> Probe | None:
+        """What was found lately; None when it has to be asked."""
+        health = self._health.get(way.url)
+        if health is None or self._clock() - health.at > REMEMBERED:
+            return None
+        if health.found.outcome == "unauthorized" and health.username != way.username:
+            return None  # other credentials may do
+        return health.found
+
+    def _ask(self, way: Way) -> asyncio.Task[Probe]:
+        """Ask now, or join those who are asking; goes on when nobody waits any more."""
+        task = self._asking.get(way.url)
+        if task is None:
+            task = asyncio.create_task(self._examine(way), name=f"probe {way.url}")
+            self._asking[way.url] = task
+        return task
+
+    async def _examine(self, way: Way) -> Probe:
+        try:
+            found = await self._probe(way.url, way.username, way.credential, patience=PATIENCE)
+        finally:
+            self._asking.pop(way.url, None)
+        before = self._health.get(way.url)
+        self._health[way.url] = _Health(found, self._clock(), way.username)
+        if not found.ok and (before is None or before.found.ok):
+            log.warning("%s %s: agents do without it", found.url, found.detail)
+        elif found.ok and before is not None and not before.found.ok:
+            log.info("%s works again", found.url)
+        return found
+
+    def _use(self, ways: Sequence[Way]) -> None:
+        """Keep what is known of these fresh for a while."""
+        self._used_at = self._clock()
+        self._in_use.update((way.url, way) for way in ways)
+        if ways and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(self._keep(), name="turn planner")
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESHED)
+            if self._clock() - self._used_at > IDLE:
+                self._in_use.clear()
+                return
+            for way in self._in_use.values():
+                self._ask(way)
+
+    def _no_relay(self, ways: Sequence[Way], left_out: Sequence[str]) -> str:
+        reasons = list(left_out)
+        for way in ways:
+            known = self._known(way)
+            reasons.append(f"{way.url} {known.detail if known else f'no answer within {PATIENCE:g} s'}")
+        if not reasons:
+            return ""
+        return f"Agents have no TURN server and connect directly only: {'; '.join(reasons)}."
+
+
+def _named(scheme: str, ways: Iterable[Way]) -> list[Way]:
+    return [way for way in ways if way.url.startswith(scheme)]
+
+
+def _worked(task: asyncio.Task[Probe]) -> bool:
+    return not task.cancelled() and task.exception() is None and task.result().ok
