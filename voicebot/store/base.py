@@ -5,7 +5,7 @@ All times are Unix seconds. Every method raises StoreError when the store cannot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,11 +68,11 @@ class LobbyRecord:
     """Grows with each change; a smaller one than is kept is not written."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `signaling.messages.LobbySettings`."""
-    hosts: Sequence[str] = ()
+    hosts: tuple[str, ...] = ()
     """Session handles of those who made it or were made host."""
-    admitted: Sequence[str] = ()
+    admitted: tuple[str, ...] = ()
     """Session handles of those who need not knock again."""
-    agents: Sequence[AgentRecord] = ()
+    agents: tuple[AgentRecord, ...] = ()
     closes_when_empty: bool = False
     created: float = 0.0
 
@@ -105,7 +105,15 @@ class ReportRecord:
 
 
 class Store(Protocol):
-    """Where they are kept; `voicebot.store.open_store(settings)` opens the one that is set."""
+    """Where they are kept; `voicebot.store.open_store(settings)` opens the one that is set.
+
+    A record that cannot be read any more is left out with a warning, never the others with it.
+    """
+
+    durable: bool
+    """Whether what is kept is there again when the server is started again."""
+    owner: str
+    """This server's name in its leases; the same after a restart, so that it need not wait for its own."""
 
     # ---- sessions
     async def put_session(self, record: SessionRecord) -> None:
@@ -122,7 +130,7 @@ class Store(Protocol):
         ...
 
     async def sweep(self, now: float) -> int:
-        """Delete sessions that expired before `now`; how many."""
+        """Delete sessions that expired before `now`; returns how many. Until then they can be read."""
         ...
 
     # ---- lobbies; `token` is that of the lease one holds on the lobby, None where there are no leases
@@ -146,14 +154,20 @@ class Store(Protocol):
         """Oldest first."""
         ...
 
-    async def put_report(self, record: ReportRecord) -> None: ...
+    async def put_report(self, record: ReportRecord) -> None:
+        """Insert, or replace the one of the same id."""
+        ...
+
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
         """Oldest first; of all lobbies when none is named."""
         ...
 
     # ---- who serves a lobby, where several servers share a store
     async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
-        """Lease `name` to `owner`: a fencing token larger than any before, None while another holds it."""
+        """Lease `name` to `owner`: a fencing token larger than any before, None while another holds it.
+
+        The lease of a lobby has the lobby's id for a name.
+        """
         ...
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
@@ -164,7 +178,7 @@ class Store(Protocol):
         """Give it back; one that is not held is no error."""
         ...
 
-    # ---- messages between servers
+    # ---- messages between servers; they live no longer than the servers do
     async def append(self, stream: str, data: bytes) -> str:
         """Add an entry; returns its id. Streams keep their newest 1,000 entries."""
         ...

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import time
-from collections import deque
+from operator import attrgetter
 
+from voicebot.clock import Clock, monotonic
 from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SessionRecord
-
-STREAM_ENTRIES = 1000
+from voicebot.store.local import Leases, Streams
 
 
 class MemoryStore:
-    """`voicebot.store.base.Store` in a few dictionaries."""
+    """`voicebot.store.base.Store` in a few dictionaries; leases run by `clock`."""
 
-    def __init__(self) -> None:
+    durable = False
+    owner = "here"
+
+    def __init__(self, clock: Clock = monotonic) -> None:
         self._sessions: dict[str, SessionRecord] = {}
+        self._handles: dict[str, str] = {}
         self._lobbies: dict[str, LobbyRecord] = {}
         self._bans: dict[tuple[str, str], BanRecord] = {}
-        self._reports: list[ReportRecord] = []
-        self._leases: dict[str, tuple[str, int, float]] = {}
-        self._streams: dict[str, deque[tuple[str, bytes]]] = {}
-        self._numbers = itertools.count(1)
-        self._tokens = itertools.count(1)
-        self._appended = asyncio.Event()
+        self._reports: dict[str, ReportRecord] = {}
+        self._leases = Leases(clock)
+        self._streams = Streams()
 
     async def put_session(self, record: SessionRecord) -> None:
+        await self.delete_session(record.handle)
         self._sessions[record.handle] = record
+        for key in _keys(record):
+            self._handles[key] = record.handle
 
     async def get_session(self, key: str) -> SessionRecord | None:
-        if not key:
-            return None
-        return next((s for s in self._sessions.values() if key in (s.key, s.previous_key)), None)
+        return self._sessions.get(self._handles.get(key, ""))
 
     async def delete_session(self, handle: str) -> None:
-        self._sessions.pop(handle, None)
+        old = self._sessions.pop(handle, None)
+        for key in _keys(old) if old is not None else ():
+            if self._handles.get(key) == handle:
+                del self._handles[key]
 
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
         return [s for s in self._sessions.values() if s.seat is not None and s.seat.lobby_id == lobby_id]
@@ -43,7 +45,7 @@ class MemoryStore:
     async def sweep(self, now: float) -> int:
         old = [handle for handle, record in self._sessions.items() if record.expires < now]
         for handle in old:
-            del self._sessions[handle]
+            await self.delete_session(handle)
         return len(old)
 
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
@@ -71,62 +73,40 @@ class MemoryStore:
         self._bans.pop((lobby_id, handle), None)
 
     async def bans(self, lobby_id: str) -> list[BanRecord]:
-        return [ban for ban in self._bans.values() if ban.lobby_id == lobby_id]
+        return sorted((b for b in self._bans.values() if b.lobby_id == lobby_id), key=attrgetter("at"))
 
     async def put_report(self, record: ReportRecord) -> None:
-        self._reports.append(record)
+        self._reports[record.id] = record
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
-        return [r for r in self._reports if lobby_id is None or r.lobby_id == lobby_id]
+        wanted = (r for r in self._reports.values() if lobby_id is None or r.lobby_id == lobby_id)
+        return sorted(wanted, key=attrgetter("at"))
 
     async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
-        held = self._leases.get(name)
-        if held is not None and held[2] > time.monotonic() and held[0] != owner:
-            return None
-        token = next(self._tokens)
-        self._leases[name] = (owner, token, time.monotonic() + seconds)
-        return token
+        return self._leases.acquire(name, owner, seconds)
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        held = self._leases.get(name)
-        if held is None or held[:2] != (owner, token) or held[2] <= time.monotonic():
-            return False
-        self._leases[name] = (owner, token, time.monotonic() + seconds)
-        return True
+        return self._leases.renew(name, owner, token, seconds)
 
     async def release(self, name: str, owner: str, token: int) -> None:
-        held = self._leases.get(name)
-        if held is not None and held[:2] == (owner, token):
-            self._leases[name] = (owner, token, 0.0)
+        self._leases.release(name, owner, token)
 
     async def append(self, stream: str, data: bytes) -> str:
-        id = str(next(self._numbers))
-        self._streams.setdefault(stream, deque(maxlen=STREAM_ENTRIES)).append((id, data))
-        self._appended.set()
-        self._appended = asyncio.Event()
-        return id
+        return self._streams.append(stream, data)
 
     async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
-        deadline = time.monotonic() + wait
-        while True:
-            appended = self._appended
-            found = [entry for entry in self._streams.get(stream, ()) if int(entry[0]) > int(after or 0)]
-            left = deadline - time.monotonic()
-            if found or left <= 0:
-                return found
-            try:
-                async with asyncio.timeout(left):
-                    await appended.wait()
-            except TimeoutError:
-                return []
+        return await self._streams.read(stream, after, wait)
 
     async def drop(self, stream: str) -> None:
-        self._streams.pop(stream, None)
+        self._streams.drop(stream)
 
     async def aclose(self) -> None:
-        self.__init__()  # type: ignore[misc]
+        """Nothing to free: who has the store still has what is in it."""
 
     def _check(self, lobby_id: str, token: int | None) -> None:
-        held = self._leases.get(lobby_id)
-        if token is not None and held is not None and held[1] > token:
+        if self._leases.outdated(lobby_id, token):
             raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
+
+
+def _keys(record: SessionRecord) -> list[str]:
+    return [key for key in (record.key, record.previous_key) if key]

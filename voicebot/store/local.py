@@ -1,0 +1,83 @@
+"""Leases and streams of a store that only one process uses: they need not outlive it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+
+from voicebot.clock import Clock, monotonic
+
+STREAM_ENTRIES = 1000
+
+
+class Leases:
+    """Who holds what until when, by the clock that is passed in."""
+
+    def __init__(self, clock: Clock = monotonic) -> None:
+        self._clock = clock
+        self._held: dict[str, tuple[str, int, float]] = {}
+        self._tokens = itertools.count(1)
+
+    def acquire(self, name: str, owner: str, seconds: float) -> int | None:
+        """See `Store.acquire`."""
+        held = self._held.get(name)
+        if held is not None and held[2] > self._clock() and held[0] != owner:
+            return None
+        token = next(self._tokens)
+        self._held[name] = (owner, token, self._clock() + seconds)
+        return token
+
+    def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
+        """See `Store.renew`."""
+        held = self._held.get(name)
+        if held is None or held[:2] != (owner, token) or held[2] <= self._clock():
+            return False
+        self._held[name] = (owner, token, self._clock() + seconds)
+        return True
+
+    def release(self, name: str, owner: str, token: int) -> None:
+        """See `Store.release`. The token is remembered, so that an older one stays void."""
+        held = self._held.get(name)
+        if held is not None and held[:2] == (owner, token):
+            self._held[name] = (owner, token, float("-inf"))
+
+    def outdated(self, name: str, token: int | None) -> bool:
+        """Whether a newer lease than `token` was given; None is never outdated."""
+        held = self._held.get(name)
+        return token is not None and held is not None and held[1] > token
+
+
+class Streams:
+    """Bounded queues that any number of readers follow, each from where it is."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, deque[tuple[str, bytes]]] = {}
+        self._numbers = itertools.count(1)
+        self._appended: dict[str, asyncio.Event] = {}
+
+    def append(self, stream: str, data: bytes) -> str:
+        """See `Store.append`."""
+        id = str(next(self._numbers))
+        self._entries.setdefault(stream, deque(maxlen=STREAM_ENTRIES)).append((id, data))
+        if (waiting := self._appended.pop(stream, None)) is not None:
+            waiting.set()
+        return id
+
+    async def read(self, stream: str, after: str, wait: float) -> list[tuple[str, bytes]]:
+        """See `Store.read`; `wait` in seconds of the loop's time."""
+        deadline = asyncio.get_running_loop().time() + wait
+        try:
+            async with asyncio.timeout_at(deadline):
+                while not (found := self._after(stream, after)) and wait > 0:
+                    await self._appended.setdefault(stream, asyncio.Event()).wait()
+        except TimeoutError:
+            return []
+        return found
+
+    def drop(self, stream: str) -> None:
+        """See `Store.drop`."""
+        self._entries.pop(stream, None)
+
+    def _after(self, stream: str, after: str) -> list[tuple[str, bytes]]:
+        return [entry for entry in self._entries.get(stream, ()) if int(entry[0]) > int(after or 0)]

@@ -1,0 +1,256 @@
+"""The store in one SQLite file, for one server; what is in it survives a restart and a crash."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from voicebot.clock import Clock, monotonic
+from voicebot.errors import StoreError, one_line
+from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SessionRecord
+from voicebot.store.exclusive import FolderLock
+from voicebot.store.local import Leases, Streams
+from voicebot.store.records import dump, load, load_all
+
+logger = logging.getLogger(__name__)
+
+FILE = "voicebot.sqlite"
+MIGRATIONS = (
+    """
+    CREATE TABLE sessions (
+        handle TEXT PRIMARY KEY, key TEXT NOT NULL, previous_key TEXT NOT NULL, lobby_id TEXT,
+        expires REAL NOT NULL, record TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX sessions_by_key ON sessions (key);
+    CREATE INDEX sessions_by_previous_key ON sessions (previous_key);
+    CREATE INDEX sessions_by_lobby ON sessions (lobby_id) WHERE lobby_id IS NOT NULL;
+    CREATE INDEX sessions_by_expiry ON sessions (expires);
+    CREATE TABLE lobbies (
+        position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, version INTEGER NOT NULL,
+        record TEXT NOT NULL
+    );
+    CREATE TABLE bans (
+        lobby_id TEXT NOT NULL, handle TEXT NOT NULL, at REAL NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (lobby_id, handle)
+    );
+    CREATE TRIGGER bans_go_with_their_lobby AFTER DELETE ON lobbies
+        BEGIN DELETE FROM bans WHERE lobby_id = old.id; END;
+    CREATE TABLE reports (
+        id TEXT PRIMARY KEY, lobby_id TEXT NOT NULL, at REAL NOT NULL, record TEXT NOT NULL
+    );
+    CREATE INDEX reports_by_lobby ON reports (lobby_id);
+    """,
+)
+"""The step from each `user_version` to the next; a new file goes through all of them."""
+
+
+class SqliteStore:
+    """`voicebot.store.base.Store` in a file that nobody else writes; `open` makes one.
+
+    Leases and streams are kept in memory, for no other server shares the file.
+    """
+
+    durable = True
+
+    def __init__(
+        self, connection: aiosqlite.Connection, path: Path, clock: Clock, lock: FolderLock | None = None
+    ) -> None:
+        self._connection: aiosqlite.Connection | None = connection
+        self._path, self._lock = path, lock
+        self.owner = lock.owner if lock is not None else "here"
+        self._leases, self._streams = Leases(clock), Streams()
+
+    @classmethod
+    async def open(cls, path: Path, clock: Clock = monotonic, lock: FolderLock | None = None) -> SqliteStore:
+        """Open or make the file. A damaged one is set aside, with a warning, for a new one.
+
+        `lock` is released when the store is closed.
+
+        Raises:
+            StoreError: the file cannot be opened or written, or a newer version has written it.
+        """
+        try:
+            try:
+                connection = await _connect(path)
+            except sqlite3.DatabaseError as error:
+                if not _damaged(error):
+                    raise
+                aside = _set_aside(path)
+                logger.warning(
+                    "%s is damaged (%s). It was set aside as %s, and a new one is begun: lobbies, sessions "
+                    "and bans of before are not known; conversations and recordings are not concerned.",
+                    path,
+                    one_line(error),
+                    aside.name,
+                )
+                connection = await _connect(path)
+        except (sqlite3.Error, OSError) as error:
+            raise _explain(path, error) from None
+        return cls(connection, path, clock, lock)
+
+    async def put_session(self, record: SessionRecord) -> None:
+        lobby_id = record.seat.lobby_id if record.seat is not None else None
+        row = (record.handle, record.key, record.previous_key, lobby_id, record.expires, dump(record))
+        await self._run("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    async def get_session(self, key: str) -> SessionRecord | None:
+        if not key:
+            return None
+        rows = await self._run("SELECT record FROM sessions WHERE key = ?1 OR previous_key = ?1", (key,))
+        return load(SessionRecord, rows[0][0]) if rows else None
+
+    async def delete_session(self, handle: str) -> None:
+        await self._run("DELETE FROM sessions WHERE handle = ?", (handle,))
+
+    async def seats(self, lobby_id: str) -> list[SessionRecord]:
+        rows = await self._run("SELECT record FROM sessions WHERE lobby_id = ?", (lobby_id,))
+        return load_all(SessionRecord, (row[0] for row in rows))
+
+    async def sweep(self, now: float) -> int:
+        return len(await self._run("DELETE FROM sessions WHERE expires < ? RETURNING 1", (now,)))
+
+    async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
+        self._check(record.id, token)
+        await self._run(
+            "INSERT INTO lobbies (id, version, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
+            " SET version = excluded.version, record = excluded.record WHERE excluded.version >= version",
+            (record.id, record.version, dump(record)),
+        )
+
+    async def get_lobby(self, id: str) -> LobbyRecord | None:
+        rows = await self._run("SELECT record FROM lobbies WHERE id = ?", (id,))
+        return load(LobbyRecord, rows[0][0]) if rows else None
+
+    async def delete_lobby(self, id: str, token: int | None = None) -> None:
+        self._check(id, token)
+        await self._run("DELETE FROM lobbies WHERE id = ?", (id,))  # takes its bans along
+        await self._run("DELETE FROM bans WHERE lobby_id = ?", (id,))  # where the lobby was never put
+
+    async def lobbies(self) -> list[LobbyRecord]:
+        rows = await self._run("SELECT record FROM lobbies ORDER BY position")
+        return load_all(LobbyRecord, (row[0] for row in rows))
+
+    async def put_ban(self, record: BanRecord) -> None:
+        row = (record.lobby_id, record.handle, record.at, dump(record))
+        await self._run("INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?)", row)
+
+    async def delete_ban(self, lobby_id: str, handle: str) -> None:
+        await self._run("DELETE FROM bans WHERE lobby_id = ? AND handle = ?", (lobby_id, handle))
+
+    async def bans(self, lobby_id: str) -> list[BanRecord]:
+        rows = await self._run("SELECT record FROM bans WHERE lobby_id = ? ORDER BY at, rowid", (lobby_id,))
+        return load_all(BanRecord, (row[0] for row in rows))
+
+    async def put_report(self, record: ReportRecord) -> None:
+        row = (record.id, record.lobby_id, record.at, dump(record))
+        await self._run("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
+
+    async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
+        rows = await self._run(
+            "SELECT record FROM reports WHERE ?1 IS NULL OR lobby_id = ?1 ORDER BY at, rowid", (lobby_id,)
+        )
+        return load_all(ReportRecord, (row[0] for row in rows))
+
+    async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
+        return self._leases.acquire(name, owner, seconds)
+
+    async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
+        return self._leases.renew(name, owner, token, seconds)
+
+    async def release(self, name: str, owner: str, token: int) -> None:
+        self._leases.release(name, owner, token)
+
+    async def append(self, stream: str, data: bytes) -> str:
+        return self._streams.append(stream, data)
+
+    async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
+        return await self._streams.read(stream, after, wait)
+
+    async def drop(self, stream: str) -> None:
+        self._streams.drop(stream)
+
+    async def aclose(self) -> None:
+        """Write what waits and close the file. Safe to call twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def _check(self, lobby_id: str, token: int | None) -> None:
+        if self._leases.outdated(lobby_id, token):
+            raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
+
+    async def _run(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        """One statement, which is one transaction: carried out whole and in order, also when the caller
+        is cancelled meanwhile."""
+        if self._connection is None:
+            raise StoreError("The store has been closed.")
+        try:
+            return list(await self._connection.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise _explain(self._path, error) from None
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=2.0)
+    try:
+        await _prepare(connection, path)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
+    [[version]] = await connection.execute_fetchall("PRAGMA user_version")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was written by a newer version of voicebot.",
+            hint="Install that version again, or set DATA_DIR to another folder.",
+        )
+    [[verdict]] = await connection.execute_fetchall("PRAGMA quick_check(1)")
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+    await connection.execute("PRAGMA journal_mode = WAL")
+    await connection.execute("PRAGMA synchronous = NORMAL")
+    for number, step in enumerate(MIGRATIONS[version:], version + 1):
+        await connection.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;")
+    # a file that can be read only would be noticed too late otherwise
+    await connection.execute("BEGIN IMMEDIATE")
+    await connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    await connection.execute("COMMIT")
+
+
+def _damaged(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if code is not None else None
+    return primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} or "malformed" in str(error)
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _explain(path: Path, error: Exception) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", None)
+    hints = {
+        sqlite3.SQLITE_FULL: "The disk is full: make room. What could not be written is tried again.",
+        sqlite3.SQLITE_READONLY: "Make the file and its folder writable, or set DATA_DIR to another folder.",
+        sqlite3.SQLITE_CANTOPEN: "Make the file and its folder writable, or set DATA_DIR to another folder.",
+        sqlite3.SQLITE_BUSY: "Another program holds the file; end it.",
+        sqlite3.SQLITE_CORRUPT: "Start the server again: it sets a damaged file aside.",
+    }
+    hint = hints.get(code & 0xFF if code is not None else -1, "Is its disk full, or the folder gone?")
+    return StoreError(f"{path} cannot be used: {one_line(error)}.", hint=hint, retryable=True)
