@@ -110,6 +110,11 @@ class Visitor:
         return self.socket.close_code
 
 
+def own_origin(url: str) -> dict[str, str]:
+    """The header by which a page of this server says where it is from."""
+    return {"Origin": "/".join(url.split("/", 3)[:3])}
+
+
 HostingFactory = Callable[..., Awaitable[Hosting]]
 VisitorFactory = Callable[..., Awaitable[Visitor]]
 
@@ -157,7 +162,7 @@ async def visit() -> AsyncIterator[VisitorFactory]:
     visitors: list[Visitor] = []
 
     async def make(hosting: Hosting, joined: str | None = None, of: Visitor | None = None) -> Visitor:
-        http = of.http if of else httpx.AsyncClient(base_url=hosting.url)
+        http = of.http if of else httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url))
         if of is None:
             (await http.post("api/session")).raise_for_status()
         visitor = Visitor(http, hosting.url)

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from voicebot.errors import VoicebotError
+from voicebot.server.floods import TooFast
 from voicebot.server.http import STATUS, api, error_body, pages
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
@@ -33,9 +34,10 @@ def create_app(services: Services) -> FastAPI:
             ice=services.ice,
             spawn=services.spawn,
             clock=services.clock,
+            floods=services.floods,
         ),
         cookie=services.cookie,
-        public_url=services.public_url,
+        addresses=services.addresses,
         clock=services.clock,
         limits=services.limits,
     )
@@ -46,7 +48,7 @@ def create_app(services: Services) -> FastAPI:
 
     app.include_router(api)
     app.include_router(pages)
-    app.add_middleware(SecurityMiddleware, public_url=services.public_url)
+    app.add_middleware(SecurityMiddleware, addresses=services.addresses)
     app.add_exception_handler(VoicebotError, _voicebot_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     return app
@@ -54,7 +56,8 @@ def create_app(services: Services) -> FastAPI:
 
 async def _voicebot_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VoicebotError)
-    return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500))
+    headers = {"Retry-After": str(error.wait)} if isinstance(error, TooFast) else None
+    return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500), headers=headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

@@ -27,7 +27,9 @@ from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
+from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
+from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
 from voicebot.server.ports import RoomPort
@@ -322,9 +324,10 @@ class Hosting:
             is_ready=lambda: self._ready,
             spawn=self._spawn,
             client=self._static,
-            public_url=self.settings.public_url,
+            addresses=Addresses(self.settings.public_url, self.settings.host),
             clock=self._clock,
             limits=self._limits,
+            floods=Floods(self._limits, self._clock),
         )
 
     async def _swap_stt(self, spec: str) -> None:

@@ -10,7 +10,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from voicebot.agent.models import SwapRole
-from voicebot.errors import SignalingError, StoreError, UnknownModel, VoicebotError
+from voicebot.errors import SignalingError, UnknownModel, VoicebotError
+from voicebot.server.floods import address_of
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Browser
@@ -98,14 +99,20 @@ Joined = Annotated[ServedLobby, Depends(joined)]
 @api.post("/session")
 async def create_session(request: Request, response: Response, wired: Wired) -> SessionCreated:
     """Give this browser a session, or confirm the one it has; its cookie is renewed now and then."""
-    found = await _admit(request, response, wired)
+    secret = wired.cookie.read(request)
+    if await wired.sessions.valid(secret) is None:
+        wired.floods.session(address_of(request))
+    found, renewed = await wired.sessions.admit(secret)
+    if renewed is not None:
+        wired.cookie.write(request, response, renewed, found.session.expires - wired.clock())
     response.headers["Cache-Control"] = "no-store"
     return SessionCreated(session=found.session.handle, version=__version__)
 
 
 @api.post("/lobbies", status_code=201)
-async def create_lobby(wish: LobbyWish, caller: Caller, wired: Wired) -> LobbyInfo:
+async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby; whoever knows its id can join it."""
+    wired.floods.lobby(caller.session.handle, address_of(request))
     return (await wired.create_lobby(wish.name)).lobby.info()
 
 
@@ -198,28 +205,15 @@ async def ready(wired: Wired, response: Response) -> Ready:
 
 
 @pages.get("/", include_in_schema=False)
-async def index(request: Request, wired: Wired) -> Response:
-    """The page, with a session."""
-    response = wired.client.index()
-    try:
-        await _admit(request, response, wired)
-    except StoreError as error:  # the page asks again by itself, and shows what is wrong
-        logger.warning("A session could not be looked up: %s %s", error, error.hint)
-    return response
-
-
-async def _admit(request: Request, response: Response, wired: Services) -> Browser:
-    """The caller's browser, with a cookie where it has no valid one or an old one."""
-    found, secret = await wired.sessions.admit(wired.cookie.read(request))
-    if secret is not None:
-        wired.cookie.write(request, response, secret, found.session.expires - wired.clock())
-    return found
+async def index(wired: Wired) -> Response:
+    """The page; it asks for its session itself, so that reading changes nothing."""
+    return wired.client.index()
 
 
 @pages.get("/{path:path}", include_in_schema=False)
-async def static(path: str, request: Request, wired: Wired) -> Response:
+async def static(path: str, wired: Wired) -> Response:
     """A file of the client, or the page for any other address."""
-    return wired.client.file(path) if "." in path or path.startswith("api") else await index(request, wired)
+    return wired.client.file(path) if "." in path or path.startswith("api") else await index(wired)
 
 
 STATUS = {
@@ -234,6 +228,7 @@ STATUS = {
     "persona": 422,
     "too_many": 503,
     "store": 503,
+    "too_fast": 429,
     "missing_dependency": 424,
     "model_load": 424,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 
@@ -34,6 +35,12 @@ class Limits:
     """How long a lobby made in a browser waits for the first person."""
     empty_lobby: float = 60.0
     """How long it lives on once the last person has left."""
+    sessions_per_second: float = 0.5
+    sessions_burst: int = 120
+    """New sessions from one address: a class behind one router opens the page at once."""
+    lobbies_per_second: float = 1 / 60
+    lobbies_burst: int = 10
+    """New lobbies by one session, and five times as many by all from one address."""
 
 
 class TokenBucket:
@@ -57,3 +64,21 @@ class TokenBucket:
     def flooded_for(self, now: float) -> float:
         """For how many seconds every single token had to be waited for."""
         return 0.0 if self._empty_since is None else now - self._empty_since
+
+
+class Allowance:
+    """A token bucket for each of many (addresses, sessions); those that were idle longest are forgotten."""
+
+    def __init__(self, rate: float, burst: int, *, remembered: int = 10_000) -> None:
+        self._rate, self._burst, self._remembered = rate, burst, remembered
+        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, who: str, now: float) -> float:
+        """Use one token of theirs; returns 0, or in how many seconds there will be one, and uses none."""
+        tokens, time = self._used.pop(who, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - time) * self._rate)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
+        self._used[who] = (tokens if wait else tokens - 1, now)
+        while len(self._used) > self._remembered:
+            self._used.popitem(last=False)
+        return wait

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicebot.server.addresses import Addresses, is_loopback_name, parse_host
 from voicebot.signaling.session import SESSION_SECONDS
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_LOOPBACK = re.compile(r"(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|::1")
-
-
-def _origin(url: str) -> tuple[str, str, int] | None:
-    """(http or https, host, port), or None for what is no such origin ("null" included)."""
-    try:
-        parts = urlsplit(url)
-        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-        if scheme not in {"http", "https"} or not parts.hostname:
-            return None
-        return scheme, parts.hostname, parts.port or _DEFAULT_PORTS[scheme]
-    except ValueError:
-        return None
-
-
-def origin_allowed(headers: Headers, scheme: str, public_url: str) -> bool:
-    """Same origin as the server was addressed by, or that of `public_url`."""
-    origin = _origin(headers.get("origin", ""))
-    if origin is None:
-        return False
-    own = _origin(f"{scheme}://{headers.get('host', '')}")
-    return origin == own or (bool(public_url) and origin == _origin(public_url))
+PROBED = {"/health", "/ready"}
+"""What a load balancer asks by any name; it tells nothing of anyone."""
 
 
 def is_secure(connection: HTTPConnection) -> bool:
@@ -77,15 +54,16 @@ class SessionCookie:
         )
 
 
-def security_headers(scheme: str, host: str, public_url: str) -> dict[str, str]:
+def security_headers(scheme: str, host: str, addresses: Addresses) -> dict[str, str]:
     """Headers of every response. `scheme` and `host` (the Host header) are those of the request."""
-    name = urlsplit(f"//{host}").hostname or "localhost"
+    name = parse_host(host)
+    if name is None:  # no address, or something that would break out of a header value
+        name = host = "localhost"
     # JupyterLab embeds the page from another port of the same machine
     embedders = {"localhost", "127.0.0.1"} | ({name} if ":" not in name else set())
     ancestors = [f"{s}://{n}:*" for n in sorted(embedders) for s in ("http", "https")]
-    public = _origin(public_url)
-    if public is not None:
-        ancestors.append(f"{public[0]}://{public[1]}:*")
+    if addresses.public is not None:
+        ancestors.append(f"{addresses.public[0]}://{addresses.public[1]}:*")
     policy = {
         "default-src": "'self'",
         "script-src": "'self'",
@@ -104,55 +82,59 @@ def security_headers(scheme: str, host: str, public_url: str) -> dict[str, str]:
         "Permissions-Policy": "microphone=(self), camera=(self), autoplay=(self), geolocation=(), usb=()",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
     }
-    if scheme == "https" or _LOOPBACK.fullmatch(name):
+    if scheme == "https" or is_loopback_name(name):
         # browsers heed it from trustworthy origins only, and complain anywhere else
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return headers
 
 
 class SecurityMiddleware:
-    """Adds the headers, and refuses state-changing requests from other sites."""
+    """Adds the headers; refuses unknown names of the server, and changes that no page of it asks for."""
 
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
-        self._app, self._public_url = app, public_url
+    def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
+        self._app, self._addresses = app, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        added = security_headers(scope["scheme"], _host(headers), self._public_url)
+        added = security_headers(scope["scheme"], headers.get("host", ""), self._addresses)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(added)
             await send(message)
 
-        foreign = "origin" in headers and not origin_allowed(headers, scope["scheme"], self._public_url)
-        if scope["method"] not in SAFE_METHODS and foreign:
-            await refuse_origin()(scope, receive, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)
+        app = self._app
+        if not (scope["path"] in PROBED or self._addresses.host_allowed(headers)):
+            app = refuse_host()
+        elif scope["method"] not in SAFE_METHODS and not self._addresses.origin_allowed(
+            headers, scope["scheme"]
+        ):
+            app = refuse_origin(missing="origin" not in headers)
+        await app(scope, receive, send_with_headers)
 
 
-def refuse_origin() -> Response:
-    hint = "If people open this server through a proxy, set PUBLIC_URL to the address they open."
-    return JSONResponse(
-        {
-            "error": {
-                "code": "origin",
-                "message": "This page may not use this server.",
-                "hint": hint,
-                "retryable": False,
-            }
-        },
-        status_code=403,
+def refuse_host() -> Response:
+    return _refusal(
+        421,
+        "host",
+        "This server does not go by that name.",
+        "Open it by its IP address or localhost, or set PUBLIC_URL to the address people open.",
     )
 
 
-def _host(headers: Headers) -> str:
-    """The Host header, unless it is no address or holds what could break out of a header value."""
-    host = headers.get("host", "")
-    safe = all(c.isalnum() or c in ".-:[]" for c in host)
-    return host if safe and _origin(f"http://{host}") is not None else "localhost"
+def refuse_origin(missing: bool = False) -> Response:
+    if missing:
+        hint = "A program sends the address it speaks to, such as `Origin: http://localhost:8000`."
+        return _refusal(403, "origin", "A request that changes something must say its origin.", hint)
+    hint = "If people open this server through a proxy, set PUBLIC_URL to the address they open."
+    return _refusal(403, "origin", "This page may not use this server.", hint)
+
+
+def _refusal(status: int, code: str, message: str, hint: str) -> Response:
+    error = {"code": code, "message": message, "hint": hint, "retryable": False}
+    return JSONResponse({"error": error}, status_code=status, headers={"Cache-Control": "no-store"})

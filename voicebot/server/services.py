@@ -8,6 +8,8 @@ from typing import Any
 
 from voicebot.agent.models import SwapRole
 from voicebot.clock import Clock
+from voicebot.server.addresses import Addresses
+from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -32,6 +34,7 @@ class Services:
     is_ready: Callable[[], bool]
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
-    public_url: str
+    addresses: Addresses
     clock: Clock
     limits: Limits
+    floods: Floods

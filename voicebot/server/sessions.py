@@ -60,6 +60,8 @@ class Browser:
     def __init__(self, session: Session, clock: Clock, changed: Callable[[Browser], None] = _nothing) -> None:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
+        self.address = ""
+        """Where its newest socket came from."""
         self.sockets = 0
         """WebSockets that are open, also those that a newer one has replaced."""
         self.bucket: TokenBucket | None = None

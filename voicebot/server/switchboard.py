@@ -9,6 +9,7 @@ from typing import Any
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
 from voicebot.lobby.lobby import LobbyFull
+from voicebot.server.floods import Floods
 from voicebot.server.served_lobby import ServedLobby, error_message
 from voicebot.server.sessions import Browser
 from voicebot.signaling import messages as m
@@ -33,9 +34,10 @@ class Switchboard:
         ice: Callable[[str], IcePlan],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Clock,
+        floods: Floods,
     ) -> None:
         self._lobbies, self._create_lobby = lobbies, create_lobby
-        self._ice, self._spawn, self._clock = ice, spawn, clock
+        self._ice, self._spawn, self._clock, self._floods = ice, spawn, clock, floods
 
     def receive(self, browser: Browser, frame: str) -> None:
         """Carry out one text frame; whatever is wrong with it is answered by `error`."""
@@ -70,6 +72,7 @@ class Switchboard:
             return  # sent again after a reconnect, carried out already
         match message:
             case m.CreateLobby():
+                self._floods.lobby(browser.session.handle, browser.address)
                 self._spawn(self._create(browser, message), "create lobby")
             case m.JoinLobby():
                 self._lobby(message.lobby).join(browser, message)

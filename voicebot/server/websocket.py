@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from ipaddress import ip_address
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
+from voicebot.server.addresses import Addresses
+from voicebot.server.floods import address_of
 from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
-from voicebot.server.security import SessionCookie, origin_allowed
+from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import error_message
 from voicebot.server.sessions import UNAUTHENTICATED, Browser, Sessions
 from voicebot.server.switchboard import Switchboard
@@ -42,18 +43,18 @@ class SocketEndpoint:
         sessions: Sessions,
         switchboard: Switchboard,
         cookie: SessionCookie,
-        public_url: str,
+        addresses: Addresses,
         clock: Clock,
         limits: Limits,
     ) -> None:
         self._sessions, self._switchboard, self._cookie = sessions, switchboard, cookie
-        self._public_url, self._clock = public_url, clock
+        self._addresses, self._clock = addresses, clock
         self._limits = limits
-        self._addresses: Counter[str] = Counter()
+        self._sockets: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket) -> None:
         """From the handshake to the last word of one socket."""
-        if not origin_allowed(socket.headers, socket.scope["scheme"], self._public_url):
+        if not self._addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
             logger.warning(
                 "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
                 socket.headers.get("origin", ""),
@@ -61,19 +62,19 @@ class SocketEndpoint:
             await socket.accept()  # a refused handshake would tell the page nothing
             await socket.close(REFUSED, "this origin may not connect")
             return
-        address = _remote(socket)
-        if address and self._addresses[address] >= self._limits.sockets_per_address:
+        address = address_of(socket)
+        if address and self._sockets[address] >= self._limits.sockets_per_address:
             logger.warning("Too many WebSockets from %s: one more was refused.", address)
             await socket.accept()
             await socket.close(TOO_MANY, "too many sockets from this address")
             return
-        self._addresses[address] += 1
+        self._sockets[address] += 1
         try:
             await self._identify(socket)
         finally:
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
+            self._sockets[address] -= 1
+            if not self._sockets[address]:
+                del self._sockets[address]
 
     async def _identify(self, socket: WebSocket) -> None:
         try:
@@ -104,6 +105,7 @@ class SocketEndpoint:
     async def _serve(self, socket: WebSocket, browser: Browser) -> None:
         outbox = Outbox(self._limits.queue_messages, self._limits.queue_bytes)
         fence = browser.attach(outbox)
+        browser.address = address_of(socket)
         seat = browser.seat
         if seat is not None:
             seat.lobby.lost(browser)  # until it resumes or joins again
@@ -180,12 +182,3 @@ class SocketEndpoint:
         except Exception:
             logger.exception("A socket could not be written to")
             abort(socket.scope)
-
-
-def _remote(socket: WebSocket) -> str:
-    """The address it comes from; empty for this machine, where a proxy may stand for many people."""
-    host = socket.client.host if socket.client is not None else ""
-    try:
-        return "" if ip_address(host).is_loopback else host
-    except ValueError:
-        return ""

@@ -38,12 +38,14 @@ export class Refusal extends Error {
 export async function ensureSession(base: string = document.baseURI): Promise<void> {
   const url = new URL("api/session", base);
   const response = await ask(url, "POST");
-  if (response.status === 403) {
+  if (response.status === 403 || response.status === 421) {
     const body = (await response.json().catch(() => null)) as { error?: ErrorData } | null;
     throw new Refusal(body?.error?.code ?? "forbidden");
   }
   // A proxy in between may answer 502 while the server starts.
-  if (response.status >= 500) throw new Error(`the server answered ${response.status}`);
+  // 429 asks to wait.
+  if (response.status >= 500 || response.status === 429)
+    throw new Error(`the server answered ${response.status}`);
 }
 
 function ask(url: URL, method = "GET"): Promise<Response> {
