@@ -7,7 +7,7 @@ import { Client } from "./session/client";
 import "./styles/index.css";
 
 const client = new Client(readOptions(location.search));
-void client.peek();
+void client.start();
 window.addEventListener("pagehide", () => client.unload());
 window.addEventListener("popstate", () => location.reload());
 // A page that comes back from the browser's cache has let go of everything.

@@ -12,6 +12,18 @@ export interface Options {
 
 const LOBBY_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 
+/** As the server takes it: 3 to 40 small letters and digits, single hyphens inside. */
+const SLUG = /^[a-z0-9](-?[a-z0-9]){2,39}$/;
+
+/** The address for a lobby in what a person wrote ("Tea Room" is tea-room); null if there is none. */
+export function slugOf(text: string): string | null {
+  const slug = text
+    .trim()
+    .toLowerCase()
+    .replace(/[\s_-]+/g, "-");
+  return SLUG.test(slug) && slug.length <= 40 ? slug : null;
+}
+
 export function readOptions(search: string): Options {
   const query = new URLSearchParams(search);
   return {

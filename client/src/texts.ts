@@ -7,6 +7,9 @@ const misunderstood = {
   hint: "It may be newer than the page: load the page again.",
 };
 
+/** A name of any script inside a sentence: it must not turn the direction of what follows. */
+const iso = (name: string) => `\u2068${name}\u2069`;
+
 /** Every word that people read, in one place, so that other languages can follow. */
 export const texts = {
   app: "AI Voicebot",
@@ -24,6 +27,16 @@ export const texts = {
     joinPlaceholder: "Paste a link",
     join: "Go to lobby",
     badLink: "This is not a link to a lobby. Copy the whole link and paste it again.",
+    doorLabel: "Who may come in",
+    doors: {
+      private: { label: "People knock first", hint: "They wait until you let them in." },
+      open: { label: "Anyone with the link", hint: "Whoever has the link walks in." },
+    },
+    more: "More",
+    slugLabel: "Address of your own (optional)",
+    slugPlaceholder: "tea-room",
+    slugHint: "An address that people can remember can also be guessed.",
+    badSlug: "Use 3 to 40 small letters and digits, with single hyphens between them.",
     demo: "Try the demo lobby",
     demoHint: "An agent is already waiting there.",
   },
@@ -48,6 +61,93 @@ export const texts = {
     tryAgain: "Try again",
     other: "Another lobby",
     waiting: "No answer from the server yet. Trying again…",
+  },
+
+  waiting: {
+    title: "Asking to come in…",
+    hint: "Someone inside has been told. You come in as soon as they let you.",
+    cancel: "Stop waiting",
+  },
+
+  returning: {
+    title: "Coming back…",
+    hint: "You return to where you were.",
+    cancel: "Not now",
+  },
+
+  door: {
+    title: "At the door",
+    knocks: (name: string) => `${iso(name)} asks to come in`,
+    more: (count: number) => (count === 1 ? "1 person waits" : `${count} people wait`),
+    admit: "Let in",
+    admitName: (name: string) => `Let ${iso(name)} in`,
+    deny: "Turn away",
+    denyName: (name: string) => `Turn ${iso(name)} away`,
+  },
+
+  moderation: {
+    menu: (name: string) => `More about ${iso(name)}`,
+    host: "Host",
+    someHost: "A host",
+    askMute: "Ask to mute",
+    makeHost: "Make host",
+    kick: "Remove from the lobby",
+    kickSure: (name: string) => `Remove ${iso(name)}?`,
+    kickHint: "They can come back if the door lets them in.",
+    kickDo: "Remove",
+    ban: "Ban",
+    banSure: (name: string) => `Ban ${iso(name)}?`,
+    banHint: "They are removed and cannot come back to this lobby.",
+    report: "Report",
+    reportSure: (name: string) => `Report ${iso(name)}`,
+    reportHint: "Whoever runs this server will read it. Nobody else is told.",
+    reportLabel: "What happened? (optional)",
+    reportDo: "Send report",
+    muteAgent: "Mute for everyone",
+    unmuteAgent: "Let it speak again",
+    muteAgentHint: "It goes on listening and says nothing.",
+    removeAgent: "Remove from the lobby",
+    back: "Back",
+    nothing: "There is nothing that you could change here.",
+    muteAsked: (name: string) => `${iso(name)} was asked to mute.`,
+    madeHost: (name: string) => `${iso(name)} is a host now.`,
+    reported: "Thank you. Your report was sent.",
+    tooManyReports: {
+      message: "You have sent many reports in a short time.",
+      hint: "They have all been kept. Try again in ten minutes.",
+    },
+    youAreHost: {
+      message: "You are a host of this lobby.",
+      hint: "You may let people in and change the lobby's settings.",
+    },
+    asksYou: (name: string) => `${iso(name)} asks you to mute.`,
+    notNow: "Not now",
+  },
+
+  settings: {
+    title: "Lobby settings",
+    open: "Settings",
+    name: "Name of the lobby",
+    nameNeeded: "Please enter a name.",
+    door: "Who may come in",
+    locked: "Locked",
+    lockedHint: "Nobody new comes in. Whoever is here stays.",
+    agents: "Who may add and mute agents",
+    agentsBy: { everyone: "Everyone", host: "Hosts only" },
+    people: "How many people fit",
+    save: "Save",
+    end: "End lobby for all",
+    endSure: "End this lobby for everyone?",
+    endHint: "Everybody leaves at once, and the link stops working.",
+    endDo: "End lobby",
+    ending: "Ending…",
+    notEnded: {
+      message: "The lobby could not be ended.",
+      hint: "Check your connection, then try again.",
+    },
+    onlyHosts: "Only a host can change this.",
+    isLocked: "Nobody new comes in",
+    isPrivate: "People knock before they come in",
   },
 
   devices: {
@@ -94,6 +194,7 @@ export const texts = {
       camera: "Your camera was disconnected.",
     },
     unpluggedHint: "Choose another one under “Devices”.",
+    listening: "You are back, and hear everyone.",
     kept: "The one you had stays in use.",
   },
 
@@ -129,14 +230,25 @@ export const texts = {
     copied: "Link copied.",
     copyFailed: "The link could not be copied.",
     copyFailedHint: (link: string) => `Copy it by hand: ${link}`,
-    removeAgent: (name: string) => `Remove ${name}`,
+    agentMuted: "Muted by a host",
     alone: "No agent is here yet",
+    aloneGuest: "A host of this lobby can add one.",
     aloneHint: "Describe one in a line and it joins with a voice of its own.",
     hear: "Click to hear the others",
     hearHint: "Your browser waits for a click before it plays sound.",
     reconnect: "Connection to the server lost. Reconnecting…",
     reconnectHint: "You still hear each other meanwhile.",
-    failed: (name: string) => `No sound to and from ${name}`,
+    notBack: "The server has not come back yet.",
+    notBackHint:
+      "This page goes on trying. Check your connection, or ask whoever runs the server whether it is on.",
+    goingAway: {
+      returning: "The server restarts in a moment.",
+      returningHint: "You stay in touch with the people here; the agents come back with it.",
+      ending: "The server is stopping, and this lobby ends with it.",
+      endingHint: "Say goodbye, or agree on where to go on.",
+    },
+    restarting: "The server is restarting…",
+    failed: (name: string) => `No sound to and from ${iso(name)}`,
     failedHost: "No sound to and from the agents",
     /** What may help, by the failure's code. */
     failures: {
@@ -154,9 +266,10 @@ export const texts = {
     empty: "What is said here appears as text.",
     emptyHint: "Say hello, or write below.",
     interrupted: "interrupted",
-    joined: (name: string) => `${name} joined`,
-    left: (name: string) => `${name} left`,
-    lost: (name: string) => `${name} lost the connection`,
+    joined: (name: string) => `${iso(name)} joined`,
+    left: (name: string) => `${iso(name)} left`,
+    lost: (name: string) => `${iso(name)} lost the connection`,
+    removed: (name: string) => `${iso(name)} was removed`,
     chat: "Message",
     chatPlaceholder: "Write to everyone",
     send: "Send",
@@ -203,10 +316,12 @@ export const texts = {
     home: "To the start page",
     gone: "This lobby has ended",
     goneHint: "It was closed, or everybody has left.",
-    missing: "There is no such lobby",
+    missing: "There is no such lobby, or it is closed to you",
     missingHint: "It may have ended. Check the link, or open a new lobby on the start page.",
     kicked: "You were removed from this lobby",
-    kickedHint: "Someone who runs the lobby has removed you.",
+    kickedHint: "A host of the lobby has removed you. You may ask to come in again.",
+    banned: "You cannot come back to this lobby",
+    bannedHint: "A host has removed you for good. Other lobbies are open to you as before.",
     full: "This lobby is full",
     fullHint: (limit: number | null) =>
       limit ? `It holds ${limit} people. Try again when somebody has left.` : "Try again later.",
@@ -232,6 +347,22 @@ export const texts = {
       bad_message: misunderstood,
       unknown_type: misunderstood,
       not_joined: { message: "You were not in the lobby at that moment.", hint: "Try it again." },
+      unknown_participant: {
+        message: "This person has already left.",
+        hint: "Nothing is left to do.",
+      },
+      forbidden: {
+        message: "Only a host of this lobby can do this.",
+        hint: "Ask a host to do it, or to make you one.",
+      },
+      id_taken: {
+        message: "There is a lobby at this address already.",
+        hint: "Choose another address.",
+      },
+      draining: {
+        message: "The server is about to restart and takes nobody new.",
+        hint: "Try again in a minute.",
+      },
       unknown_agent: { message: "This agent has already left.", hint: "You may add another one." },
       media: negotiation,
       media_gone: negotiation,

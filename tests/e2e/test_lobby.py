@@ -241,7 +241,9 @@ async def test_an_agent_from_one_line_joins_with_its_own_voice(
     await tom.tile("Bruno").wait_for()
     await tom.caption("^Bruno")
     await tom.page.screenshot(path=shots / "two-agents.png")
-    await tom.page.get_by_test_id(f"remove-{await tom.id_of('Bruno')}").click()
+    bruno = await tom.id_of("Bruno")
+    await tom.press(f"menu-{bruno}")
+    await tom.press(f"remove-{bruno}")
     await tom.tile("Bruno").wait_for(state="detached")
 
 

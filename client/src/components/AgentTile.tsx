@@ -1,5 +1,4 @@
-import { X } from "lucide-react";
-import { useClient } from "../hooks/useClient";
+import { VolumeX } from "lucide-react";
 import { useFocusRescue } from "../hooks/useFocusReturn";
 import { useLevel } from "../hooks/useLevel";
 import { hueOf } from "../names";
@@ -7,11 +6,11 @@ import type { ParticipantInfo } from "../protocol/messages";
 import { texts } from "../texts";
 import { AgentStatus } from "./AgentStatus";
 import { Avatar } from "./Avatar";
-import { Button } from "./Button";
+import { Name } from "./Name";
+import { ParticipantMenu } from "./ParticipantMenu";
 
 /** An agent: portrait, name, what it is doing, and what people must know of it. */
 export function AgentTile({ info }: { info: ParticipantInfo }) {
-  const client = useClient();
   const level = useLevel(info.id);
   const tile = useFocusRescue<HTMLLIElement>();
   const state = info.state ?? "idle";
@@ -25,12 +24,18 @@ export function AgentTile({ info }: { info: ParticipantInfo }) {
       data-name={info.name}
       data-state={state}
       data-speaking={speaking}
+      data-muted={info.muted ?? false}
       style={{ "--hue": hueOf(info.id), "--level": level.value }}
     >
       <AgentStatus state={state} />
       <Avatar id={info.id} name={info.name} portrait={info.portrait ?? ""} />
       <div className="tile-caption">
-        <strong title={info.character}>{info.name}</strong>
+        <strong title={info.character}>
+          <Name of={info.name} />
+        </strong>
+        {info.muted && (
+          <VolumeX className="muted-icon" aria-label={texts.lobby.agentMuted} role="img" />
+        )}
       </div>
       {info.character && <p className="character quiet small">{info.character}</p>}
       {info.notice && (
@@ -38,15 +43,7 @@ export function AgentTile({ info }: { info: ParticipantInfo }) {
           {info.notice}
         </p>
       )}
-      <Button
-        look="quiet"
-        className="icon tile-remove"
-        aria-label={texts.lobby.removeAgent(info.name)}
-        onPress={() => client.removeAgent(info.id)}
-        data-testid={`remove-${info.id}`}
-      >
-        <X aria-hidden="true" />
-      </Button>
+      <ParticipantMenu info={info} />
     </li>
   );
 }

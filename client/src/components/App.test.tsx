@@ -248,8 +248,11 @@ test("whoever joins or removes an agent by keyboard goes on from there", async (
   await join();
   expect(document.activeElement).toBe(screen.getByRole("main"));
   expect(screen.getByRole("main", { name: "Demo" })).toBeTruthy();
+  act(() => screen.getByTestId("menu-a-1").focus());
+  await user.keyboard("{Enter}");
   act(() => screen.getByTestId("remove-a-1").focus());
   await user.keyboard("{Enter}");
+  expect(FakeSocket.last.of("agent_remove")).toMatchObject([{ data: { participant_id: "a-1" } }]);
   await receive({
     type: "agent_removed",
     lobby: "demo",

@@ -7,6 +7,7 @@ import { LobbyScreen } from "./LobbyScreen";
 import { PrejoinScreen } from "./PrejoinScreen";
 import { StartScreen } from "./StartScreen";
 import { Toasts } from "./Toasts";
+import { WaitingScreen } from "./WaitingScreen";
 
 export function App() {
   const phase = useSession((state) => state.phase);
@@ -18,6 +19,8 @@ export function App() {
         <StartScreen />
       ) : phase === "prejoin" || phase === "joining" ? (
         <PrejoinScreen />
+      ) : phase === "waiting" || phase === "returning" ? (
+        <WaitingScreen phase={phase} />
       ) : phase === "lobby" ? (
         <LobbyScreen />
       ) : (

@@ -1,6 +1,7 @@
 import { MessageSquareText, Mic, MicOff, PhoneOff, Video, VideoOff } from "lucide-react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
+import { mayChangeAgents } from "../session/state";
 import { texts } from "../texts";
 import { AddAgentDialog } from "./AddAgentDialog";
 import { Button } from "./Button";
@@ -18,6 +19,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
   const microphone = useSession((state) => state.microphone);
   const camera = useSession((state) => state.camera);
   const muted = useSession((state) => state.muted);
+  const agents = useSession(mayChangeAgents);
   const { lobby } = texts;
   const hasMicrophone = microphone.status === "on";
   const silent = muted || !hasMicrophone;
@@ -58,7 +60,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         />
       </Button>
       <DevicesDialog />
-      <AddAgentDialog testId="add-agent-button" look="plain" control />
+      {agents && <AddAgentDialog testId="add-agent-button" look="plain" control />}
       <Button
         className="control"
         data-off={!conversation}

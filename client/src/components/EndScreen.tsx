@@ -6,7 +6,7 @@ import { texts } from "../texts";
 import { Brand } from "./Brand";
 import { Button } from "./Button";
 
-type EndPhase = Exclude<Phase, "start" | "prejoin" | "joining" | "lobby">;
+type EndPhase = Exclude<Phase, "start" | "prejoin" | "joining" | "waiting" | "returning" | "lobby">;
 
 /** The stay is over; what now. */
 export function EndScreen({ phase }: { phase: EndPhase }) {
@@ -16,6 +16,7 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
   const lobbyId = useSession((state) => state.lobbyId);
   const again = () => client.visit(lobbyId);
   const reload = () => location.reload();
+  const home = () => location.assign("./");
   const { end } = texts;
   const missing = reason === "missing";
   const kicked = reason === "kicked" || reason === "removed";
@@ -23,9 +24,11 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
     left: [end.left, end.leftHint, end.rejoin, again],
     gone: missing
       ? [end.missing, end.missingHint, texts.prejoin.tryAgain, again]
-      : kicked
-        ? [end.kicked, end.kickedHint, end.rejoin, again]
-        : [end.gone, reason || end.goneHint, end.rejoin, again],
+      : reason === "banned"
+        ? [end.banned, end.bannedHint, end.home, home]
+        : kicked
+          ? [end.kicked, end.kickedHint, end.rejoin, again]
+          : [end.gone, reason || end.goneHint, end.rejoin, again],
     full: [end.full, end.fullHint(limit), end.rejoin, again],
     refused:
       reason === WRONG_ORIGIN
@@ -37,7 +40,7 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
   const [title, hint, action, act] = said[phase];
   return (
     <main className="screen centered">
-      <div className="card end" data-testid={`end-${phase}`}>
+      <div className="card end" data-testid={`end-${phase}`} data-reason={reason}>
         <Brand />
         <h1>{title}</h1>
         <p className="quiet">{hint}</p>
@@ -45,9 +48,11 @@ export function EndScreen({ phase }: { phase: EndPhase }) {
           <Button look="primary" autoFocus onPress={act} data-testid="again-button">
             {action}
           </Button>
-          <a className="button quiet" href="./">
-            {end.home}
-          </a>
+          {action !== end.home && (
+            <a className="button quiet" href="./">
+              {end.home}
+            </a>
+          )}
         </div>
       </div>
     </main>

@@ -1,5 +1,6 @@
 import type { TimelineEntry } from "../session/state";
 import { texts } from "../texts";
+import { Name } from "./Name";
 
 /** Tells screen readers what was said: final captions, chat and notes, never interim text. */
 export function LiveRegion({ timeline }: { timeline: readonly TimelineEntry[] }) {
@@ -8,9 +9,13 @@ export function LiveRegion({ timeline }: { timeline: readonly TimelineEntry[] })
     <div className="visually-hidden" role="log" aria-live="polite" aria-relevant="additions">
       {said.map((entry) => (
         <p key={entry.key}>
-          {entry.kind === "note"
-            ? texts.captions[entry.what](entry.name)
-            : `${entry.name}: ${entry.text}`}
+          {entry.kind === "note" ? (
+            texts.captions[entry.what](entry.name)
+          ) : (
+            <>
+              <Name of={entry.name} />: {entry.text}
+            </>
+          )}
         </p>
       ))}
     </div>

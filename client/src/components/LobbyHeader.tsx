@@ -1,16 +1,21 @@
-import { Link2 } from "lucide-react";
+import { DoorClosed, Link2, Lock } from "lucide-react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import { lobbyUrl } from "../options";
+import { isHost } from "../session/state";
 import { texts } from "../texts";
 import { Brand } from "./Brand";
 import { Button } from "./Button";
 import { ConnectionBadge } from "./ConnectionBadge";
+import { LobbySettingsDialog } from "./LobbySettingsDialog";
+import { Name } from "./Name";
 
 export function LobbyHeader() {
   const client = useClient();
   const lobbyId = useSession((state) => state.lobbyId) ?? "";
   const name = useSession((state) => state.lobby?.name) ?? lobbyId;
+  const settings = useSession((state) => state.lobby?.settings);
+  const host = useSession(isHost);
   const participants = useSession((state) => state.participants);
   const agents = Object.values(participants).filter(({ kind }) => kind === "agent").length;
   const people = Object.keys(participants).length - agents;
@@ -29,15 +34,23 @@ export function LobbyHeader() {
     <header className="lobby-header">
       <Brand />
       <div className="lobby-title">
-        <h1 data-testid="lobby-title">{name}</h1>
+        <h1 data-testid="lobby-title">
+          <Name of={name} />
+        </h1>
         <span className="quiet small">
+          {settings?.locked ? (
+            <Lock aria-label={texts.settings.isLocked} role="img" />
+          ) : (
+            settings?.private && <DoorClosed aria-label={texts.settings.isPrivate} role="img" />
+          )}
           {texts.lobby.people(people)} · {texts.lobby.agents(agents)}
         </span>
       </div>
       <ConnectionBadge />
+      {host && <LobbySettingsDialog />}
       <Button
         look="quiet"
-        className="copy-link"
+        className="header-button"
         onPress={() => void copy()}
         data-testid="copy-link-button"
       >

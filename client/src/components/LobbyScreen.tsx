@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { useClient } from "../hooks/useClient";
+import { STAGE } from "../hooks/useFocusReturn";
 import { useSession } from "../hooks/useSession";
 import { Banners } from "./Banners";
 import { ControlBar } from "./ControlBar";
@@ -20,7 +21,7 @@ export function LobbyScreen() {
     <div className="screen lobby" data-testid="lobby" data-conversation={conversation}>
       {!options.embed && <LobbyHeader />}
       <Banners />
-      <main ref={stage} className="stage" tabIndex={-1} aria-label={name}>
+      <main ref={stage} id={STAGE} className="stage" tabIndex={-1} aria-label={name}>
         <TileGrid />
         {conversation && <Conversation />}
       </main>

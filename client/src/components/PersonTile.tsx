@@ -1,5 +1,6 @@
-import { Hand, MicOff } from "lucide-react";
+import { Crown, Hand, MicOff } from "lucide-react";
 import { useClient } from "../hooks/useClient";
+import { useFocusRescue } from "../hooks/useFocusReturn";
 import { useLevel } from "../hooks/useLevel";
 import { useMediaElement } from "../hooks/useMediaElement";
 import { useSession } from "../hooks/useSession";
@@ -9,6 +10,8 @@ import type { ParticipantInfo } from "../protocol/messages";
 import { OWN_LEVEL } from "../session/client";
 import { texts } from "../texts";
 import { Avatar } from "./Avatar";
+import { Name } from "./Name";
+import { ParticipantMenu } from "./ParticipantMenu";
 
 interface PersonTileProps {
   info: ParticipantInfo;
@@ -18,6 +21,7 @@ interface PersonTileProps {
 /** A person: the camera's picture or the initials, and a ring while they speak. */
 export function PersonTile({ info, isSelf }: PersonTileProps) {
   const client = useClient();
+  const tile = useFocusRescue<HTMLLIElement>();
   const level = useLevel(isSelf ? OWN_LEVEL : info.id);
   const peer = useSession((state) => (isSelf ? undefined : state.peers[info.id]));
   const stream = useStreams().get(info.id) ?? null;
@@ -38,6 +42,7 @@ export function PersonTile({ info, isSelf }: PersonTileProps) {
   const said = { reconnecting: texts.lobby.reconnecting, connecting: texts.lobby.connecting };
   return (
     <li
+      ref={tile}
       className="tile person-tile"
       data-testid={`tile-${info.id}`}
       data-kind="human"
@@ -45,6 +50,7 @@ export function PersonTile({ info, isSelf }: PersonTileProps) {
       data-state={state}
       data-speaking={speaking}
       data-self={isSelf}
+      data-role={info.role ?? "guest"}
       data-muted={info.muted ?? false}
       data-video={filmed}
       style={{ "--hue": hueOf(info.id), "--level": level.value }}
@@ -60,11 +66,17 @@ export function PersonTile({ info, isSelf }: PersonTileProps) {
         </span>
       )}
       <div className="tile-caption">
-        <strong>{info.name}</strong>
+        <strong>
+          <Name of={info.name} />
+        </strong>
+        {info.role === "host" && (
+          <Crown className="host-icon" aria-label={texts.moderation.host} role="img" />
+        )}
         {isSelf && <span className="tag">{texts.lobby.you}</span>}
         {info.hand_raised && <Hand aria-label={texts.lobby.handRaised} />}
         {info.muted && <MicOff className="muted-icon" aria-label={texts.lobby.muted} />}
       </div>
+      {!isSelf && <ParticipantMenu info={info} />}
     </li>
   );
 }

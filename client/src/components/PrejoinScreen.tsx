@@ -11,6 +11,7 @@ import { DeviceHelp } from "./DeviceHelp";
 import { DeviceSelect } from "./DeviceSelect";
 import { Field } from "./Field";
 import { MicrophoneChoice } from "./MicrophoneChoice";
+import { Name } from "./Name";
 
 /** Before joining: who one is, and whether the microphone works. */
 export function PrejoinScreen() {
@@ -43,7 +44,9 @@ export function PrejoinScreen() {
           <div className="stack">
             <div>
               <p className="quiet small">{texts.prejoin.into}</p>
-              <h1 data-testid="lobby-title">{lobby?.name ?? texts.prejoin.unnamed(lobbyId)}</h1>
+              <h1 data-testid="lobby-title">
+                <Name of={lobby?.name ?? texts.prejoin.unnamed(lobbyId)} />
+              </h1>
             </div>
             <Field
               label={texts.prejoin.name}

@@ -6,6 +6,7 @@ import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { useFocusReturn } from "../hooks/useFocusReturn";
 import { texts } from "../texts";
 import { Button } from "./Button";
+import { Name } from "./Name";
 
 interface SheetProps {
   title: string;
@@ -32,7 +33,9 @@ function SheetDialog({ title, opener, children }: SheetProps) {
       {({ close }) => (
         <>
           <div className="dialog-head">
-            <Heading slot="title">{title}</Heading>
+            <Heading slot="title">
+              <Name of={title} />
+            </Heading>
             <Button look="quiet" className="icon" aria-label={texts.close} onPress={close}>
               <X aria-hidden="true" />
             </Button>

@@ -1,28 +1,21 @@
 import { type FormEvent, useState } from "react";
 import { useClient } from "../hooks/useClient";
-import { useSession } from "../hooks/useSession";
 import { lobbyIdOf } from "../options";
 import { texts } from "../texts";
 import { Brand } from "./Brand";
 import { Button } from "./Button";
+import { CreateLobbyForm } from "./CreateLobbyForm";
 import { Field } from "./Field";
 
 /** Where one arrives without a lobby: create one, or join one. */
 export function StartScreen() {
   const client = useClient();
-  const link = useSession((state) => state.link);
-  const [name, setName] = useState("");
   const [target, setTarget] = useState("");
   const [bad, setBad] = useState(false);
-  const creating = useSession((state) => state.creating !== null);
 
   const go = (id: string) => {
     history.pushState(null, "", `?lobby=${encodeURIComponent(id)}`);
     client.visit(id);
-  };
-  const create = (event: FormEvent) => {
-    event.preventDefault();
-    client.createLobby(name.trim() || texts.start.createPlaceholder);
   };
   const join = (event: FormEvent) => {
     event.preventDefault();
@@ -38,29 +31,7 @@ export function StartScreen() {
         <h1>{texts.start.title}</h1>
         <p className="quiet">{texts.start.intro}</p>
         <div className="card stack">
-          <form className="row-form" onSubmit={create}>
-            <Field
-              label={texts.start.createLabel}
-              placeholder={texts.start.createPlaceholder}
-              value={name}
-              onChange={setName}
-              maxLength={60}
-              testId="lobby-name-input"
-            />
-            <Button
-              type="submit"
-              look="primary"
-              isDisabled={creating}
-              data-testid="create-lobby-button"
-            >
-              {creating ? texts.start.creating : texts.start.create}
-            </Button>
-          </form>
-          {creating && link !== "open" && (
-            <p className="quiet small" role="status">
-              {texts.prejoin.waiting}
-            </p>
-          )}
+          <CreateLobbyForm />
           <div className="divider">{texts.start.or}</div>
           <form className="row-form" onSubmit={join}>
             <Field

@@ -3,6 +3,7 @@ import { hueOf } from "../names";
 import type { TimelineEntry } from "../session/state";
 import { clockTime } from "../session/timeline";
 import { texts } from "../texts";
+import { Name } from "./Name";
 
 /** One caption, chat message or note of the conversation. */
 export const TimelineRow = memo(function TimelineRow({ entry }: { entry: TimelineEntry }) {
@@ -20,7 +21,9 @@ export const TimelineRow = memo(function TimelineRow({ entry }: { entry: Timelin
           style={{ "--hue": hueOf(entry.participant_id) }}
         >
           <div className="row-head">
-            <span className="speaker">{entry.name}</span>
+            <span className="speaker">
+              <Name of={entry.name} />
+            </span>
             <time>{clockTime(entry.t)}</time>
             {entry.interrupted && <span className="tag">{texts.captions.interrupted}</span>}
           </div>
@@ -37,7 +40,9 @@ export const TimelineRow = memo(function TimelineRow({ entry }: { entry: Timelin
           style={{ "--hue": hueOf(entry.participant_id) }}
         >
           <div className="row-head">
-            <span className="speaker">{entry.name}</span>
+            <span className="speaker">
+              <Name of={entry.name} />
+            </span>
           </div>
           <p>{entry.text}</p>
         </li>

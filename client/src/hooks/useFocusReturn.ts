@@ -2,6 +2,8 @@ import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 
 /** The control that adds an agent; it is there as long as the lobby is. */
 export const ADD_AGENT = "add-agent";
+/** Where the lobby itself begins, when not even that control is there. */
+export const STAGE = "stage";
 
 /** When the caller goes from the page, whoever works with the keyboard finds the focus again: on
  * the button that opened it. The one in an empty lobby's tile goes with the first agent's coming;
@@ -32,7 +34,8 @@ function restore(wanted: HTMLElement | null): void {
   setTimeout(() => {
     const { activeElement, body } = document;
     if (activeElement !== null && activeElement !== body && activeElement.isConnected) return;
-    const target = wanted?.isConnected ? wanted : document.getElementById(ADD_AGENT);
+    const lasting = document.getElementById(ADD_AGENT) ?? document.getElementById(STAGE);
+    const target = wanted?.isConnected ? wanted : lasting;
     target?.focus();
   });
 }

@@ -203,7 +203,7 @@ test("without a free camera one is seen without, and told", async () => {
 
 test("whoever waits for a new lobby can ask again when the socket was lost", async () => {
   const client = make("");
-  client.createLobby("Tea room");
+  client.createLobby({ name: "Tea room" });
   await settle();
   FakeSocket.last.establish();
   expect(client.state.creating).toBe(FakeSocket.last.of("create_lobby")[0]?.id);

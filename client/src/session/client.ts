@@ -1,29 +1,53 @@
 import { createStore, type StoreApi } from "zustand/vanilla";
 import { deviceWords } from "../deviceWords";
 import type { Options } from "../options";
-import type { ServerMessage } from "../protocol/messages";
+import type { CreateLobbyData, ServerMessage, SessionEstablishedData } from "../protocol/messages";
 import { Connections, type PeerReport } from "../rtc/connections";
 import { type DeviceKind, openDevice } from "../rtc/devices";
 import { Levels } from "../rtc/levels";
-import { ensureSession, lookUpLobby, Refusal, socketUrl } from "../signaling/endpoints";
-import { type LinkChange, Signaling, type SignalingOptions } from "../signaling/signaling";
+import {
+  type destroyLobby,
+  ensureSession,
+  lookUpLobby,
+  Refusal,
+  socketUrl,
+} from "../signaling/endpoints";
+import {
+  type LinkChange,
+  type Outgoing,
+  Signaling,
+  type SignalingOptions,
+} from "../signaling/signaling";
 import { texts } from "../texts";
 import { IceRefresh } from "./iceRefresh";
 import { recall, remember } from "./memory";
+import { Moderation } from "./moderation";
 import { OwnDevices } from "./ownDevices";
-import { CAMERA_LIMIT, entering, notAdded, outside, reduce, withPeer, withToast } from "./reduce";
-import { initialState, type Phase, type SessionState } from "./state";
+import { CAMERA_LIMIT, ENTERING, entering, notAdded, outside, reduce, withPeer } from "./reduce";
+import { asking } from "./reduceModeration";
+import { Seat } from "./seat";
+import { type Asked, initialState, type Phase, type SessionState } from "./state";
+import { forgetStay, recallSaid, recallStay, rememberSaid, rememberStay, stayOf } from "./stay";
+import { withToast } from "./toasts";
 
 export interface ClientParts {
   signaling?: Partial<SignalingOptions>;
   createConnection?: (configuration: RTCConfiguration) => RTCPeerConnection;
   open?: typeof openDevice;
   lookUp?: typeof lookUpLobby;
+  destroy?: typeof destroyLobby;
+  seat?: Pick<Seat, "claim" | "release">;
 }
 
 const QUALITY_MS = 2_000;
 /** The server has ended the stay. */
 const OVER = new Set<Phase>(["gone", "full", "left"]);
+/** Where what a tab remembers of its stay has no use any more. */
+const FORGETTING = new Set<Phase>([...OVER, "expired", "refused", "elsewhere"]);
+/** The page before a reload lets go of the seat at once; another tab does not. */
+const OTHER_TAB_MS = 1_000;
+/** A device that was in use opens in this time, or it is opened after one is back. */
+const DEVICES_MS = 2_000;
 /** Under this id our own microphone's level is kept before we have a participant id. */
 export const OWN_LEVEL = "self";
 
@@ -33,15 +57,22 @@ export class Client {
   readonly connections: Connections;
   readonly levels: Levels;
   readonly options: Options;
+  readonly moderation: Moderation;
   readonly #signaling: Signaling;
   readonly #lookUp: typeof lookUpLobby;
   readonly #devices: OwnDevices;
   readonly #iceRefresh: IceRefresh;
+  readonly #seat: Pick<Seat, "claim" | "release">;
+  #stay = "";
+  /** The devices are open, or will take longer: a reloaded page may join again. */
+  #returns = false;
+  #unloaded = false;
   #quality: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: Options, parts: ClientParts = {}) {
     this.options = options;
-    this.store = createStore(() => initialState(options.lobby, options.name || recall("name")));
+    this.store = createStore(() => atFirst(options));
+    this.#seat = parts.seat ?? new Seat();
     this.#devices = new OwnDevices({
       open: parts.open ?? openDevice,
       changed: (kind, change) =>
@@ -68,10 +99,16 @@ export class Client {
     this.#iceRefresh = new IceRefresh(
       () => void this.#signaling.send({ type: "ice_servers_request", data: {} }),
     );
+    this.moderation = new Moderation({
+      lobby: () => (this.state.phase === "lobby" ? this.state.lobbyId : null),
+      ask: (message, what) => this.#ask(message, what),
+      ...(parts.destroy ? { destroy: parts.destroy } : {}),
+    });
     this.levels = new Levels(() => this.connections.receivers);
     this.#signaling.onMessage((message) => this.#receive(message));
     this.#signaling.onLink((change) => this.#linked(change));
     this.connections.onReport((report) => this.#reported(report));
+    this.store.subscribe((state) => this.#rememberStay(state));
   }
 
   get state(): SessionState {
@@ -87,6 +124,12 @@ export class Client {
   }
 
   // ------------------------------------------------------------ finding a lobby
+
+  /** What a page does when it has been loaded: go back to where it was, or show the door. */
+  async start(): Promise<void> {
+    if (this.state.phase === "returning") await this.#comeBack();
+    else await this.peek();
+  }
 
   /** Learn the lobby's name before joining, as far as the server tells it. */
   async peek(): Promise<void> {
@@ -108,10 +151,10 @@ export class Client {
     }
   }
 
-  createLobby(name: string): void {
+  createLobby(data: CreateLobbyData): void {
     this.#signaling.connect();
-    const creating = this.#signaling.send({ type: "create_lobby", data: { name } });
-    this.store.setState({ creating });
+    const creating = this.#signaling.send({ type: "create_lobby", data });
+    this.store.setState({ creating, creatingError: null });
   }
 
   visit(lobbyId: string | null): void {
@@ -123,8 +166,9 @@ export class Client {
 
   join(name: string): void {
     const { lobbyId, phase } = this.state;
-    if (!lobbyId || phase === "joining" || phase === "lobby") return;
+    if (!lobbyId || phase === "lobby" || ENTERING.has(phase)) return;
     remember("name", name);
+    void this.#seat.claim();
     this.store.setState({
       ...entering(this.state, lobbyId),
       lobby: this.state.lobby,
@@ -144,13 +188,65 @@ export class Client {
     this.store.setState(outside(this.state, "left"));
   }
 
-  /** The page goes away: tell the others at once instead of letting them wait. */
-  unload(): void {
+  /** Wait no longer to be let in, or to be back. */
+  turnAround(): void {
     const { lobbyId, phase } = this.state;
-    if (phase === "lobby" && lobbyId) {
+    if (phase === "waiting" && lobbyId) {
       this.#signaling.send({ type: "leave_lobby", lobby: lobbyId, data: {} });
     }
+    this.#toTheDoor();
+  }
+
+  /** The page goes away. The server keeps the seat for a moment, so that a reload comes back. */
+  unload(): void {
+    this.#unloaded = true;
+    if (this.state.phase === "lobby") rememberSaid(this.state.timeline);
     this.#end();
+  }
+
+  /** Back to where this tab was before it was loaded again. */
+  async #comeBack(): Promise<void> {
+    const stay = recallStay(this.state.lobbyId);
+    if (!(await this.#seat.claim(OTHER_TAB_MS))) {
+      // A duplicate of a tab that is live: that one keeps the seat until a person decides.
+      this.#toTheDoor();
+      return;
+    }
+    if (this.state.phase !== "returning") return;
+    this.#signaling.connect();
+    const devices = [
+      stay?.microphone ? this.#reopen("microphone") : null,
+      stay?.camera ? this.#reopen("camera") : null,
+    ];
+    const late = new Promise((resolve) => setTimeout(resolve, DEVICES_MS));
+    await Promise.race([Promise.all(devices), late]);
+    this.#returns = true;
+    if (this.state.phase === "returning" && this.#signaling.state === "open") this.#sendJoin();
+  }
+
+  async #reopen(kind: DeviceKind): Promise<void> {
+    await this.openDevice(kind);
+    const { problem } = this.state[kind];
+    if (!problem) return;
+    const { title, hint } = deviceWords(kind, problem);
+    this.say(title, kind === "microphone" ? `${hint} ${texts.devices.listening}` : hint);
+  }
+
+  /** Show the page before joining; what was open stays open for it. */
+  #toTheDoor(): void {
+    forgetStay();
+    this.#seat.release();
+    this.#signaling.close();
+    this.store.setState({ ...outside(this.state, "prejoin"), timeline: [] });
+    void this.peek();
+  }
+
+  #rememberStay(state: SessionState): void {
+    if (this.#unloaded) return;
+    const stay = stayOf(state);
+    if (stay !== null && stay !== this.#stay) rememberStay(stay);
+    else if (stay === null && FORGETTING.has(state.phase)) forgetStay();
+    this.#stay = stay ?? "";
   }
 
   #sendJoin(): void {
@@ -170,6 +266,7 @@ export class Client {
     this.#iceRefresh.stop();
     this.connections.closeAll();
     this.#signaling.close();
+    this.#seat.release();
     this.#devices.release("microphone");
     this.#devices.release("camera");
   }
@@ -177,7 +274,7 @@ export class Client {
   // ------------------------------------------------------------ in the lobby
 
   setMuted(muted: boolean): void {
-    this.store.setState({ muted });
+    this.store.setState(muted ? { muted, muteAsked: null } : { muted });
     if (this.#devices.microphone) this.#devices.microphone.enabled = !muted;
     this.#update({ muted: muted || this.#devices.microphone === null });
   }
@@ -198,10 +295,9 @@ export class Client {
     this.store.setState({ addingShown, addingError: null });
   }
 
-  removeAgent(id: string): void {
-    const { lobbyId } = this.state;
-    if (!lobbyId) return;
-    this.#signaling.send({ type: "agent_remove", lobby: lobbyId, data: { participant_id: id } });
+  /** Another person's wish that we mute is not followed. */
+  stayUnmuted(): void {
+    this.store.setState({ muteAsked: null });
   }
 
   chat(text: string): void {
@@ -270,6 +366,11 @@ export class Client {
     this.#update(kind === "camera" ? { camera: false } : { muted: true });
   }
 
+  /** Ask for something that may be refused. */
+  #ask(message: Outgoing, what: Asked): void {
+    this.store.setState(asking(this.state, this.#signaling.send(message), what));
+  }
+
   /** Tell the others what changed about us. */
   #update(data: { muted?: boolean; camera?: boolean }): void {
     const { phase, lobbyId } = this.state;
@@ -280,13 +381,13 @@ export class Client {
   // ------------------------------------------------------------ what comes in
 
   #receive(message: ServerMessage): void {
-    const { phase: before } = this.state;
+    const { phase: before, self } = this.state;
     this.store.setState(reduce(this.state, message));
     const { phase } = this.state;
     if (phase !== before && OVER.has(phase)) this.#end();
     switch (message.type) {
       case "session_established":
-        this.#established(message.data.resumed ?? false);
+        this.#established(this.#hasSeat(message.data));
         break;
       case "session_expired":
       case "session_invalid":
@@ -296,6 +397,7 @@ export class Client {
         if (before === "start") history.pushState(null, "", `?lobby=${message.data.id}`);
         break;
       case "lobby_joined":
+        if (message.data.participant_id !== self) this.#forgetPeers();
         this.connections.self = message.data.participant_id;
         this.#iceRefresh.expiresIn(message.data.ice_expires_s);
         this.#quality ??= setInterval(() => void this.#measure(), QUALITY_MS);
@@ -342,14 +444,30 @@ export class Client {
     if (!resumed && adding) {
       this.store.setState(notAdded(this.state, { code: "client", ...texts.addAgent.lost }));
     }
-    if (phase === "joining") {
+    if (phase === "joining" || phase === "waiting") {
       this.#sendJoin();
-    } else if (phase === "lobby" && !resumed) {
-      // The server has forgotten us (it was restarted): come in again.
-      this.connections.closeAll();
-      this.store.setState({ peers: {}, version: -1 });
-      this.#sendJoin();
+    } else if (phase === "returning") {
+      if (!resumed) this.#toTheDoor();
+      else if (this.#returns) this.#sendJoin();
+    } else if (phase === "lobby") {
+      // The server has forgotten us: come in again. What is still heard is let go when that is done.
+      if (!resumed) this.#sendJoin();
+      this.#iceRefresh.check();
     }
+  }
+
+  /** Whether the session still has the seat that this page is in, or comes back to. */
+  #hasSeat({ resumed, lobby, participant_id }: SessionEstablishedData): boolean {
+    const { lobbyId, self } = this.state;
+    const elsewhere = lobby != null && lobby !== lobbyId;
+    const another = self !== null && participant_id != null && participant_id !== self;
+    return (resumed ?? false) && !elsewhere && !another;
+  }
+
+  /** Connections that were made for another seat. */
+  #forgetPeers(): void {
+    this.connections.closeAll();
+    this.store.setState({ peers: {} });
   }
 
   /** Let go of the connections to people who have left, and, without agents, of the host's: the
@@ -400,4 +518,13 @@ export class Client {
     }
     this.store.setState(next);
   }
+}
+
+/** The start page, a lobby's door, or the way back into the lobby this tab was in. */
+function atFirst(options: Options): SessionState {
+  const state = initialState(options.lobby, options.name || recall("name"));
+  const stay = recallStay(options.lobby);
+  if (!stay) return state;
+  const { name, muted } = stay;
+  return { ...state, phase: "returning", name, muted, timeline: recallSaid() };
 }

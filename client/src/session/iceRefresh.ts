@@ -1,10 +1,14 @@
 /** Share of its life after which a TURN credential is renewed. */
 const RENEW_AT = 0.8;
+/** A sleeping computer stops timers but not the clock, so the clock is looked at this often. */
+const LOOK_MS = 30_000;
 
 /** Asks for fresh TURN credentials in time, for as long as one stays in a lobby. */
 export class IceRefresh {
   readonly #ask: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** By the clock, in milliseconds; null when nothing expires or it has been asked for. */
+  #due: number | null = null;
 
   constructor(ask: () => void) {
     this.#ask = ask;
@@ -14,11 +18,26 @@ export class IceRefresh {
   expiresIn(seconds: number | null | undefined): void {
     this.stop();
     if (!seconds) return;
-    this.#timer = setTimeout(this.#ask, seconds * 1000 * RENEW_AT);
+    this.#due = Date.now() + seconds * 1000 * RENEW_AT;
+    this.check();
+  }
+
+  /** Ask if it is time; otherwise look again later. */
+  check(): void {
+    clearTimeout(this.#timer);
+    if (this.#due === null) return;
+    const left = this.#due - Date.now();
+    if (left <= 0) {
+      this.#due = null;
+      this.#ask();
+    } else {
+      this.#timer = setTimeout(() => this.check(), Math.min(left, LOOK_MS));
+    }
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#due = null;
   }
 }

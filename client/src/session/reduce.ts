@@ -1,16 +1,30 @@
 import type { ErrorData, ParticipantInfo, ServerMessage } from "../protocol/messages";
 import { texts } from "../texts";
-import { initialState, OUTSIDE, type PeerState, type SessionState, type Toast } from "./state";
+import { answered, moderated, promoted } from "./reduceModeration";
+import {
+  type Asked,
+  initialState,
+  type Note,
+  OUTSIDE,
+  type PeerState,
+  type Phase,
+  type SessionState,
+} from "./state";
 import { withCaption, withEntry } from "./timeline";
+import { withToast } from "./toasts";
 
-let lastToast = 0;
 let lastKey = 0;
+/** Lines outlive a reload of the page, so their keys must be of no other page. */
+const PAGE = Math.random().toString(36).slice(2, 8);
 
 /** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
 const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
 
 /** As many cameras as may be are on; whoever asked is in the lobby without one. */
 export const CAMERA_LIMIT = "camera_limit";
+
+/** On the way in: what is answered now is the wish to join. */
+export const ENTERING = new Set<Phase>(["joining", "waiting", "returning"]);
 
 const NEW_PEER: PeerState = {
   epoch: 0,
@@ -23,13 +37,31 @@ const NEW_PEER: PeerState = {
 /** What a message of the server makes of the state. Pure, but for the keys it hands out. */
 export function reduce(state: SessionState, message: ServerMessage): SessionState {
   if ("lobby" in message && message.lobby && message.lobby !== state.lobbyId) return state;
+  return promoted(state, reduced(state, message));
+}
+
+function reduced(state: SessionState, message: ServerMessage): SessionState {
   switch (message.type) {
+    case "session_established":
+      // A restarted server counts its versions anew, and what comes now is the newest there is.
+      return { ...state, version: -1, goingAway: null };
+    case "going_away":
+      return { ...state, goingAway: message.data };
     case "lobby_created":
       // Whoever has gone elsewhere meanwhile is not called back.
       if (state.phase !== "start") return state;
       return { ...entering(state, message.data.id), lobby: message.data };
     case "lobby_joined":
       return { ...state, phase: "lobby", self: message.data.participant_id };
+    case "lobby_waiting": {
+      if (!ENTERING.has(state.phase) || !state.lobbyId) return state;
+      const lobby = { id: state.lobbyId, name: message.data.name };
+      return { ...state, phase: "waiting", lobby: state.lobby ?? lobby };
+    }
+    case "knocking":
+      return { ...state, visitors: message.data.waiting };
+    case "moderation":
+      return moderated(state, message.id ?? null, message.data);
     case "lobby_state": {
       const { lobby, participants, version } = message.data;
       if (version < state.version) return state;
@@ -74,7 +106,7 @@ export function reduce(state: SessionState, message: ServerMessage): SessionStat
         ...state,
         timeline: withEntry(state.timeline, {
           kind: "chat",
-          key: `chat-${++lastKey}`,
+          key: `chat-${PAGE}-${++lastKey}`,
           participant_id: id,
           name,
           text: message.data.text,
@@ -109,15 +141,14 @@ function arrived(state: SessionState, info: ParticipantInfo): SessionState {
   return info.id in state.participants ? next : noted(next, "joined", info);
 }
 
-function noted(
-  state: SessionState,
-  what: "joined" | "left" | "lost",
-  info: ParticipantInfo,
-): SessionState {
+function noted(state: SessionState, what: Note, info: ParticipantInfo): SessionState {
   if (info.id === state.self) return state;
-  const entry = { kind: "note" as const, key: `note-${++lastKey}`, what, name: info.name };
+  const entry = { kind: "note" as const, key: `note-${PAGE}-${++lastKey}`, what, name: info.name };
   return { ...state, timeline: withEntry(state.timeline, entry) };
 }
+
+/** By a host; an agent that was removed has simply left. */
+const TAKEN_OUT = new Set(["kicked", "banned"]);
 
 function departed(state: SessionState, id: string, reason: string): SessionState {
   if (id === state.self) {
@@ -128,7 +159,8 @@ function departed(state: SessionState, id: string, reason: string): SessionState
   const { [id]: _gone, ...participants } = state.participants;
   const { [id]: _peer, ...peers } = state.peers;
   const order = state.order.filter((other) => other !== id);
-  return noted({ ...state, participants, peers, order }, reason === "lost" ? "lost" : "left", info);
+  const what = reason === "lost" ? "lost" : TAKEN_OUT.has(reason) ? "removed" : "left";
+  return noted({ ...state, participants, peers, order }, what, info);
 }
 
 /** Change what is known of a peer; news of an older epoch is stale. */
@@ -146,15 +178,20 @@ export function withPeer(
 function failed(state: SessionState, id: string | null, error: ErrorData): SessionState {
   if (id !== null && id === state.adding?.messageId) return notAdded(state, inWords(error));
   if (id !== null && id === state.creating) {
-    return withToast({ ...state, creating: null }, "error", inWords(error));
+    const next = { ...state, creating: null };
+    // The address is taken: said where another one can be written.
+    if (error.code === "id_taken") return { ...next, creatingError: inWords(error) };
+    return withToast(next, "error", inWords(error));
   }
+  const asked = answered(state, id);
+  if (asked) return withToast(asked.state, "error", refusalInWords(error, asked.what));
   if (CROSSED.has(error.code)) return state;
-  const inside = state.phase === "joining" || state.phase === "lobby";
+  const inside = ENTERING.has(state.phase) || state.phase === "lobby";
   if (error.code === "unknown_lobby" && inside) {
     return { ...outside(state, "gone"), reason: "missing" };
   }
   // Refused at the door: back to where the name can be changed and joining tried again.
-  const refused = state.phase === "joining" && error.code !== CAMERA_LIMIT;
+  const refused = ENTERING.has(state.phase) && error.code !== CAMERA_LIMIT;
   const next = refused ? { ...state, phase: "prejoin" as const } : state;
   return withToast(next, "error", inWords(error));
 }
@@ -172,15 +209,12 @@ export function inWords<E extends ErrorData>(error: E): E {
   return { ...error, ...said[error.code] };
 }
 
-export function withToast(
-  state: SessionState,
-  level: Toast["level"],
-  { code, message, hint = "" }: ErrorData,
-): SessionState {
-  // Said again while it is still on the screen, it is said once.
-  const others = state.toasts.filter((toast) => toast.message !== message);
-  const toast = { id: ++lastToast, level, code, message, hint };
-  return { ...state, toasts: [...others.slice(-3), toast] };
+/** Why what was asked for was not done. */
+function refusalInWords(error: ErrorData, what: Asked): ErrorData {
+  if (what === "report" && error.code === "too_many") {
+    return { ...error, ...texts.moderation.tooManyReports };
+  }
+  return inWords(error);
 }
 
 /** Leave whatever lobby this is and show `phase`; the name and the devices stay. */

@@ -1,8 +1,11 @@
 import type {
   ErrorData,
+  GoingAwayData,
   LobbyInfo,
+  ModerationData,
   ParticipantInfo,
   TranscriptData,
+  Visitor,
   WebrtcFailedData,
 } from "../protocol/messages";
 import type { DeviceChoice } from "../rtc/devices";
@@ -15,6 +18,8 @@ export type Phase =
   | "start"
   | "prejoin"
   | "joining"
+  | "waiting"
+  | "returning"
   | "lobby"
   | "left"
   | "gone"
@@ -31,15 +36,20 @@ export interface PeerState {
   failure: WebrtcFailedData | null;
 }
 
+export type Note = "joined" | "left" | "lost" | "removed";
+
 export type TimelineEntry =
   | ({ kind: "caption"; key: string } & Required<TranscriptData>)
   | { kind: "chat"; key: string; participant_id: string; name: string; text: string }
-  | { kind: "note"; key: string; what: "joined" | "left" | "lost"; name: string };
+  | { kind: "note"; key: string; what: Note; name: string };
 
 export interface Toast extends Required<Omit<ErrorData, "retryable">> {
   id: number;
   level: "error" | "info";
 }
+
+/** What the server was asked to do, and may refuse. */
+export type Asked = ModerationData["action"] | "lobby_update" | "agent_update" | "agent_remove";
 
 export interface AddingAgent {
   /** The id of the agent_create message, which its answer carries. */
@@ -73,6 +83,16 @@ export interface SessionState {
   toasts: readonly Toast[];
   /** The id of the create_lobby message that is not answered yet. */
   creating: string | null;
+  /** Why a lobby could not be made, where the form says it. */
+  creatingError: ErrorData | null;
+  /** By the id of the message: what was asked for lately. */
+  asked: Readonly<Record<string, Asked>>;
+  /** Who waits at the door; only hosts are told. */
+  visitors: readonly Visitor[];
+  /** The name of the host who asks us to mute. */
+  muteAsked: string | null;
+  /** The server stops soon, or has stopped and is not back yet. */
+  goingAway: GoingAwayData | null;
   adding: AddingAgent | null;
   addingError: ErrorData | null;
   /** The dialog that adds agents is open, and shows why one could not be made. */
@@ -105,6 +125,11 @@ export function initialState(lobbyId: string | null, name: string): SessionState
     timeline: [],
     toasts: [],
     creating: null,
+    creatingError: null,
+    asked: {},
+    visitors: [],
+    muteAsked: null,
+    goingAway: null,
     adding: null,
     addingError: null,
     addingShown: false,
@@ -124,7 +149,25 @@ export const OUTSIDE = {
   order: [],
   version: -1,
   peers: {},
+  asked: {},
+  visitors: [],
+  muteAsked: null,
+  goingAway: null,
   adding: null,
   addingError: null,
   soundBlocked: false,
 } satisfies Partial<SessionState>;
+
+/** Our own place in the lobby. */
+export function ownInfo({ self, participants }: SessionState): ParticipantInfo | undefined {
+  return self === null ? undefined : participants[self];
+}
+
+export function isHost(state: SessionState): boolean {
+  return ownInfo(state)?.role === "host";
+}
+
+/** Whether we may add, mute and remove agents here. */
+export function mayChangeAgents(state: SessionState): boolean {
+  return state.lobby?.settings?.agents_by !== "host" || isHost(state);
+}

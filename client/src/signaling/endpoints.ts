@@ -70,3 +70,15 @@ export async function lookUpLobby(
   if (!("name" in found) || typeof found.name !== "string") return null;
   return { id, name: found.name };
 }
+
+/** End a lobby for everyone in it. Resolves to the error when the server refuses; rejects with
+ * fetch's own when it cannot be reached. */
+export async function destroyLobby(
+  id: string,
+  base: string = document.baseURI,
+): Promise<ErrorData | null> {
+  const response = await ask(new URL(`api/lobbies/${encodeURIComponent(id)}`, base), "DELETE");
+  if (response.ok) return null;
+  const body = (await response.json().catch(() => null)) as { error?: ErrorData } | null;
+  return body?.error ?? { code: "internal", message: `The server answered ${response.status}.` };
+}

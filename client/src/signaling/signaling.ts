@@ -41,6 +41,11 @@ export interface SignalingOptions {
 const OPEN = 1;
 const PING_MS = 10_000;
 const DEAD_MS = 25_000;
+/** After sleep, or when the network has come back, an answer comes soon or never. */
+const AWAKE_MS = 3_000;
+const BEAT_MS = PING_MS / 4;
+/** Timers that are so late have slept. */
+const SLEPT_MS = 4 * BEAT_MS;
 /** Close codes after which trying again cannot help. */
 const FINAL: Record<number, ClosedReason> = {
   4401: "expired",
@@ -67,6 +72,10 @@ export class Signaling {
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #unansweredSince: number | null = null;
   #lastPing = 0;
+  #lastBeat = 0;
+  #awake: ReturnType<typeof setTimeout> | undefined;
+  /** A resume was sent, and nothing numbered has come since. */
+  #resuming = false;
 
   constructor(options: SignalingOptions) {
     this.#options = {
@@ -133,10 +142,18 @@ export class Signaling {
       this.#attempt = 0;
       void this.#open();
     } else if (this.#established) {
-      // After sleep the socket may be dead without knowing: ask.
-      this.#ping();
+      this.#probe();
     }
   };
+
+  /** After sleep the socket may be dead without knowing: ask, and do not wait long. */
+  #probe(): void {
+    this.#ping();
+    this.#awake ??= setTimeout(() => {
+      this.#attempt = 0;
+      this.#lost();
+    }, AWAKE_MS);
+  }
 
   async #open(): Promise<void> {
     this.#retry = undefined;
@@ -155,7 +172,8 @@ export class Signaling {
     const current = () => generation === this.#generation;
     // A server that accepts and stays silent is as dead as one that does not answer.
     this.#unansweredSince = Date.now();
-    this.#heartbeat = setInterval(() => this.#beat(), PING_MS / 4);
+    this.#lastBeat = Date.now();
+    this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
     socket.onmessage = (event) => {
       if (current()) this.#receive(String(event.data));
     };
@@ -171,6 +189,7 @@ export class Signaling {
 
   #receive(text: string): void {
     this.#unansweredSince = null;
+    this.#heard();
     let message: ServerMessage;
     try {
       message = JSON.parse(text) as ServerMessage;
@@ -179,6 +198,9 @@ export class Signaling {
       return;
     }
     if (typeof message.seq === "number") {
+      // It could not be replayed, and is told anew, by a server that counts anew.
+      if (this.#resuming && message.type === "lobby_state") this.#lastSeq = message.seq - 1;
+      this.#resuming = false;
       if (message.seq <= this.#lastSeq && message.type !== "session_established") return;
       this.#lastSeq = Math.max(this.#lastSeq, message.seq);
     }
@@ -194,6 +216,7 @@ export class Signaling {
     this.#established = true;
     if (message.data.resumed) {
       if (this.#lastSeq > 0) {
+        this.#resuming = true;
         this.#write(this.#frame({ type: "resume", data: { last_seq: this.#lastSeq } }));
       }
     } else {
@@ -218,7 +241,11 @@ export class Signaling {
 
   #beat(): void {
     const now = Date.now();
-    if (this.#unansweredSince !== null && now - this.#unansweredSince >= DEAD_MS) {
+    const slept = now - this.#lastBeat >= SLEPT_MS;
+    this.#lastBeat = now;
+    if (slept && this.#established) {
+      this.#probe();
+    } else if (this.#unansweredSince !== null && now - this.#unansweredSince >= DEAD_MS) {
       this.#lost();
     } else if (this.#established && now - this.#lastPing >= PING_MS) {
       this.#ping();
@@ -246,7 +273,14 @@ export class Signaling {
     );
   }
 
+  #heard(): void {
+    clearTimeout(this.#awake);
+    this.#awake = undefined;
+  }
+
   #drop(): void {
+    this.#heard();
+    this.#resuming = false;
     clearInterval(this.#heartbeat);
     const socket = this.#socket;
     this.#socket = null;

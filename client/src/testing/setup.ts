@@ -8,6 +8,7 @@ vi.stubGlobal("MediaStream", FakeMediaStream);
 afterEach(() => {
   document.body.replaceChildren();
   localStorage.clear();
+  sessionStorage.clear();
   FakeSocket.sockets = [];
   FakePeerConnection.all = [];
 });

@@ -1,0 +1,97 @@
+import { useEffect, useRef, useState } from "react";
+import { useClient } from "../hooks/useClient";
+import { STAGE } from "../hooks/useFocusReturn";
+import { useSession } from "../hooks/useSession";
+import type { Visitor } from "../protocol/messages";
+import { isHost } from "../session/state";
+import { texts } from "../texts";
+import { Button } from "./Button";
+import { Name } from "./Name";
+
+/** Who waits at the door, for hosts to let in. */
+export function KnockList() {
+  const visitors = useSession((state) => state.visitors);
+  const host = useSession(isHost);
+  const list = useRef<HTMLUListElement>(null);
+  const pressed = useRef(false);
+  const waiting = host ? visitors : [];
+
+  // Whose button was pressed is gone: go on with the next one.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the list is what changes the page
+  useEffect(() => {
+    if (!pressed.current) return;
+    pressed.current = false;
+    if (document.activeElement !== document.body && document.activeElement?.isConnected) return;
+    const next = list.current?.querySelector("button") ?? document.getElementById(STAGE);
+    next?.focus();
+  }, [waiting]);
+
+  return (
+    <>
+      <KnockNews visitors={waiting} />
+      {waiting.length > 0 && (
+        <section className="banner knocks" aria-label={texts.door.title} data-testid="knock-list">
+          {waiting.length > 1 && <strong>{texts.door.more(waiting.length)}</strong>}
+          <ul ref={list}>
+            {waiting.map((visitor) => (
+              <Knock
+                key={visitor.id}
+                visitor={visitor}
+                onAnswer={() => {
+                  pressed.current = true;
+                }}
+              />
+            ))}
+          </ul>
+        </section>
+      )}
+    </>
+  );
+}
+
+function Knock({ visitor: { id, name }, onAnswer }: { visitor: Visitor; onAnswer: () => void }) {
+  const { moderation } = useClient();
+  const answer = (action: "admit" | "deny") => {
+    onAnswer();
+    moderation.act(action, id);
+  };
+  return (
+    <li data-testid={`knock-${id}`} data-name={name}>
+      <span className="who">
+        <Name of={name} />
+      </span>
+      <Button
+        look="primary"
+        aria-label={texts.door.admitName(name)}
+        onPress={() => answer("admit")}
+        data-testid={`admit-${id}`}
+      >
+        {texts.door.admit}
+      </Button>
+      <Button
+        aria-label={texts.door.denyName(name)}
+        onPress={() => answer("deny")}
+        data-testid={`deny-${id}`}
+      >
+        {texts.door.deny}
+      </Button>
+    </li>
+  );
+}
+
+/** Says aloud who has come to the door; whoever was there already is not said again. */
+function KnockNews({ visitors }: { visitors: readonly Visitor[] }) {
+  const known = useRef<ReadonlySet<string>>(new Set());
+  const [news, setNews] = useState("");
+  useEffect(() => {
+    const come = visitors.filter(({ id }) => !known.current.has(id));
+    known.current = new Set(visitors.map(({ id }) => id));
+    if (come.length > 0) setNews(come.map(({ name }) => texts.door.knocks(name)).join(". "));
+    else if (visitors.length === 0) setNews("");
+  }, [visitors]);
+  return (
+    <p className="visually-hidden" role="status" data-testid="knock-news">
+      {news}
+    </p>
+  );
+}

@@ -1,0 +1,29 @@
+import { EllipsisVertical } from "lucide-react";
+import { useRef } from "react";
+import { DialogTrigger } from "react-aria-components/Dialog";
+import type { ParticipantInfo } from "../protocol/messages";
+import { texts } from "../texts";
+import { Button } from "./Button";
+import { ParticipantActions } from "./ParticipantActions";
+import { Sheet } from "./Sheet";
+
+/** The button on a tile that opens what one may do about this person or agent. */
+export function ParticipantMenu({ info }: { info: ParticipantInfo }) {
+  const button = useRef<HTMLButtonElement>(null);
+  return (
+    <DialogTrigger>
+      <Button
+        ref={button}
+        look="quiet"
+        className="icon tile-menu"
+        aria-label={texts.moderation.menu(info.name)}
+        data-testid={`menu-${info.id}`}
+      >
+        <EllipsisVertical aria-hidden="true" />
+      </Button>
+      <Sheet title={info.name} opener={button}>
+        {(close) => <ParticipantActions info={info} onDone={close} />}
+      </Sheet>
+    </DialogTrigger>
+  );
+}

@@ -1,0 +1,46 @@
+/** One tab of a browser takes part; which one it is, the tabs settle with a lock of the browser.
+ *
+ * A duplicated tab remembers the same stay, and must not take it away from the one that is live.
+ * Where there are no locks (an address without https) every tab is taken for the only one. */
+export class Seat {
+  readonly #name: string;
+  #asked: AbortController | null = null;
+  #held: (() => void) | null = null;
+
+  constructor(base: string = document.baseURI) {
+    this.#name = `voicebot.seat ${new URL(".", base).pathname}`;
+  }
+
+  /** Take the seat as soon as no other tab has it. False after `patience` milliseconds without. */
+  claim(patience?: number): Promise<boolean> {
+    const locks = navigator.locks as LockManager | undefined;
+    if (!locks || this.#asked) return Promise.resolve(true);
+    const asked = new AbortController();
+    this.#asked = asked;
+    const timer = patience === undefined ? undefined : setTimeout(() => asked.abort(), patience);
+    return new Promise((resolve) => {
+      locks
+        .request(this.#name, { signal: asked.signal }, () => {
+          clearTimeout(timer);
+          resolve(true);
+          return new Promise<void>((release) => {
+            this.#held = release;
+            if (this.#asked !== asked) release();
+          });
+        })
+        .catch(() => {
+          if (this.#asked === asked) this.#asked = null;
+          resolve(false);
+        })
+        .finally(() => clearTimeout(timer));
+    });
+  }
+
+  release(): void {
+    const asked = this.#asked;
+    this.#asked = null;
+    this.#held?.();
+    this.#held = null;
+    asked?.abort();
+  }
+}

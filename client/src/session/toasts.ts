@@ -1,0 +1,16 @@
+import type { ErrorData } from "../protocol/messages";
+import type { SessionState, Toast } from "./state";
+
+let lastToast = 0;
+
+/** Say something over the page for a while. */
+export function withToast(
+  state: SessionState,
+  level: Toast["level"],
+  { code, message, hint = "" }: ErrorData,
+): SessionState {
+  // Said again while it is still on the screen, it is said once.
+  const others = state.toasts.filter((toast) => toast.message !== message);
+  const toast = { id: ++lastToast, level, code, message, hint };
+  return { ...state, toasts: [...others.slice(-3), toast] };
+}
