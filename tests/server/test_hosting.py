@@ -14,6 +14,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from tests.dns_server import serving
 from voicebot.agent.models import Models
 from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog
@@ -258,3 +259,22 @@ async def test_turn_user_names_tell_nothing_but_stay_the_same(settings: Settings
 
     assert name(hosting, "ada") == name(hosting, "ada")
     assert len({name(hosting, "ada"), name(hosting, "mia"), name(other, "ada")}) == 3
+
+
+async def test_without_a_port_dns_tells_where_the_turn_server_is(
+    settings: Settings, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = {
+        ("_turn._udp.example.org", "SRV"): (60, ["0 0 4001 relay.example.org."]),
+        ("relay.example.org", "A"): (60, ["192.0.2.1"]),
+    }
+    turn = {"coturn_server": "turn:example.org", "coturn_secret": SecretStr("x")}
+    async with serving(records) as (_, resolver):
+        monkeypatch.setattr("dns.asyncresolver.Resolver", lambda: resolver)
+        hosting = Hosting(settings.model_copy(update=turn), FakeMediaPlane(), models=models)
+        await hosting.start()
+        assert [server.urls for server in hosting.ice("ada").servers] == [
+            ["stun:relay.example.org:4001"],
+            ["turn:relay.example.org:4001?transport=udp"],
+        ]
+        await hosting.stop()

@@ -27,6 +27,7 @@ from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
+from voicebot.rtc.resolver import TurnResolver
 from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
 from voicebot.server.floods import Floods
@@ -41,6 +42,7 @@ from voicebot.server.static_client import STATIC, StaticClient
 from voicebot.server.vacancy import Vacancy
 from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.turn import IcePlan, ice_plan
+from voicebot.signaling.turn_uri import default_routes, parse_addresses
 from voicebot.store.base import LobbyRecord, Store
 from voicebot.store.memory import MemoryStore
 
@@ -87,6 +89,7 @@ class Hosting:
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._media: MediaPlane | None = None
+        self._resolver: TurnResolver | None = None
         self._models: Models | None = None
         self._socket: socket.socket | None = None
         self._server: QuietServer | None = None
@@ -146,7 +149,8 @@ class Hosting:
         # keyed, so that nobody who reads coturn's log can tell whose relay it was
         opaque = hashlib.blake2b(user.encode(), key=self._ice_key, digest_size=8).hexdigest()
         secret = self.settings.coturn_secret.get_secret_value()
-        return ice_plan(self.settings.coturn_server, secret, opaque, time.time())
+        routes = self._resolver.routes if self._resolver is not None else default_routes
+        return ice_plan(self.settings.coturn_server, secret, opaque, time.time(), routes)
 
     # ------------------------------------------------------------ starting and stopping
 
@@ -174,8 +178,11 @@ class Hosting:
             logger.warning(warning)
         check_writable(self.settings.data_dir)
         self._socket = bind(self.settings.host, self.settings.port)
+        self._resolver = TurnResolver(parse_addresses(self.settings.coturn_server))
         self._models = self._given_models or Models(self.settings)
+        self._resolver.start()
         await self._models.start(self._progress)
+        await self._resolver.ready()
         self._media = self._given_media or _real_media(self.settings)
         await self._media.start(self._on_notice)
         self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)

@@ -1,0 +1,263 @@
+"""Where the servers of COTURN_SERVER are (RFC 5928 for TURN, RFC 8489 section 8 for STUN).
+
+Without a port DNS is asked: NAPTR (`RELAY:turn.udp`, ...), then SRV (`_turn._udp`, ...), each target
+being used only when it has an A or AAAA record; else it is the host itself at the default port.
+Routes keep host names: a browser verifies the name in the URL. So over TLS only a target that is
+the host or below it is used (RFC 5928 has the certificate checked against the URI's host);
+else whoever can forge DNS answers could name a server of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.resolver
+
+from voicebot.signaling.turn_uri import (
+    PORT,
+    SECURE_PORT,
+    Route,
+    Scheme,
+    Transport,
+    TurnAddress,
+    default_routes,
+)
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds until the default ports are used because DNS has not answered."""
+SHORTEST, LONGEST, RETRY = 30.0, 3600.0, 60.0
+"""Seconds: bounds of how long an answer is good, and until DNS is asked again after a failure."""
+MAX_ROUTES = 8
+"""Per address; every browser tries each of them."""
+MAX_NAPTR = 4
+
+Way = tuple[Scheme, Transport]
+SERVICES: dict[str, Way] = {
+    "turn.udp": ("turn", "udp"),
+    "turn.tcp": ("turn", "tcp"),
+    "turn.tls": ("turns", "tcp"),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What DNS knows of one address."""
+
+    routes: tuple[Route, ...]
+    seconds: float
+    """How long that is good."""
+    discovered: bool = False
+    """By NAPTR or SRV; else these are the default ports."""
+    warning: str = ""
+
+
+async def discover(
+    address: TurnAddress,
+    resolver: dns.asyncresolver.Resolver | None = None,
+    chance: random.Random | None = None,
+) -> Found:
+    """The ways to one address, preferred first; takes `PATIENCE` at most and raises nothing."""
+    if address.port is not None or not address.is_name:
+        return Found(default_routes(address), LONGEST)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            asked = _Question(address, resolver or dns.asyncresolver.Resolver(), chance or random.Random())
+            return await asked.answer()
+    except (TimeoutError, dns.exception.DNSException, OSError, ValueError) as error:
+        why = str(error) or f"no answer within {PATIENCE:g} s"
+        warning = f"DNS does not tell where {address.host} is ({why}): the default ports are used."
+        return Found(default_routes(address), RETRY, warning=warning)
+
+
+class _Question:
+    def __init__(
+        self, address: TurnAddress, resolver: dns.asyncresolver.Resolver, chance: random.Random
+    ) -> None:
+        self._address, self._resolver, self._chance = address, resolver, chance
+        self._seconds = LONGEST
+        self._refused: list[str] = []
+
+    async def answer(self) -> Found:
+        address = self._address
+        found: list[Route] = []
+        if address.transport is None and address.scheme not in ("stun", "stuns"):
+            found = await self._naptr(dns.name.from_text(address.host), self._wanted(), MAX_NAPTR)
+        if not found:
+            found = await self._services()
+        warning = ""
+        if self._refused:
+            warning = (
+                f"DNS sends TLS for {address.host} to {', '.join(self._refused)}, whose certificate "
+                f"cannot be for {address.host}: left out. Write turns:{self._refused[0]} if you mean it."
+            )
+        seconds = max(SHORTEST, min(self._seconds, LONGEST))
+        if not found:
+            return Found(default_routes(address), seconds, warning=warning)
+        routes = [r for route in found for r in _with_stun(route, address)]
+        return Found(tuple(dict.fromkeys(routes))[:MAX_ROUTES], seconds, True, warning)
+
+    def _wanted(self) -> tuple[Way, ...]:
+        """A bare host may be reached over TLS where DNS says so; `turn:` means in the clear."""
+        address = self._address
+        if address.secure:
+            return (("turns", "tcp"),) if address.transport != "udp" else ()
+        transports: tuple[Transport, ...] = (address.transport,) if address.transport else ("udp", "tcp")
+        plain: tuple[Way, ...] = tuple(("turn", transport) for transport in transports)
+        return plain if address.scheme or address.transport == "udp" else (*plain, ("turns", "tcp"))
+
+    async def _naptr(self, name: dns.name.Name, wanted: tuple[Way, ...], left: int) -> list[Route]:
+        records = await self._ask(name, "NAPTR")
+        found: list[Route] = []
+        for record in sorted(records, key=lambda r: (r.order, r.preference)):
+            application, *protocols = record.service.decode("ascii", "replace").split(":")
+            ways = [SERVICES.get(p.lower()) for p in protocols]
+            usable = tuple(way for way in ways if way in wanted and way is not None)
+            if application.upper() != "RELAY" or not usable:
+                continue
+            match record.flags.decode("ascii", "replace").lower():
+                case "s":
+                    for way in usable:
+                        found += await self._srv(record.replacement, way)
+                case "a" if await self._exists(record.replacement):
+                    for way in usable:
+                        found += self._route(way, record.replacement, None)
+                case "" if left > 1:
+                    found += await self._naptr(record.replacement, usable, left - 1)
+        return found
+
+    async def _services(self) -> list[Route]:
+        host = dns.name.from_text(self._address.host)
+        if self._address.scheme in ("stun", "stuns"):
+            scheme = self._address.scheme
+            label = "_stuns._tcp" if scheme == "stuns" else "_stun._udp"
+            return await self._srv(dns.name.from_text(label, host), (scheme, "udp"))
+        questions = [
+            self._srv(dns.name.from_text(f"_{scheme}._{transport}", host), (scheme, transport))
+            for scheme, transport in self._wanted()
+        ]
+        return [route for routes in await asyncio.gather(*questions) for route in routes]
+
+    async def _srv(self, name: dns.name.Name, way: Way) -> list[Route]:
+        records = [r for r in await self._ask(name, "SRV") if r.target != dns.name.root]  # "." is "not here"
+        ordered = _by_weight(records, self._chance)
+        there = await asyncio.gather(*(self._exists(record.target) for record in ordered))
+        found: list[Route] = []
+        for record, exists in zip(ordered, there, strict=True):
+            if exists and record.port:
+                found += self._route(way, record.target, record.port)
+        return found
+
+    def _route(self, way: Way, target: dns.name.Name, port: int | None) -> list[Route]:
+        scheme, transport = way
+        secure = scheme in ("turns", "stuns")
+        host = target.to_text(omit_final_dot=True)
+        if secure and not target.is_subdomain(dns.name.from_text(self._address.host)):
+            self._refused.append(host)
+            return []
+        return [Route(scheme, host, port or (SECURE_PORT if secure else PORT), transport)]
+
+    async def _exists(self, name: dns.name.Name) -> bool:
+        """Whether it has an address of either family."""
+        answers = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"))
+        return any(answers)
+
+    async def _ask(self, name: dns.name.Name, kind: str) -> list[Any]:
+        try:
+            answer = await self._resolver.resolve(name, kind, search=False, lifetime=PATIENCE)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            self._seconds = min(self._seconds, RETRY * 5)
+            return []
+        if answer.rrset is None:
+            return []
+        self._seconds = min(self._seconds, answer.rrset.ttl)
+        return list(answer.rrset)
+
+
+def _with_stun(route: Route, address: TurnAddress) -> list[Route]:
+    """A TURN server answers STUN at the same port."""
+    if route.scheme == "turn" and route.transport == "udp":
+        return [Route("stun", route.host, route.port), route]
+    return [route]
+
+
+def _by_weight(records: Iterable[Any], chance: random.Random) -> list[Any]:
+    """RFC 2782: by priority, and within one by a lot drawn with the weights."""
+    left = sorted(records, key=lambda r: (r.priority, -r.weight))
+    ordered = []
+    while left:
+        same = [r for r in left if r.priority == left[0].priority]
+        mark = chance.uniform(0, sum(r.weight for r in same))
+        for record in same:
+            mark -= record.weight
+            if mark <= 0:
+                break
+        left.remove(record)
+        ordered.append(record)
+    return ordered
+
+
+Discover = Callable[[TurnAddress], Awaitable[Found]]
+
+
+@dataclass
+class TurnResolver:
+    """Keeps the routes of COTURN_SERVER; whoever asks never waits for DNS."""
+
+    addresses: Sequence[TurnAddress]
+    discover: Discover = discover
+    _found: dict[TurnAddress, Found] = field(default_factory=dict)
+    _keeping: list[asyncio.Task[None]] = field(default_factory=list)
+    _known: list[asyncio.Event] = field(default_factory=list)
+
+    def routes(self, address: TurnAddress) -> tuple[Route, ...]:
+        """The newest known; the default ports until DNS has answered."""
+        found = self._found.get(address)
+        return found.routes if found is not None else default_routes(address)
+
+    def start(self) -> None:
+        """Ask for all of them, and ask again as answers grow old."""
+        for address in self.addresses:
+            if address.port is None and address.is_name:
+                known = asyncio.Event()
+                self._known.append(known)
+                keeping = asyncio.create_task(self._keep(address, known), name=f"resolve {address.host}")
+                self._keeping.append(keeping)
+
+    async def ready(self) -> None:
+        """Until DNS has answered once; returns after `PATIENCE` at most."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for known in self._known:
+                    await known.wait()
+        except TimeoutError:
+            log.warning("DNS is slow: the default ports of COTURN_SERVER are used until it answers")
+
+    async def aclose(self) -> None:
+        """Ask no more."""
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        self._keeping.clear()
+
+    async def _keep(self, address: TurnAddress, known: asyncio.Event) -> None:
+        while True:
+            found = await self.discover(address)
+            before = self._found.get(address)
+            if found.warning and (before is None or before.warning != found.warning):
+                log.warning(found.warning)
+            failed = bool(found.warning) and not found.discovered
+            if before is not None and before.discovered and failed:
+                found = Found(before.routes, found.seconds, True, found.warning)  # old is better than none
+            self._found[address] = found
+            known.set()
+            await asyncio.sleep(found.seconds)
