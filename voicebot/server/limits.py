@@ -55,14 +55,14 @@ class TokenBucket:
         """Use one token; returns in how many seconds it will be there, 0 when it is."""
         self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate) - 1
         self._time = now
-        if self._tokens >= 0:
+        if self._tokens >= self._burst / 2:
             self._empty_since = None
-        elif self._empty_since is None:
+        elif self._tokens < 0 and self._empty_since is None:
             self._empty_since = now
         return max(0.0, -self._tokens / self._rate)
 
     def flooded_for(self, now: float) -> float:
-        """For how many seconds every single token had to be waited for."""
+        """For how many seconds it has not been half full again since a token had to be waited for."""
         return 0.0 if self._empty_since is None else now - self._empty_since
 
 
