@@ -60,7 +60,10 @@ async def test_errors_name_the_message_they_answer(hosting: Hosting, visit: Any)
             {"type": "webrtc_offer", "id": "x1", "peer": "nobody", "epoch": 1, "data": {"sdp": "x"}},
             "unknown_peer",
         ),
-        ({"type": "moderation", "id": "x1", "lobby": "demo", "data": {"action": "kick"}}, "forbidden"),
+        (
+            {"type": "moderation", "lobby": "demo", "data": {"action": "kick", "participant_id": ada.me}},
+            "forbidden",
+        ),
         ({"type": "join_lobby", "id": "x1", "lobby": "nowhere", "data": {"name": "Ada"}}, "unknown_lobby"),
     ):
         frame["id"] = f"x{code}"
@@ -132,7 +135,7 @@ async def test_without_a_session_the_socket_says_so(hosting: Hosting, visit: Any
 
 async def test_a_session_ends_on_the_open_socket(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.served("demo")._browsers[ada.me]
+    browser = hosting.served("demo").seats.get(ada.me)
     browser.expire()
     await ada.expect("session_expired")
     assert await ada.closed() == 4401
@@ -279,7 +282,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
     await ada.settle()
     await ada.socket.close(1001)
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["presence"] == "reconnecting")
-    graces = hosting.served("demo")._graces
+    graces = hosting.served("demo").seats._graces
     before = graces[ada.me]
     await ada.open()
     assert (await ada.expect("session_established"))["data"]["resumed"] is True
@@ -331,7 +334,7 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
-    timer = hosting._vacancies[made]._timer
+    (timer,) = hosting._vacancies[made]._timers
     assert timer.when() - asyncio.get_running_loop().time() > 3000
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     await ada.expect("lobby_joined")

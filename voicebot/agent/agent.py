@@ -27,6 +27,8 @@ class Agent:
         self.tools: list[Any] = []
         """openai-agents tools it may use."""
         self.memory = Memory()
+        self.muted = False
+        """It hears and remembers, and says nothing; `Room.mute` sets it."""
         self.llm: LLM | None = None
         self.tts: TTS | None = None
         self._state: AgentState = "initializing"
@@ -53,6 +55,7 @@ class Agent:
             name=self.persona.name,
             kind="agent",
             state=self._state,
+            muted=self.muted,
             character=self.persona.character,
             portrait=self.persona.portrait,
             notice=notice,

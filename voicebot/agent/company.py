@@ -68,7 +68,7 @@ class Company:
         scene = Scene(
             speaker_id=speaker_id,
             present=[
-                Present(p.id, p.name, p.kind == "agent", p.character)
+                Present(p.id, p.name, p.kind == "agent", p.character, p.kind == "agent" and p.muted)
                 for p in self._lobby.participants.values()
             ],
             partner_id=partner if partner in self._agents else None,

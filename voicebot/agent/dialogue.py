@@ -34,7 +34,7 @@ from voicebot.events import (
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Addressees, FixedEndpointing, Floor, is_backchannel
+from voicebot.turn import Addressees, Denial, FixedEndpointing, Floor, is_backchannel
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ class Dialogue:
     def connected(self, participant_id: str) -> None:
         """A person can hear now; the first one is greeted, and what waited for ears is said."""
         self.company.connected(participant_id)
-        if not self._greeted and self._agents:
-            agent = next(iter(self._agents.values()))
+        agent = next((agent for agent in self._agents.values() if not agent.muted), None)
+        if not self._greeted and agent is not None:
             self.greet(agent)
         self._next()
 
@@ -112,6 +112,13 @@ class Dialogue:
                 typed=True,
             )
         )
+
+    def muted(self, agent: Agent) -> None:
+        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        self._queue = deque(turn for turn in self._queue if turn.agent is not agent)
+        self._drop_greeting(agent.id)
+        if self._turn is not None and self._turn.agent is agent:
+            self._turn.cancel()
 
     def left(self, participant_id: str) -> None:
         """A person or an agent is gone."""
@@ -346,7 +353,10 @@ class Dialogue:
         if turn.agent.id not in self._agents:
             return
         requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
-        denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
+        if turn.agent.muted:
+            denial: Denial | None = Denial.MUTED
+        else:
+            denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
         if denial is not None:
             self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
             return

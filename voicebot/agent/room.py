@@ -18,7 +18,7 @@ from voicebot.agent.memory import Memory
 from voicebot.agent.models import Models, Swapped, SwapRole
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
-from voicebot.errors import ModelError, VoicebotError
+from voicebot.errors import ModelError, VoicebotError, one_line
 from voicebot.events import (
     AgentStateChanged,
     ConversationEnded,
@@ -37,6 +37,7 @@ from voicebot.media.base import Answer, HearingSettings, IceServerConfig, MediaP
 from voicebot.persona import Persona, adapted, create_persona, renamed
 from voicebot.settings import Settings
 from voicebot.signaling.messages import Candidate, ParticipantInfo
+from voicebot.store.base import AgentRecord
 from voicebot.tts.base import VoiceStyle
 
 logger = logging.getLogger(__name__)
@@ -137,8 +138,12 @@ class Room:
             self._dialogue.left(participant_id)
         self._connections.left(participant_id)
         self._plane.stop_recording(self.host_peer, participant_id)
+        hosts = {host.id for host in self.lobby.hosts}
         self.lobby.leave(participant_id, reason)
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
+        for heir in self.lobby.hosts:
+            if heir.id not in hosts:
+                self._emit(ParticipantUpdated(participant_id=heir.id, changes={"role": "host"}))
         if not self.lobby.humans:
             self._end("everyone has left")
 
@@ -150,6 +155,14 @@ class Room:
             self._emit(ParticipantUpdated(participant_id=participant_id, changes=changes))
         return info
 
+    def make_host(self, participant_id: str) -> ParticipantInfo:
+        """One more host of the lobby. Raises SignalingError (`unknown_participant`)."""
+        before = self.lobby.participants.get(participant_id)
+        info = self.lobby.make_host(participant_id)
+        if info != before:
+            self._emit(ParticipantUpdated(participant_id=participant_id, changes={"role": "host"}))
+        return info
+
     def chat(self, participant_id: str, text: str) -> None:
         """A typed line: logged, remembered and answered."""
         event = self._emit(UserChat(participant_id=participant_id, text=text))
@@ -159,9 +172,17 @@ class Room:
     # ------------------------------------------------------------ agents
 
     async def spawn(
-        self, who: Persona | str, *, name: str | None = None, voice: VoiceStyle | str | None = None
+        self,
+        who: Persona | str,
+        *,
+        name: str | None = None,
+        voice: VoiceStyle | str | None = None,
+        id: str | None = None,
+        muted: bool = False,
     ) -> Agent:
         """Bring an agent in, from a persona or a one-line description; people need not be here yet.
+
+        `id` is that of an agent which comes back, `muted` as for `mute`.
 
         Raises:
             VoicebotError: the description or name is unusable.
@@ -173,7 +194,8 @@ class Room:
             if isinstance(who, str)
             else adapted(who, name, voice, taken)
         )
-        agent = Agent(f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
+        agent = Agent(id or f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
+        agent.muted = muted
         info = self.lobby.join(agent.info(self._notice(agent)))
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
@@ -190,6 +212,55 @@ class Room:
         if agent_id not in self._agents:
             raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
         self._drop(agent_id)
+
+    def mute(self, agent_id: str, muted: bool = True) -> None:
+        """A muted agent hears and remembers everything and says nothing, for everyone in the lobby.
+
+        What it is saying ends as by an interruption: what was heard of it is remembered. Raises
+        VoicebotError (`not_joined`) when there is no agent of that id.
+        """
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        if agent.muted == muted:
+            return
+        agent.muted = muted
+        self.update(agent_id, muted=muted)
+        if self._dialogue is not None and muted:
+            self._dialogue.muted(agent)
+
+    def agent_records(self) -> list[AgentRecord]:
+        """Enough to let the same agents come back with `restore`."""
+        return [
+            AgentRecord(
+                id=agent.id,
+                persona=agent.persona.as_dict(),
+                muted=agent.muted,
+                llm=agent.llm.name if agent.llm is not None else "",
+                tts=agent.tts.name if agent.tts is not None else "",
+            )
+            for agent in self._agents.values()
+        ]
+
+    async def restore(self, record: AgentRecord) -> Agent:
+        """Let an agent come back under its id, with its persona and its own models where they still work.
+
+        Raises:
+            VoicebotError: what is kept of the persona is unusable. LobbyFull: no room.
+        """
+        try:
+            persona = Persona.model_validate(dict(record.persona))
+        except ValueError as error:
+            raise VoicebotError(f"The persona of {record.id} cannot be read: {one_line(error)}.") from None
+        agent = await self.spawn(persona, id=record.id, muted=record.muted)
+        roles: list[tuple[SwapRole, str]] = [("llm", record.llm), ("tts", record.tts)]
+        for role, spec in roles:
+            if spec:
+                try:
+                    await self.swap(agent.id, role, spec)
+                except VoicebotError as error:
+                    logger.warning("%s takes the %s of the lobby: %s", agent.name, role.upper(), error)
+        return agent
 
     async def swap(self, agent_id: str, role: SwapRole, spec: str | None) -> None:
         """Give one agent its own LLM or TTS from its next turn on; None: that of the lobby again.

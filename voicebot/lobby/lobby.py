@@ -9,12 +9,29 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from voicebot.errors import SignalingError
+from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFull
 from voicebot.lobby.names import clean_name
-from voicebot.signaling.messages import LobbyInfo, ParticipantInfo
+from voicebot.lobby.roles import successor
+from voicebot.signaling.messages import LobbyInfo, LobbySettings, ParticipantInfo
+
+__all__ = [
+    "CameraLimit",
+    "Capacity",
+    "Changed",
+    "Joined",
+    "LeaveReason",
+    "Left",
+    "Lobby",
+    "LobbyEvent",
+    "LobbyFull",
+    "Updated",
+]
 
 logger = logging.getLogger(__name__)
 
-LeaveReason = Literal["left", "lost", "kicked", "removed"]
+LeaveReason = Literal["left", "lost", "kicked", "banned", "removed"]
+RESTORED = 1_000_000
+"""A restored lobby counts on from so far above its last written version: browsers may have seen more."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +50,36 @@ class Left:
     reason: LeaveReason
 
 
-LobbyEvent = Joined | Updated | Left
-
-
 @dataclass(frozen=True)
-class Capacity:
-    """How many fit. Humans send to each other directly, so video costs more than audio."""
-
-    humans: int = 10
-    video: int = 6
-    agents: int = 8
+class Changed:
+    """The lobby's name or settings."""
 
 
-class LobbyFull(SignalingError):
-    """No room for one more; `limit` says how many of that kind fit."""
-
-    code = "lobby_full"
-    retryable = True
-
-    def __init__(self, limit: int, what: str) -> None:
-        super().__init__(
-            f"This lobby is full: {limit} {what} are in it.", hint="Try again when someone has left."
-        )
-        self.limit = limit
-
-
-class CameraLimit(SignalingError):
-    """No more cameras fit; whoever it is can be here without one."""
-
-    code = "camera_limit"
-    retryable = True
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"No more than {limit} cameras fit into this lobby.",
-            hint="Your camera stays off; try again when someone has switched theirs off.",
-        )
+LobbyEvent = Joined | Updated | Left | Changed
 
 
 class Lobby:
     """The participants of one lobby, people and agents alike, in the order they came.
 
-    `version` grows with every change, so that a receiver can tell a stale state.
+    `version` grows with every change, so that a receiver can tell a stale state. While a person
+    is here there is a host: the first one is, and when the last host leaves the one who has been
+    here longest.
     """
 
-    def __init__(self, id: str, name: str, *, capacity: Capacity | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        name: str,
+        *,
+        capacity: Capacity | None = None,
+        settings: LobbySettings | None = None,
+        version: int = 0,
+    ) -> None:
         self.id = id
         self.name = clean_name(name)
         self.capacity = capacity or Capacity()
-        self.version = 0
+        self.settings = settings or LobbySettings()
+        self.version = version
         self._participants: dict[str, ParticipantInfo] = {}
         self._observers: list[Callable[[LobbyEvent], None]] = []
 
@@ -99,16 +97,27 @@ class Lobby:
         return [p for p in self._participants.values() if p.kind == "agent"]
 
     @property
+    def hosts(self) -> list[ParticipantInfo]:
+        """The people who may moderate; none only while nobody is here."""
+        return [p for p in self.humans if p.role == "host"]
+
+    @property
+    def people_limit(self) -> int:
+        """How many people fit: what its hosts have set, and what the server allows."""
+        return min(self.capacity.humans, self.settings.people)
+
+    @property
     def host_peer(self) -> str:
         """The peer that carries all agents of this lobby."""
         return f"host-{self.id}"
 
     def info(self) -> LobbyInfo:
         """The lobby as browsers see it; `host_peer` is null while it has no agent."""
-        return LobbyInfo(id=self.id, name=self.name, host_peer=self.host_peer if self.agents else None)
+        peer = self.host_peer if self.agents else None
+        return LobbyInfo(id=self.id, name=self.name, settings=self.settings, host_peer=peer)
 
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
-        """Add a participant under its cleaned name.
+        """Add a participant under its cleaned name; a person who finds no host is it.
 
         Raises:
             LobbyFull: no room for one more of this kind.
@@ -118,15 +127,57 @@ class Lobby:
         if info.id in self._participants:
             raise SignalingError(f"{info.id} is in this lobby already.", code="already_joined")
         self._check_room(info)
-        info = info.model_copy(update={"name": clean_name(info.name)})
+        role = "host" if info.kind == "human" and (info.role == "host" or not self.hosts) else "guest"
+        info = info.model_copy(update={"name": clean_name(info.name), "role": role})
         self._participants[info.id] = info
         self._changed(Joined(info))
         return info
 
     def leave(self, id: str, reason: LeaveReason = "left") -> None:
-        """Remove a participant; one who is not here is no error."""
+        """Remove a participant; one who is not here is no error. After the last host comes another."""
         if self._participants.pop(id, None) is not None:
             self._changed(Left(id, reason))
+            heir = successor(self._participants.values())
+            if heir is not None:
+                self.make_host(heir.id)
+
+    def make_host(self, id: str) -> ParticipantInfo:
+        """One more host; who is one already stays it.
+
+        Raises:
+            SignalingError: `unknown_participant`, when no such person is here.
+        """
+        old = self._participants.get(id)
+        if old is None or old.kind != "human":
+            raise SignalingError(
+                f"{id} is no person in this lobby.",
+                hint="lobby_state lists those who are here.",
+                code="unknown_participant",
+            )
+        info = old.model_copy(update={"role": "host"})
+        if info != old:
+            self._participants[id] = info
+            self._changed(Updated(info))
+        return info
+
+    def change(self, **changes: Any) -> bool:
+        """Change the name or fields of the settings; False when they were so already.
+
+        Fewer people than are here may be set: nobody has to go, and nobody new comes in.
+
+        Raises:
+            SignalingError: `bad_name`, or `bad_message` for what LobbySettings refuses.
+        """
+        name = clean_name(changes.pop("name", self.name))
+        try:
+            settings = LobbySettings.model_validate(self.settings.model_dump() | changes)
+        except ValueError as error:
+            raise SignalingError(f"A lobby cannot be set so: {error}") from None
+        if (name, settings) == (self.name, self.settings):
+            return False
+        self.name, self.settings = name, settings
+        self._changed(Changed())
+        return True
 
     def update(self, id: str, /, **changes: Any) -> ParticipantInfo:
         """Change fields of a participant; equal values change nothing and are not announced.
@@ -140,8 +191,8 @@ class Lobby:
             raise SignalingError(f"{id} is not in this lobby.", code="not_joined")
         if "name" in changes:
             changes["name"] = clean_name(changes["name"])
-        if {"id", "kind"} & changes.keys():
-            raise SignalingError("A participant's id and kind never change.")
+        if {"id", "kind", "role"} & changes.keys():
+            raise SignalingError("A participant's id and kind never change, and its role not like this.")
         try:
             info = ParticipantInfo.model_validate(old.model_dump() | changes)
         except ValueError as error:
@@ -164,13 +215,17 @@ class Lobby:
 
         return unsubscribe
 
+    def check_people(self) -> None:
+        """Raises LobbyFull when no more people fit."""
+        if len(self.humans) >= self.people_limit:
+            raise LobbyFull(self.people_limit, "people")
+
     def _check_room(self, info: ParticipantInfo) -> None:
         if info.kind == "agent":
             if len(self.agents) >= self.capacity.agents:
                 raise LobbyFull(self.capacity.agents, "agents")
             return
-        if len(self.humans) >= self.capacity.humans:
-            raise LobbyFull(self.capacity.humans, "people")
+        self.check_people()
         if info.camera:
             self._check_cameras()
 

@@ -25,6 +25,7 @@ from voicebot.conversation.stall import Stall, StallMonitor
 from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
+from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
@@ -33,6 +34,7 @@ from voicebot.server.app import create_app
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.server.moderator import Moderator
 from voicebot.server.ports import RoomPort
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -41,9 +43,10 @@ from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import STATIC, StaticClient
 from voicebot.server.vacancy import Vacancy
 from voicebot.settings import EVERYWHERE, Settings
+from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan, ice_plan
 from voicebot.signaling.turn_uri import default_routes, parse_addresses
-from voicebot.store.base import LobbyRecord, Store
+from voicebot.store.base import LobbyRecord, ReportRecord, Store
 from voicebot.store.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
@@ -86,6 +89,7 @@ class Hosting:
         self._rooms: dict[str, RoomPort] = {}
         self._vacancies: dict[str, Vacancy] = {}
         self._sessions = Sessions(self._store, self._clock)
+        self._reports = ReportLimit()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._media: MediaPlane | None = None
@@ -235,15 +239,23 @@ class Hosting:
 
     # ------------------------------------------------------------ lobbies
 
-    async def create_lobby(self, name: str, id: str | None = None) -> RoomPort:
-        """A new room. Without `id` it gets one that cannot be guessed.
+    async def create_lobby(
+        self, name: str, id: str | None = None, *, settings: LobbySettings | None = None
+    ) -> RoomPort:
+        """A new room. Without `id` it gets one that cannot be guessed; without `settings` it is open.
 
         Raises:
             SignalingError: the name or id is not usable, the id is taken, or there are too many.
         """
+        lobby_id = self._new_id(id)
+        chosen = (settings or LobbySettings()).model_dump()
+        return await self._open(LobbyRecord(lobby_id, name, settings=chosen))
+
+    def _new_id(self, wish: str | None) -> str:
+        """Raises SignalingError: `bad_id`, `id_taken`, or `too_many` lobbies."""
         if self._media is None or self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
-        lobby_id = id if id is not None else secrets.token_urlsafe(16)
+        lobby_id = wish if wish is not None else secrets.token_urlsafe(16)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,48}", lobby_id):
             raise SignalingError(
                 f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
@@ -256,17 +268,39 @@ class Hosting:
             raise SignalingError(
                 "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
             )
-        lobby = Lobby(lobby_id, name)
+        return lobby_id
+
+    async def _open(self, record: LobbyRecord) -> RoomPort:
+        """A room as its record says. Raises SignalingError (`bad_name`)."""
+        assert self._media is not None  # _new_id has asked
+        assert self._models is not None
+        lobby_id = record.id
+        lobby = Lobby(lobby_id, record.name, settings=LobbySettings.model_validate(dict(record.settings)))
         room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
         self._rooms[lobby_id] = room
         try:
             await room.open()
-            await self._store.put_lobby(LobbyRecord(lobby_id, lobby.name))
+            await self._store.put_lobby(record)
         except BaseException:
             del self._rooms[lobby_id]
             raise
-        self._served[lobby_id] = ServedLobby(room, clock=self._clock, ice=self.ice, limits=self._limits)
+        self._served[lobby_id] = ServedLobby(
+            room,
+            clock=self._clock,
+            ice=self.ice,
+            limits=self._limits,
+            record=record,
+            reports=self._reports,
+        )
         return room
+
+    def moderate(self, lobby_id: str) -> Moderator:
+        """Everything a host of this lobby may do, without being in it. Raises KeyError."""
+        return self._served[lobby_id].moderator
+
+    async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
+        """What people have reported, oldest first; of all lobbies when none is named."""
+        return await self._store.reports(lobby_id)
 
     async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
         """End a lobby for everyone in it; one that is not there is no error."""
@@ -280,18 +314,36 @@ class Hosting:
             await room.close(reason)
         await self._store.delete_lobby(lobby_id)
 
-    async def _create_served(self, name: str) -> ServedLobby:
+    async def _create_served(
+        self, name: str, slug: str | None, settings: LobbySettings, host: str
+    ) -> ServedLobby:
         """For a browser: such a lobby ends when it stays empty."""
-        room = await self.create_lobby(name)
+        lobby_id = self._new_id(slug)
+        chosen = settings.model_dump()
+        record = LobbyRecord(lobby_id, name, settings=chosen, hosts=(host,), closes_when_empty=True)
+        room = await self._open(record)
+        self._watch(room)
+        return self._served[lobby_id]
+
+    def _watch(self, room: RoomPort) -> None:
+        """Close the room's lobby when nobody has been in it for a while, and let its agents go before."""
         lobby_id = room.lobby.id
 
         def expired() -> None:
             self._spawn(self.close_lobby(lobby_id, "Nobody was here."), f"close {lobby_id}")
 
+        async def let_go() -> None:
+            for agent in room.lobby.agents:
+                await room.remove(agent.id)
+
         self._vacancies[lobby_id] = Vacancy(
-            room.lobby, unused=self._limits.unused_lobby, empty=self._limits.empty_lobby, expired=expired
+            room.lobby,
+            unused=self._limits.unused_lobby,
+            empty=self._limits.empty_lobby,
+            agents=self._limits.agents_alone,
+            expired=expired,
+            lonely=lambda: self._spawn(let_go(), f"let the agents of {lobby_id} go"),
         )
-        return self._served[lobby_id]
 
     # ------------------------------------------------------------ wiring
 
@@ -324,6 +376,7 @@ class Hosting:
             cookie=SessionCookie(self.port),
             lobbies=MappingProxyType(self._served),
             create_lobby=self._create_served,
+            close_lobby=self.close_lobby,
             ice=self.ice,
             swap_stt=self._swap_stt,
             model_names=self._model_names,

@@ -15,7 +15,15 @@ from voicebot.server.floods import address_of
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Browser
-from voicebot.signaling.messages import AgentCreateData, IceServersData, LobbyInfo, Name, ParticipantInfo
+from voicebot.signaling.messages import (
+    AgentCreateData,
+    IceServersData,
+    LobbyInfo,
+    LobbySettings,
+    Name,
+    ParticipantInfo,
+    Slug,
+)
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -38,6 +46,8 @@ class SessionCreated(Body):
 
 class LobbyWish(Body):
     name: Name
+    slug: Slug | None = None
+    settings: LobbySettings = LobbySettings(private=True)
 
 
 class LobbyDetails(Body):
@@ -113,7 +123,8 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
 async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby; whoever knows its id can join it."""
     wired.floods.lobby(caller.session.handle, address_of(request))
-    return (await wired.create_lobby(wish.name)).lobby.info()
+    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
+    return served.lobby.info()
 
 
 @api.get("/lobbies/{lobby_id}")
@@ -146,7 +157,7 @@ async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wire
     They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
     this, those before it stay swapped.
     """
-    lobby.check_agent(agent_id)
+    lobby.agents.find(agent_id)
     wishes: list[tuple[SwapRole, str | None]] = [
         ("stt", changes.stt),
         ("tts", changes.tts),
@@ -162,7 +173,7 @@ async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wire
             await wired.swap_stt(spec)
         else:
             await lobby.room.swap(agent_id, role, spec)
-    return lobby.check_agent(agent_id)
+    return lobby.agents.find(agent_id)
 
 
 def _check_offered(role: str, spec: str, offered: list[str]) -> None:
@@ -177,7 +188,7 @@ def _check_offered(role: str, spec: str, offered: list[str]) -> None:
 @api.delete("/lobbies/{lobby_id}/agents/{agent_id}", status_code=204)
 async def remove_agent(agent_id: str, lobby: Joined) -> None:
     """Let an agent leave."""
-    lobby.check_agent(agent_id)
+    lobby.agents.find(agent_id)
     await lobby.room.remove(agent_id)
 
 

@@ -35,6 +35,8 @@ class Limits:
     """How long a lobby made in a browser waits for the first person."""
     empty_lobby: float = 60.0
     """How long it lives on once the last person has left."""
+    agents_alone: float = 20.0
+    """How long its agents stay once the last person has left."""
     sessions_per_second: float = 0.5
     sessions_burst: int = 120
     """New sessions from one address: a class behind one router opens the page at once."""

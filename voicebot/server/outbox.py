@@ -6,7 +6,14 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from voicebot.signaling.messages import AgentStateChanged, LobbyState, Message, ParticipantUpdated, Transcript
+from voicebot.signaling.messages import (
+    AgentStateChanged,
+    Knocking,
+    LobbyState,
+    Message,
+    ParticipantUpdated,
+    Transcript,
+)
 
 TOO_SLOW = 4408
 
@@ -83,6 +90,8 @@ def coalescing_key(message: Message) -> tuple[str, ...] | None:
     match message:
         case LobbyState(lobby=lobby):
             return ("lobby_state", lobby)
+        case Knocking(lobby=lobby):
+            return ("knocking", lobby)
         case ParticipantUpdated(lobby=lobby, data=data):
             return ("participant_updated", lobby, data.participant.id)
         case AgentStateChanged(lobby=lobby, data=data):

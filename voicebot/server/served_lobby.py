@@ -5,108 +5,209 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicebot.clock import Clock
-from voicebot.errors import SignalingError, VoicebotError
+from voicebot.errors import VoicebotError
 from voicebot.events import Event
-from voicebot.lobby.lobby import CameraLimit, Joined, Left, LobbyEvent, Updated
+from voicebot.lobby.door import Door
+from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, Updated
+from voicebot.lobby.moderation import ReportLimit
+from voicebot.lobby.names import clean_name
+from voicebot.server.announcements import Announcements
 from voicebot.server.captions import Captions
+from voicebot.server.doorway import Doorway
+from voicebot.server.keeping import Forgetful, Keeper
 from voicebot.server.limits import Limits
+from voicebot.server.lobby_agents import LobbyAgents
+from voicebot.server.moderator import Moderator
 from voicebot.server.negotiations import Negotiations
 from voicebot.server.ports import RoomPort
+from voicebot.server.refusals import error_message
+from voicebot.server.seats import Seats
 from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling.messages import (
-    AgentCreate,
-    AgentCreated,
-    AgentRemove,
-    AgentRemoved,
-    AgentStateChanged,
-    AgentStateData,
     ChatData,
     ChatMessage,
-    Error,
-    ErrorData,
     JoinLobby,
     LobbyDestroyed,
     LobbyDestroyedData,
     LobbyJoined,
     LobbyJoinedData,
     LobbyState,
-    LobbyStateData,
+    LobbyUpdate,
     Message,
-    ParticipantData,
     ParticipantInfo,
     ParticipantUpdate,
-    ParticipantUpdated,
     RaiseHand,
     RaiseHandData,
-    UserJoined,
     UserLeft,
     UserLeftData,
 )
 from voicebot.signaling.turn import IcePlan
+from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
+_NEW = LobbyRecord("", "")
 
 
 class ServedLobby:
     """One room and the browsers in it. Everything runs on one loop and never waits for a socket.
 
-    `ice(user)` gives fresh ICE servers for an opaque user name.
+    `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` are what is kept
+    of it; the room's lobby already has the name, settings and version of the record.
     """
 
     def __init__(
-        self, room: RoomPort, *, clock: Clock, ice: Callable[[str], IcePlan], limits: Limits
+        self,
+        room: RoomPort,
+        *,
+        clock: Clock,
+        ice: Callable[[str], IcePlan],
+        limits: Limits,
+        keeper: Keeper | None = None,
+        record: LobbyRecord = _NEW,
+        bans: Sequence[BanRecord] = (),
+        reports: ReportLimit | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.room = room
         self.lobby = room.lobby
-        self._ice = ice
+        self._ice, self._clock = ice, clock
         self._limits = limits
-        self._browsers: dict[str, Browser] = {}
-        self._graces: dict[str, asyncio.TimerHandle] = {}
-        self._unannounced: dict[str, asyncio.TimerHandle] = {}
-        """Who is lost for so short that nobody has been told."""
+        self._keeper: Keeper = keeper or Forgetful()
+        self._closes_when_empty = record.closes_when_empty
+        self._created = record.created or wall()
         self._tasks: set[asyncio.Task[None]] = set()
         self._captions = Captions(self.lobby)
-        self._state_due = False
-        self._known = dict(self.lobby.participants)
+        self._closed = False
+        self.seats = Seats(
+            reconnecting=lambda me: self.room.update(me, presence="reconnecting"),
+            lost=lambda me: self._remove(me, "lost"),
+        )
+        self.door = Door(
+            self.lobby,
+            hosts=record.hosts,
+            admitted=record.admitted,
+            banned=[ban.handle for ban in bans],
+        )
+        self.doorway = Doorway(
+            self.lobby, self.door, clock=clock, enter=self._enter, tell_hosts=self._tell_hosts
+        )
         self.negotiations = Negotiations(
             room,
             clock=clock,
             ice=ice,
             tell=self._tell,
             spawn=self._spawn,
-            reconnecting=self._graces.__contains__,
+            reconnecting=self.seats.reconnecting,
         )
         """The WebRTC connections of those who are here."""
+        self.agents = LobbyAgents(room, tell=self._tell, spawn=self._spawn)
+        self.moderator = Moderator(
+            room,
+            self.door,
+            self.doorway,
+            self.seats,
+            keeper=self._keeper,
+            changed=self._changed,
+            tell=self._tell,
+            remove=self._expel,
+            reports=reports or ReportLimit(),
+            clock=clock,
+            wall=wall,
+            bans=bans,
+        )
+        self._announcements = Announcements(self.lobby, self._broadcast, self.negotiations.agents_changed)
         self._unsubscribe = [self.lobby.subscribe(self._on_lobby), room.subscribe(self._on_event)]
 
     async def close(self, reason: str = "") -> None:
         """Tell everyone that the lobby is gone, and end what runs for it."""
+        self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        for timer in (*self._graces.values(), *self._unannounced.values()):
-            timer.cancel()
+        self.doorway.close()
         self.negotiations.close()
         self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
-        for browser in self._browsers.values():
+        for browser in self.seats.close():
             browser.seat = None
-        self._browsers.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # ------------------------------------------------------------ what is kept of it
+
+    def record(self) -> LobbyRecord:
+        """All of it that outlives the process, as of now; its seats are kept with the sessions."""
+        return LobbyRecord(
+            id=self.lobby.id,
+            name=self.lobby.name,
+            version=self.lobby.version,
+            settings=self.lobby.settings.model_dump(),
+            hosts=tuple(sorted(self.door.hosts)),
+            admitted=tuple(sorted(self.door.admitted)),
+            agents=tuple(self.room.agent_records()),
+            closes_when_empty=self._closes_when_empty,
+            created=self._created,
+        )
+
+    async def restore_agents(self, agents: Sequence[AgentRecord]) -> None:
+        """Let the agents of a record come back, those that can; what is wrong with one is logged."""
+        for record in agents:
+            try:
+                await self.room.restore(record)
+            except Exception as error:  # the others come back all the same
+                logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
+
+    def reseat(self, seats: Sequence[tuple[Browser, SeatRecord]]) -> None:
+        """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
+        have their grace from now to come. No connection is begun."""
+        for browser, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
+            info = ParticipantInfo.model_validate(
+                {
+                    "id": record.participant_id,
+                    "name": record.name,
+                    "kind": "human",
+                    "role": record.role,
+                    "presence": "reconnecting",
+                    "muted": record.muted,
+                    "camera": record.camera,
+                }
+            )
+            try:
+                self.room.join(info)
+            except VoicebotError as error:
+                logger.warning("%s does not get the seat in %s back: %s", info.id, self.lobby.id, error)
+                continue
+            browser.seat = Seat(self, info.id)
+            self.seats.take(info.id, browser)
+            self.seats.keep(info.id, self._limits.presence_grace)
+
     # ------------------------------------------------------------ coming and going
 
     def join(self, browser: Browser, message: JoinLobby) -> None:
-        """Seat a browser, or let it come back to its seat. Raises LobbyFull, SignalingError.
+        """Seat a browser, let it come back to its seat, or let it wait at the door.
 
-        With one camera too many it is seated with the camera off, and told so.
+        It leaves another lobby only when this one takes it. With one camera too many it is seated
+        with the camera off, and told so.
+
+        Raises:
+            LobbyFull, SignalingError: `unknown_lobby` also where this lobby is nothing to it, `bad_name`.
         """
-        if browser.seat is not None and browser.seat.lobby is not self:
-            browser.seat.lobby.leave(browser)
+        if browser.seat is None or browser.seat.lobby is not self:
+            passage = self.door.passage(browser.session.handle, self._clock())
+            clean_name(message.data.name)
+            browser.leave_for(self)
+            if passage == "knock":
+                self.doorway.wait(browser, message)
+                browser.waiting = self
+                return
+            self.doorway.gone(browser)  # it was asked to wait before, and need not now
+        self._enter(browser, message)
+
+    def _enter(self, browser: Browser, message: JoinLobby) -> None:
         wish = {"name": message.data.name, "muted": message.data.muted, "camera": message.data.camera}
         too_many: CameraLimit | None = None
         try:
@@ -129,6 +230,7 @@ class ServedLobby:
         asyncio.get_running_loop().call_soon(self._send_captions, browser)
         if too_many is not None:
             browser.send(error_message(too_many, message.id))
+        self._send_knocking(me)
         self.negotiations.begin(me)
 
     def _sit(self, browser: Browser, wish: dict[str, Any]) -> str:
@@ -136,64 +238,58 @@ class ServedLobby:
         if browser.seat is not None:
             me = browser.seat.participant_id
             self.room.update(me, presence="present", **wish)
-            self._end_grace(me)
+            self.seats.back(me)
             return me
-        info = ParticipantInfo(id=f"p-{secrets.token_hex(8)}", kind="human", **wish)
+        role = "host" if browser.session.handle in self.door.hosts else "guest"
+        info = ParticipantInfo.model_validate(
+            {"id": f"p-{secrets.token_hex(8)}", "kind": "human", "role": role, **wish}
+        )
         self.room.join(info)
-        browser.seat = Seat(self, info.id)
-        self._browsers[info.id] = browser
+        browser.seat, browser.waiting = Seat(self, info.id), None
+        self.seats.take(info.id, browser)
         return info.id
 
     def leave(self, browser: Browser) -> None:
-        """A browser leaves its seat for good."""
+        """A browser leaves its seat for good, or waits no longer."""
         if browser.seat is not None and browser.seat.lobby is self:
             self._remove(browser.seat.participant_id, "left")
+        elif browser.waiting is self:
+            self.doorway.gone(browser)
 
     def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
-        """A seated browser has no socket, or a new one that has not spoken: its grace begins (anew).
+        """A browser that sits or waits here has no socket, or a new one that has not spoken: its grace
+        begins (anew).
 
         The others are told when it lasts: a reload or a short cut is not even a flicker.
         """
-        assert browser.seat is not None
-        me = browser.seat.participant_id
         grace = self._limits.presence_grace
         if closed_by_browser:
             grace = min(grace, self._limits.closed_grace)
-        loop = asyncio.get_running_loop()
-        if me in self._graces:
-            self._graces[me].cancel()
-        elif self.lobby.participants[me].presence == "present":
-            self._unannounced[me] = loop.call_later(
-                self._limits.reconnecting_after, self._announce_reconnecting, me
-            )
-        self._graces[me] = loop.call_later(grace, self._remove, me, "lost")
-
-    def _announce_reconnecting(self, me: str) -> None:
-        self._unannounced.pop(me, None)
-        if me in self._graces:
-            self.room.update(me, presence="reconnecting")
+        if browser.seat is None:
+            self.doorway.lost(browser, grace)
+            return
+        me = browser.seat.participant_id
+        if not self.seats.reconnecting(me) and self.lobby.participants[me].presence == "present":
+            self.seats.announce(me, self._limits.reconnecting_after)
+        self.seats.keep(me, grace)
 
     def resumed(self, browser: Browser, replayed: bool) -> None:
         """A browser is back on a new socket with its page as it was."""
-        assert browser.seat is not None
+        if browser.seat is None:
+            self.doorway.resumed(browser, replayed)
+            return
         me = browser.seat.participant_id
-        self._end_grace(me)
+        self.seats.back(me)
         self.room.update(me, presence="present")
         if not replayed:
             browser.send(self.state())
             self._send_captions(browser)
+            self._send_knocking(me)
         self.negotiations.retry(me)
 
     def state(self) -> LobbyState:
         """The whole lobby as of now."""
-        return LobbyState(
-            lobby=self.lobby.id,
-            data=LobbyStateData(
-                lobby=self.lobby.info(),
-                participants=list(self.lobby.participants.values()),
-                version=self.lobby.version,
-            ),
-        )
+        return self._announcements.state()
 
     def _send_captions(self, browser: Browser) -> None:
         """What was said so far, to who has just come (back)."""
@@ -202,25 +298,38 @@ class ServedLobby:
             for caption in self._captions.so_far(self.room.log.conversation_id):
                 browser.send(caption)
 
-    def _remove(self, participant_id: str, reason: str) -> None:
-        self._end_grace(participant_id)
-        browser = self._browsers.pop(participant_id, None)
+    def _send_knocking(self, me: str) -> None:
+        """To a host who has just come or become one, if somebody waits."""
+        info = self.lobby.participants.get(me)
+        if info is not None and info.role == "host" and self.door.waiting:
+            self._tell(me, self.doorway.knocking())
+
+    def _remove(self, participant_id: str, reason: LeaveReason) -> None:
+        info = self.lobby.participants.get(participant_id)
+        browser = self.seats.free(participant_id, info.name if info is not None else "")
         if browser is not None:
             browser.seat = None
         self.negotiations.drop(participant_id)
-        self.room.leave(participant_id, "lost" if reason == "lost" else "left")
+        self.room.leave(participant_id, reason)
 
-    def _end_grace(self, participant_id: str) -> None:
-        for timers in (self._graces, self._unannounced):
-            timer = timers.pop(participant_id, None)
-            if timer is not None:
-                timer.cancel()
+    def _expel(self, participant_id: str, reason: LeaveReason, word: Message) -> None:
+        """Remove somebody by a host's decision, and tell them."""
+        browser = self.seats.get(participant_id)
+        self._remove(participant_id, reason)
+        if browser is not None:
+            browser.send(word)
+            data = UserLeftData(participant_id=participant_id, reason=reason)
+            browser.send(UserLeft(lobby=self.lobby.id, data=data))
 
     # ------------------------------------------------------------ what a seated browser sends
 
     def participant_update(self, me: str, message: ParticipantUpdate) -> None:
         changes = message.data.model_dump(exclude_none=True)
         self.room.update(me, **changes)
+
+    def lobby_update(self, message: LobbyUpdate) -> None:
+        """Of a host; lobby_state tells everyone."""
+        self.moderator.change(**message.data.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
         data = ChatData(text=message.data.text, participant_id=me)
@@ -232,77 +341,29 @@ class ServedLobby:
         data = RaiseHandData(raised=message.data.raised, participant_id=me)
         self._broadcast(RaiseHand(lobby=self.lobby.id, data=data))
 
-    def agent_create(self, me: str, message: AgentCreate) -> None:
-        self._spawn(self._create(me, message), f"create agent in {self.lobby.id}", me, message.id)
-
-    def agent_remove(self, me: str, message: AgentRemove) -> None:
-        agent_id = message.data.participant_id
-        self.check_agent(agent_id)
-        self._spawn(self.room.remove(agent_id), f"remove {agent_id}", me, message.id)
-
-    def check_agent(self, agent_id: str) -> ParticipantInfo:
-        """Raises SignalingError (`unknown_agent`)."""
-        info = self.lobby.participants.get(agent_id)
-        if info is None or info.kind != "agent":
-            raise SignalingError(
-                f"There is no agent {agent_id} in this lobby.",
-                hint="lobby_state lists those there are.",
-                code="unknown_agent",
-            )
-        return info
-
-    async def _create(self, me: str, message: AgentCreate) -> None:
-        wish = message.data
-        agent = await self.room.spawn(wish.description, name=wish.name, voice=wish.voice)
-        data = ParticipantData(participant=self.lobby.participants[agent.id])
-        self._tell(me, AgentCreated(id=message.id, lobby=self.lobby.id, data=data))
-
     # ------------------------------------------------------------ what everyone is told
 
     def _on_lobby(self, event: LobbyEvent) -> None:
-        lobby = self.lobby.id
+        before = self._announcements.known(event.info.id) if isinstance(event, Joined | Updated) else None
+        self._announcements.on_lobby(event)
         match event:
-            case Joined(info) if info.kind == "human":
-                self._broadcast(UserJoined(lobby=lobby, data=ParticipantData(participant=info)), but=info.id)
-            case Joined(info):
-                self._broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
-                self.negotiations.agents_changed()
-            case Updated(info) if self._only_state_changed(info):
-                assert info.state is not None
-                state = AgentStateData(participant_id=info.id, state=info.state)
-                self._broadcast(AgentStateChanged(lobby=lobby, data=state))
-            case Updated(info):
-                self._broadcast(ParticipantUpdated(lobby=lobby, data=ParticipantData(participant=info)))
-            case Left(id, reason) if id in self._known and self._known[id].kind == "agent":
-                data = UserLeftData(participant_id=id, reason=reason)
-                self._broadcast(AgentRemoved(lobby=lobby, data=data))
-                self.negotiations.agents_changed()
-            case Left(id, reason):
-                data = UserLeftData(participant_id=id, reason=reason)
-                self._broadcast(UserLeft(lobby=lobby, data=data))
-        if isinstance(event, Updated) and event.info.id in self._browsers:
-            self._browsers[event.info.id].seat_changed()
-        self._known = dict(self.lobby.participants)
-        if isinstance(event, Joined | Left):
-            self._announce_state()
+            case Joined(info) | Updated(info) if info.kind == "human":
+                self._person_changed(before, info)
+            case Updated(info) if before is not None and info.state != before.state:
+                pass  # what an agent is doing just now is not kept
+            case _:
+                self._changed()
 
-    def _only_state_changed(self, info: ParticipantInfo) -> bool:
-        old = self._known.get(info.id)
-        return (
-            old is not None
-            and info.state is not None
-            and old.model_copy(update={"state": info.state}) == info
-        )
+    def _person_changed(self, before: ParticipantInfo | None, info: ParticipantInfo) -> None:
+        if before is not None and before.role != info.role:
+            self._send_knocking(info.id)
+        browser = self.seats.get(info.id)
+        if browser is not None and _kept(before) != _kept(info):
+            browser.seat_changed()
 
-    def _announce_state(self) -> None:
-        """lobby_state to everyone, once for all changes of this moment."""
-        if not self._state_due:
-            self._state_due = True
-            asyncio.get_running_loop().call_soon(self._send_state)
-
-    def _send_state(self) -> None:
-        self._state_due = False
-        self._broadcast(self.state())
+    def _changed(self) -> None:
+        if not self._closed:
+            self._keeper.lobby_changed(self)
 
     def _on_event(self, event: Event) -> None:
         message = self._captions.message(event)
@@ -310,12 +371,16 @@ class ServedLobby:
             self._broadcast(message)
 
     def _tell(self, person: str, message: Message) -> None:
-        browser = self._browsers.get(person)
+        browser = self.seats.get(person)
         if browser is not None:
             browser.send(message)
 
+    def _tell_hosts(self, message: Message) -> None:
+        for host in self.lobby.hosts:
+            self._tell(host.id, message)
+
     def _broadcast(self, message: Message, but: str | None = None) -> None:
-        for person, browser in list(self._browsers.items()):
+        for person, browser in self.seats.items():
             if person != but:
                 browser.send(message)
 
@@ -337,11 +402,6 @@ class ServedLobby:
             self._tell(me, error_message(error, id))
 
 
-def error_message(error: Exception, id: str | None) -> Error:
-    """What its author is told; an unexpected error's text stays in the server's log."""
-    if not isinstance(error, VoicebotError):
-        error = VoicebotError(
-            "The server could not do this.", hint="Its log says why; everything else goes on."
-        )
-    data = ErrorData(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
-    return Error(id=id, data=data)
+def _kept(info: ParticipantInfo | None) -> tuple[object, ...] | None:
+    """What a seat's record has of it."""
+    return None if info is None else (info.name, info.role, info.muted, info.camera)

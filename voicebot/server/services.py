@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from voicebot.agent.models import SwapRole
 from voicebot.clock import Clock
@@ -15,7 +15,16 @@ from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import StaticClient
+from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan
+
+
+class CreateLobby(Protocol):
+    """Make a lobby in a browser's name; `host` is the handle of its session. Raises SignalingError."""
+
+    async def __call__(
+        self, name: str, slug: str | None, settings: LobbySettings, host: str
+    ) -> ServedLobby: ...
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,9 @@ class Services:
     sessions: Sessions
     cookie: SessionCookie
     lobbies: Mapping[str, ServedLobby]
-    create_lobby: Callable[[str], Coroutine[Any, Any, ServedLobby]]
+    create_lobby: CreateLobby
+    close_lobby: Callable[[str, str], Coroutine[Any, Any, None]]
+    """Of an id, with the reason that everyone in it is told."""
     ice: Callable[[str], IcePlan]
     swap_stt: Callable[[str], Awaitable[None]]
     model_names: Callable[[], dict[str, str]]

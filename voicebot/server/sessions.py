@@ -69,6 +69,8 @@ class Browser:
         self.idle_since = clock()
         self._seat: Seat | None = None
         self._changed = changed
+        self.waiting: ServedLobby | None = None
+        """At whose door it waits to be let in; never while it has a seat."""
 
     @property
     def seat(self) -> Seat | None:
@@ -104,8 +106,24 @@ class Browser:
         if self.outbox is not None:
             self.outbox.put(SessionExpired())
             self.outbox.close(UNAUTHENTICATED, "session expired")
-        if self.seat is not None:
+        self.leave_for(None)
+
+    def leave_for(self, lobby: ServedLobby | None) -> None:
+        """Give up the seat or the place at a door, unless it is this lobby's."""
+        if self.seat is not None and self.seat.lobby is not lobby:
             self.seat.lobby.leave(self)
+        if self.waiting is not None and self.waiting is not lobby:
+            self.waiting.leave(self)
+
+    @property
+    def place(self) -> ServedLobby | None:
+        """The lobby it sits in, or at whose door it waits."""
+        return self.seat.lobby if self.seat is not None else self.waiting
+
+    def lost(self, closed_by_browser: bool = False) -> None:
+        """It has no socket, or a new one that has not spoken yet: its seat or place is kept for a while."""
+        if self.place is not None:
+            self.place.lost(self, closed_by_browser)
 
     def send(self, message: Message) -> None:
         """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
@@ -171,7 +189,7 @@ class Sessions:
             session.forget_old(now)
             if session.expired(now) and (browser.seat is not None or browser.outbox is not None):
                 browser.expire()
-            in_use = browser.sockets > 0 or browser.outbox is not None or browser.seat is not None
+            in_use = browser.sockets > 0 or browser.outbox is not None or browser.place is not None
             idle = now - browser.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
             if not in_use and (session.expired(now) or idle):
                 self._forget(handle)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from enum import Enum
 from typing import Any
 
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
+from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.lobby import LobbyFull
+from voicebot.lobby.moderation import check_agents, check_host
 from voicebot.server.floods import Floods
-from voicebot.server.served_lobby import ServedLobby, error_message
-from voicebot.server.sessions import Browser
+from voicebot.server.refusals import error_message
+from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.services import CreateLobby
+from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.turn import IcePlan
@@ -19,10 +24,44 @@ from voicebot.signaling.turn import IcePlan
 logger = logging.getLogger(__name__)
 
 
+class Who(Enum):
+    """Who may send a message."""
+
+    ANYONE = "whoever has a session"
+    PLACED = "who sits in the lobby, or waits at its door"
+    SEATED = "who sits in the lobby"
+    AGENTS = "who sits in the lobby and may change its agents"
+    HOST = "a host of the lobby"
+
+
+WHO: dict[type[m.Message], Who] = {
+    m.Ping: Who.ANYONE,
+    m.Resume: Who.ANYONE,
+    m.CreateLobby: Who.ANYONE,
+    m.JoinLobby: Who.ANYONE,  # the door decides
+    m.LeaveLobby: Who.PLACED,
+    m.IceServersRequest: Who.SEATED,
+    m.ParticipantUpdate: Who.SEATED,
+    m.ChatMessage: Who.SEATED,
+    m.RaiseHand: Who.SEATED,
+    m.Moderation: Who.SEATED,  # check_action asks for a host where one is needed
+    m.LobbyUpdate: Who.HOST,
+    m.AgentCreate: Who.AGENTS,
+    m.AgentUpdate: Who.AGENTS,
+    m.AgentRemove: Who.AGENTS,
+    m.WebrtcOffer: Who.SEATED,  # and only to a peer of the same lobby, in the present epoch
+    m.WebrtcAnswer: Who.SEATED,
+    m.IceCandidate: Who.SEATED,
+    m.NegotiationNeeded: Who.SEATED,
+    m.WebrtcStateChange: Who.SEATED,
+    m.ConnectionReady: Who.SEATED,
+}
+
+
 class Switchboard:
     """Carries out every client message. Each call handles one frame and never raises.
 
-    `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby(name)` makes one,
+    `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby` makes one,
     `ice(user)` gives fresh ICE servers, `spawn(work, name)` runs a coroutine as an owned task.
     """
 
@@ -30,7 +69,7 @@ class Switchboard:
         self,
         *,
         lobbies: Mapping[str, ServedLobby],
-        create_lobby: Callable[[str], Coroutine[Any, Any, ServedLobby]],
+        create_lobby: CreateLobby,
         ice: Callable[[str], IcePlan],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Clock,
@@ -70,43 +109,58 @@ class Switchboard:
         browser.session.go_live()
         if not browser.session.is_new(message.id, self._clock()):
             return  # sent again after a reconnect, carried out already
+        self._check(browser, message)
         match message:
             case m.CreateLobby():
                 self._floods.lobby(browser.session.handle, browser.address)
                 self._spawn(self._create(browser, message), "create lobby")
             case m.JoinLobby():
                 self._lobby(message.lobby).join(browser, message)
+            case m.LeaveLobby():
+                place = browser.place
+                assert place is not None
+                place.leave(browser)
             case m.IceServersRequest():
                 plan = self._ice(_seat(browser).participant_id)
                 data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
                 browser.send(m.IceServers(id=message.id, data=data))
             case _:
-                self._in_lobby(browser, message)
+                self._in_lobby(_seat(browser), message)
 
-    def _in_lobby(self, browser: Browser, message: m.ClientMessage) -> None:
-        seat = _seat(browser)
+    def _check(self, browser: Browser, message: m.ClientMessage) -> None:
+        """Whether this browser may send this at all, here and now. Raises SignalingError."""
+        who = WHO[type(message)]
+        if who is Who.ANYONE:
+            return
+        place = browser.place if who is Who.PLACED else _seat(browser).lobby
+        if place is None:
+            raise _not_joined("You are in no lobby.")
+        if message.lobby is not None and message.lobby != place.lobby.id:
+            raise _not_joined("You are not in that lobby.")
+        if who is Who.HOST:
+            check_host(place.lobby, _seat(browser).participant_id, "change it")
+        elif who is Who.AGENTS:
+            check_agents(place.lobby, _seat(browser).participant_id)
+
+    def _in_lobby(self, seat: Seat, message: m.ClientMessage) -> None:
         lobby, me = seat.lobby, seat.participant_id
-        if message.lobby is not None and message.lobby != lobby.lobby.id:
-            raise SignalingError(
-                "You are not in that lobby.", hint="Join it with join_lobby first.", code="not_joined"
-            )
         match message:
-            case m.LeaveLobby():
-                lobby.leave(browser)
+            case m.LobbyUpdate():
+                lobby.lobby_update(message)
             case m.ParticipantUpdate():
                 lobby.participant_update(me, message)
             case m.AgentCreate():
-                lobby.agent_create(me, message)
+                lobby.agents.create(me, message)
+            case m.AgentUpdate():
+                lobby.agents.update(me, message)
             case m.AgentRemove():
-                lobby.agent_remove(me, message)
+                lobby.agents.remove(me, message)
             case m.ChatMessage():
                 lobby.chat(me, message)
             case m.RaiseHand():
                 lobby.raise_hand(me, message)
             case m.Moderation():
-                raise SignalingError(
-                    "This lobby has no moderators.", hint="Everyone can mute themselves.", code="forbidden"
-                )
+                lobby.moderator.carry_out(me, message)
             case (
                 m.WebrtcOffer()
                 | m.WebrtcAnswer()
@@ -127,8 +181,8 @@ class Switchboard:
         missed = browser.session.replay(message.data.last_seq, self._clock())
         for kept in missed or []:
             browser.send_unstamped(kept)
-        if browser.seat is not None:
-            browser.seat.lobby.resumed(browser, replayed=missed is not None)
+        if browser.place is not None:
+            browser.place.resumed(browser, replayed=missed is not None)
         else:
             raise SignalingError(
                 "Your seat in the lobby is gone.",
@@ -138,7 +192,8 @@ class Switchboard:
 
     async def _create(self, browser: Browser, message: m.CreateLobby) -> None:
         try:
-            served = await self._create_lobby(message.data.name)
+            wish = message.data
+            served = await self._create_lobby(wish.name, wish.slug, wish.settings, browser.session.handle)
             browser.send(m.LobbyCreated(id=message.id, data=served.lobby.info()))
         except VoicebotError as error:
             browser.send(error_message(error, message.id))
@@ -149,17 +204,15 @@ class Switchboard:
     def _lobby(self, id: str) -> ServedLobby:
         lobby = self._lobbies.get(id)
         if lobby is None:
-            raise SignalingError(
-                "There is no such lobby.",
-                hint="Check the link, or make a new lobby.",
-                code="unknown_lobby",
-            )
+            raise no_such_lobby()
         return lobby
 
 
-def _seat(browser: Browser) -> Any:
+def _seat(browser: Browser) -> Seat:
     if browser.seat is None:
-        raise SignalingError(
-            "You are in no lobby.", hint="Join one with join_lobby first.", code="not_joined"
-        )
+        raise _not_joined("You are in no lobby.")
     return browser.seat
+
+
+def _not_joined(message: str) -> SignalingError:
+    return SignalingError(message, hint="Join it with join_lobby first.", code="not_joined")

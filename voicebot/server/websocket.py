@@ -14,8 +14,8 @@ from voicebot.server.addresses import Addresses
 from voicebot.server.floods import address_of
 from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
+from voicebot.server.refusals import error_message
 from voicebot.server.security import SessionCookie
-from voicebot.server.served_lobby import error_message
 from voicebot.server.sessions import UNAUTHENTICATED, Browser, Sessions
 from voicebot.server.switchboard import Switchboard
 from voicebot.server.transports import abort
@@ -107,8 +107,7 @@ class SocketEndpoint:
         fence = browser.attach(outbox)
         browser.address = address_of(socket)
         seat = browser.seat
-        if seat is not None:
-            seat.lobby.lost(browser)  # until it resumes or joins again
+        browser.lost()  # until it resumes or joins again
         hello = SessionEstablishedData(
             session=browser.session.handle,
             resumed=seat is not None,
@@ -128,8 +127,8 @@ class SocketEndpoint:
         finally:
             expiry.cancel()
             writer.cancel()
-            if browser.detach(fence) and browser.seat is not None:
-                browser.seat.lobby.lost(browser, closed_by_browser=code in {1000, GOING_AWAY})
+            if browser.detach(fence):
+                browser.lost(closed_by_browser=code in {1000, GOING_AWAY})
             await asyncio.gather(writer, return_exceptions=True)
 
     async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int:

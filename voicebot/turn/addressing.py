@@ -65,6 +65,8 @@ class Present:
     is_agent: bool
     role: str = ""
     """An agent's character, for addressing by role ("ask the doctor")."""
+    muted: bool = False
+    """An agent that says nothing: only meant where it is called by name, and then in vain."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ def addressees(text: str, scene: Scene) -> Addressees:
     humans = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
     if called := _vocative(text, humans):
         return Addressees((), 0.8, f"said to {called.name}")
+    agents = [agent for agent in agents if not agent.muted]
+    if not agents:
+        return Addressees((), 1.0, "every agent is muted")
     free = sorted(agents, key=lambda a: _index(scene.last_spoke, a.id))
     if TO_ALL.search(text):
         return Addressees(

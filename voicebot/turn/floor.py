@@ -12,6 +12,7 @@ class Denial(Enum):
     HUMAN_SPEAKING = "a person is speaking"
     TAKEN = "another agent is speaking"
     CHAIN_CAP = "agents have talked among themselves long enough"
+    MUTED = "the agent is muted"
 
 
 @dataclass

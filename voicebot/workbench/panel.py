@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets  # type: ignore[import-untyped]
 
 from voicebot.events import Event
-from voicebot.lobby.lobby import Joined, Left, Updated
+from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
 from voicebot.workbench.agents import AgentsPane
 from voicebot.workbench.controls import ROLES, AddAgent, ModelControl, Swap
 from voicebot.workbench.latency import LatencyPane
@@ -64,11 +64,11 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.latency.on_event(event)
         self.notices.on_event(event)
 
-    def on_lobby(self, change: Joined | Updated | Left) -> None:
+    def on_lobby(self, change: LobbyEvent) -> None:
         """Show who came, changed or left."""
         if isinstance(change, Left):
             self.agents.drop(change.id)
-        else:
+        elif isinstance(change, Joined | Updated):
             self.agents.show(change.info)
 
     async def stop(self) -> None:

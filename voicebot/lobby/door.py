@@ -1,0 +1,169 @@
+"""The door of a lobby: who may come in, who has to knock, and who waits. Pure; clock passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from voicebot.errors import SignalingError
+from voicebot.lobby.capacity import LobbyFull
+from voicebot.lobby.lobby import Lobby
+from voicebot.lobby.names import clean_name
+
+DENIED_SECONDS = 30.0
+"""How long somebody who was denied is as good as told that there is no such lobby."""
+
+
+def no_such_lobby() -> SignalingError:
+    """One answer for a lobby that is missing, locked or closed to this very person."""
+    return SignalingError(
+        "There is no such lobby, or it is closed to you.",
+        hint="Check the link, or ask a host of the lobby to let you in.",
+        code="unknown_lobby",
+    )
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who waits at the door."""
+
+    id: str
+    name: str
+    handle: str
+    """The session's public handle."""
+
+
+class Door:
+    """People are known here by the handles of their sessions, whatever they call themselves.
+
+    `hosts` made the lobby or were made host: they are host again whenever they come. `admitted` need
+    not knock again. `banned` never come in.
+    """
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        *,
+        hosts: Iterable[str] = (),
+        admitted: Iterable[str] = (),
+        banned: Iterable[str] = (),
+    ) -> None:
+        self._lobby = lobby
+        self.hosts, self.admitted, self.banned = set(hosts), set(admitted), set(banned)
+        self._waiting: dict[str, Visitor] = {}
+        self._denied: dict[str, float] = {}
+
+    @property
+    def waiting(self) -> Mapping[str, Visitor]:
+        """By visitor id, in the order they came; a live, read-only view."""
+        return MappingProxyType(self._waiting)
+
+    def passage(self, handle: str, now: float) -> Literal["enter", "knock"]:
+        """May this newcomer come in?
+
+        Raises:
+            SignalingError: `unknown_lobby`, for all that it is nothing to.
+            LobbyFull: there is no room, inside or at the door.
+        """
+        self._forget_denials(now)
+        if handle in self.banned or handle in self._denied:
+            raise no_such_lobby()
+        settings = self._lobby.settings
+        if handle not in self.hosts:
+            if settings.locked:
+                raise no_such_lobby()
+            if settings.private and handle not in self.admitted:
+                if self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
+                    raise LobbyFull(self._lobby.capacity.waiting, "people at the door")
+                return "knock"
+        self._lobby.check_people()
+        return "enter"
+
+    def knock(self, id: str, handle: str, name: str) -> Visitor:
+        """Wait to be let in; who knocks again keeps the place and may have another name.
+
+        Raises:
+            SignalingError: `bad_name`.
+        """
+        known = self.visitor(handle)
+        visitor = Visitor(known.id if known else id, clean_name(name), handle)
+        self._waiting[visitor.id] = visitor
+        return visitor
+
+    def visitor(self, handle: str) -> Visitor | None:
+        """Whether this session waits here."""
+        return next((one for one in self._waiting.values() if one.handle == handle), None)
+
+    def admit(self, id: str) -> Visitor:
+        """Let a visitor in, now and whenever they come again.
+
+        Raises:
+            SignalingError: `unknown_participant`, when nobody of that id waits.
+            LobbyFull: no room inside: the visitor goes on waiting.
+        """
+        visitor = self._find(id)
+        self._lobby.check_people()
+        del self._waiting[id]
+        self.admitted.add(visitor.handle)
+        return visitor
+
+    def deny(self, id: str, now: float) -> Visitor:
+        """Send a visitor away. Raises SignalingError (`unknown_participant`)."""
+        visitor = self._find(id)
+        del self._waiting[id]
+        self._denied[visitor.handle] = now + DENIED_SECONDS
+        return visitor
+
+    def gone(self, handle: str) -> Visitor | None:
+        """A visitor does not wait any more; None when this session did not."""
+        visitor = self.visitor(handle)
+        if visitor is not None:
+            del self._waiting[visitor.id]
+        return visitor
+
+    def expel(self, handle: str) -> None:
+        """Who was thrown out is no host any more, and has to knock again where people knock."""
+        self.hosts.discard(handle)
+        self.admitted.discard(handle)
+
+    def ban(self, handle: str) -> Visitor | None:
+        """Never let this session in again; returns the visitor that it was until now, if it was one."""
+        self.expel(handle)
+        self.banned.add(handle)
+        return self.gone(handle)
+
+    def unban(self, handle: str) -> bool:
+        """False when it was not banned."""
+        found = handle in self.banned
+        self.banned.discard(handle)
+        return found
+
+    def released(self) -> list[Visitor]:
+        """Those who need not wait any more because the lobby is not private now; they are in no list then."""
+        if self._lobby.settings.private:
+            return []
+        return self._empty()
+
+    def shut(self) -> list[Visitor]:
+        """Those who wait for nothing because the lobby is locked now; they are in no list then."""
+        return self._empty() if self._lobby.settings.locked else []
+
+    def _empty(self) -> list[Visitor]:
+        visitors = list(self._waiting.values())
+        self._waiting.clear()
+        return visitors
+
+    def _find(self, id: str) -> Visitor:
+        visitor = self._waiting.get(id)
+        if visitor is None:
+            raise SignalingError(
+                f"Nobody called {id} waits at the door.",
+                hint="They may have gone, or another host has answered.",
+                code="unknown_participant",
+            )
+        return visitor
+
+    def _forget_denials(self, now: float) -> None:
+        self._denied = {handle: until for handle, until in self._denied.items() if until > now}
