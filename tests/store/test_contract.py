@@ -363,6 +363,14 @@ async def test_closing_twice_is_safe(store: Store) -> None:
     await store.aclose()
 
 
+async def test_an_abandoned_store_has_lost_nothing(store: Store, place: Place) -> None:
+    await store.put_lobby(LobbyRecord("a", "A"))
+    store.abandon()
+    store.abandon()
+    again = await place.open()
+    assert await again.lobbies() == [LobbyRecord("a", "A")]
+
+
 TEXT = st.text(max_size=30)
 ID = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1, max_size=12)
 TIME = st.floats(0, 4e9, allow_nan=False)

@@ -41,7 +41,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Swapped:
-    """`role` now uses `new`; turns that already run finish with `old`."""
+    """`role` now uses `new`; turns that already run finish with `old` ("": it had none)."""
 
     role: SwapRole
     old: str
@@ -65,6 +65,7 @@ class Models:
         self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
         self._subscribers: list[Callable[[Swapped], None]] = []
         self._closings = 0
+        self._complete = asyncio.Event()
         self.chosen: dict[Role, Choice] = {}
         given: dict[Role, Backend | None] = {"stt": stt, "tts": tts, "llm": llm}
         for role, backend in given.items():
@@ -90,6 +91,10 @@ class Models:
     def started(self) -> bool:
         return all(role in self._current for role in ROLES)
 
+    async def wait_until_started(self) -> None:
+        """Until there is a model for each role."""
+        await self._complete.wait()
+
     async def start(self, progress: Progress = no_progress) -> None:
         """Choose and load what is not given yet. Safe to call again.
 
@@ -104,6 +109,7 @@ class Models:
                 found = await _check(backend)
                 warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
                 self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
+                self._tell(Swapped(role, "", backend.name))
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
         """Load `spec` beside the present model and use it from the next turn on.
@@ -119,12 +125,7 @@ class Models:
         old = self._current.get(role)
         choice = Choice(backend.name, "swapped in")
         self._use(role, backend, choice)
-        event = Swapped(role, old.name if old is not None else "", backend.name)
-        for fn in list(self._subscribers):
-            try:
-                fn(event)
-            except Exception:  # an observer never stops a swap
-                logger.exception("An observer of the models failed on %r", event)
+        self._tell(Swapped(role, old.name if old is not None else "", backend.name))
         return choice
 
     async def ready(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
@@ -180,7 +181,7 @@ class Models:
         return options
 
     def subscribe(self, fn: Callable[[Swapped], None]) -> Callable[[], None]:
-        """Call `fn` after every swap; returns what ends that."""
+        """Call `fn` after every swap and whatever `start` loads; returns what ends that."""
         self._subscribers.append(fn)
 
         def unsubscribe() -> None:
@@ -195,6 +196,7 @@ class Models:
         backends = {id(b): b for b in (*self._loaded.values(), *self._current.values())}
         self._loaded.clear()
         self._current.clear()
+        self._complete.clear()
         for backend in backends.values():
             try:
                 await backend.aclose()
@@ -213,6 +215,15 @@ class Models:
         self._current[role] = backend
         self._loaded.setdefault((role, backend.name), backend)
         self.chosen[role] = choice
+        if self.started:
+            self._complete.set()
+
+    def _tell(self, event: Swapped) -> None:
+        for fn in list(self._subscribers):
+            try:
+                fn(event)
+            except Exception:  # an observer never stops a swap
+                logger.exception("An observer of the models failed on %r", event)
 
 
 def _closed(spec: str) -> ModelError:

@@ -119,7 +119,7 @@ class Manifest(BaseModel):
                     update={"personas": self.personas | {event.persona_hash: event.persona}}
                 )
             case ModelSwapped() if event.role not in self.models:
-                return self.model_copy(update={"models": self.models | {event.role: event.old}})
+                return self.model_copy(update={"models": self.models | {event.role: event.old or event.new}})
         return self
 
     def _person(self, participant_id: str | None) -> Person:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ class InlineMediaPlane:
         self._vad = vad
         self._clock = clock
         self._engine: Engine | None = None
+        self._early: list[Callable[[Engine], None]] = []
+        """Commands from before the start."""
 
     async def start(self, on_notice: OnNotice) -> None:
         """Load the voice activity detector. Raises ModelError or MediaError when started twice."""
@@ -35,6 +37,9 @@ class InlineMediaPlane:
             loop.call_soon(on_notice, notice)  # never inside the command that caused it
 
         self._engine = Engine(later, vad=self._vad or SileroVAD(), clock=self._clock)
+        for command in self._early:
+            command(self._engine)
+        self._early.clear()
 
     async def close(self) -> None:
         if self._engine is not None:
@@ -51,10 +56,10 @@ class InlineMediaPlane:
         return self._engine
 
     def open_host(self, host_id: str, hearing: HearingSettings) -> None:
-        self.engine.open_host(host_id, hearing)
+        self._command(lambda engine: engine.open_host(host_id, hearing))
 
     def close_host(self, host_id: str) -> None:
-        self.engine.close_host(host_id)
+        self._command(lambda engine: engine.close_host(host_id))
 
     async def answer(
         self,
@@ -73,13 +78,13 @@ class InlineMediaPlane:
         self.engine.add_candidate(host_id, peer_id, epoch, candidate, sdp_mid, index)
 
     def close_peer(self, host_id: str, peer_id: str) -> None:
-        self.engine.close_peer(host_id, peer_id)
+        self._command(lambda engine: engine.close_peer(host_id, peer_id))
 
     def add_agent(self, host_id: str, agent_id: str) -> None:
-        self.engine.add_agent(host_id, agent_id)
+        self._command(lambda engine: engine.add_agent(host_id, agent_id))
 
     def remove_agent(self, host_id: str, agent_id: str) -> None:
-        self.engine.remove_agent(host_id, agent_id)
+        self._command(lambda engine: engine.remove_agent(host_id, agent_id))
 
     def say(
         self,
@@ -100,7 +105,14 @@ class InlineMediaPlane:
         self.engine.stop(host_id, agent_id, speech_id)
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        self.engine.record(host_id, participant_id, path, origin)
+        self._command(lambda engine: engine.record(host_id, participant_id, path, origin))
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
-        self.engine.stop_recording(host_id, participant_id)
+        self._command(lambda engine: engine.stop_recording(host_id, participant_id))
+
+    def _command(self, command: Callable[[Engine], None]) -> None:
+        """Hosts may be set up before the start, as they may with a worker."""
+        if self._engine is None:
+            self._early.append(command)
+        else:
+            command(self._engine)

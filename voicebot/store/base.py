@@ -75,6 +75,8 @@ class LobbyRecord:
     agents: tuple[AgentRecord, ...] = ()
     closes_when_empty: bool = False
     created: float = 0.0
+    saved: float = 0.0
+    """When this was written: a server writes each lobby every few seconds while it serves it."""
 
 
 @dataclass(frozen=True)
@@ -194,4 +196,10 @@ class Store(Protocol):
         """Forget a stream; one that is not there is no error."""
         ...
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Write what waits and free everything. Safe to call twice."""
+        ...
+
+    def abandon(self) -> None:
+        """The same where the loop will not run again."""
+        ...

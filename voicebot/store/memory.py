@@ -103,6 +103,9 @@ class MemoryStore:
     async def aclose(self) -> None:
         """Nothing to free: who has the store still has what is in it."""
 
+    def abandon(self) -> None:
+        """As `aclose`."""
+
     def _check(self, lobby_id: str, token: int | None) -> None:
         if self._leases.outdated(lobby_id, token):
             raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")

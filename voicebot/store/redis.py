@@ -277,6 +277,9 @@ class RedisStore:
         await self._redis.aclose()
         self._lock.release()
 
+    def abandon(self) -> None:
+        self._lock.release()  # the connections end with the process
+
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -183,6 +186,16 @@ class SqliteStore:
         if self._lock is not None:
             self._lock.release()
 
+    def abandon(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # where no loop is current, it does not try to tell one
+            stopping = threading.Thread(target=connection.stop, name="close store")
+            stopping.start()
+            stopping.join()
+        if self._lock is not None:
+            self._lock.release()
+
     def _check(self, lobby_id: str, token: int | None) -> None:
         if self._leases.outdated(lobby_id, token):
             raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
@@ -190,15 +203,23 @@ class SqliteStore:
     async def _run(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
         """One statement, which is one transaction: carried out whole and in order, also when the caller
         is cancelled meanwhile."""
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise StoreError("The store has been closed.")
         try:
-            return list(await self._connection.execute_fetchall(sql, values))
+            return list(await connection.execute_fetchall(sql, values))
+        except ValueError:
+            if self._connection is not None:
+                raise
+            raise StoreError("The store was closed meanwhile.") from None
         except sqlite3.Error as error:
             raise _explain(self._path, error) from None
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
+    await asyncio.to_thread(
+        _touch, path
+    )  # says why not, and a connection that fails leaves its thread behind
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=2.0)
     try:
         await _prepare(connection, path)
@@ -206,6 +227,10 @@ async def _connect(path: Path) -> aiosqlite.Connection:
         await connection.close()
         raise
     return connection
+
+
+def _touch(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
@@ -248,9 +273,9 @@ def _explain(path: Path, error: Exception) -> StoreError:
     hints = {
         sqlite3.SQLITE_FULL: "The disk is full: make room. What could not be written is tried again.",
         sqlite3.SQLITE_READONLY: "Make the file and its folder writable, or set DATA_DIR to another folder.",
-        sqlite3.SQLITE_CANTOPEN: "Make the file and its folder writable, or set DATA_DIR to another folder.",
         sqlite3.SQLITE_BUSY: "Another program holds the file; end it.",
         sqlite3.SQLITE_CORRUPT: "Start the server again: it sets a damaged file aside.",
     }
-    hint = hints.get(code & 0xFF if code is not None else -1, "Is its disk full, or the folder gone?")
-    return StoreError(f"{path} cannot be used: {one_line(error)}.", hint=hint, retryable=True)
+    hint = hints.get(code & 0xFF if code is not None else -1, hints[sqlite3.SQLITE_READONLY])
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)
+    return StoreError(f"{path} cannot be used: {reason}.", hint=hint, retryable=True)
