@@ -2,6 +2,7 @@ import { type FormEvent, useState } from "react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import type { LobbyInfo, LobbyUpdateData } from "../protocol/messages";
+import { inWords } from "../session/reduce";
 import { isHost } from "../session/state";
 import { texts } from "../texts";
 import { Button } from "./Button";
@@ -56,7 +57,8 @@ export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
     const failed = await client.moderation.destroy().catch(() => words.notEnded);
     if (!failed) return;
     setEnding("asked");
-    client.say(failed.message, failed.hint);
+    const { message, hint } = inWords({ code: "client", ...failed });
+    client.say(message, hint);
   };
 
   if (!host) return <p className="quiet">{words.onlyHosts}</p>;

@@ -26,8 +26,8 @@ import { OwnDevices } from "./ownDevices";
 import { CAMERA_LIMIT, ENTERING, entering, notAdded, outside, reduce, withPeer } from "./reduce";
 import { asking } from "./reduceModeration";
 import { Seat } from "./seat";
-import { type Asked, initialState, type Phase, type SessionState } from "./state";
-import { forgetStay, recallSaid, recallStay, rememberSaid, rememberStay, stayOf } from "./stay";
+import type { Asked, Phase, SessionState } from "./state";
+import { atFirst, forgetStay, recallStay, reopen, StayKeeper } from "./stay";
 import { withToast } from "./toasts";
 
 export interface ClientParts {
@@ -42,12 +42,8 @@ export interface ClientParts {
 const QUALITY_MS = 2_000;
 /** The server has ended the stay. */
 const OVER = new Set<Phase>(["gone", "full", "left"]);
-/** Where what a tab remembers of its stay has no use any more. */
-const FORGETTING = new Set<Phase>([...OVER, "expired", "refused", "elsewhere"]);
 /** The page before a reload lets go of the seat at once; another tab does not. */
 const OTHER_TAB_MS = 1_000;
-/** A device that was in use opens in this time, or it is opened after one is back. */
-const DEVICES_MS = 2_000;
 /** Under this id our own microphone's level is kept before we have a participant id. */
 export const OWN_LEVEL = "self";
 
@@ -63,15 +59,14 @@ export class Client {
   readonly #devices: OwnDevices;
   readonly #iceRefresh: IceRefresh;
   readonly #seat: Pick<Seat, "claim" | "release">;
-  #stay = "";
+  readonly #stay: StayKeeper;
   /** The devices are open, or will take longer: a reloaded page may join again. */
   #returns = false;
-  #unloaded = false;
   #quality: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: Options, parts: ClientParts = {}) {
     this.options = options;
-    this.store = createStore(() => atFirst(options));
+    this.store = createStore(() => atFirst(options.lobby, options.name || recall("name")));
     this.#seat = parts.seat ?? new Seat();
     this.#devices = new OwnDevices({
       open: parts.open ?? openDevice,
@@ -108,7 +103,7 @@ export class Client {
     this.#signaling.onMessage((message) => this.#receive(message));
     this.#signaling.onLink((change) => this.#linked(change));
     this.connections.onReport((report) => this.#reported(report));
-    this.store.subscribe((state) => this.#rememberStay(state));
+    this.#stay = new StayKeeper(this.store);
   }
 
   get state(): SessionState {
@@ -199,8 +194,7 @@ export class Client {
 
   /** The page goes away. The server keeps the seat for a moment, so that a reload comes back. */
   unload(): void {
-    this.#unloaded = true;
-    if (this.state.phase === "lobby") rememberSaid(this.state.timeline);
+    this.#stay.keep();
     this.#end();
   }
 
@@ -214,12 +208,7 @@ export class Client {
     }
     if (this.state.phase !== "returning") return;
     this.#signaling.connect();
-    const devices = [
-      stay?.microphone ? this.#reopen("microphone") : null,
-      stay?.camera ? this.#reopen("camera") : null,
-    ];
-    const late = new Promise((resolve) => setTimeout(resolve, DEVICES_MS));
-    await Promise.race([Promise.all(devices), late]);
+    if (stay) await reopen(stay, (kind) => this.#reopen(kind));
     this.#returns = true;
     if (this.state.phase === "returning" && this.#signaling.state === "open") this.#sendJoin();
   }
@@ -239,14 +228,6 @@ export class Client {
     this.#signaling.close();
     this.store.setState({ ...outside(this.state, "prejoin"), timeline: [] });
     void this.peek();
-  }
-
-  #rememberStay(state: SessionState): void {
-    if (this.#unloaded) return;
-    const stay = stayOf(state);
-    if (stay !== null && stay !== this.#stay) rememberStay(stay);
-    else if (stay === null && FORGETTING.has(state.phase)) forgetStay();
-    this.#stay = stay ?? "";
   }
 
   #sendJoin(): void {
@@ -518,13 +499,4 @@ export class Client {
     }
     this.store.setState(next);
   }
-}
-
-/** The start page, a lobby's door, or the way back into the lobby this tab was in. */
-function atFirst(options: Options): SessionState {
-  const state = initialState(options.lobby, options.name || recall("name"));
-  const stay = recallStay(options.lobby);
-  if (!stay) return state;
-  const { name, muted } = stay;
-  return { ...state, phase: "returning", name, muted, timeline: recallSaid() };
 }

@@ -259,3 +259,65 @@ test("survives frames that are not JSON", async () => {
   expect(warn).toHaveBeenCalledOnce();
   expect(signaling.state).toBe("open");
 });
+
+test.each(["online", "visibilitychange"])(
+  "after %s a socket that gives no answer is given up soon",
+  async (event) => {
+    const { links } = await connect();
+    FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", seq: 1, data: {} });
+    const target = event === "online" ? window : document;
+    target.dispatchEvent(new Event(event));
+    expect(FakeSocket.last.of("ping")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(2_999);
+    expect(FakeSocket.sockets).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(links.at(-1)?.state).toBe("reconnecting");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.sockets).toHaveLength(2);
+    FakeSocket.last.establish(true);
+    expect(FakeSocket.last.of("resume")).toHaveLength(1);
+    expect(links.map(({ state }) => state)).toEqual(["connecting", "open", "reconnecting", "open"]);
+  },
+);
+
+test("after sleep a socket that answers stays", async () => {
+  await connect();
+  window.dispatchEvent(new Event("online"));
+  await vi.advanceTimersByTimeAsync(2_000);
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  await vi.advanceTimersByTimeAsync(9_000);
+  expect(FakeSocket.sockets).toHaveLength(1);
+});
+
+test("a computer that slept with the page in sight asks as soon as it is awake", async () => {
+  await connect();
+  await vi.advanceTimersByTimeAsync(10_000);
+  const { length } = FakeSocket.last.of("ping");
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  vi.setSystemTime(Date.now() + 20_000);
+  await vi.advanceTimersByTimeAsync(2_500);
+  expect(FakeSocket.last.of("ping")).toHaveLength(length + 1);
+  await vi.advanceTimersByTimeAsync(3_001);
+  expect(FakeSocket.sockets).toHaveLength(2);
+});
+
+test("a server that counts anew is followed from the state it tells", async () => {
+  const { messages } = await connect();
+  const state = (seq: number, version: number): ServerMessage => ({
+    type: "lobby_state",
+    lobby: "demo",
+    seq,
+    data: { lobby: { id: "demo", name: "Demo" }, participants: [], version },
+  });
+  const gone: ServerMessage = { type: "lobby_destroyed", lobby: "demo", seq: 4, data: {} };
+  FakeSocket.last.receive(state(90, 12));
+  FakeSocket.last.drop();
+  await vi.advanceTimersByTimeAsync(0);
+  FakeSocket.last.establish(true);
+  FakeSocket.last.receive(state(3, 1));
+  FakeSocket.last.receive(state(3, 1));
+  FakeSocket.last.receive(gone);
+  const numbered = messages.filter(({ seq }) => seq != null);
+  expect(numbered.map(({ seq }) => seq)).toEqual([90, 3, 4]);
+  expect(FakeSocket.last.of("resume")).toMatchObject([{ data: { last_seq: 90 } }]);
+});
