@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -25,6 +26,9 @@ from voicebot.signaling.messages import (
 )
 from voicebot.signaling.negotiation import PairState
 from voicebot.signaling.turn import IcePlan
+
+_CANDIDATE_TYPES = {"host", "srflx", "prflx", "relay"}
+_WORDS = re.compile(r"[A-Za-z_ ,.'()-]*")
 
 
 class Spawn(Protocol):
@@ -145,7 +149,7 @@ class Negotiations:
         # the media plane reports its own end, except when the browser's fails before it begins
         told = message.peer == self._room.host_peer and data.state != "failed"
         if self._room.log is not None and not told:
-            ice = data.model_dump(include={"local", "remote", "relay"}, exclude_none=True)
+            ice = _only_types(data.model_dump(include={"local", "remote", "relay"}, exclude_none=True))
             self._room.log.emit(
                 ConnectionState(
                     participant_id=me,
@@ -153,7 +157,7 @@ class Negotiations:
                     epoch=message.epoch,
                     state=data.state,
                     ice=ice,
-                    reason=data.reason,
+                    reason=_without_traffic(data.reason),
                 )
             )
         code = "no_candidates" if data.reason == "no_candidates" else "ice_failed"
@@ -199,3 +203,15 @@ class Negotiations:
 
     def _agents(self) -> list[str]:
         return [agent.id for agent in self._lobby.agents]
+
+
+def _only_types(ice: dict[str, Any]) -> dict[str, Any]:
+    """A browser could write anything for the type of a candidate, addresses too: those are not kept."""
+    return {name: value for name, value in ice.items() if name == "relay" or value in _CANDIDATE_TYPES}
+
+
+def _without_traffic(reason: str) -> str:
+    """What a browser says went wrong, up to what could be a line of SDP, a candidate or an address."""
+    found = _WORDS.match(reason)
+    assert found is not None
+    return found[0].strip(" .,('") if found.end() < len(reason) else reason
