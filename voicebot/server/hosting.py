@@ -100,6 +100,7 @@ class Hosting:
         self._serving: asyncio.Task[None] | None = None
         self._ready = False
         self._ice_key = secrets.token_bytes(32)
+        self._epoch_base = int(time.time() * 1000)  # above those of a server that was restarted
         self._stalls = StallMonitor(self._stalled, clock=clock)
         self.on_stall: Callable[[Stall], None] | None = None
         """Called on the loop when it had not run for a while; running conversations log it anyway."""
@@ -291,6 +292,7 @@ class Hosting:
             limits=self._limits,
             record=record,
             reports=self._reports,
+            epoch_base=self._epoch_base,
         )
         return room
 

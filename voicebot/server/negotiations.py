@@ -23,6 +23,7 @@ from voicebot.signaling.messages import (
     WebrtcAnswer,
     WebrtcOffer,
     WebrtcStateChange,
+    WebrtcStateChangeData,
 )
 from voicebot.signaling.negotiation import PairState
 from voicebot.signaling.turn import IcePlan
@@ -41,7 +42,8 @@ class Negotiations:
     """Between the people of a lobby, and between each of them and its agent host.
 
     `ice(user)` gives fresh ICE servers, `tell(person, message)` never waits, `reconnecting(person)`
-    says whether a person's socket is lost.
+    says whether a person's socket is lost. Epochs are larger than `epoch_base`: a server that was
+    restarted must begin above those that its predecessor gave.
     """
 
     def __init__(
@@ -53,34 +55,56 @@ class Negotiations:
         tell: Callable[[str, Message], None],
         spawn: Spawn,
         reconnecting: Callable[[str], bool],
+        epoch_base: int = 0,
     ) -> None:
         self._room, self._lobby = room, room.lobby
-        self._ice, self._tell, self._spawn = ice, tell, spawn
-        self._reconnecting = reconnecting
+        self._tell, self._spawn = tell, spawn
+        self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
         self._peers = Peers(
             self._lobby.id,
             clock=clock,
             send=tell,
             ice=ice,
             agents=self._agents,
+            away=reconnecting,
             abandoned=room.close_peer,
+            epoch_base=epoch_base,
         )
 
     def begin(self, me: str) -> None:
         """Someone has come, or come again: connect them (anew) to everyone who is here."""
+        self._peers.present(me)
         for other in self._lobby.humans:
             if other.id != me:
                 self._peers.connect_people(impolite=other.id, polite=me)
         if self._lobby.agents:
             self._peers.connect_host(me, self._room.host_peer)
 
-    def retry(self, me: str) -> None:
-        """Try again where this person's connections had been given up."""
-        self._peers.retry(me)
+    def away(self, me: str) -> None:
+        """Someone's socket is lost: their connections stay, and what fails meanwhile waits for them."""
+        self._peers.away(me)
+
+    def back(self, me: str) -> None:
+        """Someone resumes on a new socket, their page as it was.
+
+        What had waited for them or had been given up begins. Connections of which nothing is known,
+        since the server was restarted, go on between people and begin with the agents.
+        """
+        self._peers.back(me)
+        for other in self._lobby.humans:
+            if other.id != me and self._peers.between(me, other.id) is None:
+                self._peers.adopt_people(impolite=other.id, polite=me)
+        if self._lobby.agents and self._peers.between(me, self._room.host_peer) is None:
+            self._peers.connect_host(me, self._room.host_peer)
+
+    def heard(self, me: str) -> None:
+        """A message has come from this person: whatever it is, they are there."""
+        self._peers.heard(me)
 
     def drop(self, me: str) -> None:
         """Someone has gone."""
         self._peers.drop(me)
+        self._reported = {ends: last for ends, last in self._reported.items() if me not in ends}
 
     def close(self) -> None:
         """The lobby is gone."""
@@ -125,7 +149,8 @@ class Negotiations:
         host, epoch = self._room.host_peer, message.epoch
         known = {me, *self._agents()}
         tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
-        servers = [IceServerConfig(tuple(s.urls), s.username, s.credential) for s in self._ice(me).servers]
+        allowed = self._peers.servers(me, host)
+        servers = [IceServerConfig(tuple(s.urls), s.username, s.credential) for s in allowed]
         try:
             answer = await self._room.answer(me, epoch, message.data.sdp, tracks, servers)
         except VoicebotError as error:
@@ -144,8 +169,12 @@ class Negotiations:
             self._peers.report(me, message.peer, message.epoch, "connected")
             return
         negotiation, data = self._peers.between(me, message.peer), message.data
-        if negotiation is None or negotiation.epoch != message.epoch:
+        adopting = negotiation is not None and negotiation.state is PairState.ADOPTING
+        if negotiation is None or (negotiation.epoch != message.epoch and not adopting):
             return  # of a connection that is over
+        if self._reported.get((me, message.peer)) == (message.epoch, data) and not adopting:
+            return  # said again after a resume, as nobody knows what has arrived
+        self._reported[me, message.peer] = (message.epoch, data)
         # the media plane reports its own end, except when the browser's fails before it begins
         told = message.peer == self._room.host_peer and data.state != "failed"
         if self._room.log is not None and not told:
@@ -176,9 +205,8 @@ class Negotiations:
         """A notice of the media plane for this lobby's host, after the room has had it."""
         host = self._room.host_peer
         if isinstance(notice, PeerState):
-            if not self._reconnecting(notice.peer_id) or notice.state not in {"failed", "closed"}:
-                reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
-                self._peers.report(host, notice.peer_id, notice.epoch, notice.state, reason=reason)
+            reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
+            self._peers.report(host, notice.peer_id, notice.epoch, notice.state, reason=reason)
         elif isinstance(notice, MediaGone) and self._lobby.agents:
             for person in self._lobby.humans:
                 self._peers.connect_host(person.id, host)

@@ -12,7 +12,10 @@ from voicebot.clock import Clock
 from voicebot.errors import SignalingError
 from voicebot.signaling.messages import (
     ConnectionReady,
+    IceServer,
     Message,
+    RenegotiateRequest,
+    RenegotiateRequestData,
     StartWebrtcNegotiation,
     StartWebrtcNegotiationData,
     WebrtcFailed,
@@ -25,7 +28,7 @@ from voicebot.signaling.negotiation import (
     Negotiation,
     PairState,
     Ready,
-    Rung,
+    Restart,
     Timeouts,
 )
 from voicebot.signaling.turn import IcePlan
@@ -43,8 +46,9 @@ class _Pair:
 class Peers:
     """All pairs of one lobby. `send(person, message)` never waits.
 
-    `agents()` gives the ids of the agents to be heard, `ice(person)` fresh ICE servers.
-    `abandoned(person)` is called when the connection of a person to the host is given up.
+    `agents()` gives the ids of the agents to be heard, `ice(person)` fresh ICE servers, `away(person)`
+    whether a person's socket is lost. `abandoned(person)` is called when the connection of a person
+    to the host is given up. All epochs are larger than `epoch_base`.
     """
 
     def __init__(
@@ -55,14 +59,19 @@ class Peers:
         send: Callable[[str, Message], None],
         ice: Callable[[str], IcePlan],
         agents: Callable[[], list[str]],
+        away: Callable[[str], bool],
         abandoned: Callable[[str], None],
+        epoch_base: int = 0,
         timeouts: Timeouts | None = None,
     ) -> None:
         self._lobby_id = lobby_id
         self._clock, self._send, self._ice = clock, send, ice
         self._agents, self._abandoned, self._timeouts = agents, abandoned, timeouts
+        self._is_away = away
         self._pairs: dict[frozenset[str], _Pair] = {}
-        self._epochs = itertools.count(1)
+        self._unheard: set[str] = set()
+        self._epoch_base = epoch_base
+        self._epochs = itertools.count(epoch_base + 1)
         self._timer: asyncio.TimerHandle | None = None
 
     def connect_people(self, impolite: str, polite: str) -> None:
@@ -72,6 +81,41 @@ class Peers:
     def connect_host(self, person: str, host: str) -> None:
         """Begin (anew) between a person and the agent host."""
         self._begin({person: "offerer"}, (person, host))
+
+    def adopt_people(self, impolite: str, polite: str) -> None:
+        """After a restart of the server: two people who may still be connected; else begin."""
+        pair = self._pair({impolite: "impolite", polite: "polite"}, (impolite, polite))
+        pair.negotiation.adopt(self._clock(), before=self._epoch_base + 1)
+        self.arm()
+
+    def away(self, person: str) -> None:
+        """This person's socket is lost."""
+        for pair in self._of(person):
+            pair.negotiation.away(person)
+
+    def back(self, person: str) -> None:
+        """This person has a socket again; begin wherever that was waited for or had been given up."""
+        for pair in self._of(person):
+            self._carry_out(pair, pair.negotiation.back(person, self._clock()))
+        self.arm()
+
+    def heard(self, person: str) -> None:
+        """Anything at all has come from this person; costs next to nothing where nobody waits for it."""
+        if person in self._unheard:
+            for pair in self._of(person):
+                self._carry_out(pair, pair.negotiation.heard(person, self._clock()))
+            self.arm()
+
+    def servers(self, person: str, other: str) -> list[IceServer]:
+        """Fresh ICE servers for the attempt that the pair is at."""
+        negotiation = self.between(person, other)
+        plan = self._ice(person)
+        return list((plan.for_rung(negotiation.rung) if negotiation else plan).servers)
+
+    def present(self, person: str) -> None:
+        """This person is about to begin anew with everyone."""
+        for pair in self._of(person):
+            pair.negotiation.present(person)
 
     def get(self, one: str, other: str) -> Negotiation:
         """The negotiation of a pair. Raises SignalingError (`unknown_peer`)."""
@@ -128,6 +172,7 @@ class Peers:
 
     def arm(self) -> None:
         """Set the timer to the earliest deadline; call it after changing a negotiation directly."""
+        self._unheard = {end for pair in self._pairs.values() for end in pair.negotiation.unheard}
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -143,13 +188,23 @@ class Peers:
         self.arm()
 
     def _begin(self, roles: dict[str, PeerRole], ends: tuple[str, str]) -> None:
+        pair = self._pair(roles, ends)
+        pair.negotiation.rungs = self._ice(ends[0]).rungs
+        self._apply(pair, pair.negotiation.begin(self._clock()))
+
+    def _pair(self, roles: dict[str, PeerRole], ends: tuple[str, str]) -> _Pair:
         pair = self._pairs.get(frozenset(ends))
         if pair is None:
-            relay = self._ice(ends[0]).relay
-            rungs: tuple[Rung, ...] = ("all", "relay") if relay else ("all",)
-            negotiation = Negotiation(ends, lambda: next(self._epochs), rungs=rungs, timeouts=self._timeouts)
+            negotiation = Negotiation(
+                ends, lambda: next(self._epochs), people=tuple(roles), timeouts=self._timeouts
+            )
             pair = self._pairs[frozenset(ends)] = _Pair(negotiation, roles)
-        self._apply(pair, pair.negotiation.begin(self._clock()))
+            for end in filter(self._is_away, roles):
+                negotiation.away(end)
+        return pair
+
+    def _of(self, person: str) -> list[_Pair]:
+        return [pair for ends, pair in self._pairs.items() if person in ends]
 
     def _apply(self, pair: _Pair, actions: list[Action]) -> None:
         self._carry_out(pair, actions)
@@ -158,6 +213,8 @@ class Peers:
     def _carry_out(self, pair: _Pair, actions: list[Action]) -> None:
         for action in actions:
             for person, role in pair.roles.items():
+                if isinstance(action, Restart) and role != "impolite":
+                    continue  # one offer is enough, and this one wins anyhow
                 other = next(end for end in pair.negotiation.ends if end != person)
                 self._send(person, self._message(action, person, other, role))
                 if isinstance(action, Failed) and role == "offerer":
@@ -166,13 +223,16 @@ class Peers:
     def _message(self, action: Action, person: str, other: str, role: PeerRole) -> Message:
         if isinstance(action, Ready):
             return ConnectionReady(lobby=self._lobby_id, peer=other, epoch=action.epoch)
+        if isinstance(action, Restart):
+            again = RenegotiateRequestData(ice_restart=True)
+            return RenegotiateRequest(lobby=self._lobby_id, peer=other, epoch=action.epoch, data=again)
         if isinstance(action, Failed):
             failed = WebrtcFailedData(code=action.code, message=action.message, retryable=action.retryable)
             return WebrtcFailed(lobby=self._lobby_id, peer=other, epoch=action.epoch, data=failed)
         assert isinstance(action, Begin)
         start = StartWebrtcNegotiationData(
             role=role,
-            ice_servers=list(self._ice(person).servers),
+            ice_servers=self.servers(person, other),
             receive=self._agents() if role == "offerer" else [],
             relay_only=action.relay_only,
         )

@@ -58,6 +58,7 @@ class ServedLobby:
 
     `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` are what is kept
     of it; the room's lobby already has the name, settings and version of the record.
+    Connections count their epochs from `epoch_base` on.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class ServedLobby:
         bans: Sequence[BanRecord] = (),
         reports: ReportLimit | None = None,
         wall: Callable[[], float] = time.time,
+        epoch_base: int = 0,
     ) -> None:
         self.room = room
         self.lobby = room.lobby
@@ -103,6 +105,7 @@ class ServedLobby:
             tell=self._tell,
             spawn=self._spawn,
             reconnecting=self.seats.reconnecting,
+            epoch_base=epoch_base,
         )
         """The WebRTC connections of those who are here."""
         self.agents = LobbyAgents(room, tell=self._tell, spawn=self._spawn)
@@ -272,6 +275,7 @@ class ServedLobby:
         if not self.seats.reconnecting(me) and self.lobby.participants[me].presence == "present":
             self.seats.announce(me, self._limits.reconnecting_after)
         self.seats.keep(me, grace)
+        self.negotiations.away(me)
 
     def resumed(self, browser: Browser, replayed: bool) -> None:
         """A browser is back on a new socket with its page as it was."""
@@ -285,7 +289,7 @@ class ServedLobby:
             browser.send(self.state())
             self._send_captions(browser)
             self._send_knocking(me)
-        self.negotiations.retry(me)
+        self.negotiations.back(me)
 
     def state(self) -> LobbyState:
         """The whole lobby as of now."""

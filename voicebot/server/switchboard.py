@@ -100,6 +100,8 @@ class Switchboard:
     def _carry_out(self, browser: Browser, message: m.ClientMessage) -> None:
         if message.ack is not None:
             browser.session.acknowledge(message.ack)
+        if browser.seat is not None:
+            browser.seat.lobby.negotiations.heard(browser.seat.participant_id)
         if isinstance(message, m.Ping):
             browser.send_unstamped(m.Pong(id=message.id))
             return
