@@ -156,7 +156,7 @@ class Negotiation:
         self._attempt = 0
         self._first = self._began = self._lost = 0.0
         self._reasons: dict[str, str] = {}
-        self._code = "timeout"
+        self._cause = "timeout"
         self._connected: set[str] = set()
         self._candidates = dict.fromkeys(ends, 0)
         self._away: set[str] = set()
@@ -171,7 +171,7 @@ class Negotiation:
 
     def begin(self, now: float) -> list[Action]:
         """The first attempt, or a fresh start after anything; it waits for an end that is away."""
-        self._attempt, self._first, self._code = 0, now, "timeout"
+        self._attempt, self._first, self._cause = 0, now, "timeout"
         self._reasons.clear()
         self._unheard.clear()
         return self._next(now)
@@ -288,7 +288,7 @@ class Negotiation:
             code, reason = "ice_failed", reason or _NO_RELAY
         if reason:
             self._reasons[code] = reason
-        self._code = code
+        self._cause = code
         if code == "no_candidates":
             return [self._give_up(code)]
         if self._absent:
@@ -328,7 +328,7 @@ class Negotiation:
             self._set(PairState.WAITING, now)
             return []
         if self._attempt >= self.timeouts.attempts or now - self._first >= self.timeouts.window:
-            return [self._give_up(self._code)]
+            return [self._give_up(self._cause)]
         self.rung = self.rungs[min(self._attempt, len(self.rungs) - 1)]
         self._attempt += 1
         self.epoch, self._began = self._next_epoch(), now
