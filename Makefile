@@ -125,7 +125,7 @@ format: setup client/node_modules/.installed ## rewrite the sources in the proje
 
 # ---------------------------------------------------------------- measure
 
-.PHONY: bench bench-voice bench-media bench-notebook
+.PHONY: bench bench-voice bench-media bench-notebook bench-signaling bench-churn
 bench: setup client ## every figure, as a table and in .bench/ (VOICEBOT_PEERS=folder measures rivals beside)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -137,6 +137,12 @@ bench-media: setup client ## CPU of the media plane per session
 
 bench-notebook: setup ## the longest gap in an agent's speech while a notebook cell blocks
 	@$(BIN)/python -m tests.bench notebook $(ARGS)
+
+bench-signaling: setup ## sockets, relayed messages, joins and random cuts, beside a bare relay and PeerJS's server
+	@$(BIN)/python -m tests.bench signaling $(ARGS)
+
+bench-churn: setup ## half an hour of people coming and going: does anything grow? (ARGS="--seconds 120": shorter)
+	@$(BIN)/python -m tests.bench churn $(ARGS)
 
 # ---------------------------------------------------------------- release
 

@@ -1,6 +1,6 @@
 """`make bench`: measure, print a table, keep it in .bench/<target>.json.
 
-python -m tests.bench [voice|media|notebook|peers] [--runs 3] [--quick]
+python -m tests.bench [voice|media|notebook|signaling|churn|peers] [--runs 3] [--quick]
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from tests.bench.alone import media, voice
 from tests.bench.beside import beside
 from tests.bench.notebook import blocked_cells
 from tests.bench.report import machine, publish
+from tests.bench.signaling import churned, signaling
 
-TARGETS = ("voice", "media", "notebook", "peers")
+TARGETS = ("voice", "media", "notebook", "signaling", "churn", "peers")
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=8, help="questions asked per session and run")
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 4, 8, 16], help="for peers")
     parser.add_argument("--peers", nargs="*", default=["pipecat", "fastrtc", "floor"], help="beside us")
+    parser.add_argument("--seconds", type=float, default=1800, help="of coming and going, for churn")
     parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
     parser.add_argument("--list", action="store_true", help="print the targets")
     a = parser.parse_args()
@@ -31,11 +33,13 @@ def main() -> None:
         print("\n".join(TARGETS))
         return
     if a.quick:
-        a.runs, a.turns, a.sessions = 1, 2, [1]
+        a.runs, a.turns, a.sessions, a.seconds = 1, 2, [1], 10
     folder = os.environ.get("VOICEBOT_PEERS", "")
     if a.target == "peers" and not folder:
         parser.error("VOICEBOT_PEERS must name the folder with run.py and probe.py.")
-    wanted = [a.target] if a.target else [name for name in TARGETS if name != "peers" or folder]
+    # half an hour of churn is only measured when asked for
+    left_out = {"churn"} if folder else {"churn", "peers"}
+    wanted = [a.target] if a.target else [name for name in TARGETS if name not in left_out]
     for target in wanted:
         where = machine()
         if target == "voice":
@@ -44,6 +48,11 @@ def main() -> None:
             figures = media(a.runs, a.turns)
         elif target == "notebook":
             figures = blocked_cells(a.runs)
+        elif target == "signaling":
+            short = {"sockets": 200, "rate": 200, "seconds": 2, "cuts": 20} if a.quick else {}
+            figures = signaling(a.runs, **short)
+        elif target == "churn":
+            figures = churned(a.seconds)
         else:
             figures = beside(Path(folder).resolve(), a.runs, a.sessions, a.peers)
         print(f"written to {publish(target, figures, where)}")

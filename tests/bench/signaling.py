@@ -6,6 +6,7 @@ server. Message latencies count from the moment a message was due, so a server t
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -20,8 +21,10 @@ from typing import Any
 
 import psutil
 
+from tests.bench.churn import churn
 from tests.bench.report import ROOT, Figure
 from tests.coturn import free_port
+from tests.cuts import random_cuts
 
 HERE = Path(__file__).parent
 SERVER_CORE, LOAD_CORE = 0, 1
@@ -31,7 +34,8 @@ import { PeerServer } from "peer";
 const port = Number(process.argv[2]);
 PeerServer({ port, concurrent_limit: 100000, alive_timeout: 600000 }, () => console.log(`http://127.0.0.1:${port}/`));
 """
-IDLE_KIB, RELAY_P99_MS, JOIN_P95_MS, RESUME_P95_MS = 60, 25, 150, 500
+SERVE_SOCKETS = [sys.executable, str(HERE / "serve_sockets.py")]
+IDLE_KIB, RELAY_P99_MS, JOIN_P95_MS, RESUME_P95_MS, GROWTH_MIB = 60, 25, 150, 500, 4
 
 
 def signaling(
@@ -55,7 +59,9 @@ def signaling(
 def server(kind: str) -> Iterator[tuple[str, int] | None]:
     """Its address and process id; None when it cannot be had here."""
     command = {
-        "voicebot": lambda: [sys.executable, str(HERE / "serve_sockets.py"), "200"],
+        "voicebot": lambda: [*SERVE_SOCKETS, "--lobbies", "200"],
+        "fast": lambda: [*SERVE_SOCKETS, "--fast"],
+        "hasty": lambda: [*SERVE_SOCKETS, "--hasty"],
         "echo": lambda: [sys.executable, str(HERE / "serve_echo.py"), str(free_port())],
         "peerjs": _peerjs,
     }[kind]()
@@ -79,7 +85,8 @@ def server(kind: str) -> Iterator[tuple[str, int] | None]:
         yield url, children[-1].pid if children else started.pid  # node is started by a script
     finally:
         os.killpg(started.pid, signal.SIGTERM)
-        started.wait(30)
+        with started:  # closes its output, waits for its end
+            pass
 
 
 def load(kind: str, url: str, pid: int, *, sockets: int, rate: float, seconds: float) -> dict[str, Any]:
@@ -157,5 +164,38 @@ def quantile(values: list[float], part: float) -> float:
 
 
 def _cuts(count: int) -> list[Figure]:
-    """Random cuts between two people who write to each other."""
-    return []
+    """Random cuts between two people who write to each other; nothing may be lost or come twice."""
+    print(f"  {count} random cuts ...", file=sys.stderr)
+    with server("fast") as started:
+        assert started is not None
+        report = asyncio.run(random_cuts(started[0], "bench-cuts", count))
+    resumes = [round(seconds * 1000, 3) for seconds in report.resumes]
+    wrong = {"lost": report.lost, "delivered twice": report.twice, "out of order": report.disordered}
+    figures = [
+        Figure(f"messages {what} in {count} cuts", n, f"of {report.sent}", 0) for what, n in wrong.items()
+    ]
+    figures.append(Figure(f"seats lost in {count} cuts", report.seats_lost, "seats", 0))
+    for part, goal in ((0.5, None), (0.95, RESUME_P95_MS)):
+        figures.append(
+            Figure(f"resume after a cut, p{part * 100:g}", quantile(resumes, part), "ms", goal, resumes)
+        )
+    return figures
+
+
+def churned(seconds: float) -> list[Figure]:
+    """People who come and go for so long: how much more there is in the last quarter than in the second."""
+    print(f"  {seconds:g} s of coming and going ...", file=sys.stderr)
+    with server("hasty") as started:
+        assert started is not None
+        result = asyncio.run(churn(started[0], seconds))
+    goals = {"mib": GROWTH_MIB, "files": 0, "tasks": 0}
+    return [
+        Figure(
+            f"growth in {seconds:g} s of churn: {name}",
+            result.growth(name),
+            name,
+            goal,
+            [round(getattr(sample, name), 2) for sample in result.samples],
+        )
+        for name, goal in goals.items()
+    ] + [Figure("visits' actions", result.done.total(), "actions")]

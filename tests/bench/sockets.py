@@ -277,10 +277,10 @@ async def main() -> None:
     a = parser.parse_args()
     adapter, server = ADAPTERS[a.kind](a.url), psutil.Process(a.pid)
     found: dict[str, Any] = {}
+    if a.idle:  # first, for what is freed in between is used again
+        found["idle"] = await idle(adapter, server, a.idle)
     if a.pairs:
         found["relay"] = await relay(adapter, server, a.pairs, a.rate, a.seconds)
-    if a.idle:
-        found["idle"] = await idle(adapter, server, a.idle)
     print(json.dumps(found))
 
 

@@ -1,0 +1,26 @@
+"""People come, talk, are cut off, reload, make lobbies and agents, and go; nothing of them stays.
+
+VOICEBOT_CHURN_SECONDS says for how long; half an hour is `make bench-churn`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.bench.churn import churn
+from tests.bench.signaling import GROWTH_MIB, server
+
+SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or (120 if os.environ.get("CI") else 10))
+
+
+@pytest.mark.timeout(SECONDS + 120)
+async def test_memory_files_and_tasks_stay_flat() -> None:
+    with server("hasty") as started:
+        assert started is not None
+        churned = await churn(started[0], SECONDS)
+    assert {"cut", "reload", "agent", "chat", "leave", "abort"} <= set(churned.done)
+    assert churned.growth("files") == 0
+    assert churned.growth("tasks") == 0
+    assert churned.growth("mib") <= GROWTH_MIB, [round(sample.mib, 1) for sample in churned.samples]
