@@ -20,7 +20,6 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-
 ROUNDS = 8
 """Fewer cannot be told apart from the server's own warming up."""
 
