@@ -98,7 +98,7 @@ def main() -> None:
 async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
     from voicebot.server.hosting import Hosting
 
-    stopping = asyncio.Event()
+    stopping: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     loop = asyncio.get_running_loop()
     with _progress(shown=settings.log_format == "text") as progress:
         hosting = Hosting(settings, demo=demo, progress=progress)
@@ -109,7 +109,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
         try:
             await starting
         except asyncio.CancelledError:
-            if not stopping.is_set():
+            if not stopping.done():
                 raise
             out.print("Stopped before it had started.")
             return
@@ -119,19 +119,28 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
         _announce(hosting, demo)
         if open_browser:
             webbrowser.open(hosting.lobby_url("demo") if demo else hosting.url)
-        await stopping.wait()
-        out.print("\nStopping ...")
+        await _drain(hosting, settings.drain_seconds if await stopping == signal.SIGTERM else 0.0)
     finally:
         await hosting.stop()
     out.print("Stopped. Conversations are in", escape(str(settings.data_dir / "conversations")))
 
 
-def _interrupt(number: int, stopping: asyncio.Event, starting: asyncio.Task[None]) -> None:
+async def _drain(hosting: Hosting, seconds: float) -> None:
+    """Nobody new comes in; those who are here get `seconds`."""
+    out.print("\nStopping ...")
+    people = hosting.people
+    if people and seconds:
+        here = "1 person is" if people == 1 else f"{people} people are"
+        out.print(f"{here} here and nobody new comes in. Waiting up to {seconds:g} s; again: end at once.")
+    await hosting.drain(seconds)
+
+
+def _interrupt(number: int, stopping: asyncio.Future[int], starting: asyncio.Task[None]) -> None:
     """The first one stops in good order, a second one does not wait for that."""
-    if stopping.is_set():
+    if stopping.done():
         out.print("Ended at once.")
         os._exit(128 + number)  # threads may hang; the workers end with their pipes
-    stopping.set()
+    stopping.set_result(number)
     if not starting.done():
         starting.cancel()
 

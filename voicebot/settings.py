@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         10.0, ge=0, le=3600, description="How long calls may go on after SIGTERM, with nobody new"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    metrics_token: SecretStr = Field(
+        SecretStr(""), description="Bearer token for /metrics; without it only this machine may read them"
+    )
     log_format: str = Field("text", description="text, or json: one object per line")
 
     llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 
 from tests.server.conftest import own_origin
 from voicebot.server.addresses import Addresses, parse_host, parse_origin
+from voicebot.server.health import operation
 from voicebot.server.hosting import Hosting
 from voicebot.server.http import api, pages
 from voicebot.store.base import SessionRecord
@@ -275,7 +276,9 @@ async def test_reading_changes_nothing(host: Any, visit: Any) -> None:
     lobby = hosting.rooms["demo"].lobby
     await ada.settle()
     version, made = lobby.version, set(store.made)
-    paths = [route.path for router in (api, pages) for route in router.routes if "GET" in route.methods]
+    paths = [
+        route.path for router in (api, operation, pages) for route in router.routes if "GET" in route.methods
+    ]
     assert len(paths) >= 7
     async with httpx.AsyncClient(base_url=hosting.url) as stranger:
         for http in (ada.http, stranger):

@@ -57,8 +57,10 @@ class StallMonitor:
         *,
         threshold: float = THRESHOLD,
         clock: Clock = monotonic,
+        on_beat: Callable[[float], None] = lambda late: None,
     ) -> None:
-        self._on_stall = on_stall
+        """`on_beat` is told how many seconds late each beat was; it must not raise."""
+        self._on_stall, self._on_beat = on_stall, on_beat
         self._threshold = threshold
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
@@ -95,6 +97,7 @@ class StallMonitor:
         where, self._where = self._where, ""
         self._last = now
         self._timer = loop.call_later(BEAT, self._beat, loop)
+        self._on_beat(max(0.0, late))
         if late >= self._threshold:
             try:
                 self._on_stall(Stall(round(late + BEAT, 3), where))

@@ -152,6 +152,10 @@ class MediaStats:
     peers: int
     late_frames: int
     lost_packets: int
+    queued_seconds: float = 0.0
+    """Of agents' audio, not sent yet."""
+    queued_bytes: int = 0
+    """Of commands that the worker has not read yet."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,11 @@ class MediaPlane(Protocol):
 
     def abandon(self) -> None:
         """The loop will not run again: what runs elsewhere ends by itself, as after `close`."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether calls can be made now: false while a worker that died is started again."""
         ...
 
     # hosts: one per lobby

@@ -211,6 +211,7 @@ class Engine:
             peers=sum(h.connections for h in hosts),
             late_frames=self._gone_late + sum(h.late_frames for h in hosts),
             lost_packets=self._gone_lost + sum(h.lost_packets for h in hosts),
+            queued_seconds=sum(voice.queued_seconds for h in hosts for voice in h.voices.values()),
         )
 
     async def aclose(self) -> None:

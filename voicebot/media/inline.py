@@ -41,6 +41,10 @@ class InlineMediaPlane:
             command(self._engine)
         self._early.clear()
 
+    @property
+    def alive(self) -> bool:
+        return self._engine is not None
+
     async def close(self) -> None:
         if self._engine is not None:
             await self._engine.aclose()

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from voicebot.media.base import (
     HearingSettings,
     IceServerConfig,
     MediaGone,
+    MediaStats,
     Notice,
     OnNotice,
     PlayoutEnded,
@@ -188,6 +189,10 @@ class ProcessMediaPlane:
         """The worker's process id while it runs."""
         return self._child.process.pid if self._child is not None else None
 
+    @property
+    def alive(self) -> bool:
+        return self._up.is_set()
+
     # ------------------------------------------------------------ life
 
     async def start(self, on_notice: OnNotice) -> None:
@@ -331,6 +336,9 @@ class ProcessMediaPlane:
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+            case MediaStats():
+                waiting = self._child.commands.waiting if self._child is not None else 0
+                self._notify(replace(message, queued_bytes=waiting))
             case _:
                 self._notify(message)
 

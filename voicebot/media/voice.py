@@ -207,6 +207,11 @@ class Voice:
     def late_frames(self) -> int:
         return self._pacer.late
 
+    @property
+    def queued_seconds(self) -> float:
+        """Audio that waits to be sent."""
+        return sum(len(speech.queue) for speech in self._speeches) / OPUS_RATE
+
     # ------------------------------------------------------------ the 20 ms path
 
     def _go(self) -> None:

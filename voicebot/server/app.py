@@ -7,7 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from voicebot.errors import VoicebotError
+from voicebot.server.context import RequestContext
 from voicebot.server.floods import TooFast
+from voicebot.server.health import operation
 from voicebot.server.http import STATUS, api, error_body, pages
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
@@ -35,11 +37,15 @@ def create_app(services: Services) -> FastAPI:
             spawn=services.spawn,
             clock=services.clock,
             floods=services.floods,
+            telemetry=services.telemetry,
+            drain=services.drain,
         ),
         cookie=services.cookie,
         addresses=services.addresses,
         clock=services.clock,
         limits=services.limits,
+        telemetry=services.telemetry,
+        drain=services.drain,
     )
 
     @app.websocket("/ws")
@@ -47,8 +53,10 @@ def create_app(services: Services) -> FastAPI:
         await endpoint.serve(socket)
 
     app.include_router(api)
+    app.include_router(operation)
     app.include_router(pages)
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)
+    app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     return app
@@ -56,7 +64,11 @@ def create_app(services: Services) -> FastAPI:
 
 async def _voicebot_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VoicebotError)
-    headers = {"Retry-After": str(error.wait)} if isinstance(error, TooFast) else None
+    headers = None
+    if isinstance(error, TooFast):
+        headers = {"Retry-After": str(error.wait)}
+    elif error.code == "draining":
+        headers = {"Retry-After": str(request.app.state.services.drain.retry_after)}
     return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500), headers=headers)
 
 

@@ -31,9 +31,12 @@ from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
 from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
+from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.server.measured_store import measured
+from voicebot.server.metrics import Present
 from voicebot.server.moderator import Moderator
 from voicebot.server.ports import RoomPort
 from voicebot.server.security import SessionCookie
@@ -41,6 +44,8 @@ from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
 from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import STATIC, StaticClient
+from voicebot.server.telemetry import Telemetry
+from voicebot.server.tracing import open_tracing
 from voicebot.server.vacancy import Vacancy
 from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.messages import LobbySettings
@@ -54,6 +59,8 @@ logger = logging.getLogger(__name__)
 DEMO_LOBBY = "demo"
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 MAX_LOBBIES = 200
+STORE_PATIENCE = 2.0
+"""Seconds in which the store must answer for the server to be ready."""
 RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
 
 
@@ -82,7 +89,10 @@ class Hosting:
         self.demo = demo
         self._given_media, self._given_models = media, models
         self._room_factory = room or _real_room
-        self._store = store or MemoryStore()
+        self._drain = Drain(clock)
+        self.telemetry = Telemetry(clock)
+        """What is counted, timed and traced."""
+        self._store = measured(store or MemoryStore(), self.telemetry)
         self._progress, self._clock, self._limits = progress, clock, limits or Limits()
         self._static = StaticClient(static)
         self._served: dict[str, ServedLobby] = {}
@@ -101,7 +111,9 @@ class Hosting:
         self._ready = False
         self._ice_key = secrets.token_bytes(32)
         self._epoch_base = int(time.time() * 1000)  # above those of a server that was restarted
-        self._stalls = StallMonitor(self._stalled, clock=clock)
+        self._stalls = StallMonitor(self._stalled, clock=clock, on_beat=self.telemetry.metrics.lag.observe)
+        self._media_stats: MediaStats | None = None
+        self.telemetry.metrics.registry.register(Present(self._present, lambda: self._media_stats))
         self.on_stall: Callable[[Stall], None] | None = None
         """Called on the loop when it had not run for a while; running conversations log it anyway."""
 
@@ -137,6 +149,11 @@ class Hosting:
         if self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
         return self._models
+
+    @property
+    def people(self) -> int:
+        """How many are in lobbies, those who are reconnecting among them."""
+        return sum(len(room.lobby.humans) for room in self._rooms.values())
 
     @property
     def client_built(self) -> bool:
@@ -178,6 +195,8 @@ class Hosting:
                 raise
 
     async def _start(self) -> None:
+        self._drain.over()
+        self.telemetry.tracing = open_tracing()
         warning = self.ice("check").warning
         if warning:
             logger.warning(warning)
@@ -186,7 +205,8 @@ class Hosting:
         self._resolver = TurnResolver(parse_addresses(self.settings.coturn_server))
         self._models = self._given_models or Models(self.settings)
         self._resolver.start()
-        await self._models.start(self._progress)
+        with self.telemetry.span("load models"):
+            await self._models.start(self._progress)
         await self._resolver.ready()
         self._media = self._given_media or _real_media(self.settings)
         await self._media.start(self._on_notice)
@@ -203,8 +223,19 @@ class Hosting:
         self._stalls.start()
         self._ready = True
 
+    async def drain(self, seconds: float) -> None:
+        """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
+
+        Agents may finish what they are saying when the time is over. With 0 seconds nothing is waited for.
+        """
+        if self._ready and not self._drain.active:
+            self._drain.begin(seconds, returning=False)
+            self._sessions.tell(self._drain.farewell())
+            await self._drain.wait(lambda: [served.lobby for served in self._served.values()])
+
     async def stop(self) -> None:
         """Close every lobby, the server, the media plane and the models. Safe to call twice."""
+        await self.drain(0.0)
         async with self._lock:
             await self._stop()
 
@@ -237,6 +268,45 @@ class Hosting:
         if self._models is not None:
             await self._models.aclose()
         self._server = self._serving = self._socket = self._media = self._models = None
+        self._media_stats = None
+        if self.telemetry.tracing is not None:
+            await self.telemetry.tracing.aclose()
+            self.telemetry.tracing = None
+
+    # ------------------------------------------------------------ health
+
+    async def problems(self) -> dict[str, str]:
+        """What keeps people from coming in, by part: server, draining, models, media, store."""
+        found: dict[str, str] = {}
+        if not self._ready:
+            found["server"] = "It is starting or stopping."
+        if self._drain.active:
+            found["draining"] = f"It stops in {self._drain.seconds_left:.0f} s."
+        if self._models is None or not self._models.started:
+            found["models"] = "They are not loaded."
+        if self._media is None or not self._media.alive:
+            found["media"] = "The media plane is not running (it is started again by itself)."
+        try:
+            async with asyncio.timeout(STORE_PATIENCE):
+                await self._store.get_session("readiness")
+        except (StoreError, TimeoutError) as error:
+            found["store"] = str(error) or f"It gave no answer in {STORE_PATIENCE:g} s."
+        return found
+
+    def _present(self) -> dict[str, float]:
+        """For `voicebot.server.metrics.PRESENT`."""
+        rooms = list(self._rooms.values())
+        people = [person for room in rooms for person in room.lobby.humans]
+        return {
+            "ready": float(self._ready and not self._drain.active),
+            "draining": float(self._drain.active),
+            "sessions": float(self._sessions.count),
+            "lobbies": float(len(rooms)),
+            "participants:human": float(len(people)),
+            "participants:agent": float(sum(len(room.lobby.agents) for room in rooms)),
+            "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
+            "conversations": float(sum(room.log is not None and not room.log.closed for room in rooms)),
+        }
 
     # ------------------------------------------------------------ lobbies
 
@@ -285,7 +355,7 @@ class Hosting:
         except BaseException:
             del self._rooms[lobby_id]
             raise
-        self._served[lobby_id] = ServedLobby(
+        served = ServedLobby(
             room,
             clock=self._clock,
             ice=self.ice,
@@ -294,6 +364,9 @@ class Hosting:
             reports=self._reports,
             epoch_base=self._epoch_base,
         )
+        served.negotiations.watch(self.telemetry.connections(room.host_peer))
+        room.subscribe(lambda event: self.telemetry.follow(room.log, event))
+        self._served[lobby_id] = served
         return room
 
     def moderate(self, lobby_id: str) -> Moderator:
@@ -358,9 +431,11 @@ class Hosting:
 
     def _on_notice(self, notice: Notice) -> None:
         if isinstance(notice, MediaStats):
+            self._media_stats = notice
             return
         if isinstance(notice, MediaGone):
             logger.warning("The media plane stopped: %s. It is started again.", notice.reason)
+            self.telemetry.metrics.restarts.inc()
             concerned = list(self._rooms)
         else:
             concerned = [id for id, room in self._rooms.items() if room.host_peer == notice.host_id]
@@ -383,13 +458,16 @@ class Hosting:
             swap_stt=self._swap_stt,
             model_names=self._model_names,
             model_options=lambda role: [option.spec for option in self.models.options(role)],
-            is_ready=lambda: self._ready,
+            problems=self.problems,
             spawn=self._spawn,
             client=self._static,
             addresses=Addresses(self.settings.public_url, self.settings.host),
             clock=self._clock,
             limits=self._limits,
             floods=Floods(self._limits, self._clock),
+            telemetry=self.telemetry,
+            drain=self._drain,
+            metrics_token=self.settings.metrics_token.get_secret_value(),
         )
 
     async def _swap_stt(self, spec: str) -> None:

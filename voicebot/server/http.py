@@ -1,4 +1,4 @@
-"""The HTTP side: sessions, lobbies, their agents, ICE servers, health, and the client's files."""
+"""The HTTP side: sessions, lobbies, their agents, ICE servers, and the client's files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from voicebot import logs
 from voicebot.agent.models import SwapRole
 from voicebot.errors import SignalingError, UnknownModel, VoicebotError
 from voicebot.server.floods import address_of
 from voicebot.server.served_lobby import ServedLobby
-from voicebot.server.services import Services
+from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import (
     AgentCreateData,
@@ -64,22 +65,6 @@ class AgentChanges(Body):
     llm: Annotated[str, Field(max_length=200)] | None = None
 
 
-class Health(Body):
-    status: str
-    version: str
-
-
-class Ready(Body):
-    ready: bool
-    models: dict[str, str]
-    client_built: bool
-
-
-async def services(request: Request) -> Services:
-    found: Services = request.app.state.services
-    return found
-
-
 Wired = Annotated[Services, Depends(services)]
 
 
@@ -88,6 +73,7 @@ async def browser(request: Request, wired: Wired) -> Browser:
     found = await wired.sessions.valid(wired.cookie.read(request))
     if found is None:
         raise SignalingError("There is no session.", hint="POST /api/session first.", code="no_session")
+    logs.bind(session=found.session.handle)
     return found
 
 
@@ -111,6 +97,7 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
     """Give this browser a session, or confirm the one it has; its cookie is renewed now and then."""
     secret = wired.cookie.read(request)
     if await wired.sessions.valid(secret) is None:
+        wired.drain.admit()
         wired.floods.session(address_of(request))
     found, renewed = await wired.sessions.admit(secret)
     if renewed is not None:
@@ -122,6 +109,7 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
 @api.post("/lobbies", status_code=201)
 async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby; whoever knows its id can join it."""
+    wired.drain.admit()
     wired.floods.lobby(caller.session.handle, address_of(request))
     served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
     return served.lobby.info()
@@ -201,20 +189,6 @@ async def ice_servers(lobby: Joined, caller: Caller, wired: Wired, response: Res
     return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
 
 
-@pages.get("/health")
-async def health() -> Health:
-    """The process answers."""
-    return Health(status="ok", version=__version__)
-
-
-@pages.get("/ready")
-async def ready(wired: Wired, response: Response) -> Ready:
-    """Models are loaded and lobbies can be joined; 503 until then."""
-    state = Ready(ready=wired.is_ready(), models=wired.model_names(), client_built=wired.client.built)
-    response.status_code = 200 if state.ready else 503
-    return state
-
-
 @pages.get("/", include_in_schema=False)
 async def index(wired: Wired) -> Response:
     """The page; it asks for its session itself, so that reading changes nothing."""
@@ -240,6 +214,7 @@ STATUS = {
     "too_many": 503,
     "store": 503,
     "too_fast": 429,
+    "draining": 503,
     "missing_dependency": 424,
     "model_load": 424,
 }

@@ -25,7 +25,7 @@ from voicebot.signaling.messages import (
     WebrtcStateChange,
     WebrtcStateChangeData,
 )
-from voicebot.signaling.negotiation import PairState
+from voicebot.signaling.negotiation import Action, PairState
 from voicebot.signaling.turn import IcePlan
 
 _CANDIDATE_TYPES = {"host", "srflx", "prflx", "relay"}
@@ -70,6 +70,10 @@ class Negotiations:
             abandoned=room.close_peer,
             epoch_base=epoch_base,
         )
+
+    def watch(self, on_action: Callable[[tuple[str, str], Action | None], None]) -> None:
+        """Have `on_action(ends, action)` called with all that happens; None: the pair is gone."""
+        self._peers.on_action = on_action
 
     def begin(self, me: str) -> None:
         """Someone has come, or come again: connect them (anew) to everyone who is here."""

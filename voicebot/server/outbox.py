@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from voicebot.signaling.messages import (
@@ -36,8 +37,15 @@ class _Entry:
 class Outbox:
     """A queue with one reader (the socket's writer task) and writers that never wait."""
 
-    def __init__(self, max_messages: int = 256, max_bytes: int = 512 * 1024) -> None:
-        self._max_messages, self._max_bytes = max_messages, max_bytes
+    def __init__(
+        self,
+        max_messages: int = 256,
+        max_bytes: int = 512 * 1024,
+        *,
+        on_put: Callable[[Message], None] = lambda message: None,
+    ) -> None:
+        """`on_put` is called with each message that is queued."""
+        self._max_messages, self._max_bytes, self._on_put = max_messages, max_bytes, on_put
         self._entries: deque[_Entry] = deque()
         self._latest: dict[tuple[str, ...], _Entry] = {}
         self._messages = self._bytes = 0
@@ -48,6 +56,7 @@ class Outbox:
         """Queue a message; a reader that is too slow is closed with 4408 instead."""
         if self._close is not None:
             return
+        self._on_put(message)
         text = message.model_dump_json(exclude_none=True)
         key = coalescing_key(message)
         old = self._latest.get(key) if key else None

@@ -73,6 +73,8 @@ class Peers:
         self._epoch_base = epoch_base
         self._epochs = itertools.count(epoch_base + 1)
         self._timer: asyncio.TimerHandle | None = None
+        self.on_action: Callable[[tuple[str, str], Action | None], None] = lambda ends, action: None
+        """Called with each action, and with None when a pair is gone."""
 
     def connect_people(self, impolite: str, polite: str) -> None:
         """Begin (anew) between two people; the one who was there first is impolite."""
@@ -159,7 +161,9 @@ class Peers:
     def drop(self, peer: str) -> None:
         """This peer is gone, and every connection with it."""
         for ends in [ends for ends in self._pairs if peer in ends]:
-            self._pairs.pop(ends).negotiation.close()
+            negotiation = self._pairs.pop(ends).negotiation
+            negotiation.close()
+            self.on_action(negotiation.ends, None)
         self.arm()
 
     def now(self) -> float:
@@ -167,6 +171,8 @@ class Peers:
 
     def close(self) -> None:
         """Drop every pair and the timer."""
+        for pair in self._pairs.values():
+            self.on_action(pair.negotiation.ends, None)
         self._pairs.clear()
         self.arm()
 
@@ -212,6 +218,7 @@ class Peers:
 
     def _carry_out(self, pair: _Pair, actions: list[Action]) -> None:
         for action in actions:
+            self.on_action(pair.negotiation.ends, action)
             for person, role in pair.roles.items():
                 if isinstance(action, Restart) and role != "impolite":
                     continue  # one offer is enough, and this one wins anyhow

@@ -6,15 +6,19 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fastapi import Request
+
 from voicebot.agent.models import SwapRole
 from voicebot.clock import Clock
 from voicebot.server.addresses import Addresses
+from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import StaticClient
+from voicebot.server.telemetry import Telemetry
 from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan
 
@@ -42,10 +46,20 @@ class Services:
     model_names: Callable[[], dict[str, str]]
     model_options: Callable[[SwapRole], list[str]]
     """For a role (stt, tts, llm), what people in a lobby may swap in."""
-    is_ready: Callable[[], bool]
+    problems: Callable[[], Awaitable[dict[str, str]]]
+    """What keeps people from coming in, by part; empty when nothing does."""
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
     addresses: Addresses
     clock: Clock
     limits: Limits
     floods: Floods
+    telemetry: Telemetry
+    drain: Drain
+    metrics_token: str = ""
+
+
+async def services(request: Request) -> Services:
+    """Those of the application that a request came to."""
+    found: Services = request.app.state.services
+    return found

@@ -265,6 +265,16 @@ class Sessions:
             return self._browsers[record.handle]
         return self._keep(record)
 
+    @property
+    def count(self) -> int:
+        """How many are in memory."""
+        return len(self._browsers)
+
+    def tell(self, message: Message) -> None:
+        """Tell every browser that is connected now."""
+        for browser in list(self._browsers.values()):
+            browser.send_unstamped(message)
+
     # ------------------------------------------------------------ records
 
     def _keep(self, record: SessionRecord) -> Browser:

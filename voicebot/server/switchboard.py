@@ -12,11 +12,13 @@ from voicebot.errors import SignalingError, VoicebotError
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.lobby import LobbyFull
 from voicebot.lobby.moderation import check_agents, check_host
+from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.refusals import error_message
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import CreateLobby
 from voicebot.server.sessions import Browser, Seat
+from voicebot.server.telemetry import Telemetry
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.turn import IcePlan
@@ -74,19 +76,24 @@ class Switchboard:
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Clock,
         floods: Floods,
+        telemetry: Telemetry,
+        drain: Drain,
     ) -> None:
         self._lobbies, self._create_lobby = lobbies, create_lobby
         self._ice, self._spawn, self._clock, self._floods = ice, spawn, clock, floods
+        self._telemetry, self._drain = telemetry, drain
 
     def receive(self, browser: Browser, frame: str) -> None:
         """Carry out one text frame; whatever is wrong with it is answered by `error`."""
         try:
             message = read(frame)
         except Malformed as error:
+            self._telemetry.invalid()
             browser.send_unstamped(error_message(error, error.id))
             return
         try:
-            self._carry_out(browser, message)
+            with self._telemetry.receiving(message.type):
+                self._carry_out(browser, message)
         except VoicebotError as error:
             if isinstance(error, LobbyFull) and isinstance(message, m.JoinLobby):
                 data = m.LobbyFullData(limit=error.limit)
@@ -114,9 +121,12 @@ class Switchboard:
         self._check(browser, message)
         match message:
             case m.CreateLobby():
+                self._drain.admit()
                 self._floods.lobby(browser.session.handle, browser.address)
                 self._spawn(self._create(browser, message), "create lobby")
             case m.JoinLobby():
+                if browser.place is None:
+                    self._drain.admit()
                 self._lobby(message.lobby).join(browser, message)
             case m.LeaveLobby():
                 place = browser.place
@@ -181,6 +191,10 @@ class Switchboard:
                 "This socket goes on already.", hint="resume is the first message after a reconnect."
             )
         missed = browser.session.replay(message.data.last_seq, self._clock())
+        if browser.seat is None:
+            self._telemetry.resumed("refused")
+        else:
+            self._telemetry.resumed("state" if missed is None else "replayed")
         for kept in missed or []:
             browser.send_unstamped(kept)
         if browser.place is not None:

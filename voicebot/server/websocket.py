@@ -8,16 +8,19 @@ from collections import Counter
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from voicebot import logs
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
 from voicebot.server.addresses import Addresses
+from voicebot.server.drain import Drain
 from voicebot.server.floods import address_of
 from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.refusals import error_message
 from voicebot.server.security import SessionCookie
-from voicebot.server.sessions import UNAUTHENTICATED, Browser, Sessions
+from voicebot.server.sessions import UNAUTHENTICATED, Browser, Seat, Sessions
 from voicebot.server.switchboard import Switchboard
+from voicebot.server.telemetry import Telemetry
 from voicebot.server.transports import abort
 from voicebot.signaling.messages import (
     SessionEstablished,
@@ -46,10 +49,12 @@ class SocketEndpoint:
         addresses: Addresses,
         clock: Clock,
         limits: Limits,
+        telemetry: Telemetry,
+        drain: Drain,
     ) -> None:
         self._sessions, self._switchboard, self._cookie = sessions, switchboard, cookie
         self._addresses, self._clock = addresses, clock
-        self._limits = limits
+        self._limits, self._telemetry, self._drain = limits, telemetry, drain
         self._sockets: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket) -> None:
@@ -61,12 +66,14 @@ class SocketEndpoint:
             )
             await socket.accept()  # a refused handshake would tell the page nothing
             await socket.close(REFUSED, "this origin may not connect")
+            self._telemetry.refused("origin")
             return
         address = address_of(socket)
         if address and self._sockets[address] >= self._limits.sockets_per_address:
             logger.warning("Too many WebSockets from %s: one more was refused.", address)
             await socket.accept()
             await socket.close(TOO_MANY, "too many sockets from this address")
+            self._telemetry.refused("too_many")
             return
         self._sockets[address] += 1
         try:
@@ -83,6 +90,7 @@ class SocketEndpoint:
             logger.warning("A session could not be looked up: %s %s", error, error.hint)
             await socket.accept()
             await socket.close(TRY_AGAIN, "try again later")
+            self._telemetry.refused("store")
             return
         await socket.accept()
         if browser is None:
@@ -91,19 +99,24 @@ class SocketEndpoint:
             await self._refuse(socket, SessionExpired())
         elif browser.sockets >= self._limits.sockets_per_session:
             await socket.close(TOO_MANY, "too many sockets of this session")
+            self._telemetry.refused("too_many")
         else:
             browser.sockets += 1
+            logs.bind(session=browser.session.handle)
             try:
-                await self._serve(socket, browser)
+                with self._telemetry.socket(reconnects=browser.seat is not None):
+                    await self._serve(socket, browser)
             finally:
                 browser.sockets -= 1
 
     async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
         await socket.send_text(message.model_dump_json(exclude_none=True))
         await socket.close(UNAUTHENTICATED)
+        self._telemetry.refused(message.type)
 
     async def _serve(self, socket: WebSocket, browser: Browser) -> None:
-        outbox = Outbox(self._limits.queue_messages, self._limits.queue_bytes)
+        limits, telemetry = self._limits, self._telemetry
+        outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=telemetry.sent)
         fence = browser.attach(outbox)
         browser.address = address_of(socket)
         seat = browser.seat
@@ -117,6 +130,8 @@ class SocketEndpoint:
             version=__version__,
         )
         browser.send_unstamped(SessionEstablished(data=hello))
+        if self._drain.active:
+            browser.send_unstamped(self._drain.farewell())
         loop = asyncio.get_running_loop()
         left = max(0.0, browser.session.expires - self._clock())
         expiry = loop.call_later(left, browser.expire)
@@ -137,7 +152,14 @@ class SocketEndpoint:
         if browser.bucket is None:
             browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
         bucket = browser.bucket
+        seat: Seat | None = None
         while True:
+            if browser.seat is not seat:
+                seat = browser.seat
+                if seat is None:
+                    logs.unbind("lobby", "participant")
+                else:
+                    logs.bind(lobby=seat.lobby.lobby.id, participant=seat.participant_id)
             event = await socket.receive()
             if event["type"] == "websocket.disconnect":
                 return int(event.get("code") or 1006)
@@ -145,6 +167,7 @@ class SocketEndpoint:
                 continue  # a newer socket speaks for this session
             wait = bucket.take(self._clock())
             if wait > 0:
+                self._telemetry.waited(wait)
                 # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
                 await asyncio.sleep(wait)
                 if not browser.session.holds(fence):
@@ -171,10 +194,12 @@ class SocketEndpoint:
                     if isinstance(item, Close):
                         if socket.application_state is WebSocketState.CONNECTED:
                             await socket.close(item.code, item.reason)
+                            self._telemetry.closed(item.code)
                         return
                     await socket.send_text(item)
         except TimeoutError:
             outbox.close(TOO_SLOW, "too slow")  # no more is queued; a code would not get through either
+            self._telemetry.closed(TOO_SLOW)
             abort(socket.scope)
         except (WebSocketDisconnect, RuntimeError):
             pass  # closed while it was being written to

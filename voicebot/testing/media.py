@@ -182,6 +182,10 @@ class FakeMediaPlane:
         self._loop = asyncio.get_running_loop()
         self._on_notice = on_notice
 
+    @property
+    def alive(self) -> bool:
+        return True
+
     async def close(self) -> None:
         players = [task for host in self._hosts.values() for task in host.players]
         for name in list(self._hosts):

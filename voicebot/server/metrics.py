@@ -1,0 +1,131 @@
+"""What is counted and timed for Prometheus: one registry per running server, nothing in the module.
+
+Names of lobbies, people, sessions and agents are never labels: every label has a few known values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from voicebot.media.base import MediaStats
+from voicebot.version import __version__
+
+MAX_CODES = 64
+"""Error codes told apart; a backend could make up any number of them."""
+SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+CONNECT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 45.0)
+TURN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+HTTP = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
+
+
+class Metrics:
+    """The instruments; `voicebot.server.telemetry` uses them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f"voicebot_{name}", what, labels, registry=registry)
+
+        def gauge(name: str, what: str) -> Gauge:
+            return Gauge(f"voicebot_{name}", what, registry=registry)
+
+        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"voicebot_{name}", what, labels, buckets=buckets, registry=registry)
+
+        build = Gauge("voicebot_build_info", "The version that runs", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self.sockets = gauge("sockets", "Open WebSockets")
+        self.sockets_opened = counter("sockets_opened", "WebSockets accepted")
+        self.sockets_refused = counter("sockets_refused", "WebSockets not accepted", "reason")
+        self.closes = counter("sockets_closed", "WebSockets closed by the server, by close code", "code")
+        self.reconnects = counter("reconnects", "WebSockets of people who have a seat")
+        self.resumes = counter(
+            "resumes", "Sessions back on a new socket: replayed, state, or refused", "outcome"
+        )
+        self.received = counter("messages_received", "Messages of browsers", "type")
+        self.sent = counter("messages_sent", "Messages queued for browsers", "type")
+        self.errors = counter("message_errors", "error messages sent, by their code", "code")
+        self.waits = counter("rate_limit_waits", "Frames that had to wait for their turn")
+        self.waited = counter("rate_limit_wait_seconds", "How long they waited")
+        self.http = histogram("http_request_seconds", "HTTP requests", HTTP, "method", "status")
+
+        self.attempts = counter("negotiation_attempts", "Connections begun", "peer", "rung")
+        self.outcomes = counter("negotiations", "How they ended", "peer", "rung", "outcome")
+        self.connecting = histogram(
+            "negotiation_connect_seconds", "First attempt to both connected", CONNECT, "peer"
+        )
+
+        self.store = histogram("store_seconds", "Operations of the store", SHORT, "operation")
+        self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
+        self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)
+        self.turns = histogram("turn_seconds", "A person's last sound to the agent's first", TURN)
+        self.turn_parts = histogram("turn_part_seconds", "The parts of that", TURN, "part")
+        self.turns_cancelled = counter("turns_cancelled", "Answers given up before they were heard")
+        self.restarts = counter("media_restarts", "Times the media process died and was started again")
+        self._codes: set[str] = set()
+
+    def code(self, code: str) -> str:
+        """The label of an error code: itself, or `other` when there are too many."""
+        if code in self._codes or len(self._codes) < MAX_CODES:
+            self._codes.add(code)
+            return code
+        return "other"
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Everything in the text format that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+class Present(Collector):
+    """Counts that are looked up when they are asked for."""
+
+    def __init__(self, read: Callable[[], dict[str, float]], media: Callable[[], MediaStats | None]) -> None:
+        """`read` gives `name` or `name{label=value}` style keys: see `PRESENT`."""
+        self._read, self._media = read, media
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._read()
+        for name, (what, label) in PRESENT.items():
+            family = GaugeMetricFamily(f"voicebot_{name}", what, labels=[label] if label else [])
+            for key, value in now.items():
+                base, _, kind = key.partition(":")
+                if base == name:
+                    family.add_metric([kind] if label else [], value)
+            yield family
+        stats = self._media()
+        if stats is not None:
+            yield from _media(stats)
+
+
+PRESENT = {
+    "draining": ("1 while nobody new is taken", ""),
+    "ready": ("1 when people can come in", ""),
+    "sessions": ("Sessions in memory", ""),
+    "lobbies": ("Lobbies", ""),
+    "participants": ("People and agents in lobbies", "kind"),
+    "reconnecting": ("People whose socket is lost", ""),
+    "conversations": ("Conversations going on", ""),
+}
+
+
+def _media(stats: MediaStats) -> Iterable[Metric]:
+    for name, what, amount in (
+        ("media_peers", "Connections of the media plane", stats.peers),
+        ("media_playout_queue_seconds", "Audio of agents that waits to be sent", stats.queued_seconds),
+        ("media_command_queue_bytes", "Commands that the media plane has not read", stats.queued_bytes),
+    ):
+        yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
+    for name, what, total in (
+        ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
+        ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
+        ("media_lost_packets", "Packets of people that never came", stats.lost_packets),
+    ):
+        yield CounterMetricFamily(f"voicebot_{name}", what, value=total)

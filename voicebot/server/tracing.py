@@ -1,0 +1,119 @@
+"""OpenTelemetry spans, where they are wanted.
+
+They are when the user has set a tracer provider of their own (then it is used), or when the standard
+variables say so: OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector
+that takes OTLP over HTTP, or OTEL_TRACES_EXPORTER is `otlp` or `console`. The other OTEL_* variables
+(sampler, headers, service name, timeouts) mean what they mean everywhere. Our own provider is never
+made the process's, and ends with the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Mapping, Sequence
+
+from opentelemetry import trace
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SpanExporter,
+    SpanExportResult,
+)
+
+from voicebot.version import __version__
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that the last spans may take to be sent when the server stops."""
+
+
+class Tracing:
+    """A tracer, and the provider behind it when it is ours."""
+
+    def __init__(self, tracer: trace.Tracer, provider: TracerProvider | None = None) -> None:
+        self.tracer = tracer
+        self._provider = provider
+
+    async def aclose(self) -> None:
+        """Send what is left, within `CLOSE_TIMEOUT`."""
+        provider, self._provider = self._provider, None
+        if provider is None:
+            return
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def close() -> None:
+            provider.shutdown()
+            try:
+                loop.call_soon_threadsafe(done.set)
+            except RuntimeError:  # the loop did not wait for it
+                return
+
+        # a thread of its own: the loop's executor would be waited for, however long a collector takes
+        threading.Thread(target=close, name="last spans", daemon=True).start()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await done.wait()
+        except TimeoutError:
+            logger.warning("The last spans could not be sent in %g s: they are lost.", CLOSE_TIMEOUT)
+
+
+def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing | None:
+    """Spans as the user or the environment want them; None when nobody does."""
+    current = trace.get_tracer_provider()
+    if not isinstance(current, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
+        return Tracing(trace.get_tracer("voicebot", __version__))
+    exporter = _exporter(environ)
+    if exporter is None:
+        return None
+    resource = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME") or "voicebot"})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(_Patient(exporter)))
+    return Tracing(provider.get_tracer("voicebot", __version__), provider)
+
+
+def _exporter(environ: Mapping[str, str]) -> SpanExporter | None:
+    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    endpoint = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    wanted = environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if endpoint else "none")
+    if wanted == "console":
+        return ConsoleSpanExporter()
+    if wanted == "otlp":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        return OTLPSpanExporter()
+    if wanted != "none":
+        logger.warning("OTEL_TRACES_EXPORTER=%s is not known here: use otlp, console or none.", wanted)
+    return None
+
+
+class _Patient(SpanExporter):
+    """Says once that a collector is away, and once that it is back; nothing else minds."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter, self._away = exporter, False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        try:
+            result = self._exporter.export(spans)
+        except Exception:  # whatever it is, a conversation does not depend on it
+            result = SpanExportResult.FAILURE
+        failed = result is not SpanExportResult.SUCCESS
+        if failed and not self._away:
+            logger.warning("The OpenTelemetry collector takes no spans; those made meanwhile are lost.")
+        elif self._away and not failed:
+            logger.info("The OpenTelemetry collector takes spans again.")
+        self._away = failed
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._exporter.force_flush(timeout_millis)
