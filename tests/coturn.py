@@ -23,23 +23,64 @@ def coturn(
     folder: Path, secret: str, *options: str, address: str = "127.0.0.1", tls: int = 0
 ) -> Iterator[int]:
     """Its port for UDP and TCP, once it listens there (and at `tls`); what it says is in `coturn.log`."""
+    port = free_port(address)
+    command = ["-n", "--use-auth-secret", f"--static-auth-secret={secret}", "--realm=voicebot.test"]
+    command += [f"--listening-ip={address}", f"--relay-ip={address}", f"--listening-port={port}"]
+    command += [f"--tls-listening-port={tls}" if tls else "--no-tls", "--no-dtls", "--no-cli"]
+    with _running(
+        folder, [*command, "--log-file=stdout", *options], address, (port, tls) if tls else (port,)
+    ):
+        yield port
+
+
+@contextmanager
+def configured(
+    folder: Path, conf: str, *options: str, address: str, ports: tuple[int, ...], within: tuple[str, ...] = ()
+) -> Iterator[Path]:
+    """coturn with this turnserver.conf, once it listens at `ports`; gives its log.
+
+    `within` goes before the command, such as `ip netns exec NAME`.
+    """
+    path = folder / "turnserver.conf"
+    path.write_text(conf)
+    with _running(folder, ["-c", str(path), *options], address, ports, within) as log:
+        yield log
+
+
+@contextmanager
+def _running(
+    folder: Path, arguments: list[str], address: str, ports: tuple[int, ...], within: tuple[str, ...] = ()
+) -> Iterator[Path]:
     program = shutil.which("turnserver")
     if program is None:
         pytest.skip("coturn is not installed: `make provision` says how to install it")
-    port = free_port(address)
-    command = [program, "-n", "--use-auth-secret", f"--static-auth-secret={secret}", "--realm=voicebot.test"]
-    command += [f"--listening-ip={address}", f"--relay-ip={address}", f"--listening-port={port}"]
-    command += [f"--tls-listening-port={tls}" if tls else "--no-tls", "--no-dtls", "--no-cli"]
-    command += ["--log-file=stdout", *options]
-    command += [f"--pidfile={folder / 'coturn.pid'}", f"--userdb={folder / 'coturn.db'}"]
+    files = [f"--pidfile={folder / 'coturn.pid'}", f"--userdb={folder / 'coturn.db'}"]
+    command = [*within, program, *arguments, *files]
     log = folder / "coturn.log"
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as server:
         try:
-            for number in (port, tls) if tls else (port,):
+            for number in ports:
                 wait_until_it_listens(server, address, number, log)
-            yield port
+            yield log
         finally:
             server.terminate()
+
+
+def own_addresses() -> list[str]:
+    """The address of this machine that is not loopback, where it has one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("198.51.100.1", 9))
+        except OSError:
+            return []
+        return [str(sock.getsockname()[0])]
+
+
+def own_address() -> str:
+    """That address; the test is skipped where there is none."""
+    if not (found := own_addresses()):
+        pytest.skip("needs a network address")
+    return found[0]
 
 
 def wait_until_it_listens(server: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:

@@ -145,3 +145,34 @@ async def test_doctor_examines_and_tells_programs_too(tmp_path: Path) -> None:
 
 async def test_version(tmp_path: Path) -> None:
     assert await run(tmp_path, "version") == (0, f"{__version__}\n")
+
+
+async def test_coturn_prints_a_configuration_and_what_to_do_with_it(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voicebot", "coturn", "--realm", "turn.example.org"),
+        *("--cert", "/etc/cert.pem", "--key", "/etc/key.pem"),
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "200"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, said = await asyncio.wait_for(process.communicate(), 60)
+    conf = output.decode()
+    [secret] = re.findall(r"^static-auth-secret=(.+)$", conf, re.MULTILINE)
+    assert process.returncode == 0
+    assert "realm=turn.example.org" in conf
+    assert "$" not in conf
+    assert f"COTURN_SECRET={secret}" in said.decode()
+    assert "doctor --turn" in said.decode()
+
+
+async def test_coturn_takes_the_secret_of_env_and_does_not_repeat_it(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COTURN_SERVER=turns:turn.example.org\nCOTURN_SECRET=from-the-file\n")
+    code, output = await run(tmp_path, "coturn")
+    assert code == 0
+    assert output.count("from-the-file") == 1
+    assert "static-auth-secret=from-the-file\nrealm=turn.example.org\n" in output
+    code, output = await run(tmp_path, "coturn", "--cert", "cert.pem")
+    assert code == 2
+    assert "Give --cert and --key." in output
+    assert "from-the-file" not in output

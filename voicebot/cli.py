@@ -12,6 +12,7 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -75,13 +76,60 @@ def serve(
 
 @app.command()
 def doctor(
-    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server.")] = False,
+    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server, thoroughly.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="The TURN server may relay to private networks.")
+    ] = False,
 ) -> None:
     """Check models, language model, TURN, ports and browser, and say what to do."""
     from voicebot.doctor import main as examine
 
-    sys.exit(examine(turn=turn, json=json))
+    sys.exit(examine(turn=turn, json=json, allow_private=allow_private))
+
+
+@app.command()
+def coturn(
+    realm: Annotated[str | None, typer.Option(help="Your domain; default: COTURN_SERVER's host.")] = None,
+    port: Annotated[int, typer.Option(help="UDP and TCP port.", min=1, max=65535)] = 3478,
+    tls_port: Annotated[int, typer.Option(help="TLS port; 443 gets through most.", min=1, max=65535)] = 5349,
+    min_port: Annotated[int, typer.Option(help="First UDP port of relays.")] = 49152,
+    max_port: Annotated[int, typer.Option(help="Last UDP port of relays.")] = 65535,
+    cert: Annotated[Path | None, typer.Option(help="TLS certificate with its chain, PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The certificate's key, PEM.")] = None,
+    listening_ip: Annotated[str, typer.Option(help="Listen and relay only here.")] = "",
+    external_ip: Annotated[str, typer.Option(help="Behind NAT: PUBLIC/PRIVATE address.")] = "",
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Relay to private networks too: for a LAN and for tests.")
+    ] = False,
+) -> None:
+    """Print a safe turnserver.conf for coturn, with COTURN_SECRET or a new secret in it."""
+    from voicebot.signaling.coturn import CoturnOptions, default_realm, new_secret, turnserver_conf
+
+    settings = _settings()
+    secret = settings.coturn_secret.get_secret_value()
+    try:
+        options = CoturnOptions(
+            realm=realm or default_realm(settings.coturn_server, settings.public_url),
+            secret=secret or new_secret(),
+            port=port,
+            tls_port=tls_port,
+            min_port=min_port,
+            max_port=max_port,
+            cert=cert,
+            key=key,
+            listening_ip=listening_ip,
+            external_ip=external_ip,
+            allow_private=allow_private,
+        )
+        print(turnserver_conf(options), end="")  # noqa: T201
+    except VoicebotError as error:
+        _fail(error, 2)
+    if not secret:
+        err.print(f"Write into .env: COTURN_SECRET={options.secret}", soft_wrap=True, markup=False)
+    if not settings.coturn_server:
+        err.print("and COTURN_SERVER= with the host name of the machine coturn runs on.", soft_wrap=True)
+    err.print("Then voicebot doctor --turn proves that it relays, and where it does not.", soft_wrap=True)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.coturn import coturn as start_coturn
-from tests.coturn import free_port
+from tests.coturn import free_port, own_addresses
 
 SECRET = "for-tests-only"
 
@@ -23,8 +23,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: `make provision` says how to install it")
     folder = tmp_path_factory.mktemp("tls")
+    names = ",".join(["DNS:localhost", *(f"IP:{address}" for address in ("127.0.0.1", *own_addresses()))])
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command += ["-subj", "/CN=localhost", "-addext", f"subjectAltName={names}"]
     command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run(command, check=True, capture_output=True)
     return folder / "cert.pem", folder / "key.pem"

@@ -17,7 +17,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
-from tests.coturn import coturn
+from tests.coturn import coturn, own_address
 from voicebot.errors import MediaError
 from voicebot.media.base import IceServerConfig, PeerState
 from voicebot.media.inline import InlineMediaPlane
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
 SECRET = "test-secret"
 TONE = (9000 * np.sin(2 * np.pi * 440 * np.arange(4_800) / 24_000)).astype(np.int16)
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        try:
-            s.connect(("198.51.100.1", 9))
-        except OSError:
-            pytest.skip("needs a network address")
-        return str(s.getsockname()[0])
 
 
 def credentials(secret: str) -> tuple[str, str]:

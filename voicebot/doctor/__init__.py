@@ -28,8 +28,10 @@ MARKS: dict[Status, str] = {
 }
 
 
-async def examine(settings: Settings | None = None, *, turn: bool = False) -> AsyncIterator[Check]:
-    """Every check as soon as it is known; `turn`: only the TURN server.
+async def examine(
+    settings: Settings | None = None, *, turn: bool = False, allow_private: bool = False
+) -> AsyncIterator[Check]:
+    """Every check as soon as it is known; `turn`: only the TURN server, with proofs of what it relays.
 
     Without `settings` they are read from the environment and `.env`, and wrong ones are
     a failed check; the rest is then examined with the defaults.
@@ -51,7 +53,7 @@ async def examine(settings: Settings | None = None, *, turn: bool = False) -> As
             yield server
         for check in await models.local_servers(settings):
             yield check
-    for check in await network.turn_checks(settings):
+    for check in await network.turn_checks(settings, proof=turn, allow_private=allow_private):
         yield check
     if not turn:
         yield machine.port(settings)
@@ -90,16 +92,22 @@ def table(checks: Iterable[Check]) -> Table:
     return made
 
 
-async def _collect(settings: Settings | None, turn: bool) -> list[Check]:
-    return [check async for check in examine(settings, turn=turn)]
+async def _collect(settings: Settings | None, turn: bool, allow_private: bool) -> list[Check]:
+    return [check async for check in examine(settings, turn=turn, allow_private=allow_private)]
 
 
-def main(settings: Settings | None = None, *, turn: bool = False, json: bool = False) -> int:
+def main(
+    settings: Settings | None = None,
+    *,
+    turn: bool = False,
+    json: bool = False,
+    allow_private: bool = False,
+) -> int:
     """Examine, print, and return the exit code: 1 when something failed, else 0.
 
     A table in a terminal, plain lines in a pipe, or JSON: {"ok": ..., "checks": [...]}.
     """
-    checks = asyncio.run(_collect(settings, turn))
+    checks = asyncio.run(_collect(settings, turn, allow_private))
     failed = [check for check in checks if check.status == "failed"]
     if json:
         content = {"ok": not failed, "checks": [asdict(check) for check in checks]}

@@ -7,10 +7,15 @@ import time
 from collections.abc import Callable
 
 from voicebot.doctor.check import Check, Status
+from voicebot.doctor.relay import relay_checks
 from voicebot.errors import SettingsError
 from voicebot.rtc.probe import Outcome, Probe, probe
+from voicebot.rtc.resolver import discover
 from voicebot.settings import Settings
 from voicebot.signaling.turn import ice_plan
+from voicebot.signaling.turn_uri import parse_addresses
+
+DTLS_ADVICE = "Write turns:host in COTURN_SERVER, without ?transport=udp."
 
 ADVICE: dict[Outcome, str] = {
     "ok": "",
@@ -25,8 +30,18 @@ ADVICE: dict[Outcome, str] = {
 }
 
 
-async def turn_checks(settings: Settings, now: Callable[[], float] = time.time) -> list[Check]:
-    """One check per address of COTURN_SERVER; one of several ways being closed is only a warning."""
+async def turn_checks(
+    settings: Settings,
+    now: Callable[[], float] = time.time,
+    *,
+    proof: bool = False,
+    allow_private: bool = False,
+) -> list[Check]:
+    """One check per address of COTURN_SERVER; one of several ways being closed is only a warning.
+
+    `proof`: also that each way relays, what it never relays to, and whom it refuses; with
+    `allow_private` private networks may be reached.
+    """
     if not settings.coturn_server:
         return [
             Check(
@@ -34,28 +49,34 @@ async def turn_checks(settings: Settings, now: Callable[[], float] = time.time) 
                 "TURN",
                 "note",
                 "no TURN server: fine on one machine or network",
-                "People behind closed networks need one: set COTURN_SERVER and COTURN_SECRET in .env.",
+                "People behind closed networks need one: set COTURN_SERVER and COTURN_SECRET in .env; "
+                "voicebot coturn prints its configuration.",
             )
         ]
+    secret = settings.coturn_secret.get_secret_value()
     try:
-        plan = ice_plan(settings.coturn_server, settings.coturn_secret.get_secret_value(), "doctor", now())
+        addresses = parse_addresses(settings.coturn_server)
+        known = dict(zip(addresses, await asyncio.gather(*map(discover, addresses)), strict=True))
+        plan = ice_plan(settings.coturn_server, secret, "doctor", now(), lambda a: known[a].routes)
     except SettingsError as error:
         return [Check("Network", "TURN", "failed", error.message, error.hint)]
-    checks = []
+    checks = [
+        Check("Network", f"DNS of {address.host}", "warning", found.warning, "Correct the DNS records.")
+        for address, found in known.items()
+        if found.warning
+    ]
     if plan.warning:
-        checks.append(
-            Check(
-                "Network",
-                "TURN",
-                "warning",
-                plan.warning,
-                "Set COTURN_SECRET to coturn's static-auth-secret.",
-            )
-        )
+        advice = "Set COTURN_SECRET to coturn's static-auth-secret." if not secret else DTLS_ADVICE
+        checks.append(Check("Network", "TURN", "warning", plan.warning, advice))
     asked = [probe(url, server.username, server.credential) for server in plan.servers for url in server.urls]
     found = await asyncio.gather(*asked)
     relays = any(p.ok and p.relayed for p in found)
-    return [*checks, *(_check(p, relays) for p in found)]
+    checks += [_check(p, relays) for p in found]
+    if proof and plan.relay:
+        turn = [p for p in found if p.url.startswith("turn")]
+        each = await asyncio.gather(*(relay_checks(p, secret, now(), allow_private) for p in turn))
+        checks += [check for several in each for check in several]
+    return checks
 
 
 def _check(found: Probe, relays: bool) -> Check:

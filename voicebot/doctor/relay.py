@@ -1,0 +1,104 @@
+"""`voicebot doctor --turn`: proofs that a TURN server relays, to whom not, and for whom not."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from voicebot.doctor.check import Check, Status
+from voicebot.rtc.probe import Probe, probe
+from voicebot.rtc.relay_proof import RelayOutcome, prove_denied, prove_relay
+from voicebot.signaling.coturn import DENIED, Denied
+from voicebot.signaling.turn import credentials
+
+HOUR, DAY = 3600.0, 86_400.0
+RELAY_ADVICE: dict[RelayOutcome, str] = {
+    "relayed": "",
+    "own_address_denied": "On a local network take the configuration of voicebot coturn --allow-private; "
+    "behind NAT give it --external-ip PUBLIC/PRIVATE.",
+    "lost": "Open coturn's relay ports for UDP in its firewall (min-port to max-port), and give external-ip "
+    "when it is behind NAT.",
+    "refused": "See coturn's log: quota reached, or no relay ports free.",
+    "unreachable": "Is coturn running, and does the firewall let this way through?",
+}
+SECRET_ADVICE = "Take the configuration of voicebot coturn: use-auth-secret, and neither no-auth nor users."
+CLOCK_ADVICE = "Set both machines' clocks by NTP: credentials are good for ten minutes by the server's clock."
+
+
+async def relay_checks(found: Probe, secret: str, now: float, allow_private: bool = False) -> list[Check]:
+    """The proofs for one `turn:` or `turns:` address that was asked before, at Unix time `now`."""
+    if not found.ok:
+        return await _clock_check(found, secret, now)
+    username, credential = credentials(secret, "doctor", now)
+    relay = await prove_relay(found.url, username, credential)
+    status: Status = "ok" if relay.outcome == "relayed" else "failed"
+    return [
+        Check("Relay", found.url, status, relay.detail, RELAY_ADVICE[relay.outcome]),
+        *await _denied_checks(found.url, username, credential, relay.relayed, allow_private),
+        *await _refusal_checks(found.url, secret, now),
+    ]
+
+
+async def _denied_checks(
+    url: str, username: str, credential: str, relayed: str, allow_private: bool
+) -> list[Check]:
+    """One line when all is denied, else one for each range that is not."""
+    proof = await prove_denied(url, username, credential, [denied.example for denied in DENIED])
+    if proof.problem:
+        return [Check("Denied", url, "failed", proof.problem, "See coturn's log.")]
+    by_example = {denied.example: denied for denied in DENIED}
+    checks = []
+    opened = 0
+    for denial in proof.denials:
+        if denial.denied:
+            continue
+        denied = by_example[denial.peer]
+        if allow_private and denied.private:
+            opened += 1
+            continue
+        detail = f"{url} relays to {denied.network} ({denied.what}): {denial.detail}"
+        checks.append(Check("Denied", denied.network, "failed", detail, _advice(denied, relayed)))
+    whole = len(proof.denials) - len(checks) - opened
+    detail = f"{whole} of {len(proof.denials)} ranges that must not be reached are denied"
+    detail += f", {opened} are open as --allow-private says" if opened else ""
+    detail += "".join(f"; nothing is relayed to IPv{family}" for family in proof.no_family)
+    status: Status = "failed" if checks else "ok"
+    return [Check("Denied", url, status, detail, "Each is listed below." if checks else ""), *checks]
+
+
+def _advice(denied: Denied, relayed: str) -> str:
+    line = f"Add denied-peer-ip={denied.range} to turnserver.conf (voicebot coturn prints a whole one)."
+    if denied.private:
+        line += " If it is meant to serve a local network: voicebot doctor --turn --allow-private."
+    if relayed and ipaddress.ip_address(relayed) in ipaddress.ip_network(denied.network):
+        line += f" The relay itself is at {relayed}."
+    return line
+
+
+async def _refusal_checks(url: str, secret: str, now: float) -> list[Check]:
+    """Whoever has no good credentials must be refused."""
+    checks = []
+    for name, made, wrong in (
+        ("expired", credentials(secret, "doctor", now, -HOUR), "credentials that ended an hour ago"),
+        ("wrong secret", credentials(f"{secret}-not", "doctor", now), "credentials of another secret"),
+    ):
+        found = await probe(url, *made)
+        if found.outcome == "unauthorized":
+            checks.append(Check("Credentials", f"{name}, {url}", "ok", f"refuses {wrong}"))
+        elif found.ok:
+            advice = SECRET_ADVICE if name == "wrong secret" else f"{SECRET_ADVICE} {CLOCK_ADVICE}"
+            checks.append(Check("Credentials", f"{name}, {url}", "failed", f"accepts {wrong}", advice))
+        else:
+            detail = f"is not told apart: it {found.detail}"
+            checks.append(Check("Credentials", f"{name}, {url}", "warning", detail, "See coturn's log."))
+    return checks
+
+
+async def _clock_check(found: Probe, secret: str, now: float) -> list[Check]:
+    """Whether good credentials are refused because the server's clock is ahead."""
+    if found.outcome != "unauthorized":
+        return []
+    later = await probe(found.url, *credentials(secret, "doctor", now, DAY))
+    if not later.ok:
+        return []
+    detail = "its clock is ahead of ours by more than ten minutes: credentials of a day are accepted"
+    return [Check("Credentials", f"clock, {found.url}", "failed", detail, CLOCK_ADVICE)]

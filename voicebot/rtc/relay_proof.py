@@ -1,0 +1,152 @@
+"""Proofs about a TURN server: that it relays, and what it never relays to."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from voicebot.rtc.allocation import (
+    FAMILY_MISMATCH,
+    FAMILY_UNSUPPORTED,
+    Address,
+    Allocation,
+    Family,
+    Refused,
+    allocation,
+)
+
+PATIENCE = 8.0
+"""Seconds for one proof; a server far away needs some round trips for each address."""
+AGAIN = 0.25
+"""Seconds until a datagram is sent again, for UDP loses some."""
+PORT = 9
+"""Of peers that are never sent to."""
+FORBIDDEN = 403
+
+RelayOutcome = Literal["relayed", "own_address_denied", "lost", "refused", "unreachable"]
+
+
+@dataclass(frozen=True)
+class RelayProof:
+    """Whether data went from one allocation to another one of the same server, both ways."""
+
+    outcome: RelayOutcome
+    detail: str
+    relayed: str = ""
+
+
+async def prove_relay(url: str, username: str, credential: str, *, patience: float = PATIENCE) -> RelayProof:
+    """Two allocations at `url` send each other what nobody could guess. Raises nothing."""
+    try:
+        async with (
+            asyncio.timeout(patience),
+            allocation(url, username, credential) as one,
+            allocation(url, username, credential) as two,
+        ):
+            try:
+                await one.permit(two.relayed)
+                await two.permit(one.relayed)
+                channels = await one.bind(two.relayed), await two.bind(one.relayed)
+            except Refused as error:
+                where = one.relayed[0]
+                if error.code == FORBIDDEN:
+                    return RelayProof(
+                        "own_address_denied",
+                        f"it relays at {where} and denies that address as a peer ({error}), so two "
+                        "people who both need it do not reach each other",
+                        where,
+                    )
+                return RelayProof("refused", f"a peer is refused ({error})", where)
+            await _carry(one, channels[0], two)
+            await _carry(two, channels[1], one)
+            return RelayProof("relayed", f"data arrives both ways through {one.relayed[0]}", one.relayed[0])
+    except Refused as error:
+        return RelayProof("refused", f"an allocation is refused ({error})")
+    except TimeoutError:
+        return RelayProof("lost", f"nothing arrives through it within {patience:g} s")
+    except OSError as error:
+        return RelayProof("unreachable", f"no connection: {error.strerror or error}")
+
+
+async def _carry(sender: Allocation, channel: int, receiver: Allocation) -> None:
+    """Until a payload has arrived."""
+    payload = secrets.token_bytes(64)
+    while True:
+        sender.send(channel, payload)
+        try:
+            async with asyncio.timeout(AGAIN):
+                while await receiver.receive() != payload:
+                    pass
+                return
+        except TimeoutError:
+            continue
+
+
+@dataclass(frozen=True)
+class Denial:
+    """The server's answer to the wish to reach one peer."""
+
+    peer: str
+    denied: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class DenialProof:
+    """What a server answers for each of the peers that were asked for."""
+
+    denials: tuple[Denial, ...]
+    no_family: tuple[Family, ...] = ()
+    """Families it does not relay to at all, so that nothing of them has to be denied."""
+    problem: str = ""
+    """Why nothing could be asked."""
+
+
+async def prove_denied(
+    url: str, username: str, credential: str, peers: Sequence[str], *, patience: float = PATIENCE
+) -> DenialProof:
+    """Ask for a permission and a channel for each peer, in an allocation of its family. Raises nothing.
+
+    Nothing is sent to any of them. An address of the other family has to be refused too.
+    """
+    answers: dict[str, list[Denial]] = {peer: [] for peer in peers}
+    missing: list[Family] = []
+    families: tuple[Family, ...] = (4, 6)
+    for family in families:
+        try:
+            async with asyncio.timeout(patience), allocation(url, username, credential, family) as asking:
+                for answer in await asyncio.gather(*(_ask(asking, (peer, PORT), family) for peer in peers)):
+                    answers[answer.peer].append(answer)
+        except Refused as error:
+            if error.code != FAMILY_UNSUPPORTED:
+                return DenialProof((), problem=f"an allocation is refused ({error})")
+            missing.append(family)
+        except TimeoutError:
+            return DenialProof((), problem=f"no answer within {patience:g} s")
+        except OSError as error:
+            return DenialProof((), problem=f"no connection: {error.strerror or error}")
+    worst = (min(found, key=lambda answer: answer.denied) for found in answers.values() if found)
+    return DenialProof(tuple(worst), tuple(missing))
+
+
+async def _ask(asking: Allocation, peer: Address, family: Family) -> Denial:
+    """Both ways to reach a peer; one that is open is enough."""
+    expected = (FORBIDDEN,) if _own(peer[0], family) else (FORBIDDEN, FAMILY_MISMATCH)
+    answers = []
+    for ask, name in ((asking.permit, "CreatePermission"), (asking.bind, "ChannelBind")):
+        try:
+            await ask(peer)
+        except Refused as error:
+            if error.code not in expected:
+                return Denial(peer[0], False, f"{name} is answered with {error} instead of {FORBIDDEN}")
+            answers.append(str(error))
+        else:
+            return Denial(peer[0], False, f"{name} is granted")
+    return Denial(peer[0], True, answers[0])
+
+
+def _own(peer: str, family: Family) -> bool:
+    return (":" in peer) == (family == 6)

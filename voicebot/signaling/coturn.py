@@ -1,0 +1,189 @@
+"""The configuration of a coturn that relays for people in lobbies and for nobody and nothing else."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from urllib.parse import urlsplit
+
+from voicebot.errors import SettingsError
+from voicebot.signaling.turn_uri import PORT, SECURE_PORT, parse_addresses
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True)
+class Denied:
+    """Addresses that a TURN server must not relay to."""
+
+    network: str
+    what: str
+    example: str
+    """An address of it that a proof asks for."""
+    private: bool = False
+    """People of a local network have such addresses: open with --allow-private."""
+
+    @property
+    def range(self) -> str:
+        """As coturn's denied-peer-ip takes it, which knows no prefix lengths.
+
+        It takes a range from :: on for all of IPv4 as well, and never relays to :: itself.
+        """
+        network = ipaddress.ip_network(self.network)
+        first = network[1] if str(network[0]) == "::" else network[0]
+        return f"{first}-{network[-1]}"
+
+
+DENIED = (
+    Denied("0.0.0.0/8", "this network; Linux takes it for this machine", "0.0.0.0"),
+    Denied("10.0.0.0/8", "private", "10.0.0.1", private=True),
+    Denied("100.64.0.0/10", "carrier-grade NAT", "100.64.0.1", private=True),
+    Denied("127.0.0.0/8", "loopback", "127.0.0.1"),
+    Denied("169.254.0.0/16", "link-local, with the clouds' metadata servers", "169.254.169.254"),
+    Denied("172.16.0.0/12", "private", "172.16.0.1", private=True),
+    Denied("192.0.0.0/24", "IETF protocols", "192.0.0.1"),
+    Denied("192.0.2.0/24", "documentation", "192.0.2.1"),
+    Denied("192.88.99.0/24", "6to4 relays", "192.88.99.1"),
+    Denied("192.168.0.0/16", "private", "192.168.0.1", private=True),
+    Denied("198.18.0.0/15", "benchmarks", "198.18.0.1"),
+    Denied("198.51.100.0/24", "documentation", "198.51.100.1"),
+    Denied("203.0.113.0/24", "documentation", "203.0.113.1"),
+    Denied("224.0.0.0/4", "multicast", "224.0.0.1"),
+    Denied("240.0.0.0/4", "reserved and broadcast", "255.255.255.255"),
+    Denied("::1/128", "loopback", "::1"),
+    Denied("::/96", "deprecated IPv4 in IPv6", "::7f00:1"),
+    Denied("::ffff:0:0/96", "IPv4 in IPv6, loopback and all", "::ffff:127.0.0.1"),
+    Denied("64:ff9b::/96", "NAT64: IPv4 again", "64:ff9b::7f00:1"),
+    Denied("64:ff9b:1::/48", "local NAT64", "64:ff9b:1::7f00:1"),
+    Denied("100::/64", "discarded", "100::1"),
+    Denied("2001::/32", "Teredo: IPv4 again", "2001::1"),
+    Denied("2001:db8::/32", "documentation", "2001:db8::1"),
+    Denied("2002::/16", "6to4: IPv4 again", "2002:7f00:1::1"),
+    Denied("fc00::/7", "unique local", "fd00::1", private=True),
+    Denied("fe80::/10", "link-local", "fe80::1"),
+    Denied("ff00::/8", "multicast", "ff02::1"),
+)
+
+
+@dataclass(frozen=True)
+class CoturnOptions:
+    """What `voicebot coturn` can be told."""
+
+    realm: str
+    secret: str
+    port: int = PORT
+    tls_port: int = SECURE_PORT
+    min_port: int = 49152
+    max_port: int = 65535
+    cert: Path | None = None
+    key: Path | None = None
+    listening_ip: str = ""
+    external_ip: str = ""
+    """PUBLIC or PUBLIC/PRIVATE, behind NAT."""
+    allow_private: bool = False
+    user_quota: int = 100
+    total_quota: int = 1200
+    max_bps: int = 500_000
+
+
+def new_secret() -> str:
+    """256 bits that nobody can guess."""
+    return secrets.token_urlsafe(32)
+
+
+def default_realm(server: str, public_url: str) -> str:
+    """The host of COTURN_SERVER, else that of PUBLIC_URL. Raises SettingsError."""
+    names = [address.host for address in parse_addresses(server) if address.is_name]
+    return (names or [urlsplit(public_url).hostname or "voicebot"])[0]
+
+
+def turnserver_conf(options: CoturnOptions) -> str:
+    """The text of turnserver.conf.
+
+    Raises:
+        SettingsError: an option cannot stand in it.
+    """
+    _check(options)
+    template = (files("voicebot.signaling") / "templates" / "turnserver.conf").read_text("utf-8")
+    return Template(template).substitute(
+        secret=options.secret,
+        realm=options.realm,
+        port=options.port,
+        listening="\n".join(_listening(options)),
+        min_port=options.min_port,
+        max_port=options.max_port,
+        tls="\n".join(_tls(options)),
+        user_quota=options.user_quota,
+        total_quota=options.total_quota,
+        max_bps=options.max_bps,
+        denied="\n".join(_denied(options)),
+    )
+
+
+def _listening(options: CoturnOptions) -> Iterator[str]:
+    if options.listening_ip:
+        yield f"listening-ip={options.listening_ip}"
+        yield f"relay-ip={options.listening_ip}"
+    else:
+        yield "# on every address of the machine; listening-ip= and relay-ip= choose one"
+    if options.external_ip:
+        yield f"external-ip={options.external_ip}"
+
+
+def _tls(options: CoturnOptions) -> Iterator[str]:
+    if options.cert is None:
+        yield "# a certificate makes COTURN_SERVER=turns:HOST work: voicebot coturn --cert ... --key ..."
+        yield "no-tls"
+        return
+    yield f"tls-listening-port={options.tls_port}"
+    yield f"cert={options.cert}"
+    yield f"pkey={options.key}"
+
+
+def _denied(options: CoturnOptions) -> Iterator[str]:
+    for denied in DENIED:
+        line = f"denied-peer-ip={denied.range}"
+        yield f"# {denied.network}: {denied.what}"
+        yield f"# open for a local network: {line}" if denied.private and options.allow_private else line
+    _, _, private = options.external_ip.partition("/")
+    if private and not options.allow_private:
+        yield "# the relay's own address behind NAT, for two people who both need the relay;"
+        yield "# let nothing else on that machine listen for UDP there"
+        yield f"allowed-peer-ip={private}"
+
+
+def _check(options: CoturnOptions) -> None:
+    for name, value in (("realm", options.realm), ("secret", options.secret)):
+        if not re.fullmatch(r"[!-~]+", value) or "#" in value:
+            raise SettingsError(
+                f"The {name} cannot stand in turnserver.conf.",
+                hint="It must be visible ASCII characters without spaces and #"
+                + (": COTURN_SECRET= in .env, or leave it out for a new one." if name == "secret" else "."),
+            )
+    for name, value in (("listening-ip", options.listening_ip), ("external-ip", options.external_ip)):
+        for part in filter(None, value.split("/", 1)):
+            _check_address(name, part)
+    if (options.cert is None) != (options.key is None):
+        raise SettingsError("TLS needs both a certificate and its key.", hint="Give --cert and --key.")
+    if any(character in f"{options.cert}{options.key}" for character in "\r\n"):
+        raise SettingsError("A path cannot stand in turnserver.conf.", hint="Use one without line breaks.")
+    if not 1024 <= options.min_port <= options.max_port <= 65535:
+        raise SettingsError(
+            f"{options.min_port}-{options.max_port} is no range of ports for relays.",
+            hint="Give two numbers of 1024 to 65535, the smaller one first.",
+        )
+
+
+def _check_address(name: str, text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise SettingsError(
+            f"--{name} {text!r} is no IP address.", hint="Write it like 198.51.100.7, not as a host name."
+        ) from None
