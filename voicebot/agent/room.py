@@ -188,6 +188,7 @@ class Room:
             VoicebotError: the description or name is unusable.
             LobbyFull: no room for one more agent.
         """
+        await self._models.wait_until_started()  # who comes in is to hear and speak
         taken = [agent.persona for agent in self._agents.values()]
         persona = (
             create_persona(who, name=name, voice=voice, taken=taken)

@@ -14,7 +14,7 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +24,7 @@ from voicebot.clock import Clock, monotonic
 from voicebot.conversation.stall import Stall, StallMonitor
 from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
-from voicebot.lobby.lobby import Lobby
+from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
@@ -38,6 +38,7 @@ from voicebot.server.listening import QuietServer, bind, make_server
 from voicebot.server.measured_store import measured
 from voicebot.server.metrics import Present
 from voicebot.server.moderator import Moderator
+from voicebot.server.persistence import Persistence
 from voicebot.server.ports import RoomPort
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -51,7 +52,8 @@ from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan, ice_plan
 from voicebot.signaling.turn_uri import default_routes, parse_addresses
-from voicebot.store.base import LobbyRecord, ReportRecord, Store
+from voicebot.store import open_store
+from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, Store
 from voicebot.store.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,8 @@ DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes 
 MAX_LOBBIES = 200
 STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
+SEATS_KEPT = 300.0
+"""Seconds without a server after which nobody is expected back: seats from before are not kept free."""
 RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
 
 
@@ -92,6 +96,7 @@ class Hosting:
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
         """What is counted, timed and traced."""
+        self._given_store = store
         self._store = measured(store or MemoryStore(), self.telemetry)
         self._progress, self._clock, self._limits = progress, clock, limits or Limits()
         self._static = StaticClient(static)
@@ -99,6 +104,9 @@ class Hosting:
         self._rooms: dict[str, RoomPort] = {}
         self._vacancies: dict[str, Vacancy] = {}
         self._sessions = Sessions(self._store, self._clock)
+        self._keeper = Persistence(self._store, lost=self._lose)
+        self._unopened: set[str] = set()
+        """Kept lobbies that could not be opened: their ids may be given away."""
         self._reports = ReportLimit()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +118,7 @@ class Hosting:
         self._serving: asyncio.Task[None] | None = None
         self._ready = False
         self._ice_key = secrets.token_bytes(32)
-        self._epoch_base = int(time.time() * 1000)  # above those of a server that was restarted
+        self._epoch_base = 0
         self._stalls = StallMonitor(self._stalled, clock=clock, on_beat=self.telemetry.metrics.lag.observe)
         self._media_stats: MediaStats | None = None
         self.telemetry.metrics.registry.register(Present(self._present, lambda: self._media_stats))
@@ -177,11 +185,12 @@ class Hosting:
     # ------------------------------------------------------------ starting and stopping
 
     async def start(self) -> None:
-        """Check the data folder, listen, load the models, start the media plane, open the demo lobby.
+        """Check the data folder, restore the lobbies that are kept, and serve them; then load the models,
+        start the media plane, let the agents come back and open the demo lobby.
 
         Raises:
             SettingsError: HOST, PORT or COTURN_SERVER is wrong.
-            StoreError: the data folder cannot be written.
+            StoreError: the data folder cannot be written, or the store cannot be used.
             ModelError: a model that the settings name cannot be loaded.
             MediaError: the media plane does not start.
         """
@@ -204,24 +213,86 @@ class Hosting:
         self._socket = bind(self.settings.host, self.settings.port)
         self._resolver = TurnResolver(parse_addresses(self.settings.coturn_server))
         self._models = self._given_models or Models(self.settings)
-        self._resolver.start()
-        with self.telemetry.span("load models"):
-            await self._models.start(self._progress)
-        await self._resolver.ready()
         self._media = self._given_media or _real_media(self.settings)
-        await self._media.start(self._on_notice)
-        self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
-        self._sessions.start()
+        self._resolver.start()
+        self._epoch_base = int(time.time() * 1000)  # above those of before a restart
+        await self._open_store()
+        kept = await self._restore()
+        # people come back now: to each other they can speak, and the agents follow
         self._server = make_server(create_app(self._services()), self._limits)
         self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
         await self._server.listening.wait()
         if self._serving.done():
             self._serving.result()
-        if self.demo:
-            room = await self.create_lobby("Demo", DEMO_LOBBY)
-            await room.spawn(DEMO_PERSONA)
+        await self._load(self._models, self._media)
+        await self._resolver.ready()
+        for record in kept:
+            if record.id in self._served:
+                await self._served[record.id].restore_agents()
+        if self.demo and DEMO_LOBBY not in self._rooms:
+            await self._make_demo()
         self._stalls.start()
         self._ready = True
+
+    async def _open_store(self) -> None:
+        if self._given_store is None:
+            self._store = measured(await open_store(self.settings), self.telemetry)
+        self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
+        self._sessions.start()
+        self._keeper = Persistence(self._store, lost=self._lose)
+        self._keeper.start()
+
+    async def _load(self, models: Models, media: MediaPlane) -> None:
+        """Models and media plane at once: neither needs the other."""
+        starting = asyncio.create_task(media.start(self._on_notice), name="start media")
+        try:
+            with self.telemetry.span("load models"):
+                await models.start(self._progress)
+        except BaseException:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            raise
+        await starting
+
+    async def _make_demo(self) -> None:
+        try:
+            room = await self.create_lobby("Demo", DEMO_LOBBY)
+        except SignalingError as error:  # another server has it
+            logger.info("The demo lobby is not made: %s", error)
+        else:
+            await room.spawn(DEMO_PERSONA)
+
+    async def _restore(self) -> list[LobbyRecord]:
+        """Open the lobbies that are kept and that no other server serves, without their agents."""
+        kept: list[LobbyRecord] = []
+        for record in await self._store.lobbies():
+            if len(self._rooms) >= MAX_LOBBIES:
+                logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
+            elif (self.demo or record.id != DEMO_LOBBY) and await self._keeper.take(record.id):
+                try:
+                    await self._reopen(record)
+                    kept.append(record)
+                except Exception as error:  # one that cannot be opened does not cost the others
+                    logger.warning("Lobby %s is kept, but cannot be opened: %s", record.id, error)
+                    self._unopened.add(record.id)
+                    await self._keeper.drop(record.id)
+        return kept
+
+    async def _reopen(self, record: LobbyRecord) -> None:
+        """A kept lobby, its bans, and the seats of those who were in it until just now."""
+        now = time.time()
+        bans, sessions = await self._store.bans(record.id), await self._store.seats(record.id)
+        served = await self._open(record, bans, version=record.version + RESTORED)
+        if now - record.saved <= SEATS_KEPT:
+            served.reseat(
+                [
+                    (self._sessions.restore(one), one.seat)
+                    for one in sessions
+                    if one.seat and one.expires > now
+                ]
+            )
+        if record.closes_when_empty:
+            self._watch(served.room, unused=self._limits.empty_lobby)
 
     async def drain(self, seconds: float) -> None:
         """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
@@ -229,12 +300,16 @@ class Hosting:
         Agents may finish what they are saying when the time is over. With 0 seconds nothing is waited for.
         """
         if self._ready and not self._drain.active:
-            self._drain.begin(seconds, returning=False)
+            self._drain.begin(seconds, returning=self._store.durable)
             self._sessions.tell(self._drain.farewell())
             await self._drain.wait(lambda: [served.lobby for served in self._served.values()])
 
     async def stop(self) -> None:
-        """Close every lobby, the server, the media plane and the models. Safe to call twice."""
+        """Stop the server, the media plane and the models. Safe to call twice.
+
+        What the store keeps longer than this process lives is there at the next `start`: lobbies, agents,
+        seats. With STORE=memory every lobby is closed.
+        """
         await self.drain(0.0)
         async with self._lock:
             await self._stop()
@@ -246,23 +321,33 @@ class Hosting:
             self._media.abandon()
         if self._socket is not None:
             self._socket.close()
+        if self._given_store is None:
+            self._store.abandon()
         self._server = self._serving = self._socket = self._media = None
 
     async def _stop(self) -> None:
         self._ready = False
         self._stalls.stop()
-        for served in list(self._served.values()):
-            await self.close_lobby(served.lobby.id, "The server was stopped.")
-        if self._server is not None:
-            self._server.should_exit = True
-        if self._serving is not None:
-            await asyncio.gather(self._serving, return_exceptions=True)
-        if self._socket is not None:
-            self._socket.close()
+        if self._store.durable:
+            await self._keeper.flush()  # at once, should somebody lose patience
+            await self._sessions.flush()
+            await self._hang_up()
+            await self._keeper.aclose()
+            await self._sessions.aclose()  # from here on nothing that ends is written
+            for lobby_id in list(self._rooms):
+                await self._end(lobby_id, "The server was stopped.", for_good=False)
+        else:
+            for lobby_id in list(self._rooms):
+                await self.close_lobby(lobby_id, "The server was stopped.")
+            await self._hang_up()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sessions.aclose()
+        await self._keeper.aclose()
+        if self._given_store is None:
+            await self._store.aclose()
+            self._store = MemoryStore()
         if self._media is not None:
             await self._media.close()
         if self._models is not None:
@@ -272,6 +357,15 @@ class Hosting:
         if self.telemetry.tracing is not None:
             await self.telemetry.tracing.aclose()
             self.telemetry.tracing = None
+
+    async def _hang_up(self) -> None:
+        """Listen no longer, and close every socket with 1012."""
+        if self._server is not None:
+            self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.gather(self._serving, return_exceptions=True)
+        if self._socket is not None:
+            self._socket.close()
 
     # ------------------------------------------------------------ health
 
@@ -320,7 +414,7 @@ class Hosting:
         """
         lobby_id = self._new_id(id)
         chosen = (settings or LobbySettings()).model_dump()
-        return await self._open(LobbyRecord(lobby_id, name, settings=chosen))
+        return (await self._create(LobbyRecord(lobby_id, name, settings=chosen))).room
 
     def _new_id(self, wish: str | None) -> str:
         """Raises SignalingError: `bad_id`, `id_taken`, or `too_many` lobbies."""
@@ -332,42 +426,60 @@ class Hosting:
                 f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
             )
         if lobby_id in self._rooms:
-            raise SignalingError(
-                f"There is a lobby {lobby_id!r} already.", hint="Choose another id.", code="id_taken"
-            )
+            raise _taken(lobby_id)
         if len(self._rooms) >= MAX_LOBBIES:
             raise SignalingError(
                 "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
             )
         return lobby_id
 
-    async def _open(self, record: LobbyRecord) -> RoomPort:
-        """A room as its record says. Raises SignalingError (`bad_name`)."""
-        assert self._media is not None  # _new_id has asked
-        assert self._models is not None
-        lobby_id = record.id
-        lobby = Lobby(lobby_id, record.name, settings=LobbySettings.model_validate(dict(record.settings)))
-        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
-        self._rooms[lobby_id] = room
+    async def _create(self, record: LobbyRecord) -> ServedLobby:
+        """A new lobby. Raises SignalingError: `bad_name`, or `id_taken` by another server."""
+        if not await self._keeper.take(record.id):
+            raise _taken(record.id)
+        if record.id in self._unopened:
+            await self._keeper.delete(record.id)
+            self._unopened.discard(record.id)
+            await self._keeper.take(record.id)
+        elif await self._keeper.knows(record.id):
+            await self._keeper.drop(record.id)
+            raise _taken(record.id)
         try:
-            await room.open()
-            await self._store.put_lobby(record)
+            return await self._open(record)
         except BaseException:
-            del self._rooms[lobby_id]
+            await self._keeper.drop(record.id)
             raise
-        served = ServedLobby(
+
+    async def _open(
+        self, record: LobbyRecord, bans: Sequence[BanRecord] = (), *, version: int = 0
+    ) -> ServedLobby:
+        """A lobby as its record says, without agents and people. Raises SignalingError (`bad_name`)."""
+        assert self._media is not None
+        assert self._models is not None
+        lobby = Lobby(
+            record.id,
+            record.name,
+            settings=LobbySettings.model_validate(dict(record.settings)),
+            version=version,
+        )
+        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        await room.open()
+        self._rooms[record.id] = room
+        served = self._served[record.id] = ServedLobby(
             room,
             clock=self._clock,
             ice=self.ice,
             limits=self._limits,
+            keeper=self._keeper,
             record=record,
+            bans=bans,
             reports=self._reports,
             epoch_base=self._epoch_base,
         )
         served.negotiations.watch(self.telemetry.connections(room.host_peer))
         room.subscribe(lambda event: self.telemetry.follow(room.log, event))
-        self._served[lobby_id] = served
-        return room
+        self._keeper.keep(served)
+        return served
 
     def moderate(self, lobby_id: str) -> Moderator:
         """Everything a host of this lobby may do, without being in it. Raises KeyError."""
@@ -379,15 +491,24 @@ class Hosting:
 
     async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
         """End a lobby for everyone in it; one that is not there is no error."""
+        await self._end(lobby_id, reason)
+        await self._keeper.delete(lobby_id)
+
+    async def _end(self, lobby_id: str, reason: str, *, for_good: bool = True) -> None:
         served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
         vacancy = self._vacancies.pop(lobby_id, None)
         if vacancy is not None:
             vacancy.close()
         if served is not None:
-            await served.close(reason)
+            await served.close(reason, for_good=for_good)
         if room is not None:
             await room.close(reason)
-        await self._store.delete_lobby(lobby_id)
+
+    def _lose(self, lobby_id: str) -> None:
+        """Another server has this lobby now: who is here finds it there."""
+        self._spawn(
+            self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
+        )
 
     async def _create_served(
         self, name: str, slug: str | None, settings: LobbySettings, host: str
@@ -396,11 +517,11 @@ class Hosting:
         lobby_id = self._new_id(slug)
         chosen = settings.model_dump()
         record = LobbyRecord(lobby_id, name, settings=chosen, hosts=(host,), closes_when_empty=True)
-        room = await self._open(record)
-        self._watch(room)
-        return self._served[lobby_id]
+        served = await self._create(record)
+        self._watch(served.room, unused=self._limits.unused_lobby)
+        return served
 
-    def _watch(self, room: RoomPort) -> None:
+    def _watch(self, room: RoomPort, unused: float) -> None:
         """Close the room's lobby when nobody has been in it for a while, and let its agents go before."""
         lobby_id = room.lobby.id
 
@@ -413,7 +534,7 @@ class Hosting:
 
         self._vacancies[lobby_id] = Vacancy(
             room.lobby,
-            unused=self._limits.unused_lobby,
+            unused=unused,
             empty=self._limits.empty_lobby,
             agents=self._limits.agents_alone,
             expired=expired,
@@ -481,6 +602,12 @@ class Hosting:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _taken(lobby_id: str) -> SignalingError:
+    return SignalingError(
+        f"There is a lobby {lobby_id!r} already.", hint="Choose another id.", code="id_taken"
+    )
 
 
 def check_writable(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from voicebot.server.telemetry import Telemetry
 from voicebot.store.base import Store
 
-NOT_MEASURED = {"aclose", "read"}
+NOT_MEASURED = {"abandon", "aclose", "read"}
 """`read` waits on purpose."""
 OPERATIONS = {name for name in vars(Store) if not name.startswith("_")} - NOT_MEASURED
 

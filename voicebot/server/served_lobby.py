@@ -47,7 +47,7 @@ from voicebot.signaling.messages import (
     UserLeftData,
 )
 from voicebot.signaling.turn import IcePlan
-from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
+from voicebot.store.base import BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
 _NEW = LobbyRecord("", "")
@@ -82,6 +82,8 @@ class ServedLobby:
         self._keeper: Keeper = keeper or Forgetful()
         self._closes_when_empty = record.closes_when_empty
         self._created = record.created or wall()
+        self._returning = list(record.agents)
+        """Agents that have not come back yet; they stay in the record."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._captions = Captions(self.lobby)
         self._closed = False
@@ -126,14 +128,16 @@ class ServedLobby:
         self._announcements = Announcements(self.lobby, self._broadcast, self.negotiations.agents_changed)
         self._unsubscribe = [self.lobby.subscribe(self._on_lobby), room.subscribe(self._on_event)]
 
-    async def close(self, reason: str = "") -> None:
-        """Tell everyone that the lobby is gone, and end what runs for it."""
+    async def close(self, reason: str = "", *, for_good: bool = True) -> None:
+        """End what runs for it. `for_good`: everyone is told that the lobby is gone; else it goes on with
+        the next server, and so do the seats."""
         self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self.doorway.close()
         self.negotiations.close()
-        self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
+        if for_good:
+            self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
         for browser in self.seats.close():
             browser.seat = None
         for task in self._tasks:
@@ -144,6 +148,8 @@ class ServedLobby:
 
     def record(self) -> LobbyRecord:
         """All of it that outlives the process, as of now; its seats are kept with the sessions."""
+        here = self.room.agent_records()
+        returning = [agent for agent in self._returning if agent.id not in {one.id for one in here}]
         return LobbyRecord(
             id=self.lobby.id,
             name=self.lobby.name,
@@ -151,18 +157,21 @@ class ServedLobby:
             settings=self.lobby.settings.model_dump(),
             hosts=tuple(sorted(self.door.hosts)),
             admitted=tuple(sorted(self.door.admitted)),
-            agents=tuple(self.room.agent_records()),
+            agents=(*here, *returning),
             closes_when_empty=self._closes_when_empty,
             created=self._created,
         )
 
-    async def restore_agents(self, agents: Sequence[AgentRecord]) -> None:
-        """Let the agents of a record come back, those that can; what is wrong with one is logged."""
-        for record in agents:
+    async def restore_agents(self) -> None:
+        """Let the agents of the record come back, those that can; what is wrong with one is logged."""
+        while self._returning and not self._closed:
+            record = self._returning[0]
             try:
                 await self.room.restore(record)
             except Exception as error:  # the others come back all the same
                 logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
+            self._returning.remove(record)
+        self._changed()
 
     def reseat(self, seats: Sequence[tuple[Browser, SeatRecord]]) -> None:
         """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
