@@ -112,10 +112,6 @@ export const texts = {
     muteAsked: (name: string) => `${iso(name)} was asked to mute.`,
     madeHost: (name: string) => `${iso(name)} is a host now.`,
     reported: "Thank you. Your report was sent.",
-    tooManyReports: {
-      message: "You have sent many reports in a short time.",
-      hint: "They have all been kept. Try again in ten minutes.",
-    },
     youAreHost: {
       message: "You are a host of this lobby.",
       hint: "You may let people in and change the lobby's settings.",
@@ -350,10 +346,6 @@ export const texts = {
       unknown_participant: {
         message: "This person has already left.",
         hint: "Nothing is left to do.",
-      },
-      forbidden: {
-        message: "Only a host of this lobby can do this.",
-        hint: "Ask a host to do it, or to make you one.",
       },
       id_taken: {
         message: "There is a lobby at this address already.",

@@ -2,7 +2,6 @@ import type { ErrorData, ParticipantInfo, ServerMessage } from "../protocol/mess
 import { texts } from "../texts";
 import { answered, moderated, promoted } from "./reduceModeration";
 import {
-  type Asked,
   initialState,
   type Note,
   OUTSIDE,
@@ -184,7 +183,7 @@ function failed(state: SessionState, id: string | null, error: ErrorData): Sessi
     return withToast(next, "error", inWords(error));
   }
   const asked = answered(state, id);
-  if (asked) return withToast(asked.state, "error", refusalInWords(error, asked.what));
+  if (asked) return withToast(asked.state, "error", inWords(error));
   if (CROSSED.has(error.code)) return state;
   const inside = ENTERING.has(state.phase) || state.phase === "lobby";
   if (error.code === "unknown_lobby" && inside) {
@@ -207,14 +206,6 @@ export function notAdded(state: SessionState, error: ErrorData): SessionState {
 export function inWords<E extends ErrorData>(error: E): E {
   const said: Record<string, { message: string; hint: string }> = texts.errors.said;
   return { ...error, ...said[error.code] };
-}
-
-/** Why what was asked for was not done. */
-function refusalInWords(error: ErrorData, what: Asked): ErrorData {
-  if (what === "report" && error.code === "too_many") {
-    return { ...error, ...texts.moderation.tooManyReports };
-  }
-  return inWords(error);
 }
 
 /** Leave whatever lobby this is and show `phase`; the name and the devices stay. */
