@@ -62,6 +62,8 @@ class Metrics:
             "negotiation_connect_seconds", "First attempt to both connected", CONNECT, "peer"
         )
 
+        self.ice_restarts = counter("ice_restarts", "Connections of people that were repaired in place")
+
         self.store = histogram("store_seconds", "Operations of the store", SHORT, "operation")
         self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
         self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)

@@ -29,7 +29,7 @@ from voicebot.events import Event, LatencyMeasured
 from voicebot.server.metrics import Metrics
 from voicebot.server.tracing import Tracing
 from voicebot.signaling.messages import Error, Message
-from voicebot.signaling.negotiation import Action, Begin, Ready
+from voicebot.signaling.negotiation import Action, Begin, Failed, Ready, Restart
 
 PARTS = (
     "end_of_turn_delay",
@@ -172,14 +172,16 @@ class Telemetry:
                     if one is None:
                         span = self.tracing.tracer.start_span("negotiation") if self.tracing else None
                         one = pending[ends] = _Pending(self._clock(), "", 0, span)
-                    one.rung, one.attempts = rung(action), one.attempts + 1
+                    one.rung, one.attempts = action.rung, one.attempts + 1
                     self.metrics.attempts.labels(_kind(ends, host_peer), one.rung).inc()
+                case Restart():
+                    self.metrics.ice_restarts.inc()
                 case Ready():
                     end(ends, "ready")
                 case None:
                     end(ends, "abandoned")
-                case _ if code := getattr(action, "code", ""):
-                    end(ends, "failed", code)
+                case Failed():
+                    end(ends, "failed", action.code)
 
         return follow
 
@@ -228,11 +230,6 @@ class Telemetry:
             return
         with self.tracing.tracer.start_as_current_span(name, kind=kind, attributes=attributes) as span:
             yield span
-
-
-def rung(action: Begin) -> str:
-    """Which step of the ladder an attempt is on."""
-    return "relay" if action.relay_only else "all"
 
 
 def _kind(ends: tuple[str, str], host_peer: str) -> str:
