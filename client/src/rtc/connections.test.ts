@@ -103,6 +103,112 @@ test("a repair is made before the old connection is closed", async () => {
   expect(connections.streams.get("ada")).not.toBe(heard);
 });
 
+test("a path that may come back is kept while the repair is made, and may be lost meanwhile", async () => {
+  const { connections, reports } = await connectedHost();
+  const old = FakePeerConnection.last;
+  old.become("disconnected");
+  await connections.receive(start(2));
+  const repair = FakePeerConnection.last;
+  expect(old.closed).toBe(false);
+  await connections.receive(start(3, ["ada"], { relay_only: true }));
+  const relayed = FakePeerConnection.last;
+  expect([old.closed, repair.closed]).toEqual([false, true]);
+  old.become("failed");
+  await connections.receive(answer(3));
+  relayed.become("connected");
+  await settle();
+  expect(old.closed).toBe(true);
+  expect(reports.at(-1)).toMatchObject({ epoch: 3, state: "connected" });
+});
+
+test("what has failed is let go of at once", async () => {
+  const { connections } = await connectedHost();
+  const old = FakePeerConnection.last;
+  old.become("failed");
+  await connections.receive(start(2));
+  expect(old.closed).toBe(true);
+});
+
+test("each rung of the ladder uses only the servers it was given", async () => {
+  const { connections } = make();
+  const server = (transport: string) => ({ urls: [`turn:t.example?transport=${transport}`] });
+  const rungs = [
+    { ice_servers: [server("udp"), server("tcp")], relay_only: false },
+    { ice_servers: [server("udp")], relay_only: true },
+    { ice_servers: [server("tcp")], relay_only: true },
+  ];
+  for (const [index, rung] of rungs.entries()) {
+    await connections.receive(start(index + 1, ["ada"], rung));
+    const { configuration, onicecandidate } = FakePeerConnection.last;
+    expect(configuration.iceTransportPolicy).toBe(rung.relay_only ? "relay" : "all");
+    expect(configuration.iceServers).toEqual(rung.ice_servers);
+    onicecandidate?.({ candidate: null });
+  }
+  expect(FakePeerConnection.all.slice(-3).map(({ closed }) => closed)).toEqual([true, true, false]);
+});
+
+test("after a resume every connection says how it stands, and nothing is closed", async () => {
+  const { connections, sent } = await connectedHost();
+  await connections.receive({
+    ...start(7),
+    peer: "bob",
+    data: { role: "impolite", ice_servers: [] },
+  });
+  FakePeerConnection.last.become("connected");
+  await settle();
+  await connections.receive({
+    ...start(8),
+    peer: "cleo",
+    data: { role: "polite", ice_servers: [] },
+  });
+  sent.length = 0;
+  connections.repeat();
+  expect(sent).toMatchObject([
+    {
+      type: "webrtc_state_change",
+      peer: "host",
+      epoch: 1,
+      data: { state: "connected", relay: true },
+    },
+    { type: "webrtc_state_change", peer: "bob", epoch: 7, data: { state: "connected" } },
+  ]);
+  expect(FakePeerConnection.all.slice(-3).map(({ closed }) => closed)).toEqual([
+    false,
+    false,
+    false,
+  ]);
+});
+
+test("people restart ICE on the same connection when the server asks", async () => {
+  const { connections, offers } = make();
+  const request = (peer: string): ServerMessage & { type: "renegotiate_request" } => ({
+    type: "renegotiate_request",
+    lobby: "demo",
+    peer,
+    epoch: 1,
+    data: { ice_restart: true },
+  });
+  await connections.receive({
+    ...start(1),
+    peer: "bob",
+    data: { role: "impolite", ice_servers: [] },
+  });
+  await settle();
+  const pc = FakePeerConnection.last;
+  await connections.receive({
+    type: "webrtc_answer",
+    peer: "bob",
+    epoch: 1,
+    data: { sdp: "a", tracks: {} },
+  });
+  expect(offers()).toHaveLength(1);
+  await connections.receive(request("bob"));
+  await settle();
+  expect(FakePeerConnection.last).toBe(pc);
+  expect(offers()).toHaveLength(2);
+  expect(offers()[1]?.data.sdp).not.toContain(offers()[0]?.data.sdp.match(/ufrag:.*/)?.[0]);
+});
+
 test("a newer epoch replaces at once what never worked", async () => {
   const { connections } = make();
   await connections.receive(start(1));

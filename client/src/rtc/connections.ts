@@ -4,7 +4,7 @@ import { Subscribers, type Unsubscribe } from "../subscribers";
 import { HostPeer } from "./host";
 import { PersonPeer } from "./person";
 import { type Quality, QualityProbe } from "./route";
-import type { TransportStatus } from "./transport";
+import type { TransportState, TransportStatus } from "./transport";
 
 type Peer = HostPeer | PersonPeer;
 
@@ -26,6 +26,9 @@ interface Slot {
   /** The repair, of a later epoch; takes over once it is connected. */
   next: Peer | null;
 }
+
+/** A path that was there and is lost may come back. */
+const WORKING = new Set<TransportState>(["connected", "disconnected"]);
 
 type Routed = Extract<
   ServerMessage,
@@ -98,6 +101,7 @@ export class Connections {
     switch (message.type) {
       case "renegotiate_request":
         if (target instanceof HostPeer) await target.renegotiate(message.data.receive ?? []);
+        else if (message.data.ice_restart) target.restart();
         break;
       case "webrtc_offer":
         if (target instanceof PersonPeer) await target.onOffer(message.data);
@@ -135,6 +139,12 @@ export class Connections {
   /** Ask for a new attempt after the server gave up. */
   retry(peer: string, epoch: number): void {
     this.#options.send({ type: "negotiation_needed", peer, epoch, data: {} });
+  }
+
+  /** Tell the server how every connection stands: it may have been restarted, and what was told while
+   * there was no socket may be lost. */
+  repeat(): void {
+    for (const { transport } of this.#peers()) transport.repeat();
   }
 
   async quality(): Promise<Map<string, Quality>> {
@@ -184,8 +194,8 @@ export class Connections {
     });
     if (!slot) {
       this.#slots.set(id, { current: peer, next: null });
-    } else if (slot.current.transport.status.state === "connected") {
-      // Make before break: the old one is heard until the new one works.
+    } else if (WORKING.has(slot.current.transport.status.state)) {
+      // Make before break: the old one is heard, or may be again, until the new one works.
       slot.next?.close();
       slot.next = peer;
     } else {
@@ -239,7 +249,6 @@ export class Connections {
       old.close();
     }
     this.#reports.emit({ peer: id, epoch: peer.transport.epoch, ...status });
-    if (peer instanceof PersonPeer) peer.onStatus(status);
   }
 
   #find(id: string, epoch: number): Peer | undefined {

@@ -21,7 +21,7 @@ function side(polite: boolean, microphone: FakeTrack | null = null) {
     iceServers: [],
     relayOnly: false,
     send: (message) => sent.push(message),
-    onStatus: (status) => peer.onStatus(status),
+    onStatus: () => {},
     createConnection: FakePeerConnection.create,
     polite,
     microphone: microphone as unknown as MediaStreamTrack | null,
@@ -123,23 +123,83 @@ test("turning the camera on changes no description", async () => {
   expect([...impolite.sent, ...polite.sent].map(({ type }) => type)).not.toContain("webrtc_offer");
 });
 
-test("a path that stays away gets new candidates, from one side only", async () => {
-  const [impolite, polite] = await connected();
-  for (const { pc } of [impolite, polite]) pc.become("connected");
+test("a path that is lost is left to the server, and to the path", async () => {
+  const both = await connected();
+  for (const { pc } of both) pc.become("connected");
   await settle();
-  for (const { pc } of [impolite, polite]) pc.become("disconnected");
-  await vi.advanceTimersByTimeAsync(1_000);
-  expect(impolite.take("webrtc_offer")).toBeDefined();
-  expect(polite.take("webrtc_offer")).toBeUndefined();
+  for (const { pc } of both) pc.become("disconnected");
+  await vi.advanceTimersByTimeAsync(10_000);
+  for (const one of both) expect(one.take("webrtc_offer")).toBeUndefined();
 });
 
-test("a path that comes back by itself is left alone", async () => {
-  const [impolite] = await connected();
-  impolite.pc.become("connected");
+const gather = (one: Side) => {
+  const line = { candidate: "candidate:1", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "u" };
+  one.pc.onicecandidate?.({ candidate: line });
+  one.pc.onicecandidate?.({ candidate: null });
+};
+
+const gathered = (one: Side) => {
+  const found: unknown[] = [];
+  for (let next = one.take("ice_candidate"); next; next = one.take("ice_candidate")) {
+    if (next.type === "ice_candidate") found.push(next.data.candidate);
+  }
+  return found;
+};
+
+test("asked for a new path, one offers on the same connection, and both gather again to the end", async () => {
+  const [impolite, polite] = await connected();
+  const connections = FakePeerConnection.all.length;
+  for (const one of [impolite, polite]) {
+    gather(one);
+    expect(gathered(one)).toEqual(["candidate:1", ""]);
+  }
+  impolite.peer.restart();
+  await deliver(impolite, polite);
+  await deliver(polite, impolite);
+  for (const one of [impolite, polite]) {
+    expect(one.pc.signalingState).toBe("stable");
+    gather(one);
+    expect(gathered(one)).toEqual(["candidate:1", ""]);
+  }
+  expect(FakePeerConnection.all).toHaveLength(connections);
+});
+
+test("gathering that takes too long is ended after a restart, too", async () => {
+  const [impolite, polite] = await connected();
+  for (const one of [impolite, polite]) {
+    gather(one);
+    gathered(one);
+  }
+  impolite.peer.restart();
+  await deliver(impolite, polite);
+  await deliver(polite, impolite);
+  await vi.advanceTimersByTimeAsync(8_000);
+  for (const one of [impolite, polite]) expect(gathered(one)).toEqual([""]);
+});
+
+test("both look for a new path at once: one offer wins, and both have one", async () => {
+  const [impolite, polite] = await connected();
+  impolite.peer.restart();
+  polite.peer.restart();
   await settle();
-  impolite.pc.become("disconnected");
-  await vi.advanceTimersByTimeAsync(500);
-  impolite.pc.become("connected");
-  await vi.advanceTimersByTimeAsync(10_000);
-  expect(impolite.take("webrtc_offer")).toBeUndefined();
+  await deliver(polite, impolite);
+  await deliver(impolite, polite);
+  await deliver(polite, impolite);
+  expect(polite.pc.rollbacks).toBe(1);
+  expect(impolite.pc.remoteDescription?.type).toBe("answer");
+  for (const { pc } of [impolite, polite]) expect(pc.signalingState).toBe("stable");
+});
+
+test("an offer without an answer keeps a restart waiting for the next epoch", async () => {
+  const [impolite, polite] = await connected();
+  impolite.peer.restart();
+  await settle();
+  expect(impolite.take("webrtc_offer")).toBeDefined();
+  impolite.peer.restart();
+  await settle();
+  expect(impolite.pc.signalingState).toBe("have-local-offer");
+  impolite.peer.close();
+  expect(impolite.pc.closed).toBe(true);
+  await expect(impolite.peer.onAnswer({ sdp: "answer", tracks: {} })).resolves.toBeUndefined();
+  polite.peer.close();
 });

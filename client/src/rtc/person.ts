@@ -1,5 +1,5 @@
 import type { Candidate, DescriptionData } from "../protocol/messages";
-import { Transport, type TransportOptions, type TransportStatus } from "./transport";
+import { Transport, type TransportOptions } from "./transport";
 
 export interface PersonOptions extends TransportOptions {
   polite: boolean;
@@ -10,8 +10,6 @@ export interface PersonOptions extends TransportOptions {
 
 /** How long the polite side waits for the first offer before it asks for one. */
 const FIRST_OFFER_MS = 5_000;
-/** Most paths that stop for a moment come back by themselves; others get new candidates. */
-const RESTART_MS = 1_000;
 
 /** The connection to another person: perfect negotiation (W3C WebRTC 1.0, section 10.7).
  *
@@ -28,7 +26,6 @@ export class PersonPeer {
   #microphone: MediaStreamTrack | null;
   #camera: MediaStreamTrack | null;
   #firstOffer: ReturnType<typeof setTimeout> | undefined;
-  #restart: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: PersonOptions) {
@@ -87,17 +84,13 @@ export class PersonPeer {
     await this.#video?.sender.replaceTrack(track);
   }
 
-  onStatus(status: TransportStatus): void {
-    clearTimeout(this.#restart);
-    // One side is enough, and it is the one whose offer wins anyhow. What does not come back
-    // within the server's patience gets a new epoch.
-    if (status.state !== "disconnected" || this.#options.polite) return;
-    this.#restart = setTimeout(() => this.transport.restart(), RESTART_MS);
+  /** The server asks for a new path on the same connection. */
+  restart(): void {
+    this.transport.restart();
   }
 
   close(): void {
     clearTimeout(this.#firstOffer);
-    clearTimeout(this.#restart);
     this.transport.close();
   }
 

@@ -36,6 +36,8 @@ export class Transport {
   #deadline: ReturnType<typeof setTimeout> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
+  /** Of the gathering under way; a restart of ICE begins another one. */
+  #ufrag: string | undefined;
   #candidates = 0;
   #closed = false;
 
@@ -63,15 +65,22 @@ export class Transport {
   offer(sdp: string, tracks: Record<string, string> = {}): void {
     const { peer, epoch, send } = this.#options;
     send({ type: "webrtc_offer", peer, epoch, data: { sdp, tracks } });
-    this.#watchGathering();
-    this.#deadline ??= setTimeout(() => {
-      this.fail("no connection within 15 seconds");
-    }, CONNECTING_MS);
+    this.#described(sdp);
   }
 
   answer(sdp: string): void {
     const { peer, epoch, send } = this.#options;
     send({ type: "webrtc_answer", peer, epoch, data: { sdp, tracks: {} } });
+    this.#described(sdp);
+  }
+
+  /** Our own description has been sent. */
+  #described(sdp: string): void {
+    const ufrag = /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
+    if (ufrag !== this.#ufrag) {
+      this.#ufrag = ufrag;
+      this.#ended = false;
+    }
     this.#watchGathering();
     this.#deadline ??= setTimeout(() => {
       this.fail("no connection within 15 seconds");
@@ -111,6 +120,11 @@ export class Transport {
     if (this.#closed || this.#status.state === "connected" || this.#status.state === "failed")
       return;
     this.#report({ state: "failed", reason });
+  }
+
+  /** Say once more how it stands, since nobody knows what of it has arrived. */
+  repeat(): void {
+    if (!this.#closed && this.#status.state !== "new") this.#send(this.#status);
   }
 
   close(): void {
@@ -181,9 +195,7 @@ export class Transport {
 
   /** Look for a new path on the same connection; raises negotiationneeded. */
   restart(): void {
-    if (this.#closed) return;
-    this.#ended = false;
-    this.pc.restartIce();
+    if (!this.#closed) this.pc.restartIce();
   }
 
   #changed(): void {
@@ -215,8 +227,12 @@ export class Transport {
   #report(status: TransportStatus): void {
     if (this.#closed) return;
     this.#status = status;
-    const { peer, epoch, send, onStatus } = this.#options;
-    const { state, route, reason } = status;
+    this.#send(status);
+    this.#options.onStatus(status);
+  }
+
+  #send({ state, route, reason }: TransportStatus): void {
+    const { peer, epoch, send } = this.#options;
     send({
       type: "webrtc_state_change",
       peer,
@@ -227,6 +243,5 @@ export class Transport {
         ...(reason ? { reason } : {}),
       },
     });
-    onStatus(status);
   }
 }

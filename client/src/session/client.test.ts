@@ -226,9 +226,16 @@ test("a short loss is resumed, and connections to others live on", async () => {
   });
   await settle();
   const pc = FakePeerConnection.last;
+  pc.become("connected");
+  await settle();
+  FakeSocket.last.receive({ type: "pong", data: {} });
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
   FakeSocket.last.establish(true);
+  // a server that was restarted learns from it that the connection still stands
+  const state = { state: "connected" };
+  const said = FakeSocket.last.of("webrtc_state_change");
+  expect(said.at(-1)).toMatchObject({ peer: "host", epoch: 1, data: state });
   expect(FakeSocket.last.of("resume")).toMatchObject([{ data: { last_seq: 3 } }]);
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(0);
   expect(pc.closed).toBe(false);

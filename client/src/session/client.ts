@@ -433,6 +433,7 @@ export class Client {
     } else if (phase === "lobby") {
       // The server has forgotten us: come in again. What is still heard is let go when that is done.
       if (!resumed) this.#sendJoin();
+      else this.connections.repeat();
       this.#iceRefresh.check();
     }
   }

@@ -75,6 +75,8 @@ export class FakePeerConnection {
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   #offers = 0;
   #needed = false;
+  #ufrag = 1;
+  #restarting = false;
 
   constructor(configuration: RTCConfiguration) {
     this.configuration = configuration;
@@ -105,6 +107,7 @@ export class FakePeerConnection {
   }
 
   restartIce(): void {
+    this.#restarting = true;
     this.#need();
   }
 
@@ -126,6 +129,9 @@ export class FakePeerConnection {
   async setRemoteDescription(description: Description): Promise<void> {
     await Promise.resolve();
     if (description.type === "offer") {
+      const told = (sdp?: string) => /ice-ufrag:(.*)/.exec(sdp ?? "")?.[1];
+      const before = told(this.remoteDescription?.sdp);
+      if (before !== undefined && told(description.sdp) !== before) this.#ufrag++;
       if (this.signalingState === "have-local-offer") this.rollbacks++;
       this.signalingState = "have-remote-offer";
       if (this.transceivers.length === 0) {
@@ -167,7 +173,11 @@ export class FakePeerConnection {
   }
 
   #sdp(type: string): string {
-    return `${type} ${++this.#offers}`;
+    if (type === "offer" && this.#restarting) {
+      this.#restarting = false;
+      this.#ufrag++;
+    }
+    return `${type} ${++this.#offers}\r\na=ice-ufrag:${this.#ufrag}\r\n`;
   }
 
   #need(): void {
