@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
 from voicebot.server.context import RequestContext
@@ -15,7 +19,19 @@ from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
 from voicebot.server.switchboard import Switchboard
 from voicebot.server.websocket import SocketEndpoint
+from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
+
+
+class Refused(BaseModel):
+    """Every answer that is no success has this body."""
+
+    error: ErrorData
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refused} for status in (400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
+}
 
 
 def create_app(services: Services) -> FastAPI:
@@ -26,6 +42,8 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        responses=REFUSED,
+        redirect_slashes=False,  # to an address made of the Host header
     )
     app.state.services = services
     endpoint = SocketEndpoint(
@@ -59,6 +77,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
     return app
 
 
@@ -70,6 +89,18 @@ async def _voicebot_error(request: Request, error: Exception) -> Response:
     elif error.code == "draining":
         headers = {"Retry-After": str(request.app.state.services.drain.retry_after)}
     return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500), headers=headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {
+        400: ("bad_message", "This request cannot be read."),
+        404: ("not_found", "There is nothing at this address."),
+        405: ("method", "Not by this method."),
+    }
+    code, message = words.get(error.status_code, ("http", str(error.detail)))
+    body = VoicebotError(message, hint="/api/openapi.json describes what there is.", code=code)
+    return JSONResponse(error_body(body), status_code=error.status_code, headers=error.headers)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
