@@ -94,7 +94,8 @@ async def test_lobbies(hosting: Hosting) -> None:
         assert made.status_code == 201
         assert made.json()["name"] == "Tea room"
         read = await http.get(f"api/lobbies/{made.json()['id']}")
-        assert read.json() == {"lobby": made.json(), "people": 0, "agents": 0}
+        assert read.json() == {"lobby": made.json(), "knock": False, "people": 0, "agents": 0}
+        assert made.json()["settings"]["private"] is True
         assert (await http.get("api/lobbies/nothing")).status_code == 404
         for body in ({"name": ""}, {"name": 7}, {}, {"name": "x", "y": 1}, "not json"):
             wrong = await http.post("api/lobbies", json=body)

@@ -60,26 +60,30 @@ class Door:
         """By visitor id, in the order they came; a live, read-only view."""
         return MappingProxyType(self._waiting)
 
+    def way(self, handle: str, now: float) -> Literal["enter", "knock"]:
+        """How this newcomer comes in, if there is room. Raises SignalingError (`unknown_lobby`)."""
+        self._forget_denials(now)
+        if handle in self.banned or handle in self._denied:
+            raise no_such_lobby()
+        if handle in self.hosts:
+            return "enter"
+        if self._lobby.settings.locked:
+            raise no_such_lobby()
+        return "knock" if self._lobby.settings.private and handle not in self.admitted else "enter"
+
     def passage(self, handle: str, now: float) -> Literal["enter", "knock"]:
-        """May this newcomer come in?
+        """May this newcomer come in now?
 
         Raises:
             SignalingError: `unknown_lobby`, for all that it is nothing to.
             LobbyFull: there is no room, inside or at the door.
         """
-        self._forget_denials(now)
-        if handle in self.banned or handle in self._denied:
-            raise no_such_lobby()
-        settings = self._lobby.settings
-        if handle not in self.hosts:
-            if settings.locked:
-                raise no_such_lobby()
-            if settings.private and handle not in self.admitted:
-                if self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
-                    raise LobbyFull(self._lobby.capacity.waiting, "people at the door")
-                return "knock"
-        self._lobby.check_people()
-        return "enter"
+        way = self.way(handle, now)
+        if way == "enter":
+            self._lobby.check_people()
+        elif self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
+            raise LobbyFull(self._lobby.capacity.waiting, "people at the door")
+        return way
 
     def knock(self, id: str, handle: str, name: str) -> Visitor:
         """Wait to be let in; who knocks again keeps the place and may have another name.

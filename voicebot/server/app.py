@@ -12,9 +12,11 @@ from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
 from voicebot.server.context import RequestContext
+from voicebot.server.conversation_routes import conversations
 from voicebot.server.floods import TooFast
 from voicebot.server.health import operation
 from voicebot.server.http import STATUS, api, error_body, pages
+from voicebot.server.lobby_routes import lobbies
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
 from voicebot.server.switchboard import Switchboard
@@ -71,6 +73,8 @@ def create_app(services: Services) -> FastAPI:
         await endpoint.serve(socket)
 
     app.include_router(api)
+    app.include_router(lobbies)
+    app.include_router(conversations)
     app.include_router(operation)
     app.include_router(pages)
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)

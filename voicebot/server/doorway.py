@@ -127,12 +127,12 @@ class Doorway:
         if released:
             self.announce()
 
-    def close(self) -> None:
-        """The lobby is gone."""
+    def close(self, *, tell: bool = True) -> None:
+        """The lobby is gone; without `tell` those who wait knock again at the next server."""
         for visitor in list(self._door.waiting.values()):
             self._door.gone(visitor.handle)
             wait = self._forget(visitor)
-            if wait is not None:
+            if wait is not None and tell:
                 wait.browser.send(error_message(no_such_lobby(), wait.wish.id))
 
     # ------------------------------------------------------------ inside

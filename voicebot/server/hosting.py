@@ -575,6 +575,7 @@ class Hosting:
             lobbies=MappingProxyType(self._served),
             create_lobby=self._create_served,
             close_lobby=self.close_lobby,
+            conversations=self.settings.data_dir / "conversations",
             ice=self.ice,
             swap_stt=self._swap_stt,
             model_names=self._model_names,

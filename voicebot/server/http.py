@@ -7,24 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from voicebot import logs
-from voicebot.agent.models import SwapRole
-from voicebot.errors import SignalingError, UnknownModel, VoicebotError
+from voicebot.errors import SignalingError, VoicebotError
 from voicebot.server.floods import address_of
-from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
-from voicebot.signaling.messages import (
-    AgentCreateData,
-    IceServersData,
-    LobbyInfo,
-    LobbySettings,
-    Name,
-    ParticipantInfo,
-    Slug,
-)
+from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -39,30 +29,21 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Problem(Body):
+    """Every answer that is no success."""
+
+    error: ErrorData
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses=` of a route: with which statuses it refuses, besides those that every one has."""
+    return {status: {"model": Problem} for status in sorted({401, 403, 422, 503, *statuses})}
+
+
 class SessionCreated(Body):
     session: str
     """The session's public handle."""
     version: str
-
-
-class LobbyWish(Body):
-    name: Name
-    slug: Slug | None = None
-    settings: LobbySettings = LobbySettings(private=True)
-
-
-class LobbyDetails(Body):
-    lobby: LobbyInfo
-    people: int
-    agents: int
-
-
-class AgentChanges(Body):
-    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's."""
-
-    stt: Annotated[str, Field(max_length=200)] | None = None
-    tts: Annotated[str, Field(max_length=200)] | None = None
-    llm: Annotated[str, Field(max_length=200)] | None = None
 
 
 Wired = Annotated[Services, Depends(services)]
@@ -80,18 +61,6 @@ async def browser(request: Request, wired: Wired) -> Browser:
 Caller = Annotated[Browser, Depends(browser)]
 
 
-async def joined(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
-    """The lobby the caller sits in; a lobby of others is as good as none."""
-    if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
-        raise SignalingError(
-            "There is no such lobby, or you are not in it.", hint="Join it first.", code="unknown_lobby"
-        )
-    return caller.seat.lobby
-
-
-Joined = Annotated[ServedLobby, Depends(joined)]
-
-
 @api.post("/session")
 async def create_session(request: Request, response: Response, wired: Wired) -> SessionCreated:
     """Give this browser a session, or confirm the one it has; its cookie is renewed now and then."""
@@ -104,89 +73,6 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
         wired.cookie.write(request, response, renewed, found.session.expires - wired.clock())
     response.headers["Cache-Control"] = "no-store"
     return SessionCreated(session=found.session.handle, version=__version__)
-
-
-@api.post("/lobbies", status_code=201)
-async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
-    """Make a lobby; whoever knows its id can join it."""
-    wired.drain.admit()
-    wired.floods.lobby(caller.session.handle, address_of(request))
-    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
-    return served.lobby.info()
-
-
-@api.get("/lobbies/{lobby_id}")
-async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
-    """What someone who has the link may know before joining."""
-    served = wired.lobbies.get(lobby_id)
-    if served is None:
-        raise SignalingError("There is no such lobby.", hint="Check the link.", code="unknown_lobby")
-    lobby = served.lobby
-    return LobbyDetails(lobby=lobby.info(), people=len(lobby.humans), agents=len(lobby.agents))
-
-
-@api.get("/lobbies/{lobby_id}/agents")
-async def list_agents(lobby: Joined) -> list[ParticipantInfo]:
-    """The agents of the lobby you are in."""
-    return lobby.lobby.agents
-
-
-@api.post("/lobbies/{lobby_id}/agents", status_code=201)
-async def add_agent(wish: AgentCreateData, lobby: Joined) -> ParticipantInfo:
-    """Make an agent from a description and let it join."""
-    agent = await lobby.room.spawn(wish.description, name=wish.name, voice=wish.voice)
-    return lobby.lobby.participants[agent.id]
-
-
-@api.patch("/lobbies/{lobby_id}/agents/{agent_id}")
-async def change_agent(agent_id: str, changes: AgentChanges, lobby: Joined, wired: Wired) -> ParticipantInfo:
-    """Swap models for others that are offered; they apply at the agent's next turn.
-
-    They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
-    this, those before it stay swapped.
-    """
-    lobby.agents.find(agent_id)
-    wishes: list[tuple[SwapRole, str | None]] = [
-        ("stt", changes.stt),
-        ("tts", changes.tts),
-        ("llm", changes.llm),
-    ]
-    for role, spec in wishes:
-        if spec is not None:
-            _check_offered(role, spec, wired.model_options(role))
-    for role, spec in wishes:
-        if spec is None:
-            continue
-        if role == "stt":
-            await wired.swap_stt(spec)
-        else:
-            await lobby.room.swap(agent_id, role, spec)
-    return lobby.agents.find(agent_id)
-
-
-def _check_offered(role: str, spec: str, offered: list[str]) -> None:
-    """People in a lobby choose among what there is: never a file of the server or another download."""
-    if spec not in offered:
-        raise UnknownModel(
-            f"{spec!r} is not among the {role.upper()} models offered here.",
-            hint=f"Known ones: {', '.join(offered)}. Others can be set by who runs the server.",
-        )
-
-
-@api.delete("/lobbies/{lobby_id}/agents/{agent_id}", status_code=204)
-async def remove_agent(agent_id: str, lobby: Joined) -> None:
-    """Let an agent leave."""
-    lobby.agents.find(agent_id)
-    await lobby.room.remove(agent_id)
-
-
-@api.get("/lobbies/{lobby_id}/ice-servers")
-async def ice_servers(lobby: Joined, caller: Caller, wired: Wired, response: Response) -> IceServersData:
-    """ICE servers with fresh credentials, for who has joined."""
-    assert caller.seat is not None
-    plan = wired.ice(caller.seat.participant_id)
-    response.headers["Cache-Control"] = "no-store"
-    return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
 
 
 @pages.get("/", include_in_schema=False)
@@ -205,6 +91,10 @@ STATUS = {
     "no_session": 401,
     "unknown_lobby": 404,
     "unknown_agent": 404,
+    "unknown_conversation": 404,
+    "forbidden": 403,
+    "id_taken": 409,
+    "bad_id": 422,
     "lobby_full": 409,
     "not_joined": 403,
     "unknown_model": 422,

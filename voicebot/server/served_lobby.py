@@ -81,7 +81,8 @@ class ServedLobby:
         self._limits = limits
         self._keeper: Keeper = keeper or Forgetful()
         self._closes_when_empty = record.closes_when_empty
-        self._created = record.created or wall()
+        self.created = record.created or wall()
+        """Unix seconds."""
         self._returning = list(record.agents)
         """Agents that have not come back yet; they stay in the record."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,7 +135,7 @@ class ServedLobby:
         self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        self.doorway.close()
+        self.doorway.close(tell=for_good)
         self.negotiations.close()
         if for_good:
             self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
@@ -159,7 +160,7 @@ class ServedLobby:
             admitted=tuple(sorted(self.door.admitted)),
             agents=(*here, *returning),
             closes_when_empty=self._closes_when_empty,
-            created=self._created,
+            created=self.created,
         )
 
     async def restore_agents(self) -> None:

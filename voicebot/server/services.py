@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from fastapi import Request
@@ -51,6 +52,8 @@ class Services:
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
     addresses: Addresses
+    conversations: Path
+    """The folder of the recorded ones."""
     clock: Clock
     limits: Limits
     floods: Floods

@@ -1,0 +1,194 @@
+"""Lobbies and their agents over HTTP, for those who are in them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from voicebot.agent.models import SwapRole
+from voicebot.errors import UnknownModel
+from voicebot.lobby.door import no_such_lobby
+from voicebot.lobby.moderation import check_host
+from voicebot.server.floods import address_of
+from voicebot.server.http import Body, Caller, Wired, problems
+from voicebot.server.served_lobby import ServedLobby
+from voicebot.signaling.messages import (
+    AgentCreateData,
+    IceServersData,
+    LobbyInfo,
+    LobbySettings,
+    LobbyUpdateData,
+    Name,
+    ParticipantInfo,
+    Slug,
+)
+
+lobbies = APIRouter(prefix="/api/lobbies")
+
+
+class LobbyWish(Body):
+    name: Name
+    slug: Slug | None = None
+    """The id to have; without it one that cannot be guessed."""
+    settings: LobbySettings = LobbySettings(private=True)
+
+
+class LobbyDetails(Body):
+    lobby: LobbyInfo
+    knock: bool
+    """A host has to let one in; `people` and `agents` are not told before."""
+    people: int | None = None
+    agents: int | None = None
+
+
+class AgentChanges(Body):
+    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's."""
+
+    muted: bool | None = None
+    stt: Annotated[str, Field(max_length=200)] | None = None
+    tts: Annotated[str, Field(max_length=200)] | None = None
+    llm: Annotated[str, Field(max_length=200)] | None = None
+
+
+async def joined(lobby_id: str, caller: Caller) -> ServedLobby:
+    """The lobby the caller sits in; a lobby of others is as good as none."""
+    if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
+        raise no_such_lobby()
+    return caller.seat.lobby
+
+
+async def hosted(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
+    """The lobby that the caller is host of, sitting in it or not. Others in it get `forbidden`."""
+    served = wired.lobbies.get(lobby_id)
+    if served is not None and caller.session.handle in served.door.hosts:
+        return served
+    served = await joined(lobby_id, caller)
+    assert caller.seat is not None
+    check_host(served.lobby, caller.seat.participant_id)
+    return served
+
+
+async def with_agents(lobby_id: str, caller: Caller) -> ServedLobby:
+    """The lobby the caller sits in and may change the agents of."""
+    served = await joined(lobby_id, caller)
+    assert caller.seat is not None
+    served.agents.allow(caller.seat.participant_id)
+    return served
+
+
+Joined = Annotated[ServedLobby, Depends(joined)]
+Hosted = Annotated[ServedLobby, Depends(hosted)]
+WithAgents = Annotated[ServedLobby, Depends(with_agents)]
+
+
+@lobbies.post("", status_code=201, responses=problems(409, 422, 429, 503))
+async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
+    """Make a lobby and be its host. Without `settings` it is private: people knock."""
+    wired.drain.admit()
+    wired.floods.lobby(caller.session.handle, address_of(request))
+    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
+    return served.lobby.info()
+
+
+@lobbies.get("/{lobby_id}", responses=problems(404))
+async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
+    """What the caller may know of a lobby before joining it."""
+    served = wired.lobbies.get(lobby_id)
+    if served is None:
+        raise no_such_lobby()
+    lobby = served.lobby
+    inside = caller.seat is not None and caller.seat.lobby is served
+    if not inside and served.door.way(caller.session.handle, wired.clock()) == "knock":
+        known = LobbyInfo(id=lobby.id, name=lobby.name, settings=LobbySettings(private=True))
+        return LobbyDetails(lobby=known, knock=True)
+    return LobbyDetails(lobby=lobby.info(), knock=False, people=len(lobby.humans), agents=len(lobby.agents))
+
+
+@lobbies.patch("/{lobby_id}", responses=problems(403, 404, 422))
+async def change_lobby(changes: LobbyUpdateData, served: Hosted) -> LobbyInfo:
+    """Change the lobby's name or settings, as a host; what is left out stays."""
+    served.moderator.change(**changes.model_dump(exclude_none=True))
+    return served.lobby.info()
+
+
+@lobbies.delete("/{lobby_id}", status_code=204, responses=problems(403, 404))
+async def delete_lobby(lobby_id: str, served: Hosted, wired: Wired) -> None:
+    """End the lobby for everyone in it, as a host."""
+    await wired.close_lobby(lobby_id, "A host has ended this lobby.")
+
+
+# ---------------------------------------------------------------- agents
+
+
+@lobbies.get("/{lobby_id}/agents", responses=problems(404))
+async def list_agents(served: Joined) -> list[ParticipantInfo]:
+    """The agents of the lobby you are in."""
+    return served.lobby.agents
+
+
+@lobbies.post("/{lobby_id}/agents", status_code=201, responses=problems(403, 404, 409, 422))
+async def add_agent(wish: AgentCreateData, served: WithAgents) -> ParticipantInfo:
+    """Make an agent from a description and let it join."""
+    agent = await served.room.spawn(wish.description, name=wish.name, voice=wish.voice)
+    return served.lobby.participants[agent.id]
+
+
+@lobbies.patch("/{lobby_id}/agents/{agent_id}", responses=problems(403, 404, 422, 424))
+async def change_agent(
+    agent_id: str, changes: AgentChanges, served: WithAgents, wired: Wired
+) -> ParticipantInfo:
+    """Mute an agent, or swap models for others that are offered; they apply at its next turn.
+
+    They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
+    this, those before it stay swapped.
+    """
+    served.agents.find(agent_id)
+    wishes: list[tuple[SwapRole, str | None]] = [
+        ("stt", changes.stt),
+        ("tts", changes.tts),
+        ("llm", changes.llm),
+    ]
+    for role, spec in wishes:
+        if spec is not None:
+            _check_offered(role, spec, wired.model_options(role))
+    if changes.muted is not None:
+        served.room.mute(agent_id, changes.muted)
+    for role, spec in wishes:
+        if spec is None:
+            continue
+        if role == "stt":
+            await wired.swap_stt(spec)
+        else:
+            await served.room.swap(agent_id, role, spec)
+    return served.agents.find(agent_id)
+
+
+def _check_offered(role: str, spec: str, offered: list[str]) -> None:
+    """People in a lobby choose among what there is: never a file of the server or another download."""
+    if spec not in offered:
+        raise UnknownModel(
+            f"{spec!r} is not among the {role.upper()} models offered here.",
+            hint=f"Known ones: {', '.join(offered)}. Others can be set by who runs the server.",
+        )
+
+
+@lobbies.delete("/{lobby_id}/agents/{agent_id}", status_code=204, responses=problems(403, 404))
+async def remove_agent(agent_id: str, served: WithAgents) -> None:
+    """Let an agent leave."""
+    served.agents.find(agent_id)
+    await served.room.remove(agent_id)
+
+
+# ---------------------------------------------------------------- connections
+
+
+@lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))
+async def ice_servers(served: Joined, caller: Caller, wired: Wired, response: Response) -> IceServersData:
+    """ICE servers with fresh credentials, for who has joined."""
+    assert caller.seat is not None
+    plan = wired.ice(caller.seat.participant_id)
+    response.headers["Cache-Control"] = "no-store"
+    return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
