@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ def _running(
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file) as server:
         try:
             for number in ports:
-                wait_until_it_listens(server, address, number, log)
+                wait_until_it_listens(server, address, number, log, within)
             yield log
         finally:
             server.terminate()
@@ -83,11 +84,18 @@ def own_address() -> str:
     return found[0]
 
 
-def wait_until_it_listens(server: subprocess.Popen[bytes], address: str, port: int, log: Path) -> None:
+def wait_until_it_listens(
+    server: subprocess.Popen[bytes], address: str, port: int, log: Path, within: tuple[str, ...] = ()
+) -> None:
+    ask = f"import socket; raise SystemExit(socket.socket().connect_ex(({address!r}, {port})))"
     for _ in range(300):
-        with socket.socket() as sock:
-            if sock.connect_ex((address, port)) == 0:
+        if within:
+            if subprocess.run([*within, sys.executable, "-c", ask]).returncode == 0:
                 return
+        else:
+            with socket.socket() as sock:
+                if sock.connect_ex((address, port)) == 0:
+                    return
         try:
             server.wait(0.1)  # a moment for it, or its end
             break

@@ -28,6 +28,7 @@ TEST_PROGRAMS = {
     "espeak-ng": "espeak-ng",
     "sox": "sox",
     "openssl": "openssl",
+    "ip": "iproute2",
 }
 """What `make test` needs: program and its Debian package."""
 

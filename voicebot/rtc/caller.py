@@ -15,18 +15,13 @@ from dataclasses import dataclass
 
 import av
 import numpy as np
-from aiortc import (
-    RTCConfiguration,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpTransceiver,
-    RTCSessionDescription,
-)
+from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
 
 from voicebot.clock import Clock, monotonic
+from voicebot.rtc.ice import configuration
 from voicebot.signaling.messages import IceServer
 
 RATE = 48_000
@@ -142,9 +137,7 @@ class Caller:
         on_heard: OnHeard | None = None,
         on_state: OnState | None = None,
     ) -> None:
-        servers = [RTCIceServer(s.urls, s.username, s.credential) for s in ice_servers]
-        # an empty list, not None: None means a public STUN server
-        self._pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._pc = RTCPeerConnection(configuration(ice_servers))
         self._microphone = microphone
         self._track: _MicrophoneTrack | None = None
         self._on_heard = on_heard
