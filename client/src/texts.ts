@@ -57,6 +57,8 @@ export const texts = {
     asking: "Please allow the microphone when your browser asks.",
     join: "Join",
     joining: "Joining…",
+    knock: "Ask to come in",
+    knockHint: "Somebody inside lets you in.",
     joinListening: "Join listening only",
     tryAgain: "Try again",
     other: "Another lobby",

@@ -90,17 +90,21 @@ class Guest:
     async def has_shown(self, name: str, *states: str) -> None:
         """Await that the tile has shown these, one after the other, whatever came between.
 
-        `gone` is no tile; `a|b` is either.
+        `gone` is no tile.
         """
         await self.page.wait_for_function(
             """([name, wanted]) => {
                  let next = 0;
                  for (const state of window.__seen.states[name] ?? [])
-                   if (wanted[next]?.split("|").includes(state)) next++;
+                   if (wanted[next] === state) next++;
                  return next === wanted.length;
                }""",
             arg=[name, states],
         )
+
+    async def shown(self, name: str) -> list[str]:
+        """Everything the tile has shown so far; `gone` while there was none."""
+        return list(await self.page.evaluate("name => window.__seen.states[name] ?? []", name))
 
     async def spoken(self) -> set[tuple[str, str]]:
         """Who was seen speaking, and the time that stood there, by captions that were not final yet."""
@@ -144,10 +148,3 @@ class Guest:
         """What was played since `listen` to the same, mono int16 at 16 kHz."""
         pcm = await self.page.evaluate("key => window.__heard[key]()", participant or "")
         return np.frombuffer(base64.b64decode(pcm), np.int16)
-
-    async def join_again(self) -> None:
-        """After a reload: either the lobby is back by itself or the pre-join page asks once more."""
-        leave, join = self.page.get_by_test_id("leave-button"), self.page.get_by_test_id("join-button")
-        await leave.or_(join).first.wait_for()
-        if await join.is_visible():
-            await self.join()

@@ -124,8 +124,9 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         assert "Mia" in json.dumps(llm.requests[-1]["messages"][-1])
 
         await tom.page.reload()  # the same person, at the same place
-        await tom.join_again()
-        await mia.has_shown("Tom", "present", "gone|reconnecting", "present")
+        await tom.page.get_by_test_id("leave-button").wait_for()
+        await mia.has_shown("Tom", "present", "connecting", "present")
+        assert "gone" not in await mia.shown("Tom")
         assert await mia.tile("Tom").count() == 1
         await tom.press("leave-button")
         await mia.tile("Tom").wait_for(state="detached")

@@ -20,7 +20,7 @@ function show(search: string, problem?: DeviceProblemKind): void {
   client = new Client(readOptions(search), {
     signaling: { openSocket: FakeSocket.open, prepare: async () => {} },
     createConnection: FakePeerConnection.create,
-    lookUp: async (id) => ({ id, name: "Demo" }),
+    lookUp: async (id) => ({ id, name: "Demo", knock: false }),
     open: async (kind) => {
       if (problem) throw new DeviceProblem(problem);
       return new FakeTrack(kind) as unknown as MediaStreamTrack;

@@ -18,6 +18,7 @@ export function PrejoinScreen() {
   const client = useClient();
   const lobby = useSession((state) => state.lobby);
   const lobbyId = useSession((state) => state.lobbyId) ?? "";
+  const knock = useSession((state) => state.knock);
   const phase = useSession((state) => state.phase);
   const link = useSession((state) => state.link);
   const listening = useSession((state) => state.microphone.status === "problem");
@@ -85,8 +86,11 @@ export function PrejoinScreen() {
                 ? texts.prejoin.joining
                 : listening
                   ? texts.prejoin.joinListening
-                  : texts.prejoin.join}
+                  : knock
+                    ? texts.prejoin.knock
+                    : texts.prejoin.join}
             </Button>
+            {knock && !joining && <p className="quiet small">{texts.prejoin.knockHint}</p>}
             {joining && link !== "open" && (
               <p className="quiet small" role="status">
                 {texts.prejoin.waiting}

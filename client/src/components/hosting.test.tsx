@@ -20,7 +20,7 @@ function show(search: string, parts: Partial<ClientParts> = {}): void {
   client = new Client(readOptions(search), {
     signaling: { openSocket: FakeSocket.open, prepare: async () => {} },
     createConnection: FakePeerConnection.create,
-    lookUp: async (id) => ({ id, name: "Demo" }),
+    lookUp: async (id) => ({ id, name: "Demo", knock: false }),
     open: async (kind) => new FakeTrack(kind) as unknown as MediaStreamTrack,
     ...parts,
   });
@@ -98,6 +98,14 @@ test("an address that cannot be one is said before anything is sent", async () =
   await press("create-lobby-button");
   expect(screen.getByText(texts.start.badSlug)).toBeTruthy();
   expect(FakeSocket.sockets).toHaveLength(0);
+});
+
+test("where a host lets people in, the door says so", async () => {
+  show("?lobby=demo", { lookUp: async (id) => ({ id, name: "Demo", knock: true }) });
+  await act(async () => client.start());
+  await waitFor(() => expect(client.state.microphone.status).toBe("on"));
+  expect(screen.getByTestId("join-button").textContent).toBe(texts.prejoin.knock);
+  expect(screen.getByText(texts.prejoin.knockHint)).toBeTruthy();
 });
 
 test("a knock waits, can be taken back, and is answered", async () => {

@@ -28,7 +28,7 @@ function make(search: string, parts: Partial<ClientParts> = {}): Client {
     signaling: { openSocket: FakeSocket.open, prepare: async () => {}, random: () => 0.5 },
     createConnection: FakePeerConnection.create,
     open: async (kind) => track(kind),
-    lookUp: async (id) => ({ id, name: "Demo lobby" }),
+    lookUp: async (id) => ({ id, name: "Demo lobby", knock: false }),
     ...parts,
   });
   clients.push(client);

@@ -142,7 +142,8 @@ export class Client {
       this.#end();
       this.store.setState({ phase: "gone", reason: "missing" });
     } else if (found && !this.state.lobby) {
-      this.store.setState({ lobby: { id, name: found.name, host_peer: null } });
+      const { name, knock } = found;
+      this.store.setState({ lobby: { id, name, host_peer: null }, knock });
     }
   }
 

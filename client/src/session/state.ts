@@ -70,6 +70,8 @@ export interface SessionState {
   link: LinkState;
   lobbyId: string | null;
   lobby: LobbyInfo | null;
+  /** A host must let us in first; known before joining. */
+  knock: boolean;
   /** Our own participant id, once joined. */
   self: string | null;
   name: string;
@@ -116,6 +118,7 @@ export function initialState(lobbyId: string | null, name: string): SessionState
     link: "idle",
     lobbyId,
     lobby: null,
+    knock: false,
     self: null,
     name,
     participants: {},

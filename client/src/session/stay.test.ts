@@ -26,7 +26,7 @@ function load(search: string, parts: Partial<ClientParts> = {}): Client {
     signaling: { openSocket: FakeSocket.open, prepare: async () => {}, random: () => 0.5 },
     createConnection: FakePeerConnection.create,
     open: async (kind) => new FakeTrack(kind) as unknown as MediaStreamTrack,
-    lookUp: async (id) => ({ id, name: "Demo lobby" }),
+    lookUp: async (id) => ({ id, name: "Demo lobby", knock: false }),
     ...parts,
   });
   clients.push(client);

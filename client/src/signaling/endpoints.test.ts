@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { ensureSession, Refusal, socketUrl } from "./endpoints";
+import { destroyLobby, ensureSession, lookUpLobby, Refusal, socketUrl } from "./endpoints";
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -45,4 +45,21 @@ test("a server that accepts and stays silent is given up", async () => {
   const asked = ensureSession(BASE);
   patience.abort(new DOMException("too long", "TimeoutError"));
   await expect(asked).rejects.toThrow("too long");
+});
+
+test("of a lobby the name is known before joining, and whether one knocks", async () => {
+  answer(200, { lobby: { id: "tea", name: "Tea" }, knock: true, people: null, agents: null });
+  expect(await lookUpLobby("tea", BASE)).toEqual({ id: "tea", name: "Tea", knock: true });
+  answer(200, { lobby: { id: "tea", name: "Tea" }, people: 2, agents: 1 });
+  expect(await lookUpLobby("tea", BASE)).toEqual({ id: "tea", name: "Tea", knock: false });
+});
+
+test("ending a lobby says what went wrong, also where a proxy says it", async () => {
+  answer(204, null);
+  expect(await destroyLobby("tea", BASE)).toBeNull();
+  const error = { code: "forbidden", message: "No.", hint: "", retryable: false };
+  answer(403, { error });
+  expect(await destroyLobby("tea", BASE)).toEqual(error);
+  answer(502, "bad gateway");
+  expect(await destroyLobby("tea", BASE)).toMatchObject({ code: "internal" });
 });

@@ -6,6 +6,8 @@ const PATIENCE_MS = 10_000;
 export interface LobbySummary {
   id: string;
   name: string;
+  /** A host must let us in first. */
+  knock: boolean;
 }
 
 /** Always relative to the page, so that any proxy's path works. */
@@ -68,7 +70,7 @@ export async function lookUpLobby(
   if (typeof body !== "object" || body === null) return null;
   const found = "lobby" in body ? (body.lobby as object) : body;
   if (!("name" in found) || typeof found.name !== "string") return null;
-  return { id, name: found.name };
+  return { id, name: found.name, knock: "knock" in body && body.knock === true };
 }
 
 /** End a lobby for everyone in it. Resolves to the error when the server refuses; rejects with
