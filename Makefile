@@ -86,7 +86,7 @@ $(STATIC): client/node_modules/.installed $(CLIENT_SOURCES)
 # ---------------------------------------------------------------- check
 
 .PHONY: test provision lint format types imports pytest vitest
-test: provision setup client lint types imports pytest vitest ## everything: linters, types, import contracts, pytest, vitest
+test: setup client lint types imports vitest provision pytest ## everything: linters, types, import contracts, pytest, vitest
 	@echo "==> All passed"
 
 provision: ## install the programs the tests use (Debian, as root), or say which
@@ -110,9 +110,22 @@ imports: setup ## the import contracts: layers go down only
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
+# Browsers, notebooks and benchmarks get the machine for themselves (the marker `alone`). The rest mostly
+# waits for processes it has started, so there is one more of them at a time than there are cores.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them
+ifneq ($(strip $(ARGS)),)
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@failed=0; \
+	echo "==> pytest, $(JOBS) tests at a time"; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not alone" || failed=1; \
+	echo "==> pytest, one test at a time"; \
+	$(BIN)/python -m pytest -m alone || failed=1; \
+	exit $$failed
+endif
 
 vitest: client/node_modules/.installed ## client tests
 	@echo "==> vitest"

@@ -14,6 +14,10 @@ from voicebot.settings import Settings
 
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
 
+HERE = Path(__file__).parent
+ALONE = {"bench", "e2e", "notebooks"}
+"""Folders of tests that hear, see or measure in real time."""
+
 STRICT = os.environ.get("CI", "").lower() in ("true", "1")
 
 # Tests, and what they start, must not see the settings of whoever runs them, still less pay with their key.
@@ -27,6 +31,13 @@ def _elsewhere(tmp_path: Path) -> Iterator[None]:
     """In an empty folder nobody's `.env` is read, and nothing is left in theirs."""
     with contextlib.chdir(tmp_path):
         yield
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if ALONE & set(item.path.relative_to(HERE).parts[:-1]):
+            item.add_marker("alone")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

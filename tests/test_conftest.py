@@ -34,12 +34,12 @@ def test_it():
 XFAIL = "import pytest\n@pytest.mark.xfail(reason='known', strict=True)\ndef test_it(): assert False\n"
 
 
-def run(folder: Path, source: str, ci: str, **env: str) -> int:
+def run(folder: Path, source: str, ci: str, *options: str, **env: str) -> int:
     shutil.copy(Path(__file__).parent / "conftest.py", folder)
     (folder / "test_probe.py").write_text("# one test\n" + source)
     (folder / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder)],
         cwd=folder,
         env={**os.environ, **env, "CI": ci},
         capture_output=True,
@@ -56,6 +56,21 @@ def run(folder: Path, source: str, ci: str, **env: str) -> int:
 def test_a_skip_fails_in_ci_only(kind: str, tmp_path: Path) -> None:
     assert run(tmp_path, SKIPS[kind], "true") != 0
     assert run(tmp_path, SKIPS[kind], "") in (0, 5)  # 5: no test was left
+
+
+@pytest.mark.parametrize("kind", SKIPS)
+def test_a_skip_fails_in_ci_also_where_tests_run_beside_each_other(kind: str, tmp_path: Path) -> None:
+    assert run(tmp_path, SKIPS[kind], "true", "-n", "2") != 0
+    assert run(tmp_path, SKIPS[kind], "", "-n", "2") in (0, 5)
+
+
+def test_what_needs_the_machine_for_itself_is_told_apart(tmp_path: Path) -> None:
+    folder = tmp_path / "e2e"
+    folder.mkdir()
+    (folder / "test_seen.py").write_text("def test_it(): pass\n")
+    source = "def test_it(): assert False, 'nothing may be missing'\n"
+    assert run(tmp_path, source, "", "-m", "alone", "-W", "ignore") == 0
+    assert run(tmp_path, source, "", "-m", "not alone", "-W", "ignore") == 1
 
 
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:

@@ -45,6 +45,16 @@ def test_help_lists_every_target() -> None:
     assert make("help").stdout == make().stdout
 
 
+def test_some_tests_run_beside_each_other_and_the_others_after_them() -> None:
+    beside, alone = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5").stdout)
+    assert "-n 5 " in beside
+    assert '-m "not alone"' in beside
+    assert "-m alone" in alone
+    assert "-n" not in alone.partition("-m pytest")[2]
+    [chosen] = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "ARGS=tests/turn -k floor").stdout)
+    assert chosen == "-m pytest tests/turn -k floor"
+
+
 def test_an_old_python_is_named(tmp_path: Path) -> None:
     old = pretend(tmp_path, "import sys; sys.version_info = (3, 10, 9)")
     done = make("run", f"PYTHON={old}", f"VENV={tmp_path}/venv")
