@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from conftest import Stage
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand"),
+]
 
 PAGE = """
 <body></body><script>
