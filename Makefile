@@ -110,7 +110,7 @@ imports: setup ## the import contracts: layers go down only
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
-# Browsers, notebooks and benchmarks get the machine for themselves (the marker `alone`). The rest mostly
+# Browsers, notebooks, media and benchmarks get the machine for themselves (the marker `alone`). The rest mostly
 # waits for processes it has started, so there is one more of them at a time than there are cores.
 JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 

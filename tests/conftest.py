@@ -15,7 +15,7 @@ from voicebot.settings import Settings
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
 
 HERE = Path(__file__).parent
-ALONE = {"bench", "e2e", "notebooks"}
+ALONE = {"bench", "e2e", "media", "notebooks"}
 """Folders of tests that hear, see or measure in real time."""
 
 STRICT = os.environ.get("CI", "").lower() in ("true", "1")

@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from websockets import Origin
+from websockets.asyncio.client import connect
 
 from voicebot.version import __version__
 
@@ -76,6 +78,46 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
             assert process.returncode == 0
             assert "Stopped." in output.decode()
             assert "Traceback" not in output.decode()
+
+
+async def test_the_log_is_one_object_a_line_for_programs_and_names_nobody(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voicebot", "serve", "--port", "0",
+        cwd=tmp_path, env={**os.environ, **OFFLINE, "LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        address = re.search(r"http://localhost:\d+/", await read_until(process, "Ctrl-C"))
+        assert address is not None
+        async with httpx.AsyncClient(base_url=address[0], headers={"Origin": address[0].rstrip("/")}) as http:
+            session = (await http.post("api/session")).json()["session"]
+            cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in http.cookies.jar)
+            origin = Origin(address[0].rstrip("/"))
+            headers = {"Cookie": cookies}
+            async with connect(f"ws{address[0][4:]}ws", origin=origin, additional_headers=headers) as page:
+                join = {
+                    "v": 1,
+                    "type": "join_lobby",
+                    "id": "1",
+                    "lobby": "demo",
+                    "data": {"name": "Ada Marked"},
+                }
+                await page.send(json.dumps(join))
+                while json.loads(await page.recv())["type"] != "start_webrtc_negotiation":
+                    pass
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in errors.decode().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
+    about = [line for line in lines if line.get("session") == session]
+    assert {line.get("lobby") for line in about} >= {"demo"}
+    assert all(line["request"] for line in about)
+    assert "Marked" not in errors.decode()
+    assert cookies.partition("=")[2] not in errors.decode()
 
 
 async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:

@@ -31,8 +31,6 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 AUDIT = "voicebot.audit"
 """The logger of what hosts do to others: mute, kick, ban, report."""
-TALKATIVE = ("uvicorn", "aioice", "aiortc", "httpx", "httpx2", "httpcore", "openai", "websockets", "asyncio")
-"""Libraries that would log traffic, cookies and candidates: warnings only, whatever the level."""
 SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
 """What these have to say about a collector that is away is said once, by `voicebot.server.tracing`."""
 EXCEPTION, SOURCE = "structured_exception", "source"
@@ -54,9 +52,16 @@ def configure(level: str, format: str, console: Console) -> None:
     else:
         handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
         handler.setFormatter(TextFormatter("%(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], force=True)
+    set_levels(level)
+
+
+def set_levels(level: str) -> None:
+    """`level` is for what this package says. Libraries would log traffic, cookies, candidates and rows of
+    the store: of them there are warnings only, whatever the level.
+    """
+    logging.getLogger().setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
+    logging.getLogger("voicebot").setLevel(level)
     for name in SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 

@@ -31,6 +31,8 @@ from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
+pytestmark = pytest.mark.alone  # it hears and speaks in real time
+
 E = TypeVar("E", bound=Event)
 
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from conftest import Stage
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand"),
-]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand")
 
 PAGE = """
 <body></body><script>

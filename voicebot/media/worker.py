@@ -19,7 +19,7 @@ import sys
 from typing import cast
 
 from voicebot.errors import MediaError, VoicebotError
-from voicebot.logs import structured_exception
+from voicebot.logs import set_levels, structured_exception
 from voicebot.media.base import MediaStats, Notice, SpeechAudio
 from voicebot.media.engine import Engine
 from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
@@ -118,9 +118,8 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     reader, commands_writer = await asyncio.open_unix_connection(sock=commands)
     _, writer = await asyncio.open_unix_connection(sock=notices)
     outbox = _Outbox(writer)
-    logging.basicConfig(level=level, handlers=[_Forward(outbox)])
-    for chatty in ("aioice", "aiortc", "libav"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[_Forward(outbox)])
+    set_levels(level)
 
     def notify(notice: Notice) -> None:
         outbox.send(notice)
