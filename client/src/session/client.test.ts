@@ -228,6 +228,7 @@ test("a short loss is resumed, and connections to others live on", async () => {
   const pc = FakePeerConnection.last;
   pc.become("connected");
   await settle();
+  await vi.advanceTimersByTimeAsync(10_000); // a ping, whose answer says that all has arrived
   FakeSocket.last.receive({ type: "pong", data: {} });
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
