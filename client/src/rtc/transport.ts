@@ -203,6 +203,9 @@ export class Transport {
     clearTimeout(this.#grace);
     if (state === "connected") {
       clearTimeout(this.#deadline);
+      // At once, so that nothing is missed of what comes on it now; the kind of path is known later.
+      this.#status = { state };
+      this.#options.onStatus(this.#status);
       void this.#connected();
       return;
     }
