@@ -87,6 +87,12 @@ def key(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def seated(hosting: Hosting, participant_id: str) -> Browser:
+    browser = hosting.served("demo").seats.get(participant_id)
+    assert browser is not None
+    return browser
+
+
 def own_origin(hosting: Hosting) -> dict[str, str]:
     return {"Origin": hosting.url.rstrip("/")}
 
@@ -247,7 +253,7 @@ async def test_the_socket_of_a_session_that_expires_is_closed(host: Any, visit: 
     hosting: Hosting = await host()
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
-    browser = hosting.served("demo").seats.get(ada.me)
+    browser = seated(hosting, ada.me)
     browser.session.expires = browser.clock() + 0.05
     await ada.open()
     await ada.expect("session_expired")
@@ -259,7 +265,7 @@ async def test_an_expired_session_without_a_socket_loses_its_seat_when_swept(hos
     hosting: Hosting = await host()
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
-    browser = hosting.served("demo").seats.get(ada.me)
+    browser = seated(hosting, ada.me)
     await ada.socket.close(1001)
     browser.session.expires = browser.clock()
     await hosting._sessions.sweep()
@@ -444,7 +450,7 @@ async def test_a_quick_reload_is_not_even_a_flicker(host: Any, visit: Any) -> No
     bob = await visit(hosting, joined="Bob")
     await bob.settle()
     await ada.socket.close(1001)
-    while hosting.served("demo").seats.get(ada.me).outbox is not None:
+    while seated(hosting, ada.me).outbox is not None:
         await bob.settle()
     me = ada.me
     await ada.open()

@@ -52,12 +52,14 @@ class Outbox:
         self._close: Close | None = None
         self._ready = asyncio.Event()
 
-    def put(self, message: Message) -> None:
-        """Queue a message; a reader that is too slow is closed with 4408 instead."""
+    def put(self, message: Message, seq: int | None = None) -> None:
+        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead."""
         if self._close is not None:
             return
         self._on_put(message)
-        text = message.model_dump_json(exclude_none=True)
+        text = _text(message)
+        if seq is not None:
+            text = f'{{"seq":{seq},{text[1:]}'
         key = coalescing_key(message)
         old = self._latest.get(key) if key else None
         if old is not None and old.text is not None:
@@ -92,6 +94,17 @@ class Outbox:
                 return self._close
             self._ready.clear()
             await self._ready.wait()
+
+
+_newest: tuple[Message, str] | None = None
+
+
+def _text(message: Message) -> str:
+    """The message as JSON; what is told to many, one after the other, is written once."""
+    global _newest
+    if _newest is None or _newest[0] is not message:
+        _newest = message, message.model_dump_json(exclude_none=True)
+    return _newest[1]
 
 
 def coalescing_key(message: Message) -> tuple[str, ...] | None:

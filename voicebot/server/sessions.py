@@ -127,9 +127,9 @@ class Browser:
 
     def send(self, message: Message) -> None:
         """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
-        stamped = self.session.stamp(message, self.clock())
+        seq = self.session.number(message, self.clock())
         if self.outbox is not None and self.session.live:
-            self.outbox.put(stamped)
+            self.outbox.put(message, seq)
 
     def send_unstamped(self, message: Message) -> None:
         """Queue what only this socket is told: pong and the session's own messages."""

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 REFUSED = 4403
 TOO_MANY = 4429
 GOING_AWAY = 1001
+IN_ONE_GO = 8
+"""Frames that have arrived together and are carried out before others, writers above all, have a turn:
+else the answers to a burst would fill the queues of sockets that are not slow at all."""
 TRY_AGAIN = 1013
 
 
@@ -151,7 +154,7 @@ class SocketEndpoint:
         limits = self._limits
         if browser.bucket is None:
             browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
-        bucket = browser.bucket
+        bucket, handled = browser.bucket, 0
         seat: Seat | None = None
         while True:
             if browser.seat is not seat:
@@ -161,6 +164,9 @@ class SocketEndpoint:
                 else:
                     logs.bind(lobby=seat.lobby.lobby.id, participant=seat.participant_id)
             event = await socket.receive()
+            handled += 1
+            if handled % IN_ONE_GO == 0:
+                await asyncio.sleep(0)
             if event["type"] == "websocket.disconnect":
                 return int(event.get("code") or 1006)
             if not browser.session.holds(fence):

@@ -36,7 +36,7 @@ class SessionState(Enum):
 
 @dataclass(frozen=True)
 class Sent:
-    """A stamped message in the ring, and when it was stamped."""
+    """A message in the ring with its seq, and when it got that."""
 
     seq: int
     time: float
@@ -101,11 +101,14 @@ class Session:
 
     def stamp(self, message: M, now: float) -> M:
         """Give the message the next seq and keep it for a replay."""
+        return message.model_copy(update={"seq": self.number(message, now)})
+
+    def number(self, message: Message, now: float) -> int:
+        """The seq of this message, which is kept for a replay; it is not copied until then."""
         self.seq += 1
-        stamped = message.model_copy(update={"seq": self.seq})
-        self._ring.append(Sent(self.seq, now, stamped))
+        self._ring.append(Sent(self.seq, now, message))
         self.forget_old(now)
-        return stamped
+        return self.seq
 
     def replay(self, last_seq: int, now: float) -> list[Message] | None:
         """What was stamped after `last_seq`, and go live; None when that is not all kept.
@@ -123,7 +126,9 @@ class Session:
             return None
         if not self._ring or self._ring[0].seq > last_seq + 1:
             return None
-        return [sent.message for sent in self._ring if sent.seq > last_seq]
+        return [
+            sent.message.model_copy(update={"seq": sent.seq}) for sent in self._ring if sent.seq > last_seq
+        ]
 
     def acknowledge(self, seq: int) -> None:
         """The browser has everything up to `seq`."""
