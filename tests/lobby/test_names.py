@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, graphemes
+from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, distinct_name, graphemes, skeleton
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,19 @@ from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, graphemes
         ("👩🏽\u200d🔬", "👩🏽\u200d🔬"),
         ("\ud800ok", "ok"),
         ("<b>ada</b>", "<b>ada</b>"),
+        ("A" + "\u0323" * 100, "\u1ea0" + "\u0323" * 4),
+        ("A\u200dda", "Ada"),
+        ("A\u3164da\u2800", "Ada"),
+        ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),
     ],
 )
 def test_names_are_made_fit_to_show(raw: str, clean: str) -> None:
     assert clean_name(raw) == clean
 
 
-@pytest.mark.parametrize("raw", ["", "  ", "\u200b\u202e", "\u200d", "\x07", "\u0301"])
+@pytest.mark.parametrize(
+    "raw", ["", "  ", "\u3164", "\u2800", "\u115f\u1160", "\u200b\u202e", "\u200d", "\x07", "\u0301"]
+)
 def test_a_name_without_anything_visible_is_refused(raw: str) -> None:
     with pytest.raises(SignalingError) as caught:
         clean_name(raw)
@@ -49,3 +55,46 @@ def test_a_clean_name_is_stable_and_harmless(raw: str) -> None:
     assert 1 <= len(graphemes(name)) <= MAX_GRAPHEMES
     assert unicodedata.is_normalized("NFC", name)
     assert not any(unicodedata.bidirectional(c) in {"LRE", "RLE", "LRO", "RLO", "PDF"} for c in name)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "ALICE",
+        "Al1ce",
+        "AIice",
+        "\u0410lice",  # Cyrillic
+        "Alic\u0435",
+        "A l i c e",
+        "\uff21lice",  # full width
+        "\U0001d400lice",  # mathematical
+        "Alice\ufe0f",
+        "Alic\u00e9",
+    ],
+)
+def test_a_name_that_looks_like_anothers_gets_a_number(other: str) -> None:
+    assert skeleton(other) == skeleton("Alice")
+    assert distinct_name(clean_name(other), ["Alice"]) == f"{clean_name(other)} 2"
+
+
+def test_names_that_differ_stay_as_they_are() -> None:
+    taken = ["Ada", "Bob", "\u5c0f\u660e", "\u041e\u043b\u044f", "\U0001f600"]
+    for name in ("Adam", "Rob", "\u5c0f\u7ea2", "\u041a\u043e\u043b\u044f", "\U0001f601", "Ada Lovelace"):
+        assert distinct_name(name, taken) == name
+    assert distinct_name("Ada", ["Ada", "Ada 2"]) == "Ada 3"
+
+
+def test_a_number_fits_into_the_length() -> None:
+    name = "x" * MAX_GRAPHEMES
+    assert distinct_name(name, [name]) == "x" * (MAX_GRAPHEMES - 2) + " 2"
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_numbered_name_is_a_clean_one_that_looks_different(raw: str, other: str) -> None:
+    try:
+        name, taken = clean_name(raw), clean_name(other)
+    except SignalingError:
+        return
+    found = distinct_name(name, [taken])
+    assert skeleton(found) != skeleton(taken)
+    assert clean_name(found) == found

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from voicebot.errors import SignalingError
 from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFull
-from voicebot.lobby.names import clean_name
+from voicebot.lobby.names import clean_name, distinct_name
 from voicebot.lobby.roles import successor
 from voicebot.signaling.messages import LobbyInfo, LobbySettings, ParticipantInfo
 
@@ -119,6 +119,8 @@ class Lobby:
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
         """Add a participant under its cleaned name; a person who finds no host is it.
 
+        A person whose name looks like that of somebody who is here gets a number.
+
         Raises:
             LobbyFull: no room for one more of this kind.
             CameraLimit: there is room, but not for one more camera.
@@ -128,7 +130,10 @@ class Lobby:
             raise SignalingError(f"{info.id} is in this lobby already.", code="already_joined")
         self._check_room(info)
         role = "host" if info.kind == "human" and (info.role == "host" or not self.hosts) else "guest"
-        info = info.model_copy(update={"name": clean_name(info.name), "role": role})
+        name = clean_name(info.name)
+        if info.kind == "human":
+            name = distinct_name(name, (one.name for one in self._participants.values()))
+        info = info.model_copy(update={"name": name, "role": role})
         self._participants[info.id] = info
         self._changed(Joined(info))
         return info
@@ -191,6 +196,9 @@ class Lobby:
             raise SignalingError(f"{id} is not in this lobby.", code="not_joined")
         if "name" in changes:
             changes["name"] = clean_name(changes["name"])
+            if old.kind == "human" and changes["name"] != old.name:
+                others = (one.name for one in self._participants.values() if one.id != id)
+                changes["name"] = distinct_name(changes["name"], others)
         if {"id", "kind", "role"} & changes.keys():
             raise SignalingError("A participant's id and kind never change, and its role not like this.")
         try:

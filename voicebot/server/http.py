@@ -75,13 +75,13 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
     return SessionCreated(session=found.session.handle, version=__version__)
 
 
-@pages.get("/", include_in_schema=False)
+@pages.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
 async def index(wired: Wired) -> Response:
     """The page; it asks for its session itself, so that reading changes nothing."""
     return wired.client.index()
 
 
-@pages.get("/{path:path}", include_in_schema=False)
+@pages.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
 async def static(path: str, wired: Wired) -> Response:
     """A file of the client, or the page for any other address."""
     return wired.client.file(path) if "." in path or path.startswith("api") else await index(wired)
