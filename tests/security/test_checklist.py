@@ -10,13 +10,13 @@ TEXT = (TESTS.parent / "voicebot/server/security.md").read_text("utf-8")
 NAMED = set(re.findall(r"([\w/]+\.py)::(test_\w+)", TEXT))
 
 
-def tests_in(file: Path) -> set[str]:
+def functions_of(file: Path) -> set[str]:
     return set(re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE))
 
 
 def test_each_named_test_exists() -> None:
     assert len(NAMED) >= 30
-    missing = {(file, test) for file, test in NAMED if test not in tests_in(TESTS / file)}
+    missing = {(file, test) for file, test in NAMED if test not in functions_of(TESTS / file)}
     assert missing == set()
 
 
@@ -24,7 +24,7 @@ def test_every_test_of_security_is_named() -> None:
     here = {
         (f"security/{file.name}", test)
         for file in Path(__file__).parent.glob("test_*.py")
-        for test in tests_in(file)
+        for test in functions_of(file)
     }
     assert here - NAMED == set()
     for row in re.findall(r"^\| (?!threat|---).*\|$", TEXT, re.MULTILINE):
