@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voicebot.agent.room import Room
     from voicebot.experiment.guest import Guest
     from voicebot.persona import Persona
+    from voicebot.server.moderator import Moderator
     from voicebot.workbench.panel import Panel
 
 
@@ -117,6 +118,12 @@ class Workbench:
     def room(self) -> Room:
         """The lobby with its agents, models and current conversation."""
         return self._started().room
+
+    @property
+    def moderator(self) -> Moderator:
+        """What a host of the lobby may do: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)`."""
+        session = self._started()
+        return session.hosting.moderate(session.room.lobby.id)
 
     @property
     def events(self) -> pd.DataFrame:
