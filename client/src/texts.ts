@@ -67,7 +67,7 @@ export const texts = {
 
   waiting: {
     title: "Asking to come in…",
-    hint: "Someone inside has been told. You come in as soon as they let you.",
+    hint: "You come in as soon as a host lets you.",
     cancel: "Stop waiting",
   },
 
@@ -82,9 +82,9 @@ export const texts = {
     knocks: (name: string) => `${iso(name)} asks to come in`,
     more: (count: number) => (count === 1 ? "1 person waits" : `${count} people wait`),
     admit: "Let in",
-    admitName: (name: string) => `Let ${iso(name)} in`,
+    admitName: (name: string) => `Let in: ${iso(name)}`,
     deny: "Turn away",
-    denyName: (name: string) => `Turn ${iso(name)} away`,
+    denyName: (name: string) => `Turn away: ${iso(name)}`,
   },
 
   moderation: {
@@ -101,7 +101,6 @@ export const texts = {
     banSure: (name: string) => `Ban ${iso(name)}?`,
     banHint: "They are removed and cannot come back to this lobby.",
     report: "Report",
-    reportSure: (name: string) => `Report ${iso(name)}`,
     reportHint: "Whoever runs this server will read it. Nobody else is told.",
     reportLabel: "What happened? (optional)",
     reportDo: "Send report",

@@ -53,6 +53,39 @@ async def test_no_screen_shuts_people_out(
     await page.get_by_test_id("agent-description").wait_for()
     assert await grave(page) == []
 
+    await page.keyboard.press("Escape")
+    await page.locator('[data-testid^="menu-"]').click()
+    await page.locator('[data-testid^="mute-agent-"]').wait_for()
+    assert await grave(page) == []
+    await page.locator('[data-testid^="report-"]').click()
+    await page.get_by_test_id("report-reason").wait_for()
+    assert await grave(page) == []
+    await page.keyboard.press("Escape")
+
+    await page.get_by_test_id("settings-button").click()
+    await page.get_by_test_id("settings-door-private").check()
+    assert await grave(page) == []
+    await page.get_by_test_id("settings-save-button").click()
+    context = await browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+    visitor = await context.new_page()
+    await visitor.goto(f"{server.url}/?lobby=demo&name=Mia")
+    await visitor.get_by_test_id("join-button").click()
+    await visitor.get_by_test_id("waiting-screen").wait_for()
+    assert await grave(visitor) == []
+    await page.get_by_test_id("knock-list").wait_for()
+    assert await grave(page) == []
+    await page.locator('[data-testid^="admit-v"]').click()
+    person = page.locator('[data-name="Mia"]')
+    await person.locator('[data-testid^="menu-"]').click()
+    await page.locator('[data-testid^="ban-"]').click()
+    await page.get_by_test_id("confirm-button").wait_for()
+    assert await grave(page) == []
+    await page.get_by_test_id("confirm-button").click()
+    await visitor.get_by_test_id("end-gone").wait_for()
+    assert await grave(visitor) == []
+
+    await page.get_by_test_id("add-agent-button").click()
+    await page.get_by_test_id("agent-description").wait_for()
     label = page.locator("label:visible").last
     await label.evaluate("label => { label.style.color = 'var(--line)'; }")
     assert [found.split(":")[0] for found in await grave(page)] == ["color-contrast"]  # axe works here

@@ -24,7 +24,7 @@ export function ReportForm({ info, onBack, onDone }: ReportFormProps) {
   return (
     <form className="stack" onSubmit={send}>
       <p>
-        <strong>{words.reportSure(info.name)}</strong>
+        <strong>{words.report}</strong>
       </p>
       <p className="quiet">{words.reportHint}</p>
       <Field

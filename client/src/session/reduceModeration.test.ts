@@ -81,6 +81,7 @@ test("a host asks us to mute; whoever is muted is not bothered", () => {
   const request = moderation({ action: "mute_request", participant_id: "p-1", by: "p-2" });
   expect(after([request], joined()).muteAsked).toBe("Linus");
   expect(after([request], { ...joined(), muted: true }).muteAsked).toBeNull();
+  expect(after([request], joined({ ...grace, muted: true })).muteAsked).toBeNull();
   const unknown = moderation({ action: "mute_request", participant_id: "p-1", by: "x" });
   expect(after([unknown], joined()).muteAsked).toBe(texts.moderation.someHost);
 });

@@ -40,7 +40,9 @@ export function moderated(
     const message = done[action];
     return message ? withToast(asked.state, "info", { code: action, message }) : asked.state;
   }
-  if (action !== "mute_request" || participant_id !== state.self || state.muted) return state;
+  if (action !== "mute_request" || participant_id !== state.self) return state;
+  // Whoever only listens is as quiet as whoever is muted.
+  if (state.muted || ownInfo(state)?.muted) return state;
   return { ...state, muteAsked: state.participants[by ?? ""]?.name ?? texts.moderation.someHost };
 }
 
