@@ -26,13 +26,15 @@ async def test_random_cuts_lose_nothing_and_deliver_nothing_twice(host: Any, see
 
 
 async def test_what_waited_in_the_old_socket_is_carried_out_once_and_in_order(host: Any, visit: Any) -> None:
-    hosting = await host(limits=Limits(messages_per_second=100, burst=2))
-    first = await visit(hosting, joined="Ada")
+    hosting = await host(demo=False, limits=Limits(messages_per_second=100, burst=2))
+    await hosting.create_lobby("Tabs", "tabs")  # without an agent, which would answer each chat message
+    first = await visit(hosting)
+    await first.join("Ada", lobby="tabs")
     ids = [f"chat-{number}" for number in range(10)]
 
     async def say_all(visitor: Any) -> None:
         for id in ids:
-            await visitor.send("chat_message", {"text": id}, lobby="demo", id=id)
+            await visitor.send("chat_message", {"text": id}, lobby="tabs", id=id)
 
     await say_all(first)  # most of it is held back
     second = await visit(hosting, of=first)
@@ -41,7 +43,7 @@ async def test_what_waited_in_the_old_socket_is_carried_out_once_and_in_order(ho
     await second.send("resume", {"last_seq": first.last_seq})
     await say_all(second)
     await second.settle()
-    log = hosting.rooms["demo"].log
+    log = hosting.rooms["tabs"].log
     assert log is not None
     assert [event.text for event in log.events if isinstance(event, UserChat)] == ids
     assert await first.closed() == 4409
