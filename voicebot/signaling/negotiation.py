@@ -119,7 +119,8 @@ _WAITS = {
 _ATTEMPTING = {PairState.OFFERING, PairState.ANSWERING, PairState.CONNECTING}
 _WORKED = {PairState.READY, PairState.LOST, PairState.RESTARTING}
 _MESSAGES = {
-    "no_candidates": "No network address could be found for the connection.",
+    "no_candidates": "No network address could be found for the connection: "
+    "there is no network, or the TURN server refused or does not answer.",
     "timeout": "The connection was not made in time.",
     "ice_failed": "No network path to the other side works.",
 }
