@@ -197,6 +197,7 @@ class FakeMediaPlane:
         self._on_notice = None
 
     def open_host(self, host_id: str, hearing: HearingSettings) -> None:
+        self._loop = self._loop or asyncio.get_running_loop()  # hosts may be set up before the start
         self._record("open_host", host_id, hearing=hearing)
         self._hosts[host_id] = _Host(hearing)
 

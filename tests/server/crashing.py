@@ -1,0 +1,121 @@
+"""A server in a process of its own that can be killed: real in all but models and media plane."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.coturn import free_port
+from tests.server.conftest import Visitor
+from voicebot.agent.models import Models
+from voicebot.llm.offline import OfflineLLM
+from voicebot.server.hosting import Hosting
+from voicebot.server.limits import Limits
+from voicebot.settings import load_settings
+from voicebot.testing.media import FakeMediaPlane
+from voicebot.testing.models import ScriptedSTT, ScriptedTTS
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Crashing:
+    """`start`, `kill`, `start` again: the same port, folder and store."""
+
+    folder: Path
+    store: str = "sqlite"
+    port: int = field(default_factory=free_port)
+    command: tuple[str, ...] = ("-m", "tests.server.crashing")
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}/"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    async def start(self, **env: str) -> None:
+        """Until it takes people; agents may follow."""
+        env = {"PORT": str(self.port), "DATA_DIR": str(self.data), "STORE": self.store, **env}
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *self.command,
+                cwd=self.folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | env,
+                stdout=log,
+                stderr=log,
+            )
+        await self.answers("health")
+
+    async def answers(self, path: str) -> None:
+        """Until a GET of `path` is answered with 200."""
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as http:
+            while True:
+                try:
+                    if (await http.get(path)).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    assert self.process is not None
+                    assert self.process.returncode is None, self.said
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    async def kill(self) -> None:
+        """As the kernel does that has no memory left: nobody is asked."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+    async def stop(self) -> None:
+        """In good order, and at once."""
+        assert self.process is not None
+        self.process.terminate()
+        async with asyncio.timeout(30):
+            assert await self.process.wait() == 0, self.said
+
+    async def visitor(self) -> Visitor:
+        http = httpx.AsyncClient(base_url=self.url, headers={"Origin": self.url.rstrip("/")})
+        (await http.post("api/session")).raise_for_status()
+        return await Visitor(http, self.url).open()
+
+
+@asynccontextmanager
+async def crashing(folder: Path, store: str = "sqlite", **more: object) -> AsyncIterator[Crashing]:
+    """One that is not running yet, and is killed at the end."""
+    server = Crashing(folder, store, **more)  # type: ignore[arg-type]
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            await server.kill()
+
+
+async def main() -> None:
+    """Serve until SIGTERM."""
+    import signal
+
+    settings = load_settings(None)
+    models = Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=OfflineLLM())
+    hosting = Hosting(settings, FakeMediaPlane(), models=models, limits=Limits(burst=1000))
+    await hosting.start()
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    await stopping.wait()
+    await hosting.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
