@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -65,8 +66,16 @@ class Crashing:
                     if (await http.get(path)).status_code == 200:
                         return
                 except httpx.TransportError:
-                    assert self.process is not None
-                    assert self.process.returncode is None, self.said
+                    pass
+                await self.pause()
+                assert self.process is not None
+                assert self.process.returncode is None, self.said
+
+    async def pause(self) -> None:
+        """Leave it the processor for a moment; returns at once when it ends."""
+        assert self.process is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), 0.1)
 
     @property
     def said(self) -> str:

@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.coturn import free_port
 from tests.redis_server import redis_server
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
@@ -59,11 +61,12 @@ async def kept(server: Crashing, where: Callable[[list[LobbyRecord], list[Sessio
     else:
         store = await RedisStore.open(server.store, FolderLock(server.folder))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 lobbies = await store.lobbies()
                 if where(lobbies, [seat for lobby in lobbies for seat in await store.seats(lobby.id)]):
                     return
+                await server.pause()
     finally:
         await store.aclose()
 
@@ -193,6 +196,7 @@ async def test_who_was_thrown_out_stays_out_and_who_was_let_in_walks_in(server: 
     await eve.open()
     asked = await eve.send("join_lobby", {"name": "Evelyn"}, lobby=lobby)
     assert (await eve.expect("error", lambda m: m["id"] == asked))["data"]["code"] == "unknown_lobby"
+    kim.received.clear()
     await kim.open()
     asked = await kim.send("join_lobby", {"name": "Kim"}, lobby=lobby)
     assert (await kim.expect("lobby_waiting"))["id"] == asked
@@ -206,7 +210,7 @@ async def test_a_lobby_that_is_over_does_not_come_back(server: Crashing, visit: 
     asked = await ada.send("create_lobby", {"name": "Short", "slug": "short"})
     await ada.expect("lobby_created", lambda m: m["id"] == asked)
     await ada.join("Ada", "short")
-    deleted = await ada.http.delete("api/lobbies/short")
+    deleted = await ada.http.delete("api/lobbies/short", headers={"Origin": server.url.rstrip("/")})
     assert deleted.status_code == 204, deleted.text
     await ada.expect("lobby_destroyed")
     await server.kill()
@@ -261,6 +265,31 @@ async def test_the_store_knows_nothing_of_connections_and_no_secret(server: Cras
 
 
 # ---------------------------------------------------------------- in the same process
+
+
+async def test_agents_that_are_back_before_the_people_are_offered_to_them(
+    host: Any, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
+    await hosting.rooms["demo"].spawn("Grump, a grumpy lighthouse keeper")
+    http = httpx.AsyncClient(base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")})
+    (await http.post("api/session")).raise_for_status()
+    ada = await (await Visitor(http, hosting.url).open()).join("Ada")
+    agents = {agent.id for agent in hosting.rooms["demo"].lobby.agents}
+    before = (await ada.expect("start_webrtc_negotiation"))["epoch"]
+    await hosting.stop()
+    assert await ada.closed() == 1012
+    await hosting.start()
+    assert {agent.id for agent in hosting.rooms["demo"].lobby.agents} == agents
+    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "reconnecting"
+    await resume(ada)
+    start = await ada.expect("start_webrtc_negotiation")
+    assert set(start["data"]["receive"]) == agents
+    assert start["epoch"] > before
+    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "present"
+    assert "failed" not in caplog.text
+    await ada.socket.close()
+    await http.aclose()
 
 
 async def test_a_server_that_is_started_again_goes_on(host: Any, media: Any, models: Any) -> None:

@@ -226,7 +226,7 @@ class Negotiations:
             negotiation = self._peers.between(person.id, host)
             if negotiation is None or negotiation.state is PairState.FAILED:
                 self._peers.connect_host(person.id, host)
-            else:
+            elif negotiation.epoch:  # one that waits for somebody to come back begins with all agents
                 data = RenegotiateRequestData(receive=agents)
                 self._tell(
                     person.id,

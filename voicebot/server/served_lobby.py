@@ -80,7 +80,8 @@ class ServedLobby:
         self._ice, self._clock = ice, clock
         self._limits = limits
         self._keeper: Keeper = keeper or Forgetful()
-        self._closes_when_empty = record.closes_when_empty
+        self.closes_when_empty = record.closes_when_empty
+        """Made in a browser, for as long as somebody is there."""
         self.created = record.created or wall()
         """Unix seconds."""
         self._returning = list(record.agents)
@@ -159,7 +160,7 @@ class ServedLobby:
             hosts=tuple(sorted(self.door.hosts)),
             admitted=tuple(sorted(self.door.admitted)),
             agents=(*here, *returning),
-            closes_when_empty=self._closes_when_empty,
+            closes_when_empty=self.closes_when_empty,
             created=self.created,
         )
 

@@ -27,6 +27,7 @@ from voicebot.workbench.speaking import Speaking
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
+    from voicebot.server.ports import RoomPort
 
 EVENTS_KEPT = 200_000
 """Events of all conversations of a session kept in memory for `Workbench.events`."""
@@ -59,7 +60,7 @@ class Session:
         """Start all of it, or nothing. Raises VoicebotError."""
         try:
             await self.hosting.start()
-            self.room = cast("Room", await self.hosting.create_lobby(LOBBY_NAME))
+            self.room = cast("Room", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME))
         except BaseException:
             await self.hosting.stop()
             raise
@@ -78,6 +79,13 @@ class Session:
         self._undo.callback(self.hosting.models.subscribe(self._swapped))
         atexit.register(self.abandon)
         self.open = True
+
+    def _room_of_before(self) -> RoomPort | None:
+        """The notebook's lobby of before a restart, with its agents: links to it stay good."""
+        for lobby_id, room in self.hosting.rooms.items():
+            if room.lobby.name == LOBBY_NAME and not self.hosting.served(lobby_id).closes_when_empty:
+                return room
+        return None
 
     @property
     def link(self) -> str:
@@ -133,8 +141,9 @@ class Session:
         """See `Workbench.spawn`."""
         key = (repr(who), name, voice)
         async with self._spawning:
-            known = self.room.agents.get(self._agents.get(key, ""))
+            known = self.room.agents.get(self._agents.get(key, "")) or self._of_before(who, name, voice)
             if known is not None and not another:
+                self._agents[key] = known.id
                 return known
             try:
                 agent = await self.room.spawn(who, name=name, voice=voice)
@@ -144,6 +153,20 @@ class Session:
             if known is None:
                 self._agents[key] = agent.id
             return agent
+
+    def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
+        """An agent that came back with the lobby and that this same call had made."""
+        for agent in self.room.agents.values():
+            persona = agent.persona
+            same = (
+                persona.character == " ".join(who.split())
+                if isinstance(who, str)
+                else persona.hash == who.hash
+            )
+            unclaimed = agent.id not in self._agents.values()
+            if same and unclaimed and name in (None, persona.name) and voice in (None, persona.voice.voice):
+                return agent
+        return None
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
         """See `Workbench.swap`."""
