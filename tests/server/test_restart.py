@@ -113,17 +113,17 @@ async def test_everybody_is_back_and_nobody_was_seen_to_leave(
 ) -> None:
     await server.start()
     await server.answers("ready")
-    ada, bob = await visit("Ada"), await visit("Bob")
+    ada, bob = await visit("Ann"), await visit("Bob")
     asked = await ada.send("agent_create", {"description": "Grump, a grumpy lighthouse keeper"}, lobby="demo")
     grump = (await ada.expect("agent_created", lambda m: m.get("id") == asked))["data"]["participant"]["id"]
     await ada.send("agent_update", {"participant_id": grump, "muted": True}, lobby="demo")
     await bob.send("participant_update", {"muted": True, "name": "Bobby"}, lobby="demo")
     await ada.expect("participant_updated", lambda m: m["data"]["participant"]["name"] == "Bobby")
     await ada.settle()
-    again = await ada.send("join_lobby", {"name": "Ada"}, lobby="demo")
+    again = await ada.send("join_lobby", {"name": "Ann"}, lobby="demo")
     await ada.expect("lobby_joined", lambda m: m["id"] == again)
     before = await ada.expect("lobby_state")
-    assert {p["name"]: p["role"] for p in of(before, "human").values()} == {"Ada": "host", "Bobby": "guest"}
+    assert {p["name"]: p["role"] for p in of(before, "human").values()} == {"Ann": "host", "Bobby": "guest"}
     assert of(before, "agent")[grump]["muted"]
     await all_seated(server, ada, bob)
     await kept(
@@ -150,14 +150,14 @@ async def test_everybody_is_back_and_nobody_was_seen_to_leave(
 
 async def test_a_page_that_was_loaded_anew_gets_its_seat_back(server: Crashing, visit: Any) -> None:
     await server.start()
-    ada = await visit("Ada")
+    ada = await visit("Ann")
     await all_seated(server, ada)
     await server.kill()
     await server.start()
     ada.last_seq = 0
     await ada.open()
     me = ada.me
-    await ada.join("Ada")
+    await ada.join("Ann")
     assert ada.me == me
 
 
@@ -166,7 +166,7 @@ async def test_who_was_thrown_out_stays_out_and_who_was_let_in_walks_in(server: 
     ada, bob, eve, kim = await visit(), await visit(), await visit(), await visit()
     asked = await ada.send("create_lobby", {"name": "Tea room", "slug": "tea-room"})
     lobby = (await ada.expect("lobby_created", lambda m: m["id"] == asked))["data"]["id"]
-    await ada.join("Ada", lobby)
+    await ada.join("Ann", lobby)
     for person, name in ((bob, "Bob"), (eve, "Eve"), (kim, "Kim")):
         await person.expect("session_established")
         await person.send("join_lobby", {"name": name}, lobby=lobby)
@@ -182,14 +182,14 @@ async def test_who_was_thrown_out_stays_out_and_who_was_let_in_walks_in(server: 
     await kept(
         server,
         lambda lobbies, sessions: (
-            [s.seat.name for s in sessions if s.seat] == ["Ada"] and len(lobbies[-1].admitted) == 1
+            [s.seat.name for s in sessions if s.seat] == ["Ann"] and len(lobbies[-1].admitted) == 1
         ),
     )
 
     await server.kill()
     await server.start()
     state = await resume(ada)
-    assert [p["name"] for p in of(state, "human").values()] == ["Ada"]
+    assert [p["name"] for p in of(state, "human").values()] == ["Ann"]
     assert state["data"]["lobby"]["settings"]["private"]
     await bob.open()
     await bob.join("Bob", lobby)
@@ -209,14 +209,14 @@ async def test_a_lobby_that_is_over_does_not_come_back(server: Crashing, visit: 
     ada = await visit()
     asked = await ada.send("create_lobby", {"name": "Short", "slug": "short"})
     await ada.expect("lobby_created", lambda m: m["id"] == asked)
-    await ada.join("Ada", "short")
+    await ada.join("Ann", "short")
     deleted = await ada.http.delete("api/lobbies/short", headers={"Origin": server.url.rstrip("/")})
     assert deleted.status_code == 204, deleted.text
     await ada.expect("lobby_destroyed")
     await server.kill()
     await server.start()
     await ada.open()
-    asked = await ada.send("join_lobby", {"name": "Ada"}, lobby="short")
+    asked = await ada.send("join_lobby", {"name": "Ann"}, lobby="short")
     assert (await ada.expect("error", lambda m: m["id"] == asked))["data"]["code"] == "unknown_lobby"
 
 
@@ -235,7 +235,7 @@ CANARY = "canary-of-the-"
 async def test_the_store_knows_nothing_of_connections_and_no_secret(server: Crashing, visit: Any) -> None:
     await server.start()
     await server.answers("ready")
-    ada, bob = await visit("Ada"), await visit("Bob")
+    ada, bob = await visit("Ann"), await visit("Bob")
     start = await ada.expect("start_webrtc_negotiation", lambda m: m["peer"] == bob.me)
     to = {"peer": bob.me, "epoch": start["epoch"]}
     sdp = f"v=0\r\no={CANARY}sdp 1 1 IN IP4 192.0.2.77\r\ns=-\r\nt=0 0\r\n"
@@ -274,7 +274,7 @@ async def test_agents_that_are_back_before_the_people_are_offered_to_them(
     await hosting.rooms["demo"].spawn("Grump, a grumpy lighthouse keeper")
     http = httpx.AsyncClient(base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")})
     (await http.post("api/session")).raise_for_status()
-    ada = await (await Visitor(http, hosting.url).open()).join("Ada")
+    ada = await (await Visitor(http, hosting.url).open()).join("Ann")
     agents = {agent.id for agent in hosting.rooms["demo"].lobby.agents}
     before = (await ada.expect("start_webrtc_negotiation"))["epoch"]
     await hosting.stop()
