@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from voicebot.server.http import STATUS
 from voicebot.server.outbox import TOO_SLOW
 from voicebot.server.sessions import REPLACED, UNAUTHENTICATED
 from voicebot.server.websocket import REFUSED, TOO_MANY, TRY_AGAIN
@@ -43,17 +44,68 @@ def test_described_fields_exist() -> None:
             assert {f.strip() for f in fields.split(",")} - {""} <= set(known.model_fields), type
 
 
-def test_every_error_code_of_signaling_is_in_the_table() -> None:
-    table = set(re.findall(r"^\| `(\w+)` \|", TEXT.split("## Errors")[1], re.MULTILINE))
-    raised = {"bad_message"}
-    wire = ("switchboard", "websocket", "served_lobby", "lobby_agents", "doorway", "moderator")
-    for name in (*wire, "negotiations", "peers"):
-        raised |= set(re.findall(r'code="(\w+)"', (PACKAGE / f"server/{name}.py").read_text("utf-8")))
-    for path in (PACKAGE / "signaling/negotiation.py", *(PACKAGE / "lobby").glob("*.py")):
-        raised |= set(re.findall(r'code ?= ?"(\w+)"', path.read_text("utf-8")))
-    raised -= {"already_joined"}  # the server never seats anyone twice
-    assert len(raised) >= 10
-    assert raised <= table
+AREAS = ("server", "signaling", "lobby", "agent", "media", "rtc", "persona")
+ON_THE_WIRE, OVER_HTTP = TEXT.split("## Errors")[1].split("## Close codes")[0].split("Over HTTP")
+NOT_TOLD = {
+    "already_joined": "the server never seats anyone twice",
+    "bad_id": "the schema has the same rule for a slug; a notebook is told",
+    "media_worker": "the server does not start",
+    "model_failed": "an event of the conversation",
+    "recording": "an event of the conversation",
+    "log": "of reading a conversation in a notebook",
+    "settings": "the server does not start",
+    "lease_lost": "the lobby ends with `lobby_destroyed` or goes on elsewhere",
+}
+FAILURES = {"ice_failed", "no_candidates"}
+"""Of webrtc_failed, and described there."""
+
+
+def codes(table: str) -> set[str]:
+    """The codes of a table's first column."""
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    return {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+
+
+def raised() -> set[str]:
+    """The codes that the code which serves browsers gives errors of its own making."""
+    files = [path for area in AREAS for path in (PACKAGE / area).rglob("*.py")]
+    texts = [path.read_text("utf-8") for path in (*files, PACKAGE / "errors.py", PACKAGE / "store/base.py")]
+    assert len(texts) > 100
+    found = {code for text in texts for code in re.findall(r'\bcode(?:: str)? ?= ?"(\w+)"', text)}
+    found |= set(re.findall(r'_refusal\(\s*\d+,\s*"(\w+)"', "\n".join(texts)))
+    return found | set(re.findall(r'\("(\w+)", (?:"|str)', (PACKAGE / "server/app.py").read_text("utf-8")))
+
+
+def test_every_error_code_that_is_raised_is_in_a_table() -> None:
+    assert raised() - FAILURES - NOT_TOLD.keys() - codes(ON_THE_WIRE) - codes(OVER_HTTP) == set()
+    assert set(re.findall(r"`(\w+)`", TEXT.split("## Negotiation")[1].split("## Errors")[0])) >= FAILURES
+
+
+def test_every_error_code_of_the_tables_is_raised() -> None:
+    assert codes(ON_THE_WIRE) | codes(OVER_HTTP) | NOT_TOLD.keys() <= raised()
+    assert not codes(ON_THE_WIRE) & codes(OVER_HTTP)
+    assert not (codes(ON_THE_WIRE) | codes(OVER_HTTP)) & NOT_TOLD.keys()
+
+
+def test_the_statuses_are_those_of_the_code() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (\d+) \|", OVER_HTTP, re.MULTILINE)
+    told = {code: int(status) for row, status in rows for code in re.findall(r"`(\w+)`", row)}
+    assert {code: STATUS.get(code, status) for code, status in told.items()} == told
+    assert STATUS.keys() - NOT_TOLD.keys() <= codes(ON_THE_WIRE) | codes(OVER_HTTP)
+
+
+def test_each_message_is_said_to_go_where_it_goes_and_described_in_its_phase() -> None:
+    table = TEXT.split("## Who sends what")[1].split("## Session phase")[0]
+    rows = re.findall(r"^\| (\w+) \|(.*?)\|(.*?)\|$", table, re.MULTILINE)
+    sent: tuple[list[str], list[str]] = ([], [])
+    for phase, browser, server in rows[1:]:
+        section = re.split(rf"^## {phase}(?: phase)?$", TEXT, flags=re.MULTILINE)[1].split("\n## ")[0]
+        for cell, types in ((browser, sent[0]), (server, sent[1])):
+            types += (here := re.findall(r"`(\w+)`", cell))
+            assert [t for t in here if not re.search(rf"`{t}[` ]", " ".join(section.split()))] == []
+    assert [len(types) for types in sent] == [len(set(types)) for types in sent]  # each in one phase
+    for types, union in zip(sent, (ClientMessage, ServerMessage), strict=True):
+        assert set(types) == {model.model_fields["type"].default for model in members(union)}
 
 
 def test_the_numbers_are_those_of_the_code() -> None:

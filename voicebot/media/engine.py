@@ -118,7 +118,11 @@ class Engine:
     ) -> Answer:
         host = self._hosts.get(host_id)
         if host is None:
-            raise MediaError(f"There is no agent host {host_id!r}.", code="unknown_host")
+            raise MediaError(
+                f"There is no agent host {host_id!r}.",
+                hint="The lobby may have ended meanwhile: join it again.",
+                code="unknown_host",
+            )
         return await host.answer(peer_id, epoch, sdp, tracks, ice_servers)
 
     def add_candidate(

@@ -7,6 +7,7 @@ from aiortc.sdp import MediaDescription, SessionDescription, grouplines
 from voicebot.errors import MediaError
 
 _NEW_EPOCH = "Start a negotiation with a larger epoch."
+_AS_IS = "Send the offer as the browser made it; is the page older than the server? Reload it."
 
 
 def read_offer(text: str) -> SessionDescription:
@@ -23,13 +24,15 @@ def read_offer(text: str) -> SessionDescription:
     try:
         offer = SessionDescription.parse(text)
     except Exception as error:  # aiortc's parser asserts, indexes and converts
-        raise MediaError(f"The offer is not readable SDP: {error!r}.", code="bad_sdp") from error
+        raise MediaError(f"The offer is not readable SDP: {error!r}.", hint=_AS_IS, code="bad_sdp") from error
     if not offer.media:
-        raise MediaError("The offer has no media section.", code="bad_sdp")
+        raise MediaError("The offer has no media section.", hint=_AS_IS, code="bad_sdp")
     offer.type = "offer"
     whole = next((m for m in offer.media if _has_transport(m)), None)
     if whole is None:
-        raise MediaError("The offer has no ICE credentials or no DTLS fingerprint.", code="bad_sdp")
+        raise MediaError(
+            "The offer has no ICE credentials or no DTLS fingerprint.", hint=_AS_IS, code="bad_sdp"
+        )
     bundled = {mid for group in offer.group if group.semantic == "BUNDLE" for mid in group.items}
     for media, lines in zip(offer.media, grouplines(text)[1], strict=True):
         in_bundle = media.rtp.muxId in bundled

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
@@ -15,25 +12,15 @@ from voicebot.server.context import RequestContext
 from voicebot.server.conversation_routes import conversations
 from voicebot.server.floods import TooFast
 from voicebot.server.health import operation
-from voicebot.server.http import STATUS, api, error_body, pages
+from voicebot.server.http import STATUS, api, error_body, pages, problems
 from voicebot.server.lobby_routes import lobbies
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
 from voicebot.server.switchboard import Switchboard
 from voicebot.server.websocket import SocketEndpoint
-from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
 
-
-class Refused(BaseModel):
-    """Every answer that is no success has this body."""
-
-    error: ErrorData
-
-
-REFUSED: dict[int | str, dict[str, Any]] = {
-    status: {"model": Refused} for status in (400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
-}
+REFUSED = problems(400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -107,6 +107,7 @@ STATUS = {
     "draining": 503,
     "missing_dependency": 424,
     "model_load": 424,
+    "model": 424,
 }
 
 

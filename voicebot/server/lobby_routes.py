@@ -130,8 +130,9 @@ async def list_agents(served: Joined) -> list[ParticipantInfo]:
 
 
 @lobbies.post("/{lobby_id}/agents", status_code=201, responses=problems(403, 404, 409, 422))
-async def add_agent(wish: AgentCreateData, served: WithAgents) -> ParticipantInfo:
+async def add_agent(wish: AgentCreateData, served: WithAgents, wired: Wired) -> ParticipantInfo:
     """Make an agent from a description and let it join."""
+    wired.drain.admit()
     agent = await served.room.spawn(wish.description, name=wish.name, voice=wish.voice)
     return served.lobby.participants[agent.id]
 

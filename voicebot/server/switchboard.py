@@ -162,6 +162,7 @@ class Switchboard:
             case m.ParticipantUpdate():
                 lobby.participant_update(me, message)
             case m.AgentCreate():
+                self._drain.admit()
                 lobby.agents.create(me, message)
             case m.AgentUpdate():
                 lobby.agents.update(me, message)

@@ -73,7 +73,7 @@ class SocketEndpoint:
             return
         address = address_of(socket)
         if address and self._sockets[address] >= self._limits.sockets_per_address:
-            logger.warning("Too many WebSockets from %s: one more was refused.", address)
+            logger.warning("Too many WebSockets from one address: one more was refused.")
             await socket.accept()
             await socket.close(TOO_MANY, "too many sockets from this address")
             self._telemetry.refused("too_many")
