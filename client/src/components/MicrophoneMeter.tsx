@@ -1,6 +1,6 @@
 import { useLevel, useLevels } from "../hooks/useLevel";
 import { useSession } from "../hooks/useSession";
-import { OWN_LEVEL } from "../session/client";
+import { OWN_LEVEL } from "../session/ownMedia";
 import { texts } from "../texts";
 
 /** How loud our own microphone is. */

@@ -7,7 +7,7 @@ import { useSession } from "../hooks/useSession";
 import { useStreams } from "../hooks/useStreams";
 import { hueOf } from "../names";
 import type { ParticipantInfo } from "../protocol/messages";
-import { OWN_LEVEL } from "../session/client";
+import { OWN_LEVEL } from "../session/ownMedia";
 import { texts } from "../texts";
 import { Avatar } from "./Avatar";
 import { Name } from "./Name";

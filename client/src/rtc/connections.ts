@@ -30,7 +30,8 @@ interface Slot {
 /** A path that was there and is lost may come back. */
 const WORKING = new Set<TransportState>(["connected", "disconnected"]);
 
-type Routed = Extract<
+/** What the server says of one connection. */
+export type Routed = Extract<
   ServerMessage,
   {
     type:

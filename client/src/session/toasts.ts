@@ -1,3 +1,4 @@
+import type { StoreApi } from "zustand/vanilla";
 import type { ErrorData } from "../protocol/messages";
 import type { SessionState, Toast } from "./state";
 
@@ -13,4 +14,14 @@ export function withToast(
   const others = state.toasts.filter((toast) => toast.message !== message);
   const toast = { id: ++lastToast, level, code, message, hint };
   return { ...state, toasts: [...others.slice(-3), toast] };
+}
+
+/** Say what this page itself has noticed. */
+export function say(
+  store: StoreApi<SessionState>,
+  message: string,
+  hint = "",
+  level: Toast["level"] = "error",
+): void {
+  store.setState(withToast(store.getState(), level, { code: "client", message, hint }));
 }
