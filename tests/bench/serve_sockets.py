@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 from voicebot.agent.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server import hosting, sessions
+from voicebot.server import lobbies as lobbies_module
 from voicebot.server.limits import Limits
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane
@@ -72,7 +73,7 @@ class _WithState:
 
 
 async def main(lobbies: int, fast: bool, hasty: bool) -> None:
-    setattr(hosting, "MAX_LOBBIES", MANY)  # noqa: B010
+    setattr(lobbies_module, "MAX_LOBBIES", MANY)  # noqa: B010
     if hasty:  # a session that nobody uses leaves the memory at once
         setattr(sessions, "SWEEP_SECONDS", 0.5)  # noqa: B010
         setattr(sessions, "IDLE_SECONDS", 0.5)  # noqa: B010

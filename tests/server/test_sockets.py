@@ -334,7 +334,7 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
-    (timer,) = hosting._vacancies[made]._timers
+    (timer,) = hosting._lobbies._vacancies[made]._timers
     assert timer.when() - asyncio.get_running_loop().time() > 3000
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     await ada.expect("lobby_joined")

@@ -9,12 +9,11 @@ import asyncio
 import hashlib
 import logging
 import os
-import re
 import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,8 +23,7 @@ from voicebot.clock import Clock, monotonic
 from voicebot.conversation.stall import Stall, StallMonitor
 from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
-from voicebot.lobby.lobby import RESTORED, Lobby
-from voicebot.lobby.moderation import ReportLimit
+from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
@@ -35,10 +33,10 @@ from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.server.lobbies import Lobbies
 from voicebot.server.measured_store import measured
 from voicebot.server.metrics import Present
 from voicebot.server.moderator import Moderator
-from voicebot.server.persistence import Persistence
 from voicebot.server.ports import RoomPort
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -47,24 +45,20 @@ from voicebot.server.sessions import Sessions
 from voicebot.server.static_client import STATIC, StaticClient
 from voicebot.server.telemetry import Telemetry
 from voicebot.server.tracing import open_tracing
-from voicebot.server.vacancy import Vacancy
 from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan, ice_plan
 from voicebot.signaling.turn_uri import default_routes, parse_addresses
 from voicebot.store import open_store
-from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, Store
+from voicebot.store.base import ReportRecord, Store
 from voicebot.store.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
 DEMO_LOBBY = "demo"
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
-MAX_LOBBIES = 200
 STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
-SEATS_KEPT = 300.0
-"""Seconds without a server after which nobody is expected back: seats from before are not kept free."""
 RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
 
 
@@ -100,14 +94,6 @@ class Hosting:
         self._store = measured(store or MemoryStore(), self.telemetry)
         self._progress, self._clock, self._limits = progress, clock, limits or Limits()
         self._static = StaticClient(static)
-        self._served: dict[str, ServedLobby] = {}
-        self._rooms: dict[str, RoomPort] = {}
-        self._vacancies: dict[str, Vacancy] = {}
-        self._sessions = Sessions(self._store, self._clock)
-        self._keeper = Persistence(self._store, lost=self._lose)
-        self._unopened: set[str] = set()
-        """Kept lobbies that could not be opened: their ids may be given away."""
-        self._reports = ReportLimit()
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._media: MediaPlane | None = None
@@ -118,7 +104,7 @@ class Hosting:
         self._serving: asyncio.Task[None] | None = None
         self._ready = False
         self._ice_key = secrets.token_bytes(32)
-        self._epoch_base = 0
+        self._wire()
         self._stalls = StallMonitor(self._stalled, clock=clock, on_beat=self.telemetry.metrics.lag.observe)
         self._media_stats: MediaStats | None = None
         self.telemetry.metrics.registry.register(Present(self._present, lambda: self._media_stats))
@@ -149,7 +135,7 @@ class Hosting:
     @property
     def rooms(self) -> MappingProxyType[str, RoomPort]:
         """By lobby id; a live, read-only view."""
-        return MappingProxyType(self._rooms)
+        return self._lobbies.rooms
 
     @property
     def models(self) -> Models:
@@ -161,7 +147,7 @@ class Hosting:
     @property
     def people(self) -> int:
         """How many are in lobbies, those who are reconnecting among them."""
-        return sum(len(room.lobby.humans) for room in self._rooms.values())
+        return sum(len(room.lobby.humans) for room in self.rooms.values())
 
     @property
     def client_built(self) -> bool:
@@ -169,7 +155,7 @@ class Hosting:
 
     def served(self, lobby_id: str) -> ServedLobby:
         """The browsers' side of a lobby. Raises KeyError."""
-        return self._served[lobby_id]
+        return self._lobbies.served[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
         return f"{self.url}?lobby={lobby_id}"
@@ -215,9 +201,8 @@ class Hosting:
         self._models = self._given_models or Models(self.settings)
         self._media = self._given_media or _real_media(self.settings)
         self._resolver.start()
-        self._epoch_base = int(time.time() * 1000)  # above those of before a restart
         await self._open_store()
-        kept = await self._restore()
+        await self._lobbies.restore(leave_out=() if self.demo else (DEMO_LOBBY,))
         # people come back now: to each other they can speak, and the agents follow
         self._server = make_server(create_app(self._services()), self._limits)
         self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
@@ -226,10 +211,8 @@ class Hosting:
             self._serving.result()
         await self._load(self._models, self._media)
         await self._resolver.ready()
-        for record in kept:
-            if record.id in self._served:
-                await self._served[record.id].restore_agents()
-        if self.demo and DEMO_LOBBY not in self._rooms:
+        await self._lobbies.restore_agents()
+        if self.demo and DEMO_LOBBY not in self.rooms:
             await self._make_demo()
         self._stalls.start()
         self._ready = True
@@ -237,10 +220,28 @@ class Hosting:
     async def _open_store(self) -> None:
         if self._given_store is None:
             self._store = measured(await open_store(self.settings), self.telemetry)
-        self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
+        self._wire()
         self._sessions.start()
-        self._keeper = Persistence(self._store, lost=self._lose)
-        self._keeper.start()
+        self._lobbies.start()
+
+    def _wire(self) -> None:
+        """Sessions and lobbies, of the store there is now."""
+        self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
+        self._lobbies = Lobbies(
+            self._store,
+            self._sessions,
+            make_room=self._make_room,
+            ice=self.ice,
+            limits=self._limits,
+            telemetry=self.telemetry,
+            clock=self._clock,
+            spawn=self._spawn,
+        )
+
+    def _make_room(self, lobby: Lobby) -> RoomPort:
+        assert self._media is not None
+        assert self._models is not None
+        return self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
 
     async def _load(self, models: Models, media: MediaPlane) -> None:
         """Models and media plane at once: neither needs the other."""
@@ -262,38 +263,6 @@ class Hosting:
         else:
             await room.spawn(DEMO_PERSONA)
 
-    async def _restore(self) -> list[LobbyRecord]:
-        """Open the lobbies that are kept and that no other server serves, without their agents."""
-        kept: list[LobbyRecord] = []
-        for record in await self._store.lobbies():
-            if len(self._rooms) >= MAX_LOBBIES:
-                logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
-            elif (self.demo or record.id != DEMO_LOBBY) and await self._keeper.take(record.id):
-                try:
-                    await self._reopen(record)
-                    kept.append(record)
-                except Exception as error:  # one that cannot be opened does not cost the others
-                    logger.warning("Lobby %s is kept, but cannot be opened: %s", record.id, error)
-                    self._unopened.add(record.id)
-                    await self._keeper.drop(record.id)
-        return kept
-
-    async def _reopen(self, record: LobbyRecord) -> None:
-        """A kept lobby, its bans, and the seats of those who were in it until just now."""
-        now = time.time()
-        bans, sessions = await self._store.bans(record.id), await self._store.seats(record.id)
-        served = await self._open(record, bans, version=record.version + RESTORED)
-        if now - record.saved <= SEATS_KEPT:
-            served.reseat(
-                [
-                    (self._sessions.restore(one), one.seat)
-                    for one in sessions
-                    if one.seat and one.expires > now
-                ]
-            )
-        if record.closes_when_empty:
-            self._watch(served.room, unused=self._limits.empty_lobby)
-
     async def drain(self, seconds: float) -> None:
         """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
 
@@ -302,7 +271,7 @@ class Hosting:
         if self._ready and not self._drain.active:
             self._drain.begin(seconds, returning=self._store.durable)
             self._sessions.tell(self._drain.farewell())
-            await self._drain.wait(lambda: [served.lobby for served in self._served.values()])
+            await self._drain.wait(lambda: [room.lobby for room in self.rooms.values()])
 
     async def stop(self) -> None:
         """Stop the server, the media plane and the models. Safe to call twice.
@@ -329,22 +298,20 @@ class Hosting:
         self._ready = False
         self._stalls.stop()
         if self._store.durable:
-            await self._keeper.flush()  # at once, should somebody lose patience
+            await self._lobbies.flush()  # at once, should somebody lose patience
             await self._sessions.flush()
             await self._hang_up()
-            await self._keeper.aclose()
+            await self._lobbies.aclose()
             await self._sessions.aclose()  # from here on nothing that ends is written
-            for lobby_id in list(self._rooms):
-                await self._end(lobby_id, "The server was stopped.", for_good=False)
+            await self._lobbies.end_all("The server was stopped.")
         else:
-            for lobby_id in list(self._rooms):
-                await self.close_lobby(lobby_id, "The server was stopped.")
+            await self._lobbies.close_all("The server was stopped.")
             await self._hang_up()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sessions.aclose()
-        await self._keeper.aclose()
+        await self._lobbies.aclose()
         if self._given_store is None:
             await self._store.aclose()
             self._store = MemoryStore()
@@ -389,7 +356,7 @@ class Hosting:
 
     def _present(self) -> dict[str, float]:
         """For `voicebot.server.metrics.PRESENT`."""
-        rooms = list(self._rooms.values())
+        rooms = list(self.rooms.values())
         people = [person for room in rooms for person in room.lobby.humans]
         return {
             "ready": float(self._ready and not self._drain.active),
@@ -412,78 +379,13 @@ class Hosting:
         Raises:
             SignalingError: the name or id is not usable, the id is taken, or there are too many.
         """
-        lobby_id = self._new_id(id)
-        chosen = (settings or LobbySettings()).model_dump()
-        return (await self._create(LobbyRecord(lobby_id, name, settings=chosen))).room
-
-    def _new_id(self, wish: str | None) -> str:
-        """Raises SignalingError: `bad_id`, `id_taken`, or `too_many` lobbies."""
         if self._media is None or self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
-        lobby_id = wish if wish is not None else secrets.token_urlsafe(16)
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,48}", lobby_id):
-            raise SignalingError(
-                f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
-            )
-        if lobby_id in self._rooms:
-            raise _taken(lobby_id)
-        if len(self._rooms) >= MAX_LOBBIES:
-            raise SignalingError(
-                "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
-            )
-        return lobby_id
-
-    async def _create(self, record: LobbyRecord) -> ServedLobby:
-        """A new lobby. Raises SignalingError: `bad_name`, or `id_taken` by another server."""
-        if not await self._keeper.take(record.id):
-            raise _taken(record.id)
-        if record.id in self._unopened:
-            await self._keeper.delete(record.id)
-            self._unopened.discard(record.id)
-            await self._keeper.take(record.id)
-        elif await self._keeper.knows(record.id):
-            await self._keeper.drop(record.id)
-            raise _taken(record.id)
-        try:
-            return await self._open(record)
-        except BaseException:
-            await self._keeper.drop(record.id)
-            raise
-
-    async def _open(
-        self, record: LobbyRecord, bans: Sequence[BanRecord] = (), *, version: int = 0
-    ) -> ServedLobby:
-        """A lobby as its record says, without agents and people. Raises SignalingError (`bad_name`)."""
-        assert self._media is not None
-        assert self._models is not None
-        lobby = Lobby(
-            record.id,
-            record.name,
-            settings=LobbySettings.model_validate(dict(record.settings)),
-            version=version,
-        )
-        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
-        await room.open()
-        self._rooms[record.id] = room
-        served = self._served[record.id] = ServedLobby(
-            room,
-            clock=self._clock,
-            ice=self.ice,
-            limits=self._limits,
-            keeper=self._keeper,
-            record=record,
-            bans=bans,
-            reports=self._reports,
-            epoch_base=self._epoch_base,
-        )
-        served.negotiations.watch(self.telemetry.connections(room.host_peer))
-        room.subscribe(lambda event: self.telemetry.follow(room.log, event))
-        self._keeper.keep(served)
-        return served
+        return (await self._lobbies.create(name, id, settings or LobbySettings())).room
 
     def moderate(self, lobby_id: str) -> Moderator:
         """Everything a host of this lobby may do, without being in it. Raises KeyError."""
-        return self._served[lobby_id].moderator
+        return self.served(lobby_id).moderator
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
         """What people have reported, oldest first; of all lobbies when none is named."""
@@ -491,60 +393,12 @@ class Hosting:
 
     async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
         """End a lobby for everyone in it; one that is not there is no error."""
-        await self._end(lobby_id, reason)
-        await self._keeper.delete(lobby_id)
-
-    async def _end(self, lobby_id: str, reason: str, *, for_good: bool = True) -> None:
-        served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
-        vacancy = self._vacancies.pop(lobby_id, None)
-        if vacancy is not None:
-            vacancy.close()
-        if served is not None:
-            await served.close(reason, for_good=for_good)
-        if room is not None:
-            await room.close(reason)
-
-    def _lose(self, lobby_id: str) -> None:
-        """Another server has this lobby now: who is here finds it there."""
-        self._spawn(
-            self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
-        )
-
-    async def _create_served(
-        self, name: str, slug: str | None, settings: LobbySettings, host: str
-    ) -> ServedLobby:
-        """For a browser: such a lobby ends when it stays empty."""
-        lobby_id = self._new_id(slug)
-        chosen = settings.model_dump()
-        record = LobbyRecord(lobby_id, name, settings=chosen, hosts=(host,), closes_when_empty=True)
-        served = await self._create(record)
-        self._watch(served.room, unused=self._limits.unused_lobby)
-        return served
-
-    def _watch(self, room: RoomPort, unused: float) -> None:
-        """Close the room's lobby when nobody has been in it for a while, and let its agents go before."""
-        lobby_id = room.lobby.id
-
-        def expired() -> None:
-            self._spawn(self.close_lobby(lobby_id, "Nobody was here."), f"close {lobby_id}")
-
-        async def let_go() -> None:
-            for agent in room.lobby.agents:
-                await room.remove(agent.id)
-
-        self._vacancies[lobby_id] = Vacancy(
-            room.lobby,
-            unused=unused,
-            empty=self._limits.empty_lobby,
-            agents=self._limits.agents_alone,
-            expired=expired,
-            lonely=lambda: self._spawn(let_go(), f"let the agents of {lobby_id} go"),
-        )
+        await self._lobbies.close(lobby_id, reason)
 
     # ------------------------------------------------------------ wiring
 
     def _stalled(self, stall: Stall) -> None:
-        for room in self._rooms.values():
+        for room in self.rooms.values():
             if room.log is not None and not room.log.closed:
                 room.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
         if self.on_stall is not None:
@@ -557,23 +411,14 @@ class Hosting:
         if isinstance(notice, MediaGone):
             logger.warning("The media plane stopped: %s. It is started again.", notice.reason)
             self.telemetry.metrics.restarts.inc()
-            concerned = list(self._rooms)
-        else:
-            concerned = [id for id, room in self._rooms.items() if room.host_peer == notice.host_id]
-        for lobby_id in concerned:
-            try:
-                self._rooms[lobby_id].on_notice(notice)
-                if lobby_id in self._served:
-                    self._served[lobby_id].negotiations.on_notice(notice)
-            except Exception:  # one lobby's trouble is not the others'
-                logger.exception("Lobby %s failed on %r", lobby_id, type(notice).__name__)
+        self._lobbies.on_notice(notice)
 
     def _services(self) -> Services:
         return Services(
             sessions=self._sessions,
             cookie=SessionCookie(self.port),
-            lobbies=MappingProxyType(self._served),
-            create_lobby=self._create_served,
+            lobbies=self._lobbies.served,
+            create_lobby=self._lobbies.create_for_browser,
             close_lobby=self.close_lobby,
             conversations=self.settings.data_dir / "conversations",
             ice=self.ice,
@@ -603,12 +448,6 @@ class Hosting:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _taken(lobby_id: str) -> SignalingError:
-    return SignalingError(
-        f"There is a lobby {lobby_id!r} already.", hint="Choose another id.", code="id_taken"
-    )
 
 
 def check_writable(folder: Path) -> None:
