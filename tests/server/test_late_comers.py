@@ -28,8 +28,10 @@ async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hostin
     say(hosting, ada.me, 64, text="  ")
     say(hosting, ada.me, 65, final=False)
     interim = await ada.expect("transcript", lambda m: m["data"]["text"] == "line 65")
+    name = hosting.rooms["demo"].lobby.participants[ada.me].name  # the agent has taken Ada
+    assert name == "Ada 2"
     told = ("name", "participant_id", "final", "t")
-    assert tuple(interim["data"][key] for key in told) == ("Ada", ada.me, False, 65.0)
+    assert tuple(interim["data"][key] for key in told) == (name, ada.me, False, 65.0)
     so_far = [f"line {n}" for n in (*range(13, 61), 62, 63)]
 
     bob = await visit(hosting, joined="Bob")
@@ -38,7 +40,7 @@ async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hostin
     assert told[0]["type"] == "lobby_state"
     assert captions(told) == so_far
     assert {m["data"]["final"] for m in told if m["type"] == "transcript"} == {True}
-    assert {m["data"]["name"] for m in told if m["type"] == "transcript"} == {"Ada"}
+    assert {m["data"]["name"] for m in told if m["type"] == "transcript"} == {name}
 
     say(hosting, ada.me, 66)
     assert captions(await bob.settle()) == ["line 66"]
@@ -69,3 +71,13 @@ async def test_who_missed_too_much_catches_up(hosting: Hosting, visit: Any) -> N
     bob.last_seq, missed_from = 0, bob.last_seq
     await bob.send("resume", {"last_seq": missed_from})
     assert captions(await bob.settle()) == [f"line {n}" for n in range(250, 300)]
+
+
+async def test_a_caption_that_cannot_be_written_down_is_made_whole(hosting: Hosting, visit: Any) -> None:
+    """Of whoever writes events: a plug-in, a notebook."""
+    ada = await visit(hosting, joined="Ada")
+    say(hosting, ada.me, 1, text="half of an \ud83d emoji")
+    say(hosting, ada.me, 2, text="and on")
+    assert captions(await ada.settle()) == ["half of an \ufffd emoji", "and on"]
+    bob = await visit(hosting, joined="Bob")
+    assert captions(await bob.settle()) == ["half of an \ufffd emoji", "and on"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from voicebot.agent.memory import HeardSession, Memory, label
+from voicebot.agent.unicode import Whole, whole
 from voicebot.errors import ModelError, ModelFailed
 from voicebot.llm.base import LLM
 from voicebot.persona import Persona
@@ -119,7 +120,7 @@ class Thought:
             raise
         except Exception as error:
             raise self._failed(error) from error
-        events = run.stream_events()
+        events, written = run.stream_events(), Whole()
         try:
             while True:
                 try:
@@ -141,7 +142,9 @@ class Thought:
                     if told is not None and self._on_tool is not None:
                         self._on_tool(told)
                 elif event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
-                    yield event.data.delta
+                    yield written.push(event.data.delta)
+            if rest := written.finish():
+                yield rest
             usage = run.context_wrapper.usage
             if usage.total_tokens:
                 self.tokens_in, self.tokens_out = usage.input_tokens, usage.output_tokens
@@ -153,7 +156,9 @@ class Thought:
 
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
-        return ModelFailed(f"The language model {self._llm.name} failed: {error or type(error).__name__}.")
+        return ModelFailed(
+            f"The language model {self._llm.name} failed: {whole(str(error)) or type(error).__name__}."
+        )
 
 
 def _tool_event(item: Any) -> ToolCall | ToolResult | None:
@@ -162,10 +167,10 @@ def _tool_event(item: Any) -> ToolCall | ToolResult | None:
 
     def field(name: str) -> str:
         value = raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
-        return value if isinstance(value, str) else ""
+        return whole(value) if isinstance(value, str) else ""
 
     if item.type == "tool_call_item":
         return ToolCall(field("call_id") or field("id"), field("name") or field("type"), field("arguments"))
     if item.type == "tool_call_output_item":
-        return ToolResult(field("call_id"), str(item.output))
+        return ToolResult(field("call_id"), whole(str(item.output)))
     return None

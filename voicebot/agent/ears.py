@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from voicebot.agent.models import Models
+from voicebot.agent.unicode import whole
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
@@ -242,14 +243,15 @@ class Ears:
         except Exception:  # the final result tells; a partial one is not worth an error
             logger.debug("no interim transcript", exc_info=True)
             return
-        if partial is not None and partial.text and partial.text != hearing.interim:
-            hearing.interim = partial.text
+        text = whole(partial.text) if partial is not None else ""
+        if text and text != hearing.interim:
+            hearing.interim = text
             self._emit(
                 TranscriptInterim,
                 turn_id=hearing.turn_id,
                 cause_seq=hearing.cause_seq,
                 utterance_id=hearing.utterance_id,
-                text=partial.text,
+                text=text,
                 start_t=round(self._log.at(hearing.start), 3),
             )
 
@@ -306,7 +308,7 @@ class Ears:
                 self._lost_turn(hearing.turn_id, cause_seq, slow)
             except Exception as error:  # a third party's STT may raise anything; the lobby lives
                 self._lost_turn(hearing.turn_id, cause_seq, error)
-        text = " ".join(result.text.split())
+        text = " ".join(whole(result.text).split())
         seq = cause_seq
         if text or hearing.interim:  # an empty final takes a wrong interim caption back
             seq = self._final(hearing, text, result, cause_seq).seq
@@ -325,7 +327,7 @@ class Ears:
         origin = self._log.at(hearing.origin if hearing.origin is not None else hearing.start)
         words = [
             Word(
-                text=w.text,
+                text=whole(w.text),
                 start=round(origin + w.start, 3),
                 end=round(origin + w.end, 3),
                 confidence=w.confidence,
@@ -348,7 +350,7 @@ class Ears:
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:
         if not isinstance(error, VoicebotError):
             logger.error("Speech recognition failed", exc_info=error)
-        why = str(error).strip() or type(error).__name__
+        why = whole(str(error)).strip() or type(error).__name__
         self._emit(
             ErrorEvent,
             turn_id=turn_id,

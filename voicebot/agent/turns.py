@@ -14,6 +14,7 @@ from voicebot.agent.ears import Utterance
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
+from voicebot.agent.unicode import whole
 from voicebot.agent.voice import Voice, closing_iterator
 from voicebot.errors import ModelError
 from voicebot.events import (
@@ -99,7 +100,7 @@ class TurnRunner:
     async def _think(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
         if turn.text is not None:
             speakable = Speakable()
-            turn.written += [*speakable.push(turn.text), *speakable.finish()]
+            turn.written += [*speakable.push(whole(turn.text)), *speakable.finish()]
             for piece in turn.written:
                 await turn.pieces.put(piece)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
+from voicebot.agent.unicode import whole
 from voicebot.events import Event, TranscriptFinal, TranscriptInterim
 from voicebot.lobby.lobby import Lobby
 from voicebot.signaling.messages import Message, Transcript, TranscriptData
@@ -34,7 +35,7 @@ class Captions:
                 utterance_id=event.utterance_id,
                 participant_id=who,
                 name=self._name(who),
-                text=event.text,
+                text=whole(event.text),
                 final=isinstance(event, TranscriptFinal),
                 t=event.start_t,
                 interrupted=isinstance(event, TranscriptFinal) and event.interrupted,
