@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -218,3 +219,45 @@ async def test_http_routes_of_another_lobby_are_as_good_as_none(hosting: Hosting
             )
         assert [a.status_code for a in answers] == [404, 404]
         assert answers[0].json() == answers[1].json()  # nobody can tell which of them is there
+
+
+async def test_agents_over_http_are_for_hosts_where_the_lobby_says_so(hosting: Hosting, visit: Any) -> None:
+    host = await visit(hosting, joined="Bob")
+    guest = await visit(hosting, joined="Mallory")
+    room = hosting.rooms["demo"]
+    (agent,) = room.lobby.agents
+    tts = hosting.models.options("tts")[0].spec
+    agents = "api/lobbies/demo/agents"
+    requests: list[tuple[str, str, Any]] = [
+        ("POST", agents, {"description": "a pirate"}),
+        ("PATCH", f"{agents}/{agent.id}", {"muted": True}),
+        ("PATCH", f"{agents}/{agent.id}", {"tts": tts}),
+        ("PATCH", f"{agents}/{agent.id}", {}),
+        ("PATCH", f"{agents}/nobody", {"muted": True}),
+        ("DELETE", f"{agents}/{agent.id}", None),
+        ("DELETE", f"{agents}/nobody", None),
+    ]
+    await host.send("lobby_update", {"agents_by": "host"}, lobby="demo")
+    await guest.expect("lobby_state", lambda m: m["data"]["lobby"]["settings"]["agents_by"] == "host")
+    before = dict(room.lobby.participants)
+    for method, address, body in requests:
+        answer = await guest.http.request(method, address, json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (method, body)
+    assert dict(room.lobby.participants) == before
+    assert (await guest.http.get(agents)).json()[0]["id"] == agent.id  # reading is for everyone in it
+    changing = {
+        (method, route)
+        for route, operations in (await guest.http.get("api/openapi.json")).json()["paths"].items()
+        for method in operations
+        if "/agents" in route and method != "get"
+    }
+    assert {
+        (method.lower(), re.sub(r"/(agent-\w+|nobody)$", "/{agent_id}", address))
+        for method, address, _ in requests
+    } == {(method, route.lstrip("/").replace("{lobby_id}", "demo")) for method, route in changing}
+
+    for method, address, body in requests:
+        answer = await host.http.request(method, address, json=body)
+        assert answer.status_code in ({404} if "nobody" in address else {200, 201, 204})
+    assert agent.id not in room.lobby.participants
+    assert len(room.lobby.agents) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -14,6 +16,7 @@ from voicebot.errors import SignalingError
 from voicebot.server.floods import Floods, TooFast
 from voicebot.server.hosting import Hosting
 from voicebot.server.limits import Allowance, Limits
+from voicebot.server.sessions import OVERLAP_SECONDS, ROTATE_SECONDS
 
 
 async def cookie_of(hosting: Hosting, scheme: str) -> tuple[str, Any]:
@@ -62,6 +65,45 @@ async def test_a_tampered_cookie_is_no_session(hosting: Hosting, visit: Any) -> 
         for plain in (f"__Host-voicebot_session={secret}", f"voicebot_session={secret}"):
             answer = await http.get("api/lobbies/demo/agents", headers={"Cookie": plain})
             assert answer.status_code == 401
+
+
+async def test_at_the_socket_only_the_secret_itself_counts(hosting: Hosting, visit: Any) -> None:
+    """Another's handle is public: it stands in session_established and in logs."""
+    ada, mallory = await visit(hosting, joined="Ada"), await visit(hosting)
+    name, secret = ada.cookie.split("=", 1)
+    handle = (await ada.http.post("api/session")).json()["session"]
+    key = hashlib.sha256(secret.encode()).hexdigest()  # what the store has
+    for value in (handle, key, secret[:-1], secret + "A", secret * 50, ""):
+        await mallory.open(cookie=f"{name}={value}")
+        await mallory.expect("session_invalid")
+        assert await mallory.closed() == 4401
+    await mallory.open(cookie=f"{name}={handle}; other={secret}")
+    await mallory.expect("session_invalid")
+    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "present"
+    await ada.settle()  # her socket was not taken over
+
+
+async def test_an_old_secret_opens_a_socket_for_a_minute_only(
+    hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await visit(hosting, joined="Ada")
+    now, sessions = time.time(), hosting._sessions
+    monkeypatch.setattr(sessions, "_wall", lambda: now)
+    old = ada.cookie
+    now += ROTATE_SECONDS
+    await ada.http.post("api/session")
+    assert ada.cookie != old
+    await ada.open()  # the new one is used
+    await ada.expect("session_established")
+    now += OVERLAP_SECONDS - 1
+    await ada.open(cookie=old)  # another tab, that was about to connect
+    assert (await ada.expect("session_established"))["data"]["participant_id"] == ada.me
+    now += 1
+    await ada.open(cookie=old)
+    await ada.expect("session_invalid")
+    assert await ada.closed() == 4401
+    await ada.open()
+    assert (await ada.expect("session_established"))["data"]["participant_id"] == ada.me
 
 
 async def test_new_sessions_are_bounded_for_each_address(host: Any) -> None:

@@ -153,6 +153,35 @@ async def test_people_swap_in_only_what_is_offered(
     assert spec in answer.json()["error"]["message"]
 
 
+async def test_how_people_are_heard_is_for_a_host_and_for_no_other_lobby(
+    hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
+    swapped: list[str] = []
+
+    async def swap(role: str, spec: str, progress: Any) -> None:
+        swapped.append(spec)
+
+    monkeypatch.setattr(hosting.models, "swap", swap)
+    (agent,) = hosting.rooms["demo"].lobby.agents
+    offered = hosting.models.options("stt")[0].spec
+
+    async def ask(who: Any) -> tuple[int, str]:
+        answer = await who.http.patch(f"api/lobbies/demo/agents/{agent.id}", json={"stt": offered})
+        return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+    assert await ask(bob) == (403, "forbidden")
+    await hosting.create_lobby("Other", "other")
+    assert await ask(ada) == (200, "")
+    carl = await visit(hosting)
+    await carl.join("Carl", lobby="other")
+    assert await ask(ada) == (403, "forbidden")
+    await carl.send("leave_lobby", lobby="other")
+    await carl.settle()
+    assert await ask(ada) == (200, "")
+    assert swapped == [offered, offered]
+
+
 async def test_what_is_wrong_with_an_agent_is_the_askers_mistake(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     wrong = await ada.http.post("api/lobbies/demo/agents", json={"description": "   "})

@@ -158,7 +158,9 @@ async def test_a_session_has_few_sockets_at_once(hosting: Hosting, visit: Any) -
     await no_sockets(browser)
 
 
-async def test_an_address_has_a_bounded_number_of_sockets(host: Any, visit: Any) -> None:
+async def test_an_address_has_a_bounded_number_of_sockets(
+    host: Any, visit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     hosting = await host(limits=Limits(sockets_per_address=2))
     people = [await visit(hosting) for _ in range(4)]  # from this machine: as many as they like
     for person in people:
@@ -168,6 +170,8 @@ async def test_an_address_has_a_bounded_number_of_sockets(host: Any, visit: Any)
         await person.expect("session_established")
     people[2].socket = await from_address(hosting, people[2], FOREIGN)
     assert await people[2].closed() == 4429
+    assert "Too many WebSockets from one address" in caplog.text
+    assert FOREIGN not in caplog.text
     people[3].socket = await from_address(hosting, people[3], "203.0.113.8")
     await people[3].expect("session_established")
     await people[0].socket.close()

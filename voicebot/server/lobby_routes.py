@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from voicebot.agent.models import SwapRole
-from voicebot.errors import UnknownModel
+from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.moderation import check_host
 from voicebot.server.floods import address_of
@@ -45,7 +45,8 @@ class LobbyDetails(Body):
 
 
 class AgentChanges(Body):
-    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's."""
+    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's: it is for
+    hosts, and as long as nobody sits in another lobby of this server."""
 
     muted: bool | None = None
     stt: Annotated[str, Field(max_length=200)] | None = None
@@ -139,7 +140,7 @@ async def add_agent(wish: AgentCreateData, served: WithAgents, wired: Wired) -> 
 
 @lobbies.patch("/{lobby_id}/agents/{agent_id}", responses=problems(403, 404, 422, 424))
 async def change_agent(
-    agent_id: str, changes: AgentChanges, served: WithAgents, wired: Wired
+    agent_id: str, changes: AgentChanges, served: WithAgents, caller: Caller, wired: Wired
 ) -> ParticipantInfo:
     """Mute an agent, or swap models for others that are offered; they apply at its next turn.
 
@@ -147,6 +148,8 @@ async def change_agent(
     this, those before it stay swapped.
     """
     served.agents.find(agent_id)
+    if changes.stt is not None:
+        _check_hearing(served, caller, wired)
     wishes: list[tuple[SwapRole, str | None]] = [
         ("stt", changes.stt),
         ("tts", changes.tts),
@@ -165,6 +168,18 @@ async def change_agent(
         else:
             await served.room.swap(agent_id, role, spec)
     return served.agents.find(agent_id)
+
+
+def _check_hearing(served: ServedLobby, caller: Caller, wired: Wired) -> None:
+    """Who may choose how people are heard: nobody decides that for another lobby."""
+    assert caller.seat is not None
+    check_host(served.lobby, caller.seat.participant_id, "change how people are heard")
+    if any(other.lobby.humans for other in wired.lobbies.values() if other is not served):
+        raise SignalingError(
+            "People in other lobbies of this server are heard by the same model.",
+            hint="Who runs the server sets it by STT_MODEL or from a notebook.",
+            code="forbidden",
+        )
 
 
 def _check_offered(role: str, spec: str, offered: list[str]) -> None:
