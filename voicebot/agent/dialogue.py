@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 2.0
 """Seconds to wait for the media plane's last word about a stopped speech."""
+LONGEST_CALL = 4000
+"""Characters, the newest, that are searched for whom they are for; a flood of lines may be megabytes."""
 
 
 class Dialogue:
@@ -247,9 +249,11 @@ class Dialogue:
                 )
             else:
                 # a person's words come before what agents still wanted to say, not before other people's
-                waiting = [earlier for turn in self._queue for earlier in turn.asked]
-                self._queue.clear()
-                self._unanswered = [*waiting, *self._unanswered, *before, utterance]
+                if self._queue:
+                    waiting = [earlier for turn in self._queue for earlier in turn.asked]
+                    self._queue.clear()
+                    self._unanswered = [*waiting, *self._unanswered]
+                self._unanswered += [*before, utterance]
         self._next()
 
     def _keep(self, said: list[Utterance], last: Utterance) -> None:
@@ -318,7 +322,7 @@ class Dialogue:
         causes: dict[str, int] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.company.meant(" ".join(u.text for u in words), person)
+            decision = self.company.meant(_newest(words), person)
             event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
@@ -467,3 +471,15 @@ class Dialogue:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("%s failed", task.get_name(), exc_info=task.exception())
+
+
+def _newest(said: Sequence[Utterance]) -> str:
+    """The last of these words, in order."""
+    texts: list[str] = []
+    room = LONGEST_CALL
+    for utterance in reversed(said):
+        texts.append(utterance.text[-room:])
+        room -= len(utterance.text)
+        if room <= 0:
+            break
+    return " ".join(reversed(texts))

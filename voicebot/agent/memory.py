@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,13 +56,12 @@ class Memory:
         Users and assistant alternate, which some chat templates insist on.
         """
         messages: list[dict[str, Any]] = []
-        for line in self.lines:
-            role = "assistant" if line.speaker is None else "user"
-            text = line.text if line.speaker is None else f"{line.speaker}: {line.text}"
-            if messages and messages[-1]["role"] == role:
-                messages[-1]["content"] += ("\n" if role == "user" else " ") + text
+        for own, lines in groupby(self.lines, lambda line: line.speaker is None):
+            if own:
+                content = " ".join(line.text for line in lines)
             else:
-                messages.append({"role": role, "content": text})
+                content = "\n".join(f"{line.speaker}: {line.text}" for line in lines)
+            messages.append({"role": "assistant" if own else "user", "content": content})
         return messages
 
 
