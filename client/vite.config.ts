@@ -14,6 +14,8 @@ export default defineConfig({
     // The preload helper is only needed for split chunks; without it no script is inlined.
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    // Whatever is only read, and then not used, is left out.
+    rolldownOptions: { treeshake: { propertyReadSideEffects: false } },
   },
   server: {
     proxy: {

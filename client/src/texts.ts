@@ -100,6 +100,7 @@ export const texts = {
     ban: "Ban",
     banSure: (name: string) => `Ban ${iso(name)}?`,
     banHint: "They are removed and cannot come back to this lobby.",
+    banVisitorHint: "They are turned away and cannot ask again.",
     report: "Report",
     reportHint: "Whoever runs this server will read it. Nobody else is told.",
     reportLabel: "What happened? (optional)",

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { useClient } from "../hooks/useClient";
 import { STAGE } from "../hooks/useFocusReturn";
 import { useSession } from "../hooks/useSession";
@@ -7,21 +7,21 @@ import { isHost } from "../session/state";
 import { texts } from "../texts";
 import { Button } from "./Button";
 import { Name } from "./Name";
+import { ParticipantMenu } from "./ParticipantMenu";
 
 /** Who waits at the door, for hosts to let in. */
 export function KnockList() {
   const visitors = useSession((state) => state.visitors);
   const host = useSession(isHost);
   const list = useRef<HTMLUListElement>(null);
-  const pressed = useRef(false);
+  const lost = useRef(false);
   const waiting = host ? visitors : [];
 
-  // Whose button was pressed is gone: go on with the next one.
+  // Who had the focus is gone: go on with the next one.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list is what changes the page
   useEffect(() => {
-    if (!pressed.current) return;
-    pressed.current = false;
-    if (document.activeElement !== document.body && document.activeElement?.isConnected) return;
+    if (!lost.current) return;
+    lost.current = false;
     const next = list.current?.querySelector("button") ?? document.getElementById(STAGE);
     next?.focus();
   }, [waiting]);
@@ -34,13 +34,7 @@ export function KnockList() {
           {waiting.length > 1 && <strong>{texts.door.more(waiting.length)}</strong>}
           <ul ref={list}>
             {waiting.map((visitor) => (
-              <Knock
-                key={visitor.id}
-                visitor={visitor}
-                onAnswer={() => {
-                  pressed.current = true;
-                }}
-              />
+              <Knock key={visitor.id} visitor={visitor} lost={lost} />
             ))}
           </ul>
         </section>
@@ -49,32 +43,43 @@ export function KnockList() {
   );
 }
 
-function Knock({ visitor: { id, name }, onAnswer }: { visitor: Visitor; onAnswer: () => void }) {
+interface KnockProps {
+  visitor: Visitor;
+  /** Becomes true when the row goes from the page with the focus in it. */
+  lost: RefObject<boolean>;
+}
+
+function Knock({ visitor: { id, name }, lost }: KnockProps) {
   const { moderation } = useClient();
-  const answer = (action: "admit" | "deny") => {
-    onAnswer();
-    moderation.act(action, id);
-  };
+  const row = useRef<HTMLLIElement>(null);
+  // A layout effect, because that one ends while the row is still on the page.
+  useLayoutEffect(() => {
+    const { current } = row;
+    return () => {
+      if (current?.contains(document.activeElement)) lost.current = true;
+    };
+  }, [lost]);
   return (
-    <li data-testid={`knock-${id}`} data-name={name}>
+    <li ref={row} data-testid={`knock-${id}`} data-name={name}>
       <span className="who">
         <Name of={name} />
       </span>
       <Button
         look="primary"
         aria-label={texts.door.admitName(name)}
-        onPress={() => answer("admit")}
+        onPress={() => moderation.act("admit", id)}
         data-testid={`admit-${id}`}
       >
         {texts.door.admit}
       </Button>
       <Button
         aria-label={texts.door.denyName(name)}
-        onPress={() => answer("deny")}
+        onPress={() => moderation.act("deny", id)}
         data-testid={`deny-${id}`}
       >
         {texts.door.deny}
       </Button>
+      <ParticipantMenu info={{ id, name, kind: "visitor" }} />
     </li>
   );
 }

@@ -1,4 +1,4 @@
-import { CloudOff, RefreshCw, WifiOff } from "lucide-react";
+import { RefreshCw, WifiOff } from "lucide-react";
 import { useSession } from "../hooks/useSession";
 import { useWaited } from "../hooks/useWaited";
 import { texts } from "../texts";
@@ -18,7 +18,7 @@ export function LinkBanner() {
   if (away && long) {
     return (
       <div className="banner bad" role="status" data-testid="not-back-banner">
-        <CloudOff aria-hidden="true" />
+        <WifiOff aria-hidden="true" />
         <p>
           <strong>{lobby.notBack}</strong> {heard && lobby.reconnectHint} {lobby.notBackHint}
         </p>

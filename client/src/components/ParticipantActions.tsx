@@ -11,14 +11,19 @@ import {
 import { useState } from "react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
-import type { ParticipantInfo } from "../protocol/messages";
+import type { ParticipantInfo, Visitor } from "../protocol/messages";
 import { isHost, mayChangeAgents } from "../session/state";
 import { texts } from "../texts";
 import { Confirm } from "./Confirm";
 import { ReportForm } from "./ReportForm";
 
+/** Who it is about: somebody here, or a visitor at the door. */
+export type Someone =
+  | Pick<ParticipantInfo, "id" | "name" | "kind" | "role" | "muted">
+  | (Visitor & { kind: "visitor"; role?: undefined; muted?: undefined });
+
 interface ParticipantActionsProps {
-  info: ParticipantInfo;
+  info: Someone;
   onDone: () => void;
 }
 
@@ -43,7 +48,9 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
     return (
       <Confirm
         question={kick ? words.kickSure(info.name) : words.banSure(info.name)}
-        hint={kick ? words.kickHint : words.banHint}
+        hint={
+          kick ? words.kickHint : info.kind === "visitor" ? words.banVisitorHint : words.banHint
+        }
         action={kick ? words.kickDo : words.ban}
         onBack={back}
         onConfirm={done(() => moderation.act(step, info.id))}
@@ -94,13 +101,15 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
             testId={`kick-${info.id}`}
             onPress={() => setStep("kick")}
           />
-          <Action
-            icon={Ban}
-            label={words.ban}
-            testId={`ban-${info.id}`}
-            onPress={() => setStep("ban")}
-          />
         </>
+      )}
+      {info.kind !== "agent" && host && (
+        <Action
+          icon={Ban}
+          label={words.ban}
+          testId={`ban-${info.id}`}
+          onPress={() => setStep("ban")}
+        />
       )}
       <Action
         icon={Flag}

@@ -1,14 +1,13 @@
 import { EllipsisVertical } from "lucide-react";
 import { useRef } from "react";
 import { DialogTrigger } from "react-aria-components/Dialog";
-import type { ParticipantInfo } from "../protocol/messages";
 import { texts } from "../texts";
 import { Button } from "./Button";
-import { ParticipantActions } from "./ParticipantActions";
+import { ParticipantActions, type Someone } from "./ParticipantActions";
 import { Sheet } from "./Sheet";
 
-/** The button on a tile that opens what one may do about this person or agent. */
-export function ParticipantMenu({ info }: { info: ParticipantInfo }) {
+/** The button that opens what one may do about a person, an agent or a visitor. */
+export function ParticipantMenu({ info }: { info: Someone }) {
   const button = useRef<HTMLButtonElement>(null);
   return (
     <DialogTrigger>

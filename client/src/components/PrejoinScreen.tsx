@@ -2,6 +2,7 @@ import { Video, VideoOff } from "lucide-react";
 import { type FormEvent, useState } from "react";
 import { useClient } from "../hooks/useClient";
 import { useMicrophonePermission } from "../hooks/useMicrophonePermission";
+import { useNoAnswer } from "../hooks/useNoAnswer";
 import { useSession } from "../hooks/useSession";
 import { texts } from "../texts";
 import { Brand } from "./Brand";
@@ -20,7 +21,7 @@ export function PrejoinScreen() {
   const lobbyId = useSession((state) => state.lobbyId) ?? "";
   const knock = useSession((state) => state.knock);
   const phase = useSession((state) => state.phase);
-  const link = useSession((state) => state.link);
+  const unanswered = useNoAnswer();
   const listening = useSession((state) => state.microphone.status === "problem");
   const camera = useSession((state) => state.camera);
   const [name, setName] = useState(client.state.name);
@@ -91,7 +92,7 @@ export function PrejoinScreen() {
                     : texts.prejoin.join}
             </Button>
             {knock && !joining && <p className="quiet small">{texts.prejoin.knockHint}</p>}
-            {joining && link !== "open" && (
+            {joining && unanswered && (
               <p className="quiet small" role="status">
                 {texts.prejoin.waiting}
               </p>

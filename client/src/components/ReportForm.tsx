@@ -6,7 +6,7 @@ import { Button } from "./Button";
 import { Field } from "./Field";
 
 interface ReportFormProps {
-  info: ParticipantInfo;
+  info: Pick<ParticipantInfo, "id">;
   onBack: () => void;
   onDone: () => void;
 }

@@ -6,7 +6,7 @@ import { texts } from "../texts";
 import { Button } from "./Button";
 
 /** Long enough to read what happened and what to do. */
-const SHOWN_MS = { error: 12_000, info: 4_000 };
+const SHOWN_MS = { error: 12_000, info: 6_000 };
 
 export function ToastCard({ toast }: { toast: Toast }) {
   const client = useClient();

@@ -1,5 +1,6 @@
 import { DoorOpen } from "lucide-react";
 import { useClient } from "../hooks/useClient";
+import { useNoAnswer } from "../hooks/useNoAnswer";
 import { useSession } from "../hooks/useSession";
 import { texts } from "../texts";
 import { Brand } from "./Brand";
@@ -10,7 +11,7 @@ import { Name } from "./Name";
 export function WaitingScreen({ phase }: { phase: "waiting" | "returning" }) {
   const client = useClient();
   const name = useSession((state) => state.lobby?.name ?? "");
-  const link = useSession((state) => state.link);
+  const unanswered = useNoAnswer();
   const words = texts[phase];
   return (
     <main className="screen centered">
@@ -26,7 +27,7 @@ export function WaitingScreen({ phase }: { phase: "waiting" | "returning" }) {
         </h1>
         <div className="progress" role="status">
           <span className="progress-bar" aria-hidden="true" />
-          {link === "open" || link === "idle" ? words.hint : texts.prejoin.waiting}
+          {unanswered ? texts.prejoin.waiting : words.hint}
         </div>
         <div className="actions">
           <Button autoFocus onPress={() => client.turnAround()} data-testid="turn-around-button">

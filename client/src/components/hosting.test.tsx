@@ -169,6 +169,31 @@ test("a host hears who knocks, and answers by keyboard one after the other", asy
   expect(document.activeElement).toBe(screen.getByRole("main"));
 });
 
+test("a host bans and reports visitors at the door, and the next one has the focus", async () => {
+  show("?lobby=demo");
+  await join("host");
+  const waiting = [
+    { id: "v-1", name: "Tim" },
+    { id: "v-2", name: "Ann" },
+  ];
+  await receive({ type: "knocking", lobby: "demo", data: { waiting } });
+  await press("menu-v-1");
+  expect(screen.queryByTestId("kick-v-1")).toBeNull();
+  expect(screen.queryByTestId("ask-mute-v-1")).toBeNull();
+  await press("report-v-1");
+  await user.type(screen.getByTestId("report-reason"), "Shouts");
+  await press("report-send-button");
+  expect(moderated()).toEqual([{ action: "report", participant_id: "v-1", reason: "Shouts" }]);
+  await press("menu-v-1");
+  await press("ban-v-1");
+  expect(screen.getByText(texts.moderation.banVisitorHint)).toBeTruthy();
+  await press("confirm-button");
+  expect(moderated().at(-1)).toEqual({ action: "ban", participant_id: "v-1" });
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("menu-v-1")));
+  await receive({ type: "knocking", lobby: "demo", data: { waiting: waiting.slice(1) } });
+  expect(document.activeElement).toBe(screen.getByTestId("admit-v-2"));
+});
+
 test("what a visitor calls itself stays text, in a direction of its own", async () => {
   show("?lobby=demo");
   await join("host");

@@ -1,0 +1,11 @@
+import { useSession } from "./useSession";
+import { useWaited } from "./useWaited";
+
+/** Sooner than this a person does not wonder. */
+const WONDERING_MS = 2_000;
+
+/** Whether the server has been asked and has not answered for a while. */
+export function useNoAnswer(): boolean {
+  const asked = useSession(({ link }) => link !== "open" && link !== "idle");
+  return useWaited(asked, WONDERING_MS);
+}
