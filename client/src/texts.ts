@@ -80,7 +80,8 @@ export const texts = {
   door: {
     title: "At the door",
     knocks: (name: string) => `${iso(name)} asks to come in`,
-    more: (count: number) => (count === 1 ? "1 person waits" : `${count} people wait`),
+    waiting: (count: number) =>
+      count === 1 ? "Somebody asks to come in" : `${count} people ask to come in`,
     admit: "Let in",
     admitName: (name: string) => `Let in: ${iso(name)}`,
     deny: "Turn away",

@@ -31,7 +31,7 @@ export function KnockList() {
       <KnockNews visitors={waiting} />
       {waiting.length > 0 && (
         <section className="banner knocks" aria-label={texts.door.title} data-testid="knock-list">
-          {waiting.length > 1 && <strong>{texts.door.more(waiting.length)}</strong>}
+          <strong>{texts.door.waiting(waiting.length)}</strong>
           <ul ref={list}>
             {waiting.map((visitor) => (
               <Knock key={visitor.id} visitor={visitor} lost={lost} />
