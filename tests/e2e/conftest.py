@@ -19,6 +19,7 @@ from playwright.async_api import Browser, BrowserContext, Playwright, async_play
 
 from tests.coturn import coturn as start_coturn
 from tests.coturn import free_port
+from tests.e2e.policy import watch_all
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ROOT = Path(__file__).parents[2]
@@ -42,6 +43,14 @@ def _needs() -> None:
         pytest.skip(f"not installed: {', '.join(missing)}; `make test` says how to install them")
     if not (STATIC / "index.html").is_file():
         pytest.skip("the client is not built: run `make client`")
+
+
+@pytest.fixture(autouse=True)
+def policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Everything that pages do against the Content-Security-Policy; at the end of a test there is nothing."""
+    broken = watch_all(monkeypatch)
+    yield broken
+    assert broken == []
 
 
 @dataclass

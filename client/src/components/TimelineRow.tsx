@@ -27,7 +27,7 @@ export const TimelineRow = memo(function TimelineRow({ entry }: { entry: Timelin
             <time>{clockTime(entry.t)}</time>
             {entry.interrupted && <span className="tag">{texts.captions.interrupted}</span>}
           </div>
-          <p>{entry.text}</p>
+          <p dir="auto">{entry.text}</p>
         </li>
       );
     case "chat":
@@ -44,7 +44,7 @@ export const TimelineRow = memo(function TimelineRow({ entry }: { entry: Timelin
               <Name of={entry.name} />
             </span>
           </div>
-          <p>{entry.text}</p>
+          <p dir="auto">{entry.text}</p>
         </li>
       );
     case "note":
