@@ -59,6 +59,18 @@ async def test_a_new_conversation_begins_with_an_empty_page(hosting: Hosting, vi
     assert captions(await bob.settle()) == []
 
 
+async def test_a_later_conversation_says_no_utterance_again(hosting: Hosting, visit: Any) -> None:
+    told = []
+    for _ in range(2):
+        ada = await visit(hosting, joined="Ada")
+        say(hosting, ada.me, 1)
+        told.append((await ada.expect("transcript"))["data"]["utterance_id"])
+        await ada.send("leave_lobby", lobby="demo")
+        await ada.settle()
+    assert [id.partition(":")[2] for id in told] == ["u1", "u1"]
+    assert told[0] != told[1]
+
+
 async def test_who_missed_too_much_catches_up(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")

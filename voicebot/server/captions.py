@@ -32,7 +32,8 @@ class Captions:
         caption = Transcript(
             lobby=self._lobby.id,
             data=TranscriptData(
-                utterance_id=event.utterance_id,
+                # A later conversation of the lobby counts anew, also after a restart.
+                utterance_id=f"{event.conversation_id}:{event.utterance_id}",
                 participant_id=who,
                 name=self._name(who),
                 text=whole(event.text),

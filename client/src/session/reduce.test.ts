@@ -76,6 +76,27 @@ test("an agent announced twice joined once", () => {
   expect(state.adding).toBeNull();
 });
 
+test("an agent that a restart of the server brings back has not joined again", () => {
+  const created: ServerMessage = {
+    type: "agent_created",
+    lobby: "demo",
+    data: { participant: { ...ada, id: "a-2", name: "Bob" } },
+  };
+  const left: ServerMessage = {
+    type: "agent_removed",
+    lobby: "demo",
+    data: { participant_id: "a-2", reason: "left" },
+  };
+  const restarted = after([created, lobbyState([ada], 9), created]);
+  expect(restarted.participants["a-2"]).toBeTruthy();
+  expect(restarted.timeline).toMatchObject([{ what: "joined", name: "Bob" }]);
+  expect(after([left, created], restarted).timeline).toMatchObject([
+    { what: "joined", name: "Bob" },
+    { what: "left", name: "Bob" },
+    { what: "joined", name: "Bob" },
+  ]);
+});
+
 test("an agent that somebody else added does not end our own waiting", () => {
   const adding = { messageId: "m7", description: "a cook" };
   const created: ServerMessage = {

@@ -142,6 +142,9 @@ function arrived(state: SessionState, info: ParticipantInfo): SessionState {
 
 function noted(state: SessionState, what: Note, info: ParticipantInfo): SessionState {
   if (info.id === state.self) return state;
+  // An agent that a restart of the server has brought back was not seen to leave.
+  const last = state.timeline.findLast(({ kind, name }) => kind === "note" && name === info.name);
+  if (info.kind === "agent" && last?.kind === "note" && last.what === what) return state;
   const entry = { kind: "note" as const, key: `note-${PAGE}-${++lastKey}`, what, name: info.name };
   return { ...state, timeline: withEntry(state.timeline, entry) };
 }

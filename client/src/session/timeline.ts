@@ -9,7 +9,6 @@ export function withCaption(
   timeline: readonly TimelineEntry[],
   data: TranscriptData,
 ): readonly TimelineEntry[] {
-  // A restarted server counts its utterances anew, but its participants have other ids.
   const key = `caption-${data.participant_id}-${data.utterance_id}`;
   const index = timeline.findLastIndex((entry) => entry.key === key);
   const known = timeline[index];
