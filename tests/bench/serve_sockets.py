@@ -36,7 +36,7 @@ BY_ADDRESS = (
     "lobbies_per_second",
     "lobbies_burst",
 )
-GRACES = ("presence_grace", "closed_grace", "empty_lobby", "unused_lobby", "agents_stay")
+GRACES = ("presence_grace", "closed_grace", "empty_lobby", "unused_lobby", "agents_alone")
 
 
 def limits(fast: bool, hasty: bool) -> Limits:
@@ -52,14 +52,16 @@ def limits(fast: bool, hasty: bool) -> Limits:
 class _WithState:
     """The server's application, and beside it what a probe asks."""
 
-    def __init__(self, app: Any, server: list[hosting.Hosting]) -> None:
-        self._app, self._server, self._process = app, server, psutil.Process()
+    def __init__(self, app: Any, server: list[hosting.Hosting], media: FakeMediaPlane) -> None:
+        self._app, self._server, self._media = app, server, media
+        self._process = psutil.Process()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["path"] != "/bench/state":
             await self._app(scope, receive, send)
             return
         rooms = self._server[0].rooms.values()
+        self._media.commands.clear()  # the double's memory is not the server's
         gc.collect()
         state = {
             "mib": self._process.memory_info().rss / 2**20,
@@ -78,12 +80,12 @@ async def main(lobbies: int, fast: bool, hasty: bool) -> None:
         setattr(sessions, "SWEEP_SECONDS", 0.5)  # noqa: B010
         setattr(sessions, "IDLE_SECONDS", 0.5)  # noqa: B010
     server: list[hosting.Hosting] = []
+    media = FakeMediaPlane()
     create_app = hosting.create_app
-    setattr(hosting, "create_app", lambda services: _WithState(create_app(services), server))  # noqa: B010
+    setattr(hosting, "create_app", lambda services: _WithState(create_app(services), server, media))  # noqa: B010
     with tempfile.TemporaryDirectory() as data:
         settings = load_settings(None, port=0, data_dir=Path(data), log_level="ERROR")
         models = Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=OfflineLLM())
-        media = FakeMediaPlane()
         server.append(hosting.Hosting(settings, media, models=models, demo=False, limits=limits(fast, hasty)))
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -23,6 +23,7 @@ from voicebot.rtc.caller import RATE, Heard
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
+from voicebot.store.base import AgentRecord
 from voicebot.tts.espeak import EspeakTTS
 
 
@@ -88,6 +89,9 @@ class BeepingRoom:
                 speech = f"s-{len(self.spoke)}-{agent.id}"
                 self.media.say(self.host_peer, agent.id, speech, 0, beep, RATE, False)
                 self.media.end(self.host_peer, agent.id, speech)
+
+    def agent_records(self) -> list[AgentRecord]:
+        return []
 
     def subscribe(self, fn: Callable[[Event], None]) -> Callable[[], None]:
         return lambda: None

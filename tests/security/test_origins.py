@@ -12,9 +12,11 @@ from starlette.datastructures import Headers
 
 from tests.server.conftest import own_origin
 from voicebot.server.addresses import Addresses, parse_host, parse_origin
+from voicebot.server.conversation_routes import conversations
 from voicebot.server.health import operation
 from voicebot.server.hosting import Hosting
 from voicebot.server.http import api, pages
+from voicebot.server.lobby_routes import lobbies
 from voicebot.store.base import SessionRecord
 from voicebot.store.memory import MemoryStore
 
@@ -277,7 +279,10 @@ async def test_reading_changes_nothing(host: Any, visit: Any) -> None:
     await ada.settle()
     version, made = lobby.version, set(store.made)
     paths = [
-        route.path for router in (api, operation, pages) for route in router.routes if "GET" in route.methods
+        route.path
+        for router in (api, lobbies, conversations, operation, pages)
+        for route in router.routes
+        if "GET" in route.methods
     ]
     assert len(paths) >= 7
     async with httpx.AsyncClient(base_url=hosting.url) as stranger:

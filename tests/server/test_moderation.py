@@ -50,7 +50,7 @@ async def refused(who: Visitor, action: str, whom: str | None = None) -> str:
 @pytest.fixture
 async def ada(hosting: Hosting, visit: Any) -> Visitor:
     """The first in the demo lobby, and so its host."""
-    visitor: Visitor = await visit(hosting, joined="Ada")
+    visitor: Visitor = await visit(hosting, joined="Ida")
     return visitor
 
 
@@ -247,10 +247,10 @@ async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
     log = hosting.rooms["demo"].log
     assert log is not None
     assert [(r.by, r.about, r.name, r.reason) for r in kept.reports] == [
-        (handles[bob.me], handles[ada.me], "Ada", "was rude"),
+        (handles[bob.me], handles[ada.me], "Ida", "was rude"),
         (handles[bob.me], agent.id, agent.name, ""),
         (handles[bob.me], "", "", "it is loud here"),
-        (handles[bob.me], handles[ada.me], "Ada", "and left"),
+        (handles[bob.me], handles[ada.me], "Ida", "and left"),
     ]
     assert {r.conversation_id for r in kept.reports} == {log.conversation_id}
     line = caplog.records[0]

@@ -78,7 +78,7 @@ async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) ->
 
 
 async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
-    ada = await visit(hosting, joined="Ada")
+    ada = await visit(hosting, joined="Ida")
     start = await ada.expect("start_webrtc_negotiation")
     id = await ada.send(
         "agent_create", {"description": "a grumpy lighthouse keeper", "name": "Mara"}, lobby="demo"
@@ -93,7 +93,7 @@ async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit
         await ada.send("agent_remove", {"participant_id": agent}, lobby="demo")
         await ada.expect("agent_removed", lambda m, a=agent: m["data"]["participant_id"] == a)
     state = await ada.expect("lobby_state", lambda m: "host_peer" not in m["data"]["lobby"])
-    assert [p["name"] for p in state["data"]["participants"]] == ["Ada"]
+    assert [p["name"] for p in state["data"]["participants"]] == ["Ida"]
     assert ada.me in [c.arguments["peer_id"] for c in media.commanded("close_peer")]
     await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
     again = await ada.expect("start_webrtc_negotiation")

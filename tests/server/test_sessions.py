@@ -355,10 +355,10 @@ async def test_browsers_are_asked_to_come_again_when_the_store_cannot_tell_who_t
 async def test_seats_are_written_when_taken_changed_and_freed(host: Any, visit: Any) -> None:
     store = UnsteadyStore()
     hosting: Hosting = await host(store=store)
-    ada = await visit(hosting, joined="Ada")
+    ada = await visit(hosting, joined="Ida")
     await hosting._sessions.flush()
     (kept,) = await store.seats("demo")
-    assert kept.seat == SeatRecord("demo", ada.me, "Ada", role=kept.seat.role, muted=False, camera=False)
+    assert kept.seat == SeatRecord("demo", ada.me, "Ida", role=kept.seat.role, muted=False, camera=False)
     for _ in range(5):
         await ada.send("participant_update", {"muted": True, "name": "Ada L."}, lobby="demo")
     await ada.send("raise_hand", {"raised": True}, lobby="demo")
