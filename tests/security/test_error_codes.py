@@ -14,6 +14,7 @@ import pytest
 
 from tests.rtc.test_offer import browser_offer
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
+from voicebot.errors import MissingDependency, ModelError, ModelLoadError, StoreError
 from voicebot.lobby.capacity import Capacity
 from voicebot.media.base import MediaPlane
 from voicebot.media.inline import InlineMediaPlane
@@ -286,3 +287,48 @@ async def test_the_socket_goes_on_after_an_error(host: HostingFactory, visit: Vi
         await answer(ada, type, data, lobby="demo")
     await ada.send("chat_message", {"text": "still here"}, lobby="demo")
     assert (await ada.expect("chat_message"))["data"]["participant_id"] == ada.me
+
+
+async def test_each_code_over_http_comes_with_its_status(
+    host: HostingFactory, visit: VisitorFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosting = await host()
+    ada = await visit(hosting, joined="Ada")
+    (agent,) = hosting.rooms["demo"].lobby.agents
+    one = f"api/lobbies/demo/agents/{agent.id}"
+    seen: dict[str, int] = {}
+
+    async def ask(method: str, address: str, json: Any = None, **headers: str) -> None:
+        answer = await ada.http.request(method, address, json=json, headers=headers)
+        error = answer.json()["error"]
+        assert error["message"]
+        assert error["hint"]
+        seen[error["code"]] = answer.status_code
+
+    await ask("POST", "api/lobbies", {"name": "Tea"}, Cookie="none=1")
+    await ask("POST", "api/session", Origin="http://evil.example")
+    await ask("GET", "api/openapi.json", Host="evil.example")
+    await ask("GET", "api/nothing")
+    await ask("PUT", "api/session")
+    await ask("GET", "api/lobbies/demo/conversations/20200101T000000-00000000/events.jsonl")
+    await ask("PATCH", one, {"tts": "nonsense:x"})
+    offered = hosting.models.options("tts")[0].spec
+    for failure in (MissingDependency("No."), ModelLoadError("No."), ModelError("No.")):
+        failure.hint = "Another one."
+
+        async def fail(*_: Any, failure: ModelError = failure) -> None:
+            raise failure
+
+        with monkeypatch.context() as patch:
+            patch.setattr(hosting.models, "ready", fail)
+            await ask("PATCH", one, {"tts": offered})
+
+    async def away(key: str) -> None:
+        raise StoreError("The store is away.", hint="Try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosting._sessions._store, "get_session", away)
+        await ask("GET", "api/lobbies/demo", Cookie=ada.cookie[:-1])
+    rows = re.findall(r"^\| (`.*?) \| (\d+) \|", OVER_HTTP, re.MULTILINE)
+    table = {code: int(status) for row, status in rows for code in re.findall(r"`(\w+)`", row)}
+    assert seen == table
