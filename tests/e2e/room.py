@@ -18,18 +18,25 @@ async (participant) => {
   const chunks = [];
   node.onaudioprocess = (e) => chunks.push(new Float32Array(e.inputBuffer.getChannelData(0)));
   node.connect(context.destination);
-  const seen = new Set();
+  const played = new Map();
   const attach = () => {
     for (const el of document.querySelectorAll('audio[data-participant]')) {
       if (participant && el.dataset.participant !== participant) continue;
       const stream = el.srcObject;
-      if (!stream || seen.has(stream) || stream.getAudioTracks().length === 0) continue;
-      seen.add(stream);
-      context.createMediaStreamSource(stream).connect(node);
+      const before = played.get(el);
+      if (!stream || before?.mediaStream === stream || stream.getAudioTracks().length === 0) continue;
+      before?.disconnect();  // as the element does: one of two connections is played
+      const source = context.createMediaStreamSource(stream);
+      source.connect(node);
+      played.set(el, source);
     }
   };
+  const { get, set } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'srcObject');
+  Object.defineProperty(HTMLMediaElement.prototype, 'srcObject', {
+    get, configurable: true, set(stream) { set.call(this, stream); attach(); },
+  });
   attach();
-  const timer = setInterval(attach, 50);
+  setInterval(attach, 50);
   window.__heard ??= {};
   window.__heard[participant ?? ''] = () => {
     const n = chunks.reduce((sum, c) => sum + c.length, 0);

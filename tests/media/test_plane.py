@@ -233,7 +233,7 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     await old.join(["marlin"], epoch=1)
     new = stage.browser()
     await new.join(["marlin"], epoch=2)
-    await old.closed.wait()
+    await old.closed.wait()  # this browser does not close it itself
     plane.say("host", "marlin", "s1", 0, tone(440, 0.2, RATE), RATE)
     plane.end("host", "marlin", "s1")
     await new.hear("marlin", 10)
@@ -244,6 +244,47 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
     with pytest.raises(MediaError, match="Epoch 1 is over"):
         await plane.answer("host", "browser-ada", 1, "v=0", {}, ())
+
+
+async def test_until_the_browser_closes_the_old_connection_both_carry_every_packet(stage: Stage) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    bo, old, new = stage.browser("bo"), stage.browser(), stage.browser()
+    await bo.join(["marlin"])
+    await old.join(["marlin"], epoch=1)
+    noise = np.random.default_rng(1).normal(0, 3000, RATE * 60).astype(np.int16)  # no two packets are equal
+    plane.say("host", "marlin", "s1", 0, noise, RATE)
+    await old.hear("marlin", 10)
+    await new.join(["marlin"], epoch=2)
+    await old.hear("marlin", len(old.heard["marlin"]) + 25)
+    await new.hear("marlin", 25)
+    await old.close()
+    await new.hear("marlin", len(new.heard["marlin"]) + 25)
+    plane.stop("host", "marlin", "s1")
+    ended = await notices.wait(PlayoutEnded)
+    everything = [p.payload for p in await bo.hear("marlin", int(ended.played / 0.02))]
+    before, after = ([p.payload for p in browser.heard["marlin"]] for browser in (old, new))
+    first = everything.index(after[0])
+    assert before == everything[: len(before)]
+    assert after == everything[first : first + len(after)]
+    assert len(before) - first >= 20  # a browser may change over anywhere here
+    states = [(n.epoch, n.state) for n in notices.of(PeerState) if n.peer_id == new.peer_id]
+    assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
+
+
+async def test_one_microphone_on_two_connections_is_heard_once(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    old, new = stage.browser(), stage.browser()
+    await old.join([], epoch=1)
+    await new.join([], epoch=2)
+    said = speak(speech)
+    await asyncio.gather(old.mic.say(said), new.mic.say(said))
+    await stage.notices.wait(SpeechStopped)
+    assert len(stage.notices.of(SpeechStarted)) == 1
+    chunks = stage.notices.of(SpeechAudio)
+    heard = sum(len(chunk.pcm) for chunk in chunks) / 16_000
+    assert heard < len(speech) / 16_000 + 2
 
 
 async def test_closing_a_peer_ends_what_its_person_was_saying(

@@ -243,7 +243,7 @@ class MediaPlane(Protocol):
 
         `tracks` maps each mid to a participant id: the mid the person's microphone is on to
         the person, each recvonly audio mid to the agent to be heard there. A new `epoch`
-        makes a new connection (and closes the older one once the new is connected); the
+        makes a new connection (and closes the older one some seconds after the new is connected); the
         same epoch renegotiates on the same connection. An agent that is gone or unknown is
         answered inactive and left out of `Answer.tracks`; a transceiver not needed any more is
         set to inactive by the browser, never stopped (its section could not be used again).

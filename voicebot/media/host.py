@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 STALE_TAP = 0.1
 """Seconds without packets after which held-back ones are used."""
+OVERLAP = 3.0
+"""Seconds a browser has to close the older connection once a newer one works; then it is closed here."""
 
 Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 """Starts a named task that its owner keeps."""
@@ -34,7 +36,7 @@ Candidate = tuple[str, str | None, int | None]
 
 @dataclass
 class _Link:
-    """One person's connections: the newest epoch and, until it connects, the one before."""
+    """One person's connections: the newest epoch and, until the browser plays that one, those before."""
 
     epoch: int = -1
     peers: dict[int, Peer] = field(default_factory=dict)
@@ -43,13 +45,14 @@ class _Link:
     early: dict[int, list[Candidate]] = field(default_factory=dict)
     """Candidates that came before their epoch's offer."""
     ears: set[str] = field(default_factory=set)
+    heard: int = -1
+    """The newest epoch a microphone was heard on; it is sent on all, and listened to on one."""
+    replaced: dict[int, float] = field(default_factory=dict)
+    """By epoch that a newer one replaces: the clock time to close it at."""
 
-    def connected(self) -> Peer | None:
-        """The newest connection that works."""
-        for epoch in sorted(self.peers, reverse=True):
-            if self.peers[epoch].state == "connected":
-                return self.peers[epoch]
-        return None
+    def connected(self) -> dict[int, Peer]:
+        """The connections that work, by epoch."""
+        return {epoch: peer for epoch, peer in self.peers.items() if peer.state == "connected"}
 
 
 class Host:
@@ -166,6 +169,9 @@ class Host:
             self._peer_changed(peer_id, link, epoch, change)
 
         def on_audio(packet: AudioPacket) -> None:
+            if epoch < link.heard:
+                return
+            link.heard = epoch
             for who in link.ears:  # one microphone per person
                 self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival)
 
@@ -204,16 +210,26 @@ class Host:
     def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
         if change.state == "connected":
             for old in [e for e in link.peers if e < epoch]:
-                self._spawn(link.peers[old].close(), f"close {peer_id} epoch {old}")
+                # a browser plays one until the other is heard, and closes it then; only it knows when
+                playing = link.peers[old].state == "connected"
+                link.replaced.setdefault(old, self._clock() + OVERLAP if playing else 0.0)
+            self._close_replaced(peer_id, link, self._clock())
         elif change.state in ("failed", "closed"):
             link.peers.pop(epoch, None)
             link.agents.pop(epoch, None)
+            link.replaced.pop(epoch, None)
         self._route()
         if any(e > epoch and p.state == "connected" for e, p in link.peers.items()):
             return  # superseded: nobody needs to know
         self._notify(
             PeerState(self.host_id, peer_id, epoch, change.state, change.local, change.remote, change.reason)
         )
+
+    def _close_replaced(self, peer_id: str, link: _Link, now: float) -> None:
+        for epoch in [e for e, due in link.replaced.items() if due <= now]:
+            del link.replaced[epoch]
+            if (peer := link.peers.get(epoch)) is not None:
+                self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
 
     def add_candidate(self, peer_id: str, epoch: int, candidate: Candidate) -> None:
         link = self._links.setdefault(peer_id, _Link())
@@ -236,24 +252,26 @@ class Host:
         self._route()
 
     def _route(self) -> None:
-        """Work out anew which tracks carry each agent: the newest working connection of each person."""
+        """Work out anew which tracks carry each agent: those of every connection that works.
+
+        While one replaces another both carry the same packets and the browser plays one of the two,
+        so that nothing is missed and nothing is heard twice whenever it changes over.
+        """
         listeners: dict[str, list[OutboundTrack]] = {agent_id: [] for agent_id in self.voices}
         for link in self._links.values():
-            peer = link.connected()
-            if peer is None:
-                continue
-            epoch = next(e for e, p in link.peers.items() if p is peer)
-            for mid, agent_id in link.agents.get(epoch, {}).items():
-                track = peer.outbound.get(mid)
-                if track is not None and agent_id in listeners:
-                    listeners[agent_id].append(track)
+            for epoch, peer in link.connected().items():
+                for mid, agent_id in link.agents.get(epoch, {}).items():
+                    track = peer.outbound.get(mid)
+                    if track is not None and agent_id in listeners:
+                        listeners[agent_id].append(track)
         self._listeners = listeners
 
     # ------------------------------------------------------------ upkeep
 
     def tick(self, now: float) -> None:
-        """Ten times a second: microphones that fell silent without saying so."""
-        for link in self._links.values():
+        """Ten times a second: microphones that fell silent without saying so, connections to close."""
+        for peer_id, link in self._links.items():
+            self._close_replaced(peer_id, link, now)
             for peer in link.peers.values():
                 if peer.tap is not None and now - peer.tap.last_arrival > STALE_TAP:
                     peer.tap.flush()
@@ -262,7 +280,7 @@ class Host:
 
     @property
     def connections(self) -> int:
-        return sum(link.connected() is not None for link in self._links.values())
+        return sum(bool(link.connected()) for link in self._links.values())
 
     @property
     def late_frames(self) -> int:

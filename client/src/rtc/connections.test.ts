@@ -98,9 +98,51 @@ test("a repair is made before the old connection is closed", async () => {
   expect(connections.streams.get("ada")).toBe(heard);
   await connections.receive(answer(2));
   repair.become("connected");
-  await settle();
+  await vi.advanceTimersByTimeAsync(500);
+  expect(old.closed).toBe(false);
+  expect(connections.streams.get("ada")).toBe(heard);
+  repair.packetsReceived = 1;
+  await vi.advanceTimersByTimeAsync(50);
   expect(old.closed).toBe(true);
   expect(connections.streams.get("ada")).not.toBe(heard);
+});
+
+test("agents that are silent are not waited for longer than a second", async () => {
+  const { connections } = await connectedHost();
+  const old = FakePeerConnection.last;
+  await connections.receive(start(2));
+  await connections.receive(answer(2));
+  FakePeerConnection.last.become("connected");
+  await vi.advanceTimersByTimeAsync(999);
+  expect(old.closed).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(old.closed).toBe(true);
+});
+
+test("what is lost, or replaced once more, while voices are awaited makes room at once", async () => {
+  const { connections } = await connectedHost();
+  const [first] = FakePeerConnection.all.slice(-1);
+  const repair = async (epoch: number) => {
+    await connections.receive(start(epoch));
+    await connections.receive(answer(epoch));
+    const pc = FakePeerConnection.last;
+    pc.become("connected");
+    await settle();
+    return pc;
+  };
+  const second = await repair(2);
+  expect(first?.closed).toBe(false);
+  await connections.receive(start(3));
+  expect([first?.closed, second.closed]).toEqual([true, false]);
+  await connections.receive(answer(3));
+  const third = FakePeerConnection.last;
+  third.become("connected");
+  await settle();
+  expect(second.closed).toBe(false);
+  second.become("failed");
+  expect([second.closed, third.closed]).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(third.closed).toBe(false);
 });
 
 test("a path that may come back is kept while the repair is made, and may be lost meanwhile", async () => {

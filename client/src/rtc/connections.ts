@@ -27,6 +27,10 @@ interface Slot {
   next: Peer | null;
 }
 
+/** How long a repair that is connected waits for voices to arrive on it; silent agents send none. */
+const HAND_OVER_MS = 1_000;
+const LOOK_EVERY_MS = 50;
+
 /** A path that was there and is lost may come back. */
 const WORKING = new Set<TransportState>(["connected", "disconnected"]);
 
@@ -50,6 +54,8 @@ export class Connections {
   readonly #slots = new Map<string, Slot>();
   readonly #reports = new Subscribers<PeerReport>();
   readonly #changes = new Subscribers<void>();
+  /** Repairs that are connected and wait for voices. */
+  readonly #arriving = new WeakSet<Peer>();
   readonly #probes = new WeakMap<Peer, QualityProbe>();
   #self = "";
   #microphone: MediaStreamTrack | null = null;
@@ -189,6 +195,7 @@ export class Connections {
     const slot = this.#slots.get(id);
     const newest = slot ? (slot.next ?? slot.current).transport.epoch : 0;
     if (epoch <= newest) return;
+    if (slot?.next?.transport.status.state === "connected") this.#promote(slot);
     const peer = this.#create(id, epoch, data.role, data.ice_servers, {
       relayOnly: data.relay_only ?? false,
       receive: data.receive ?? [],
@@ -242,14 +249,33 @@ export class Connections {
   #changed(id: string, peer: Peer, status: TransportStatus): void {
     const slot = this.#slots.get(id);
     if (!slot || (slot.current !== peer && slot.next !== peer)) return;
-    if (slot.next === peer && status.state === "connected") {
-      const old = slot.current;
-      slot.current = peer;
-      slot.next = null;
-      this.#publish();
-      old.close();
+    if (slot.next?.transport.status.state === "connected") {
+      const playing = slot.current.transport.status.state === "connected";
+      if (!playing || !(slot.next instanceof HostPeer)) this.#promote(slot);
+      else if (!this.#arriving.has(slot.next)) void this.#handOver(slot, slot.next);
     }
     this.#reports.emit({ peer: id, epoch: peer.transport.epoch, ...status });
+  }
+
+  /** The server speaks on both connections until the old one is closed: play that one until the
+   * other is heard too, or the words that are on their way would be missed. */
+  async #handOver(slot: Slot, next: HostPeer): Promise<void> {
+    this.#arriving.add(next);
+    for (let waited = 0; waited < HAND_OVER_MS; waited += LOOK_EVERY_MS) {
+      if (slot.next !== next || (await next.receiving().catch(() => false))) break;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    }
+    if (slot.next === next && !next.transport.closed) this.#promote(slot);
+  }
+
+  /** The repair takes over. */
+  #promote(slot: Slot): void {
+    if (!slot.next) return;
+    const old = slot.current;
+    slot.current = slot.next;
+    slot.next = null;
+    this.#publish();
+    old.close();
   }
 
   #find(id: string, epoch: number): Peer | undefined {

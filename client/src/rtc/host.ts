@@ -70,6 +70,16 @@ export class HostPeer {
     }
   }
 
+  /** Whether an agent's voice has begun to arrive here. */
+  async receiving(): Promise<boolean> {
+    const stats = await this.transport.pc.getStats();
+    let packets = 0;
+    for (const stat of stats.values()) {
+      if (stat.type === "inbound-rtp") packets += stat.packetsReceived ?? 0;
+    }
+    return packets > 0;
+  }
+
   addCandidate(candidate: Candidate): Promise<void> {
     return this.transport.addCandidate(candidate);
   }

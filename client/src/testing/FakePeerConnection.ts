@@ -62,6 +62,8 @@ export class FakePeerConnection {
   configuration: RTCConfiguration;
   readonly transceivers: FakeTransceiver[] = [];
   readonly candidates: unknown[] = [];
+  /** Audio packets that have arrived. */
+  packetsReceived = 0;
   signalingState: RTCSignalingState = "stable";
   connectionState: RTCPeerConnectionState = "new";
   localDescription: Description | null = null;
@@ -157,6 +159,7 @@ export class FakePeerConnection {
       ["T", { id: "T", type: "transport", selectedCandidatePairId: "P" }],
       ["P", { id: "P", type: "candidate-pair", localCandidateId: "L", remoteCandidateId: "R" }],
       ["L", { id: "L", type: "local-candidate", candidateType: "relay" }],
+      ["A", { id: "A", type: "inbound-rtp", packetsReceived: this.packetsReceived }],
       ["R", { id: "R", type: "remote-candidate", candidateType: "host" }],
     ]);
   }
