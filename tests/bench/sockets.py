@@ -221,9 +221,13 @@ async def relay(
         async for _ in pair.sender:
             pass
 
-    async with opened(pairs, adapter.pair) as made, asyncio.TaskGroup() as group:
+    async with (
+        opened(4, lambda number: adapter.open()) as comers,
+        opened(pairs, adapter.pair) as made,
+        asyncio.TaskGroup() as group,
+    ):
         readers = [group.create_task(side(pair)) for pair in made for side in (read, discard)]
-        joins = group.create_task(_joins(adapter, seconds))
+        joins = group.create_task(_joins(adapter, comers, seconds))
         gc.collect()
         gc.freeze()  # this process's own pauses are not the server's
         cpu, begun = sum(server.cpu_times()[:2]), time.perf_counter()
@@ -246,11 +250,10 @@ async def relay(
     return {"latencies": latencies, "sent": total, "rate": total / took, "cpu": used, "joins": joined}
 
 
-async def _joins(adapter: Adapter, seconds: float) -> list[float]:
+async def _joins(adapter: Adapter, there: list[ClientConnection], seconds: float) -> list[float]:
     """While messages pass: someone comes into a lobby of three and goes again, ten times a second."""
     if not isinstance(adapter, Voicebot):
         return []
-    there = [await adapter.open() for _ in range(4)]
     for other in there[1:]:
         await adapter.join(other, "bench-joins")
     took: list[float] = []
@@ -260,8 +263,6 @@ async def _joins(adapter: Adapter, seconds: float) -> list[float]:
         took.append((time.perf_counter() - begun) * 1000)
         await adapter.leave(there[0], "bench-joins")
         await asyncio.sleep(max(0.0, begun + 0.1 - time.perf_counter()))
-    for one in there:
-        one.transport.abort()
     return took
 
 
