@@ -52,12 +52,15 @@ class Outbox:
         self._close: Close | None = None
         self._ready = asyncio.Event()
 
-    def put(self, message: Message, seq: int | None = None) -> None:
-        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead."""
+    def put(self, message: Message, seq: int | None = None, text: str | None = None) -> None:
+        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead.
+
+        `text` is what `written` makes of the message, where it is told to many.
+        """
         if self._close is not None:
             return
         self._on_put(message)
-        text = _text(message)
+        text = text or written(message)
         if seq is not None:
             text = f'{{"seq":{seq},{text[1:]}'
         key = coalescing_key(message)
@@ -96,15 +99,9 @@ class Outbox:
             await self._ready.wait()
 
 
-_newest: tuple[Message, str] | None = None
-
-
-def _text(message: Message) -> str:
-    """The message as JSON; what is told to many, one after the other, is written once."""
-    global _newest
-    if _newest is None or _newest[0] is not message:
-        _newest = message, message.model_dump_json(exclude_none=True)
-    return _newest[1]
+def written(message: Message) -> str:
+    """The message as it goes over the wire, but for its `seq`."""
+    return message.model_dump_json(exclude_none=True)
 
 
 def coalescing_key(message: Message) -> tuple[str, ...] | None:

@@ -24,6 +24,7 @@ from voicebot.server.limits import Limits
 from voicebot.server.lobby_agents import LobbyAgents
 from voicebot.server.moderator import Moderator
 from voicebot.server.negotiations import Negotiations
+from voicebot.server.outbox import written
 from voicebot.server.ports import RoomPort
 from voicebot.server.refusals import error_message
 from voicebot.server.seats import Seats
@@ -395,9 +396,10 @@ class ServedLobby:
             self._tell(host.id, message)
 
     def _broadcast(self, message: Message, but: str | None = None) -> None:
+        text = written(message)
         for person, browser in self.seats.items():
             if person != but:
-                browser.send(message)
+                browser.send(message, text)
 
     # ------------------------------------------------------------ work that takes a while
 

@@ -125,11 +125,12 @@ class Browser:
         if self.place is not None:
             self.place.lost(self, closed_by_browser)
 
-    def send(self, message: Message) -> None:
-        """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
+    def send(self, message: Message, text: str | None = None) -> None:
+        """Stamp, keep for a replay, and queue it when a socket is there; `text` as for `Outbox.put`.
+        Never waits."""
         seq = self.session.number(message, self.clock())
         if self.outbox is not None and self.session.live:
-            self.outbox.put(message, seq)
+            self.outbox.put(message, seq, text)
 
     def send_unstamped(self, message: Message) -> None:
         """Queue what only this socket is told: pong and the session's own messages."""
