@@ -17,6 +17,7 @@ from voicebot.events import (
     TranscriptFinal,
 )
 from voicebot.llm.lines import Line
+from voicebot.signaling.messages import ParticipantInfo
 from voicebot.testing.models import Hears
 
 pytestmark = pytest.mark.virtual_time
@@ -93,3 +94,18 @@ async def test_who_was_asked_first_does_not_introduce_itself_any_more(tmp_path: 
         assert await stage.said(ada) == "Hello, Anna."
         await asyncio.sleep(30)
         assert len(stage.of(PlayoutStarted)) == 1
+
+
+async def test_nobody_is_greeted_again_after_a_restart(tmp_path: Path) -> None:
+    async with Stage(tmp_path, llm=["It is noon."]) as stage:
+        ada = await stage.agent(greeting="I am Ada.")
+        anna = ParticipantInfo(id="anna", name="Anna", kind="human", presence="reconnecting")
+        stage.room.join(anna)
+        (record,) = stage.room.agent_records()
+        await stage.room.remove(ada.id)
+        await stage.room.answer("anna", 1, "offer", {"0": "anna"})
+        back = await stage.room.restore(record)
+        await asyncio.sleep(60)
+        assert not stage.of(PlayoutStarted)
+        stage.room.chat("anna", "What time is it?")
+        assert await stage.said(back) == "It is noon."

@@ -59,7 +59,9 @@ class Dialogue:
         settings: Settings,
         clock: Clock,
         new_id: Callable[[str], str],
+        greeted: bool = False,
     ) -> None:
+        """`greeted`: those who are here have been welcomed before."""
         self.log = log
         self._agents, self._plane, self._host_id = agents, plane, host_id
         self._max_utterance = settings.max_utterance
@@ -80,7 +82,7 @@ class Dialogue:
         """What people have said who do not stop; it is answered when they do."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._greeted = False
+        self._greeted = greeted
 
     # ------------------------------------------------------------ what happens in the lobby
 

@@ -122,7 +122,8 @@ class Room:
         """A person comes in; the first one begins a conversation. Raises what `Lobby.join` raises."""
         info = self.lobby.join(info)
         if self._dialogue is None:
-            self._begin()  # logs those present, this person among them
+            # logs those present, this person among them; who reconnects was here before a restart
+            self._begin(greeted=info.presence == "reconnecting")
         else:
             self._joined(info)
         return info
@@ -204,7 +205,7 @@ class Room:
         agent.become("idle")
         if self._dialogue is not None:
             self._joined(info)
-            if self._connections:
+            if self._connections and id is None:
                 self._dialogue.greet(agent)
         return agent
 
@@ -335,7 +336,7 @@ class Room:
 
     # ------------------------------------------------------------ inside
 
-    def _begin(self) -> None:
+    def _begin(self, *, greeted: bool) -> None:
         """The first person is here."""
         log = new_conversation(
             self._settings.data_dir,
@@ -361,6 +362,7 @@ class Room:
             settings=self._settings,
             clock=self._clock,
             new_id=self._new_id,
+            greeted=greeted,
         )
         for info in self.lobby.participants.values():
             self._joined(info)
