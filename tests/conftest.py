@@ -15,8 +15,8 @@ from voicebot.settings import Settings
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
 
 HERE = Path(__file__).parent
-ALONE = {"bench", "e2e", "media", "notebooks"}
-"""Folders of tests that hear, see or measure in real time."""
+LIVE = {"bench", "e2e", "media", "notebooks"}
+"""Folders of tests that hear and see in real time."""
 
 STRICT = os.environ.get("CI", "").lower() in ("true", "1")
 
@@ -36,8 +36,8 @@ def _elsewhere(tmp_path: Path) -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if ALONE & set(item.path.relative_to(HERE).parts[:-1]):
-            item.add_marker("alone")
+        if LIVE & set(item.path.relative_to(HERE).parts[:-1]):
+            item.add_marker("live")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

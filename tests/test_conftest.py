@@ -66,13 +66,13 @@ def test_a_skip_fails_in_ci_also_where_tests_run_beside_each_other(tmp_path: Pat
     assert run(tmp_path, SKIPS["call"], "", "-n", "1") == 0
 
 
-def test_what_needs_the_machine_for_itself_is_told_apart(tmp_path: Path) -> None:
+def test_what_runs_in_real_time_is_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "e2e"
     folder.mkdir()
     (folder / "test_seen.py").write_text("def test_it(): pass\n")
     source = "def test_it(): assert False, 'nothing may be missing'\n"
-    assert run(tmp_path, source, "", "-m", "alone", "-W", "ignore") == 0
-    assert run(tmp_path, source, "", "-m", "not alone", "-W", "ignore") == 1
+    assert run(tmp_path, source, "", "-m", "live", "-W", "ignore") == 0
+    assert run(tmp_path, source, "", "-m", "not live", "-W", "ignore") == 1
 
 
 def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:

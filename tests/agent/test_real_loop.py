@@ -31,7 +31,7 @@ from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
-pytestmark = pytest.mark.alone  # it hears and speaks in real time
+pytestmark = pytest.mark.live  # it hears and speaks in real time
 
 E = TypeVar("E", bound=Event)
 

@@ -13,6 +13,7 @@ LONGEST_GAP = 0.150
 one loop falls silent for as long as the cell blocks."""
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("how", BLOCK)
 async def test_the_agent_is_heard_while_a_cell_blocks(tmp_path: Path, how: str) -> None:

@@ -72,7 +72,7 @@ async def heard_more(page: Page, number: int, than: int) -> None:
 
 
 async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, speech: Any) -> None:
-    microphone = speech("what is the weather in paris", lead=1.0, pause=1.0, times=60)
+    microphone = speech("what is the weather in paris", lead=1.0, pause=9.0, times=20)
     command = ("-m", "voicebot", "serve")
     async with crashing(tmp_path, command=command) as server:
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}

@@ -46,9 +46,13 @@ def test_help_lists_every_target() -> None:
 
 
 def test_some_tests_run_beside_each_other_and_the_others_after_them() -> None:
-    beside, alone = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5").stdout)
+    beside, live, alone = re.findall(
+        r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5", "LIVE_JOBS=2").stdout
+    )
     assert "-n 5 " in beside
-    assert '-m "not alone"' in beside
+    assert '-m "not live and not alone"' in beside
+    assert "-n 2 " in live
+    assert '-m "live and not alone"' in live
     assert "-m alone" in alone
     assert "-n" not in alone.partition("-m pytest")[2]
     [chosen] = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "ARGS=tests/turn -k floor").stdout)
