@@ -26,6 +26,8 @@ from voicebot.media.base import (
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.media.recording import Recorder, Timeline, silence
 
+pytestmark = pytest.mark.alone  # it counts samples of real time
+
 if TYPE_CHECKING:
     from conftest import Stage
 
