@@ -12,8 +12,9 @@ from voicebot.server.context import RequestContext
 from voicebot.server.conversation_routes import conversations
 from voicebot.server.floods import TooFast
 from voicebot.server.health import operation
-from voicebot.server.http import STATUS, api, error_body, pages, problems
+from voicebot.server.http import STATUS, api, pages, problems
 from voicebot.server.lobby_routes import lobbies
+from voicebot.server.refusals import error_body
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
 from voicebot.server.switchboard import Switchboard

@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from voicebot.clock import Clock
 from voicebot.errors import VoicebotError
 from voicebot.lobby.door import Door, Visitor, no_such_lobby
-from voicebot.lobby.lobby import Lobby, LobbyFull
-from voicebot.server.refusals import error_message
+from voicebot.lobby.lobby import Lobby
+from voicebot.server.refusals import error_message, refusal
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import (
     JoinLobby,
     Knocking,
     KnockingData,
-    LobbyFullData,
     LobbyWaiting,
     LobbyWaitingData,
     Message,
 )
-from voicebot.signaling.messages import LobbyFull as LobbyFullMessage
 from voicebot.signaling.messages import Visitor as VisitorData
 
 
@@ -143,11 +141,8 @@ class Doorway:
             return
         try:
             self._enter(wait.browser, wait.wish)
-        except LobbyFull as full:
-            data = LobbyFullData(limit=full.limit)
-            wait.browser.send(LobbyFullMessage(id=wait.wish.id, lobby=self._lobby.id, data=data))
         except VoicebotError as error:
-            wait.browser.send(error_message(error, wait.wish.id))
+            wait.browser.send(refusal(error, wait.wish, "Letting a visitor in"))
         else:
             if wait.grace is not None:  # admitted while its socket is lost: it may still come back
                 wait.browser.lost()

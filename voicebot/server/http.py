@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from voicebot import logs
-from voicebot.errors import SignalingError, VoicebotError
+from voicebot.errors import SignalingError
 from voicebot.server.floods import address_of
 from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
@@ -109,14 +109,3 @@ STATUS = {
     "model_load": 424,
     "model": 424,
 }
-
-
-def error_body(error: VoicebotError) -> dict[str, Any]:
-    """The same four fields as the wire's `error` message."""
-    fields = {
-        "code": error.code,
-        "message": error.message,
-        "hint": error.hint,
-        "retryable": error.retryable,
-    }
-    return {"error": fields}

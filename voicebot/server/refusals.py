@@ -1,16 +1,43 @@
-"""Errors as the browser gets them."""
+"""Errors as the browser gets them, over the wire and over HTTP."""
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 from voicebot.errors import VoicebotError
-from voicebot.signaling.messages import Error, ErrorData
+from voicebot.lobby.lobby import LobbyFull
+from voicebot.signaling.messages import ClientMessage, Error, ErrorData, JoinLobby, LobbyFullData
+from voicebot.signaling.messages import LobbyFull as LobbyFullMessage
+
+logger = logging.getLogger(__name__)
 
 
-def error_message(error: Exception, id: str | None) -> Error:
-    """What its author is told; an unexpected error's text stays in the server's log."""
-    if not isinstance(error, VoicebotError):
-        error = VoicebotError(
-            "The server could not do this.", hint="Its log says why; everything else goes on."
-        )
-    data = ErrorData(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)
-    return Error(id=id, data=data)
+def error_message(error: VoicebotError, id: str | None) -> Error:
+    """What its author is told."""
+    return Error(id=id, data=_data(error))
+
+
+def error_body(error: VoicebotError) -> dict[str, Any]:
+    """The same four fields as the answer to a request."""
+    return {"error": _data(error).model_dump()}
+
+
+def failure(error: Exception, id: str | None, what: str) -> Error:
+    """Of whatever went wrong. An unexpected error's text stays in the server's log, under `what` it was."""
+    if isinstance(error, VoicebotError):
+        return error_message(error, id)
+    logger.error("%s failed", what, exc_info=error)
+    hidden = VoicebotError("The server could not do this.", hint="Its log says why; everything else goes on.")
+    return error_message(hidden, id)
+
+
+def refusal(error: Exception, message: ClientMessage, what: str) -> Error | LobbyFullMessage:
+    """The answer to a message that could not be carried out; `what` as for `failure`."""
+    if isinstance(error, LobbyFull) and isinstance(message, JoinLobby):
+        return LobbyFullMessage(id=message.id, lobby=message.lobby, data=LobbyFullData(limit=error.limit))
+    return failure(error, message.id, what)
+
+
+def _data(error: VoicebotError) -> ErrorData:
+    return ErrorData(code=error.code, message=error.message, hint=error.hint, retryable=error.retryable)

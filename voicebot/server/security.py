@@ -7,7 +7,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicebot.errors import VoicebotError
 from voicebot.server.addresses import Addresses, is_loopback_name, parse_host
+from voicebot.server.refusals import error_body
 from voicebot.signaling.session import SESSION_SECONDS
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -136,5 +138,5 @@ def refuse_origin(missing: bool = False) -> Response:
 
 
 def _refusal(status: int, code: str, message: str, hint: str) -> Response:
-    error = {"code": code, "message": message, "hint": hint, "retryable": False}
-    return JSONResponse({"error": error}, status_code=status, headers={"Cache-Control": "no-store"})
+    body = error_body(VoicebotError(message, hint=hint, code=code))
+    return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})

@@ -26,7 +26,7 @@ from voicebot.server.moderator import Moderator
 from voicebot.server.negotiations import Negotiations
 from voicebot.server.outbox import written
 from voicebot.server.ports import RoomPort
-from voicebot.server.refusals import error_message
+from voicebot.server.refusals import error_message, failure
 from voicebot.server.seats import Seats
 from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling.messages import (
@@ -412,11 +412,8 @@ class ServedLobby:
     async def _guard(self, work: Coroutine[Any, Any, None], me: str, id: str | None) -> None:
         try:
             await work
-        except VoicebotError as error:
-            self._tell(me, error_message(error, id))
         except Exception as error:
-            logger.exception("A task of lobby %s failed", self.lobby.id)
-            self._tell(me, error_message(error, id))
+            self._tell(me, failure(error, id, f"A task of lobby {self.lobby.id}"))
 
 
 def _kept(info: ParticipantInfo | None) -> tuple[object, ...] | None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum
 from typing import Any
 
 from voicebot.clock import Clock
-from voicebot.errors import SignalingError, VoicebotError
+from voicebot.errors import SignalingError
 from voicebot.lobby.door import no_such_lobby
-from voicebot.lobby.lobby import LobbyFull
 from voicebot.lobby.moderation import check_agents, check_host
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
-from voicebot.server.refusals import error_message
+from voicebot.server.refusals import error_message, failure, refusal
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import CreateLobby
 from voicebot.server.sessions import Browser, Seat
@@ -22,8 +20,6 @@ from voicebot.server.telemetry import Telemetry
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.turn import IcePlan
-
-logger = logging.getLogger(__name__)
 
 
 class Who(Enum):
@@ -94,15 +90,9 @@ class Switchboard:
         try:
             with self._telemetry.receiving(message.type):
                 self._carry_out(browser, message)
-        except VoicebotError as error:
-            if isinstance(error, LobbyFull) and isinstance(message, m.JoinLobby):
-                data = m.LobbyFullData(limit=error.limit)
-                browser.send(m.LobbyFull(id=message.id, lobby=message.lobby, data=data))
-            else:
-                browser.send(error_message(error, message.id))
         except Exception as error:
-            logger.exception("A %s of session %s failed", message.type, browser.session.handle)
-            browser.send(error_message(error, message.id))
+            what = f"A {message.type} of session {browser.session.handle}"
+            browser.send(refusal(error, message, what))
 
     def _carry_out(self, browser: Browser, message: m.ClientMessage) -> None:
         if message.ack is not None:
@@ -212,11 +202,8 @@ class Switchboard:
             wish = message.data
             served = await self._create_lobby(wish.name, wish.slug, wish.settings, browser.session.handle)
             browser.send(m.LobbyCreated(id=message.id, data=served.lobby.info()))
-        except VoicebotError as error:
-            browser.send(error_message(error, message.id))
         except Exception as error:
-            logger.exception("A lobby could not be made")
-            browser.send(error_message(error, message.id))
+            browser.send(failure(error, message.id, "Making a lobby"))
 
     def _lobby(self, id: str) -> ServedLobby:
         lobby = self._lobbies.get(id)
