@@ -69,6 +69,22 @@ async def test_a_private_lobby_asks_its_host(hosting: Hosting, visit: Any, ada: 
     assert roles == {"Ada": "host", "Bob": "guest"}
 
 
+async def test_nobody_is_at_the_door_and_inside_at_once(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+    lobby = await make(ada)
+    await ada.join("Ada", lobby)
+    for name, open_up in (
+        ("Bob", lambda id: ada.send("moderation", {"action": "admit", "participant_id": id}, lobby=lobby)),
+        ("Cleo", lambda id: ada.send("lobby_update", {"private": False}, lobby=lobby)),
+    ):
+        visitor = await visit(hosting)
+        await knock(visitor, lobby, name)
+        (theirs,) = await at_the_door(ada, name)
+        await open_up(theirs)
+        await visitor.expect("lobby_joined")
+        told = [m["type"] for m in await ada.settle() if m["type"] in ("knocking", "user_joined")]
+        assert told == ["knocking", "user_joined"]
+
+
 async def test_who_was_admitted_once_and_who_made_it_walk_in(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:

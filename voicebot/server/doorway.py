@@ -97,8 +97,8 @@ class Doorway:
     def admit(self, visitor_id: str) -> Visitor:
         """Raises SignalingError (`unknown_participant`), LobbyFull: the visitor goes on waiting."""
         visitor = self._door.admit(visitor_id)
+        self.announce()  # first, so that nobody is at the door and inside at once
         self._let_in(visitor)
-        self.announce()
         return visitor
 
     def deny(self, visitor_id: str) -> Visitor:
@@ -120,10 +120,10 @@ class Doorway:
         """Open the door to those who need not wait any more, or shut it."""
         self.turn_away(self._door.shut())
         released = self._door.released()
-        for visitor in released:
-            self._let_in(visitor)
         if released:
             self.announce()
+        for visitor in released:
+            self._let_in(visitor)
 
     def close(self, *, tell: bool = True) -> None:
         """The lobby is gone; without `tell` those who wait knock again at the next server."""
