@@ -241,7 +241,7 @@ class Sessions:
         key = _key(secret)
         if key not in self._handles:
             record = await self._store.get_session(key)
-            if record is None or key not in (record.key, record.previous_key):
+            if record is None or key not in record.keys:
                 return None
             self.restore(record)
         handle = self._handles.get(key)
@@ -290,14 +290,13 @@ class Sessions:
     def _index(self, record: SessionRecord) -> None:
         self._unindex(record.handle)
         self._records[record.handle] = record
-        for key in (record.key, record.previous_key):
-            if key:
-                self._handles[key] = record.handle
+        for key in record.keys:
+            self._handles[key] = record.handle
 
     def _unindex(self, handle: str) -> None:
         record = self._records.pop(handle, None)
         if record is not None:
-            for key in (record.key, record.previous_key):
+            for key in record.keys:
                 self._handles.pop(key, None)
 
     def _forget(self, handle: str) -> None:

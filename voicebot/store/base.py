@@ -46,6 +46,11 @@ class SessionRecord:
     previous_until: float = 0.0
     seat: SeatRecord | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The hashes of the secrets that were given out for it: one, or two after a rotation."""
+        return (self.key, self.previous_key) if self.previous_key else (self.key,)
+
 
 @dataclass(frozen=True)
 class AgentRecord:

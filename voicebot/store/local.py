@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 
 from voicebot.clock import Clock, monotonic
+from voicebot.store.base import LeaseLost
 
 STREAM_ENTRIES = 1000
 
@@ -42,10 +43,11 @@ class Leases:
         if held is not None and held[:2] == (owner, token):
             self._held[name] = (owner, token, float("-inf"))
 
-    def outdated(self, name: str, token: int | None) -> bool:
-        """Whether a newer lease than `token` was given; None is never outdated."""
-        held = self._held.get(name)
-        return token is not None and held is not None and held[1] > token
+    def check(self, lobby_id: str, token: int | None) -> None:
+        """Raises LeaseLost when a newer lease than `token` was given; None is never too old."""
+        held = self._held.get(lobby_id)
+        if token is not None and held is not None and held[1] > token:
+            raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
 
 
 class Streams:

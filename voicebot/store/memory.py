@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 from voicebot.clock import Clock, monotonic
-from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SessionRecord
+from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
 from voicebot.store.local import Leases, Streams
 
 
@@ -27,7 +27,7 @@ class MemoryStore:
     async def put_session(self, record: SessionRecord) -> None:
         await self.delete_session(record.handle)
         self._sessions[record.handle] = record
-        for key in _keys(record):
+        for key in record.keys:
             self._handles[key] = record.handle
 
     async def get_session(self, key: str) -> SessionRecord | None:
@@ -35,7 +35,7 @@ class MemoryStore:
 
     async def delete_session(self, handle: str) -> None:
         old = self._sessions.pop(handle, None)
-        for key in _keys(old) if old is not None else ():
+        for key in old.keys if old is not None else ():
             if self._handles.get(key) == handle:
                 del self._handles[key]
 
@@ -49,7 +49,7 @@ class MemoryStore:
         return len(old)
 
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
-        self._check(record.id, token)
+        self._leases.check(record.id, token)
         known = self._lobbies.get(record.id)
         if known is None or record.version >= known.version:
             self._lobbies[record.id] = record
@@ -58,7 +58,7 @@ class MemoryStore:
         return self._lobbies.get(id)
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        self._check(id, token)
+        self._leases.check(id, token)
         self._lobbies.pop(id, None)
         for key in [key for key in self._bans if key[0] == id]:
             del self._bans[key]
@@ -105,11 +105,3 @@ class MemoryStore:
 
     def abandon(self) -> None:
         """As `aclose`."""
-
-    def _check(self, lobby_id: str, token: int | None) -> None:
-        if self._leases.outdated(lobby_id, token):
-            raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
-
-
-def _keys(record: SessionRecord) -> list[str]:
-    return [key for key in (record.key, record.previous_key) if key]

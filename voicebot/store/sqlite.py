@@ -16,7 +16,7 @@ import aiosqlite
 
 from voicebot.clock import Clock, monotonic
 from voicebot.errors import StoreError, one_line
-from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SessionRecord
+from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.local import Leases, Streams
 from voicebot.store.records import dump, load, load_all
@@ -119,7 +119,7 @@ class SqliteStore:
         return len(await self._run("DELETE FROM sessions WHERE expires < ? RETURNING 1", (now,)))
 
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
-        self._check(record.id, token)
+        self._leases.check(record.id, token)
         await self._run(
             "INSERT INTO lobbies (id, version, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
             " SET version = excluded.version, record = excluded.record WHERE excluded.version >= version",
@@ -131,7 +131,7 @@ class SqliteStore:
         return load(LobbyRecord, rows[0][0]) if rows else None
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        self._check(id, token)
+        self._leases.check(id, token)
         await self._run("DELETE FROM lobbies WHERE id = ?", (id,))  # takes its bans along
         await self._run("DELETE FROM bans WHERE lobby_id = ?", (id,))  # where the lobby was never put
 
@@ -195,10 +195,6 @@ class SqliteStore:
             stopping.join()
         if self._lock is not None:
             self._lock.release()
-
-    def _check(self, lobby_id: str, token: int | None) -> None:
-        if self._leases.outdated(lobby_id, token):
-            raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
 
     async def _run(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
         """One statement, which is one transaction: carried out whole and in order, also when the caller
