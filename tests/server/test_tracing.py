@@ -23,7 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from voicebot.clock import monotonic
 from voicebot.events import LatencyMeasured
-from voicebot.server.telemetry import PARTS, Telemetry
+from voicebot.server.telemetry import MEASURED, Telemetry
 from voicebot.server.tracing import CLOSE_TIMEOUT, open_tracing
 
 
@@ -118,7 +118,7 @@ async def test_a_turn_is_a_span_with_its_parts_one_after_the_other(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{collector.url}/v1/traces")
     hosting = await host()
     await visit(hosting, joined="Ada")
-    delays = {name: 0.01 * (n + 1) for n, name in enumerate(PARTS)}
+    delays = {name: 0.01 * (n + 1) for n, name in enumerate(MEASURED)}
     hosting.rooms["demo"].log.emit(
         LatencyMeasured(turn_id="turn-1", e2e_latency=sum(delays.values()), **delays)
     )
@@ -127,7 +127,7 @@ async def test_a_turn_is_a_span_with_its_parts_one_after_the_other(
     parts = sorted(
         (s for s in collector.spans if s.parent_span_id == turn.span_id), key=lambda s: s.start_time_unix_nano
     )
-    assert [part.name for part in parts] == list(PARTS)
+    assert [part.name for part in parts] == list(MEASURED)
     for part, after in itertools.pairwise(parts):
         assert part.end_time_unix_nano == pytest.approx(after.start_time_unix_nano, abs=1000)
     assert [(p.end_time_unix_nano - p.start_time_unix_nano) / 1e9 for p in parts] == pytest.approx(

@@ -24,6 +24,7 @@ from opentelemetry.trace import (
 )
 
 from voicebot.clock import Clock
+from voicebot.conversation.latency import PARTS
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import Event, LatencyMeasured
 from voicebot.server.metrics import Metrics
@@ -31,16 +32,8 @@ from voicebot.server.tracing import Tracing
 from voicebot.signaling.messages import Error, Message
 from voicebot.signaling.negotiation import Action, Begin, Failed, Ready, Restart
 
-PARTS = (
-    "end_of_turn_delay",
-    "transcription_delay",
-    "on_user_turn_completed_delay",
-    "llm_node_ttft",
-    "llm_node_ttfs",
-    "tts_node_ttfb",
-    "playback_latency",
-)
-"""Of a turn, in the order in which they follow each other."""
+MEASURED = tuple(part for part in PARTS if part != "unaccounted")
+"""The parts of a turn that are somebody's doing, in the order in which they follow each other."""
 INVALID = NonRecordingSpan(INVALID_SPAN_CONTEXT)
 """As the parent: none."""
 _NOTHING: AbstractContextManager[None] = nullcontext()
@@ -200,7 +193,7 @@ class Telemetry:
         if latency.e2e_latency is None:
             return
         self.metrics.turns.observe(latency.e2e_latency)
-        parts = {name: seconds for name in PARTS if (seconds := getattr(latency, name)) is not None}
+        parts = {name: seconds for name in MEASURED if (seconds := getattr(latency, name)) is not None}
         for name, seconds in parts.items():
             self.metrics.turn_parts.labels(name).observe(seconds)
         if self.tracing is None or log is None:
