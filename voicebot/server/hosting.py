@@ -35,7 +35,7 @@ from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
 from voicebot.server.lobbies import Lobbies
 from voicebot.server.measured_store import measured
-from voicebot.server.metrics import Present
+from voicebot.server.metrics import Amounts, Present
 from voicebot.server.moderator import Moderator
 from voicebot.server.ports import RoomPort
 from voicebot.server.security import SessionCookie
@@ -354,7 +354,7 @@ class Hosting:
             found["store"] = str(error) or f"It gave no answer in {STORE_PATIENCE:g} s."
         return found
 
-    def _present(self) -> dict[str, float]:
+    def _present(self) -> dict[str, Amounts]:
         """For `voicebot.server.metrics.PRESENT`."""
         rooms = list(self.rooms.values())
         people = [person for room in rooms for person in room.lobby.humans]
@@ -363,8 +363,10 @@ class Hosting:
             "draining": float(self._drain.active),
             "sessions": float(self._sessions.count),
             "lobbies": float(len(rooms)),
-            "participants:human": float(len(people)),
-            "participants:agent": float(sum(len(room.lobby.agents) for room in rooms)),
+            "participants": {
+                "human": float(len(people)),
+                "agent": float(sum(len(room.lobby.agents) for room in rooms)),
+            },
             "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
             "conversations": float(sum(room.log is not None and not room.log.closed for room in rooms)),
         }

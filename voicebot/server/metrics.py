@@ -5,7 +5,7 @@ Names of lobbies, people, sessions and agents are never labels: every label has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -21,6 +21,7 @@ SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 CONNECT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 45.0)
 TURN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 HTTP = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
+Amounts = float | Mapping[str, float]
 
 
 class Metrics:
@@ -89,18 +90,19 @@ class Metrics:
 class Present(Collector):
     """Counts that are looked up when they are asked for."""
 
-    def __init__(self, read: Callable[[], dict[str, float]], media: Callable[[], MediaStats | None]) -> None:
-        """`read` gives `name` or `name{label=value}` style keys: see `PRESENT`."""
+    def __init__(
+        self, read: Callable[[], Mapping[str, Amounts]], media: Callable[[], MediaStats | None]
+    ) -> None:
+        """`read` gives one amount for each of `PRESENT`, or for those with a label one of each kind."""
         self._read, self._media = read, media
 
     def collect(self) -> Iterable[Metric]:
         now = self._read()
         for name, (what, label) in PRESENT.items():
             family = GaugeMetricFamily(f"voicebot_{name}", what, labels=[label] if label else [])
-            for key, value in now.items():
-                base, _, kind = key.partition(":")
-                if base == name:
-                    family.add_metric([kind] if label else [], value)
+            amounts = now[name]
+            for kind, value in (amounts if isinstance(amounts, Mapping) else {"": amounts}).items():
+                family.add_metric([kind] if label else [], value)
             yield family
         stats = self._media()
         if stats is not None:
