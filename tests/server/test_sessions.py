@@ -299,7 +299,7 @@ async def test_what_the_store_does_not_have_stays_in_memory(
 
 async def test_kept_messages_do_not_stay_for_ever(sessions: Sessions, time: Time) -> None:
     _, browser = await sessions.create()
-    browser.session.stamp(Pong(), time.now)
+    browser.session.number(Pong(), time.now)
     time.now += 61
     await sessions.sweep()
     assert len(browser.session._ring) == 0
@@ -405,7 +405,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
 ) -> None:
     secret, before = await sessions.create()
     for _ in range(1000):
-        before.session.stamp(Pong(), time.now)
+        before.session.number(Pong(), time.now)
     time.now += 1
     later = Sessions(store, time.clock, time.wall)
     record = await store.get_session(key(secret))
@@ -417,7 +417,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
     assert browser.session.handle == before.session.handle
     assert browser.session.expires == before.session.expires
     assert browser.session.seq > before.session.seq
-    browser.session.stamp(Pong(), time.now)
+    browser.session.number(Pong(), time.now)
     assert browser.session.replay(before.session.seq, time.now) is None
 
 

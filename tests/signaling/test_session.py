@@ -11,7 +11,7 @@ from voicebot.signaling.session import KNOWN_IDS, KNOWN_SECONDS, RING_MESSAGES, 
 
 
 def stamped(session: Session, count: int, now: float = 0.0) -> list[int | None]:
-    return [session.stamp(Pong(), now).seq for _ in range(count)]
+    return [session.number(Pong(), now) for _ in range(count)]
 
 
 def test_a_session_ends_once_and_stays_ended() -> None:
@@ -112,7 +112,7 @@ def test_cuts_lose_nothing_and_deliver_nothing_twice(steps: list[Any]) -> None:
         else:
             alive = step == "send"  # else: stamped while the network is dead
             for _ in range(1 if alive else step):
-                seq = session.stamp(Pong(), 0.0).seq
+                seq = session.number(Pong(), 0.0)
                 sent += 1
                 if alive and seq is not None and (got[-1] if got else 0) == seq - 1:
                     got.append(seq)

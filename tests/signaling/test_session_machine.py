@@ -93,7 +93,7 @@ class SessionMachine(RuleBasedStateMachine):
     def messages_are_stamped(self, count: int) -> None:
         for _ in range(count):
             before = self.session.seq
-            seq = self.session.stamp(Pong(), self.now).seq
+            seq = self.session.number(Pong(), self.now)
             assert seq == before + 1
             self.stamped.append((seq, self.now))
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hmac
 import re
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
-from voicebot.server.services import Services, services
+from voicebot.server.http import Wired
 from voicebot.settings import is_loopback
 from voicebot.version import __version__
 
 operation = APIRouter()
-Wired = Annotated[Services, Depends(services)]
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 

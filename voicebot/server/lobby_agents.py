@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.moderation import check_agents
 from voicebot.server.negotiations import Spawn
 from voicebot.server.ports import RoomPort
 from voicebot.signaling.messages import (
@@ -29,10 +28,6 @@ class LobbyAgents:
     def __init__(self, room: RoomPort, *, tell: Callable[[str, Message], None], spawn: Spawn) -> None:
         self._room, self._lobby = room, room.lobby
         self._tell, self._spawn = tell, spawn
-
-    def allow(self, me: str) -> None:
-        """Raises SignalingError (`forbidden`) where only hosts may."""
-        check_agents(self._lobby, me)
 
     def find(self, agent_id: str) -> ParticipantInfo:
         """Raises SignalingError (`unknown_agent`)."""

@@ -11,29 +11,21 @@ from pydantic import Field
 from voicebot.agent.models import SwapRole
 from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
-from voicebot.lobby.moderation import check_host
+from voicebot.lobby.moderation import check_agents, check_host
 from voicebot.server.floods import address_of
 from voicebot.server.http import Body, Caller, Wired, problems
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.signaling.messages import (
     AgentCreateData,
+    CreateLobbyData,
     IceServersData,
     LobbyInfo,
     LobbySettings,
     LobbyUpdateData,
-    Name,
     ParticipantInfo,
-    Slug,
 )
 
 lobbies = APIRouter(prefix="/api/lobbies")
-
-
-class LobbyWish(Body):
-    name: Name
-    slug: Slug | None = None
-    """The id to have; without it one that cannot be guessed."""
-    settings: LobbySettings = LobbySettings(private=True)
 
 
 class LobbyDetails(Body):
@@ -76,7 +68,7 @@ async def with_agents(lobby_id: str, caller: Caller) -> ServedLobby:
     """The lobby the caller sits in and may change the agents of."""
     served = await joined(lobby_id, caller)
     assert caller.seat is not None
-    served.agents.allow(caller.seat.participant_id)
+    check_agents(served.lobby, caller.seat.participant_id)
     return served
 
 
@@ -86,7 +78,7 @@ WithAgents = Annotated[ServedLobby, Depends(with_agents)]
 
 
 @lobbies.post("", status_code=201, responses=problems(409, 422, 429, 503))
-async def create_lobby(wish: LobbyWish, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
+async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby and be its host. Without `settings` it is private: people knock."""
     wired.drain.admit()
     wired.floods.lobby(caller.session.handle, address_of(request))

@@ -13,12 +13,10 @@ import logging
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeVar
 
 from voicebot.signaling.messages import Message
 
 logger = logging.getLogger(__name__)
-M = TypeVar("M", bound=Message)
 
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
@@ -98,10 +96,6 @@ class Session:
         self.live = self.attached
 
     # ------------------------------------------------------------ sending
-
-    def stamp(self, message: M, now: float) -> M:
-        """Give the message the next seq and keep it for a replay."""
-        return message.model_copy(update={"seq": self.number(message, now)})
 
     def number(self, message: Message, now: float) -> int:
         """The seq of this message, which is kept for a replay; it is not copied until then."""
