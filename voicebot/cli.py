@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -144,6 +143,7 @@ def main() -> None:
 
 
 async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
+    from voicebot.server.collector import settle_collector
     from voicebot.server.hosting import Hosting
 
     stopping: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -161,8 +161,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
                 raise
             out.print("Stopped before it had started.")
             return
-    gc.collect()
-    gc.freeze()  # else the collector looks at all that was imported, 0.1 s each time, in mid-conversation
+    settle_collector()
     try:
         _announce(hosting, demo)
         if open_browser:

@@ -8,7 +8,6 @@ every server in one run has the same models.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ from voicebot.llm.lines import Line
 from voicebot.llm.text_model import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
+from voicebot.server.collector import settle_collector
 from voicebot.settings import Settings, load_settings
 from voicebot.stt.base import Transcription
 from voicebot.tts.base import VoiceStyle
@@ -116,8 +116,7 @@ async def main(port: int) -> None:
     await server.start()
     # as every language model's loading and `voicebot serve` do
     await warm_up()
-    gc.collect()
-    gc.freeze()
+    settle_collector()
     print(server.url, flush=True)
     try:
         await stop.wait()

@@ -23,6 +23,7 @@ from voicebot.agent.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server import hosting, sessions
 from voicebot.server import lobbies as lobbies_module
+from voicebot.server.collector import settle_collector
 from voicebot.server.limits import Limits
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane
@@ -93,8 +94,7 @@ async def main(lobbies: int, fast: bool, hasty: bool) -> None:
         await server[0].start()
         for id in ("joins", "cuts", *range(lobbies)):
             await server[0].create_lobby(f"Bench {id}", f"bench-{id}")
-        gc.collect()
-        gc.freeze()  # as `voicebot serve` does
+        settle_collector()  # as `voicebot serve` does
         print(server[0].url, flush=True)
         try:
             await stop.wait()

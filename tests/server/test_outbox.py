@@ -15,6 +15,7 @@ from voicebot.signaling.messages import (
     Transcript,
     TranscriptData,
 )
+from voicebot.signaling.written import write
 
 
 def state(version: int, lobby: str = "l") -> LobbyState:
@@ -38,10 +39,10 @@ async def drain(outbox: Outbox) -> list[str | Close]:
 async def test_order_is_kept_and_the_close_comes_last() -> None:
     outbox = Outbox()
     for text in "abc":
-        outbox.put(ChatMessage(lobby="l", data=ChatData(text=text)))
+        outbox.put(write(ChatMessage(lobby="l", data=ChatData(text=text))))
     outbox.close(4001, "bye")
     outbox.close(4002)
-    outbox.put(Pong())
+    outbox.put(write(Pong()))
     *texts, close = await drain(outbox)
     assert [t[-4] for t in texts if isinstance(t, str)] == ["a", "b", "c"]
     assert close == Close(4001, "bye")
@@ -49,13 +50,13 @@ async def test_order_is_kept_and_the_close_comes_last() -> None:
 
 async def test_only_the_newest_state_is_written_and_at_its_place() -> None:
     outbox = Outbox()
-    outbox.put(state(1))
-    outbox.put(state(9, lobby="other"))
-    outbox.put(caption("hel"))
-    outbox.put(Pong())
-    outbox.put(caption("hello"))
-    outbox.put(state(2))
-    outbox.put(caption("hello.", final=True))
+    outbox.put(write(state(1)))
+    outbox.put(write(state(9, lobby="other")))
+    outbox.put(write(caption("hel")))
+    outbox.put(write(Pong()))
+    outbox.put(write(caption("hello")))
+    outbox.put(write(state(2)))
+    outbox.put(write(caption("hello.", final=True)))
     *texts, _ = await drain(outbox)
     kinds = [(t.count('"version":2'), t.count("hello"), "pong" in t) for t in texts if isinstance(t, str)]
     assert kinds == [(0, 0, False), (0, 0, True), (0, 1, False), (1, 0, False), (0, 1, False)]
@@ -64,18 +65,18 @@ async def test_only_the_newest_state_is_written_and_at_its_place() -> None:
 async def test_a_reader_that_is_too_slow_is_closed_instead_of_waited_for() -> None:
     by_count = Outbox(max_messages=3)
     for _ in range(4):
-        by_count.put(Pong())
+        by_count.put(write(Pong()))
     assert await by_count.get() == Close(TOO_SLOW, "too slow")
     by_size = Outbox(max_bytes=200)
-    by_size.put(ChatMessage(lobby="l", data=ChatData(text="x" * 300)))
+    by_size.put(write(ChatMessage(lobby="l", data=ChatData(text="x" * 300))))
     assert await by_size.get() == Close(TOO_SLOW, "too slow")
 
 
 async def test_states_never_make_it_too_slow() -> None:
     outbox = Outbox(max_messages=3, max_bytes=2000)
     for number in range(1000):
-        outbox.put(state(number))
-        outbox.put(AgentStateChanged(lobby="l", data=AgentStateData(participant_id="a", state="idle")))
+        outbox.put(write(state(number)))
+        outbox.put(write(AgentStateChanged(lobby="l", data=AgentStateData(participant_id="a", state="idle"))))
     *texts, close = await drain(outbox)
     assert len(texts) == 2
     assert close == Close(1000)
@@ -85,5 +86,5 @@ async def test_a_waiting_reader_is_woken() -> None:
     outbox = Outbox()
     reader = asyncio.create_task(outbox.get())
     await asyncio.sleep(0)
-    outbox.put(Pong())
+    outbox.put(write(Pong()))
     assert "pong" in str(await reader)

@@ -24,6 +24,7 @@ from voicebot.server.sessions import (
     Sessions,
 )
 from voicebot.signaling.messages import Pong
+from voicebot.signaling.written import write
 from voicebot.store.base import SeatRecord, SessionRecord
 from voicebot.store.memory import MemoryStore
 
@@ -299,7 +300,7 @@ async def test_what_the_store_does_not_have_stays_in_memory(
 
 async def test_kept_messages_do_not_stay_for_ever(sessions: Sessions, time: Time) -> None:
     _, browser = await sessions.create()
-    browser.session.number(Pong(), time.now)
+    browser.session.number(write(Pong()), time.now)
     time.now += 61
     await sessions.sweep()
     assert len(browser.session._ring) == 0
@@ -405,7 +406,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
 ) -> None:
     secret, before = await sessions.create()
     for _ in range(1000):
-        before.session.number(Pong(), time.now)
+        before.session.number(write(Pong()), time.now)
     time.now += 1
     later = Sessions(store, time.clock, time.wall)
     record = await store.get_session(key(secret))
@@ -417,7 +418,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
     assert browser.session.handle == before.session.handle
     assert browser.session.expires == before.session.expires
     assert browser.session.seq > before.session.seq
-    browser.session.number(Pong(), time.now)
+    browser.session.number(write(Pong()), time.now)
     assert browser.session.replay(before.session.seq, time.now) is None
 
 

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.signaling.messages import Pong
+from voicebot.signaling.messages import AgentStateChanged, AgentStateData, Pong
 from voicebot.signaling.session import KNOWN_IDS, KNOWN_SECONDS, RING_MESSAGES, RING_SECONDS, Session
+from voicebot.signaling.written import write
 
 
 def stamped(session: Session, count: int, now: float = 0.0) -> list[int | None]:
-    return [session.number(Pong(), now) for _ in range(count)]
+    return [session.number(write(Pong()), now) for _ in range(count)]
 
 
 def test_a_session_ends_once_and_stays_ended() -> None:
@@ -112,10 +114,20 @@ def test_cuts_lose_nothing_and_deliver_nothing_twice(steps: list[Any]) -> None:
         else:
             alive = step == "send"  # else: stamped while the network is dead
             for _ in range(1 if alive else step):
-                seq = session.number(Pong(), 0.0)
+                seq = session.number(write(Pong()), 0.0)
                 sent += 1
                 if alive and seq is not None and (got[-1] if got else 0) == seq - 1:
                     got.append(seq)
     missed = session.replay(got[-1] if got else 0, 0.0)
     assert missed is not None
     assert got + [m.seq for m in missed] == list(range(1, sent + 1))
+
+
+def test_what_is_kept_for_a_replay_is_nothing_for_the_garbage_collector() -> None:
+    session = Session("s", 0.0)
+    data = AgentStateData(participant_id="a", state="idle")
+    for message in (Pong(), AgentStateChanged(lobby="l", data=data)):
+        session.number(write(message), 0.0)
+    for _ in range(3):  # what holds a tuple may be looked at before the tuple is: once for each level
+        gc.collect()
+    assert [gc.is_tracked(kept) for kept in session._ring] == [False, False]

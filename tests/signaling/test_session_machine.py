@@ -15,6 +15,7 @@ from voicebot.signaling.session import (
     RING_SECONDS,
     Session,
 )
+from voicebot.signaling.written import write
 
 LIFETIME = 3600.0
 
@@ -93,7 +94,7 @@ class SessionMachine(RuleBasedStateMachine):
     def messages_are_stamped(self, count: int) -> None:
         for _ in range(count):
             before = self.session.seq
-            seq = self.session.number(Pong(), self.now)
+            seq = self.session.number(write(Pong()), self.now)
             assert seq == before + 1
             self.stamped.append((seq, self.now))
 
@@ -156,7 +157,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def swept(self) -> None:
         self.session.forget_old(self.now)
-        assert [sent.seq for sent in self.session._ring] == self.kept()
+        assert [seq for seq, *_ in self.session._ring] == self.kept()
 
     def kept(self) -> list[int]:
         newest = self.stamped[-RING_MESSAGES:]

@@ -7,14 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicebot.signaling.messages import (
-    AgentStateChanged,
-    Knocking,
-    LobbyState,
-    Message,
-    ParticipantUpdated,
-    Transcript,
-)
+from voicebot.signaling.written import Written
 
 TOO_SLOW = 4408
 
@@ -31,7 +24,7 @@ class Close:
 class _Entry:
     text: str | None
     """None once a newer state has replaced it."""
-    key: tuple[str, ...] | None
+    about: tuple[str, ...] | None
 
 
 class Outbox:
@@ -42,7 +35,7 @@ class Outbox:
         max_messages: int = 256,
         max_bytes: int = 512 * 1024,
         *,
-        on_put: Callable[[Message], None] = lambda message: None,
+        on_put: Callable[[Written], None] = lambda message: None,
     ) -> None:
         """`on_put` is called with each message that is queued."""
         self._max_messages, self._max_bytes, self._on_put = max_messages, max_bytes, on_put
@@ -52,24 +45,18 @@ class Outbox:
         self._close: Close | None = None
         self._ready = asyncio.Event()
 
-    def put(self, message: Message, seq: int | None = None, text: str | None = None) -> None:
-        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead.
-
-        `text` is what `written` makes of the message, where it is told to many.
-        """
+    def put(self, message: Written, seq: int | None = None) -> None:
+        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead."""
         if self._close is not None:
             return
         self._on_put(message)
-        text = text or written(message)
-        if seq is not None:
-            text = f'{{"seq":{seq},{text[1:]}'
-        key = coalescing_key(message)
-        old = self._latest.get(key) if key else None
+        text, about = message.numbered(seq), message.about
+        old = self._latest.get(about) if about else None
         if old is not None and old.text is not None:
             self._messages, self._bytes, old.text = self._messages - 1, self._bytes - len(old.text), None
-        entry = _Entry(text, key)
-        if key:
-            self._latest[key] = entry
+        entry = _Entry(text, about)
+        if about:
+            self._latest[about] = entry
         self._entries.append(entry)
         self._messages, self._bytes = self._messages + 1, self._bytes + len(text)
         if self._messages > self._max_messages or self._bytes > self._max_bytes:
@@ -88,8 +75,8 @@ class Outbox:
         while True:
             while self._entries:
                 entry = self._entries.popleft()
-                if entry.key and self._latest.get(entry.key) is entry:
-                    del self._latest[entry.key]
+                if entry.about and self._latest.get(entry.about) is entry:
+                    del self._latest[entry.about]
                 if entry.text is not None:
                     self._messages, self._bytes = self._messages - 1, self._bytes - len(entry.text)
                     return entry.text
@@ -97,25 +84,3 @@ class Outbox:
                 return self._close
             self._ready.clear()
             await self._ready.wait()
-
-
-def written(message: Message) -> str:
-    """The message as it goes over the wire, but for its `seq`."""
-    return message.model_dump_json(exclude_none=True)
-
-
-def coalescing_key(message: Message) -> tuple[str, ...] | None:
-    """Messages with the same key describe the same thing: only the newest matters."""
-    match message:
-        case LobbyState(lobby=lobby):
-            return ("lobby_state", lobby)
-        case Knocking(lobby=lobby):
-            return ("knocking", lobby)
-        case ParticipantUpdated(lobby=lobby, data=data):
-            return ("participant_updated", lobby, data.participant.id)
-        case AgentStateChanged(lobby=lobby, data=data):
-            return ("agent_state", lobby, data.participant_id)
-        case Transcript(lobby=lobby, data=data) if not data.final:
-            return ("transcript", lobby, data.utterance_id)
-        case _:
-            return None

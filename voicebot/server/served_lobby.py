@@ -24,7 +24,6 @@ from voicebot.server.limits import Limits
 from voicebot.server.lobby_agents import LobbyAgents
 from voicebot.server.moderator import Moderator
 from voicebot.server.negotiations import Negotiations
-from voicebot.server.outbox import written
 from voicebot.server.ports import RoomPort
 from voicebot.server.refusals import error_message, failure
 from voicebot.server.seats import Seats
@@ -48,6 +47,7 @@ from voicebot.signaling.messages import (
     UserLeftData,
 )
 from voicebot.signaling.turn import IcePlan
+from voicebot.signaling.written import write
 from voicebot.store.base import BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
@@ -396,10 +396,10 @@ class ServedLobby:
             self._tell(host.id, message)
 
     def _broadcast(self, message: Message, but: str | None = None) -> None:
-        text = written(message)
+        written = write(message)
         for person, browser in self.seats.items():
             if person != but:
-                browser.send(message, text)
+                browser.send(written)
 
     # ------------------------------------------------------------ work that takes a while
 

@@ -18,6 +18,7 @@ from voicebot.server.outbox import Outbox
 from voicebot.server.session_writer import SessionWriter
 from voicebot.signaling.messages import Message, SessionExpired
 from voicebot.signaling.session import SESSION_SECONDS, Session
+from voicebot.signaling.written import Written, write
 from voicebot.store.base import SeatRecord, SessionRecord, Store
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Browser:
         """The session is over: say so, close the socket with 4401, and free the seat."""
         self.session.expire()
         if self.outbox is not None:
-            self.outbox.put(SessionExpired())
+            self.outbox.put(write(SessionExpired()))
             self.outbox.close(UNAUTHENTICATED, "session expired")
         self.leave_for(None)
 
@@ -125,17 +126,25 @@ class Browser:
         if self.place is not None:
             self.place.lost(self, closed_by_browser)
 
-    def send(self, message: Message, text: str | None = None) -> None:
-        """Stamp, keep for a replay, and queue it when a socket is there; `text` as for `Outbox.put`.
-        Never waits."""
+    def send(self, message: Message | Written) -> None:
+        """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
+        message = message if isinstance(message, Written) else write(message)
         seq = self.session.number(message, self.clock())
         if self.outbox is not None and self.session.live:
-            self.outbox.put(message, seq, text)
+            self.outbox.put(message, seq)
 
     def send_unstamped(self, message: Message) -> None:
         """Queue what only this socket is told: pong and the session's own messages."""
         if self.outbox is not None:
-            self.outbox.put(message)
+            self.outbox.put(write(message))
+
+    def replay(self, last_seq: int) -> bool:
+        """Go on after `last_seq`; False when not all that followed is kept."""
+        missed = self.session.replay(last_seq, self.clock())
+        if self.outbox is not None:
+            for sent in missed or ():
+                self.outbox.put(sent.message, sent.seq)
+        return missed is not None
 
 
 class Sessions:

@@ -181,15 +181,13 @@ class Switchboard:
             raise SignalingError(
                 "This socket goes on already.", hint="resume is the first message after a reconnect."
             )
-        missed = browser.session.replay(message.data.last_seq, self._clock())
+        replayed = browser.replay(message.data.last_seq)
         if browser.seat is None:
             self._telemetry.resumed("refused")
         else:
-            self._telemetry.resumed("state" if missed is None else "replayed")
-        for kept in missed or []:
-            browser.send_unstamped(kept)
+            self._telemetry.resumed("replayed" if replayed else "state")
         if browser.place is not None:
-            browser.place.resumed(browser, replayed=missed is not None)
+            browser.place.resumed(browser, replayed=replayed)
         else:
             raise SignalingError(
                 "Your seat in the lobby is gone.",

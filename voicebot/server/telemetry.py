@@ -29,8 +29,8 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.events import Event, LatencyMeasured
 from voicebot.server.metrics import Metrics
 from voicebot.server.tracing import Tracing
-from voicebot.signaling.messages import Error, Message
 from voicebot.signaling.negotiation import Action, Begin, Failed, Ready, Restart
+from voicebot.signaling.written import Written
 
 MEASURED = tuple(part for part in PARTS if part != "unaccounted")
 """The parts of a turn that are somebody's doing, in the order in which they follow each other."""
@@ -113,11 +113,11 @@ class Telemetry:
         """A frame was no message."""
         self.metrics.received.labels("invalid").inc()
 
-    def sent(self, message: Message) -> None:
+    def sent(self, message: Written) -> None:
         """A message was queued for a browser."""
-        self.metrics.sent.labels(str(getattr(message, "type", ""))).inc()
-        if isinstance(message, Error):
-            self.metrics.errors.labels(self.metrics.code(message.data.code)).inc()
+        self.metrics.sent.labels(message.type).inc()
+        if message.code is not None:
+            self.metrics.errors.labels(self.metrics.code(message.code)).inc()
 
     @contextmanager
     def storing(self, operation: str) -> Iterator[None]:

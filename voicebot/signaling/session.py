@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from enum import Enum
+from typing import Any, NamedTuple
 
-from voicebot.signaling.messages import Message
+from voicebot.signaling.written import Written
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,11 @@ class SessionState(Enum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A message in the ring with its seq, and when it got that."""
+class Sent(NamedTuple):
+    """A message that was kept, with its seq."""
 
     seq: int
-    time: float
-    message: Message
+    message: Written
 
 
 class Session:
@@ -58,7 +56,9 @@ class Session:
         self.attached = False
         self.live = False
         self.seq = seq
-        self._ring: deque[Sent] = deque(maxlen=RING_MESSAGES)
+        # plain tuples of text and numbers, because the garbage collector need not look at those again:
+        # as objects the rings of many sessions would make it stop the server for tenths of a second
+        self._ring: deque[tuple[int, float, tuple[Any, ...]]] = deque(maxlen=RING_MESSAGES)
         self._known: OrderedDict[str, float] = OrderedDict()
 
     def expired(self, now: float) -> bool:
@@ -97,14 +97,14 @@ class Session:
 
     # ------------------------------------------------------------ sending
 
-    def number(self, message: Message, now: float) -> int:
-        """The seq of this message, which is kept for a replay; it is not copied until then."""
+    def number(self, message: Written, now: float) -> int:
+        """The seq of this message, which is kept for a replay."""
         self.seq += 1
-        self._ring.append(Sent(self.seq, now, message))
+        self._ring.append((self.seq, now, tuple(message)))
         self.forget_old(now)
         return self.seq
 
-    def replay(self, last_seq: int, now: float) -> list[Message] | None:
+    def replay(self, last_seq: int, now: float) -> list[Sent] | None:
         """What was stamped after `last_seq`, and go live; None when that is not all kept.
 
         A `last_seq` beyond everything stamped is of a former life that was further; numbering
@@ -118,15 +118,13 @@ class Session:
             self.seq = max(self.seq, min(last_seq, MAX_SEQ))
             self._ring.clear()
             return None
-        if not self._ring or self._ring[0].seq > last_seq + 1:
+        if not self._ring or self._ring[0][0] > last_seq + 1:
             return None
-        return [
-            sent.message.model_copy(update={"seq": sent.seq}) for sent in self._ring if sent.seq > last_seq
-        ]
+        return [Sent(seq, Written(*message)) for seq, _, message in self._ring if seq > last_seq]
 
     def acknowledge(self, seq: int) -> None:
         """The browser has everything up to `seq`."""
-        while self._ring and self._ring[0].seq <= min(seq, self.seq):
+        while self._ring and self._ring[0][0] <= min(seq, self.seq):
             self._ring.popleft()
 
     # ------------------------------------------------------------ receiving
@@ -146,7 +144,7 @@ class Session:
 
     def forget_old(self, now: float) -> None:
         """Drop from the ring what is too old for a replay."""
-        while self._ring and self._ring[0].time < now - RING_SECONDS:
+        while self._ring and self._ring[0][1] < now - RING_SECONDS:
             self._ring.popleft()
 
     def _set(self, state: SessionState) -> None:
