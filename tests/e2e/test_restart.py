@@ -116,6 +116,10 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, 
                 polling=50,
             )
         agents = time.monotonic() - killed
+        for page in pages:  # the agents' old one is closed once the new one is there
+            await page.wait_for_function(
+                "() => window.__peers.filter(({ peer }) => peer.connectionState !== 'closed').length === 2"
+            )
         print(f"from the kill: both are back after {back:.1f} s, their agent after {agents:.1f} s")  # noqa: T201
 
         for page, known in zip(pages, before, strict=True):
