@@ -49,7 +49,7 @@ class Persistence:
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
         """Bans, reports and deletions, in their order."""
         self._due = asyncio.Event()
-        self._writing = asyncio.Lock()
+        self._writing, self._leasing = asyncio.Lock(), asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._failing = False
 
@@ -70,7 +70,8 @@ class Persistence:
         self._changed |= dict.fromkeys(self._kept)
         await self.flush()
         for lobby_id in list(self._tokens):
-            await self._release(lobby_id)
+            if not await self._release(lobby_id):
+                break  # so do the others
         self._kept.clear()
 
     # ------------------------------------------------------------ lobbies
@@ -89,6 +90,10 @@ class Persistence:
         if token is not None:
             self._tokens[lobby_id] = token
         return token is not None
+
+    def token(self, lobby_id: str) -> int | None:
+        """The fencing token of a lobby that is leased."""
+        return self._tokens.get(lobby_id)
 
     async def knows(self, lobby_id: str) -> bool:
         """Whether a lobby of this id is kept, served or not; False while the store is away."""
@@ -113,12 +118,16 @@ class Persistence:
         """It is over: forget it, with its bans. Safe to call for one that is not kept."""
         self._kept.pop(lobby_id, None)
         self._changed.pop(lobby_id, None)
-        token = self._tokens.pop(lobby_id, None)
 
         async def delete() -> None:
-            await self._store.delete_lobby(lobby_id, token)
-            if token is not None:
-                await self._store.release(lobby_id, self._store.owner, token)
+            async with self._leasing:
+                token = self._tokens.get(lobby_id)
+                await self._store.delete_lobby(lobby_id, token)
+                if lobby_id in self._kept:  # there is another one of this id by now
+                    self._changed[lobby_id] = None
+                elif token is not None:
+                    await self._store.release(lobby_id, self._store.owner, token)
+                    self._tokens.pop(lobby_id, None)
 
         self._waiting.append(delete)
         if not self._failing:
@@ -162,13 +171,18 @@ class Persistence:
         self._failing = False
 
     async def _put(self, lobby_id: str) -> None:
-        served = self._kept.get(lobby_id)
-        if served is not None:
+        if lobby_id in self._kept and lobby_id not in self._tokens:  # taken while the store was away
+            await self._hold(lobby_id)
+        for _ in range(2):
+            served = self._kept.get(lobby_id)
+            if served is None:
+                break
             record = replace(served.record(), saved=self._wall())
             try:
                 await self._store.put_lobby(record, self._tokens.get(lobby_id))
-            except LeaseLost:
-                self._gone(lobby_id)
+                break
+            except LeaseLost:  # to another server; or to this one, which is about to know
+                await self._hold(lobby_id)
         self._changed.pop(lobby_id, None)
 
     async def _write(self) -> None:
@@ -214,14 +228,15 @@ class Persistence:
 
     async def _hold(self, lobby_id: str) -> None:
         """Renew one lease; where it has run out meanwhile, take it again unless somebody else has."""
-        owner, token = self._store.owner, self._tokens.get(lobby_id)
-        if token is not None and await self._store.renew(lobby_id, owner, token, LEASE):
-            return
-        token = await self._store.acquire(lobby_id, owner, LEASE)
-        if token is None:
-            self._gone(lobby_id)
-        else:
-            self._tokens[lobby_id] = token
+        async with self._leasing:
+            owner, token = self._store.owner, self._tokens.get(lobby_id)
+            if token is not None and await self._store.renew(lobby_id, owner, token, LEASE):
+                return
+            token = await self._store.acquire(lobby_id, owner, LEASE)
+            if token is None:
+                self._gone(lobby_id)
+            else:
+                self._tokens[lobby_id] = token
 
     def _gone(self, lobby_id: str) -> None:
         self._kept.pop(lobby_id, None)
@@ -230,11 +245,15 @@ class Persistence:
         logger.warning("Lobby %s is served by another server now; here it is closed.", lobby_id)
         self._lost(lobby_id)
 
-    async def _release(self, lobby_id: str) -> None:
-        token = self._tokens.pop(lobby_id, None)
-        if token is None:
-            return
-        try:
-            await self._store.release(lobby_id, self._store.owner, token)
-        except StoreError as error:
-            logger.debug("The lease of %s runs out by itself: %s", lobby_id, error)
+    async def _release(self, lobby_id: str) -> bool:
+        """False when the store is away."""
+        async with self._leasing:
+            token = self._tokens.pop(lobby_id, None)
+            if token is None:
+                return True
+            try:
+                await self._store.release(lobby_id, self._store.owner, token)
+            except StoreError as error:
+                logger.debug("The lease of %s runs out by itself: %s", lobby_id, error)
+                return False
+            return True
