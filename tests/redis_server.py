@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -43,6 +44,11 @@ class RedisServer:
             except subprocess.TimeoutExpired:
                 continue
         pytest.fail(f"redis-server does not answer:\n{log.read_text(errors='replace')[-2000:]}")
+
+    def hang(self) -> None:
+        """From now on it answers nobody, and says so to nobody, until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def stop(self) -> None:
         """Kill it. Safe to call twice."""

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.redis_server import RedisServer, redis_server
 from voicebot.agent.models import Models
 from voicebot.llm.offline import OfflineLLM
+from voicebot.server import persistence
 from voicebot.server.hosting import Hosting
 from voicebot.server.limits import Limits
 from voicebot.settings import Settings
 from voicebot.signaling.messages import server_message
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
+
+if TYPE_CHECKING:
+    from tests.server.several import Nodes
 
 
 @dataclass
@@ -113,6 +118,33 @@ class Visitor:
 def own_origin(url: str) -> dict[str, str]:
     """The header by which a page of this server says where it is from."""
     return {"Origin": "/".join(url.split("/", 3)[:3])}
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Nodes]:
+    from tests.server.several import Nodes
+
+    made = Nodes(tmp_path, redis)
+    yield made
+    for visitor in made.visitors:
+        if visitor.socket is not None:
+            await visitor.socket.close()
+        await visitor.http.aclose()
+    for hosting in made.started.values():
+        await hosting.stop()
+
+
+@pytest.fixture
+def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "LEASE", 0.9)
+    monkeypatch.setattr(persistence, "RENEW", 0.2)
 
 
 HostingFactory = Callable[..., Awaitable[Hosting]]

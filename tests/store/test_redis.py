@@ -98,6 +98,20 @@ async def test_it_works_again_once_redis_is_back(opened: Open, tmp_path: Path) -
         assert later > token
 
 
+async def test_connections_that_redis_closed_meanwhile_fail_nobody(opened: Open, redis: RedisServer) -> None:
+    store = await opened(redis.url)
+    await asyncio.gather(*(store.get_lobby("a") for _ in range(5)))
+    idle = store._redis.connection_pool._available_connections
+    assert len(idle) == 5
+    async with Redis.from_url(redis.url) as admin:
+        await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    async with asyncio.timeout(20):
+        while not all(connection._reader.at_eof() for connection in idle):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    for _ in range(5):
+        await asyncio.gather(*(store.get_lobby("a") for _ in range(5)))
+
+
 async def test_a_waiting_reader_goes_on_where_it_was(opened: Open, tmp_path: Path) -> None:
     with redis_server(tmp_path) as redis:
         store = await opened(redis.url)

@@ -14,6 +14,7 @@ from voicebot.server.floods import TooFast
 from voicebot.server.health import operation
 from voicebot.server.http import STATUS, api, pages, problems
 from voicebot.server.lobby_routes import lobbies
+from voicebot.server.passing import PassingMiddleware
 from voicebot.server.refusals import error_body
 from voicebot.server.security import SecurityMiddleware
 from voicebot.server.services import Services
@@ -54,6 +55,7 @@ def create_app(services: Services) -> FastAPI:
         limits=services.limits,
         telemetry=services.telemetry,
         drain=services.drain,
+        cluster=services.cluster,
     )
 
     @app.websocket("/ws")
@@ -65,6 +67,8 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(conversations)
     app.include_router(operation)
     app.include_router(pages)
+    if services.cluster is not None:
+        app.add_middleware(PassingMiddleware, passing=services.cluster.passing)
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)
     app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)

@@ -48,6 +48,11 @@ class Doorway:
         self._enter, self._tell_hosts = enter, tell_hosts
         self._waits: dict[str, _Wait] = {}
 
+    @property
+    def browsers(self) -> list[Browser]:
+        """Those who wait."""
+        return [wait.browser for wait in self._waits.values()]
+
     def wait(self, browser: Browser, wish: JoinLobby) -> None:
         """A browser knocks, or knocks again. Raises SignalingError (`bad_name`)."""
         visitor = self._door.knock(f"v-{secrets.token_hex(8)}", browser.session.handle, wish.data.name)

@@ -29,6 +29,7 @@ from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
 from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
+from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
@@ -52,6 +53,7 @@ from voicebot.signaling.turn_uri import default_routes, parse_addresses
 from voicebot.store import open_store
 from voicebot.store.base import ReportRecord, Store
 from voicebot.store.memory import MemoryStore
+from voicebot.store.shared import shared
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +104,7 @@ class Hosting:
         self._socket: socket.socket | None = None
         self._server: QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._cluster: Cluster | None = None
         self._ready = False
         self._ice_key = secrets.token_bytes(32)
         self._wire()
@@ -204,7 +207,10 @@ class Hosting:
         await self._open_store()
         await self._lobbies.restore(leave_out=() if self.demo else (DEMO_LOBBY,))
         # people come back now: to each other they can speak, and the agents follow
-        self._server = make_server(create_app(self._services()), self._limits)
+        app = create_app(self._services())
+        self._server = make_server(app, self._limits)
+        if self._cluster is not None:
+            await self._cluster.start(app)
         self._serving = asyncio.create_task(self._server.run_on(self._socket), name="voicebot web server")
         await self._server.listening.wait()
         if self._serving.done():
@@ -271,6 +277,8 @@ class Hosting:
         if self._ready and not self._drain.active:
             self._drain.begin(seconds, returning=self._store.durable)
             self._sessions.tell(self._drain.farewell())
+            if self._cluster is not None:
+                self._cluster.carrier.tell(self._drain.farewell())
             await self._drain.wait(lambda: [room.lobby for room in self.rooms.values()])
 
     async def stop(self) -> None:
@@ -292,7 +300,7 @@ class Hosting:
             self._socket.close()
         if self._given_store is None:
             self._store.abandon()
-        self._server = self._serving = self._socket = self._media = None
+        self._server = self._serving = self._socket = self._media = self._cluster = None
 
     async def _stop(self) -> None:
         self._ready = False
@@ -326,7 +334,10 @@ class Hosting:
             self.telemetry.tracing = None
 
     async def _hang_up(self) -> None:
-        """Listen no longer, and close every socket with 1012."""
+        """Listen no longer, and close every socket with 1012, those that are forwarded, too."""
+        if self._cluster is not None:
+            await self._cluster.aclose()
+            self._cluster = None
         if self._server is not None:
             self._server.should_exit = True
         if self._serving is not None:
@@ -368,6 +379,7 @@ class Hosting:
                 "agent": float(sum(len(room.lobby.agents) for room in rooms)),
             },
             "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
+            "forwarded": float(self._cluster.forwarded if self._cluster is not None else 0),
             "conversations": float(sum(room.log is not None and not room.log.closed for room in rooms)),
         }
 
@@ -416,9 +428,22 @@ class Hosting:
         self._lobbies.on_notice(notice)
 
     def _services(self) -> Services:
+        store = shared(self._store)
+        cookie = SessionCookie(self.port if store is None else None)
+        if store is not None:
+            self._cluster = Cluster(
+                store,
+                self._sessions,
+                self._lobbies,
+                cookie=cookie,
+                clock=self._clock,
+                limits=self._limits,
+                drain=self._drain,
+                ready=lambda: self._ready,
+            )
         return Services(
             sessions=self._sessions,
-            cookie=SessionCookie(self.port),
+            cookie=cookie,
             lobbies=self._lobbies.served,
             create_lobby=self._lobbies.create_for_browser,
             close_lobby=self.close_lobby,
@@ -436,6 +461,7 @@ class Hosting:
             floods=Floods(self._limits, self._clock),
             telemetry=self.telemetry,
             drain=self._drain,
+            cluster=self._cluster,
             metrics_token=self.settings.metrics_token.get_secret_value(),
         )
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from voicebot import logs
 from voicebot.errors import SignalingError
 from voicebot.server.floods import address_of
+from voicebot.server.forwarded import forwarded
 from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import ErrorData
@@ -51,8 +52,12 @@ Wired = Annotated[Services, Depends(services)]
 
 async def browser(request: Request, wired: Wired) -> Browser:
     """The caller's browser. Raises SignalingError (`no_session`)."""
-    found = await wired.sessions.valid(wired.cookie.read(request))
-    if found is None:
+    by = forwarded(request.scope)
+    if by is not None:  # the server that forwards it has read the cookie
+        found = await wired.sessions.named(by.session)
+    else:
+        found = await wired.sessions.valid(wired.cookie.read(request))
+    if found is None or found.session.expired(wired.clock()):
         raise SignalingError("There is no session.", hint="POST /api/session first.", code="no_session")
     logs.bind(session=found.session.handle)
     return found

@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Any
 
 from voicebot.clock import Clock
-from voicebot.errors import SignalingError
+from voicebot.errors import SignalingError, StoreError
 from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaStats, Notice
 from voicebot.server.limits import Limits
+from voicebot.server.lines import SERVICE_RESTART
 from voicebot.server.persistence import Persistence
 from voicebot.server.ports import RoomPort
 from voicebot.server.served_lobby import ServedLobby
@@ -62,7 +63,10 @@ class Lobbies:
         self._unopened: set[str] = set()
         """Kept lobbies that could not be opened: their ids may be given away."""
         self._reports = ReportLimit()
-        self._epoch_base = int(time.time() * 1000)
+        self._left_out: Collection[str] = ()
+        self._opening: set[str] = set()
+        """Ids of those that are being opened: their leases would be given to this server twice."""
+        sessions.token = self._keeper.token
 
     @property
     def rooms(self) -> MappingProxyType[str, RoomPort]:
@@ -109,6 +113,13 @@ class Lobbies:
             hosts=tuple(hosts),
             closes_when_empty=closes_when_empty,
         )
+        self._opening.add(record.id)
+        try:
+            return await self._make(record)
+        finally:
+            self._opening.discard(record.id)
+
+    async def _make(self, record: LobbyRecord) -> ServedLobby:
         if not await self._keeper.take(record.id):
             raise _taken(record.id)
         if record.id in self._unopened:
@@ -134,23 +145,46 @@ class Lobbies:
 
     async def restore(self, leave_out: Collection[str] = ()) -> None:
         """Open those that are kept and that no other server serves, without their agents."""
+        self._left_out = leave_out
         for record in await self._store.lobbies():
             if len(self._rooms) >= MAX_LOBBIES:
                 logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
-            elif record.id not in leave_out and await self._keeper.take(record.id):
-                try:
-                    await self._reopen(record)
-                except Exception as error:  # one that cannot be opened does not cost the others
-                    logger.warning("Lobby %s is kept, but cannot be opened: %s", record.id, error)
-                    self._unopened.add(record.id)
-                    await self._keeper.drop(record.id)
+            else:
+                await self._restore(record)
+
+    async def adopt(self, record: LobbyRecord) -> None:
+        """Go on with a lobby that no server serves any more, if there is room. Raises StoreError."""
+        if len(self._rooms) >= MAX_LOBBIES or record.id in {*self._rooms, *self._unopened, *self._opening}:
+            return
+        self._opening.add(record.id)
+        try:
+            served = await self._restore(record)
+        finally:
+            self._opening.discard(record.id)
+        if served is not None:
+            logger.info("Lobby %s had no server: it goes on here.", record.id)
+            self._spawn(served.restore_agents(), f"restore the agents of {record.id}")
+
+    async def _restore(self, record: LobbyRecord) -> ServedLobby | None:
+        if record.id in self._left_out or not await self._keeper.take(record.id):
+            return None
+        try:
+            return await self._reopen(record)
+        except StoreError:  # says nothing about the lobby
+            await self._keeper.drop(record.id)
+            raise
+        except Exception as error:  # one that cannot be opened does not cost the others
+            logger.warning("Lobby %s is kept, but cannot be opened: %s", record.id, error)
+            self._unopened.add(record.id)
+            await self._keeper.drop(record.id)
+            return None
 
     async def restore_agents(self) -> None:
         """Let the agents of restored lobbies come back."""
         for served in list(self._served.values()):
             await served.restore_agents()
 
-    async def _reopen(self, record: LobbyRecord) -> None:
+    async def _reopen(self, record: LobbyRecord) -> ServedLobby:
         """A kept lobby, its bans, and the seats of those who were in it until just now."""
         now = time.time()
         bans, sessions = await self._store.bans(record.id), await self._store.seats(record.id)
@@ -160,6 +194,7 @@ class Lobbies:
             served.reseat([(self._sessions.restore(one), one.seat) for one in seated if one.seat])
         if record.closes_when_empty:
             self._watch(served.room, unused=self._limits.empty_lobby)
+        return served
 
     def _new_id(self, wish: str | None) -> str:
         lobby_id = wish if wish is not None else secrets.token_urlsafe(16)
@@ -167,7 +202,7 @@ class Lobbies:
             raise SignalingError(
                 f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
             )
-        if lobby_id in self._rooms:
+        if lobby_id in self._rooms or lobby_id in self._opening:
             raise _taken(lobby_id)
         if len(self._rooms) >= MAX_LOBBIES:
             raise SignalingError(
@@ -192,7 +227,7 @@ class Lobbies:
             record=record,
             bans=bans,
             reports=self._reports,
-            epoch_base=self._epoch_base,
+            epoch_base=int(time.time() * 1000),
         )
         served.negotiations.watch(self._telemetry.connections(room.host_peer))
         room.subscribe(lambda event: self._telemetry.follow(room.log, event))
@@ -227,7 +262,13 @@ class Lobbies:
             await room.close(reason)
 
     def _lose(self, lobby_id: str) -> None:
-        """Another server has this lobby now: who is here finds it there."""
+        """Another server has this lobby now: who is here finds it there, by way of a new socket."""
+        served = self._served.get(lobby_id)
+        if served is not None and self._store.shared:
+            for browser in (*(one for _, one in served.seats.items()), *served.doorway.browsers):
+                self._sessions.give_up(browser)
+                if browser.outbox is not None:
+                    browser.outbox.close(SERVICE_RESTART, "another server goes on with the lobby")
         self._spawn(
             self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
         )

@@ -6,10 +6,11 @@ from typing import Any, cast
 
 from voicebot.server.telemetry import Telemetry
 from voicebot.store.base import Store
+from voicebot.store.shared import SharedStore
 
 NOT_MEASURED = {"abandon", "aclose", "read"}
 """`read` waits on purpose."""
-OPERATIONS = {name for name in vars(Store) if not name.startswith("_")} - NOT_MEASURED
+OPERATIONS = {name for name in (*vars(Store), *vars(SharedStore)) if not name.startswith("_")} - NOT_MEASURED
 
 
 def measured(store: Store, telemetry: Telemetry) -> Store:

@@ -116,6 +116,7 @@ PRESENT = {
     "lobbies": ("Lobbies", ""),
     "participants": ("People and agents in lobbies", "kind"),
     "reconnecting": ("People whose socket is lost", ""),
+    "forwarded": ("Sockets and requests that other servers carry out", ""),
     "conversations": ("Conversations going on", ""),
 }
 

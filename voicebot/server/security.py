@@ -26,11 +26,12 @@ class SessionCookie:
     """Reads and sets the cookie that carries the session's secret.
 
     Cookies ignore the port, so the plain name carries it: two servers on one host then do
-    not overwrite each other's session.
+    not overwrite each other's session. Servers that share their sessions give no port, for
+    they share the cookie.
     """
 
-    def __init__(self, port: int) -> None:
-        self._plain = f"voicebot_session_{port}"
+    def __init__(self, port: int | None) -> None:
+        self._plain = "voicebot_session" if port is None else f"voicebot_session_{port}"
         self._secure = "__Host-voicebot_session"
 
     def read(self, connection: HTTPConnection) -> str | None:

@@ -180,6 +180,8 @@ class ServedLobby:
         """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
         have their grace from now to come. No connection is begun."""
         for browser, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
+            if browser.seat is not None:  # taken since
+                continue
             info = ParticipantInfo.model_validate(
                 {
                     "id": record.participant_id,

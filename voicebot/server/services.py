@@ -12,6 +12,7 @@ from fastapi import Request
 from voicebot.agent.models import SwapRole
 from voicebot.clock import Clock
 from voicebot.server.addresses import Addresses
+from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
@@ -60,6 +61,8 @@ class Services:
     telemetry: Telemetry
     drain: Drain
     metrics_token: str = ""
+    cluster: Cluster | None = None
+    """Other servers on the same store."""
 
 
 async def services(request: Request) -> Services:

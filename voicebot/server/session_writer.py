@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from voicebot.errors import StoreError
-from voicebot.store.base import SessionRecord, Store
+from voicebot.store.base import LeaseLost, SeatRecord, SessionRecord, Store
+from voicebot.store.shared import SharedStore, shared
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +22,21 @@ RETRY = 5.0
 class SessionWriter:
     """Of what changed, the newest state is written; a store that fails is logged once and tried again.
 
-    `record(handle)` gives the session as it is now, None when it is gone.
+    `record(handle)` gives the session as it is now, None when it is gone. Of a store that others
+    write, too, only what has changed here is written: a seat by who serves the lobby, whose token
+    `token(lobby_id)` is, secrets by who gave out a new one.
     """
 
-    def __init__(self, store: Store, record: Callable[[str], SessionRecord | None]) -> None:
-        self._store, self._record = store, record
+    def __init__(
+        self,
+        store: Store,
+        record: Callable[[str], SessionRecord | None],
+        token: Callable[[str], int | None] = lambda lobby_id: None,
+    ) -> None:
+        self._store, self._record, self._token = store, record, token
+        self._shared = shared(store)
+        self._seats: dict[str, SeatRecord] = {}
+        """Those that were written from here, where the store is shared."""
         self._changed: dict[str, None] = {}
         self._written: dict[str, SessionRecord] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -37,7 +49,9 @@ class SessionWriter:
         if self._closed:
             return
         self._changed[handle] = None
-        self._schedule(RETRY if self._failing else DELAY)
+        # at the next server one may be back before half a second has passed
+        soon = 0.0 if self._shared is not None else DELAY
+        self._schedule(RETRY if self._failing else soon)
 
     def known(self, record: SessionRecord) -> None:
         """The store has this record already."""
@@ -51,6 +65,11 @@ class SessionWriter:
         """The session is gone from memory."""
         self._changed.pop(handle, None)
         self._written.pop(handle, None)
+        self._seats.pop(handle, None)
+
+    def give_up(self, handle: str) -> None:
+        """The seat is another server's business now."""
+        self._seats.pop(handle, None)
 
     async def write(self, handle: str) -> None:
         """Write one session now; what cannot be written is tried again later. Never raises StoreError."""
@@ -81,10 +100,13 @@ class SessionWriter:
             return True  # another one has written it meanwhile
         del self._changed[handle]
         record = self._record(handle)
-        if record is None or self._written.get(handle) == record:
+        if record is None or (self._shared is None and self._written.get(handle) == record):
             return True
         try:
-            await self._store.put_session(record)
+            if self._shared is None:
+                await self._store.put_session(record)
+            elif not await self._put_changes(self._shared, record):
+                return True
         except StoreError as error:
             if not self._failing:
                 logger.warning("Sessions cannot be kept: %s %s All goes on without.", error, error.hint)
@@ -96,6 +118,28 @@ class SessionWriter:
             logger.warning("Sessions are kept again.")
         self._failing = False
         self._written[handle] = record
+        return True
+
+    async def _put_changes(self, store: SharedStore, record: SessionRecord) -> bool:
+        """False when there was nothing to write."""
+        handle, written = record.handle, False
+        before, mine = self._written.get(handle), self._seats.get(handle)
+        if before is None or replace(before, seat=None) != replace(record, seat=None):
+            await store.put_secrets(record)
+            written = True
+        about = record.seat or mine
+        if record.seat == mine or about is None:
+            return written
+        try:
+            await store.put_seat(handle, record.seat, freed=mine, token=self._token(about.lobby_id))
+        except LeaseLost as error:  # it is another server's, or is just being leased again: that shows soon
+            logger.info("%s", error)
+            self._changed[handle] = None
+            self._schedule(DELAY)
+            return written
+        self._seats.pop(handle, None)
+        if record.seat is not None:
+            self._seats[handle] = record.seat
         return True
 
     def _schedule(self, delay: float) -> None:

@@ -20,6 +20,7 @@ from voicebot.signaling.messages import Message, SessionExpired
 from voicebot.signaling.session import SESSION_SECONDS, Session
 from voicebot.signaling.written import Written, write
 from voicebot.store.base import SeatRecord, SessionRecord, Store
+from voicebot.store.shared import shared
 
 if TYPE_CHECKING:
     from voicebot.server.served_lobby import ServedLobby
@@ -162,10 +163,13 @@ class Sessions:
         lifetime: float = SESSION_SECONDS,
     ) -> None:
         self._store, self._clock, self._wall, self._lifetime = store, clock, wall, lifetime
+        self._shared = shared(store)
         self._browsers: dict[str, Browser] = {}
         self._records: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
-        self._writer = SessionWriter(store, self._record)
+        self._writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
+        self.token: Callable[[str], int | None] = lambda lobby_id: None
+        """The fencing token of a lobby that is served here; set by who holds the leases."""
         self._sweeping: asyncio.Task[None] | None = None
         self._sweep_failed = False
 
@@ -248,13 +252,45 @@ class Sessions:
         if not secret or len(secret) > MAX_SECRET:
             return None
         key = _key(secret)
-        if key not in self._handles:
-            record = await self._store.get_session(key)
-            if record is None or key not in record.keys:
-                return None
-            self.restore(record)
+        await self._look_up(key)
         handle = self._handles.get(key)
         return self._browsers[handle] if handle is not None and self._good(handle, key) else None
+
+    async def _look_up(self, key: str) -> None:
+        """Bring in what the store knows of this secret and memory does not. Raises StoreError."""
+        known = self._handles.get(key)
+        if known is None:
+            record = await self._store.get_session(key)
+            if record is not None and key in record.keys:
+                self.restore(record)
+        elif self._shared is not None:  # another server may have given out a new secret meanwhile
+            await self.named(known)
+
+    async def named(self, handle: str) -> Browser | None:
+        """The browser of this public name, as the store knows it by now, or as it was known here while
+        the store is away. Raises StoreError when it is not known here."""
+        try:
+            record = await self._shared.find_session(handle) if self._shared is not None else None
+        except StoreError:
+            if handle not in self._browsers:
+                raise
+        else:
+            if record is not None:
+                self.restore(record)
+        return self._browsers.get(handle)
+
+    async def seat_of(self, handle: str) -> SeatRecord | None:
+        """Where a session sits, at whatever server. Raises StoreError."""
+        record = await self._shared.find_session(handle) if self._shared is not None else None
+        return record.seat if record is not None else None
+
+    async def write(self, browser: Browser) -> None:
+        """Write it now. A store that fails is logged, never raised."""
+        await self._writer.write(browser.session.handle)
+
+    def give_up(self, browser: Browser) -> None:
+        """Another server has its lobby, and the seat with it: it is not freed in the store."""
+        self._writer.give_up(browser.session.handle)
 
     async def valid(self, secret: str | None) -> Browser | None:
         """The browser of this cookie if its session has not expired. Raises StoreError."""
@@ -267,7 +303,10 @@ class Sessions:
         Its seat is for the caller to give: only who has restored the lobby can.
         """
         known = self._records.get(record.handle)
-        if known is not None and known.rotated >= record.rotated:
+        if known is not None and (known.rotated, -known.previous_until) >= (
+            record.rotated,
+            -record.previous_until,
+        ):
             return self._browsers[record.handle]
         self._writer.known(record)
         if known is not None:  # another server gave out a new secret meanwhile
@@ -327,7 +366,7 @@ class Sessions:
         lobby = seat.lobby.lobby
         info = lobby.participants.get(seat.participant_id)
         if info is None:
-            return record
+            return replace(record, seat=None) if self._shared is not None else record
         kept = SeatRecord(lobby.id, info.id, info.name, info.role, info.muted, info.camera)
         return replace(record, seat=kept)
 
@@ -355,6 +394,8 @@ class Sessions:
         unused = record.previous_until >= record.expires
         if now - record.rotated < due or (key == record.previous_key and not unused):
             return None
+        if self._shared is not None and not await self._may_rotate(handle):
+            return None
         secret = secrets.token_urlsafe(32)
         rotated = replace(
             record, key=_key(secret), rotated=now, previous_key=key, previous_until=record.expires
@@ -362,6 +403,15 @@ class Sessions:
         self._index(rotated)
         await self._writer.write(handle)
         return secret
+
+    async def _may_rotate(self, handle: str) -> bool:
+        """Whether no other server gives out a new secret just now: one of the two would be lost."""
+        try:
+            return (
+                await self._store.acquire(f"secret:{handle}", self._store.owner, OVERLAP_SECONDS) is not None
+            )
+        except StoreError:
+            return False
 
 
 def _key(secret: str) -> str:

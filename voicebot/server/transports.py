@@ -17,7 +17,8 @@ CLOSE_SECONDS = 2.0
 
 
 def abort(scope: MutableMapping[str, Any]) -> None:
-    """Drop the WebSocket of this scope with all that waits to be written to it."""
+    """Drop the WebSocket of this scope with all that waits to be written to it, or the line over which
+    another server forwards it."""
     transport = scope.get("extensions", {}).get(ABORT)
     if transport is not None:
         transport.abort()

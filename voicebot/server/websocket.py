@@ -12,9 +12,12 @@ from voicebot import logs
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
 from voicebot.server.addresses import Addresses
+from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
 from voicebot.server.floods import address_of
+from voicebot.server.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
 from voicebot.server.limits import Limits, TokenBucket
+from voicebot.server.lines import ABNORMAL, TRY_AGAIN
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.refusals import error_message
 from voicebot.server.security import SessionCookie
@@ -37,7 +40,6 @@ GOING_AWAY = 1001
 IN_ONE_GO = 8
 """Frames that have arrived together and are carried out before others, writers above all, have a turn:
 else the answers to a burst would fill the queues of sockets that are not slow at all."""
-TRY_AGAIN = 1013
 
 
 class SocketEndpoint:
@@ -54,14 +56,20 @@ class SocketEndpoint:
         limits: Limits,
         telemetry: Telemetry,
         drain: Drain,
+        cluster: Cluster | None = None,
     ) -> None:
         self._sessions, self._switchboard, self._cookie = sessions, switchboard, cookie
         self._addresses, self._clock = addresses, clock
         self._limits, self._telemetry, self._drain = limits, telemetry, drain
+        self._cluster = cluster
         self._sockets: Counter[str] = Counter()
 
     async def serve(self, socket: WebSocket) -> None:
         """From the handshake to the last word of one socket."""
+        by = forwarded(socket.scope)
+        if by is not None:  # who forwards it has checked the origin, and counts
+            await self._identify(socket, by)
+            return
         if not self._addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
             logger.warning(
                 "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
@@ -86,9 +94,12 @@ class SocketEndpoint:
             if not self._sockets[address]:
                 del self._sockets[address]
 
-    async def _identify(self, socket: WebSocket) -> None:
+    async def _identify(self, socket: WebSocket, by: Forwarded | None = None) -> None:
         try:
-            browser = await self._sessions.find(self._cookie.read(socket))
+            if by is not None:
+                browser = await self._sessions.named(by.session)
+            else:
+                browser = await self._sessions.find(self._cookie.read(socket))
         except StoreError as error:
             logger.warning("A session could not be looked up: %s %s", error, error.hint)
             await socket.accept()
@@ -108,7 +119,11 @@ class SocketEndpoint:
             logs.bind(session=browser.session.handle)
             try:
                 with self._telemetry.socket(reconnects=browser.seat is not None):
-                    await self._serve(socket, browser)
+                    if by is not None:
+                        onward = await self._serve(socket, browser, by.arrival)
+                        by.seq = browser.session.seq if onward is not None else None
+                    else:
+                        await self._place(socket, browser)
             finally:
                 browser.sockets -= 1
 
@@ -117,13 +132,35 @@ class SocketEndpoint:
         await socket.close(UNAUTHENTICATED)
         self._telemetry.refused(message.type)
 
-    async def _serve(self, socket: WebSocket, browser: Browser) -> None:
+    async def _place(self, socket: WebSocket, browser: Browser) -> None:
+        """Serve it here, or have it served by the other server that has its lobby; and by the next one."""
+        at, arrival = None, Arrival()
+        if self._cluster is not None:
+            try:
+                at = await self._cluster.whereabouts.of_socket(browser)
+            except StoreError as error:
+                logger.info("A socket has to try again: %s", error)
+                await socket.close(TRY_AGAIN, "try again later")
+                self._telemetry.refused("store")
+                return
+        while True:
+            if at is None or self._cluster is None:
+                onward = await self._serve(socket, browser, arrival)
+            else:
+                onward = await self._cluster.carrier.carry(socket, browser, at, arrival)
+            if onward is None:
+                return
+            at, arrival = onward.to, onward.arrival
+
+    async def _serve(self, socket: WebSocket, browser: Browser, arrival: Arrival) -> Onward | None:
+        """Until the socket is closed (None), or goes on at another server."""
         limits, telemetry = self._limits, self._telemetry
         outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=telemetry.sent)
         fence = browser.attach(outbox)
         browser.address = address_of(socket)
         seat = browser.seat
         browser.lost()  # until it resumes or joins again
+        browser.session.advance(arrival.seq)
         hello = SessionEstablishedData(
             session=browser.session.handle,
             resumed=seat is not None,
@@ -132,30 +169,45 @@ class SocketEndpoint:
             heartbeat_s=self._limits.heartbeat,
             version=__version__,
         )
-        browser.send_unstamped(SessionEstablished(data=hello))
+        if not arrival.said:
+            browser.send_unstamped(SessionEstablished(data=hello))
         if self._drain.active:
             browser.send_unstamped(self._drain.farewell())
         loop = asyncio.get_running_loop()
         left = max(0.0, browser.session.expires - self._clock())
         expiry = loop.call_later(left, browser.expire)
         writer = loop.create_task(self._write(socket, outbox), name=f"writer {browser.session.handle}")
-        code = 1006
+        if arrival.frame:
+            self._switchboard.receive(browser, arrival.frame)
+        ended: int | Onward = ABNORMAL
         try:
-            code = await self._read(socket, browser, fence)
+            ended = await self._read(socket, browser, fence)
+            if isinstance(ended, Onward):
+                browser.leave_for(None)
+                outbox.close(ONWARD)
+                await asyncio.wait({writer}, timeout=limits.write_deadline)
         finally:
             expiry.cancel()
             writer.cancel()
             if browser.detach(fence):
-                browser.lost(closed_by_browser=code in {1000, GOING_AWAY})
+                browser.lost(closed_by_browser=ended in (1000, GOING_AWAY))
             await asyncio.gather(writer, return_exceptions=True)
+        if not isinstance(ended, Onward):
+            return None
+        await self._sessions.write(browser)  # the seat is free before another one is taken there
+        ended.arrival.seq = browser.session.seq
+        return ended
 
-    async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int:
-        """Hand on frames until the socket is closed, by whoever it is; returns the close code."""
+    async def _read(self, socket: WebSocket, browser: Browser, fence: int) -> int | Onward:
+        """Hand on frames until the socket is closed, by whoever it is: returns the close code; or until it
+        goes on at another server."""
         limits = self._limits
         if browser.bucket is None:
             browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
         bucket, handled = browser.bucket, 0
         seat: Seat | None = None
+        carried = forwarded(socket.scope) is not None
+        elsewhere = self._cluster.whereabouts if self._cluster is not None and not carried else None
         while True:
             if browser.seat is not seat:
                 seat = browser.seat
@@ -168,7 +220,8 @@ class SocketEndpoint:
             if handled % IN_ONE_GO == 0:
                 await asyncio.sleep(0)
             if event["type"] == "websocket.disconnect":
-                return int(event.get("code") or 1006)
+                code = int(event.get("code") or ABNORMAL)
+                return Onward(None, Arrival()) if code == ONWARD and browser.session.holds(fence) else code
             if not browser.session.holds(fence):
                 continue  # a newer socket speaks for this session
             wait = bucket.take(self._clock())
@@ -185,8 +238,20 @@ class SocketEndpoint:
             if text is None:
                 error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")
                 browser.send_unstamped(error_message(error, None))
-            else:
-                self._switchboard.receive(browser, text)
+                continue
+            if elsewhere is not None:
+                try:
+                    onward = await elsewhere.onward(browser, text, None)
+                except StoreError as error:
+                    logger.info("A socket has to try again: %s", error)
+                    if browser.outbox is not None and browser.session.holds(fence):
+                        browser.outbox.close(TRY_AGAIN, "try again later")
+                    continue
+                if not browser.session.holds(fence):
+                    continue
+                if onward is not None:
+                    return onward
+            self._switchboard.receive(browser, text)
 
     async def _write(self, socket: WebSocket, outbox: Outbox) -> None:
         """Write what is queued, in order, until the socket closes or is too slow.
@@ -198,6 +263,8 @@ class SocketEndpoint:
                 item = await outbox.get()
                 async with asyncio.timeout(self._limits.write_deadline):
                     if isinstance(item, Close):
+                        if item.code == ONWARD:
+                            return
                         if socket.application_state is WebSocketState.CONNECTED:
                             await socket.close(item.code, item.reason)
                             self._telemetry.closed(item.code)

@@ -122,6 +122,12 @@ class Session:
             return None
         return [Sent(seq, Written(*message)) for seq, _, message in self._ring if seq > last_seq]
 
+    def advance(self, seq: int) -> None:
+        """Another server has numbered up to `seq` meanwhile: go on above it."""
+        if seq > self.seq:
+            self.seq = min(seq, MAX_SEQ)
+            self._ring.clear()
+
     def acknowledge(self, seq: int) -> None:
         """The browser has everything up to `seq`."""
         while self._ring and self._ring[0][0] <= min(seq, self.seq):

@@ -119,6 +119,8 @@ class Store(Protocol):
 
     durable: bool
     """Whether what is kept is there again when the server is started again."""
+    shared: bool
+    """Whether other servers may use it at the same time: then it is a `voicebot.store.shared.SharedStore`."""
     owner: str
     """This server's name in its leases; the same after a restart, so that it need not wait for its own."""
 

@@ -12,7 +12,7 @@ from voicebot.store.local import Leases, Streams
 class MemoryStore:
     """`voicebot.store.base.Store` in a few dictionaries; leases run by `clock`."""
 
-    durable = False
+    durable = shared = False
     owner = "here"
 
     def __init__(self, clock: Clock = monotonic) -> None:

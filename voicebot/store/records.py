@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
+from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SeatRecord, SessionRecord
 
 logger = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {
-    kind: TypeAdapter(kind) for kind in (SessionRecord, LobbyRecord, BanRecord, ReportRecord)
+    kind: TypeAdapter(kind) for kind in (SessionRecord, SeatRecord, LobbyRecord, BanRecord, ReportRecord)
 }
 
 

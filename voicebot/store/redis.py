@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,16 +19,24 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from voicebot.errors import StoreError, one_line
-from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SessionRecord
+from voicebot.store.base import (
+    BanRecord,
+    LeaseLost,
+    LobbyRecord,
+    ReportRecord,
+    SeatRecord,
+    SessionRecord,
+)
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.local import STREAM_ENTRIES
 from voicebot.store.records import dump, load, load_all
+from voicebot.store.shared import ANSWER_SECONDS, Lease
 
 PREFIX = "voicebot:"
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 3.0
+READ_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
 BLOCK_SECONDS = 1.0
-"""The longest single wait for a stream's next entry; must be below ANSWER_SECONDS."""
+"""The longest single wait for a stream's next entry; must be below READ_SECONDS."""
 KEPT_AFTER_EXPIRY = 24 * 3600
 """Seconds after which Redis deletes an expired session by itself, should nobody sweep."""
 TOKEN_SECONDS = 7 * 24 * 3600
@@ -52,10 +61,15 @@ end
 PUT_SESSION = (
     _FORGET
     + """
-local prefix, handle, key, previous, lobby, expires, ttl, record = unpack(ARGV)
-forget(prefix, handle)
+local prefix, handle, key, previous, lobby, seat, person, kept, expires, ttl, record = unpack(ARGV)
 local name = prefix..'session:'..handle
-redis.call('HSET', name, 'key', key, 'previous', previous, 'lobby', lobby, 'record', record)
+if kept ~= '' and redis.call('EXISTS', name) == 1 then
+  local old = redis.call('HMGET', name, 'lobby', 'seat', 'person')
+  lobby, seat, person = old[1] or '', old[2] or '', old[3] or ''
+end
+forget(prefix, handle)
+redis.call('HSET', name, 'key', key, 'previous', previous, 'record', record,
+  'lobby', lobby, 'seat', seat, 'person', person)
 redis.call('EXPIRE', name, ttl)
 for _, k in ipairs({key, previous}) do
   if k ~= '' then redis.call('SET', prefix..'key:'..k, handle, 'EX', ttl) end
@@ -64,6 +78,19 @@ if lobby ~= '' then redis.call('SADD', prefix..'seats:'..lobby, handle) end
 redis.call('ZADD', prefix..'expiries', expires, handle)
 """
 )
+PUT_SEAT = """
+local prefix, handle, about, token, seat, person = unpack(ARGV)
+if token ~= '' and tonumber(redis.call('GET', prefix..'token:'..about) or '0') > tonumber(token) then
+  return 'lost'
+end
+local name = prefix..'session:'..handle
+local old = redis.call('HMGET', name, 'key', 'lobby', 'person')
+if not old[1] or (seat == '' and old[3] ~= person) then return 'not there' end
+if old[2] and old[2] ~= '' then redis.call('SREM', prefix..'seats:'..old[2], handle) end
+if seat == '' then about, person = '', '' else redis.call('SADD', prefix..'seats:'..about, handle) end
+redis.call('HSET', name, 'lobby', about, 'seat', seat, 'person', person)
+return 'put'
+"""
 DELETE_SESSION = _FORGET + "return forget(ARGV[1], ARGV[2])"
 SWEEP = (
     _FORGET
@@ -76,13 +103,13 @@ return {#old, count}
 )
 GET_SESSION = """
 local handle = redis.call('GET', ARGV[1]..'key:'..ARGV[2])
-return handle and redis.call('HGET', ARGV[1]..'session:'..handle, 'record')
+return handle and redis.call('HMGET', ARGV[1]..'session:'..handle, 'record', 'seat')
 """
 SEATS = """
 local seats, found = ARGV[1]..'seats:'..ARGV[2], {}
 for _, handle in ipairs(redis.call('SMEMBERS', seats)) do
-  local record = redis.call('HGET', ARGV[1]..'session:'..handle, 'record')
-  if record then found[#found + 1] = record else redis.call('SREM', seats, handle) end
+  local record = redis.call('HMGET', ARGV[1]..'session:'..handle, 'record', 'seat')
+  if record[1] then found[#found + 1] = record else redis.call('SREM', seats, handle) end
 end
 return found
 """
@@ -119,6 +146,15 @@ for _, id in ipairs(redis.call('ZRANGE', ARGV[1]..'lobbies', 0, -1)) do
 end
 return found
 """
+ORPHANS = """
+local found = {}
+for _, id in ipairs(redis.call('ZRANGE', ARGV[1]..'lobbies', 0, -1)) do
+  if redis.call('EXISTS', ARGV[1]..'lease:'..id) == 0 then
+    found[#found + 1] = redis.call('HGET', ARGV[1]..'lobby:'..id, 'record')
+  end
+end
+return found
+"""
 ACQUIRE = """
 local prefix, name, owner, ms = unpack(ARGV)
 local lease = prefix..'lease:'..name
@@ -143,12 +179,12 @@ end
 
 
 class RedisStore:
-    """`voicebot.store.base.Store` in a Redis database; `open` makes one.
+    """`voicebot.store.shared.SharedStore` in a Redis database; `open` makes one.
 
     Every call raises StoreError (retryable) while Redis is away, and works again once it is back.
     """
 
-    durable = True
+    durable = shared = True
 
     def __init__(self, redis: Redis, lock: FolderLock, where: str, prefix: str = PREFIX) -> None:
         self.owner = lock.owner
@@ -169,8 +205,11 @@ class RedisStore:
             redis = Redis.from_url(
                 url,
                 decode_responses=False,
+                # by the newer protocol redis-py 8.1 hands out connections that Redis has closed meanwhile,
+                # and what is asked of each fails once (github.com/redis/redis-py/issues/4252)
+                protocol=2,
                 socket_connect_timeout=CONNECT_SECONDS,
-                socket_timeout=ANSWER_SECONDS,
+                socket_timeout=READ_SECONDS,
                 retry=Retry(NoBackoff(), 0),  # a repeated XADD would be there twice; who writes tries again
             )
         except ValueError as error:
@@ -187,20 +226,53 @@ class RedisStore:
         return store
 
     async def put_session(self, record: SessionRecord) -> None:
+        await self._put_session(record, keep_seat=False)
+
+    async def put_secrets(self, record: SessionRecord) -> None:
+        await self._put_session(record, keep_seat=True)
+
+    async def _put_session(self, record: SessionRecord, *, keep_seat: bool) -> None:
         ttl = int(max(0.0, record.expires - time.time()) + KEPT_AFTER_EXPIRY)
-        lobby_id = record.seat.lobby_id if record.seat is not None else ""
-        keys = (record.key, record.previous_key)
-        await self._script(PUT_SESSION, record.handle, *keys, lobby_id, record.expires, ttl, dump(record))
+        seat = record.seat
+        kept = ("", "", "") if seat is None else (seat.lobby_id, dump(seat), seat.participant_id)
+        await self._script(
+            PUT_SESSION,
+            record.handle,
+            *(record.key, record.previous_key),
+            *kept,
+            "yes" if keep_seat else "",
+            *(record.expires, ttl, dump(replace(record, seat=None))),
+        )
+
+    async def put_seat(
+        self,
+        handle: str,
+        seat: SeatRecord | None,
+        *,
+        freed: SeatRecord | None = None,
+        token: int | None = None,
+    ) -> None:
+        about = seat or freed
+        if about is None:
+            return
+        text = dump(seat) if seat is not None else ""
+        values = (about.lobby_id, "" if token is None else token, text, about.participant_id)
+        if await self._script(PUT_SEAT, handle, *values) == b"lost":
+            raise LeaseLost(f"Lobby {about.lobby_id} is served elsewhere by now.")
 
     async def get_session(self, key: str) -> SessionRecord | None:
-        text = await self._script(GET_SESSION, key) if key else None
-        return load(SessionRecord, text) if text else None
+        return _session(await self._script(GET_SESSION, key)) if key else None
+
+    async def find_session(self, handle: str) -> SessionRecord | None:
+        name = self._key("session", handle)
+        return _session(await self._call(self._redis.hmget(name, ["record", "seat"])))
 
     async def delete_session(self, handle: str) -> None:
         await self._script(DELETE_SESSION, handle)
 
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
-        return load_all(SessionRecord, await self._script(SEATS, lobby_id))
+        found = [_session(one) for one in await self._script(SEATS, lobby_id)]
+        return [one for one in found if one is not None]
 
     async def sweep(self, now: float) -> int:
         swept = 0
@@ -222,6 +294,9 @@ class RedisStore:
 
     async def lobbies(self) -> list[LobbyRecord]:
         return load_all(LobbyRecord, await self._script(LOBBIES))
+
+    async def orphans(self) -> list[LobbyRecord]:
+        return load_all(LobbyRecord, await self._script(ORPHANS))
 
     async def put_ban(self, record: BanRecord) -> None:
         await self._call(self._redis.hset(self._key("bans", record.lobby_id), record.handle, dump(record)))
@@ -251,6 +326,13 @@ class RedisStore:
     async def release(self, name: str, owner: str, token: int) -> None:
         await self._script(RELEASE, name, f"{token} {owner}")
 
+    async def holder(self, name: str) -> Lease | None:
+        held = await self._call(self._redis.get(self._key("lease", name)))
+        if held is None:
+            return None
+        token, _, owner = held.decode().partition(" ")
+        return Lease(owner, int(token))
+
     async def append(self, stream: str, data: bytes) -> str:
         key = self._key("stream", stream)
         async with self._redis.pipeline(transaction=True) as pipeline:
@@ -268,6 +350,11 @@ class RedisStore:
             found = await self._call(self._redis.xread({key: after or "0"}, block=block))
             if found or block is None:
                 return [(id.decode(), fields[b"data"]) for id, fields in _entries(found)]
+
+    async def trim(self, stream: str, upto: str) -> None:
+        milliseconds, _, number = upto.partition("-")
+        key = self._key("stream", stream)
+        await self._call(self._redis.xtrim(key, minid=f"{milliseconds}-{int(number) + 1}", approximate=False))
 
     async def drop(self, stream: str) -> None:
         await self._call(self._redis.delete(self._key("stream", stream)))
@@ -291,10 +378,25 @@ class RedisStore:
         return await self._call(self._redis.eval(script, 0, self._prefix, *values))
 
     async def _call(self, answer: Awaitable[Any] | Any) -> Any:
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         try:
             return await answer
         except (exceptions.RedisError, OSError) as error:
             raise _explain(self._where, error) from None
+        finally:
+            # asyncio.wait_for, by which the client writes, loses a cancellation that comes with the result
+            # (until Python 3.12), and who is to end would go on
+            if task is not None and task.cancelling() > cancelled:
+                raise asyncio.CancelledError
+
+
+def _session(found: Any) -> SessionRecord | None:
+    """Of the two parts that Redis has: the session without its seat, and the seat."""
+    record = load(SessionRecord, found[0]) if found and found[0] else None
+    if record is None or not found[1]:
+        return record
+    return replace(record, seat=load(SeatRecord, found[1]))
 
 
 def _ms(seconds: float) -> int:
@@ -302,10 +404,8 @@ def _ms(seconds: float) -> int:
 
 
 def _entries(found: Any) -> list[Any]:
-    """Of the one stream that was read, in both forms that the two versions of Redis' protocol give."""
-    streams = list(found.values()) if isinstance(found, dict) else [entries for _, entries in found or []]
-    entries = streams[0] if streams else []
-    return entries[0] if entries and isinstance(entries[0], list) else entries
+    """Of the one stream that was read."""
+    return found[0][1] if found else []
 
 
 def _without_password(url: str) -> str:

@@ -59,7 +59,7 @@ class SqliteStore:
     Leases and streams are kept in memory, for no other server shares the file.
     """
 
-    durable = True
+    durable, shared = True, False
 
     def __init__(
         self, connection: aiosqlite.Connection, path: Path, clock: Clock, lock: FolderLock | None = None

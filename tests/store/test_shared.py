@@ -1,0 +1,167 @@
+"""What a store does besides where several servers share it, in a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.redis_server import RedisServer
+from tests.store.conftest import LEASE, RedisPlace
+from voicebot.store.base import LeaseLost, LobbyRecord, SeatRecord, SessionRecord
+from voicebot.store.memory import MemoryStore
+from voicebot.store.redis import RedisStore
+from voicebot.store.shared import Lease, shared
+
+pytestmark = pytest.mark.needs("redis-server")
+SOON = time.time() + 3600.5
+
+
+@pytest.fixture
+async def place(redis: RedisServer, tmp_path: Path) -> AsyncIterator[RedisPlace]:
+    made = RedisPlace(redis.url, tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def store(place: RedisPlace) -> RedisStore:
+    store = await place.open()
+    assert isinstance(store, RedisStore)
+    assert shared(store) is store
+    return store
+
+
+def test_a_store_of_one_server_is_not_shared() -> None:
+    assert shared(MemoryStore()) is None
+
+
+async def test_a_session_is_found_by_its_public_name(store: RedisStore) -> None:
+    assert await store.find_session("s-1") is None
+    await store.put_session(replace(SessionRecord("k1", "s-1", SOON), seat=SeatRecord("a", "p-1", "Ann")))
+    assert await store.find_session("s-1") == replace(
+        SessionRecord("k1", "s-1", SOON), seat=SeatRecord("a", "p-1", "Ann")
+    )
+    await store.delete_session("s-1")
+    assert await store.find_session("s-1") is None
+
+
+async def test_new_secrets_leave_the_seat_as_it_is(store: RedisStore) -> None:
+    await store.put_secrets(SessionRecord("k1", "s-1", SOON))
+    assert await store.get_session("k1") == SessionRecord("k1", "s-1", SOON)
+    seat = SeatRecord("a", "p-1", "Ann")
+    await store.put_seat("s-1", seat)
+    rotated = SessionRecord("k2", "s-1", SOON, 2.5, previous_key="k1", previous_until=3.5)
+    await store.put_secrets(rotated)
+    assert await store.get_session("k2") == await store.get_session("k1") == replace(rotated, seat=seat)
+    assert await store.seats("a") == [replace(rotated, seat=seat)]
+
+
+async def test_a_seat_is_freed_by_who_gave_it_and_nobody_else(store: RedisStore) -> None:
+    await store.put_seat("s-1", SeatRecord("a", "p-1", "Ann"))
+    assert await store.find_session("s-1") is None
+    plain = SessionRecord("k1", "s-1", SOON)
+    await store.put_session(plain)
+    first, second = SeatRecord("a", "p-1", "Zoë\n{}"), SeatRecord("b", "p-2", "Ann", camera=True)
+    await store.put_seat("s-1", first)
+    assert await store.seats("a") == [replace(plain, seat=first)]
+    await store.put_seat("s-1", second, freed=first)
+    assert await store.seats("a") == []
+    assert await store.seats("b") == [replace(plain, seat=second)]
+    await store.put_seat("s-1", None, freed=first)
+    assert await store.seats("b") == [replace(plain, seat=second)]
+    await store.put_seat("s-1", None, freed=second)
+    assert await store.seats("b") == []
+    assert await store.get_session("k1") == plain
+
+
+async def test_a_stale_token_gives_and_frees_no_seat(store: RedisStore, place: RedisPlace) -> None:
+    stale = await store.acquire("a", "one", LEASE)
+    await store.put_session(SessionRecord("k1", "s-1", SOON))
+    seat = SeatRecord("a", "p-1", "Ann")
+    await store.put_seat("s-1", seat, token=stale)
+    await place.run_out(store, "a")
+    fresh = await store.acquire("a", "two", 60)
+    with pytest.raises(LeaseLost):
+        await store.put_seat("s-1", replace(seat, name="Eve"), token=stale)
+    with pytest.raises(LeaseLost):
+        await store.put_seat("s-1", None, freed=seat, token=stale)
+    assert [one.seat for one in await store.seats("a")] == [seat]
+    await store.put_seat("s-1", None, freed=seat, token=fresh)
+    assert await store.seats("a") == []
+
+
+async def test_who_holds_a_lease_is_known_until_it_runs_out(store: RedisStore, place: RedisPlace) -> None:
+    assert await store.holder("a") is None
+    token = await store.acquire("a", "one two", LEASE)
+    assert token is not None
+    assert await store.holder("a") in (Lease("one two", token), None)  # None: it took that long
+    await place.run_out(store, "a")
+    assert await store.holder("a") is None
+    token = await store.acquire("a", "two", 60)
+    assert token is not None
+    assert await store.holder("a") == Lease("two", token)
+    await store.release("a", "two", token)
+    assert await store.holder("a") is None
+
+
+async def test_lobbies_that_nobody_holds_are_orphans(store: RedisStore) -> None:
+    for id in ("a", "b"):
+        await store.put_lobby(LobbyRecord(id, "Tea room"))
+    token = await store.acquire("a", "one", 60)
+    assert token is not None
+    assert await store.orphans() == [LobbyRecord("b", "Tea room")]
+    await store.release("a", "one", token)
+    assert await store.orphans() == await store.lobbies()
+
+
+async def test_what_was_read_can_be_forgotten(store: RedisStore) -> None:
+    ids = [await store.append("s", b"%d" % n) for n in range(3)]
+    await store.trim("s", ids[1])
+    await store.trim("s", ids[1])
+    await store.trim("nowhere", ids[1])
+    assert await store.read("s") == [(ids[2], b"2")]
+    await store.trim("s", ids[2])
+    last = await store.append("s", b"3")
+    assert await store.read("s", ids[2]) == [(last, b"3")]
+
+
+async def test_who_is_to_end_ends_though_the_answer_came_at_the_same_time(store: RedisStore) -> None:
+    async def deaf() -> str:
+        """As asyncio.wait_for of Python 3.11, when what it waits for is done."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "answer"
+        raise AssertionError
+
+    task = asyncio.create_task(store._call(deaf()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await store._call(deaf())
+
+
+async def test_who_cleans_up_after_a_cancellation_may_still_use_it(store: RedisStore) -> None:
+    kept: list[int | None] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            kept.append(await store.acquire("a", "one", 60))
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert kept != [None]
+    assert await store.holder("a") == Lease("one", kept[0] or 0)
