@@ -103,13 +103,21 @@ class Models:
         Raises:
             ModelError: a model that the settings name cannot be loaded; the others stay loaded.
         """
-        for role in ROLES:
-            if role not in self._current:
-                choice, backend = await choose(role, self._settings, progress)
-                found = await _check(backend)
-                warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
-                self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
-                self._tell(Swapped(role, "", backend.name))
+        missing = [role for role in ROLES if role not in self._current]
+        # side by side: one waits for its process or its download while another is imported
+        loaded = await asyncio.gather(
+            *(self._load(role, progress) for role in missing), return_exceptions=True
+        )
+        for error in loaded:
+            if error is not None:
+                raise error
+
+    async def _load(self, role: SwapRole, progress: Progress) -> None:
+        choice, backend = await choose(role, self._settings, progress)
+        found = await _check(backend)
+        warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
+        self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
+        self._tell(Swapped(role, "", backend.name))
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
         """Load `spec` beside the present model and use it from the next turn on.
