@@ -12,7 +12,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-BACKOFF: Sequence[float] = (0.0, 0.3, 0.9, 1.5, 2.1, 3.0, 5.0, 7.0)
+BACKOFF: Sequence[float] = (0.0, 0.3, 0.9, 1.0, 1.0, 2.0, 3.0, 5.0, 7.0)
 FINAL = {4401, 4403, 4409}
 NEVER_AGAIN = {"ping", "resume"}
 
