@@ -10,12 +10,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+
+from tests.redis_server import redis_server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -60,12 +62,12 @@ def checkout(folder: Path) -> Path:
 
 
 @contextmanager
-def running(command: str, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
+def running(command: str, folder: Path, **env: str) -> Iterator[tuple[str, psutil.Process]]:
     """The first address a long-running command prints, and its process; it is stopped as by Ctrl-C."""
     process = subprocess.Popen(
         command.split(),
         cwd=checkout(folder),
-        env=environment(folder),
+        env=environment(folder) | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -171,6 +173,27 @@ def measures(command: str, folder: Path) -> None:
     assert {"voice", "media"} <= set(listing.stdout.split())
 
 
+def shares_a_redis(command: str, folder: Path) -> None:
+    """All three commands; who asks the second server is answered by the first, which has the lobby."""
+    with redis_server(folder) as redis, ExitStack() as started:
+        assert command == "redis-server --port 6380"  # as `redis` is, but for the port
+        addresses = []
+        for name in ("one", "two"):
+            line = next(line for line in commands() if f"DATA_DIR={name}" in line)
+            *settings, program, action = line.split()
+            env = dict(setting.split("=", 1) for setting in settings)
+            env |= {"STORE": env["STORE"].replace("localhost:6380", f"127.0.0.1:{redis.port}"), "PORT": "0"}
+            (folder / name).mkdir()
+            run = f"{Path(sys.executable).with_name(program)} {action}"
+            addresses.append(started.enter_context(running(run, folder / name, **env))[0])
+        assert "lobby=demo" in addresses[0]
+        second = httpx.URL(addresses[1]).copy_with(path="/", query=None)
+        with httpx.Client(base_url=second, headers={"Origin": str(second).rstrip("/")}, timeout=30) as http:
+            http.post("api/session").raise_for_status()
+            found = http.get("api/lobbies/demo").raise_for_status().json()
+        assert found["lobby"]["id"] == "demo"
+
+
 def covered_by(file: str, name: str) -> Callable[[str, Path], None]:
     """The command is run by a test elsewhere, which must exist."""
 
@@ -193,6 +216,13 @@ RUN: dict[str, Callable[[str, Path], None]] = {
     "voicebot serve": covered_by(WHEEL, "test_the_installed_wheel_serves_the_client"),
     "voicebot doctor": covered_by(WHEEL, "test_the_installed_wheel_runs_the_doctor"),
     "make bench": measures,
+    "redis-server --port 6380": shares_a_redis,
+    **{
+        f"STORE=redis://localhost:6380/0 DATA_DIR={name} PORT={port} voicebot serve": covered_by(
+            "tests/docs/test_readme.py", "shares_a_redis"
+        )
+        for name, port in (("one", 8001), ("two", 8002))
+    },
 }
 
 
