@@ -120,12 +120,12 @@ async def allocation(
         if made.relayed[1]:
             client.receiver = None
             await client.delete()
-        transport.close()
+        transport.abort()  # everything was answered; TLS's farewell would outlive the caller's loop
 
 
 async def _connect(
     parsed: dict[str, Any], server: Address, username: str, credential: str
-) -> tuple[turn.TurnClientProtocol, asyncio.BaseTransport]:
+) -> tuple[turn.TurnClientProtocol, asyncio.Transport | asyncio.DatagramTransport]:
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {
         "username": username,
@@ -134,7 +134,7 @@ async def _connect(
         "channel_refresh_time": turn.DEFAULT_CHANNEL_REFRESH_TIME,
     }
     client: turn.TurnClientProtocol
-    transport: asyncio.BaseTransport
+    transport: asyncio.Transport | asyncio.DatagramTransport
     if parsed["transport"] == "tcp":
         tls = True if parsed["scheme"] == "turns" else None
         transport, client = await loop.create_connection(
