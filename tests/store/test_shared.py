@@ -165,3 +165,76 @@ async def test_who_cleans_up_after_a_cancellation_may_still_use_it(store: RedisS
         await task
     assert kept != [None]
     assert await store.holder("a") == Lease("one", kept[0] or 0)
+
+
+# ---------------------------------------------------------------- streams
+
+
+async def test_a_stream_gives_each_reader_what_came_after(store: RedisStore) -> None:
+    assert await store.read("s") == []
+    ids = [await store.append("s", b"%d" % n) for n in range(3)]
+    await store.append("other", b"\x00\xff")
+    assert await store.read("s") == list(zip(ids, (b"0", b"1", b"2"), strict=True))
+    assert await store.read("s", ids[0]) == [(ids[1], b"1"), (ids[2], b"2")]
+    assert await store.read("s", ids[2]) == []
+    [(_, data)] = await store.read("other")
+    assert data == b"\x00\xff"
+
+
+async def test_a_stream_keeps_the_newest_thousand(store: RedisStore) -> None:
+    for n in range(1005):
+        last = await store.append("s", b"%d" % n)
+    entries = await store.read("s")
+    assert [data for _, data in entries] == [b"%d" % n for n in range(5, 1005)]
+    assert entries[-1][0] == last
+
+
+async def test_a_waiting_reader_is_woken(store: RedisStore) -> None:
+    last = await store.append("s", b"before")
+    waiting = [asyncio.create_task(store.read("s", last, wait=30)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    await store.append("other", b"not this one")
+    id = await store.append("s", b"this one")
+    assert await asyncio.gather(*waiting) == [[(id, b"this one")]] * 3
+
+
+async def test_nobody_waits_for_longer_than_asked(store: RedisStore) -> None:
+    assert await store.read("s", wait=0.02) == []
+    await store.append("s", b"there")
+    assert len(await store.read("s", wait=30)) == 1
+
+
+async def test_a_slow_reader_misses_nothing(store: RedisStore) -> None:
+    async def write() -> None:
+        for n in range(600):
+            await store.append("s", b"%d" % n)
+
+    async def read() -> list[bytes]:
+        got: list[bytes] = []
+        last = ""
+        while len(got) < 600:
+            for id, data in await store.read("s", last, wait=10):
+                last = id
+                got.append(data)
+            await writing if len(got) < 300 else None  # away while most is written
+        return got
+
+    writing = asyncio.create_task(write())
+    assert await read() == [b"%d" % n for n in range(600)]
+
+
+async def test_writers_at_once_are_all_there(store: RedisStore) -> None:
+    ids = await asyncio.gather(*(store.append("s", b"%d" % n) for n in range(100)))
+    entries = await store.read("s")
+    assert sorted(ids) == sorted(id for id, _ in entries)
+    assert {data for _, data in entries} == {b"%d" % n for n in range(100)}
+
+
+async def test_a_dropped_stream_is_empty(store: RedisStore) -> None:
+    await store.append("s", b"x")
+    await store.drop("s")
+    await store.drop("s")
+    assert await store.read("s") == []
+    await store.append("s", b"y")
+    assert [data for _, data in await store.read("s")] == [b"y"]

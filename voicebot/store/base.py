@@ -187,22 +187,6 @@ class Store(Protocol):
         """Give it back; one that is not held is no error."""
         ...
 
-    # ---- messages between servers; they live no longer than the servers do
-    async def append(self, stream: str, data: bytes) -> str:
-        """Add an entry; returns its id. Streams keep their newest 1,000 entries."""
-        ...
-
-    async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
-        """Entries after the one of id `after` (empty: all that are kept), oldest first.
-
-        With none there it waits up to `wait` seconds for one.
-        """
-        ...
-
-    async def drop(self, stream: str) -> None:
-        """Forget a stream; one that is not there is no error."""
-        ...
-
     async def aclose(self) -> None:
         """Write what waits and free everything. Safe to call twice."""
         ...

@@ -1,15 +1,11 @@
-"""Leases and streams of a store that only one process uses: they need not outlive it."""
+"""Leases of a store that only one process uses: they need not outlive it."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-from collections import deque
 
 from voicebot.clock import Clock, monotonic
 from voicebot.store.base import LeaseLost
-
-STREAM_ENTRIES = 1000
 
 
 class Leases:
@@ -48,38 +44,3 @@ class Leases:
         held = self._held.get(lobby_id)
         if token is not None and held is not None and held[1] > token:
             raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
-
-
-class Streams:
-    """Bounded queues that any number of readers follow, each from where it is."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, deque[tuple[str, bytes]]] = {}
-        self._numbers = itertools.count(1)
-        self._appended: dict[str, asyncio.Event] = {}
-
-    def append(self, stream: str, data: bytes) -> str:
-        """See `Store.append`."""
-        id = str(next(self._numbers))
-        self._entries.setdefault(stream, deque(maxlen=STREAM_ENTRIES)).append((id, data))
-        if (waiting := self._appended.pop(stream, None)) is not None:
-            waiting.set()
-        return id
-
-    async def read(self, stream: str, after: str, wait: float) -> list[tuple[str, bytes]]:
-        """See `Store.read`; `wait` in seconds of the loop's time."""
-        deadline = asyncio.get_running_loop().time() + wait
-        try:
-            async with asyncio.timeout_at(deadline):
-                while not (found := self._after(stream, after)) and wait > 0:
-                    await self._appended.setdefault(stream, asyncio.Event()).wait()
-        except TimeoutError:
-            return []
-        return found
-
-    def drop(self, stream: str) -> None:
-        """See `Store.drop`."""
-        self._entries.pop(stream, None)
-
-    def _after(self, stream: str, after: str) -> list[tuple[str, bytes]]:
-        return [entry for entry in self._entries.get(stream, ()) if int(entry[0]) > int(after or 0)]

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 from voicebot.clock import Clock, monotonic
 from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
-from voicebot.store.local import Leases, Streams
+from voicebot.store.local import Leases
 
 
 class MemoryStore:
@@ -22,7 +22,6 @@ class MemoryStore:
         self._bans: dict[tuple[str, str], BanRecord] = {}
         self._reports: dict[str, ReportRecord] = {}
         self._leases = Leases(clock)
-        self._streams = Streams()
 
     async def put_session(self, record: SessionRecord) -> None:
         await self.delete_session(record.handle)
@@ -90,15 +89,6 @@ class MemoryStore:
 
     async def release(self, name: str, owner: str, token: int) -> None:
         self._leases.release(name, owner, token)
-
-    async def append(self, stream: str, data: bytes) -> str:
-        return self._streams.append(stream, data)
-
-    async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
-        return await self._streams.read(stream, after, wait)
-
-    async def drop(self, stream: str) -> None:
-        self._streams.drop(stream)
 
     async def aclose(self) -> None:
         """Nothing to free: who has the store still has what is in it."""

@@ -28,10 +28,10 @@ from voicebot.store.base import (
     SessionRecord,
 )
 from voicebot.store.exclusive import FolderLock
-from voicebot.store.local import STREAM_ENTRIES
 from voicebot.store.records import dump, load, load_all
 from voicebot.store.shared import ANSWER_SECONDS, Lease
 
+STREAM_ENTRIES = 1000
 PREFIX = "voicebot:"
 CONNECT_SECONDS = 2.0
 READ_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS

@@ -18,7 +18,7 @@ from voicebot.clock import Clock, monotonic
 from voicebot.errors import StoreError, one_line
 from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
 from voicebot.store.exclusive import FolderLock
-from voicebot.store.local import Leases, Streams
+from voicebot.store.local import Leases
 from voicebot.store.records import dump, load, load_all
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class SqliteStore:
         self._connection: aiosqlite.Connection | None = connection
         self._path, self._lock = path, lock
         self.owner = lock.owner if lock is not None else "here"
-        self._leases, self._streams = Leases(clock), Streams()
+        self._leases = Leases(clock)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock = monotonic, lock: FolderLock | None = None) -> SqliteStore:
@@ -168,15 +168,6 @@ class SqliteStore:
 
     async def release(self, name: str, owner: str, token: int) -> None:
         self._leases.release(name, owner, token)
-
-    async def append(self, stream: str, data: bytes) -> str:
-        return self._streams.append(stream, data)
-
-    async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
-        return await self._streams.read(stream, after, wait)
-
-    async def drop(self, stream: str) -> None:
-        self._streams.drop(stream)
 
     async def aclose(self) -> None:
         """Write what waits and close the file. Safe to call twice."""
