@@ -110,8 +110,7 @@ async def allocation(
         OSError: there is no connection to it, or TLS failed.
     """
     parsed = parse_url(url)
-    server = (parsed["host"], parsed["port"])
-    client, transport = await _connect(parsed, server, username, credential)
+    client, transport = await connect(parsed, username, credential)
     made = Allocation(client, _Receiver())
     try:
         await made._allocate(family)
@@ -123,10 +122,11 @@ async def allocation(
         transport.abort()  # everything was answered; TLS's farewell would outlive the caller's loop
 
 
-async def _connect(
-    parsed: dict[str, Any], server: Address, username: str, credential: str
+async def connect(
+    parsed: dict[str, Any], username: str | None, credential: str | None
 ) -> tuple[turn.TurnClientProtocol, asyncio.Transport | asyncio.DatagramTransport]:
-    loop = asyncio.get_running_loop()
+    """To the server of a parsed URL, nothing asked for yet; end it by `abort`. Raises OSError."""
+    loop, server = asyncio.get_running_loop(), (parsed["host"], parsed["port"])
     options: dict[str, Any] = {
         "username": username,
         "password": credential,

@@ -8,9 +8,10 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from aioice import stun, turn
+from aioice import stun
 
 from voicebot.clock import Clock, monotonic
+from voicebot.rtc.allocation import connect
 from voicebot.rtc.ice import parse_url
 
 Outcome = Literal["ok", "unauthorized", "refused", "unreachable", "unknown_host", "tls", "not_an_address"]
@@ -84,25 +85,13 @@ async def probe(
 
 
 async def _allocate(parsed: dict[str, Any], username: str | None, credential: str | None) -> tuple[str, str]:
-    gone = asyncio.Event()
-
-    class Allocation(asyncio.DatagramProtocol):
-        def connection_lost(self, exc: Exception | None) -> None:
-            gone.set()
-
-    transport, _ = await turn.create_turn_endpoint(
-        Allocation,
-        server_addr=(parsed["host"], parsed["port"]),
-        username=username,
-        password=credential,
-        ssl=parsed["scheme"] == "turns",
-        transport=parsed.get("transport", "udp"),
-    )
-    relayed = _address(transport.get_extra_info("sockname"))
-    mapped = _address(transport.get_extra_info("related_address"))
-    transport.close()
-    await gone.wait()
-    return relayed, mapped
+    client, transport = await connect(parsed, username, credential)
+    try:
+        relayed = await client.connect()
+        await client.delete()
+        return _address(relayed), _address(client.mapped_address)
+    finally:
+        transport.abort()
 
 
 async def _bind(host: str, port: int) -> str:
