@@ -21,7 +21,7 @@ from tests.coturn import coturn, own_address
 from voicebot.errors import MediaError
 from voicebot.media.base import IceServerConfig, PeerState
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc import probe
+from voicebot.rtc import allocation
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -79,18 +79,16 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
     plane, browser = inline_stage.plane, inline_stage.browser()
     username, password = credentials(SECRET)
     asked, answered, made = asyncio.Event(), asyncio.Event(), []
-    create = probe.turn.create_turn_endpoint
+    create = allocation.turn.create_turn_endpoint
 
     async def slowly(protocol: Any, *arguments: Any, **named: Any) -> Any:
-        if protocol.__name__ == "Allocation":  # the planner asks whether the server is alive
-            return await create(protocol, *arguments, **named)
         asked.set()
         await answered.wait()
         made.append(await create(protocol, *arguments, **named))
         return made[-1]
 
     sdp, tracks = await browser.offer([])
-    monkeypatch.setattr(probe.turn, "create_turn_endpoint", slowly)
+    monkeypatch.setattr(allocation.turn, "create_turn_endpoint", slowly)
     servers = [IceServerConfig((turn,), username, password)]
     answering = asyncio.create_task(plane.answer("host", browser.peer_id, 1, sdp, tracks, servers))
     await asked.wait()
