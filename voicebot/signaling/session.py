@@ -115,17 +115,16 @@ class Session:
         if last_seq == self.seq:
             return []
         if last_seq > self.seq:
-            self.seq = max(self.seq, min(last_seq, MAX_SEQ))
-            self._ring.clear()
+            self.advance(last_seq)
             return None
         if not self._ring or self._ring[0][0] > last_seq + 1:
             return None
         return [Sent(seq, Written(*message)) for seq, _, message in self._ring if seq > last_seq]
 
     def advance(self, seq: int) -> None:
-        """Another server has numbered up to `seq` meanwhile: go on above it."""
+        """A former life, or another server, has numbered up to `seq`: go on above it."""
         if seq > self.seq:
-            self.seq = min(seq, MAX_SEQ)
+            self.seq = max(self.seq, min(seq, MAX_SEQ))
             self._ring.clear()
 
     def acknowledge(self, seq: int) -> None:
