@@ -12,7 +12,7 @@ from voicebot.clock import Clock
 from voicebot.errors import StoreError
 from voicebot.server.drain import Drain
 from voicebot.server.forwarded import ONWARD, Arrival, Onward, describe
-from voicebot.server.limits import Limits, TokenBucket
+from voicebot.server.limits import Limits
 from voicebot.server.lines import ABNORMAL, SERVICE_RESTART, TRY_AGAIN, Line, LineLost
 from voicebot.server.nodes import Nodes
 from voicebot.server.outbox import TOO_SLOW
@@ -20,6 +20,7 @@ from voicebot.server.sessions import Browser
 from voicebot.server.transports import abort
 from voicebot.server.whereabouts import ATTACH_SECONDS, Whereabouts
 from voicebot.signaling.messages import Message
+from voicebot.signaling.written import write
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Carrier:
     def tell(self, message: Message) -> None:
         """Tell every browser whose socket is carried."""
         for line in list(self._carried):
-            line.heard("text", message.model_dump_json(exclude_none=True))
+            line.heard("text", write(message).text)
 
     async def carry(self, socket: WebSocket, browser: Browser, to: str, arrival: Arrival) -> Onward | None:
         """Let the server of that name serve a socket, until it closes (None) or goes on elsewhere."""
@@ -101,9 +102,7 @@ class Carrier:
 
     async def _up(self, socket: WebSocket, browser: Browser, line: Line, to: str) -> Onward | int | None:
         """Until the browser has closed the socket (its code), goes on elsewhere, or the line is lost."""
-        if browser.bucket is None:
-            limits = self._limits
-            browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
+        bucket = browser.rate(self._limits)
         try:
             while True:
                 event = await socket.receive()
@@ -111,7 +110,7 @@ class Carrier:
                     code = int(event.get("code") or ABNORMAL)
                     await line.say("gone", code)
                     return code
-                wait = browser.bucket.take(self._clock())
+                wait = bucket.take(self._clock())
                 if wait > 0:
                     await asyncio.sleep(wait)
                 text = event.get("text")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
-from voicebot.server.limits import TokenBucket
+from voicebot.server.limits import Limits, TokenBucket
 from voicebot.server.outbox import Outbox
 from voicebot.server.session_writer import SessionWriter
 from voicebot.signaling.messages import Message, SessionExpired
@@ -73,6 +73,12 @@ class Browser:
         self._changed = changed
         self.waiting: ServedLobby | None = None
         """At whose door it waits to be let in; never while it has a seat."""
+
+    def rate(self, limits: Limits) -> TokenBucket:
+        """What its messages are taken from, whichever server carries them out."""
+        if self.bucket is None:
+            self.bucket = TokenBucket(limits.messages_per_second, limits.burst, self.clock())
+        return self.bucket
 
     @property
     def seat(self) -> Seat | None:

@@ -16,7 +16,7 @@ from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
 from voicebot.server.floods import address_of
 from voicebot.server.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
-from voicebot.server.limits import Limits, TokenBucket
+from voicebot.server.limits import Limits
 from voicebot.server.lines import ABNORMAL, TRY_AGAIN
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.refusals import error_message
@@ -31,6 +31,7 @@ from voicebot.signaling.messages import (
     SessionExpired,
     SessionInvalid,
 )
+from voicebot.signaling.written import write
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ class SocketEndpoint:
                 browser.sockets -= 1
 
     async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
-        await socket.send_text(message.model_dump_json(exclude_none=True))
+        await socket.send_text(write(message).text)
         await socket.close(UNAUTHENTICATED)
         self._telemetry.refused(message.type)
 
@@ -202,9 +203,7 @@ class SocketEndpoint:
         """Hand on frames until the socket is closed, by whoever it is: returns the close code; or until it
         goes on at another server."""
         limits = self._limits
-        if browser.bucket is None:
-            browser.bucket = TokenBucket(limits.messages_per_second, limits.burst, self._clock())
-        bucket, handled = browser.bucket, 0
+        bucket, handled = browser.rate(limits), 0
         seat: Seat | None = None
         carried = forwarded(socket.scope) is not None
         elsewhere = self._cluster.whereabouts if self._cluster is not None and not carried else None
