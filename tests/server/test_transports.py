@@ -93,6 +93,19 @@ async def test_a_socket_that_takes_nothing_any_more_is_dropped_with_all_that_wai
         ada.socket.transport.abort()
 
 
+async def test_nothing_is_written_to_a_connection_that_is_lost(
+    hosting: Hosting, visit: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada = await visit(hosting, joined="Ada")
+    browser = hosting.served("demo").seats.get(ada.me)
+    (protocol,) = [c for c in connections(hosting) if is_socket(c)]
+    for _ in range(10):
+        browser.send(ChatMessage(lobby="demo", data=ChatData(text="hello")))
+    protocol.transport.abort()  # the writer is to run before it is told of the loss
+    await no_sockets(browser)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
+
+
 async def test_who_reads_too_slowly_is_told_so(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(write_deadline=60.0, queue_bytes=4000))
     ada = await visit(hosting)
