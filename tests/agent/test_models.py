@@ -4,6 +4,7 @@ import asyncio
 from importlib import metadata
 from importlib.metadata import EntryPoints
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -71,6 +72,30 @@ async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name
     assert ".." not in models.chosen["llm"].warning
     assert models.chosen["tts"].spec == models.tts.name in {o.spec for o in models.options("tts")}
     assert models.chosen["tts"].warning == ""
+    await models.aclose()
+
+
+async def test_one_that_cannot_be_loaded_is_told_while_another_is_still_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path, stt_model="nonsense:x", tts_model="large")  # type: ignore[call-arg]
+    downloading, given_up = asyncio.Event(), asyncio.Event()
+
+    async def load(role: registry.Role, *rest: Any) -> registry.Backend:
+        if role != "tts":
+            await downloading.wait()
+            return await registry.load_backend(role, *rest)
+        downloading.set()
+        try:
+            return await asyncio.Future()
+        finally:
+            given_up.set()
+
+    monkeypatch.setattr("voicebot.agent.choose.load_backend", load)
+    models = Models(settings, llm=ScriptedLLM())
+    with pytest.raises(UnknownModel, match="nonsense"):
+        await models.start()
+    assert given_up.is_set()
     await models.aclose()
 
 

@@ -101,16 +101,20 @@ class Models:
         A server that does not answer now is a warning in `chosen`: it may be there later.
 
         Raises:
-            ModelError: a model that the settings name cannot be loaded; the others stay loaded.
+            ModelError: a model that the settings name cannot be loaded; what still loads is given up.
         """
-        missing = [role for role in ROLES if role not in self._current]
         # side by side: one waits for its process or its download while another is imported
-        loaded = await asyncio.gather(
-            *(self._load(role, progress) for role in missing), return_exceptions=True
-        )
-        for error in loaded:
-            if error is not None:
-                raise error
+        loads = [
+            asyncio.create_task(self._load(role, progress), name=f"load {role}")
+            for role in ROLES
+            if role not in self._current
+        ]
+        try:
+            await asyncio.gather(*loads)
+        finally:
+            for load in loads:
+                load.cancel()
+            await asyncio.gather(*loads, return_exceptions=True)
 
     async def _load(self, role: SwapRole, progress: Progress) -> None:
         choice, backend = await choose(role, self._settings, progress)
