@@ -20,7 +20,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Stage:
-    """A room on a fake media plane with scripted models, in virtual time."""
+    """A room on a fake media plane with scripted models, in virtual time; no LLM unless `loaded`."""
 
     def __init__(
         self,
@@ -29,12 +29,13 @@ class Stage:
         stt: Sequence[str | Hears | Exception] = (),
         llm: Sequence[str | Sequence[Step]] = (),
         tts: ScriptedTTS | None = None,
+        loaded: bool = True,
         **settings: object,
     ) -> None:
         self.media = FakeMediaPlane()
         self.stt, self.llm, self.tts = ScriptedSTT(stt), ScriptedLLM(llm), tts or ScriptedTTS()
         self.settings = Settings(_env_file=None, data_dir=data_dir, **settings)  # type: ignore[call-arg, arg-type]
-        self.models = Models(self.settings, stt=self.stt, tts=self.tts, llm=self.llm)
+        self.models = Models(self.settings, stt=self.stt, tts=self.tts, llm=self.llm if loaded else None)
         self.lobby = Lobby("demo", "Demo")
         self.room = Room(
             self.lobby,

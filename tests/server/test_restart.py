@@ -16,6 +16,8 @@ from tests.coturn import free_port
 from tests.redis_server import redis_server
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
+from voicebot.agent import choose as choosing
+from voicebot.agent.models import Models
 from voicebot.settings import Settings
 from voicebot.store import open_store
 from voicebot.store.base import LobbyRecord, SessionRecord, Store
@@ -288,6 +290,50 @@ async def test_agents_that_are_back_before_the_people_are_offered_to_them(
     assert start["epoch"] > before
     assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "present"
     assert "failed" not in caplog.text
+    await ada.socket.close()
+    await http.aclose()
+
+
+async def test_agents_are_back_before_the_models_are_loaded(
+    host: Any, settings: Settings, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
+    lobby = hosting.rooms["demo"].lobby
+    await hosting.rooms["demo"].spawn("Grump, a grumpy lighthouse keeper")
+    agents = [agent.id for agent in lobby.agents]
+    http = httpx.AsyncClient(base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")})
+    (await http.post("api/session")).raise_for_status()
+    ada = await (await Visitor(http, hosting.url).open()).join("Ann")
+    await hosting.stop()
+    assert await ada.closed() == 1012
+
+    loaded = asyncio.Event()
+
+    async def choose(*role_and_more: Any) -> Any:
+        await loaded.wait()
+        return await choosing.choose(*role_and_more)
+
+    monkeypatch.setattr("voicebot.agent.models.choose", choose)
+    starting = asyncio.ensure_future(hosting.start())
+    async with asyncio.timeout(20):
+        while True:
+            assert not starting.done()
+            try:
+                await resume(ada)
+                break
+            except OSError:  # it does not listen yet
+                await asyncio.sleep(0)
+    start = await ada.expect("start_webrtc_negotiation")
+    assert start["data"]["receive"] == agents
+    lobby = hosting.rooms["demo"].lobby
+    assert [(agent.id, agent.state) for agent in lobby.agents] == [(id, "initializing") for id in agents]
+    assert not models.started
+    assert not hosting.running
+    loaded.set()
+    await starting
+    for id in agents:
+        told = await ada.expect("agent_state", lambda m, id=id: m["data"]["participant_id"] == id)
+        assert told["data"]["state"] == "idle"
     await ada.socket.close()
     await http.aclose()
 

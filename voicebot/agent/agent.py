@@ -27,6 +27,8 @@ class Agent:
         self.tools: list[Any] = []
         """openai-agents tools it may use."""
         self.memory = Memory()
+        self.ready = False
+        """The models are loaded; until then it stays `initializing`. `Room` sets it."""
         self.muted = False
         """It hears and remembers, and says nothing; `Room.mute` sets it."""
         self.llm: LLM | None = None
@@ -44,7 +46,7 @@ class Agent:
 
     def become(self, state: AgentState) -> None:
         """The one place where the state changes; observers hear of real changes only."""
-        if state != self._state:
+        if self.ready and state != self._state:
             self._state = state
             self._on_state(self)
 

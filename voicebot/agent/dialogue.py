@@ -94,6 +94,10 @@ class Dialogue:
             self.greet(agent)
         self._next()
 
+    def ready(self) -> None:
+        """The models are loaded: what waited for them is answered."""
+        self._next()
+
     def greet(self, agent: Agent) -> None:
         """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
         self._greeted = True
@@ -293,7 +297,7 @@ class Dialogue:
 
     def _next(self) -> None:
         """Start the next turn if the floor is free; whoever changes anything calls this."""
-        if self._closing or self._turn is not None:
+        if self._closing or self._turn is not None or not self._models.started:
             return
         if self.floor.speaking:
             return  # the end of that utterance comes back here

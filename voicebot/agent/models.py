@@ -208,6 +208,7 @@ class Models:
         backends = {id(b): b for b in (*self._loaded.values(), *self._current.values())}
         self._loaded.clear()
         self._current.clear()
+        self.chosen.clear()
         self._complete.clear()
         for backend in backends.values():
             try:

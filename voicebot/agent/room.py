@@ -183,13 +183,13 @@ class Room:
     ) -> Agent:
         """Bring an agent in, from a persona or a one-line description; people need not be here yet.
 
-        `id` is that of an agent which comes back, `muted` as for `mute`.
+        It is seen at once, as `initializing`, and returned when the models are loaded: from then on it hears
+        and speaks. `id` is that of an agent which comes back, `muted` as for `mute`.
 
         Raises:
             VoicebotError: the description or name is unusable.
             LobbyFull: no room for one more agent.
         """
-        await self._models.wait_until_started()  # who comes in is to hear and speak
         taken = [agent.persona for agent in self._agents.values()]
         persona = (
             create_persona(who, name=name, voice=voice, taken=taken)
@@ -202,11 +202,13 @@ class Room:
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
         self._plane.add_agent(self.host_peer, agent.id)
-        agent.become("idle")
         if self._dialogue is not None:
             self._joined(info)
-            if self._connections and id is None:
-                self._dialogue.greet(agent)
+        late = bool(self._connections) and id is None  # else the first one of those who come is greeted
+        self._wake()
+        await self._models.wait_until_started()
+        if late and self._dialogue is not None and agent.id in self._agents:
+            self._dialogue.greet(agent)
         return agent
 
     async def remove(self, agent_id: str) -> None:
@@ -327,6 +329,7 @@ class Room:
                         return
             elif (
                 self._dialogue is not None
+                and self._models.started  # nobody would understand what is said before
                 and getattr(notice, "participant_id", "") in self.lobby.participants
             ):
                 self._dialogue.on_notice(notice)
@@ -460,6 +463,18 @@ class Room:
         if swapped.role == "llm":
             for agent in self._agents.values():
                 self.lobby.update(agent.id, notice=self._notice(agent))
+        self._wake()
+
+    def _wake(self) -> None:
+        """Agents that wait for the models are ready once there is one for each role."""
+        waiting = [agent for agent in self._agents.values() if not agent.ready]
+        if not waiting or not self._models.started:
+            return
+        for agent in waiting:
+            agent.ready = True
+            agent.become("idle")
+        if self._dialogue is not None:
+            self._dialogue.ready()
 
     def _notice(self, agent: Agent) -> str:
         llm = agent.llm

@@ -215,9 +215,7 @@ class Hosting:
         await self._server.listening.wait()
         if self._serving.done():
             self._serving.result()
-        await self._load(self._models, self._media)
-        await self._resolver.ready()
-        await self._lobbies.restore_agents()
+        await self._load(self._models, self._media, self._resolver)
         if self.demo and DEMO_LOBBY not in self.rooms:
             await self._make_demo()
         self._stalls.start()
@@ -249,17 +247,25 @@ class Hosting:
         assert self._models is not None
         return self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
 
-    async def _load(self, models: Models, media: MediaPlane) -> None:
-        """Models and media plane at once: neither needs the other."""
-        starting = asyncio.create_task(media.start(self._on_notice), name="start media")
+    async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
+        """Models and media plane at once, for neither needs the other, while the agents come back."""
+
+        async def come_back() -> None:
+            await resolver.ready()
+            await self._lobbies.restore_agents()
+
+        beside = [
+            asyncio.create_task(media.start(self._on_notice), name="start media"),
+            asyncio.create_task(come_back(), name="restore agents"),
+        ]
         try:
             with self.telemetry.span("load models"):
                 await models.start(self._progress)
-        except BaseException:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            raise
-        await starting
+            await asyncio.gather(*beside)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def _make_demo(self) -> None:
         try:

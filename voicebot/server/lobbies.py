@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -180,9 +181,9 @@ class Lobbies:
             return None
 
     async def restore_agents(self) -> None:
-        """Let the agents of restored lobbies come back."""
-        for served in list(self._served.values()):
-            await served.restore_agents()
+        """Let the agents of restored lobbies come back; until the models are loaded, and what they have of
+        their own."""
+        await asyncio.gather(*(served.restore_agents() for served in self._served.values()))
 
     async def _reopen(self, record: LobbyRecord) -> ServedLobby:
         """A kept lobby, its bans, and the seats of those who were in it until just now."""

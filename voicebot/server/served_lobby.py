@@ -48,7 +48,7 @@ from voicebot.signaling.messages import (
 )
 from voicebot.signaling.turn import IcePlan
 from voicebot.signaling.written import write
-from voicebot.store.base import BanRecord, LobbyRecord, SeatRecord
+from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
 _NEW = LobbyRecord("", "")
@@ -167,14 +167,17 @@ class ServedLobby:
 
     async def restore_agents(self) -> None:
         """Let the agents of the record come back, those that can; what is wrong with one is logged."""
-        while self._returning and not self._closed:
-            record = self._returning[0]
-            try:
-                await self.room.restore(record)
-            except Exception as error:  # the others come back all the same
-                logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
-            self._returning.remove(record)
+        await asyncio.gather(*(self._restore_agent(record) for record in self._returning))
         self._changed()
+
+    async def _restore_agent(self, record: AgentRecord) -> None:
+        if self._closed:
+            return
+        try:
+            await self.room.restore(record)
+        except Exception as error:  # the others come back all the same
+            logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
+        self._returning.remove(record)
 
     def reseat(self, seats: Sequence[tuple[Browser, SeatRecord]]) -> None:
         """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
