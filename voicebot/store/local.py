@@ -7,6 +7,9 @@ import itertools
 from voicebot.clock import Clock, monotonic
 from voicebot.store.base import LeaseLost
 
+REMEMBERED = 1000
+"""Leases that were given back; who writes with a token of one before these would have to be very late."""
+
 
 class Leases:
     """Who holds what until when, by the clock that is passed in."""
@@ -14,6 +17,8 @@ class Leases:
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._held: dict[str, tuple[str, int, float]] = {}
+        self._released: dict[str, int] = {}
+        """The last token of each, in the order of their release."""
         self._tokens = itertools.count(1)
 
     def acquire(self, name: str, owner: str, seconds: float) -> int | None:
@@ -22,6 +27,7 @@ class Leases:
         if held is not None and held[2] > self._clock() and held[0] != owner:
             return None
         token = next(self._tokens)
+        self._released.pop(name, None)
         self._held[name] = (owner, token, self._clock() + seconds)
         return token
 
@@ -34,13 +40,17 @@ class Leases:
         return True
 
     def release(self, name: str, owner: str, token: int) -> None:
-        """See `Store.release`. The token is remembered, so that an older one stays void."""
+        """See `Store.release`. The token is remembered for a while, so that an older one stays void."""
         held = self._held.get(name)
         if held is not None and held[:2] == (owner, token):
-            self._held[name] = (owner, token, float("-inf"))
+            del self._held[name]
+            self._released[name] = token
+            if len(self._released) > REMEMBERED:
+                del self._released[next(iter(self._released))]
 
     def check(self, lobby_id: str, token: int | None) -> None:
         """Raises LeaseLost when a newer lease than `token` was given; None is never too old."""
         held = self._held.get(lobby_id)
-        if token is not None and held is not None and held[1] > token:
+        last = held[1] if held is not None else self._released.get(lobby_id, 0)
+        if token is not None and last > token:
             raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
