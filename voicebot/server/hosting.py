@@ -248,24 +248,22 @@ class Hosting:
         return self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
-        """Models and media plane at once, for neither needs the other, while the agents come back."""
+        """The agents come back at once, the media plane is first: people are connected to them while the
+        models are loaded, which takes longer."""
 
         async def come_back() -> None:
             await resolver.ready()
             await self._lobbies.restore_agents()
 
-        beside = [
-            asyncio.create_task(media.start(self._on_notice), name="start media"),
-            asyncio.create_task(come_back(), name="restore agents"),
-        ]
+        coming_back = asyncio.create_task(come_back(), name="restore agents")
         try:
+            await media.start(self._on_notice)
             with self.telemetry.span("load models"):
                 await models.start(self._progress)
-            await asyncio.gather(*beside)
+            await coming_back
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            coming_back.cancel()
+            await asyncio.gather(coming_back, return_exceptions=True)
 
     async def _make_demo(self) -> None:
         try:
