@@ -16,14 +16,12 @@ import logging
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import structlog
-from rich.console import Console
-from rich.logging import RichHandler
-from structlog.contextvars import bind_contextvars, bound_contextvars, merge_contextvars, unbind_contextvars
-from structlog.tracebacks import ExceptionDictTransformer
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LogFormat = Literal["text", "json"]
 Fields = MutableMapping[str, Any]
@@ -39,12 +37,23 @@ _ORDINARY = frozenset(
     {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", EXCEPTION, "color_message"}
 )
 
-structured_exception: Callable[[ExcInfo], list[dict[str, Any]]] = ExceptionDictTransformer(show_locals=False)
-"""An exception as data: types, messages, files and lines; never values of variables."""
+
+def structured_exception(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """An exception as data: types, messages, files and lines; never values of variables."""
+    return _exception_as_data()(exc_info)
+
+
+@cache
+def _exception_as_data() -> Callable[[ExcInfo], list[dict[str, Any]]]:
+    from structlog.tracebacks import ExceptionDictTransformer  # a tenth of the media worker's start
+
+    return ExceptionDictTransformer(show_locals=False)
 
 
 def configure(level: str, format: str, console: Console) -> None:
     """Send this process's log to `console` (stderr). Once per program; replaces what was set before."""
+    from rich.logging import RichHandler
+
     handler: logging.Handler
     if format == "json":
         handler = logging.StreamHandler(console.file)
@@ -68,17 +77,23 @@ def set_levels(level: str) -> None:
 
 def bind(**ids: str) -> None:
     """Log these ids with everything that this task, and those it starts from now on, have to say."""
+    from structlog.contextvars import bind_contextvars
+
     bind_contextvars(**ids)
 
 
 def unbind(*names: str) -> None:
     """The task has no more to do with these."""
+    from structlog.contextvars import unbind_contextvars
+
     unbind_contextvars(*names)
 
 
 @contextmanager
 def bound(**ids: str) -> Iterator[None]:
     """`bind`, until the end of the block."""
+    from structlog.contextvars import bound_contextvars
+
     with bound_contextvars(**ids):
         yield
 
@@ -104,6 +119,9 @@ class TextFormatter(logging.Formatter):
 
 def json_formatter() -> logging.Formatter:
     """One object per line."""
+    import structlog
+    from structlog.contextvars import merge_contextvars
+
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
         processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)],
