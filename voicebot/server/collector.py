@@ -6,8 +6,8 @@ import gc
 
 THRESHOLDS = (10_000, 3, 300)
 """Python's 700, 10, 10 make it look at everything every few seconds of 2000 messages a second: with
-5,000 sessions 0.1 to 0.2 s in which nobody is served. Reference counts free what a message leaves. A pass over
-what ten young ones left takes 70 ms, over what three left 20 ms: the same work, in smaller pieces."""
+5,000 sessions 0.1 to 0.2 s in which nobody is served. Reference counts free what a message leaves. A pass
+over what ten young ones left takes 70 ms, over what three left 20 ms: the same work, in smaller pieces."""
 
 
 def settle_collector() -> None:
