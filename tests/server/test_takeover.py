@@ -56,7 +56,7 @@ async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
     await until(taken_over)
     people = b.rooms["demo"].lobby.humans
     assert {p.id: p.presence for p in people} == {ada.me: "reconnecting", bob.me: "reconnecting"}
-    bob, ada = await resume(bob, b, nodes), await resume(ada, b, nodes)
+    bob, ada = await back(bob, b, nodes), await back(ada, b, nodes)
     for person in (ada, bob):
         state = await person.expect("lobby_state")
         assert {ada.me, bob.me} | agents == {p["id"] for p in state["data"]["participants"]}
@@ -78,12 +78,12 @@ async def test_a_server_that_stops_hands_its_lobbies_over(nodes: Nodes, short_le
     await a.stop()
     assert await bob.closed() == 1012
     assert await ada.closed() == 1012
-    again = await resume(bob, b, nodes)
+    again = await back(bob, b, nodes)
     assert list(b.rooms) == ["demo"]
     await chat(again, text="on we go")
     a = await nodes.start("a")
     assert list(a.rooms) == []
-    ada = await resume(ada, a, nodes)
+    ada = await back(ada, a, nodes)
     await chat(ada, again, text="me too")
 
 

@@ -181,8 +181,7 @@ class Lobbies:
             return None
 
     async def restore_agents(self) -> None:
-        """Let the agents of restored lobbies come back; until the models are loaded, and what they have of
-        their own."""
+        """Let the agents of restored lobbies come back; returns when the models, theirs too, are loaded."""
         await asyncio.gather(*(served.restore_agents() for served in self._served.values()))
 
     async def _reopen(self, record: LobbyRecord) -> ServedLobby:
