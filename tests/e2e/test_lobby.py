@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import voicebot
@@ -79,6 +80,7 @@ async def test_a_question_is_answered_by_voice(
     assert len(list(logs.glob("*/audio/*.ogg"))) == 2
 
 
+@pytest.mark.alone  # two cameras are encoded and decoded, and what is heard meanwhile is transcribed
 async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
     serve: Serve, chromium: Chromium, speech: Speech, shots: Path
 ) -> None:
