@@ -152,7 +152,8 @@ class Chromium:
     open_ones: list[Browser] = field(default_factory=list)
 
     async def launch(self, microphone: Path | None, *extra: str) -> Browser:
-        args = [*QUIET, "--use-fake-device-for-media-stream", *extra]
+        # few pictures: two cameras at full speed leave too little of two cores to hear each other well
+        args = [*QUIET, "--use-fake-device-for-media-stream=fps=5", *extra]
         if microphone is not None:
             args += [
                 "--use-fake-ui-for-media-stream",
