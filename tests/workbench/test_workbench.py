@@ -161,7 +161,9 @@ async def test_models_are_shown_swapped_and_kept_when_the_new_one_fails(wb):
     with pytest.raises(VoicebotError):
         await wb.swap("tts", "no-such-backend:x")
     assert wb.models.model["tts"] == before == wb.panel().models["tts"].dropdown.value
-    assert any("no-such-backend" in row["text"] for row in wb.panel().notices.rows)
+    # a busy machine adds warnings
+    errors = [row for row in wb.panel().notices.rows if row["level"] == "error"]
+    assert "no-such-backend" in errors[0]["text"]
 
 
 async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames(wb):
