@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import base64
+import io
 from typing import Any
 
+import av
 import numpy as np
+from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 from playwright.async_api import BrowserContext, Page
 
-# Taps what the page plays: the <audio> of one participant, or of all mixed, to 16 kHz mono.
+# Records what the page plays: the <audio> of one participant, or of all mixed. Uncompressed, and by
+# the browser's own recorder: a script that collects samples loses some while the page is busy.
 CAPTURE = """
 async (participant) => {
-  const context = new AudioContext({ sampleRate: 16000 });
+  const context = new AudioContext();
   await context.resume();
-  const node = context.createScriptProcessor(4096, 1, 1);
-  const chunks = [];
-  node.onaudioprocess = (e) => chunks.push(new Float32Array(e.inputBuffer.getChannelData(0)));
-  node.connect(context.destination);
+  const mixed = context.createMediaStreamDestination();
   const played = new Map();
   const attach = () => {
     for (const el of document.querySelectorAll('audio[data-participant]')) {
@@ -27,7 +28,7 @@ async (participant) => {
       if (!stream || before?.mediaStream === stream || stream.getAudioTracks().length === 0) continue;
       before?.disconnect();  // as the element does: one of two connections is played
       const source = context.createMediaStreamSource(stream);
-      source.connect(node);
+      source.connect(mixed);
       played.set(el, source);
     }
   };
@@ -37,17 +38,26 @@ async (participant) => {
   });
   attach();
   setInterval(attach, 50);
+  const recorder = new MediaRecorder(mixed.stream, { mimeType: 'audio/webm;codecs=pcm' });
+  const pieces = [];
+  const more = async () => {
+    const next = new Promise((resolve) => {
+      recorder.addEventListener('dataavailable', resolve, { once: true });
+    });
+    recorder.requestData();
+    pieces.push((await next).data);
+    return pieces.at(-1).size > 0;
+  };
+  recorder.start();
+  while (!(await more()));  // from here on everything is recorded
   window.__heard ??= {};
-  window.__heard[participant ?? ''] = () => {
-    const n = chunks.reduce((sum, c) => sum + c.length, 0);
-    const pcm = new Int16Array(n);
-    let at = 0;
-    for (const c of chunks) for (const x of c) pcm[at++] = Math.max(-1, Math.min(1, x)) * 32767;
-    const bytes = new Uint8Array(pcm.buffer);
-    let text = '';
-    for (let i = 0; i < bytes.length; i += 32768)
-      text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-    return btoa(text);
+  window.__heard[participant ?? ''] = async () => {
+    await more();
+    const reader = new FileReader();
+    const read = new Promise((resolve) => { reader.onload = resolve; });
+    reader.readAsDataURL(new Blob(pieces));
+    await read;
+    return reader.result.split(',')[1];
   };
 }
 """
@@ -153,5 +163,8 @@ class Guest:
 
     async def heard(self, participant: str | None = None) -> NDArray[np.int16]:
         """What was played since `listen` to the same, mono int16 at 16 kHz."""
-        pcm = await self.page.evaluate("key => window.__heard[key]()", participant or "")
-        return np.frombuffer(base64.b64decode(pcm), np.int16)
+        webm = base64.b64decode(await self.page.evaluate("key => window.__heard[key]()", participant or ""))
+        resampler = AudioResampler("s16", "mono", 16_000)
+        with av.open(io.BytesIO(webm), "r", format="matroska") as file:
+            frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
+        return np.concatenate([frame.to_ndarray()[0] for frame in frames])
