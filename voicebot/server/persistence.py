@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GATHER = 0.5
-"""Seconds in which the changes of a lobby are gathered into one write."""
+"""Seconds after a write in which changes are gathered into the next one."""
 PERIOD = 10.0
 """Seconds after which every lobby is written, changed or not: so it is known how long it was served."""
 RETRY = 1.0
@@ -196,11 +196,9 @@ class Persistence:
                 self._changed |= dict.fromkeys(self._kept)
                 whole = loop.time() + PERIOD
             self._due.clear()
-            if not self._waiting:  # a ban or report does not wait for others
-                await asyncio.sleep(GATHER)
             await self.flush()
+            await asyncio.sleep(RETRY if self._failing else GATHER)
             if self._failing:
-                await asyncio.sleep(RETRY)
                 self._due.set()
 
     def _soon(self, work: Callable[[], Awaitable[None]]) -> None:

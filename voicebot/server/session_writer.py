@@ -14,7 +14,7 @@ from voicebot.store.shared import SharedStore, shared
 logger = logging.getLogger(__name__)
 
 DELAY = 0.5
-"""Seconds in which changes of a session are gathered into one write."""
+"""Seconds in which changes are gathered while the store is slow, or a lobby's lease is unsure."""
 RETRY = 5.0
 """Seconds until a store that failed is tried again."""
 
@@ -45,13 +45,12 @@ class SessionWriter:
         self._failing = self._closed = False
 
     def changed(self, handle: str) -> None:
-        """This session is to be written soon."""
+        """This session is to be written, as it is when the loop has done what is due now."""
         if self._closed:
             return
         self._changed[handle] = None
-        # at the next server one may be back before half a second has passed
-        soon = 0.0 if self._shared is not None else DELAY
-        self._schedule(RETRY if self._failing else soon)
+        # at once: the server may be killed, or the browser be at the next server, a moment later
+        self._schedule(RETRY if self._failing else 0.0)
 
     def known(self, record: SessionRecord) -> None:
         """The store has this record already."""
