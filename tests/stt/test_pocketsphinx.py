@@ -85,11 +85,15 @@ async def test_silence_and_nothing_give_an_empty_text(stt: PocketSphinxSTT) -> N
 
 
 async def test_two_people_at_once_are_kept_apart(stt: PocketSphinxSTT) -> None:
-    first, second = await asyncio.gather(
-        transcribe(stt, await speak(WEATHER)), transcribe(stt, await speak("hello world", "rms"))
-    )
-    assert (first.text, second.text) == (WEATHER, "hello world")
+    first, second = stt.stream(), stt.stream()
+    first.push(await speak(WEATHER))
+    second.push(await speak("hello world", "rms"))
+    async with asyncio.timeout(60):
+        while first.worker is None or second.worker is None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     assert len(stt.worker_pids) == 2
+    heard = await asyncio.gather(first.finish(), second.finish())
+    assert [one.text for one in heard] == [WEATHER, "hello world"]
 
 
 async def test_more_people_than_workers_wait_their_turn() -> None:
