@@ -73,8 +73,11 @@ async def vanish(hosting: Hosting) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     nobody = Redis.from_url("redis://127.0.0.1:1/0", retry=Retry(NoBackoff(), 0))
     store = hosting._store._store  # type: ignore[attr-defined]
-    await store._redis.aclose()
-    store._redis = nobody
+    gone, store._redis = store._redis, nobody
+    await gone.aclose()  # what was being asked fails
+    while gone.connection_pool._in_use_connections:  # noqa: ASYNC110 -- such as one that was just connecting
+        await asyncio.sleep(0)
+    await gone.aclose()
 
 
 async def pair(nodes: Nodes) -> tuple[Hosting, Hosting, Visitor, Visitor]:
