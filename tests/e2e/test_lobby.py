@@ -42,11 +42,6 @@ async def transcribe(pcm: NDArray[np.int16]) -> str:
         await stt.aclose()
 
 
-async def understood(pcm: NDArray[np.int16]) -> bool:
-    """Whether `ANSWER` is heard: on a busy machine the recogniser takes one word for another now and then."""
-    return len(SPOKEN & set((await transcribe(pcm)).split())) >= len(SPOKEN) - 1
-
-
 async def test_a_question_is_answered_by_voice(
     serve: Serve, chromium: Chromium, speech: Speech, shots: Path
 ) -> None:
@@ -69,7 +64,7 @@ async def test_a_question_is_answered_by_voice(
         assert {who for who, _ in captions} == {"Tom", "Ada"}
         assert all(re.fullmatch(r"\d\d:\d\d", time) for _, time in captions)
         pcm = await tom.heard()
-        assert await understood(pcm)
+        assert set((await transcribe(pcm)).split()) >= SPOKEN
         assert np.abs(pcm).max() < 32_700, "the voice clips"
         assert tom.problems == []
         await tom.page.get_by_test_id("leave-button").click()
@@ -110,7 +105,7 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         await mia.caption(f"^Tom.*{QUESTION}")
         for listener in (mia, tom):
             await listener.caption("^Ada.*sun is shining")
-            assert await understood(await listener.heard(of_ada))
+            assert set((await transcribe(await listener.heard(of_ada))).split()) >= SPOKEN
         await mia.page.screenshot(path=shots / "two-people.png")
         # Mia hears Tom from his browser, not through the server
         assert "paris" in (await transcribe(await mia.heard(of_tom))).split()
