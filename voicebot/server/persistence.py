@@ -187,7 +187,7 @@ class Persistence:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
-        whole = loop.time() + PERIOD
+        whole, written = loop.time() + PERIOD, 0.0
         while True:
             try:
                 async with asyncio.timeout_at(whole):
@@ -196,9 +196,12 @@ class Persistence:
                 self._changed |= dict.fromkeys(self._kept)
                 whole = loop.time() + PERIOD
             self._due.clear()
+            if not self._waiting:  # a ban or report does not wait for others
+                await asyncio.sleep(max(0.0, written + GATHER - loop.time()))
             await self.flush()
-            await asyncio.sleep(RETRY if self._failing else GATHER)
+            written = loop.time()
             if self._failing:
+                await asyncio.sleep(RETRY)
                 self._due.set()
 
     def _soon(self, work: Callable[[], Awaitable[None]]) -> None:
