@@ -314,6 +314,59 @@ class InterruptionBackchannel(Event):
     text: str = ""
 
 
+class EchoIgnored(Event):
+    """An agent's own voice came back through this person's loudspeaker; nobody answers it."""
+
+    type: Literal["echo.ignored"] = "echo.ignored"
+    text: str
+    """What was recognised."""
+    similarity: float
+    """To what the agent was saying, 0 to 1."""
+
+
+# ---------------------------------------------------------------- working ahead
+
+
+class SpeculationStarted(Event):
+    """An answer is prepared to what was said until a first short pause; nobody hears it yet."""
+
+    type: Literal["speculation.started"] = "speculation.started"
+    text: str
+    """The provisional transcript it answers."""
+
+
+class SpeculationCommitted(Event):
+    """The turn ended as expected: the prepared answer is the answer."""
+
+    type: Literal["speculation.committed"] = "speculation.committed"
+
+
+class SpeculationCancelled(Event):
+    """The prepared answer is thrown away, with what it had cost."""
+
+    type: Literal["speculation.cancelled"] = "speculation.cancelled"
+    reason: str
+    seconds: float
+    """Since it began."""
+    written: int = 0
+    """Characters that the language model had given."""
+    characters: int = 0
+    """Given to the voice."""
+    audio_s: float = 0.0
+    """Of sound that was made for nothing."""
+
+
+class ContextSummarised(Event):
+    """The oldest lines of an agent's memory gave way to a summary."""
+
+    type: Literal["context.summarised"] = "context.summarised"
+    lines: int
+    """Lines that the summary replaces."""
+    tokens_before: int
+    tokens_after: int
+    """Of the whole memory, estimated."""
+
+
 # ---------------------------------------------------------------- the rest
 
 
@@ -420,6 +473,11 @@ AnyEvent = Annotated[
     | InterruptionFalse
     | InterruptionResumed
     | InterruptionBackchannel
+    | EchoIgnored
+    | SpeculationStarted
+    | SpeculationCommitted
+    | SpeculationCancelled
+    | ContextSummarised
     | UserChat
     | ModerationEvent
     | ConnectionState
