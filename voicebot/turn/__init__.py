@@ -3,7 +3,8 @@
 from voicebot.turn.addressing import Addressees, Present, Scene, addressees, called_by_name
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.floor import Denial, Floor
-from voicebot.turn.interruption import Heard, Piece, heard, is_backchannel
+from voicebot.turn.heard import Heard, Piece, heard, word_ends
+from voicebot.turn.interruption import Verdict, is_backchannel, judge
 
 __all__ = [
     "Addressees",
@@ -17,8 +18,11 @@ __all__ = [
     "Piece",
     "Present",
     "Scene",
+    "Verdict",
     "addressees",
     "called_by_name",
     "heard",
     "is_backchannel",
+    "judge",
+    "word_ends",
 ]

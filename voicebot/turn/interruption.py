@@ -1,82 +1,61 @@
-"""What of a planned speech was really heard, from how much of each piece was played."""
+"""Does what a person says over an agent take the floor? Pure: text in, verdict out.
+
+People say "uh-huh" to show that they listen, laugh and cough; none of it asks an agent to
+stop. Words do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from enum import Enum
 
-CHARACTERS_PER_SECOND = 15.0
-"""Conversational English, about 180 words a minute; used before anything better is known."""
+LONGEST_BACKCHANNEL = 4
+"""Words; "oh yeah, I see" is one, a longer chain of such words says something."""
+SIGNS = [
+    "uh", "uhhuh", "uh huh", "huh", "um", "hm", "hmm", "mhm", "mm", "mmm", "mm hm", "mm hmm", "mmhmm",
+    "yeah", "yes", "yep", "yup", "right", "ok", "okay", "sure", "aha", "ah", "oh", "wow", "nice", "cool",
+    "great", "good", "exactly", "true", "really", "indeed", "absolutely", "totally", "alright", "all right",
+    "i see", "i know", "got it", "i got it", "gotcha", "of course", "all good", "so good", "so true",
+    "so nice", "so cool", "that's right", "that's true", "that's good", "that's great", "fair enough",
+    "oh no", "ha", "hah", "heh", "oh my", "oh dear", "my goodness", "interesting", "amazing", "lovely",
+    "funny", "wonderful", "ja", "jaja", "genau", "stimmt", "klar", "ach", "ach so", "achso", "oui", "ouais",
+    "voila", "d'accord", "sí", "si", "claro", "vale", "già", "certo", "ecco",
+]  # fmt: skip
+"""The commonest of Switchboard's (Jurafsky et al. 1997), as recognisers write them, and some of other languages."""
+LAUGHTER = re.compile(r"(?:[bm]?u?a?(?:ha|he|hi|ho|ah|eh){2,}h?|lol|laughter|laughs|laughing|chuckles?)")
+NOISE = re.compile(r"[\[(<*][^\])>*]*[\])>*]|\+\+[a-z]+\+\+")
+"""How recognisers write what is no speech: [laughter], (coughs), <noise>, *sighs*, ++uh++."""
+WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
-BACKCHANNELS = {
-    "uh", "huh", "uh-huh", "mhm", "mm", "hmm", "yeah", "yes", "yep", "right", "ok", "okay", "sure", "aha",
-    "ah", "oh", "wow", "nice", "cool", "great", "i", "see",
-}  # fmt: skip
+
+def _any_of(choices: list[str]) -> str:
+    return "(?:" + "|".join(re.escape(choice) for choice in sorted(choices, key=len, reverse=True)) + ")"
+
+
+_SIGN = _any_of(SIGNS)
+# a partial transcript may end in the middle of one: "I" may become "I see"
+_BEGUN = _any_of([" ".join(sign.split()[:n]) for sign in SIGNS for n in range(1, len(sign.split()))])
+ONLY_SIGNS = re.compile(rf"{_SIGN}(?: {_SIGN})*(?: {_BEGUN})?|{_BEGUN}")
+
+
+class Verdict(Enum):
+    """Of what was said so far over an agent."""
+
+    TAKES_THE_FLOOR = "words that want an answer"
+    BACKCHANNEL = "a sign of listening"
+    NOTHING = "no word was understood"
+
+
+def judge(text: str) -> Verdict:
+    """What these words do while an agent speaks; partial transcripts may be judged, too."""
+    plain = NOISE.sub(" ", text.casefold().replace("\u2019", "'"))
+    words = [word for word in WORD.findall(plain) if not LAUGHTER.fullmatch(word)]
+    if not words:
+        return Verdict.BACKCHANNEL if text.strip() else Verdict.NOTHING
+    only_signs = len(words) <= LONGEST_BACKCHANNEL and ONLY_SIGNS.fullmatch(" ".join(words))
+    return Verdict.BACKCHANNEL if only_signs else Verdict.TAKES_THE_FLOOR
 
 
 def is_backchannel(text: str) -> bool:
-    """Nothing but "uh-huh": said while somebody speaks, it takes no turn."""
-    words = text.casefold().replace(",", " ").replace(".", " ").split()
-    return len(words) <= 3 and all(word in BACKCHANNELS for word in words)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One spoken piece (a sentence) of a speech; seconds of its own audio."""
-
-    text: str
-    played_s: float = 0.0
-    queued_s: float = 0.0
-    synthesized: bool = True
-    """False when the speech stopped before all of its audio was made: `queued_s` is then too short."""
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What people heard of a speech, and what they did not."""
-
-    text: str
-    unheard: str
-
-
-def heard(pieces: Sequence[Piece]) -> Heard:
-    """Whole pieces that were played out, and of the last one the words that fit into what was played.
-
-    A word counts as heard when it was played to its end; words are taken to last as long as
-    they have letters. Measured word times can replace this where a backend gives them.
-    """
-    said: list[str] = []
-    left: list[str] = []
-    for piece in pieces:
-        words = piece.text.split()
-        count = len(words) if _whole(piece) else _words_within(words, _fraction(piece, pieces))
-        if left:
-            count = 0  # nothing after a break was heard
-        said += words[:count]
-        left += words[count:]
-    return Heard(" ".join(said), " ".join(left))
-
-
-def _whole(piece: Piece) -> bool:
-    # 20 ms: one frame may be cut off at the end by rounding
-    return piece.synthesized and piece.queued_s > 0 and piece.played_s >= piece.queued_s - 0.02
-
-
-def _fraction(piece: Piece, pieces: Sequence[Piece]) -> float:
-    length = piece.queued_s
-    if not piece.synthesized:
-        known = [p for p in pieces if p.synthesized and p.queued_s > 0]
-        audio, letters = sum(p.queued_s for p in known), sum(len(p.text) for p in known)
-        per_letter = audio / letters if audio and letters else 1 / CHARACTERS_PER_SECOND
-        length = max(length, len(piece.text) * per_letter)
-    return min(1.0, piece.played_s / length) if length > 0 else 0.0
-
-
-def _words_within(words: Sequence[str], fraction: float) -> int:
-    total = sum(len(word) + 1 for word in words)
-    end = 0
-    for count, word in enumerate(words):
-        end += len(word) + 1
-        if end > fraction * total + 1e-9:
-            return count
-    return len(words)
+    """Nothing but "uh-huh" or laughter: said while somebody speaks, it takes no turn."""
+    return judge(text) is Verdict.BACKCHANNEL

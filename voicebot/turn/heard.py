@@ -1,0 +1,103 @@
+"""What of a planned speech was really heard, from how much of each piece was played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+CHARACTERS_PER_SECOND = 15.0
+"""Conversational English, about 180 words a minute; used before anything better is known."""
+FRAME = 0.02
+"""Seconds: one frame may be cut off at the end by rounding."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One spoken piece (a sentence) of a speech; seconds of its own audio."""
+
+    text: str
+    played_s: float = 0.0
+    queued_s: float = 0.0
+    synthesized: bool = True
+    """False when the speech stopped before all of its audio was made: `queued_s` is then too short."""
+    ends: Sequence[float] = ()
+    """When each word of `text` ends, where the voice tells; else words last as long as they have letters."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What people heard of a speech, and what they did not."""
+
+    text: str
+    unheard: str
+
+
+def heard(pieces: Sequence[Piece]) -> Heard:
+    """Whole pieces that were played out, and of the last one the words that were played to their end."""
+    said: list[str] = []
+    left: list[str] = []
+    for piece in pieces:
+        words = piece.text.split()
+        if _whole(piece):
+            count = len(words)
+        elif len(piece.ends) == len(words):
+            count = sum(end <= piece.played_s + FRAME for end in piece.ends) if piece.played_s else 0
+        else:
+            count = _words_within(words, _fraction(piece, pieces))
+        if left:
+            count = 0  # nothing after a break was heard
+        said += words[:count]
+        left += words[count:]
+    return Heard(" ".join(said), " ".join(left))
+
+
+def word_ends(text: str, spoken: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+    """When each word of `text.split()` ends, from the (word, end) pairs a voice has told, in order.
+
+    A voice may read "12" as two words or two words as one: words that are not told end with the
+    next one that is. Empty when it has told nothing that fits.
+    """
+    words = text.split()
+    told = [_bare(word) for word, _ in spoken]
+    ends: list[float | None] = [None] * len(words)
+    matcher = SequenceMatcher(None, [_bare(word) for word in words], told, autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for at in range(block.size):
+            ends[block.a + at] = spoken[block.b + at][1]
+    if not any(end is not None for end in ends):
+        return ()
+    following = max(end for _, end in spoken)
+    filled: list[float] = []
+    for end in reversed(ends):
+        following = following if end is None else min(end, following)
+        filled.append(following)
+    return tuple(reversed(filled))
+
+
+def _bare(word: str) -> str:
+    return "".join(sign for sign in word.casefold() if sign.isalnum()) or word
+
+
+def _whole(piece: Piece) -> bool:
+    return piece.synthesized and piece.queued_s > 0 and piece.played_s >= piece.queued_s - FRAME
+
+
+def _fraction(piece: Piece, pieces: Sequence[Piece]) -> float:
+    length = piece.queued_s
+    if not piece.synthesized:
+        known = [p for p in pieces if p.synthesized and p.queued_s > 0]
+        audio, letters = sum(p.queued_s for p in known), sum(len(p.text) for p in known)
+        per_letter = audio / letters if audio and letters else 1 / CHARACTERS_PER_SECOND
+        length = max(length, len(piece.text) * per_letter)
+    return min(1.0, piece.played_s / length) if length > 0 else 0.0
+
+
+def _words_within(words: Sequence[str], fraction: float) -> int:
+    total = sum(len(word) + 1 for word in words)
+    end = 0
+    for count, word in enumerate(words):
+        end += len(word) + 1
+        if end > fraction * total + 1e-9:
+            return count
+    return len(words)
