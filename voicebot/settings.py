@@ -77,7 +77,14 @@ class Settings(BaseSettings):
         description="Seconds of unbroken speech (a television) until others go first",
     )
     interrupt_after: float = Field(
-        0.2, ge=0.03, le=2, description="Seconds of speech that stop a talking agent"
+        0.5,
+        ge=0.03,
+        le=2,
+        description="Seconds of speech over a talking agent that stop it until it is known what they were; "
+        "words stop it before",
+    )
+    speculate: bool = Field(
+        True, description="Prepare the answer at the first short pause; what is prepared in vain costs tokens"
     )
 
     @field_validator("openai_base_url")

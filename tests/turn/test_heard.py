@@ -67,6 +67,7 @@ def test_word_ends_are_found_for_words_that_are_read_differently() -> None:
     spoken = [("it", 0.2), ("is", 0.4), ("twenty", 0.8), ("two", 1.0), ("degrees", 1.5)]
     assert word_ends("It is 22 degrees.", spoken) == (0.2, 0.4, 1.5, 1.5)
     assert word_ends("It is warm, 22", spoken) == (0.2, 0.4, 1.5, 1.5)
+    assert word_ends("It is warm", spoken[:2]) == (0.2, 0.4, float("inf"))
     assert word_ends("Quite another text", spoken) == ()
     assert word_ends("", spoken) == ()
     assert word_ends("It is", []) == ()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from voicebot.agent.agenda import Agenda, newest
 from voicebot.agent.agent import Agent
 from voicebot.agent.company import Company
 from voicebot.agent.ears import Ears, Utterance
 from voicebot.agent.models import Models
+from voicebot.agent.overlap import Overlap
 from voicebot.agent.playout import Playout
 from voicebot.agent.recordings import Recordings
+from voicebot.agent.speculation import Speculation
 from voicebot.agent.speech import Speech
 from voicebot.agent.turns import Turn, TurnRunner
 from voicebot.clock import Clock
@@ -27,9 +29,6 @@ from voicebot.events import (
     FloorGranted,
     FloorReleased,
     FloorRequested,
-    InterruptionBackchannel,
-    InterruptionFalse,
-    InterruptionResumed,
 )
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
@@ -40,8 +39,6 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 2.0
 """Seconds to wait for the media plane's last word about a stopped speech."""
-LONGEST_CALL = 4000
-"""Characters, the newest, that are searched for whom they are for; a flood of lines may be megabytes."""
 
 
 class Dialogue:
@@ -72,14 +69,20 @@ class Dialogue:
         self.company = Company(lobby, agents, clock)
         self.recordings = Recordings(log, plane, host_id, name=self.company.name)
         self._runner = TurnRunner(plane, host_id, models, log.emit, llm_timeout=settings.llm_timeout)
+        self._speculates = settings.speculate
+        self._speculation = Speculation(
+            plane=plane,
+            host_id=host_id,
+            log=log,
+            clock=clock,
+            runner=self._runner,
+            playout=self.playout,
+            own=self._own,
+        )
+        self._overlap = Overlap(plane, host_id, log, lambda: self.floor.speaking)
+        self._agenda = Agenda()
         self._ears: dict[str, Ears] = {}
         self._turn: Turn | None = None
-        self._queue: deque[Turn] = deque()
-        self._greetings: deque[Turn] = deque()
-        """Said when nobody speaks and nobody waits for anything."""
-        self._unanswered: list[Utterance] = []
-        self._going_on: dict[str, list[Utterance]] = {}
-        """What people have said who do not stop; it is answered when they do."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._greeted = greeted
@@ -102,7 +105,7 @@ class Dialogue:
         """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
         self._greeted = True
         if (text := agent.persona.greeting) and not self._closing:
-            self._greetings.append(self._new_turn(agent, self._new_id("turn"), text=text, greeting=True))
+            self._agenda.greetings.append(self._new_turn(agent, self._new_id("turn"), text=text, greeting=True))
             self._next()
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
@@ -123,8 +126,8 @@ class Dialogue:
 
     def muted(self, agent: Agent) -> None:
         """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
-        self._queue = deque(turn for turn in self._queue if turn.agent is not agent)
-        self._drop_greeting(agent.id)
+        self._agenda.drop_agent(agent.id)
+        self._speculation.cancel(Denial.MUTED.value, agent_id=agent.id)
         if self._turn is not None and self._turn.agent is agent:
             self._turn.cancel()
 
@@ -132,9 +135,9 @@ class Dialogue:
         """A person or an agent is gone."""
         self.connection_lost(participant_id)
         self.company.left(participant_id)
-        self._going_on.pop(participant_id, None)
-        self._queue = deque(turn for turn in self._queue if turn.agent.id != participant_id)
-        self._drop_greeting(participant_id)
+        self._agenda.drop_person(participant_id)
+        self._agenda.drop_agent(participant_id)
+        self._speculation.cancel("the agent has left", agent_id=participant_id)
         if self._turn is not None and self._turn.agent.id == participant_id:
             self._turn.cancel()
 
@@ -147,6 +150,7 @@ class Dialogue:
 
     def media_gone(self) -> None:
         """Every playout is over without a notice."""
+        self._speculation.cancel("the media process stopped")
         for participant_id in self.company.people_ids:
             self.connection_lost(participant_id)
         for turn in self.playout.turns:
@@ -160,9 +164,8 @@ class Dialogue:
         """Stop what is spoken, let its last words be logged, end every task."""
         self._closing = True
         self.playout.remembering = False
-        self._queue.clear()
-        self._greetings.clear()
-        self._unanswered.clear()
+        self._agenda.clear()
+        self._speculation.cancel("the conversation is over")
         if self._turn is not None:
             self._turn.cancel()
         while self._tasks:
@@ -184,6 +187,16 @@ class Dialogue:
                 self._ears_of(notice.participant_id).audio(notice)
             case media.SpeechStopped():
                 self._ears_of(notice.participant_id).stopped(notice)
+            case media.SilenceReached():
+                self._ears_of(notice.participant_id).silence(notice)
+            case media.PlayoutHeld():
+                if (turn := self.playout.turn_of(notice)) is not None:
+                    self._overlap.held(turn, notice)
+                return self.playout.on_notice(notice)
+            case media.PlayoutResumed():
+                if (turn := self.playout.turn_of(notice)) is not None:
+                    self._overlap.resumed(turn, notice)
+                return self.playout.on_notice(notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
                 return self.playout.on_notice(notice)
             case media.RecordingFailed():
@@ -206,6 +219,9 @@ class Dialogue:
                 begin=self._on_begin,
                 ended=self._on_end_of_turn,
                 heard=self._on_heard,
+                partly=self._on_partly,
+                drafted=self._on_drafted,
+                went_on=self._on_went_on,
                 max_utterance=self._max_utterance,
             )
         return self._ears[participant_id]
@@ -213,6 +229,8 @@ class Dialogue:
     def _on_begin(self, participant_id: str) -> str:
         """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
         self.floor.human_started(participant_id)
+        self._overlap.went_on(participant_id)
+        self._speculation.cancel("somebody else speaks")
         self.company.name(participant_id)
         turn = self._turn
         turn_id = self._new_id("turn")
@@ -228,70 +246,62 @@ class Dialogue:
     def _on_end_of_turn(self, participant_id: str) -> None:
         self.floor.human_stopped(participant_id)
 
+    def _on_partly(self, participant_id: str, text: str) -> None:
+        """What they have said so far, while they speak: enough to stop an agent."""
+        self._overlap.said(self._turn, participant_id, text, over=False)
+
+    def _on_went_on(self, participant_id: str) -> None:
+        """It was only a pause."""
+        self._overlap.went_on(participant_id)
+        self._speculation.cancel("speech went on", participant_id=participant_id)
+
+    def _on_drafted(self, draft: Utterance) -> None:
+        """They pause, and this is what they have said if they have finished."""
+        person = draft.participant_id
+        if self._overlap.said(self._turn, person, draft.text, over=True) or not self._may_speculate(draft):
+            return
+        ids = self.company.meant(newest([draft]), person).ids
+        if not ids or (agent := self._agents[ids[0]]).muted:
+            return
+        turn = self._new_turn(agent, draft.turn_id, asked=[draft])
+        name = self.company.name(person)
+        self._speculation.start(turn, draft, name, self.company.people, self.company.others(agent))
+
+    def _may_speculate(self, draft: Utterance) -> bool:
+        """Only an answer that would be given at once is worth preparing."""
+        return (
+            self._speculates
+            and bool(draft.text)
+            and self._turn is None
+            and self._models.started
+            and not self._closing
+            and self.floor.speaking <= {draft.participant_id}
+            and not (self._agenda.unanswered or self._agenda.answers)
+            and not self._agenda.goes_on(draft.participant_id)
+            and self.company.audience
+        )
+
     def _on_heard(self, utterance: Utterance) -> None:
         if self._closing:
             return  # logged, and nobody is left to answer
-        interrupted = self.playout.interrupted_by(utterance.participant_id)
-        before = [] if utterance.typed else self._going_on.pop(utterance.participant_id, [])
+        over = self._turn
+        before = self._agenda.earlier(utterance)
+        listening = not utterance.typed and self._overlap.said(
+            over, utterance.participant_id, utterance.text, over=True
+        )
         if not utterance.text:
             if utterance.going_on or before:
-                self._keep(before, utterance)
-            elif interrupted is not None:
-                self._resume(interrupted, utterance)
+                self._agenda.keep(before, utterance)
         else:
             name = self.company.name(utterance.participant_id)
             for agent in self._agents.values():
                 agent.memory.heard(name, utterance.text, utterance.start)
             if utterance.going_on and not self.company.called(utterance.text, utterance.participant_id):
-                self._keep([*before, utterance], utterance)
-            elif (over := self._backchannel(utterance)) is not None:
-                self.log.emit(
-                    InterruptionBackchannel(
-                        participant_id=utterance.participant_id,
-                        turn_id=utterance.turn_id,
-                        speech_id=over.speech.speech_id,
-                        text=utterance.text,
-                    )
-                )
-            else:
-                # a person's words come before what agents still wanted to say, not before other people's
-                if self._queue:
-                    waiting = [earlier for turn in self._queue for earlier in turn.asked]
-                    self._queue.clear()
-                    self._unanswered = [*waiting, *self._unanswered]
-                self._unanswered += [*before, utterance]
+                self._agenda.keep([*before, utterance], utterance)
+            elif not listening:
+                self._agenda.ask([*before, utterance])
         self._next()
-
-    def _keep(self, said: list[Utterance], last: Utterance) -> None:
-        """Speech that does not stop is no question yet; once it has stopped it is."""
-        if last.going_on:
-            self._going_on[last.participant_id] = said[-3:]
-        else:
-            self._unanswered += said
-
-    def _resume(self, turn: Turn, utterance: Utterance) -> None:
-        """It was only a noise: the agent says what it had not been able to say.
-
-        That is what was written until then; the model was stopped at once, since most
-        interruptions are real, and what it had not written yet is lost.
-        """
-        false = self._emit(InterruptionFalse, turn, participant_id=utterance.participant_id)
-        unheard = turn.speech.result.unheard if turn.speech.result is not None else ""
-        rest = " ".join([unheard, *turn.written[len(turn.speech.pieces) :]]).strip()
-        if rest and turn.agent.id in self._agents and not self._unanswered:
-            self._emit(InterruptionResumed, turn, cause_seq=false.seq)
-            self._queue.appendleft(
-                self._new_turn(
-                    turn.agent, turn.turn_id, text=rest, greeting=turn.greeting, cause_seq=false.seq
-                )
-            )
-
-    def _backchannel(self, utterance: Utterance) -> Turn | None:
-        """The speech that goes on while somebody says nothing but "uh-huh"; who types wants an answer."""
-        turn = self._turn
-        if turn is None or not turn.audible or turn.speech.closed.is_set() or utterance.typed:
-            return None
-        return turn if is_backchannel(utterance.text) else None
+        self._speculation.cancel("the turn is somebody else's", participant_id=utterance.participant_id)
 
     # ------------------------------------------------------------ turns
 
@@ -301,17 +311,18 @@ class Dialogue:
             return
         if self.floor.speaking:
             return  # the end of that utterance comes back here
-        if not self.company.audience:  # what nobody asked for would be said to nobody
-            self._queue = deque(turn for turn in self._queue if turn.asked)
-        if self._unanswered and self._can_answer(self._unanswered):
+        agenda = self._agenda
+        if not self.company.audience:
+            agenda.only_asked()
+        if agenda.unanswered and self._can_answer(agenda.unanswered):
             self._decide()
         # agents only speak unasked when nothing of what people said is still to be understood
         settled = not any(ears.finishing for ears in self._ears.values())
-        while self._queue and self._turn is None and (settled or not self._queue[0].reply_to_agent):
-            self._begin(self._queue.popleft())
-        settled = settled and self.company.audience and not self._queue
-        while self._greetings and self._turn is None and settled:
-            self._begin(self._greetings.popleft())
+        while agenda.answers and self._turn is None and (settled or not agenda.answers[0].reply_to_agent):
+            self._begin(agenda.answers.popleft())
+        settled = settled and self.company.audience and not agenda.answers
+        while agenda.greetings and self._turn is None and settled:
+            self._begin(agenda.greetings.popleft())
         if self._turn is None:
             for agent in self._agents.values():
                 agent.become("idle")
@@ -322,13 +333,13 @@ class Dialogue:
 
     def _decide(self) -> None:
         """Each person means somebody of their own; an agent that several mean answers them at once."""
-        asked, self._unanswered = self._unanswered, []
+        asked, self._agenda.unanswered = self._agenda.unanswered, []
         people = dict.fromkeys(u.participant_id for u in asked)
         answers: dict[str, str] = {}
         causes: dict[str, int] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.company.meant(_newest(words), person)
+            decision = self.company.meant(newest(words), person)
             event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
@@ -337,7 +348,7 @@ class Dialogue:
             words = [u for u in asked if answers.get(u.participant_id) == agent_id]
             turn_id = words[-1].turn_id if words else self._new_id("turn")
             names = dict.fromkeys(self.company.name(u.participant_id) for u in words)
-            self._queue.append(
+            self._agenda.answers.append(
                 self._new_turn(
                     self._agents[agent_id],
                     turn_id,
@@ -362,25 +373,29 @@ class Dialogue:
     def _begin(self, turn: Turn) -> None:
         if turn.agent.id not in self._agents:
             return
-        requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
         if turn.agent.muted:
             denial: Denial | None = Denial.MUTED
         else:
             denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
+        if denial is None:
+            turn = self._speculation.take(turn) or turn
+        requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
         if denial is not None:
             self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
             return
         granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
-        self._drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
+        self._agenda.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
         turn.cause_seq = granted.seq
         self._turn = turn
         self.playout.begin(turn)
         for agent in self._agents.values():
             agent.become("thinking" if agent is turn.agent else "idle")
-        turn.task = asyncio.get_running_loop().create_task(
-            self._runner.perform(turn, self.company.people, self.company.others(turn.agent)),
-            name=f"turn {turn.turn_id} of {turn.agent.name}",
-        )
+        if turn.task is None:
+            turn.task = asyncio.get_running_loop().create_task(
+                self._runner.perform(turn, self.company.people, self.company.others(turn.agent)),
+                name=f"turn {turn.turn_id} of {turn.agent.name}",
+            )
+        self._speculation.commit(turn)
         self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
 
     async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
@@ -412,15 +427,16 @@ class Dialogue:
         if heard:
             self.company.answered(turn.agent.id, [utterance.participant_id for utterance in turn.asked])
         if turn.superseded and turn.asked:
-            self._unanswered = [*turn.asked, *self._unanswered]
-        elif turn.superseded and turn.greeting:
-            again = self._new_turn(turn.agent, turn.turn_id, text=turn.text, greeting=True)
-            self._greetings.appendleft(again)
-        elif turn.superseded and not self._unanswered:  # the rest of what a noise had cut off
+            self._agenda.ask_again(turn.asked)
+        elif turn.superseded:  # what nobody asked for is said as soon as there is silence again
             again = self._new_turn(
-                turn.agent, turn.turn_id, text=turn.text, reply_to_agent=turn.reply_to_agent
+                turn.agent,
+                turn.turn_id,
+                text=turn.text,
+                greeting=turn.greeting,
+                reply_to_agent=turn.reply_to_agent,
             )
-            self._queue.appendleft(again)
+            (self._agenda.greetings if turn.greeting else self._agenda.answers).appendleft(again)
         elif heard and not (turn.task and turn.task.cancelled()):
             self._chain(turn, heard)
         if turn.agent.id in self._agents and not self._closing:
@@ -429,13 +445,13 @@ class Dialogue:
 
     def _chain(self, turn: Turn, heard: str) -> None:
         """An agent may have asked another one, in an exchange that a person began."""
-        if turn.greeting or len(self._agents) < 2 or self._unanswered or self._queue:
+        if turn.greeting or len(self._agents) < 2 or self._agenda.unanswered or self._agenda.answers:
             return
         decision = self.company.meant(heard, turn.agent.id)
         if decision.ids:
             event = self._decided(decision, turn.agent.id, turn.turn_id, None)
             other = self._agents[decision.ids[0]]
-            self._queue.append(
+            self._agenda.answers.append(
                 self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
             )
 
@@ -458,9 +474,6 @@ class Dialogue:
 
     # ------------------------------------------------------------ small things
 
-    def _drop_greeting(self, agent_id: str) -> None:
-        self._greetings = deque(turn for turn in self._greetings if turn.agent.id != agent_id)
-
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
         return Turn(agent, turn_id, speech, **fields)
@@ -477,15 +490,3 @@ class Dialogue:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             logger.error("%s failed", task.get_name(), exc_info=task.exception())
-
-
-def _newest(said: Sequence[Utterance]) -> str:
-    """The last of these words, in order."""
-    texts: list[str] = []
-    room = LONGEST_CALL
-    for utterance in reversed(said):
-        texts.append(utterance.text[-room:])
-        room -= len(utterance.text)
-        if room <= 0:
-            break
-    return " ".join(reversed(texts))

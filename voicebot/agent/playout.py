@@ -10,7 +10,6 @@ from voicebot.clock import Clock
 from voicebot.conversation.latency import measure
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
-    InterruptionDetected,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -21,14 +20,21 @@ from voicebot.events import (
 from voicebot.media import base as media
 
 
+Notice = (
+    media.PlayoutStarted
+    | media.PlayoutMark
+    | media.PlayoutHeld
+    | media.PlayoutResumed
+    | media.PlayoutEnded
+)
+
+
 class Playout:
     """The speeches of one conversation that are being spoken."""
 
     def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
         self._log, self._agents, self._clock = log, agents, clock
         self._speeches: dict[str, Turn] = {}
-        self._interrupted: dict[str, Turn] = {}
-        """By the person who interrupted: what turns out to be a cough later was a false one."""
         self.remembering = True
         """False once the conversation is over: the agents' memories belong to the next one."""
 
@@ -45,16 +51,16 @@ class Playout:
         """The turn is over; whatever still comes about it does not matter."""
         self._speeches.pop(turn.speech.speech_id, None)
 
-    def interrupted_by(self, participant_id: str) -> Turn | None:
-        """The turn this person has broken into since the last time this was asked."""
-        return self._interrupted.pop(participant_id, None)
-
-    def on_notice(self, notice: media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded) -> bool:
-        """False when it is about no speech of this conversation."""
+    def turn_of(self, notice: Notice) -> Turn | None:
+        """Whose speech it is about; None: not of this conversation, or over."""
         turn = self._speeches.get(notice.speech_id)
-        if turn is None:
+        return turn if turn is not None and not turn.speech.closed.is_set() else None
+
+    def on_notice(self, notice: Notice) -> bool:
+        """False when it is about no speech of this conversation."""
+        if notice.speech_id not in self._speeches:
             return False
-        if not turn.speech.closed.is_set():
+        if (turn := self.turn_of(notice)) is not None:
             match notice:
                 case media.PlayoutStarted():
                     self._started(turn, notice)
@@ -124,13 +130,9 @@ class Playout:
 
     def _ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
         speech = turn.speech
-        cause: int | None = None
-        if notice.interrupted_by:
-            self._interrupted[notice.interrupted_by] = turn
-            detected = turn.event(
-                InterruptionDetected, t=self._log.at(notice.time), participant_id=notice.interrupted_by
-            )
-            cause = self._log.emit(detected).seq
+        if not turn.committed.is_set():  # prepared in vain: nobody heard any of it
+            turn.cancel()
+            return
         # a media worker that died cannot say what it played; the sentences it announced are known
         result = speech.close(notice.pieces or speech.passed(), notice.complete)
         kind = PlayoutFinished if notice.complete else PlayoutInterrupted
@@ -141,7 +143,7 @@ class Playout:
                 planned_text=speech.planned,
                 heard_text=result.text,
                 heard_until_s=notice.played,
-                cause_seq=cause,
+                cause_seq=turn.interruption.seq if turn.interruption is not None else None,
             )
         )
         self._remember(turn, result.text, interrupted=not notice.complete, end=notice.time)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voicebot.turn import Heard, Piece, heard
+from voicebot.turn import Heard, Piece, heard, word_ends
 
 
 @dataclass
@@ -20,6 +20,10 @@ class SpokenPiece:
     synthesized: bool = False
     marked: bool = False
     """Its first sample has been sent."""
+    words: list[tuple[str, float]] = field(default_factory=list)
+    """What the voice tells of its words: each with the second of its audio at which it ends."""
+    cut_s: float = 0.0
+    """Seconds of silence that were left out at the beginning of that audio."""
 
 
 @dataclass
@@ -64,7 +68,8 @@ class Speech:
                 seconds = queued = 1.0
             elif complete and piece.synthesized:
                 seconds = queued = max(queued, 1e-3)
-            pieces.append(Piece(piece.text, seconds, queued, piece.synthesized or piece.silent))
+            ends = word_ends(piece.text, [(word, end - piece.cut_s) for word, end in piece.words])
+            pieces.append(Piece(piece.text, seconds, queued, piece.synthesized or piece.silent, ends))
         self.result = heard(pieces)
         self.closed.set()
         return self.result

@@ -11,6 +11,7 @@ from typing import Any
 from voicebot.agent.agent import Agent
 from voicebot.agent.brain import Thought, ToolCall, ToolResult
 from voicebot.agent.ears import Utterance
+from voicebot.agent.memory import Remembered
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
@@ -53,10 +54,14 @@ class Turn:
     reply_to_agent: bool = False
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
+    committed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it is sure that this is to be said; until then nothing is heard or done."""
+    interruption: Event | None = None
+    """What is being said over it, while it is not clear yet whether that takes the floor."""
     superseded: bool = False
     """Somebody went on speaking before the answer was heard; it will be asked again."""
-    written: list[str] = field(default_factory=list)
-    """All that the brain has given to say, also what the voice has not taken yet."""
+    written: int = 0
+    """Characters that the brain has given."""
     pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
 
     def event(self, kind: type[Event], **fields: Any) -> Event:
@@ -85,29 +90,38 @@ class TurnRunner:
         self._media, self._host_id, self._models, self._emit = media, host_id, models, emit
         self._llm_timeout = llm_timeout
 
-    async def perform(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
-        """Ends when the media plane has closed the speech, or at once when there is no sound to play."""
+    async def perform(
+        self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None = None
+    ) -> None:
+        """Ends when the media plane has closed the speech, or at once when there is no sound to play.
+
+        `draft` is what the turn answers and is not in the agent's memory yet.
+        """
         tts = turn.agent.tts or self._models.tts
-        voice = Voice(self._media, self._host_id, tts, turn.agent.persona.voice, turn.speech, self._emit)
+        style = turn.agent.persona.voice
+        voice = Voice(self._media, self._host_id, tts, style, turn.speech, self._emit, turn.committed)
         async with asyncio.TaskGroup() as group:
             group.create_task(voice.speak(turn.pieces), name=f"voice of {turn.agent.name}: {turn.turn_id}")
             group.create_task(
-                self._think(turn, people, agents), name=f"brain of {turn.agent.name}: {turn.turn_id}"
+                self._think(turn, people, agents, draft), name=f"brain of {turn.agent.name}: {turn.turn_id}"
             )
         if turn.speech.said:
             await turn.speech.closed.wait()
 
-    async def _think(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
+    async def _think(
+        self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
+    ) -> None:
         if turn.text is not None:
             speakable = Speakable()
-            turn.written += [*speakable.push(whole(turn.text)), *speakable.finish()]
-            for piece in turn.written:
+            for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
-            await self._answer(turn, people, agents)
+            await self._answer(turn, people, agents, draft)
         await turn.pieces.put(None)
 
-    async def _answer(self, turn: Turn, people: Sequence[str], agents: Sequence[str]) -> None:
+    async def _answer(
+        self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
+    ) -> None:
         llm = turn.agent.llm or self._models.llm
         ids: dict[str, Any] = {
             "participant_id": turn.agent.id, "turn_id": turn.turn_id, "speech_id": turn.speech.speech_id,
@@ -141,13 +155,14 @@ class TurnRunner:
             agents=agents,
             to=turn.to,
             on_tool=on_tool,
+            draft=draft,
+            committed=turn.committed,
         )
         speakable = Speakable()
         text, given, cancelled = "", 0, False
 
         async def give(pieces: Sequence[str]) -> None:
             nonlocal given
-            turn.written += pieces
             for piece in pieces:
                 if not given:
                     self._emit(LLMFirstSentence(model=llm.name, cause_seq=started.seq, **ids))
@@ -160,11 +175,13 @@ class TurnRunner:
                     if not text and delta:
                         self._emit(LLMFirstToken(model=llm.name, cause_seq=started.seq, **ids))
                     text += delta
+                    turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
             if not given:
                 await give([NOTHING])
         except ModelError as error:
+            await turn.committed.wait()  # a failure of what nobody would have heard is none
             self._emit(
                 ErrorEvent(
                     code=error.code,
@@ -177,7 +194,6 @@ class TurnRunner:
             await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
             cancelled = True
-            turn.written += speakable.finish()
             raise
         finally:
             self._emit(

@@ -15,7 +15,7 @@ from voicebot.agent.speech import Speech, SpokenPiece
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
 from voicebot.media.base import MediaPlane
-from voicebot.tts.base import TTS, VoiceStyle
+from voicebot.tts.base import TTS, VoiceStyle, WordTime
 
 logger = logging.getLogger(__name__)
 
@@ -42,28 +42,39 @@ def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray
     return pcm[max(0, int(loud[0]) - sample_rate // 50) :] if len(loud) else pcm[:0]
 
 
-def check_audio(pcm: NDArray[np.int16], sample_rate: int) -> None:
+def check_audio(pcm: Any, sample_rate: int) -> NDArray[np.int16]:
     """Raises ModelFailed when a third party's TTS gives what cannot be played."""
     if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.ndim != 1:
         what = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm).__name__
         raise ModelFailed(f"its audio is {what}, not mono int16 of shape (n,).")
     if sample_rate <= 0:
         raise ModelFailed(f"its sample rate is {sample_rate}.")
+    return pcm
 
 
 class Voice:
     """Speaks one speech. After a failure of the TTS the rest is shown, not spoken."""
 
     def __init__(
-        self, media: MediaPlane, host_id: str, tts: TTS, style: VoiceStyle, speech: Speech, emit: Emit
+        self,
+        media: MediaPlane,
+        host_id: str,
+        tts: TTS,
+        style: VoiceStyle,
+        speech: Speech,
+        emit: Emit,
+        committed: asyncio.Event,
     ) -> None:
+        """Until `committed` is set only the first piece is made, and it is held back."""
         self._media, self._host_id, self._tts, self._style = media, host_id, tts, style
-        self._speech, self._emit = speech, emit
+        self._speech, self._emit, self._committed = speech, emit, committed
         self._broken = False
 
     async def speak(self, pieces: asyncio.Queue[str | None]) -> None:
         """Say pieces as they come until None; ends when all of it is handed to the media plane."""
         while (text := await pieces.get()) is not None:
+            if self._speech.pieces:
+                await self._committed.wait()
             piece = SpokenPiece(text)
             index = len(self._speech.pieces)
             self._speech.pieces.append(piece)
@@ -73,6 +84,7 @@ class Voice:
             try:
                 await self._say(index, piece)
             except Exception as error:  # a third party's TTS may raise anything; the caption remains
+                await self._committed.wait()  # a failure that nobody would have heard is none
                 self._fail(piece, error)
         if self._speech.said:
             self._media.end(self._host_id, self._speech.agent_id, self._speech.speech_id)
@@ -87,10 +99,14 @@ class Voice:
         samples = 0
         try:
             async with closing_iterator(tts.synthesize(piece.text, self._style)) as chunks:
-                async for pcm in chunks:
-                    check_audio(pcm, tts.sample_rate)
+                async for chunk in chunks:
+                    if isinstance(chunk, WordTime):
+                        piece.words.append((chunk.text, chunk.end))
+                        continue
+                    pcm = check_audio(chunk, tts.sample_rate)
                     if index == 0 and not samples:
-                        pcm = without_leading_silence(pcm, tts.sample_rate)
+                        whole, pcm = len(pcm), without_leading_silence(pcm, tts.sample_rate)
+                        piece.cut_s += (whole - len(pcm)) / tts.sample_rate
                     if not len(pcm):
                         continue
                     if not samples:
@@ -99,7 +115,13 @@ class Voice:
                     piece.queued_s = samples / tts.sample_rate
                     speech.said = True
                     self._media.say(
-                        self._host_id, speech.agent_id, speech.speech_id, index, pcm, tts.sample_rate
+                        self._host_id,
+                        speech.agent_id,
+                        speech.speech_id,
+                        index,
+                        pcm,
+                        tts.sample_rate,
+                        held=not self._committed.is_set(),
                     )
             piece.synthesized = True
         finally:

@@ -56,18 +56,20 @@ def word_ends(text: str, spoken: Sequence[tuple[str, float]]) -> tuple[float, ..
     """When each word of `text.split()` ends, from the (word, end) pairs a voice has told, in order.
 
     A voice may read "12" as two words or two words as one: words that are not told end with the
-    next one that is. Empty when it has told nothing that fits.
+    next one that is, and those it has not come to yet never. Empty when it has told nothing that fits.
     """
     words = text.split()
     told = [_bare(word) for word, _ in spoken]
     ends: list[float | None] = [None] * len(words)
+    following = spoken[-1][1] if spoken else 0.0
     matcher = SequenceMatcher(None, [_bare(word) for word in words], told, autojunk=False)
     for block in matcher.get_matching_blocks():
         for at in range(block.size):
             ends[block.a + at] = spoken[block.b + at][1]
+        if block.size and block.b + block.size == len(told) and block.a + block.size < len(words):
+            following = float("inf")
     if not any(end is not None for end in ends):
         return ()
-    following = max(end for _, end in spoken)
     filled: list[float] = []
     for end in reversed(ends):
         following = following if end is None else min(end, following)

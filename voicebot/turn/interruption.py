@@ -21,7 +21,7 @@ SIGNS = [
     "funny", "wonderful", "ja", "jaja", "genau", "stimmt", "klar", "ach", "ach so", "achso", "oui", "ouais",
     "voila", "d'accord", "sí", "si", "claro", "vale", "già", "certo", "ecco",
 ]  # fmt: skip
-"""The commonest of Switchboard's (Jurafsky et al. 1997), as recognisers write them, and some of other languages."""
+"""The commonest of Switchboard's (Jurafsky et al. 1997), as recognisers write them, and other languages'."""
 LAUGHTER = re.compile(r"(?:[bm]?u?a?(?:ha|he|hi|ho|ah|eh){2,}h?|lol|laughter|laughs|laughing|chuckles?)")
 NOISE = re.compile(r"[\[(<*][^\])>*]*[\])>*]|\+\+[a-z]+\+\+")
 """How recognisers write what is no speech: [laughter], (coughs), <noise>, *sighs*, ++uh++."""
