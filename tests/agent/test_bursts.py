@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent import dialogue, memory
+from voicebot.agent import agenda, memory
 from voicebot.events import AddresseeDecided, AgentStateChanged, PlayoutSentence, UserChat
 
-CODE = str(Path(dialogue.__file__).parent.parent)
+CODE = str(Path(agenda.__file__).parent.parent)
 FIRST_THOUGHT = """
 import asyncio, sys, threading
 
@@ -101,7 +101,7 @@ async def test_the_work_of_many_lines_grows_as_their_number(tmp_path: Path) -> N
 async def test_whom_a_flood_of_words_is_for_is_told_from_the_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialogue, "LONGEST_CALL", 100)
+    monkeypatch.setattr(agenda, "LONGEST_CALL", 100)
     async with Stage(tmp_path, llm=["Well.", "Yes."]) as stage:
         await stage.agent("Ada, a guide")
         bruno = await stage.agent("Bruno, a cook")

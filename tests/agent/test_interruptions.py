@@ -44,7 +44,9 @@ async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) 
         await stage.media.hear("anna", 0.7, after=0.5)
         assert await stage.said(ada) == ANSWER
         (finished,) = stage.of(PlayoutFinished)
-        assert finished.heard_until_s == pytest.approx(len(ANSWER) * 0.05, abs=0.01)  # no sample lost or twice
+        assert finished.heard_until_s == pytest.approx(
+            len(ANSWER) * 0.05, abs=0.01
+        )  # no sample lost or twice
         held = await stage.media.wait_for(PlayoutHeld)
         resumed = await stage.media.wait_for(PlayoutResumed)
         assert (held.by, held.played) == ("anna", pytest.approx(1.0, abs=0.05))
@@ -77,7 +79,7 @@ async def test_uh_huh_stops_nobody(tmp_path: Path, seconds: float) -> None:
 
 
 async def test_a_long_yeah_makes_it_wait_only_until_it_is_over(tmp_path: Path) -> None:
-    yeah = Hears("oh yeah I see", interim=["oh", "oh yeah", "oh yeah I"], draft="oh yeah I see")
+    yeah = Hears("oh yeah I see", interim=["oh", "oh yeah", "oh yeah I"], drafts=["oh yeah I see"])
     async with Stage(tmp_path, stt=["tell me", yeah], llm=[ANSWER]) as stage:
         ada = await talking(stage)
         await stage.media.hear("anna", 0.9, after=0.5)
@@ -129,9 +131,9 @@ async def test_who_leaves_in_the_middle_of_a_word_holds_nobody_up(tmp_path: Path
     async with Stage(tmp_path, stt=["tell me", ""], llm=[ANSWER]) as stage:
         ada = await talking(stage)
         await stage.person("tom", "Tom")
-            speaking = asyncio.create_task(stage.media.hear("anna", 20.0, after=0.3))
+        speaking = asyncio.create_task(stage.media.hear("anna", 20.0, after=0.3))
         await stage.media.wait_for(PlayoutHeld)
+        speaking.cancel()
         stage.room.leave("anna")
         assert await stage.said(ada) == ANSWER
-        speaking.cancel()
         await asyncio.gather(speaking, return_exceptions=True)

@@ -19,9 +19,12 @@ from voicebot.events import (
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutStarted,
+    SpeculationCancelled,
+    SpeculationCommitted,
+    SpeculationStarted,
     TranscriptFinal,
 )
-from voicebot.testing.models import Step
+from voicebot.testing.models import Hears, Step
 from voicebot.testing.virtual_time import run
 
 LONG = "The sea is deep and wide. It is full of fish. Some of them are old, and some are young."
@@ -34,7 +37,7 @@ ANSWERS: list[list[Step]] = [
     ["What do you say, Bruno?"],
     ["<think>hm</think>"],
 ]
-WORDS = [
+TEXTS = [
     "hello ada",
     "Bruno, are you there",
     "uh-huh",
@@ -42,11 +45,31 @@ WORDS = [
     "what does everyone think",
     "Ada and Bruno, go on",
     "hang on, Anna",
+    "yeah",
 ]
+
+
+def heard_as(text: str, partly: bool, drafts: list[str]) -> Hears:
+    """With or without partial results; drafts may be right, wrong or missing."""
+    words = text.split()
+    interim = [" ".join(words[: n + 1]) for n in range(len(words))] if partly else []
+    return Hears(text, interim=interim, drafts=[text if draft == "right" else draft for draft in drafts])
+
+
+word = st.builds(
+    heard_as,
+    st.sampled_from(TEXTS),
+    st.booleans(),
+    st.lists(st.sampled_from(["right", "", "uh-huh", "hello bruno"]), max_size=3),
+)
 
 action = st.one_of(
     st.tuples(
-        st.just("speak"), st.sampled_from(["anna", "tom"]), st.sampled_from([0.1, 0.15, 0.3, 1.0, 3.0])
+        st.just("speak"),
+        st.sampled_from(["anna", "tom"]),
+        st.lists(
+            st.sampled_from([0.1, 0.15, 0.3, 0.7, 1.0, 3.0, -0.15, -0.3, -0.45]), min_size=1, max_size=4
+        ),
     ),
     st.tuples(st.just("chat"), st.sampled_from(["anna", "tom"]), st.sampled_from(["hello", "Bruno?", "ok"])),
     st.tuples(st.sampled_from(["lose", "leave", "come"]), st.just("tom"), st.none()),
@@ -60,7 +83,7 @@ async def play(stage: Stage, steps: list[Any], tasks: set[asyncio.Task[None]]) -
     for delay, (what, who, value) in steps:
         await asyncio.sleep(delay)
         if what == "speak" and who in stage.lobby.participants:
-            tasks.add(asyncio.create_task(stage.media.hear(who, value)))
+            tasks.add(asyncio.create_task(stage.media.hear(who, *value)))
         elif what == "chat" and who in stage.lobby.participants:
             room.chat(who, value)
         elif what == "lose":
@@ -77,7 +100,7 @@ async def play(stage: Stage, steps: list[Any], tasks: set[asyncio.Task[None]]) -
             stage.media.die()
 
 
-async def conversation(steps: list[Any], answers: list[list[Step]], words: list[str], folder: Path) -> None:
+async def conversation(steps: list[Any], answers: list[list[Step]], words: list[Hears], folder: Path) -> None:
     stage = Stage(folder, stt=[*words, *["so it is"] * 40], llm=[*answers, *[["All right then."]] * 60])
     stage.tts.delay = 0.3
     tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +124,12 @@ def check(stage: Stage) -> None:
     """The floor is free, nothing overlapped, and memories hold exactly what was heard."""
     assert {agent.state for agent in stage.room.agents.values()} == {"idle"}
     assert len(stage.of(FloorGranted)) == len(stage.of(FloorReleased))
+    assert not stage.media.held(), "a voice waits for ever"
+    begun, done = (
+        len(stage.of(SpeculationStarted)),
+        stage.of(SpeculationCommitted) + stage.of(SpeculationCancelled),
+    )
+    assert begun == len(done)
     speaking: str | None = None
     for event in stage.events:
         if isinstance(event, PlayoutStarted):
@@ -119,12 +148,31 @@ def check(stage: Stage) -> None:
     assert all(state == "idle" for id, state in last.items() if id in stage.room.agents)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     steps=script,
     answers=st.lists(st.sampled_from(ANSWERS), max_size=6),
-    words=st.lists(st.sampled_from(WORDS), max_size=6),
+    words=st.lists(word, max_size=6),
 )
-def test_never_stuck(steps: list[Any], answers: list[list[Step]], words: list[str]) -> None:
+def test_never_stuck(steps: list[Any], answers: list[list[Step]], words: list[Hears]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run(conversation(steps, answers, words, Path(folder)))
+
+
+over = st.tuples(
+    st.sampled_from([0.0, 0.2, 0.6, 1.5]),
+    st.tuples(
+        st.just("speak"),
+        st.sampled_from(["anna", "tom"]),
+        st.lists(st.sampled_from([0.15, 0.4, 0.7, 1.2, -0.15, -0.3]), min_size=1, max_size=3),
+    ),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(over, min_size=2, max_size=6), words=st.lists(word, min_size=4, max_size=6))
+def test_whatever_is_said_over_a_long_answer(steps: list[Any], words: list[Hears]) -> None:
+    question = (0.0, ("speak", "anna", [1.0]))
+    with tempfile.TemporaryDirectory() as folder:
+        script = [question, (3.0, steps[0][1]), *steps[1:]]
+        run(conversation(script, [[LONG * 4]], [Hears("Ada, tell me all"), *words], Path(folder)))

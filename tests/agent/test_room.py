@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent.agent import Agent
 from voicebot.errors import MediaError, ModelFailed, VoicebotError
 from voicebot.events import (
     AddresseeDecided,
@@ -20,8 +19,6 @@ from voicebot.events import (
     FloorReleased,
     InterruptionBackchannel,
     InterruptionDetected,
-    InterruptionFalse,
-    InterruptionResumed,
     LatencyMeasured,
     LLMStarted,
     ModelSwapped,
@@ -158,38 +155,6 @@ async def test_a_cough_before_the_greeting_does_not_lose_it(tmp_path: Path) -> N
         await stage.wait(TTSStarted)
         await stage.media.hear("anna", 0.1)
         assert await stage.said(ada) == "Hello, I am Ada."
-
-
-async def coughed_over(stage: Stage) -> tuple[Agent, str, str]:
-    """Ada, what she was heard to say until Anna coughed, and what after."""
-    ada = await stage.agent()
-    await stage.person()
-    await stage.media.hear("anna", 1.0)
-    await stage.wait(PlayoutStarted)
-    await stage.media.hear("anna", 0.3, after=0.5)
-    return ada, await stage.said(ada), await stage.said(ada, 2)
-
-
-async def test_a_noise_that_stopped_the_agent_does_not_silence_it(tmp_path: Path) -> None:
-    answer = "The sea is deep and wide and full of fish."
-    async with Stage(tmp_path, stt=["tell me", ""], llm=[answer]) as stage:
-        ada, before, rest = await coughed_over(stage)
-        assert f"{before} {rest}" == answer
-        assert before
-        assert stage.of(InterruptionResumed)[0].cause_seq == stage.of(InterruptionFalse)[0].seq
-        assert ada.memory.messages()[-1] == {"role": "assistant", "content": answer}
-        assert len(stage.of(LatencyMeasured)) == 1
-
-
-async def test_a_noise_costs_nothing_of_what_was_written_by_then(tmp_path: Path) -> None:
-    never = asyncio.Event()
-    first = "The sea is deep and wide and full of fish. "
-    later = [f"Sentence number {number} of the story. " for number in range(5)]
-    answer: list[Step] = [first, *later, "And the last one", never]
-    async with Stage(tmp_path, stt=["tell me", ""], llm=[answer]) as stage:
-        _, before, rest = await coughed_over(stage)
-        assert before
-        assert f"{before} {rest}" == "".join([first, *later, "And the last one"])
 
 
 async def test_an_offer_that_is_refused_leaves_the_old_connection_in_charge(tmp_path: Path) -> None:

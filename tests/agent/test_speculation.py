@@ -25,12 +25,12 @@ from voicebot.testing.models import Hears, ScriptedTTS
 
 pytestmark = pytest.mark.virtual_time
 
-QUESTION = Hears("what is the weather", draft="what is the weather")
+QUESTION = Hears("what is the weather", drafts=["what is the weather"])
 
 
 async def test_a_prepared_answer_is_heard_at_the_end_of_the_turn(tmp_path: Path) -> None:
     async with Stage(
-        tmp_path, stt=[QUESTION], llm=[[0.2, "It rains. "]], tts=ScriptedTTS(delay=0.1), endpointing="fixed"
+        tmp_path, stt=[QUESTION], llm=[[0.2, "It rains. "]], tts=ScriptedTTS(delay=0.1)
     ) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -49,10 +49,8 @@ async def test_a_prepared_answer_is_heard_at_the_end_of_the_turn(tmp_path: Path)
 
 
 async def test_nothing_is_heard_of_an_answer_to_half_a_question(tmp_path: Path) -> None:
-    half = Hears("what is the weather in paris", draft="what is the weather")
-    async with Stage(
-        tmp_path, stt=[half], llm=["Fine, I hope. ", "In Paris it rains."], endpointing="fixed"
-    ) as stage:
+    half = Hears("what is the weather in paris", drafts=["what is the weather"])
+    async with Stage(tmp_path, stt=[half], llm=["Fine, I hope. ", "In Paris it rains."]) as stage:
         ada = await stage.agent()
         await stage.person()
         await stage.media.hear("anna", 1.0, -0.3, 1.0)
@@ -66,7 +64,7 @@ async def test_nothing_is_heard_of_an_answer_to_half_a_question(tmp_path: Path) 
 
 
 async def test_another_final_text_is_answered_anew(tmp_path: Path) -> None:
-    wrong = Hears("write to Ben", draft="right to Ben")
+    wrong = Hears("write to Ben", drafts=["right to Ben"])
     async with Stage(tmp_path, stt=[wrong], llm=["You are right.", "I cannot write."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -78,7 +76,7 @@ async def test_another_final_text_is_answered_anew(tmp_path: Path) -> None:
 
 async def test_full_stops_make_no_other_text(tmp_path: Path) -> None:
     async with Stage(
-        tmp_path, stt=[Hears("What is the weather?", draft="what is  the weather")], llm=["Fine."]
+        tmp_path, stt=[Hears("What is the weather?", drafts=["what is  the weather"])], llm=["Fine."]
     ) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -88,7 +86,7 @@ async def test_full_stops_make_no_other_text(tmp_path: Path) -> None:
 
 
 async def test_a_model_that_fails_in_vain_is_no_error(tmp_path: Path) -> None:
-    half = Hears("what is the weather in paris", draft="what is the weather")
+    half = Hears("what is the weather in paris", drafts=["what is the weather"])
     async with Stage(tmp_path, stt=[half], llm=[[ModelFailed("down")], "It rains."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -108,7 +106,7 @@ async def test_a_model_that_fails_for_good_is_told_once(tmp_path: Path) -> None:
 
 async def test_only_the_first_sentence_is_made_ahead(tmp_path: Path) -> None:
     gate = asyncio.Event()
-    slow = Hears("what is the weather", draft="what is the weather", gate=gate)
+    slow = Hears("what is the weather", drafts=["what is the weather"], gate=gate)
     async with Stage(tmp_path, stt=[slow], llm=["It rains. It will rain on. And on."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -121,9 +119,7 @@ async def test_only_the_first_sentence_is_made_ahead(tmp_path: Path) -> None:
 
 
 async def test_somebody_else_who_speaks_takes_it_back(tmp_path: Path) -> None:
-    async with Stage(
-        tmp_path, stt=[QUESTION, "and in rome?"], llm=["Fine.", "Fine in both."], endpointing="fixed"
-    ) as stage:
+    async with Stage(tmp_path, stt=[QUESTION, "and in rome?"], llm=["Fine.", "Fine in both."]) as stage:
         ada = await stage.agent()
         await stage.person()
         await stage.person("tom", "Tom")
@@ -146,7 +142,7 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize("what", ["mute", "remove", "leave", "die"])
 async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Path, what: str) -> None:
     gate = asyncio.Event()
-    slow = Hears("what is the weather", draft="what is the weather", gate=gate)
+    slow = Hears("what is the weather", drafts=["what is the weather"], gate=gate)
     async with Stage(tmp_path, stt=[slow], llm=["It rains."]) as stage:
         ada = await stage.agent()
         await stage.person()

@@ -92,7 +92,10 @@ class Thought:
         agents: Sequence[str] = (),
         to: Sequence[str] = (),
         on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
+        draft: Any = None,
+        committed: Any = None,
     ) -> None:
+        self._draft = draft
         self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._people, self._agents, self._to = timeout, people, agents, to
         self._on_tool = on_tool
@@ -116,7 +119,9 @@ class Thought:
                 tools=list(self._tools),
                 model_settings=ModelSettings(include_usage=True),
             )
-            messages = self._memory.messages()
+            memory = Memory()
+            memory.lines = [*self._memory.lines, *([self._draft] if self._draft else [])]
+            messages = memory.messages()
             if not messages or messages[-1]["role"] == "assistant":
                 messages.append({"role": "user", "content": "(Nobody speaks. Go on.)"})
             run = Runner.run_streamed(

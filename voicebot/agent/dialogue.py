@@ -33,7 +33,7 @@ from voicebot.events import (
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Addressees, Denial, FixedEndpointing, Floor, is_backchannel
+from voicebot.turn import Addressees, Denial, FixedEndpointing, Floor
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,9 @@ class Dialogue:
         """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
         self._greeted = True
         if (text := agent.persona.greeting) and not self._closing:
-            self._agenda.greetings.append(self._new_turn(agent, self._new_id("turn"), text=text, greeting=True))
+            self._agenda.greetings.append(
+                self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
+            )
             self._next()
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
@@ -189,14 +191,10 @@ class Dialogue:
                 self._ears_of(notice.participant_id).stopped(notice)
             case media.SilenceReached():
                 self._ears_of(notice.participant_id).silence(notice)
-            case media.PlayoutHeld():
-                if (turn := self.playout.turn_of(notice)) is not None:
-                    self._overlap.held(turn, notice)
-                return self.playout.on_notice(notice)
-            case media.PlayoutResumed():
-                if (turn := self.playout.turn_of(notice)) is not None:
-                    self._overlap.resumed(turn, notice)
-                return self.playout.on_notice(notice)
+            case media.PlayoutHeld() | media.PlayoutResumed():
+                if (turn := self.playout.turn_of(notice)) is None:
+                    return self.playout.on_notice(notice)
+                self._overlap.on_notice(turn, notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
                 return self.playout.on_notice(notice)
             case media.RecordingFailed():

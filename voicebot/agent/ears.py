@@ -105,11 +105,15 @@ class Ears:
         begin: Callable[[str], str],
         ended: Callable[[str], None],
         heard: Callable[[Utterance], None],
+        partly: Callable[[str, str], None],
+        drafted: Callable[[Utterance], None],
+        went_on: Callable[[str], None],
         max_utterance: float = 30.0,
     ) -> None:
         self.participant_id = participant_id
         self._models, self._endpointing, self._log, self._clock = models, endpointing, log, clock
         self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
+        self._partly, self._drafted, self._went_on = partly, drafted, went_on
         self._max_utterance = max_utterance
         self._now: _Hearing | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,6 +187,27 @@ class Ears:
         loop = asyncio.get_running_loop()
         hearing.timer = loop.call_later(max(0.0, hearing.decision.delay_s - silence), self._confirm, hearing)
 
+        if hearing.stream is not None:
+            self._tasks.add(t := asyncio.ensure_future(self._draft(hearing)))
+            t.add_done_callback(self._tasks.discard)
+
+    async def _draft(self, hearing: _Hearing) -> None:
+        text = (await hearing.stream.draft()).text
+        if hearing is self._now and hearing.timer is not None and (text or not hearing.interim):
+            if text:
+                self._drafted(
+                    Utterance(
+                        self.participant_id,
+                        hearing.utterance_id,
+                        hearing.turn_id,
+                        text,
+                        hearing.start,
+                        hearing.end,
+                    )
+                )
+
+    def silence(self, notice) -> None: ...
+
     def lost(self) -> None:
         """No more audio will come: what was said so far is the utterance."""
         hearing = self._now
@@ -232,6 +257,7 @@ class Ears:
                 delay_s=pause,
                 reason="speech went on",
             )
+            self._went_on(self.participant_id)
 
     def _show_interim(self, hearing: _Hearing) -> None:
         now = self._clock()
@@ -254,6 +280,7 @@ class Ears:
                 text=text,
                 start_t=round(self._log.at(hearing.start), 3),
             )
+            self._partly(self.participant_id, text)
 
     def _cut(self, hearing: _Hearing, time: float) -> _Hearing:
         """Finish what was said so far; the next utterance goes on where it ends."""

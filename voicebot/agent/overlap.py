@@ -6,7 +6,12 @@ from collections.abc import Callable, Collection
 
 from voicebot.agent.turns import Turn
 from voicebot.conversation.log import ConversationLog
-from voicebot.events import InterruptionBackchannel, InterruptionDetected, InterruptionFalse, InterruptionResumed
+from voicebot.events import (
+    InterruptionBackchannel,
+    InterruptionDetected,
+    InterruptionFalse,
+    InterruptionResumed,
+)
 from voicebot.media import base as media
 from voicebot.turn import Verdict, judge
 
@@ -23,20 +28,23 @@ class Overlap:
     """
 
     def __init__(
-        self, plane: media.MediaPlane, host_id: str, log: ConversationLog, speaking: Callable[[], Collection[str]]
+        self,
+        plane: media.MediaPlane,
+        host_id: str,
+        log: ConversationLog,
+        speaking: Callable[[], Collection[str]],
     ) -> None:
         self._plane, self._host_id, self._log, self._speaking = plane, host_id, log, speaking
         self._harmless: set[str] = set()
         """People whose present utterance is no more than a sign of listening, as far as is known."""
 
-    def held(self, turn: Turn, notice: media.PlayoutHeld) -> None:
-        """The media plane has stopped the voice, until it is known whether that was meant."""
-        turn.agent.become("listening")
-        self._detected(turn, notice.by, notice.time)
-        self._harmless.discard(notice.by)
-
-    def resumed(self, turn: Turn, notice: media.PlayoutResumed) -> None:
-        """It is heard again."""
+    def on_notice(self, turn: Turn, notice: media.PlayoutHeld | media.PlayoutResumed) -> None:
+        """The media plane has stopped the voice until it is known what that was, or it goes on."""
+        if isinstance(notice, media.PlayoutHeld):
+            turn.agent.become("listening")
+            self._detected(turn, notice.by, notice.time)
+            self._harmless.discard(notice.by)
+            return
         turn.agent.become("speaking")
         cause, turn.interruption = turn.interruption, None
         self._log.emit(

@@ -19,13 +19,8 @@ from voicebot.events import (
 )
 from voicebot.media import base as media
 
-
-Notice = (
-    media.PlayoutStarted
-    | media.PlayoutMark
-    | media.PlayoutHeld
-    | media.PlayoutResumed
-    | media.PlayoutEnded
+PlayoutNotice = (
+    media.PlayoutStarted | media.PlayoutMark | media.PlayoutHeld | media.PlayoutResumed | media.PlayoutEnded
 )
 
 
@@ -51,12 +46,12 @@ class Playout:
         """The turn is over; whatever still comes about it does not matter."""
         self._speeches.pop(turn.speech.speech_id, None)
 
-    def turn_of(self, notice: Notice) -> Turn | None:
+    def turn_of(self, notice: PlayoutNotice) -> Turn | None:
         """Whose speech it is about; None: not of this conversation, or over."""
         turn = self._speeches.get(notice.speech_id)
         return turn if turn is not None and not turn.speech.closed.is_set() else None
 
-    def on_notice(self, notice: Notice) -> bool:
+    def on_notice(self, notice: PlayoutNotice) -> bool:
         """False when it is about no speech of this conversation."""
         if notice.speech_id not in self._speeches:
             return False

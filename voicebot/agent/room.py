@@ -16,6 +16,7 @@ from voicebot.agent.connections import Connections
 from voicebot.agent.dialogue import Dialogue
 from voicebot.agent.memory import Memory
 from voicebot.agent.models import Models, Swapped, SwapRole
+from voicebot.agent.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
 from voicebot.errors import ModelError, VoicebotError, one_line
@@ -320,10 +321,7 @@ class Room:
                 return
             elif isinstance(notice, media.PeerState):
                 self._on_peer(notice)
-            elif isinstance(
-                notice,
-                media.PlayoutStarted | media.PlayoutMark | media.PlayoutEnded | media.RecordingFailed,
-            ):
+            elif isinstance(notice, PlayoutNotice | media.RecordingFailed):
                 for dialogue in (self._dialogue, *self._ending.values()):
                     if dialogue is not None and dialogue.on_notice(notice):
                         return
@@ -427,7 +425,7 @@ class Room:
             max_utterance=self._settings.max_utterance,
         )
         # a pause is only noticed after stop_after, so it may not be longer than the endpoint's delay
-        hearing = replace(hearing, stop_after=min(hearing.stop_after, self._settings.endpoint_delay))
+        hearing = replace(hearing, stop_after=min(0.1, self._settings.endpoint_delay))
         self._plane.open_host(self.host_peer, hearing)
 
     def _on_peer(self, notice: media.PeerState) -> None:

@@ -65,7 +65,8 @@ class Speculation:
         self._playout.begin(turn)
         line = Remembered(label(name), " ".join(draft.text.split()), draft.start)
         turn.task = asyncio.get_running_loop().create_task(
-            self._runner.perform(turn, people, agents, line), name=f"prepare {turn.turn_id} of {turn.agent.name}"
+            self._runner.perform(turn, people, agents, line),
+            name=f"prepare {turn.turn_id} of {turn.agent.name}",
         )
 
     def take(self, wanted: Turn) -> Turn | None:

@@ -134,6 +134,33 @@ class PlayoutMark:
 
 
 @dataclass(frozen=True)
+class PlayoutHeld:
+    """A person (`by`) has talked over `speech_id` for `interrupt_after`: nothing of it is sent any more.
+
+    It waits for `resume` or `stop`; when neither comes in time it is dropped as if stopped.
+    `played` and `pieces` as in `PlayoutEnded`, so far.
+    """
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    time: float
+    played: float
+    pieces: Mapping[int, tuple[float, float]]
+    by: str
+
+
+@dataclass(frozen=True)
+class PlayoutResumed:
+    """A speech that a person had held is heard again from `time` on."""
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    time: float
+
+
+@dataclass(frozen=True)
 class PlayoutEnded:
     """Nothing of `speech_id` will be sent any more.
 
@@ -196,6 +223,8 @@ Notice = (
     | SilenceReached
     | PlayoutStarted
     | PlayoutMark
+    | PlayoutHeld
+    | PlayoutResumed
     | PlayoutEnded
     | MediaStats
     | RecordingFailed
@@ -290,8 +319,20 @@ class MediaPlane(Protocol):
         pcm: NDArray[np.int16],
         sample_rate: int,
         interruptible: bool = True,
+        held: bool = False,
     ) -> None:
-        """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it."""
+        """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it.
+
+        With `held` in its first call nothing of the speech is sent until `resume`.
+        """
+        ...
+
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """Send nothing of it from the next frame on, and keep what is queued."""
+        ...
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """Go on where it stopped, or begin."""
         ...
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:

@@ -27,7 +27,9 @@ from voicebot.media.base import (
     OnNotice,
     PeerState,
     PlayoutEnded,
+    PlayoutHeld,
     PlayoutMark,
+    PlayoutResumed,
     PlayoutStarted,
     RecordingFailed,
     SilenceReached,
@@ -37,6 +39,7 @@ from voicebot.media.base import (
 from voicebot.testing.hearing import FakeHearing, as_speech
 
 N = TypeVar("N", bound=Notice)
+HOLD_LIMIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Speech:
     ended: PlayoutEnded | None = None
     _pieces: list[_Piece] = field(default_factory=list)
     _complete: bool = False
+    _held: bool = False
+    _held_by: str = ""
     _interrupted_by: str | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -129,7 +134,8 @@ class FakeMediaPlane:
             for playing in self.talking(name):
                 overlap = now - max(since, playing.started or now)
                 if playing.interruptible and overlap >= host.hearing.interrupt_after - 1e-9:
-                    self._interrupt(playing, participant_id)
+                    playing._held_by = participant_id
+                    self._hold(playing)
 
         hearing = FakeHearing(name, participant_id, host.hearing, self._notice, talk_over)
         hearing.awaited = lambda: self._silent.get((name, participant_id)) is not None
@@ -155,8 +161,12 @@ class FakeMediaPlane:
         return [
             s
             for s in self.speeches
-            if s.started is not None and s.ended is None and host_id in (None, s.host_id)
+            if s.started is not None and s.ended is None and not s._held and host_id in (None, s.host_id)
         ]
+
+    def held(self, host_id: str | None = None) -> list[Speech]:
+        """What waits to begin or to go on."""
+        return [s for s in self.speeches if s._held and s.ended is None and host_id in (None, s.host_id)]
 
     def lose_peer(self, peer_id: str, reason: str = "ICE failed", host_id: str | None = None) -> None:
         """The network to a person is gone."""
@@ -293,6 +303,7 @@ class FakeMediaPlane:
         pcm: NDArray[np.int16],
         sample_rate: int,
         interruptible: bool = True,
+        held: bool = False,
     ) -> None:
         self._record(
             "say",
@@ -303,12 +314,15 @@ class FakeMediaPlane:
             samples=len(pcm),
             sample_rate=sample_rate,
             interruptible=interruptible,
+            held=held,
         )
         speech = self._speech(host_id, agent_id, speech_id)
         if speech is None or speech.ended is not None:
             return
         if speech._complete:
             self.problems.append(f"say after end of {speech_id}")
+        if held and not speech._pieces:
+            speech._held = True
         speech.sample_rate = sample_rate
         speech.pcm.append(pcm)
         speech._pieces.append(_Piece(index, len(pcm) / sample_rate, interruptible))
@@ -321,11 +335,29 @@ class FakeMediaPlane:
             speech._complete = True
             speech._changed.set()
 
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self._record("hold", host_id, agent_id=agent_id, speech_id=speech_id)
+        speech = self._speech(host_id, agent_id, speech_id)
+        if speech is not None:
+            self._hold(speech)
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self._record("resume", host_id, agent_id=agent_id, speech_id=speech_id)
+        speech = self._speech(host_id, agent_id, speech_id)
+        if speech is not None and speech._held:
+            speech._held = False
+            speech._changed.set()
+
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("stop", host_id, agent_id=agent_id, speech_id=speech_id)
         speech = self._speech(host_id, agent_id, speech_id)
         if speech is not None:
-            self._interrupt(speech, "")
+            self._interrupt(speech, speech._held_by if speech._held else "")
+
+    def _hold(self, speech: Speech) -> None:
+        if not speech._held and speech.ended is None:
+            speech._held = True
+            speech._changed.set()
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._record("record", host_id, participant_id=participant_id, path=path, origin=origin)
@@ -418,46 +450,77 @@ class FakeMediaPlane:
             await self._play(speech)
 
     async def _play(self, speech: Speech) -> None:
-        """Piece after piece at real pace, waiting where the next one is not there yet."""
+        """Piece after piece at real pace, waiting where the next one is not there yet or it is held."""
         played: dict[int, float] = {}
         who = (speech.host_id, speech.agent_id, speech.speech_id)
         position = 0
+        into = 0.0  # seconds of the piece at `position` that were sent before it was held
         due = 0.0  # when the piece before has been sent to its last sample
+        waited = False
         while speech._interrupted_by is None:
-            if position == len(speech._pieces):
-                if speech._complete:
+            if speech._held:
+                due = 0.0
+            if speech._held or position == len(speech._pieces):
+                if not speech._held and speech._complete:
                     break
+                if speech._held and speech._held_by and not waited:
+                    waited = True
+                    self._notice(
+                        PlayoutHeld(
+                            *who,
+                            self._time(),
+                            sum(played.values()),
+                            self._parts(speech, played),
+                            speech._held_by,
+                        )
+                    )
                 speech._changed.clear()
-                await speech._changed.wait()
+                if speech._held and speech._held_by:
+                    try:
+                        async with asyncio.timeout(HOLD_LIMIT):
+                            await speech._changed.wait()
+                    except TimeoutError:
+                        self._interrupt(speech, speech._held_by)
+                else:
+                    await speech._changed.wait()
                 continue
             piece = speech._pieces[position]
-            position += 1
             begin = max(due, self._time())
+            if waited:
+                waited, speech._held_by = False, ""
+                self._notice(PlayoutResumed(*who, begin))
             if speech.started is None:
                 speech.started = begin
                 self._notice(PlayoutStarted(*who, time=begin))
             if piece.index not in played:
                 self._notice(PlayoutMark(*who, index=piece.index, time=begin))
-            due = begin + piece.seconds
+            left = piece.seconds - into
+            due = begin + left
             await self._until(due, speech)
-            sent = min(piece.seconds, max(0.0, self._time() - begin))
+            sent = min(left, max(0.0, self._time() - begin))
             played[piece.index] = played.get(piece.index, 0.0) + sent
-        queued: dict[int, float] = {}
-        for piece in speech._pieces:
-            queued[piece.index] = queued.get(piece.index, 0.0) + piece.seconds
+            into += sent
+            if into >= piece.seconds - 1e-9:
+                position, into = position + 1, 0.0
         speech.ended = PlayoutEnded(
             *who,
             time=self._time(),
             played=sum(played.values()),
-            pieces={index: (seconds, queued[index]) for index, seconds in played.items()},
+            pieces=self._parts(speech, played),
             complete=speech._interrupted_by is None,
             interrupted_by=speech._interrupted_by or "",
         )
         self._notice(speech.ended)
 
+    def _parts(self, speech: Speech, played: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+        queued: dict[int, float] = {}
+        for piece in speech._pieces:
+            queued[piece.index] = queued.get(piece.index, 0.0) + piece.seconds
+        return {index: (seconds, queued[index]) for index, seconds in played.items()}
+
     async def _until(self, time: float, speech: Speech) -> None:
-        """Sleep until then or until the speech is interrupted."""
-        while speech._interrupted_by is None and (left := time - self._time()) > 1e-9:
+        """Sleep until then or until the speech is interrupted or held."""
+        while speech._interrupted_by is None and not speech._held and (left := time - self._time()) > 1e-9:
             speech._changed.clear()
             try:
                 async with asyncio.timeout(left):

@@ -80,6 +80,8 @@ class Hears:
     text: str
     interim: Sequence[str] = ()
     """Partial texts, a new one with each quarter second of audio."""
+    drafts: Sequence[str] = ()
+    """What is known of it at its first pause, its second one and so on; then nothing."""
     error: Exception | None = None
     """Raised by `finish`."""
     gate: asyncio.Event | None = None
@@ -117,6 +119,7 @@ class ScriptedSTTStream:
         self.seconds = 0.0
         self.pcm: list[NDArray[np.int16]] = []
         self.finished = self.cancelled = False
+        self._drafted = 0
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         self.pcm.append(pcm)
@@ -126,6 +129,11 @@ class ScriptedSTTStream:
         known = int(self.seconds / 0.25)
         texts = self._step.interim[:known]
         return Transcription(texts[-1]) if texts else None
+
+    async def draft(self) -> Transcription:
+        self._drafted += 1
+        known = self._step.drafts[self._drafted - 1 : self._drafted]
+        return Transcription(known[0] if known else "")
 
     async def finish(self) -> Transcription:
         self.finished = True

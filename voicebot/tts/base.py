@@ -28,6 +28,13 @@ class VoiceStyle:
     """Makes agents sound different from each other: same seed, same voice."""
 
 
+@dataclass(frozen=True)
+class WordTime:
+    text: str
+    start: float
+    end: float
+
+
 @runtime_checkable
 class TTS(Backend, Protocol):
     """A loaded model, shared by all agents that use it."""
