@@ -1,45 +1,25 @@
-"""One conversation of a lobby: its turns, from what people said to what the agents do about it."""
+"""One conversation of a lobby: what happens in it, handed to ears, voices and whoever answers."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from voicebot.agent.agenda import Agenda, newest
 from voicebot.agent.agent import Agent
+from voicebot.agent.answering import SETTLE_S, Answering
 from voicebot.agent.company import Company
 from voicebot.agent.ears import Ears, Utterance
 from voicebot.agent.models import Models
 from voicebot.agent.overlap import Overlap
-from voicebot.agent.playout import Playout
 from voicebot.agent.recordings import Recordings
-from voicebot.agent.speculation import Speculation
-from voicebot.agent.speech import Speech
-from voicebot.agent.turns import Turn, TurnRunner
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
-from voicebot.errors import VoicebotError
-from voicebot.events import (
-    AddresseeDecided,
-    ErrorEvent,
-    Event,
-    FloorDenied,
-    FloorGranted,
-    FloorReleased,
-    FloorRequested,
-)
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Addressees, Denial, FixedEndpointing, Floor
+from voicebot.turn import Denial, FixedEndpointing
 
 logger = logging.getLogger(__name__)
-
-SETTLE_S = 2.0
-"""Seconds to wait for the media plane's last word about a stopped speech."""
-
 
 class Dialogue:
     """Lives from the first person's arrival to the last one's leaving; has its own floor and log."""
@@ -60,30 +40,28 @@ class Dialogue:
     ) -> None:
         """`greeted`: those who are here have been welcomed before."""
         self.log = log
-        self._agents, self._plane, self._host_id = agents, plane, host_id
+        self._agents = agents
         self._max_utterance = settings.max_utterance
         self._models, self._clock, self._new_id = models, clock, new_id
         self.endpointing = FixedEndpointing(settings.endpoint_delay)
-        self.floor = Floor()
-        self.playout = Playout(log, agents, clock)
         self.company = Company(lobby, agents, clock)
         self.recordings = Recordings(log, plane, host_id, name=self.company.name)
-        self._runner = TurnRunner(plane, host_id, models, log.emit, llm_timeout=settings.llm_timeout)
-        self._speculates = settings.speculate
-        self._speculation = Speculation(
+        self._answering = Answering(
+            log=log,
+            agents=agents,
+            company=self.company,
             plane=plane,
             host_id=host_id,
-            log=log,
+            models=models,
+            settings=settings,
             clock=clock,
-            runner=self._runner,
-            playout=self.playout,
-            own=self._own,
+            new_id=new_id,
+            settled=lambda: not any(ears.finishing for ears in self._ears.values()),
         )
-        self._overlap = Overlap(plane, host_id, log, lambda: self.floor.speaking)
-        self._agenda = Agenda()
+        self._floor, self._playout = self._answering.floor, self._answering.playout
+        self._agenda = self._answering.agenda
+        self._overlap = Overlap(plane, host_id, log, lambda: self._floor.speaking)
         self._ears: dict[str, Ears] = {}
-        self._turn: Turn | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self._greeted = greeted
 
@@ -95,20 +73,16 @@ class Dialogue:
         agent = next((agent for agent in self._agents.values() if not agent.muted), None)
         if not self._greeted and agent is not None:
             self.greet(agent)
-        self._next()
+        self._answering.next()
 
     def ready(self) -> None:
         """The models are loaded: what waited for them is answered."""
-        self._next()
+        self._answering.next()
 
     def greet(self, agent: Agent) -> None:
         """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
         self._greeted = True
-        if (text := agent.persona.greeting) and not self._closing:
-            self._agenda.greetings.append(
-                self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
-            )
-            self._next()
+        self._answering.greet(agent)
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
         """A typed line is answered like a spoken one."""
@@ -128,20 +102,14 @@ class Dialogue:
 
     def muted(self, agent: Agent) -> None:
         """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
-        self._agenda.drop_agent(agent.id)
-        self._speculation.cancel(Denial.MUTED.value, agent_id=agent.id)
-        if self._turn is not None and self._turn.agent is agent:
-            self._turn.cancel()
+        self._answering.drop(agent.id, Denial.MUTED.value)
 
     def left(self, participant_id: str) -> None:
         """A person or an agent is gone."""
         self.connection_lost(participant_id)
         self.company.left(participant_id)
         self._agenda.drop_person(participant_id)
-        self._agenda.drop_agent(participant_id)
-        self._speculation.cancel("the agent has left", agent_id=participant_id)
-        if self._turn is not None and self._turn.agent.id == participant_id:
-            self._turn.cancel()
+        self._answering.drop(participant_id, "the agent has left")
 
     def connection_lost(self, participant_id: str) -> None:
         """What the person was saying ends here; they are not spoken to until they are back."""
@@ -152,26 +120,14 @@ class Dialogue:
 
     def media_gone(self) -> None:
         """Every playout is over without a notice."""
-        self._speculation.cancel("the media process stopped")
         for participant_id in self.company.people_ids:
             self.connection_lost(participant_id)
-        for turn in self.playout.turns:
-            if turn.speech.said:  # one that still thinks can go on
-                self.playout.abandon(turn)
-                turn.cancel()
-                # a sentence made in the meantime may have reached the new worker
-                self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+        self._answering.media_gone()
 
     async def close(self) -> None:
         """Stop what is spoken, let its last words be logged, end every task."""
         self._closing = True
-        self.playout.remembering = False
-        self._agenda.clear()
-        self._speculation.cancel("the conversation is over")
-        if self._turn is not None:
-            self._turn.cancel()
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self._answering.close()
         for ears in self._ears.values():
             ears.lost()
             await ears.settle(SETTLE_S)
@@ -192,11 +148,11 @@ class Dialogue:
             case media.SilenceReached():
                 self._ears_of(notice.participant_id).silence(notice)
             case media.PlayoutHeld() | media.PlayoutResumed():
-                if (turn := self.playout.turn_of(notice)) is None:
-                    return self.playout.on_notice(notice)
+                if (turn := self._playout.turn_of(notice)) is None:
+                    return self._playout.on_notice(notice)
                 self._overlap.on_notice(turn, notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
-                return self.playout.on_notice(notice)
+                return self._playout.on_notice(notice)
             case media.RecordingFailed():
                 return self.recordings.on_failed(notice)
             case _:
@@ -226,66 +182,38 @@ class Dialogue:
 
     def _on_begin(self, participant_id: str) -> str:
         """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
-        self.floor.human_started(participant_id)
+        self._floor.human_started(participant_id)
         self._overlap.went_on(participant_id)
-        self._speculation.cancel("somebody else speaks")
         self.company.name(participant_id)
-        turn = self._turn
-        turn_id = self._new_id("turn")
-        if turn is not None and not turn.audible:
-            if turn.asked and turn.asked[-1].participant_id == participant_id:
-                turn_id = turn.turn_id  # the same turn goes on
-            self._supersede(turn)
+        turn_id = self._answering.interrupted_thinking(participant_id) or self._new_id("turn")
         for agent in self._agents.values():
             if agent.state in ("idle", "thinking"):
                 agent.become("listening")
         return turn_id
 
     def _on_end_of_turn(self, participant_id: str) -> None:
-        self.floor.human_stopped(participant_id)
+        self._floor.human_stopped(participant_id)
 
     def _on_partly(self, participant_id: str, text: str) -> None:
         """What they have said so far, while they speak: enough to stop an agent."""
-        self._overlap.said(self._turn, participant_id, text, over=False)
+        self._overlap.said(self._answering.turn, participant_id, text, over=False)
 
     def _on_went_on(self, participant_id: str) -> None:
         """It was only a pause."""
         self._overlap.went_on(participant_id)
-        self._speculation.cancel("speech went on", participant_id=participant_id)
+        self._answering.speculation.cancel("speech went on", participant_id=participant_id)
 
     def _on_drafted(self, draft: Utterance) -> None:
         """They pause, and this is what they have said if they have finished."""
-        person = draft.participant_id
-        if self._overlap.said(self._turn, person, draft.text, over=True) or not self._may_speculate(draft):
-            return
-        ids = self.company.meant(newest([draft]), person).ids
-        if not ids or (agent := self._agents[ids[0]]).muted:
-            return
-        turn = self._new_turn(agent, draft.turn_id, asked=[draft])
-        name = self.company.name(person)
-        self._speculation.start(turn, draft, name, self.company.people, self.company.others(agent))
-
-    def _may_speculate(self, draft: Utterance) -> bool:
-        """Only an answer that would be given at once is worth preparing."""
-        return (
-            self._speculates
-            and bool(draft.text)
-            and self._turn is None
-            and self._models.started
-            and not self._closing
-            and self.floor.speaking <= {draft.participant_id}
-            and not (self._agenda.unanswered or self._agenda.answers)
-            and not self._agenda.goes_on(draft.participant_id)
-            and self.company.audience
-        )
+        if not self._overlap.said(self._answering.turn, draft.participant_id, draft.text, over=True):
+            self._answering.prepare(draft)
 
     def _on_heard(self, utterance: Utterance) -> None:
         if self._closing:
             return  # logged, and nobody is left to answer
-        over = self._turn
         before = self._agenda.earlier(utterance)
         listening = not utterance.typed and self._overlap.said(
-            over, utterance.participant_id, utterance.text, over=True
+            self._answering.turn, utterance.participant_id, utterance.text, over=True
         )
         if not utterance.text:
             if utterance.going_on or before:
@@ -298,193 +226,7 @@ class Dialogue:
                 self._agenda.keep([*before, utterance], utterance)
             elif not listening:
                 self._agenda.ask([*before, utterance])
-        self._next()
-        self._speculation.cancel("the turn is somebody else's", participant_id=utterance.participant_id)
-
-    # ------------------------------------------------------------ turns
-
-    def _next(self) -> None:
-        """Start the next turn if the floor is free; whoever changes anything calls this."""
-        if self._closing or self._turn is not None or not self._models.started:
-            return
-        if self.floor.speaking:
-            return  # the end of that utterance comes back here
-        agenda = self._agenda
-        if not self.company.audience:
-            agenda.only_asked()
-        if agenda.unanswered and self._can_answer(agenda.unanswered):
-            self._decide()
-        # agents only speak unasked when nothing of what people said is still to be understood
-        settled = not any(ears.finishing for ears in self._ears.values())
-        while agenda.answers and self._turn is None and (settled or not agenda.answers[0].reply_to_agent):
-            self._begin(agenda.answers.popleft())
-        settled = settled and self.company.audience and not agenda.answers
-        while agenda.greetings and self._turn is None and settled:
-            self._begin(agenda.greetings.popleft())
-        if self._turn is None:
-            for agent in self._agents.values():
-                agent.become("idle")
-
-    def _can_answer(self, asked: Sequence[Utterance]) -> bool:
-        """Somebody would notice: they hear it, or wait for it in the chat."""
-        return self.company.audience or any(u.typed and self.company.is_here(u.participant_id) for u in asked)
-
-    def _decide(self) -> None:
-        """Each person means somebody of their own; an agent that several mean answers them at once."""
-        asked, self._agenda.unanswered = self._agenda.unanswered, []
-        people = dict.fromkeys(u.participant_id for u in asked)
-        answers: dict[str, str] = {}
-        causes: dict[str, int] = {}
-        for person in people:
-            words = [u for u in asked if u.participant_id == person]
-            decision = self.company.meant(newest(words), person)
-            event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
-            for agent_id in decision.ids:
-                answers.setdefault(person, agent_id)
-                causes[agent_id] = event.seq
-        for agent_id, cause in causes.items():
-            words = [u for u in asked if answers.get(u.participant_id) == agent_id]
-            turn_id = words[-1].turn_id if words else self._new_id("turn")
-            names = dict.fromkeys(self.company.name(u.participant_id) for u in words)
-            self._agenda.answers.append(
-                self._new_turn(
-                    self._agents[agent_id],
-                    turn_id,
-                    asked=words,
-                    to=tuple(names) if len(people) > 1 else (),
-                    cause_seq=cause,
-                )
-            )
-
-    def _decided(self, decision: Addressees, speaker: str, turn_id: str, cause_seq: int | None) -> Event:
-        return self.log.emit(
-            AddresseeDecided(
-                participant_id=speaker,
-                turn_id=turn_id,
-                cause_seq=cause_seq,
-                participant_ids=list(decision.ids),
-                confidence=decision.confidence,
-                reason=decision.reason,
-            )
+        self._answering.next()
+        self._answering.speculation.cancel(
+            "the turn is somebody else's", participant_id=utterance.participant_id
         )
-
-    def _begin(self, turn: Turn) -> None:
-        if turn.agent.id not in self._agents:
-            return
-        if turn.agent.muted:
-            denial: Denial | None = Denial.MUTED
-        else:
-            denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
-        if denial is None:
-            turn = self._speculation.take(turn) or turn
-        requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
-        if denial is not None:
-            self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
-            return
-        granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
-        self._agenda.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
-        turn.cause_seq = granted.seq
-        self._turn = turn
-        self.playout.begin(turn)
-        for agent in self._agents.values():
-            agent.become("thinking" if agent is turn.agent else "idle")
-        if turn.task is None:
-            turn.task = asyncio.get_running_loop().create_task(
-                self._runner.perform(turn, self.company.people, self.company.others(turn.agent)),
-                name=f"turn {turn.turn_id} of {turn.agent.name}",
-            )
-        self._speculation.commit(turn)
-        self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
-
-    async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        """Follow the turn's task to its end, however it ends, then give the floor back."""
-        agent = turn.agent
-        await asyncio.wait({task})
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._broken(turn, error)
-        speech = turn.speech
-        if speech.said and not speech.closed.is_set():
-            self._plane.stop(self._host_id, agent.id, speech.speech_id)
-            try:
-                async with asyncio.timeout(SETTLE_S):
-                    await speech.closed.wait()
-            except TimeoutError:
-                self.playout.abandon(turn)
-        elif not speech.said:
-            self.playout.only_shown(turn, cancelled=task.cancelled())
-        self._over(turn)
-
-    def _over(self, turn: Turn) -> None:
-        self.playout.forget(turn)
-        self._turn = None
-        if not turn.audible:
-            self.playout.measure(turn)
-        if self.floor.release(turn.agent.id):
-            self._emit(FloorReleased, turn)
-        heard = turn.speech.result.text if turn.speech.result is not None else ""
-        if heard:
-            self.company.answered(turn.agent.id, [utterance.participant_id for utterance in turn.asked])
-        if turn.superseded and turn.asked:
-            self._agenda.ask_again(turn.asked)
-        elif turn.superseded:  # what nobody asked for is said as soon as there is silence again
-            again = self._new_turn(
-                turn.agent,
-                turn.turn_id,
-                text=turn.text,
-                greeting=turn.greeting,
-                reply_to_agent=turn.reply_to_agent,
-            )
-            (self._agenda.greetings if turn.greeting else self._agenda.answers).appendleft(again)
-        elif heard and not (turn.task and turn.task.cancelled()):
-            self._chain(turn, heard)
-        if turn.agent.id in self._agents and not self._closing:
-            turn.agent.become("listening" if self.floor.speaking else "idle")
-        self._next()
-
-    def _chain(self, turn: Turn, heard: str) -> None:
-        """An agent may have asked another one, in an exchange that a person began."""
-        if turn.greeting or len(self._agents) < 2 or self._agenda.unanswered or self._agenda.answers:
-            return
-        decision = self.company.meant(heard, turn.agent.id)
-        if decision.ids:
-            event = self._decided(decision, turn.agent.id, turn.turn_id, None)
-            other = self._agents[decision.ids[0]]
-            self._agenda.answers.append(
-                self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
-            )
-
-    def _supersede(self, turn: Turn) -> None:
-        turn.superseded = True
-        turn.cancel()
-
-    def _broken(self, turn: Turn, error: BaseException) -> None:
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if not isinstance(error, VoicebotError):
-            logger.error("A turn of %s failed", turn.agent.name, exc_info=error)
-        self._emit(
-            ErrorEvent,
-            turn,
-            code=getattr(error, "code", "internal"),
-            message=f"{turn.agent.name} could not answer: {error}",
-            retryable=True,
-        )
-
-    # ------------------------------------------------------------ small things
-
-    def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
-        speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
-        return Turn(agent, turn_id, speech, **fields)
-
-    def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
-        return self.log.emit(turn.event(kind, **fields))
-
-    def _own(self, coroutine: Any, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            logger.error("%s failed", task.get_name(), exc_info=task.exception())

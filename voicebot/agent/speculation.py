@@ -74,15 +74,19 @@ class Speculation:
         ahead = self._ahead
         if ahead is None:
             return None
-        if ahead.turn.agent is not wanted.agent:
-            return self.cancel("somebody else is meant")
-        if wanted.to or [_plain(u.text) for u in wanted.asked] != [_plain(ahead.draft.text)]:
-            return self.cancel("the words have changed")
-        self._ahead = None
         turn = ahead.turn
-        if turn.task is not None and turn.task.done():
-            self._discard(ahead, "it failed")
+        if turn.agent is not wanted.agent:
+            reason = "somebody else is meant"
+        elif wanted.to or [_plain(u.text) for u in wanted.asked] != [_plain(ahead.draft.text)]:
+            reason = "the words have changed"
+        elif turn.task is not None and turn.task.done():
+            reason = "it failed"
+        else:
+            reason = ""
+        if reason:
+            self.cancel(reason)
             return None
+        self._ahead = None
         turn.asked, turn.cause_seq = wanted.asked, wanted.cause_seq
         self._log.emit(turn.event(SpeculationCommitted, cause_seq=wanted.cause_seq))
         return turn
