@@ -36,8 +36,16 @@ class Rig:
         self.sent.append((payload, pts, due))
         self.left.append(self.now())
 
-    def say(self, speech: str, index: int, pcm: np.ndarray, rate: int = RATE, may: bool = True) -> None:
-        self.voice.say(speech, index, pcm, rate, may)
+    def say(
+        self,
+        speech: str,
+        index: int,
+        pcm: np.ndarray,
+        rate: int = RATE,
+        may: bool = True,
+        held: bool = False,
+    ) -> None:
+        self.voice.say(speech, index, pcm, rate, may, held)
 
     def ended(self) -> list[PlayoutEnded]:
         return [n for n in self.notices if isinstance(n, PlayoutEnded)]
@@ -132,7 +140,8 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     rig.say("s", 1, tone(1))
     await asyncio.sleep(0.3)
-    rig.voice.interrupt("ada")
+    rig.voice.hold_for("ada")
+    rig.voice.stop("s")
     (ended,) = rig.ended()
     assert set(ended.pieces) == {0}
     assert ended.interrupted_by == "ada"
@@ -154,12 +163,13 @@ async def test_an_interruption_spares_what_must_be_heard(rig: Rig) -> None:
     rig.voice.end("b")
     await asyncio.sleep(0.1)
     assert rig.voice.talking
-    rig.voice.interrupt("ada")
+    rig.voice.hold_for("ada")
     assert not rig.voice.talking
     await asyncio.sleep(1)
+    rig.voice.stop("a")
     assert [(e.speech_id, e.complete, e.interrupted_by) for e in rig.ended()] == [
-        ("a", False, "ada"),
         ("b", True, ""),
+        ("a", False, "ada"),
     ]
 
 

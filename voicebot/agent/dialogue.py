@@ -186,6 +186,8 @@ class Dialogue:
                 self._ears_of(notice.participant_id).stopped(notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
                 return self.playout.on_notice(notice)
+            case media.PlayoutHeld():
+                self._plane.stop(notice.host_id, notice.agent_id, notice.speech_id)
             case media.RecordingFailed():
                 return self.recordings.on_failed(notice)
             case _:
