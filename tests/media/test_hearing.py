@@ -92,15 +92,16 @@ def test_an_utterance_is_started_handed_over_and_stopped() -> None:
     assert started.time == pytest.approx(spoke, abs=0.04)
     assert ear.told[0] - started.time == pytest.approx(0.064, abs=0.03)
     assert stopped.time == pytest.approx(fell_silent, abs=0.04)
-    assert ear.told[-1] - stopped.time == pytest.approx(0.2, abs=0.04)
+    assert 0.09 < ear.told[-1] - stopped.time < 0.16
     chunks = ear.of(SpeechAudio)
     assert chunks[0].time == pytest.approx(started.time - 0.4, abs=0.02)
     for a, b in pairwise(chunks):
         assert b.time == pytest.approx(a.time + len(a.pcm) / 16_000, abs=0.001)
     whole = np.concatenate([c.pcm for c in chunks])
-    assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.2, abs=0.08)
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.13, abs=0.05)
     order = [type(n) for n in ear.notices]
     assert order == [SpeechStarted, *[SpeechAudio] * len(chunks), SpeechStopped]
+    assert len(chunks) == pytest.approx(1.2 / 0.096, abs=2)  # a few windows each
 
 
 def test_a_click_is_no_utterance() -> None:
@@ -165,12 +166,12 @@ def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
     ear = Ear()
     ear.be_quiet(0.5)
     ear.speak(0.4)
-    ear.lose(0.1)
+    ear.lose(0.06)
     ear.speak(0.4)
     ear.be_quiet(0.5)
     assert len(ear.of(SpeechStarted)) == 1
     whole = np.concatenate([c.pcm for c in ear.of(SpeechAudio)])
-    assert len(whole) / 16_000 == pytest.approx(0.4 + 0.9 + 0.2, abs=0.08)
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 0.86 + 0.13, abs=0.05)
 
 
 def test_a_microphone_turned_off_mid_word_ends_the_utterance() -> None:

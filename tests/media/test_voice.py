@@ -9,42 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from voicebot.audio.opus import OpusDecoder
-from voicebot.media.base import Notice, PlayoutEnded, PlayoutMark, PlayoutStarted
-from voicebot.media.voice import FORGET_AFTER, Voice
+from tests.media.voice_rig import RATE, Rig, tone
+from voicebot.media.base import PlayoutMark, PlayoutStarted
+from voicebot.media.voice import FORGET_AFTER
 
 pytestmark = pytest.mark.virtual_time
-RATE = 16_000
-
-
-def tone(seconds: float, rate: int = RATE) -> np.ndarray:
-    return (9000 * np.sin(2 * np.pi * 300 * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
-
-
-class Rig:
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.now = loop.time
-        self.sent: list[tuple[bytes, int, float]] = []
-        self.left: list[float] = []
-        self.notices: list[Notice] = []
-        self.voice = Voice(
-            "host", "marlin", clock=loop.time, origin=loop.time(), send=self._send, notify=self.notices.append
-        )
-
-    def _send(self, payload: bytes, pts: int, due: float) -> None:
-        self.sent.append((payload, pts, due))
-        self.left.append(self.now())
-
-    def say(self, speech: str, index: int, pcm: np.ndarray, rate: int = RATE, may: bool = True) -> None:
-        self.voice.say(speech, index, pcm, rate, may)
-
-    def ended(self) -> list[PlayoutEnded]:
-        return [n for n in self.notices if isinstance(n, PlayoutEnded)]
-
-    def pcm(self) -> np.ndarray:
-        decoder = OpusDecoder()
-        return np.concatenate([decoder.decode(payload) for payload, _, _ in self.sent])
 
 
 @pytest.fixture
@@ -132,7 +101,8 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     rig.say("s", 1, tone(1))
     await asyncio.sleep(0.3)
-    rig.voice.interrupt("ada")
+    rig.voice.hold_for("ada")
+    rig.voice.stop("s")
     (ended,) = rig.ended()
     assert set(ended.pieces) == {0}
     assert ended.interrupted_by == "ada"
@@ -154,12 +124,13 @@ async def test_an_interruption_spares_what_must_be_heard(rig: Rig) -> None:
     rig.voice.end("b")
     await asyncio.sleep(0.1)
     assert rig.voice.talking
-    rig.voice.interrupt("ada")
+    rig.voice.hold_for("ada")
     assert not rig.voice.talking
     await asyncio.sleep(1)
+    rig.voice.stop("a")
     assert [(e.speech_id, e.complete, e.interrupted_by) for e in rig.ended()] == [
-        ("a", False, "ada"),
         ("b", True, ""),
+        ("a", False, "ada"),
     ]
 
 

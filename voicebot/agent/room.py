@@ -424,8 +424,8 @@ class Room:
             utterance_pause=self._settings.endpoint_delay,
             max_utterance=self._settings.max_utterance,
         )
-        # a pause is only noticed after stop_after, so it may not be longer than the endpoint's delay
-        hearing = replace(hearing, stop_after=min(0.1, self._settings.endpoint_delay))
+        # a pause is only noticed after pause_after, so it may not be longer than the endpoint's delay
+        hearing = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
         self._plane.open_host(self.host_peer, hearing)
 
     def _on_peer(self, notice: media.PeerState) -> None:

@@ -75,6 +75,12 @@ class SampleQueue:
             return out[0]
         return np.concatenate(out) if out else EMPTY
 
+    def peek(self) -> Pcm:
+        """All there are, left in place."""
+        if not self._parts:
+            return EMPTY
+        return np.concatenate([self._parts[0][self._at :], *self._parts[1:]])
+
     def clear(self) -> None:
         self._parts.clear()
         self._at = self._size = 0

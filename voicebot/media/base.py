@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 # ---------------------------------------------------------------- settings and small values
 
+HOLD_LIMIT = 10.0
+"""Seconds a speech is held for a person before it is dropped: the control plane may be blocked by a cell."""
+
 
 @dataclass(frozen=True)
 class IceServerConfig:
@@ -40,10 +43,10 @@ class HearingSettings:
     silence_threshold: float = 0.35
     start_after: float = 0.064
     """Speech needed before `SpeechStarted`; shorter bursts are ignored."""
-    stop_after: float = 0.2
-    """Silence needed before `SpeechStopped`; the endpointing delay comes on top, elsewhere."""
+    pause_after: float = 0.1
+    """Silence before `SpeechStopped`: the first short pause. Whether the turn is over is decided elsewhere."""
     interrupt_after: float = 0.2
-    """Speech over a talking agent that stops it, decided in the worker."""
+    """Speech over a talking agent that holds it (`PlayoutHeld`), decided in the worker."""
     utterance_pause: float = 0.5
     """Silence that ends an utterance, for the limit below."""
     max_utterance: float = 30.0
@@ -74,7 +77,10 @@ class PeerState:
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """A person began to speak at `time` (of the first speech sample; told later)."""
+    """A person began to speak at `time` (of the first speech sample; told later), or speaks on after a pause.
+
+    It takes back what `await_silence` was waiting for.
+    """
 
     host_id: str
     participant_id: str
@@ -96,7 +102,7 @@ class SpeechAudio:
 
 @dataclass(frozen=True)
 class SpeechStopped:
-    """The person's last speech sample was at `time`; told `stop_after` later."""
+    """The person's last audible speech sample was at `time`; told `pause_after` later."""
 
     host_id: str
     participant_id: str
@@ -105,7 +111,7 @@ class SpeechStopped:
 
 @dataclass(frozen=True)
 class SilenceReached:
-    """The person has been silent up to `time`, as `await_silence` had asked."""
+    """The person was silent up to `time`, the `until` of the `await_silence` it answers."""
 
     host_id: str
     participant_id: str
@@ -134,11 +140,30 @@ class PlayoutMark:
 
 
 @dataclass(frozen=True)
-class PlayoutHeld:
-    """A person (`by`) has talked over `speech_id` for `interrupt_after`: nothing of it is sent any more.
+class PlayoutEnded:
+    """Nothing of `speech_id` will be sent any more.
 
-    It waits for `resume` or `stop`; when neither comes in time it is dropped as if stopped.
-    `played` and `pieces` as in `PlayoutEnded`, so far.
+    `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
+    own (seconds played, seconds queued). `interrupted_by` is the participant for whose speech
+    it had been held (`PlayoutHeld`), or "" when it ran out or `stop()` came out of the blue.
+    """
+
+    host_id: str
+    agent_id: str
+    speech_id: str
+    time: float
+    played: float
+    pieces: Mapping[int, tuple[float, float]]
+    complete: bool
+    interrupted_by: str = ""
+
+
+@dataclass(frozen=True)
+class PlayoutHeld:
+    """The person `by` has talked over this speech for `interrupt_after`: nothing is sent until `resume` or `stop`.
+
+    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold, of every speech of the
+    agent that may be interrupted. `HOLD_LIMIT` seconds without an answer are a `stop`.
     """
 
     host_id: str
@@ -152,31 +177,12 @@ class PlayoutHeld:
 
 @dataclass(frozen=True)
 class PlayoutResumed:
-    """A speech that a person had held is heard again from `time` on."""
+    """A speech that had been held for a person flows again, with the sample sent at `time`."""
 
     host_id: str
     agent_id: str
     speech_id: str
     time: float
-
-
-@dataclass(frozen=True)
-class PlayoutEnded:
-    """Nothing of `speech_id` will be sent any more.
-
-    `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
-    own (seconds played, seconds queued). `interrupted_by` is the participant whose speech
-    stopped it in the worker, or "" when it ran out or `stop()` was called.
-    """
-
-    host_id: str
-    agent_id: str
-    speech_id: str
-    time: float
-    played: float
-    pieces: Mapping[int, tuple[float, float]]
-    complete: bool
-    interrupted_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -301,8 +307,10 @@ class MediaPlane(Protocol):
     def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
         """Tell `SilenceReached` once the person has been silent up to clock time `until`.
 
-        Speech that goes on before takes the wait back (`SpeechStarted` tells), a later call
-        replaces an earlier one.
+        Judged from audio that was received, so it comes when that of `until` is here; what is
+        missing for long is silence. Speech before then takes it back (`SpeechStarted` is the
+        notice), a later call replaces an earlier one. Of somebody who has no microphone here, or
+        when the worker dies, silence is told at once.
         """
         ...
 
@@ -323,24 +331,25 @@ class MediaPlane(Protocol):
     ) -> None:
         """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it.
 
-        With `held` in its first call nothing of the speech is sent until `resume`.
+        One that begins with `held` is only prepared: it is heard from `resume` on, keeps nobody
+        waiting and does not end the speech before it until then.
         """
-        ...
-
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Send nothing of it from the next frame on, and keep what is queued."""
-        ...
-
-    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Go on where it stopped, or begin."""
         ...
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
         ...
 
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """Send no more of this speech from the next 20 ms frame on; what is queued and still comes is kept."""
+        ...
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        """Go on with the very next sample, or begin when it was prepared; unknown or ended: ignored."""
+        ...
+
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Drop what is queued at once; `PlayoutEnded(complete=False)` follows."""
+        """Drop what is queued at once, held or not; `PlayoutEnded(complete=False)` follows."""
         ...
 
     # recording

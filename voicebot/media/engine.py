@@ -24,9 +24,11 @@ from voicebot.media.base import (
     OnNotice,
     PlayoutEnded,
     RecordingFailed,
+    SilenceReached,
 )
 from voicebot.media.host import Host
 from voicebot.media.recording import Recorder
+from voicebot.media.voice import Voice
 from voicebot.rtc.planner import Planner
 from voicebot.vad.base import VAD
 
@@ -135,6 +137,12 @@ class Engine:
         if host := self._host(host_id, "close_peer"):
             host.close_peer(peer_id)
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        if host := self._host(host_id, "await_silence"):
+            host.await_silence(participant_id, until)
+        else:  # nobody speaks there
+            self._notify(SilenceReached(host_id, participant_id, until))
+
     # ------------------------------------------------------------ agents
 
     def add_agent(self, host_id: str, agent_id: str) -> None:
@@ -154,26 +162,37 @@ class Engine:
         pcm: NDArray[np.int16],
         sample_rate: int,
         interruptible: bool = True,
+        held: bool = False,
     ) -> None:
         host = self._hosts.get(host_id)
         if host is None or agent_id not in host.voices:
             self._never_played(host_id, agent_id, speech_id)
             return
         try:
-            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible)
+            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible, held)
         except ValueError as error:
             log.error("audio of speech %s cannot be played: %s", speech_id, error)
             host.voices[agent_id].stop(speech_id)  # or it counted as heard
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        host = self._hosts.get(host_id)
-        if host is not None and agent_id in host.voices:
-            host.voices[agent_id].end(speech_id)
+        if voice := self._voice(host_id, agent_id):
+            voice.end(speech_id)
+
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        if voice := self._voice(host_id, agent_id):
+            voice.hold(speech_id)
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        if voice := self._voice(host_id, agent_id):
+            voice.resume(speech_id)
 
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        if voice := self._voice(host_id, agent_id):
+            voice.stop(speech_id)
+
+    def _voice(self, host_id: str, agent_id: str) -> Voice | None:
         host = self._hosts.get(host_id)
-        if host is not None and agent_id in host.voices:
-            host.voices[agent_id].stop(speech_id)
+        return host.voices.get(agent_id) if host is not None else None
 
     def _never_played(self, host_id: str, agent_id: str, speech_id: str) -> None:
         log.debug("speech %s: there is no agent %s on host %s (any more)", speech_id, agent_id, host_id)
@@ -183,11 +202,6 @@ class Engine:
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._recorder.start(host_id, participant_id, path, origin, self._clock())
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        host = self._hosts.get(host_id)
-        if host is not None and participant_id in host.ears:
-            host.ears[participant_id].await_silence(until)
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         self._recorder.stop(host_id, participant_id, self._clock())

@@ -6,7 +6,6 @@ come with the packets.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,21 +15,12 @@ from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
 from voicebot.audio.opus import OpusDecoder, packet_samples
 from voicebot.audio.resampling import Resampler
 from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
-from voicebot.media.base import (
-    HearingSettings,
-    OnNotice,
-    SilenceReached,
-    SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
-)
-from voicebot.vad.base import VAD_RATE, VAD_WINDOW, VADStream
+from voicebot.media.base import HearingSettings, OnNotice
+from voicebot.media.utterances import Utterances
+from voicebot.vad.base import VAD_WINDOW, VADStream
 
-WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 LONGEST_GAP = OPUS_RATE
 """Missing samples (1 s) that are filled with silence; a longer gap is a pause."""
-OVERLAP_PAUSE = 3
-"""Windows without speech (96 ms) after which talking over an agent counts anew."""
 LAPSE = 0.3
 """Seconds without packets that count as silence (a microphone was turned off mid-word)."""
 STANDSTILL = 1.0
@@ -73,31 +63,14 @@ class Hearing:
         barge_in: Callable[[str], None],
         on_packet: OnPacket,
     ) -> None:
-        self.host_id = host_id
-        self.participant_id = participant_id
-        self._settings = settings
         self._vad = vad
-        self._notify = notify
-        self._agent_talking = agent_talking
-        self._barge_in = barge_in
         self._on_packet = on_packet
         self._queue = SampleQueue()
         self._source: object = None
         self._last_arrival = 0.0
-        # utterances
-        self._speaking = False
-        self._on = 0
-        self._off = 0
-        self._pause = self._utterance = 0
-        """Windows of silence, and since the utterance began."""
-        self._over = 0
-        self._over_pause = 0
-        self._before: deque[tuple[float, Pcm]] = deque(
-            maxlen=_windows(settings.preroll) + _windows(settings.start_after) + 1
+        self._utterances = Utterances(
+            host_id, participant_id, settings, notify, agent_talking=agent_talking, barge_in=barge_in
         )
-        self._speech_end = 0.0
-        self._heard_until = 0.0
-        self._awaited: float | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -174,26 +147,20 @@ class Hearing:
         if self._settling and now - self._settling[0].arrival >= SETTLE:
             self._settle()
         if now - self._last_arrival > LAPSE:
-            if self._speaking:
-                self.lapse()
-            self._heard_until = now
-            self._tell_silence()
+            self._utterances.absent(now)
 
     def await_silence(self, until: float) -> None:
-        self._awaited = None if self._speaking else until
+        """See `MediaPlane.await_silence`."""
+        self._utterances.await_silence(until)
         self._tell_silence()
-
-    def _tell_silence(self) -> None:
-        if self._awaited is not None and self._heard_until >= self._awaited and not self._on:
-            at, self._awaited = self._awaited, None
-            self._notify(SilenceReached(self.host_id, self.participant_id, at))
 
     def lapse(self) -> None:
         """The stream broke off or the person left: an utterance that was going on has ended."""
-        if self._speaking:
-            self._stop()
-        self._on = self._over = 0
-        self._before.clear()
+        self._utterances.lapse()
+
+    def close(self) -> None:
+        """Nothing more will come."""
+        self._utterances.close()
 
     # ------------------------------------------------------------ windows
 
@@ -203,70 +170,13 @@ class Hearing:
             window = self._queue.take(VAD_WINDOW)
             start = self._rtp.time(self._window_at) if self._expected is not None else now
             self._window_at += VAD_WINDOW * (OPUS_RATE // HEARING_RATE)
-            self._window(start, window)
+            self._utterances.window(start, window, self._vad.probability(window))
+        if self._utterances.waiting:
+            self._tell_silence()
 
-    def _window(self, start: float, window: Pcm) -> None:
-        probability = self._vad.probability(window)
-        settings = self._settings
-        if speech := probability > settings.speech_threshold:
-            self._on += 1
-            self._off = 0
-        elif probability < settings.silence_threshold:
-            self._on = 0
-            self._off += 1
-        if probability >= settings.silence_threshold:
-            self._speech_end = start + WINDOW_SECONDS
-        if self._speaking:
-            self._notify(SpeechAudio(self.host_id, self.participant_id, start, window))
-            if self._off >= _windows(settings.stop_after):
-                self._stop()
-        else:
-            self._before.append((start, window))
-            if self._on >= (1 if self._awaited is not None else _windows(settings.start_after)):
-                self._start()
-        self._heard_until = start + WINDOW_SECONDS
-        self._tell_silence()
-        self._count_utterance(speech)
-        self._talk_over(speech and self._utterance <= _windows(settings.max_utterance))
-
-    def _count_utterance(self, speech: bool) -> None:
-        self._pause = 0 if speech else self._pause + 1
-        if self._pause >= _windows(self._settings.utterance_pause):
-            self._utterance = 0
-        elif speech or self._utterance:
-            self._utterance += 1
-
-    def _start(self) -> None:
-        self._speaking = True
-        self._awaited = None
-        at = self._before[-min(self._on, len(self._before))][0]
-        self._notify(SpeechStarted(self.host_id, self.participant_id, at))
-        kept = [(t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2]
-        pcm = np.concatenate([window for _, window in kept])
-        self._notify(SpeechAudio(self.host_id, self.participant_id, kept[0][0], pcm))
-        self._before.clear()
-
-    def _stop(self) -> None:
-        self._speaking = False
-        self._on = self._off = 0
-        self._notify(SpeechStopped(self.host_id, self.participant_id, self._speech_end))
-
-    def _talk_over(self, speech: bool) -> None:
-        if not self._agent_talking():
-            self._over = 0
+    def _tell_silence(self) -> None:
+        if self._expected is None:  # nothing was heard yet, or not for a second: `idle` tells
             return
-        if speech:
-            self._over += 1
-            self._over_pause = 0
-            if self._over >= _windows(self._settings.interrupt_after):
-                self._over = 0
-                self._barge_in(self.participant_id)
-        else:
-            self._over_pause += 1
-            if self._over_pause > OVERLAP_PAUSE:
-                self._over = 0
-
-
-def _windows(seconds: float) -> int:
-    """The nearest whole number of windows, at least one."""
-    return max(1, round(seconds / WINDOW_SECONDS))
+        part = self._queue.peek()
+        until = self._rtp.time(self._window_at) + len(part) / HEARING_RATE
+        self._utterances.heard(until, part)

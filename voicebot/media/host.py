@@ -11,7 +11,14 @@ from typing import Any
 from voicebot.audio.frames import FRAME_SAMPLES
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
-from voicebot.media.base import Answer, HearingSettings, IceServerConfig, OnNotice, PeerState
+from voicebot.media.base import (
+    Answer,
+    HearingSettings,
+    IceServerConfig,
+    OnNotice,
+    PeerState,
+    SilenceReached,
+)
 from voicebot.media.hearing import Hearing
 from voicebot.media.voice import Voice
 from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
@@ -114,7 +121,17 @@ class Host:
     def _barge_in(self, participant_id: str) -> None:
         for voice in self.voices.values():
             if voice.talking:
-                voice.interrupt(participant_id)
+                voice.hold_for(participant_id)
+
+    # ------------------------------------------------------------ people
+
+    def await_silence(self, participant_id: str, until: float) -> None:
+        """See `MediaPlane.await_silence`."""
+        ear = self.ears.get(participant_id)
+        if ear is not None:
+            ear.await_silence(until)
+        else:  # who has no microphone here says nothing
+            self._notify(SilenceReached(self.host_id, participant_id, until))
 
     # ------------------------------------------------------------ peers
 
@@ -205,7 +222,7 @@ class Host:
 
     def _drop_ear(self, participant_id: str) -> None:
         if (ear := self.ears.pop(participant_id, None)) is not None:
-            ear.lapse()
+            ear.close()
 
     def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
         if change.state == "connected":

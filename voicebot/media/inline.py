@@ -84,6 +84,9 @@ class InlineMediaPlane:
     def close_peer(self, host_id: str, peer_id: str) -> None:
         self._command(lambda engine: engine.close_peer(host_id, peer_id))
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        self.engine.await_silence(host_id, participant_id, until)
+
     def add_agent(self, host_id: str, agent_id: str) -> None:
         self._command(lambda engine: engine.add_agent(host_id, agent_id))
 
@@ -99,20 +102,24 @@ class InlineMediaPlane:
         pcm: NDArray[np.int16],
         sample_rate: int,
         interruptible: bool = True,
+        held: bool = False,
     ) -> None:
-        self.engine.say(host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible)
+        self.engine.say(host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible, held)
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self.engine.end(host_id, agent_id, speech_id)
+
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self.engine.hold(host_id, agent_id, speech_id)
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self.engine.resume(host_id, agent_id, speech_id)
 
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self.engine.stop(host_id, agent_id, speech_id)
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._command(lambda engine: engine.record(host_id, participant_id, path, origin))
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        self._command(lambda engine: engine.await_silence(host_id, participant_id, until))
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         self._command(lambda engine: engine.stop_recording(host_id, participant_id))

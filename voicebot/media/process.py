@@ -32,6 +32,7 @@ from voicebot.media.base import (
     Notice,
     OnNotice,
     PlayoutEnded,
+    SilenceReached,
     SpeechStarted,
     SpeechStopped,
 )
@@ -164,7 +165,8 @@ def _log(line: Log) -> None:
 class ProcessMediaPlane:
     """A `MediaPlane` whose work is done by a worker process, restarted when it dies.
 
-    After a crash the speeches and utterances under way are reported as ended, then
+    After a crash the speeches (held ones too) and utterances under way are reported as ended, silences
+    that were awaited as reached, then
     `MediaGone`; hosts, agents and recordings are set up again in the new worker, and
     `answer` waits for it, so that browsers can offer at once.
     """
@@ -183,6 +185,8 @@ class ProcessMediaPlane:
         self._playing: dict[tuple[str, str, str], None] = {}
         self._over: deque[tuple[str, str, str]] = deque(maxlen=1024)
         self._speaking: set[tuple[str, str]] = set()
+        self._awaited: dict[tuple[str, str], float] = {}
+        """Silences that were asked for and not told, by host and participant."""
 
     @property
     def pid(self) -> int | None:
@@ -313,6 +317,8 @@ class ProcessMediaPlane:
         now = monotonic()
         for host_id, participant_id in sorted(self._speaking):
             self._notify(SpeechStopped(host_id, participant_id, now))
+        for (host_id, participant_id), until in sorted(self._awaited.items()):
+            self._notify(SilenceReached(host_id, participant_id, until))
         for host_id, agent_id, speech_id in list(self._playing):
             self._notify(PlayoutEnded(host_id, agent_id, speech_id, now, 0.0, {}, complete=False))
         self._notify(MediaGone(how))
@@ -349,6 +355,10 @@ class ProcessMediaPlane:
                 self._over.append((host_id, agent_id, speech_id))
             case SpeechStarted(host_id, participant_id):
                 self._speaking.add((host_id, participant_id))
+                self._awaited.pop((host_id, participant_id), None)
+            case SilenceReached(host_id, participant_id, until):
+                if self._awaited.get((host_id, participant_id), until) <= until:
+                    self._awaited.pop((host_id, participant_id), None)
             case SpeechStopped(host_id, participant_id):
                 self._speaking.discard((host_id, participant_id))
         assert self._on_notice is not None
@@ -425,6 +435,12 @@ class ProcessMediaPlane:
     def close_peer(self, host_id: str, peer_id: str) -> None:
         self._command("close_peer", host_id, peer_id)
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        if self._command("await_silence", host_id, participant_id, until):
+            self._awaited[host_id, participant_id] = until
+        elif self._runner is not None:  # no worker, no speech
+            self._loop.call_soon(self._notify, SilenceReached(host_id, participant_id, until))
+
     def add_agent(self, host_id: str, agent_id: str) -> None:
         if (known := self._known.get(host_id)) is not None:
             known.agents[agent_id] = None
@@ -444,16 +460,24 @@ class ProcessMediaPlane:
         pcm: NDArray[np.int16],
         sample_rate: int,
         interruptible: bool = True,
+        held: bool = False,
     ) -> None:
         if (host_id, agent_id, speech_id) in self._over:
             return
         self._playing[host_id, agent_id, speech_id] = None
-        if not self._command("say", host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible):
+        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible, held)
+        if not self._command("say", *arguments):
             self._never_played(host_id, agent_id, speech_id)
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         if not self._command("end", host_id, agent_id, speech_id):
             self._never_played(host_id, agent_id, speech_id)
+
+    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self._command("hold", host_id, agent_id, speech_id)  # without a worker it has ended already
+
+    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
+        self._command("resume", host_id, agent_id, speech_id)
 
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
         if not self._command("stop", host_id, agent_id, speech_id):
@@ -470,9 +494,6 @@ class ProcessMediaPlane:
         if (known := self._known.get(host_id)) is not None:
             known.recordings[participant_id] = (path.absolute(), origin)
         self._command("record", host_id, participant_id, path.absolute(), origin)
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        self._command("await_silence", host_id, participant_id, until)
 
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         if (known := self._known.get(host_id)) is not None:

@@ -1,7 +1,8 @@
 """One agent's voice: queued audio becomes one paced stream of Opus packets.
 
 Each frame is resampled and encoded once, one frame ahead of its slot; the packets fan
-out to every peer. Nothing is sent while there is nothing to say.
+out to every peer. Nothing is sent while there is nothing to say. A speech that is held
+keeps all it has, the frame that was ready included, and goes on with that one.
 """
 
 from __future__ import annotations
@@ -9,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from enum import Enum
 
-from voicebot.audio.frames import (
-    FRAME_SAMPLES,
-    OPUS_RATE,
-    SILENT_FRAME,
-    Pcm,
-    SampleQueue,
-    as_mono,
-)
-from voicebot.audio.levels import first_audible
+from voicebot.audio.frames import OPUS_RATE, SILENT_FRAME, Pcm, as_mono
 from voicebot.audio.opus import OpusEncoder, silence_packet
 from voicebot.audio.pacing import Pacer
-from voicebot.audio.resampling import Resampler
 from voicebot.clock import Clock
-from voicebot.media.base import OnNotice, PlayoutEnded, PlayoutMark, PlayoutStarted
+from voicebot.media.base import (
+    HOLD_LIMIT,
+    OnNotice,
+    PlayoutEnded,
+    PlayoutHeld,
+    PlayoutMark,
+    PlayoutResumed,
+    PlayoutStarted,
+)
+from voicebot.media.speech import Frame, Speech
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ MAX_QUEUED = 600 * OPUS_RATE
 """Samples one speech may queue: ten minutes; more is dropped and logged."""
 FORGET_AFTER = 256
 """Ended speeches remembered, so that audio which comes too late is not begun anew."""
+PREPARED = 3
+"""Frames of a prepared speech that are encoded before it is to be heard: 60 ms."""
 
 SendPacket = Callable[[bytes, int, float], None]
 """Called with an Opus packet, its pts (48 kHz) and the clock time of its slot."""
@@ -46,80 +48,8 @@ class _Tail(Enum):
     CUT = "cut"
 
 
-@dataclass
-class _Span:
-    """Consecutive audio of one piece, in output samples of its speech."""
-
-    index: int
-    start: int
-    end: int
-
-
-@dataclass
-class _Speech:
-    speech_id: str
-    interruptible: bool
-    queue: SampleQueue = field(default_factory=SampleQueue)
-    spans: list[_Span] = field(default_factory=list)
-    resampler: Resampler | None = None
-    taken: int = 0
-    """Output samples turned into frames."""
-    sent: int = 0
-    """Output samples sent."""
-    queued: int = 0
-    """Output samples promised by what was said so far."""
-    base: int = 0
-    """`queued` when the resampler began."""
-    fed: int = 0
-    """Input samples given to the resampler."""
-    ended: bool = False
-    started: bool = False
-    marked: set[int] = field(default_factory=set)
-
-    def add(self, index: int, pcm: Pcm, rate: int) -> None:
-        if self.resampler is None or self.resampler.rate_in != rate:
-            self.flush()
-            self.resampler = Resampler(rate, OPUS_RATE)
-            self.base, self.fed = self.queued, 0
-        self.fed += len(pcm)
-        end = self.base + round(self.fed * OPUS_RATE / rate)
-        if self.spans and self.spans[-1].index == index:
-            self.spans[-1].end = end
-        else:
-            self.spans.append(_Span(index, self.queued, end))
-        self.queued = end
-        self.queue.put(self.resampler.feed(pcm))
-
-    def flush(self) -> None:
-        if self.resampler is not None:
-            self.queue.put(self.resampler.flush())
-            self.resampler = None
-
-    def pieces(self) -> Mapping[int, tuple[float, float]]:
-        """Begun pieces: seconds played and seconds queued."""
-        out: dict[int, tuple[float, float]] = {}
-        for span in self.spans:
-            if span.start >= self.sent:
-                continue
-            played, queued = out.get(span.index, (0.0, 0.0))
-            out[span.index] = (
-                played + (min(self.sent, span.end) - span.start) / OPUS_RATE,
-                queued + (span.end - span.start) / OPUS_RATE,
-            )
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    speech: _Speech
-    payload: bytes
-    start: int
-    count: int
-    audible: int | None
-
-
 class Voice:
-    """Speeches of one agent, played in the order they were begun."""
+    """Speeches of one agent, played in the order they were begun; held ones let the others pass."""
 
     def __init__(
         self, host_id: str, agent_id: str, *, clock: Clock, origin: float, send: SendPacket, notify: OnNotice
@@ -132,17 +62,21 @@ class Voice:
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(origin)
         self._encoder = OpusEncoder()
-        self._speeches: deque[_Speech] = deque()
+        self._speeches: deque[Speech] = deque()
+        self._current: Speech | None = None
         self._over: deque[str] = deque(maxlen=FORGET_AFTER)
-        self._ready: _Frame | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._limits: dict[str, asyncio.TimerHandle] = {}
+        """By speech held for a person: when that has been long enough."""
         self._tail: _Tail | None = None
         self._closed = False
 
     # ------------------------------------------------------------ commands
 
-    def say(self, speech_id: str, index: int, pcm: Pcm, rate: int, interruptible: bool) -> None:
-        """Queue audio; a speech id not seen before begins a speech and ends the one before.
+    def say(
+        self, speech_id: str, index: int, pcm: Pcm, rate: int, interruptible: bool, held: bool = False
+    ) -> None:
+        """Queue audio; a speech id not seen before begins a speech and, unless held, ends the one before.
 
         Raises:
             ValueError: it is not mono int16, or the rate is not positive.
@@ -154,9 +88,11 @@ class Voice:
             raise ValueError(f"sample rate must be positive, not {rate}")
         speech = self._find(speech_id)
         if speech is None:
-            if self._speeches:
-                self._end(self._speeches[-1])
-            speech = _Speech(speech_id, interruptible)
+            speech = Speech(speech_id, interruptible, held)
+            if held:  # what is being said now must not get into its first frames
+                speech.encoder = OpusEncoder()
+            else:
+                self._end_those_before(speech)
             self._speeches.append(speech)
         if speech.ended:
             log.warning("speech %s had been ended: its further audio is dropped", speech_id)
@@ -165,7 +101,7 @@ class Voice:
             log.warning("speech %s has more than ten minutes queued: the rest is dropped", speech_id)
             return
         speech.add(index, pcm, rate)
-        self._go()
+        self._added(speech)
 
     def end(self, speech_id: str) -> None:
         """No more audio will come for this speech."""
@@ -173,21 +109,51 @@ class Voice:
             return
         speech = self._find(speech_id)
         if speech is None:  # nothing was ever said
-            self._ended(_Speech(speech_id, True), complete=True)
+            self._ended(Speech(speech_id, True), complete=True)
             return
-        self._end(speech)
+        speech.end()
+        self._added(speech)
+
+    def hold(self, speech_id: str) -> None:
+        """Send nothing more of it until `resume`."""
+        speech = self._find(speech_id)
+        if speech is not None and not speech.held and not speech.exhausted:
+            self._hold(speech)
+
+    def hold_for(self, by: str) -> None:
+        """A person talks over this agent: every speech that may be interrupted is held."""
+        for speech in [s for s in self._speeches if s.interruptible and not s.held and not s.exhausted]:
+            speech.held_for = by
+            self._hold(speech)
+            self._limits[speech.speech_id] = self._loop.call_later(HOLD_LIMIT, self._drop, speech)
+            self._notify(
+                PlayoutHeld(
+                    self.host_id,
+                    self.agent_id,
+                    speech.speech_id,
+                    self._clock(),
+                    speech.sent / OPUS_RATE,
+                    speech.pieces(),
+                    by,
+                )
+            )
+
+    def resume(self, speech_id: str) -> None:
+        """Go on with a held speech where it stopped, or begin a prepared one."""
+        speech = self._find(speech_id)
+        if speech is None or not speech.held:
+            return
+        self._release(speech)
+        speech.resuming = bool(speech.held_for)
+        speech.held, speech.held_for = False, ""
+        self._end_those_before(speech)
         self._go()
 
     def stop(self, speech_id: str) -> None:
         """Drop what is queued, at once."""
         if self._closed or speech_id in self._over:
             return
-        self._drop(self._find(speech_id) or _Speech(speech_id, True))
-
-    def interrupt(self, by: str) -> None:
-        """A person talks over this agent: every interruptible speech stops."""
-        for speech in [s for s in self._speeches if s.interruptible]:
-            self._drop(speech, interrupted_by=by)
+        self._drop(self._find(speech_id) or Speech(speech_id, True))
 
     def close(self) -> None:
         """Stop everything; the open speeches are reported as ended."""
@@ -201,7 +167,8 @@ class Voice:
     @property
     def talking(self) -> bool:
         """Whether a speech that may be interrupted is being heard."""
-        return bool(self._speeches) and self._speeches[0].sent > 0 and self._speeches[0].interruptible
+        speech = self._current
+        return speech is not None and speech.sent > 0 and speech.interruptible
 
     @property
     def late_frames(self) -> int:
@@ -210,104 +177,126 @@ class Voice:
     @property
     def queued_seconds(self) -> float:
         """Audio that waits to be sent."""
-        return sum(len(speech.queue) for speech in self._speeches) / OPUS_RATE
+        return sum(speech.waiting_seconds for speech in self._speeches)
 
     # ------------------------------------------------------------ the 20 ms path
+
+    def _added(self, speech: Speech) -> None:
+        """More of it can be sent, or got ready."""
+        if not speech.held:
+            self._go()
+        elif speech.encoder is not None:
+            while len(speech.ready) < PREPARED and speech.encode(speech.encoder):
+                pass
 
     def _go(self) -> None:
         """Begin to send unless that is under way."""
         if self._timer is None:
             self._pacer.resume(self._clock())
-            self._schedule()
-
-    def _schedule(self) -> None:
-        delay = self._pacer.due - self._clock()
-        if delay <= 0 and self._timer is None:
-            self._tick()  # the first packet leaves at once
-        else:
-            self._timer = self._loop.call_later(max(0.0, delay), self._tick)
+            delay = self._pacer.due - self._clock()
+            if delay <= 0:
+                self._tick()  # the first packet leaves at once
+            else:
+                self._timer = self._loop.call_later(delay, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self._pacer.catch_up(self._clock())
-        frame = self._ready or self._next_frame()
-        self._ready = None
-        if frame is not None:
-            self._play(frame)
+        if self._prepare():
+            assert self._current is not None
+            self._play(self._current, self._current.ready.popleft())
         elif self._tail is not None:
             # what the encoder still holds is the end of a whole speech, but not of one cut off
             cut, self._tail = self._tail is _Tail.CUT, None
             payload = silence_packet() if cut else self._encoder.encode(SILENT_FRAME)
             self._send(payload, self._pacer.pts, self._pacer.due)
         else:
-            return  # silent until the next say()
+            return  # silent until the next say() or resume()
         self._pacer.sent()
-        self._ready = self._next_frame()
+        self._prepare()
         self._timer = self._loop.call_later(max(0.0, self._pacer.due - self._clock()), self._tick)
 
-    def _next_frame(self) -> _Frame | None:
-        """Encode the next 20 ms; finishes speeches that have run out on the way."""
-        while self._speeches:
-            speech = self._speeches[0]
-            pcm = speech.queue.take(FRAME_SAMPLES) if self._available(speech) else None
-            if pcm is not None:
-                count = len(pcm)
-                audible = None if speech.started else first_audible(pcm)
-                if count < FRAME_SAMPLES:
-                    padded = SILENT_FRAME.copy()
-                    padded[:count] = pcm
-                    pcm = padded
-                start, speech.taken = speech.taken, speech.taken + count
-                return _Frame(speech, self._encoder.encode(pcm), start, count, audible)
-            if not speech.ended or speech.sent < speech.taken:
-                return None
+    def _prepare(self) -> bool:
+        """Have the next 20 ms ready; finishes speeches that have run out on the way."""
+        while (speech := self._choose()) is not None:
+            if speech.ready or speech.encode(self._encoder):
+                return True
+            if not speech.exhausted:
+                return False
             if self._clock() < self._pacer.due:  # its last frame is still being heard
-                return None
-            self._speeches.popleft()
+                return False
+            self._speeches.remove(speech)
+            self._current = None
             self._ended(speech, complete=True)
-            self._tail = None if self._speeches else _Tail.WHOLE
-        return None
+            self._tail = None if self._choose() is not None else _Tail.WHOLE
+        return False
 
-    def _available(self, speech: _Speech) -> bool:
-        return len(speech.queue) >= FRAME_SAMPLES or (speech.ended and len(speech.queue) > 0)
+    def _choose(self) -> Speech | None:
+        """The one that is being heard, else the first that is not held."""
+        if self._current is None:
+            self._current = next((speech for speech in self._speeches if not speech.held), None)
+            if self._current is not None and self._current.encoder is not None:
+                self._encoder, self._current.encoder = self._current.encoder, None
+        return self._current
 
-    def _play(self, frame: _Frame) -> None:
-        due, speech = self._pacer.due, frame.speech
+    def _play(self, speech: Speech, frame: Frame) -> None:
+        due = self._pacer.due
         self._send(frame.payload, self._pacer.pts, due)
+        who = (self.host_id, self.agent_id, speech.speech_id)
+        if speech.resuming:
+            speech.resuming = False
+            self._notify(PlayoutResumed(*who, due))
         end = frame.start + frame.count
         for span in speech.spans:
             if span.start < end and span.end > frame.start and span.index not in speech.marked:
                 speech.marked.add(span.index)
                 at = due + max(0, span.start - frame.start) / OPUS_RATE
-                self._notify(PlayoutMark(self.host_id, self.agent_id, speech.speech_id, span.index, at))
+                self._notify(PlayoutMark(*who, span.index, at))
         if frame.audible is not None and not speech.started:
             speech.started = True
-            at = due + frame.audible / OPUS_RATE
-            self._notify(PlayoutStarted(self.host_id, self.agent_id, speech.speech_id, at))
+            self._notify(PlayoutStarted(*who, due + frame.audible / OPUS_RATE))
         speech.sent = end
 
-    # ------------------------------------------------------------ endings
+    # ------------------------------------------------------------ holds and endings
 
-    def _find(self, speech_id: str) -> _Speech | None:
+    def _find(self, speech_id: str) -> Speech | None:
         return next((s for s in self._speeches if s.speech_id == speech_id), None)
 
-    def _end(self, speech: _Speech) -> None:
-        if not speech.ended:
-            speech.ended = True
-            speech.flush()
+    def _end_those_before(self, speech: Speech) -> None:
+        for before in self._speeches:
+            if before is speech:
+                break
+            if not before.held:
+                before.end()
 
-    def _drop(self, speech: _Speech, interrupted_by: str = "") -> None:
-        was_current = bool(self._speeches) and self._speeches[0] is speech
-        if speech in self._speeches:
-            self._speeches.remove(speech)
-        if was_current:
-            self._ready = None
-            self._tail = _Tail.CUT if speech.sent else None
-        self._ended(speech, complete=False, interrupted_by=interrupted_by)
-        if self._speeches or self._tail is not None:
+    def _hold(self, speech: Speech) -> None:
+        speech.held = True
+        if speech is self._current:
+            # it goes on with the encoder it broke off with, whatever is said meanwhile
+            speech.encoder, self._encoder = self._encoder, OpusEncoder()
+            self._current = None
+            self._fall_silent(speech)
+
+    def _fall_silent(self, speech: Speech) -> None:
+        """What was being heard breaks off: softly, unless another one takes over."""
+        self._tail = _Tail.CUT if speech.sent else None
+        if self._tail is not None or self._choose() is not None:
             self._go()
 
-    def _ended(self, speech: _Speech, *, complete: bool, interrupted_by: str = "") -> None:
+    def _release(self, speech: Speech) -> None:
+        if (limit := self._limits.pop(speech.speech_id, None)) is not None:
+            limit.cancel()
+
+    def _drop(self, speech: Speech) -> None:
+        self._release(speech)
+        if speech in self._speeches:
+            self._speeches.remove(speech)
+        self._ended(speech, complete=False)
+        if speech is self._current:
+            self._current = None
+            self._fall_silent(speech)
+
+    def _ended(self, speech: Speech, *, complete: bool) -> None:
         self._over.append(speech.speech_id)
         self._notify(
             PlayoutEnded(
@@ -318,6 +307,6 @@ class Voice:
                 speech.sent / OPUS_RATE,
                 speech.pieces(),
                 complete,
-                interrupted_by,
+                speech.held_for,
             )
         )

@@ -72,7 +72,7 @@ class FakeHearing:
             elif speaking:
                 self._send(windows, sent, n + 1, begin)
                 sent = n + 1
-                if silent >= self._settings.stop_after - 1e-9:
+                if silent >= self._settings.pause_after - 1e-9:
                     speaking = False
                     self._notify(SpeechStopped(*self._who, last_voice))
             if speaking and loud and now - uttering <= self._settings.max_utterance:

@@ -128,7 +128,7 @@ class FakeMediaPlane:
         """
         await asyncio.sleep(after)
         name, host = self._only_host(host_id)
-        pcm = np.concatenate([as_speech(part) for part in (*speech, -(host.hearing.stop_after + 0.1))])
+        pcm = np.concatenate([as_speech(part) for part in (*speech, -(host.hearing.pause_after + 0.1))])
 
         def talk_over(since: float, now: float) -> None:
             for playing in self.talking(name):

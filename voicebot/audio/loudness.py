@@ -1,0 +1,71 @@
+"""Which parts of a person's audio stand clear of the noise around them, by energy alone.
+
+Finer than a voice activity detector, which decides every 32 ms and holds on for about 100 ms
+after a word; it cannot tell speech from other sounds, so the detector has the last word.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.audio.frames import HEARING_RATE, Pcm
+
+HOP = 128
+"""Samples (8 ms at 16 kHz) per energy; divides the detector's window."""
+HOP_SECONDS = HOP / HEARING_RATE
+
+ABOVE_FLOOR = 4.0
+"""A hop is clear when it has four times (6 dB) the noise's power: more than steady noise varies."""
+BELOW_LEVEL = 1e-3
+"""And a thousandth (-30 dB) of the person's own: final consonants are that soft, echoes of the room softer."""
+LOWEST = 16.0
+"""Mean square of noise (RMS 4 of 32767) below which nothing is told apart."""
+RISE = 1.26
+"""The floor's greatest rise per window of silence (1 dB per 32 ms): a cough does not deafen."""
+DRIFT = 1.007
+"""Its rise per window of speech (0.2 dB/s), where the noise cannot be seen."""
+FADE = 0.978
+"""What is left of the level after a window (-3 dB/s), so that a shout is forgotten."""
+
+Energies = NDArray[np.float32]
+"""Mean squares of int16 samples, shape (hops,)."""
+
+
+def energies(pcm: Pcm) -> Energies:
+    """One value for each whole hop of mono 16 kHz samples."""
+    hops = pcm[: len(pcm) // HOP * HOP].reshape(-1, HOP).astype(np.float32)
+    power: Energies = np.einsum("ij,ij->i", hops, hops)
+    power *= 1 / HOP
+    return power
+
+
+class Loudness:
+    """Noise floor and speech level of one person, learnt window by window. Pure."""
+
+    def __init__(self) -> None:
+        self.floor = LOWEST
+        self.level = 0.0
+
+    def learn(self, power: Energies, *, speech: bool, silence: bool) -> None:
+        """A window and what the detector says of it; neither is "not sure"."""
+        mean = float(power.sum()) / len(power)
+        if mean < self.floor:
+            self.floor = max(LOWEST, (mean + self.floor) / 2)
+        elif silence:
+            self.floor = min(mean, self.floor * RISE)
+        else:
+            self.floor = min(mean, self.floor * DRIFT)
+        self.level *= FADE
+        if speech:
+            self.level = max(self.level, float(power.max()))
+
+    @property
+    def clear(self) -> float:
+        """The energy from which on a hop stands clear of the noise and of the room's echo."""
+        return max(self.floor * ABOVE_FLOOR, self.level * BELOW_LEVEL)
+
+    def last_clear(self, power: Energies) -> int | None:
+        """Index after the last hop that stands clear, None without one."""
+        found = (power > self.clear).nonzero()[0]
+        return int(found[-1]) + 1 if len(found) else None

@@ -1,0 +1,216 @@
+"""From windows with a speech probability to utterances, pauses and barge-in. Pure: no codec, no clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from voicebot.audio.frames import Pcm
+from voicebot.audio.loudness import HOP_SECONDS, Energies, Loudness, energies
+from voicebot.media.base import (
+    HearingSettings,
+    OnNotice,
+    SilenceReached,
+    SpeechAudio,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voicebot.vad.base import VAD_RATE, VAD_WINDOW
+
+WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
+OVERLAP_PAUSE = 3
+"""Windows without speech (96 ms) after which talking over an agent counts anew."""
+HANGOVER = 0.2
+"""Seconds a detector may hold on after the last sound; what it hears for longer is too soft for energy."""
+SECOND_THOUGHT = 0.064
+"""Seconds the detector gets to recognise a sound in a pause as speech before the silence is told."""
+TOGETHER = 3
+"""Windows (96 ms) of speech handed over in one notice while it goes on."""
+
+
+class Utterances:
+    """One person's. `agent_talking` and `barge_in` are as in `voicebot.media.hearing.Hearing`."""
+
+    def __init__(
+        self,
+        host_id: str,
+        participant_id: str,
+        settings: HearingSettings,
+        notify: OnNotice,
+        *,
+        agent_talking: Callable[[], bool],
+        barge_in: Callable[[str], None],
+    ) -> None:
+        self._who = (host_id, participant_id)
+        self._settings = settings
+        self._notify = notify
+        self._agent_talking = agent_talking
+        self._barge_in = barge_in
+        self._loudness = Loudness()
+        self.speaking = False
+        self._pausing = False
+        """Speech has stopped and the turn may not be over: a single window of speech goes on with it."""
+        self._on = 0
+        self._pause = self._utterance = 0
+        """Windows of silence, and since the utterance began."""
+        self._over = 0
+        self._over_pause = 0
+        self._before: deque[tuple[float, Pcm]] = deque(
+            maxlen=windows(settings.preroll) + windows(settings.start_after) + 1
+        )
+        self._gathered: list[tuple[float, Pcm]] = []
+        self._vad_end = self._clear_end = 0.0
+        """Where the detector, and where the energy, last saw speech."""
+        self._until: float | None = None
+        self._decided = 0.0
+        """Time up to which the detector has judged."""
+        self._sound = 0.0
+        """The end of the last sound in the pause."""
+
+    @property
+    def speech_end(self) -> float:
+        """Time of the last audible sample of speech; never later than the detector says."""
+        return self._clear_end if self._vad_end - self._clear_end <= HANGOVER else self._vad_end
+
+    @property
+    def waiting(self) -> bool:
+        """A silence is awaited."""
+        return self._until is not None
+
+    @property
+    def urgent(self) -> bool:
+        """Something depends on the very next window: a start, an interruption, a silence."""
+        return not self.speaking or self.waiting or self._agent_talking()
+
+    def may_be_silent(self, window: Pcm) -> bool:
+        """False when this window's energy is clearly that of the speech going on."""
+        return self._loudness.last_clear(energies(window)) is None
+
+    # ------------------------------------------------------------ audio
+
+    def window(self, start: float, window: Pcm, probability: float) -> None:
+        """The next `VAD_WINDOW` samples, begun at clock time `start`."""
+        settings = self._settings
+        speech = probability > settings.speech_threshold
+        silence = probability < settings.silence_threshold
+        power = energies(window)
+        self._on = self._on + 1 if speech else 0 if silence else self._on
+        self._look(start, power, speech=speech, silence=silence)
+        self._loudness.learn(power, speech=speech, silence=silence)
+        self._decided = end = start + WINDOW_SECONDS
+        if self.speaking:
+            self._gathered.append((start, window))
+            if silence and end - self.speech_end >= settings.pause_after - HOP_SECONDS / 2:
+                self._stop()
+            elif len(self._gathered) >= TOGETHER:
+                self._hand_over()
+        else:
+            self._before.append((start, window))
+            if self._on >= (1 if self._pausing else windows(settings.start_after)):
+                self._start()
+        self._count_utterance(speech)
+        self._talk_over(speech and self._utterance <= windows(settings.max_utterance))
+
+    def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
+        last = self._loudness.last_clear(power)
+        if speech or (self.speaking and not silence):
+            self._vad_end = start + WINDOW_SECONDS
+            if last is not None:
+                self._clear_end = start + last * HOP_SECONDS
+        elif last is not None:
+            self._sound = start + last * HOP_SECONDS
+
+    def heard(self, until: float, part: Pcm) -> None:
+        """Audio up to `until` is here; `part` is what the detector has not seen of it."""
+        if self._until is None or until < self._until:
+            return
+        first = until - len(part) / VAD_RATE
+        last = self._loudness.last_clear(energies(part))
+        sound = self._sound if last is None else first + last * HOP_SECONDS
+        if sound <= self.speech_end or self._decided >= sound + SECOND_THOUGHT:
+            self._silence_reached()
+
+    def await_silence(self, until: float) -> None:
+        """Tell once silence has lasted until then; ignored while somebody speaks, who knows of it already."""
+        if not self.speaking:
+            self._until, self._pausing = until, True
+
+    def lapse(self) -> None:
+        """The stream broke off or the person left: an utterance that was going on has ended."""
+        if self.speaking:
+            self._stop()
+        self._on = self._over = 0
+        self._before.clear()
+
+    def absent(self, now: float) -> None:
+        """Nothing has been heard for long: that is silence."""
+        if self.speaking:
+            self.lapse()
+        if self._until is not None and now >= self._until:
+            self._silence_reached()
+
+    def close(self) -> None:
+        """Nothing will be heard any more."""
+        self.lapse()
+        if self._until is not None:
+            self._silence_reached()
+
+    # ------------------------------------------------------------ decisions
+
+    def _silence_reached(self) -> None:
+        assert self._until is not None
+        until, self._until, self._pausing = self._until, None, False
+        self._notify(SilenceReached(*self._who, until))
+
+    def _count_utterance(self, speech: bool) -> None:
+        self._pause = 0 if speech else self._pause + 1
+        if self._pause >= windows(self._settings.utterance_pause):
+            self._utterance = 0
+            self._pausing = self._pausing and self.waiting
+        elif speech or self._utterance:
+            self._utterance += 1
+
+    def _start(self) -> None:
+        self.speaking, self._pausing, self._until = True, False, None
+        at = self._before[-min(self._on, len(self._before))][0]
+        self._notify(SpeechStarted(*self._who, at))
+        self._gathered = [
+            (t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2
+        ]
+        self._before.clear()
+        self._hand_over()
+
+    def _stop(self) -> None:
+        self.speaking, self._pausing = False, True
+        self._on = 0
+        self._sound = 0.0
+        self._hand_over()
+        self._notify(SpeechStopped(*self._who, self.speech_end))
+
+    def _hand_over(self) -> None:
+        if self._gathered:
+            pcm = np.concatenate([window for _, window in self._gathered])
+            self._notify(SpeechAudio(*self._who, self._gathered[0][0], pcm))
+            self._gathered = []
+
+    def _talk_over(self, speech: bool) -> None:
+        if not self._agent_talking():
+            self._over = 0
+            return
+        if speech:
+            self._over += 1
+            self._over_pause = 0
+            if self._over >= windows(self._settings.interrupt_after):
+                self._over = 0
+                self._barge_in(self._who[1])
+        else:
+            self._over_pause += 1
+            if self._over_pause > OVERLAP_PAUSE:
+                self._over = 0
+
+
+def windows(seconds: float) -> int:
+    """The nearest whole number of windows, at least one."""
+    return max(1, round(seconds / WINDOW_SECONDS))
