@@ -15,6 +15,7 @@ from voicebot.media.base import (
     MediaPlane,
     PeerState,
     PlayoutEnded,
+    PlayoutHeld,
     PlayoutMark,
     PlayoutStarted,
     SpeechAudio,
@@ -115,11 +116,11 @@ async def test_a_person_is_heard_with_the_settings_of_the_host(plane: FakeMediaP
     assert now() - begun == pytest.approx(1.064)
     assert started.time - begun == pytest.approx(1.0)
     stopped = await plane.wait_for(SpeechStopped)
-    assert now() - begun == pytest.approx(2.2)
+    assert now() - begun == pytest.approx(2.104)
     assert stopped.time - begun == pytest.approx(2.0)
     await hearing
     audio = [n for n in plane.notices if isinstance(n, SpeechAudio)]
-    assert sum(len(n.pcm) for n in audio) / 16_000 == pytest.approx(1.2)
+    assert sum(len(n.pcm) for n in audio) / 16_000 == pytest.approx(1.104)
     for one, next_one in itertools.pairwise(audio):
         assert next_one.time == pytest.approx(one.time + len(one.pcm) / 16_000)
 
@@ -127,7 +128,7 @@ async def test_a_person_is_heard_with_the_settings_of_the_host(plane: FakeMediaP
 async def test_a_short_pause_does_not_end_the_speech_and_a_click_does_not_begin_one(
     plane: FakeMediaPlane,
 ) -> None:
-    await plane.hear("ann", 0.04, -0.5, 0.5, -0.15, 0.5)
+    await plane.hear("ann", 0.04, -0.5, 0.5, -0.08, 0.5)
     kinds = [type(n) for n in plane.notices if isinstance(n, (SpeechStarted, SpeechStopped))]
     assert kinds == [SpeechStarted, SpeechStopped]
 
@@ -142,6 +143,11 @@ async def test_talking_over_an_agent_interrupts_it(plane: FakeMediaPlane) -> Non
     plane.say("h", "bot", "s1", 0, seconds(10), 22_050)
     plane.end("h", "bot", "s1")
     await plane.hear("ann", 1.0, after=2.0)
+    held = await plane.wait_for(PlayoutHeld)
+    assert held.by == "ann"
+    assert held.played == pytest.approx(2.2)
+    assert not plane.talking()
+    plane.stop("h", "bot", "s1")
     ended = await plane.wait_for(PlayoutEnded)
     assert ended.interrupted_by == "ann"
     assert not ended.complete
@@ -153,8 +159,8 @@ async def test_speech_that_began_before_the_agent_counts_from_the_agents_start(p
     await asyncio.sleep(0.5)
     plane.say("h", "bot", "s1", 0, seconds(10), 22_050)
     await hearing
-    ended = await plane.wait_for(PlayoutEnded)
-    assert ended.played == pytest.approx(0.2, abs=0.009)  # one window
+    held = await plane.wait_for(PlayoutHeld)
+    assert held.played == pytest.approx(0.2, abs=0.009)  # one window
 
 
 async def test_a_cough_does_not_interrupt_and_an_uninterruptible_speech_goes_on(
@@ -215,7 +221,7 @@ async def test_a_worker_that_dies_says_so(plane: FakeMediaPlane) -> None:
 
 
 async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMediaPlane) -> None:
-    await plane.hear("ada", -1.0, 0.5, -0.1, 0.5, after=0.25)
+    await plane.hear("ada", -1.0, 0.5, -0.08, 0.5, after=0.25)
     audio = [notice for notice in plane.notices if isinstance(notice, SpeechAudio)]
     [started] = [notice for notice in plane.notices if isinstance(notice, SpeechStarted)]
     settings = HearingSettings()
@@ -223,4 +229,4 @@ async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMe
     for before, after in itertools.pairwise(audio):
         assert after.time == pytest.approx(before.time + len(before.pcm) / 16_000)
     heard = sum(len(notice.pcm) for notice in audio) / 16_000
-    assert heard == pytest.approx(settings.preroll + 1.1 + settings.stop_after, abs=0.02)
+    assert heard == pytest.approx(settings.preroll + 1.08 + settings.pause_after, abs=0.02)

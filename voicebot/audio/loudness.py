@@ -23,6 +23,8 @@ LOWEST = 16.0
 """Mean square of noise (RMS 4 of 32767) below which nothing is told apart."""
 RISE = 1.26
 """The floor's greatest rise per window of silence (1 dB per 32 ms): a cough does not deafen."""
+YOUNG = 16
+"""Windows of silence (0.5 s) in which the floor is found at all, and may rise as fast as it likes."""
 DRIFT = 1.007
 """Its rise per window of speech (0.2 dB/s), where the noise cannot be seen."""
 FADE = 0.978
@@ -46,6 +48,7 @@ class Loudness:
     def __init__(self) -> None:
         self.floor = LOWEST
         self.level = 0.0
+        self._young = YOUNG
 
     def learn(self, power: Energies, *, speech: bool, silence: bool) -> None:
         """A window and what the detector says of it; neither is "not sure"."""
@@ -53,9 +56,10 @@ class Loudness:
         if mean < self.floor:
             self.floor = max(LOWEST, (mean + self.floor) / 2)
         elif silence:
-            self.floor = min(mean, self.floor * RISE)
+            self.floor = min(mean, self.floor * (8.0 if self._young else RISE))
         else:
             self.floor = min(mean, self.floor * DRIFT)
+        self._young = max(0, self._young - silence)
         self.level *= FADE
         if speech:
             self.level = max(self.level, float(power.max()))

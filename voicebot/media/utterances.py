@@ -22,7 +22,7 @@ from voicebot.vad.base import VAD_RATE, VAD_WINDOW
 WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 OVERLAP_PAUSE = 3
 """Windows without speech (96 ms) after which talking over an agent counts anew."""
-HANGOVER = 0.2
+HANGOVER = 0.3
 """Seconds a detector may hold on after the last sound; what it hears for longer is too soft for energy."""
 SECOND_THOUGHT = 0.064
 """Seconds the detector gets to recognise a sound in a pause as speech before the silence is told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,19 @@ WINDOW = 128
 LOUD = 300.0
 """RMS of int16 samples above which a window counts as speech."""
 
+
+
+@dataclass
+class Person:
+    """What is remembered of one person between two times they are heard."""
+
+    speaking: bool = False
+    pausing: bool = False
+    """They have stopped and their turn may not be over: a single window of speech goes on with it."""
+    until: float | None = None
+    """Clock time of the silence that is awaited."""
+
+
 TalkOver = Callable[[float, float], None]
 """Called for every loud window of a speech: clock times of the speech's begin and of now."""
 
@@ -36,13 +50,13 @@ class FakeHearing:
         settings: HearingSettings,
         notify: OnNotice,
         talk_over: TalkOver,
+        person: Person | None = None,
     ) -> None:
         self._who = (host_id, participant_id)
         self._settings = settings
         self._notify = notify
         self._talk_over = talk_over
-        self.awaited: Callable[[], bool] = lambda: False
-        """An endpoint is awaited: speech that goes on is told at once."""
+        self._person = person or Person()
 
     async def run(self, pcm: NDArray[np.int16]) -> None:
         """Hear mono samples at 16 kHz, begun now; returns when the last one is over."""
@@ -50,32 +64,35 @@ class FakeHearing:
         begin = uttering = clock()
         window_s = WINDOW / RATE
         voiced = silent = 0.0
-        speaking, sent, first_voice, last_voice = False, 0, begin, begin
+        person, settings = self._person, self._settings
+        sent, first_voice, last_voice = 0, begin, begin
         windows = pcm[: len(pcm) // WINDOW * WINDOW].reshape(-1, WINDOW)
         for n, window in enumerate(windows):
             now = begin + (n + 1) * window_s
             await asyncio.sleep(max(0.0, now - clock()))
             rms = float(np.sqrt(np.mean(np.square(window, dtype=np.float64))))
             loud = rms > LOUD
-            if silent >= self._settings.utterance_pause - 1e-9:
+            if silent >= settings.utterance_pause - 1e-9:
                 uttering = now
+                person.pausing = person.pausing and person.until is not None
             voiced, silent = (voiced + window_s, 0.0) if loud else (0.0, silent + window_s)
             if loud:
                 last_voice = now
-            enough = window_s if self.awaited() else self._settings.start_after
-            if not speaking and voiced >= enough - 1e-9:
-                speaking, first_voice = True, now - voiced
-                first = max(sent, n + 1 - round((voiced + self._settings.preroll) / window_s))
+            wanted = window_s if person.pausing else settings.start_after
+            if not person.speaking and voiced >= wanted - 1e-9:
+                person.speaking, first_voice = True, now - voiced
+                person.pausing, person.until = False, None
+                first = max(sent, n + 1 - round((voiced + settings.preroll) / window_s))
                 self._notify(SpeechStarted(*self._who, first_voice))
                 self._send(windows, first, n + 1, begin)
                 sent = n + 1
-            elif speaking:
+            elif person.speaking:
                 self._send(windows, sent, n + 1, begin)
                 sent = n + 1
-                if silent >= self._settings.pause_after - 1e-9:
-                    speaking = False
+                if silent >= settings.pause_after - 1e-9:
+                    person.speaking, person.pausing = False, True
                     self._notify(SpeechStopped(*self._who, last_voice))
-            if speaking and loud and now - uttering <= self._settings.max_utterance:
+            if person.speaking and loud and now - uttering <= settings.max_utterance:
                 self._talk_over(first_voice, now)
         await asyncio.sleep(0)  # the last notices are handed over on the loop's next round
 

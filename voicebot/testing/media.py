@@ -26,20 +26,14 @@ from voicebot.media.base import (
     Notice,
     OnNotice,
     PeerState,
-    PlayoutEnded,
-    PlayoutHeld,
-    PlayoutMark,
-    PlayoutResumed,
-    PlayoutStarted,
     RecordingFailed,
     SilenceReached,
-    SpeechStarted,
     SpeechStopped,
 )
-from voicebot.testing.hearing import FakeHearing, as_speech
+from voicebot.testing.hearing import FakeHearing, Person, as_speech
+from voicebot.testing.playout import Player, Speech
 
 N = TypeVar("N", bound=Notice)
-HOLD_LIMIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,41 +47,10 @@ class Command:
 
 
 @dataclass
-class _Piece:
-    index: int
-    seconds: float
-    interruptible: bool
-
-
-@dataclass
-class Speech:
-    """One agent's speech as far as it was played."""
-
-    host_id: str
-    agent_id: str
-    speech_id: str
-    pcm: list[NDArray[np.int16]] = field(default_factory=list)
-    sample_rate: int = 0
-    started: float | None = None
-    """Clock time of its first sample, None before that."""
-    ended: PlayoutEnded | None = None
-    _pieces: list[_Piece] = field(default_factory=list)
-    _complete: bool = False
-    _held: bool = False
-    _held_by: str = ""
-    _interrupted_by: str | None = None
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def interruptible(self) -> bool:
-        return all(piece.interruptible for piece in self._pieces)
-
-
-@dataclass
 class _Host:
     hearing: HearingSettings
-    agents: dict[str, asyncio.Queue[Speech | None]] = field(default_factory=dict)
-    players: set[asyncio.Task[None]] = field(default_factory=set)
+    agents: dict[str, Player] = field(default_factory=dict)
+    people: dict[str, Person] = field(default_factory=dict)
     speeches: dict[tuple[str, str], Speech] = field(default_factory=dict)
     peers: dict[str, int] = field(default_factory=dict)
 
@@ -108,8 +71,6 @@ class FakeMediaPlane:
         self._on_notice: OnNotice | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._noticed = asyncio.Event()
-        self._silent: dict[tuple[str, str], asyncio.TimerHandle | None] = {}
-        """People in a pause, and the timer that tells of it once it was asked for."""
 
     # ------------------------------------------------------------ for the test
 
@@ -131,15 +92,15 @@ class FakeMediaPlane:
         pcm = np.concatenate([as_speech(part) for part in (*speech, -(host.hearing.pause_after + 0.1))])
 
         def talk_over(since: float, now: float) -> None:
-            for playing in self.talking(name):
-                overlap = now - max(since, playing.started or now)
-                if playing.interruptible and overlap >= host.hearing.interrupt_after - 1e-9:
-                    playing._held_by = participant_id
-                    self._hold(playing)
+            for player in list(host.agents.values()):
+                speech = player.current
+                if speech is None or not speech.interruptible:
+                    continue
+                if now - max(since, speech.flowing) >= host.hearing.interrupt_after - 1e-9:
+                    player.hold_for(participant_id)
 
-        hearing = FakeHearing(name, participant_id, host.hearing, self._notice, talk_over)
-        hearing.awaited = lambda: self._silent.get((name, participant_id)) is not None
-        await hearing.run(pcm)
+        person = host.people.setdefault(participant_id, Person())
+        await FakeHearing(name, participant_id, host.hearing, self._notice, talk_over, person).run(pcm)
 
     async def wait_for(
         self, kind: type[N], where: Callable[[N], bool] = lambda notice: True, *, count: int = 1
@@ -161,12 +122,8 @@ class FakeMediaPlane:
         return [
             s
             for s in self.speeches
-            if s.started is not None and s.ended is None and not s._held and host_id in (None, s.host_id)
+            if s.started is not None and not s.held and s.ended is None and host_id in (None, s.host_id)
         ]
-
-    def held(self, host_id: str | None = None) -> list[Speech]:
-        """What waits to begin or to go on."""
-        return [s for s in self.speeches if s._held and s.ended is None and host_id in (None, s.host_id)]
 
     def lose_peer(self, peer_id: str, reason: str = "ICE failed", host_id: str | None = None) -> None:
         """The network to a person is gone."""
@@ -181,10 +138,12 @@ class FakeMediaPlane:
 
     def die(self, reason: str = "killed") -> None:
         """The worker is gone, with every connection and playout; a new one knows the hosts and agents."""
-        for speech in self.talking():
-            who = (speech.host_id, speech.agent_id, speech.speech_id)
-            speech.ended = PlayoutEnded(*who, self._time(), 0.0, {}, complete=False)
-            self._notice(speech.ended)
+        for name, host in self._hosts.items():
+            for participant_id, person in host.people.items():
+                if person.speaking:
+                    self._notice(SpeechStopped(name, participant_id, self._time()))
+                if person.until is not None:
+                    self._notice(SilenceReached(name, participant_id, person.until))
         known = {name: (host.hearing, tuple(host.agents)) for name, host in self._hosts.items()}
         for name, (hearing, agents) in known.items():
             self._drop(name)
@@ -204,10 +163,8 @@ class FakeMediaPlane:
         return True
 
     async def close(self) -> None:
-        players = [task for host in self._hosts.values() for task in host.players]
         for name in list(self._hosts):
             self._drop(name)
-        await asyncio.gather(*players, return_exceptions=True)
         self._on_notice = None
 
     def abandon(self) -> None:
@@ -267,17 +224,15 @@ class FakeMediaPlane:
 
     def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
         self._record("await_silence", host_id, participant_id=participant_id, until=until)
-        key = (host_id, participant_id)
-        if key not in self._silent or self._loop is None:
-            return
-        if (earlier := self._silent[key]) is not None:
-            earlier.cancel()
-
-        def reached() -> None:
-            self._silent[key] = None
+        host = self._hosts.get(host_id)
+        person = host.people.get(participant_id) if host is not None else None
+        if person is None:  # nobody who could speak
             self._notice(SilenceReached(host_id, participant_id, until))
-
-        self._silent[key] = self._loop.call_at(max(until, self._loop.time()), reached)
+        elif not person.speaking:
+            assert self._loop is not None
+            person.until, person.pausing = until, True
+            due = max(until, self._time())
+            self._loop.call_at(due, self._silent, host_id, participant_id, person, until)
 
     def add_agent(self, host_id: str, agent_id: str) -> None:
         self._record("add_agent", host_id, agent_id=agent_id)
@@ -289,10 +244,7 @@ class FakeMediaPlane:
         self._record("remove_agent", host_id, agent_id=agent_id)
         host = self._host(host_id)
         if host is not None and agent_id in host.agents:
-            for speech in self.speeches:
-                if (speech.host_id, speech.agent_id) == (host_id, agent_id):
-                    self._interrupt(speech, "")
-            host.agents.pop(agent_id).put_nowait(None)
+            host.agents.pop(agent_id).close()
 
     def say(
         self,
@@ -316,48 +268,38 @@ class FakeMediaPlane:
             interruptible=interruptible,
             held=held,
         )
-        speech = self._speech(host_id, agent_id, speech_id)
-        if speech is None or speech.ended is not None:
+        player, speech = self._speech(host_id, agent_id, speech_id, interruptible=interruptible, held=held)
+        if speech is None or player is None or speech.ended is not None:
             return
-        if speech._complete:
+        if speech.complete:
             self.problems.append(f"say after end of {speech_id}")
-        if held and not speech._pieces:
-            speech._held = True
         speech.sample_rate = sample_rate
         speech.pcm.append(pcm)
-        speech._pieces.append(_Piece(index, len(pcm) / sample_rate, interruptible))
-        speech._changed.set()
+        player.say(speech, index, len(pcm) / sample_rate)
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("end", host_id, agent_id=agent_id, speech_id=speech_id)
-        speech = self._speech(host_id, agent_id, speech_id)
-        if speech is not None:
-            speech._complete = True
-            speech._changed.set()
+        player, speech = self._speech(host_id, agent_id, speech_id)
+        if player is not None and speech is not None and speech.ended is None:
+            player.end(speech)
 
     def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("hold", host_id, agent_id=agent_id, speech_id=speech_id)
-        speech = self._speech(host_id, agent_id, speech_id)
-        if speech is not None:
-            self._hold(speech)
+        player, speech = self._begun(host_id, agent_id, speech_id)
+        if player is not None and speech is not None:
+            player.hold(speech)
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("resume", host_id, agent_id=agent_id, speech_id=speech_id)
-        speech = self._speech(host_id, agent_id, speech_id)
-        if speech is not None and speech._held:
-            speech._held = False
-            speech._changed.set()
+        player, speech = self._begun(host_id, agent_id, speech_id)
+        if player is not None and speech is not None:
+            player.resume(speech)
 
     def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("stop", host_id, agent_id=agent_id, speech_id=speech_id)
-        speech = self._speech(host_id, agent_id, speech_id)
-        if speech is not None:
-            self._interrupt(speech, speech._held_by if speech._held else "")
-
-    def _hold(self, speech: Speech) -> None:
-        if not speech._held and speech.ended is None:
-            speech._held = True
-            speech._changed.set()
+        player, speech = self._speech(host_id, agent_id, speech_id)
+        if player is not None and speech is not None:
+            player.stop(speech)
 
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._record("record", host_id, participant_id=participant_id, path=path, origin=origin)
@@ -369,10 +311,7 @@ class FakeMediaPlane:
 
     def _join_agent(self, host: _Host, agent_id: str) -> None:
         assert self._loop is not None
-        queue = host.agents[agent_id] = asyncio.Queue()
-        player = self._loop.create_task(self._play_all(queue), name=f"fake playout of {agent_id}")
-        host.players.add(player)
-        player.add_done_callback(host.players.discard)
+        host.agents[agent_id] = Player(self._notice, self._loop)
 
     def _time(self) -> float:
         if self._loop is None:
@@ -388,12 +327,6 @@ class FakeMediaPlane:
 
     def _notice(self, notice: Notice) -> None:
         """On the loop's next round: a command never calls back from inside itself."""
-        if isinstance(notice, SpeechStarted | SpeechStopped):
-            waiting = self._silent.pop((notice.host_id, notice.participant_id), None)
-            if waiting is not None:
-                waiting.cancel()
-            if isinstance(notice, SpeechStopped):
-                self._silent[notice.host_id, notice.participant_id] = None
 
         def hand_over() -> None:
             if self._on_notice is not None:
@@ -423,107 +356,38 @@ class FakeMediaPlane:
     def _drop(self, host_id: str) -> None:
         host = self._hosts.pop(host_id, None)
         if host is not None:
-            for task in tuple(host.players):
-                task.cancel()
+            for player in host.agents.values():
+                player.close()
 
-    def _speech(self, host_id: str, agent_id: str, speech_id: str) -> Speech | None:
+    def _silent(self, host_id: str, participant_id: str, person: Person, until: float) -> None:
+        host = self._hosts.get(host_id)
+        if host is not None and host.people.get(participant_id) is person and person.until == until:
+            person.until, person.pausing = None, False
+            self._notice(SilenceReached(host_id, participant_id, until))
+
+    def _begun(
+        self, host_id: str, agent_id: str, speech_id: str
+    ) -> tuple[Player | None, Speech | None]:
+        """A speech that was said before; unknown ones are ignored."""
+        host = self._hosts.get(host_id)
+        if host is None:
+            return None, None
+        return host.agents.get(agent_id), host.speeches.get((agent_id, speech_id))
+
+    def _speech(
+        self, host_id: str, agent_id: str, speech_id: str, *, interruptible: bool = True, held: bool = False
+    ) -> tuple[Player | None, Speech | None]:
         host = self._host(host_id)
         if host is None:
-            return None
-        if agent_id not in host.agents:
+            return None, None
+        player = host.agents.get(agent_id)
+        if player is None:
             self.problems.append(f"no agent {agent_id} on {host_id}")
-            return None
-        key = (agent_id, speech_id)
-        if key not in host.speeches:
-            speech = host.speeches[key] = Speech(host_id, agent_id, speech_id)
+            return None, None
+        speech = host.speeches.get((agent_id, speech_id))
+        if speech is None:
+            speech = Speech(host_id, agent_id, speech_id, interruptible, held=held)
+            host.speeches[agent_id, speech_id] = speech
             self.speeches.append(speech)
-            host.agents[agent_id].put_nowait(speech)
-        return host.speeches[key]
-
-    def _interrupt(self, speech: Speech, by: str) -> None:
-        if speech.ended is None and speech._interrupted_by is None:
-            speech._interrupted_by = by
-            speech._changed.set()
-
-    async def _play_all(self, queue: asyncio.Queue[Speech | None]) -> None:
-        while (speech := await queue.get()) is not None:
-            await self._play(speech)
-
-    async def _play(self, speech: Speech) -> None:
-        """Piece after piece at real pace, waiting where the next one is not there yet or it is held."""
-        played: dict[int, float] = {}
-        who = (speech.host_id, speech.agent_id, speech.speech_id)
-        position = 0
-        into = 0.0  # seconds of the piece at `position` that were sent before it was held
-        due = 0.0  # when the piece before has been sent to its last sample
-        waited = False
-        while speech._interrupted_by is None:
-            if speech._held:
-                due = 0.0
-            if speech._held or position == len(speech._pieces):
-                if not speech._held and speech._complete:
-                    break
-                if speech._held and speech._held_by and not waited:
-                    waited = True
-                    self._notice(
-                        PlayoutHeld(
-                            *who,
-                            self._time(),
-                            sum(played.values()),
-                            self._parts(speech, played),
-                            speech._held_by,
-                        )
-                    )
-                speech._changed.clear()
-                if speech._held and speech._held_by:
-                    try:
-                        async with asyncio.timeout(HOLD_LIMIT):
-                            await speech._changed.wait()
-                    except TimeoutError:
-                        self._interrupt(speech, speech._held_by)
-                else:
-                    await speech._changed.wait()
-                continue
-            piece = speech._pieces[position]
-            begin = max(due, self._time())
-            if waited:
-                waited, speech._held_by = False, ""
-                self._notice(PlayoutResumed(*who, begin))
-            if speech.started is None:
-                speech.started = begin
-                self._notice(PlayoutStarted(*who, time=begin))
-            if piece.index not in played:
-                self._notice(PlayoutMark(*who, index=piece.index, time=begin))
-            left = piece.seconds - into
-            due = begin + left
-            await self._until(due, speech)
-            sent = min(left, max(0.0, self._time() - begin))
-            played[piece.index] = played.get(piece.index, 0.0) + sent
-            into += sent
-            if into >= piece.seconds - 1e-9:
-                position, into = position + 1, 0.0
-        speech.ended = PlayoutEnded(
-            *who,
-            time=self._time(),
-            played=sum(played.values()),
-            pieces=self._parts(speech, played),
-            complete=speech._interrupted_by is None,
-            interrupted_by=speech._interrupted_by or "",
-        )
-        self._notice(speech.ended)
-
-    def _parts(self, speech: Speech, played: Mapping[int, float]) -> dict[int, tuple[float, float]]:
-        queued: dict[int, float] = {}
-        for piece in speech._pieces:
-            queued[piece.index] = queued.get(piece.index, 0.0) + piece.seconds
-        return {index: (seconds, queued[index]) for index, seconds in played.items()}
-
-    async def _until(self, time: float, speech: Speech) -> None:
-        """Sleep until then or until the speech is interrupted or held."""
-        while speech._interrupted_by is None and not speech._held and (left := time - self._time()) > 1e-9:
-            speech._changed.clear()
-            try:
-                async with asyncio.timeout(left):
-                    await speech._changed.wait()
-            except TimeoutError:
-                return
+            player.begin(speech)
+        return player, speech
