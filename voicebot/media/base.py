@@ -104,6 +104,15 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True)
+class SilenceReached:
+    """The person has been silent up to `time`, as `await_silence` had asked."""
+
+    host_id: str
+    participant_id: str
+    time: float
+
+
+@dataclass(frozen=True)
 class PlayoutStarted:
     """The first audible sample of `speech_id` was sent at `time`; silence before it does not count."""
 
@@ -184,6 +193,7 @@ Notice = (
     | SpeechStarted
     | SpeechAudio
     | SpeechStopped
+    | SilenceReached
     | PlayoutStarted
     | PlayoutMark
     | PlayoutEnded
@@ -258,6 +268,14 @@ class MediaPlane(Protocol):
         ...
 
     def close_peer(self, host_id: str, peer_id: str) -> None: ...
+
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        """Tell `SilenceReached` once the person has been silent up to clock time `until`.
+
+        Speech that goes on before takes the wait back (`SpeechStarted` tells), a later call
+        replaces an earlier one.
+        """
+        ...
 
     # agents: one outbound track each
     def add_agent(self, host_id: str, agent_id: str) -> None: ...

@@ -41,6 +41,8 @@ class FakeHearing:
         self._settings = settings
         self._notify = notify
         self._talk_over = talk_over
+        self.awaited: Callable[[], bool] = lambda: False
+        """An endpoint is awaited: speech that goes on is told at once."""
 
     async def run(self, pcm: NDArray[np.int16]) -> None:
         """Hear mono samples at 16 kHz, begun now; returns when the last one is over."""
@@ -60,7 +62,8 @@ class FakeHearing:
             voiced, silent = (voiced + window_s, 0.0) if loud else (0.0, silent + window_s)
             if loud:
                 last_voice = now
-            if not speaking and voiced >= self._settings.start_after - 1e-9:
+            enough = window_s if self.awaited() else self._settings.start_after
+            if not speaking and voiced >= enough - 1e-9:
                 speaking, first_voice = True, now - voiced
                 first = max(sent, n + 1 - round((voiced + self._settings.preroll) / window_s))
                 self._notify(SpeechStarted(*self._who, first_voice))

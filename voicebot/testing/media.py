@@ -30,6 +30,9 @@ from voicebot.media.base import (
     PlayoutMark,
     PlayoutStarted,
     RecordingFailed,
+    SilenceReached,
+    SpeechStarted,
+    SpeechStopped,
 )
 from voicebot.testing.hearing import FakeHearing, as_speech
 
@@ -100,6 +103,8 @@ class FakeMediaPlane:
         self._on_notice: OnNotice | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._noticed = asyncio.Event()
+        self._silent: dict[tuple[str, str], asyncio.TimerHandle | None] = {}
+        """People in a pause, and the timer that tells of it once it was asked for."""
 
     # ------------------------------------------------------------ for the test
 
@@ -126,7 +131,9 @@ class FakeMediaPlane:
                 if playing.interruptible and overlap >= host.hearing.interrupt_after - 1e-9:
                     self._interrupt(playing, participant_id)
 
-        await FakeHearing(name, participant_id, host.hearing, self._notice, talk_over).run(pcm)
+        hearing = FakeHearing(name, participant_id, host.hearing, self._notice, talk_over)
+        hearing.awaited = lambda: self._silent.get((name, participant_id)) is not None
+        await hearing.run(pcm)
 
     async def wait_for(
         self, kind: type[N], where: Callable[[N], bool] = lambda notice: True, *, count: int = 1
@@ -248,6 +255,20 @@ class FakeMediaPlane:
         if host is not None and peer_id in host.peers:
             self._notice(PeerState(host_id, peer_id, host.peers.pop(peer_id), "closed"))
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        self._record("await_silence", host_id, participant_id=participant_id, until=until)
+        key = (host_id, participant_id)
+        if key not in self._silent or self._loop is None:
+            return
+        if (earlier := self._silent[key]) is not None:
+            earlier.cancel()
+
+        def reached() -> None:
+            self._silent[key] = None
+            self._notice(SilenceReached(host_id, participant_id, until))
+
+        self._silent[key] = self._loop.call_at(max(until, self._loop.time()), reached)
+
     def add_agent(self, host_id: str, agent_id: str) -> None:
         self._record("add_agent", host_id, agent_id=agent_id)
         host = self._host(host_id)
@@ -335,6 +356,12 @@ class FakeMediaPlane:
 
     def _notice(self, notice: Notice) -> None:
         """On the loop's next round: a command never calls back from inside itself."""
+        if isinstance(notice, SpeechStarted | SpeechStopped):
+            waiting = self._silent.pop((notice.host_id, notice.participant_id), None)
+            if waiting is not None:
+                waiting.cancel()
+            if isinstance(notice, SpeechStopped):
+                self._silent[notice.host_id, notice.participant_id] = None
 
         def hand_over() -> None:
             if self._on_notice is not None:
