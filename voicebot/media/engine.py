@@ -184,6 +184,11 @@ class Engine:
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._recorder.start(host_id, participant_id, path, origin, self._clock())
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        host = self._hosts.get(host_id)
+        if host is not None and participant_id in host.ears:
+            host.ears[participant_id].await_silence(until)
+
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         self._recorder.stop(host_id, participant_id, self._clock())
 

@@ -19,6 +19,7 @@ from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
 from voicebot.media.base import (
     HearingSettings,
     OnNotice,
+    SilenceReached,
     SpeechAudio,
     SpeechStarted,
     SpeechStopped,
@@ -95,6 +96,8 @@ class Hearing:
             maxlen=_windows(settings.preroll) + _windows(settings.start_after) + 1
         )
         self._speech_end = 0.0
+        self._heard_until = 0.0
+        self._awaited: float | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -170,8 +173,20 @@ class Hearing:
         """Called now and then: packets that stay away end the utterance."""
         if self._settling and now - self._settling[0].arrival >= SETTLE:
             self._settle()
-        if self._speaking and now - self._last_arrival > LAPSE:
-            self.lapse()
+        if now - self._last_arrival > LAPSE:
+            if self._speaking:
+                self.lapse()
+            self._heard_until = now
+            self._tell_silence()
+
+    def await_silence(self, until: float) -> None:
+        self._awaited = None if self._speaking else until
+        self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        if self._awaited is not None and self._heard_until >= self._awaited and not self._on:
+            at, self._awaited = self._awaited, None
+            self._notify(SilenceReached(self.host_id, self.participant_id, at))
 
     def lapse(self) -> None:
         """The stream broke off or the person left: an utterance that was going on has ended."""
@@ -207,8 +222,10 @@ class Hearing:
                 self._stop()
         else:
             self._before.append((start, window))
-            if self._on >= _windows(settings.start_after):
+            if self._on >= (1 if self._awaited is not None else _windows(settings.start_after)):
                 self._start()
+        self._heard_until = start + WINDOW_SECONDS
+        self._tell_silence()
         self._count_utterance(speech)
         self._talk_over(speech and self._utterance <= _windows(settings.max_utterance))
 
@@ -221,6 +238,7 @@ class Hearing:
 
     def _start(self) -> None:
         self._speaking = True
+        self._awaited = None
         at = self._before[-min(self._on, len(self._before))][0]
         self._notify(SpeechStarted(self.host_id, self.participant_id, at))
         kept = [(t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2]

@@ -111,6 +111,9 @@ class InlineMediaPlane:
     def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
         self._command(lambda engine: engine.record(host_id, participant_id, path, origin))
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        self._command(lambda engine: engine.await_silence(host_id, participant_id, until))
+
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         self._command(lambda engine: engine.stop_recording(host_id, participant_id))
 

@@ -471,6 +471,9 @@ class ProcessMediaPlane:
             known.recordings[participant_id] = (path.absolute(), origin)
         self._command("record", host_id, participant_id, path.absolute(), origin)
 
+    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
+        self._command("await_silence", host_id, participant_id, until)
+
     def stop_recording(self, host_id: str, participant_id: str) -> None:
         if (known := self._known.get(host_id)) is not None:
             known.recordings.pop(participant_id, None)
