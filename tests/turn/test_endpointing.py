@@ -85,7 +85,8 @@ def test_a_reason_names_what_decided_and_the_delay(text: str, reason: str) -> No
 
 def test_the_order_of_delays() -> None:
     order = [
-        "Is it late?", "yes", "what is the weather", "the sea is deep", "it is 5", "Well,", "ada", "tea and", "um",
+        "Is it late?", "yes", "what is the weather", "the sea is deep", "it is 5", "Well,", "ada", "tea and",
+        "um",
     ]  # fmt: skip
     found = [delay(text) for text in order]
     assert found == sorted(found)

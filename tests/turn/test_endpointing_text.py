@@ -1,4 +1,4 @@
-"""What partial transcripts say about the end of a turn: with punctuation (Whisper) and without (pocketsphinx)."""
+"""What partial transcripts say about the end of a turn, with punctuation (Whisper) and without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a number, a word's letters or an address being dictated? Pure; English number words, digits of any language."""
+"""Is a number, a word's letters or an address being dictated? English words, digits of any language."""
 
 from __future__ import annotations
 
