@@ -6,11 +6,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.company import Company
 from voicebot.agent.ears import Ears, Utterance
+from voicebot.agent.endpointing import EndOfTurn, constants_of, endpointing_of
 from voicebot.agent.models import Models
 from voicebot.agent.playout import Playout
 from voicebot.agent.recordings import Recordings
@@ -34,7 +36,7 @@ from voicebot.events import (
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Addressees, Denial, FixedEndpointing, Floor, is_backchannel
+from voicebot.turn import Addressees, Denial, Floor, is_backchannel
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,9 @@ class Dialogue:
         self._agents, self._plane, self._host_id = agents, plane, host_id
         self._max_utterance = settings.max_utterance
         self._models, self._clock, self._new_id = models, clock, new_id
-        self.endpointing = FixedEndpointing(settings.endpoint_delay)
+        self.endpointing = endpointing_of(settings)
+        self._constants, self._language = constants_of(settings), settings.stt_language
+        self._end_of_turn = EndOfTurn(lambda: models.end_of_turn, log.emit)
         self.floor = Floor()
         self.playout = Playout(log, agents, clock)
         self.company = Company(lobby, agents, clock)
@@ -184,6 +188,8 @@ class Dialogue:
                 self._ears_of(notice.participant_id).audio(notice)
             case media.SpeechStopped():
                 self._ears_of(notice.participant_id).stopped(notice)
+            case media.SilenceReached():
+                self._ears_of(notice.participant_id).silence(notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
                 return self.playout.on_notice(notice)
             case media.RecordingFailed():
@@ -206,6 +212,11 @@ class Dialogue:
                 begin=self._on_begin,
                 ended=self._on_end_of_turn,
                 heard=self._on_heard,
+                await_silence=partial(self._plane.await_silence, self._host_id, participant_id),
+                end_of_turn=self._end_of_turn,
+                constants=self._constants,
+                names=lambda: [agent.name for agent in self._agents.values()],
+                language=self._language,
                 max_utterance=self._max_utterance,
             )
         return self._ears[participant_id]

@@ -117,6 +117,7 @@ class ScriptedSTTStream:
         self.seconds = 0.0
         self.pcm: list[NDArray[np.int16]] = []
         self.finished = self.cancelled = False
+        self.drafts = 0
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         self.pcm.append(pcm)
@@ -126,6 +127,15 @@ class ScriptedSTTStream:
         known = int(self.seconds / 0.25)
         texts = self._step.interim[:known]
         return Transcription(texts[-1]) if texts else None
+
+    async def draft(self) -> Transcription:
+        """What `finish` will give, unless it has an error or a gate: then it waits as well."""
+        self.drafts += 1
+        if self._step.gate is not None:
+            await self._step.gate.wait()
+        if self._step.error is not None:
+            raise self._step.error
+        return Transcription(self._step.text, (), "en")
 
     async def finish(self) -> Transcription:
         self.finished = True
