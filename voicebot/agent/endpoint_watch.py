@@ -46,7 +46,7 @@ class EndpointWatch:
         self._since, self._endpointing, self._clock = since, endpointing, clock
         self._noticeable, self._await_silence = noticeable, await_silence
         self._predicted, self._confirmed = predicted, confirmed
-        self._until = math.inf
+        self._until = self._told = math.inf
         self._timer: asyncio.TimerHandle | None = None
         self.decision = self._decide()
         self._tell()
@@ -56,10 +56,8 @@ class EndpointWatch:
         if self._timer is None:
             return
         self.pause = replace(self.pause, **known)
-        decision = self._decide()
-        if abs(decision.delay_s - self.decision.delay_s) >= self._noticeable:
-            self.decision = decision
-            self._tell()
+        self.decision = self._decide()
+        self._tell()
 
     def reached(self, time: float) -> None:
         """The media plane: silent up to `time`. Word of an earlier, shorter wait is no end."""
@@ -85,8 +83,13 @@ class EndpointWatch:
             return replace(fixed, reason=f"endpointing failed (see the log): {fixed.reason}")
 
     def _tell(self) -> None:
-        self._until = self._since + self.decision.delay_s
-        self._predicted(self.decision, self.pause)
+        delay = self.decision.delay_s
+        if abs(delay - self._told) >= self._noticeable:
+            self._told = delay
+            self._predicted(self.decision, self.pause)
+        if self._since + delay == self._until:
+            return
+        self._until = self._since + delay
         self._await_silence(self._until)
         self._arm(asked_again=False)
 
