@@ -152,21 +152,38 @@ class TranscriptFinal(Event):
 
 
 class EndpointPredicted(Event):
+    """How long a silence will end this turn; said anew when more is known."""
+
     type: Literal["endpoint.predicted"] = "endpoint.predicted"
     delay_s: float
+    """Seconds since the last speech sample."""
     reason: str = ""
+    text: str = ""
+    """The partial transcript it was decided by."""
+    probability: float | None = None
+    """A learned model's, that the turn is complete; None without one."""
 
 
 class EndpointConfirmed(Event):
+    """The silence lasted: the turn is over."""
+
     type: Literal["endpoint.confirmed"] = "endpoint.confirmed"
     delay_s: float
+    """Seconds from the last speech sample to this event."""
     reason: str = ""
+    text: str = ""
+    probability: float | None = None
 
 
 class EndpointCancelled(Event):
+    """Speech went on: the pause was none that ends a turn."""
+
     type: Literal["endpoint.cancelled"] = "endpoint.cancelled"
     delay_s: float
+    """Seconds that the pause lasted."""
     reason: str = ""
+    text: str = ""
+    probability: float | None = None
 
 
 # ---------------------------------------------------------------- the floor

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.errors import SettingsError
@@ -69,7 +69,23 @@ class Settings(BaseSettings):
     llm_retries: int = Field(2, ge=0, le=10, description="Further attempts before the agent apologises")
     download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
 
-    endpoint_delay: float = Field(0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn")
+    endpointing: str = Field(
+        "dynamic",
+        description="What ends a turn: dynamic (words, habits), fixed (ENDPOINT_DELAY), onnx:/path/m.onnx",
+    )
+    endpoint_delay: float = Field(
+        0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn when its words tell nothing"
+    )
+    endpoint_min_delay: float = Field(
+        0.3, ge=0.05, le=2, description="Silence after complete words; ENDPOINT_DELAY if that is less"
+    )
+    endpoint_max_delay: float = Field(
+        3.0,
+        ge=0.3,
+        le=10,
+        validate_default=True,
+        description="Silence that ends any turn; ENDPOINT_DELAY if that is more",
+    )
     max_utterance: float = Field(
         30.0,
         ge=1,
@@ -100,6 +116,23 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"[a-z]{2,3}", value.lower()):
             raise ValueError("must be a language code of two or three letters, such as en or de")
         return value.lower()
+
+    @field_validator("endpointing")
+    @classmethod
+    def _endpointing(cls, value: str) -> str:
+        kind, _, path = value.strip().partition(":")
+        kind, path = kind.strip().lower(), path.strip()
+        if (kind == "onnx" and path) or (kind in {"dynamic", "fixed"} and ":" not in value):
+            return f"{kind}:{path}" if path else kind
+        raise ValueError("must be dynamic, fixed, or the path of a model, such as onnx:/path/model.onnx")
+
+    @field_validator("endpoint_max_delay")
+    @classmethod
+    def _bounds(cls, value: float, info: ValidationInfo) -> float:
+        least = info.data.get("endpoint_min_delay", 0.0)
+        if value < least:
+            raise ValueError(f"must not be less than ENDPOINT_MIN_DELAY, which is {least:g}")
+        return value
 
     @field_validator("public_url")
     @classmethod

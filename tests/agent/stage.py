@@ -34,6 +34,7 @@ class Stage:
     ) -> None:
         self.media = FakeMediaPlane()
         self.stt, self.llm, self.tts = ScriptedSTT(stt), ScriptedLLM(llm), tts or ScriptedTTS()
+        settings.setdefault("endpointing", "fixed")  # so that tests can tell when a turn ends
         self.settings = Settings(_env_file=None, data_dir=data_dir, **settings)  # type: ignore[call-arg, arg-type]
         self.models = Models(self.settings, stt=self.stt, tts=self.tts, llm=self.llm if loaded else None)
         self.lobby = Lobby("demo", "Demo")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
-from voicebot.events import AddresseeDecided, LLMStarted, PlayoutStarted, TranscriptFinal
+from voicebot.events import AddresseeDecided, FloorGranted, PlayoutStarted, TranscriptFinal
 from voicebot.testing.models import Step
 
 pytestmark = pytest.mark.virtual_time
@@ -38,7 +38,7 @@ async def test_words_to_a_person_do_not_take_another_ones_question_away(tmp_path
         await stage.person()
         await stage.person("tom", "Tom")
         await stage.media.hear("anna", 1.0)
-        await stage.wait(LLMStarted)
+        await stage.wait(FloorGranted)
         await stage.media.hear("tom", 1.0)
         assert await stage.said(ada) == "It is noon."
         decided = [(e.participant_id, e.participant_ids) for e in stage.of(AddresseeDecided)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.answering import SETTLE_S, Answering
 from voicebot.agent.company import Company
 from voicebot.agent.ears import Ears, Utterance
+from voicebot.agent.endpointing import EndOfTurn, constants_of, endpointing_of
 from voicebot.agent.models import Models
 from voicebot.agent.overlap import Overlap
 from voicebot.agent.recordings import Recordings
@@ -17,9 +19,10 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Denial, FixedEndpointing
+from voicebot.turn import Denial
 
 logger = logging.getLogger(__name__)
+
 
 class Dialogue:
     """Lives from the first person's arrival to the last one's leaving; has its own floor and log."""
@@ -40,10 +43,12 @@ class Dialogue:
     ) -> None:
         """`greeted`: those who are here have been welcomed before."""
         self.log = log
-        self._agents = agents
+        self._agents, self._plane, self._host_id = agents, plane, host_id
         self._max_utterance = settings.max_utterance
         self._models, self._clock, self._new_id = models, clock, new_id
-        self.endpointing = FixedEndpointing(settings.endpoint_delay)
+        self.endpointing = endpointing_of(settings)
+        self._constants, self._language = constants_of(settings), settings.stt_language
+        self._end_of_turn = EndOfTurn(lambda: models.end_of_turn, log.emit)
         self.company = Company(lobby, agents, clock)
         self.recordings = Recordings(log, plane, host_id, name=self.company.name)
         self._answering = Answering(
@@ -176,6 +181,11 @@ class Dialogue:
                 partly=self._on_partly,
                 drafted=self._on_drafted,
                 went_on=self._on_went_on,
+                await_silence=partial(self._plane.await_silence, self._host_id, participant_id),
+                end_of_turn=self._end_of_turn,
+                constants=self._constants,
+                names=lambda: [agent.name for agent in self._agents.values()],
+                language=self._language,
                 max_utterance=self._max_utterance,
             )
         return self._ears[participant_id]

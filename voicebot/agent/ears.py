@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
+from voicebot.agent.drafting import Drafting
+from voicebot.agent.endpoint_watch import EndpointWatch
+from voicebot.agent.endpointing import EndOfTurn, Tail
+from voicebot.agent.hearing import Hearing, tidy
 from voicebot.agent.models import Models
 from voicebot.agent.unicode import whole
+from voicebot.agent.utterance import Utterance
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
@@ -26,59 +28,17 @@ from voicebot.events import (
     SpeechStopped,
     TranscriptFinal,
     TranscriptInterim,
-    Word,
 )
 from voicebot.media import base as media
-from voicebot.stt.base import STT, STT_RATE, STTStream, Transcription
-from voicebot.turn import EndpointDecision, Endpointing, Pause
+from voicebot.stt.base import STT, STTStream, Transcription
+from voicebot.turn import EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
+
+__all__ = ["Ears", "Utterance"]
 
 logger = logging.getLogger(__name__)
 
 INTERIM_EVERY = 0.15
 """Seconds between interim transcripts: captions stay lively and the log small."""
-FINISH_TIMEOUT = 30.0
-"""Seconds a recogniser may take for the final text before the utterance is given up."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """What one person said in one turn; `text` is "" when nothing was understood or it was lost."""
-
-    participant_id: str
-    utterance_id: str
-    turn_id: str
-    text: str
-    start: float
-    end: float
-    """Clock times of the first and the last speech sample."""
-    cause_seq: int | None = None
-    typed: bool = False
-    """Written in the chat: whoever wrote it can read the answer."""
-    going_on: bool = False
-    """Cut at the greatest length: the person has not stopped speaking."""
-
-
-@dataclass
-class _Hearing:
-    """An utterance that is still going on."""
-
-    utterance_id: str
-    turn_id: str
-    start: float
-    stt_name: str
-    stream: STTStream | None
-    cause_seq: int
-    end: float = 0.0
-    segment_start: float = 0.0
-    origin: float | None = None
-    """Clock time of the first sample given to the recogniser; its word times count from here."""
-    pushed: int = 0
-    interim: str = ""
-    interim_at: float = 0.0
-    timer: asyncio.TimerHandle | None = None
-    decision: EndpointDecision | None = None
-    cut: bool = False
-    stopped_seq: int | None = None
 
 
 class Ears:
@@ -88,7 +48,16 @@ class Ears:
         begin: called when a new utterance begins; returns its turn id.
         ended: called when the turn is over, before the text is final.
         heard: called with every finished utterance, in order.
+        partly: called with every newer partial transcript.
+        drafted: called in a pause with what was said so far, as soon as the recogniser has written it
+            ("": nothing was understood); the finished utterance has the same ids.
+        went_on: called when speech goes on after a pause: what was drafted is void.
+        await_silence: asks the media plane to tell `SilenceReached` at a clock time.
+        end_of_turn: the learned model, where there is one.
+        constants: of endpointing; `endpointing` may have its own.
+        names: those who can be called now.
         new_id: makes ids, unique in the lobby.
+        language: that people speak, where the settings say it.
         max_utterance: seconds after which speech that does not stop is cut, and goes on as the
             next utterance; that one begins without `begin`, so it holds nobody up.
     """
@@ -105,17 +74,30 @@ class Ears:
         begin: Callable[[str], str],
         ended: Callable[[str], None],
         heard: Callable[[Utterance], None],
-        partly: Callable[[str, str], None],
-        drafted: Callable[[Utterance], None],
-        went_on: Callable[[str], None],
+        await_silence: Callable[[float], None],
+        partly: Callable[[str, str], None] = lambda participant_id, text: None,
+        drafted: Callable[[Utterance], None] = lambda utterance: None,
+        went_on: Callable[[str], None] = lambda participant_id: None,
+        end_of_turn: EndOfTurn | None = None,
+        constants: EndpointingSettings | None = None,
+        names: Callable[[], Sequence[str]] = tuple,
+        language: str = "",
         max_utterance: float = 30.0,
     ) -> None:
         self.participant_id = participant_id
+        self.statistics = PauseStatistics()
+        """How this person pauses, for the life of the dialogue."""
         self._models, self._endpointing, self._log, self._clock = models, endpointing, log, clock
         self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
+        self._await_silence = await_silence
         self._partly, self._drafted, self._went_on = partly, drafted, went_on
+        self._end_of_turn = end_of_turn
+        self._constants = constants or EndpointingSettings()
+        self._names, self._language = names, language
         self._max_utterance = max_utterance
-        self._now: _Hearing | None = None
+        self._now: Hearing | None = None
+        self._silent_since: float | None = None
+        """Clock time of the last speech sample of a turn that a silence ended."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._unfinished = 0
         self._in_order = asyncio.Lock()
@@ -125,18 +107,22 @@ class Ears:
         """Something was said whose text is not final yet."""
         return self._unfinished > 0
 
+    # ------------------------------------------------------------ notices
+
     def started(self, notice: media.SpeechStarted) -> None:
         """Speech begins, or goes on after a pause."""
         hearing = self._now
         if hearing is not None:
-            self._cancel_endpoint(hearing, notice)
+            self._go_on(hearing, notice)
+        elif self._silent_since is not None:
+            gap = notice.time - self._silent_since
+            if 0 <= gap <= self._constants.resumed_after:  # the end was none: it came too early
+                self.statistics.cut_in(gap)
+        self._silent_since = None
         turn_id = hearing.turn_id if hearing is not None else self._begin(self.participant_id)
         event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
         if hearing is None:
-            stt, stream = self._open(turn_id, event.seq)
-            hearing = self._now = _Hearing(
-                self._new_id("utt"), turn_id, notice.time, stt.name if stt else "", stream, event.seq
-            )
+            hearing = self._now = self._listen(turn_id, notice.time, event.seq)
         hearing.segment_start = hearing.end = notice.time
 
     def audio(self, notice: media.SpeechAudio) -> None:
@@ -146,19 +132,7 @@ class Ears:
             return
         if notice.time - hearing.start >= self._max_utterance:
             hearing = self._cut(hearing, notice.time)
-        if hearing.stream is None:
-            return
-        pcm = notice.pcm
-        if hearing.origin is None:
-            hearing.origin = notice.time
-        gap = round((notice.time - hearing.origin) * STT_RATE) - hearing.pushed
-        if gap < 0 and hearing.stopped_seq is not None:
-            pcm = pcm[-gap:]  # the pre-roll of speech that goes on repeats what was already given
-        elif gap > STT_RATE // 20 and hearing.stopped_seq is not None:
-            hearing.stream.push(np.zeros(gap, np.int16))
-            hearing.pushed += gap
-        hearing.stream.push(pcm)
-        hearing.pushed += len(pcm)
+        hearing.push(notice)
         self._show_interim(hearing)
 
     def stopped(self, notice: media.SpeechStopped) -> None:
@@ -174,49 +148,20 @@ class Ears:
             duration_s=max(0.0, notice.time - hearing.segment_start),
         )
         hearing.stopped_seq = event.seq
-        silence = max(0.0, self._clock() - notice.time)
-        pause = Pause(self.participant_id, silence, notice.time - hearing.start, hearing.interim)
-        hearing.decision = self._endpointing.decide(pause)
-        self._emit(
-            EndpointPredicted,
-            turn_id=hearing.turn_id,
-            cause_seq=event.seq,
-            delay_s=hearing.decision.delay_s,
-            reason=hearing.decision.reason,
-        )
-        loop = asyncio.get_running_loop()
-        hearing.timer = loop.call_later(max(0.0, hearing.decision.delay_s - silence), self._confirm, hearing)
+        self._watch(hearing, getattr(notice, "probability", None))
 
-        if hearing.stream is not None:
-            self._tasks.add(t := asyncio.ensure_future(self._draft(hearing)))
-            t.add_done_callback(self._tasks.discard)
-
-    async def _draft(self, hearing: _Hearing) -> None:
-        text = (await hearing.stream.draft()).text
-        if hearing is self._now and hearing.timer is not None and (text or not hearing.interim):
-            if text:
-                self._drafted(
-                    Utterance(
-                        self.participant_id,
-                        hearing.utterance_id,
-                        hearing.turn_id,
-                        text,
-                        hearing.start,
-                        hearing.end,
-                    )
-                )
-
-    def silence(self, notice) -> None: ...
+    def silence(self, notice: media.SilenceReached) -> None:
+        """The silence that was asked for has lasted."""
+        if self._now is not None and self._now.watch is not None:
+            self._now.watch.reached(notice.time)
 
     def lost(self) -> None:
         """No more audio will come: what was said so far is the utterance."""
         hearing = self._now
         if hearing is not None:
-            hearing.end = max(hearing.end, hearing.start)
-            hearing.decision = EndpointDecision(0.0, "the connection ended")
-            if hearing.timer is not None:
-                hearing.timer.cancel()
-            self._confirm(hearing)
+            if hearing.watch is None:  # in the middle of a word
+                hearing.end = max(hearing.end, hearing.heard_until)
+            self._confirm(hearing, "the connection ended")
 
     async def settle(self, seconds: float) -> None:
         """Wait at most `seconds` for the final texts of what was said."""
@@ -227,15 +172,27 @@ class Ears:
         """Give up what is going on."""
         hearing, self._now = self._now, None
         if hearing is not None:
-            if hearing.timer is not None:
-                hearing.timer.cancel()
-            if hearing.stream is not None:
-                hearing.stream.cancel()
+            await hearing.aclose()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # ------------------------------------------------------------ inside
+    # ------------------------------------------------------------ listening
+
+    def _listen(self, turn_id: str, start: float, cause_seq: int) -> Hearing:
+        stt, stream = self._open(turn_id, cause_seq)
+        tail = Tail() if self._end_of_turn is not None and self._end_of_turn.wanted else None
+        return Hearing(
+            self._new_id("utt"),
+            turn_id,
+            start,
+            stt.name if stt else "",
+            stream,
+            cause_seq,
+            interim_new=start,
+            language=self._language,
+            tail=tail,
+        )
 
     def _open(self, turn_id: str, cause_seq: int) -> tuple[STT | None, STTStream | None]:
         try:
@@ -245,67 +202,150 @@ class Ears:
             self._lost_turn(turn_id, cause_seq, error)
             return None, None
 
-    def _cancel_endpoint(self, hearing: _Hearing, notice: media.SpeechStarted) -> None:
-        if hearing.timer is not None:
-            hearing.timer.cancel()
-            hearing.timer = None
-            pause = max(0.0, notice.time - hearing.end)
-            self._emit(
-                EndpointCancelled,
-                turn_id=hearing.turn_id,
-                cause_seq=hearing.stopped_seq,
-                delay_s=pause,
-                reason="speech went on",
-            )
-            self._went_on(self.participant_id)
-
-    def _show_interim(self, hearing: _Hearing) -> None:
+    def _show_interim(self, hearing: Hearing) -> None:
         now = self._clock()
-        if hearing.stream is None or now - hearing.interim_at < INTERIM_EVERY:
+        if now - hearing.interim_at < INTERIM_EVERY:
             return
         hearing.interim_at = now
-        try:
-            partial = hearing.stream.interim()
-        except Exception:  # the final result tells; a partial one is not worth an error
-            logger.debug("no interim transcript", exc_info=True)
-            return
-        text = whole(partial.text) if partial is not None else ""
-        if text and text != hearing.interim:
-            hearing.interim = text
-            self._emit(
-                TranscriptInterim,
-                turn_id=hearing.turn_id,
-                cause_seq=hearing.cause_seq,
-                utterance_id=hearing.utterance_id,
-                text=text,
-                start_t=round(self._log.at(hearing.start), 3),
-            )
-            self._partly(self.participant_id, text)
+        partial = hearing.partial()
+        if partial is not None:
+            self._know(hearing, partial)
 
-    def _cut(self, hearing: _Hearing, time: float) -> _Hearing:
-        """Finish what was said so far; the next utterance goes on where it ends."""
-        if hearing.timer is not None:
-            hearing.timer.cancel()
-        hearing.end, hearing.cut = time, True
-        hearing.decision = EndpointDecision(0.0, f"{self._max_utterance:g} s without a pause")
-        self._confirm(hearing)
-        turn_id = self._new_id("turn")
-        stt, stream = self._open(turn_id, hearing.cause_seq)
-        self._now = _Hearing(
-            self._new_id("utt"), turn_id, time, stt.name if stt else "", stream, hearing.cause_seq
+    def _know(self, hearing: Hearing, partial: Transcription) -> None:
+        """A newer partial transcript: for the captions, and for the end of the turn."""
+        if not hearing.learn(partial, self._clock()):
+            return
+        self._emit(
+            TranscriptInterim,
+            turn_id=hearing.turn_id,
+            cause_seq=hearing.cause_seq,
+            utterance_id=hearing.utterance_id,
+            text=hearing.interim,
+            start_t=round(self._log.at(hearing.start), 3),
         )
+        if hearing.watch is not None:
+            hearing.watch.learn(text=hearing.interim, text_lag_s=0.0, language=hearing.language)
+        self._partly(self.participant_id, hearing.interim)
+
+    def _cut(self, hearing: Hearing, time: float) -> Hearing:
+        """Finish what was said so far; the next utterance goes on where it ends."""
+        hearing.end, hearing.cut = time, True
+        self._confirm(hearing, f"{self._max_utterance:g} s without a pause")
+        self._now = self._listen(self._new_id("turn"), time, hearing.cause_seq)
         self._now.segment_start, self._now.end = hearing.segment_start, time
         return self._now
 
-    def _confirm(self, hearing: _Hearing) -> None:
+    # ------------------------------------------------------------ the end of a turn
+
+    def _watch(self, hearing: Hearing, speech_probability: float | None) -> None:
+        """A pause: work ahead, and wait for it to last."""
+        pause = Pause(
+            self.participant_id,
+            silence_s=0.0,
+            speech_s=hearing.end - hearing.start,
+            text=hearing.interim,
+            text_lag_s=max(0.0, hearing.end - hearing.interim_new) if hearing.interim else 0.0,
+            language=hearing.language,
+            names=tuple(self._names()),
+            statistics=self.statistics,
+            speech_probability=speech_probability,
+        )
+
+        def predicted(decision: EndpointDecision, pause: Pause) -> None:
+            self._emit(
+                EndpointPredicted,
+                turn_id=hearing.turn_id,
+                cause_seq=hearing.stopped_seq,
+                delay_s=decision.delay_s,
+                reason=decision.reason,
+                text=pause.text,
+                probability=pause.end_probability,
+            )
+
+        def confirmed(reason: str) -> None:
+            self._silent_since = hearing.end
+            self.statistics.ended()
+            self._confirm(hearing, reason)
+
+        if hearing.watch is not None:  # two stops in a row
+            hearing.watch.close()
+        hearing.watch = EndpointWatch(
+            pause,
+            since=hearing.end,
+            endpointing=self._endpointing,
+            clock=self._clock,
+            noticeable=self._constants.noticeable,
+            await_silence=self._await_silence,
+            predicted=predicted,
+            confirmed=confirmed,
+        )
+        self._draft(hearing)
+
+    def _draft(self, hearing: Hearing) -> None:
+        watch, model, tail = hearing.watch, self._end_of_turn, hearing.tail
+
+        def on_draft(draft: Transcription) -> None:
+            if self._now is not hearing:
+                return  # the end is confirmed: the final text comes
+            self._know(hearing, draft)
+            text = tidy(draft.text)  # "": nothing was understood, which is worth knowing, too
+            self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
+
+        async def ask() -> float | None:
+            assert model is not None
+            assert tail is not None
+            return await model.probability(tail.samples(), self.participant_id, hearing.turn_id)
+
+        def on_probability(probability: float) -> None:
+            if watch is not None:
+                watch.learn(end_probability=probability)
+
+        if hearing.drafting is not None:
+            hearing.drafting.cancel()
+        hearing.drafting = Drafting(
+            hearing.stream,
+            ask if tail is not None else None,
+            on_draft=on_draft,
+            on_interim=lambda: self._show_interim(hearing),
+            on_probability=on_probability,
+            name=f"{hearing.utterance_id} of {self.participant_id}",
+        )
+
+    def _go_on(self, hearing: Hearing, notice: media.SpeechStarted) -> None:
+        watch, hearing.watch = hearing.watch, None
+        if hearing.drafting is not None:
+            hearing.drafting.cancel()
+            hearing.drafting = None
+        if watch is None:
+            return
+        watch.close()
+        pause = max(0.0, notice.time - hearing.end)
+        if not watch.decision.expects_more:  # a pause after "and" says nothing of the others
+            self.statistics.went_on(pause)
+        self._emit(
+            EndpointCancelled,
+            turn_id=hearing.turn_id,
+            cause_seq=hearing.stopped_seq,
+            delay_s=pause,
+            reason="speech went on",
+            text=watch.pause.text,
+            probability=watch.pause.end_probability,
+        )
+        self._went_on(self.participant_id)
+
+    def _confirm(self, hearing: Hearing, reason: str) -> None:
         self._now = None
-        decision = hearing.decision or EndpointDecision(0.0, "ended")
+        if hearing.watch is not None:
+            hearing.watch.close()
+        probability = hearing.watch.pause.end_probability if hearing.watch is not None else None
         event = self._emit(
             EndpointConfirmed,
             turn_id=hearing.turn_id,
             cause_seq=hearing.stopped_seq,
             delay_s=max(0.0, self._clock() - hearing.end),
-            reason=decision.reason,
+            reason=reason,
+            text=hearing.interim,
+            probability=probability,
         )
         self._unfinished += 1
         self._ended(self.participant_id)
@@ -315,7 +355,9 @@ class Ears:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _finish(self, hearing: _Hearing, cause_seq: int) -> None:
+    # ------------------------------------------------------------ the final text
+
+    async def _finish(self, hearing: Hearing, cause_seq: int) -> None:
         async with self._in_order:
             try:
                 utterance = await self._understand(hearing, cause_seq)
@@ -323,51 +365,26 @@ class Ears:
                 self._unfinished -= 1
             self._heard(utterance)
 
-    async def _understand(self, hearing: _Hearing, cause_seq: int) -> Utterance:
+    async def _understand(self, hearing: Hearing, cause_seq: int) -> Utterance:
         result = Transcription("")
-        if hearing.stream is not None:
-            try:
-                async with asyncio.timeout(FINISH_TIMEOUT):
-                    result = await hearing.stream.finish()
-            except TimeoutError:
-                hearing.stream.cancel()
-                slow = VoicebotError(f"it gave no text within {FINISH_TIMEOUT:g} s", code="model_failed")
-                self._lost_turn(hearing.turn_id, cause_seq, slow)
-            except Exception as error:  # a third party's STT may raise anything; the lobby lives
-                self._lost_turn(hearing.turn_id, cause_seq, error)
-        text = " ".join(whole(result.text).split())
-        seq = cause_seq
+        try:
+            result = await hearing.understand()
+        except Exception as error:  # a third party's STT may raise anything; the lobby lives
+            self._lost_turn(hearing.turn_id, cause_seq, error)
+        text, seq = tidy(result.text), cause_seq
         if text or hearing.interim:  # an empty final takes a wrong interim caption back
             seq = self._final(hearing, text, result, cause_seq).seq
-        return Utterance(
-            self.participant_id,
-            hearing.utterance_id,
-            hearing.turn_id,
-            text,
-            hearing.start,
-            hearing.end,
-            seq,
-            going_on=hearing.cut,
-        )
+        return hearing.utterance(self.participant_id, text, seq)
 
-    def _final(self, hearing: _Hearing, text: str, result: Transcription, cause_seq: int) -> Event:
+    def _final(self, hearing: Hearing, text: str, result: Transcription, cause_seq: int) -> Event:
         origin = self._log.at(hearing.origin if hearing.origin is not None else hearing.start)
-        words = [
-            Word(
-                text=whole(w.text),
-                start=round(origin + w.start, 3),
-                end=round(origin + w.end, 3),
-                confidence=w.confidence,
-            )
-            for w in result.words
-        ]
         return self._emit(
             TranscriptFinal,
             turn_id=hearing.turn_id,
             cause_seq=cause_seq,
             utterance_id=hearing.utterance_id,
             text=text,
-            words=words,
+            words=hearing.words(result, origin),
             language=result.language,
             stt_model=hearing.stt_name,
             start_t=round(self._log.at(hearing.start), 3),

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from voicebot.agent.choose import Choice, choose
+from voicebot.agent.endpoint_model import EndOfTurnModel
+from voicebot.agent.endpointing import model_path
 from voicebot.errors import ModelError, ModelLoadError
 from voicebot.llm.base import LLM
 from voicebot.registry import (
@@ -67,6 +69,8 @@ class Models:
         self._closings = 0
         self._complete = asyncio.Event()
         self.chosen: dict[Role, Choice] = {}
+        self.end_of_turn: EndOfTurnModel | None = None
+        """The learned model that ENDPOINTING=onnx:... names, once it is loaded."""
         given: dict[Role, Backend | None] = {"stt": stt, "tts": tts, "llm": llm}
         for role, backend in given.items():
             if backend is not None:
@@ -101,7 +105,8 @@ class Models:
         A server that does not answer now is a warning in `chosen`: it may be there later.
 
         Raises:
-            ModelError: a model that the settings name cannot be loaded; what still loads is given up.
+            ModelError: a model that the settings name (ENDPOINTING included) cannot be loaded; what still
+            loads is given up.
         """
         # side by side: one waits for its process or its download while another is imported
         loads = [
@@ -109,6 +114,8 @@ class Models:
             for role in ROLES
             if role not in self._current
         ]
+        if model_path(self._settings) and self.end_of_turn is None:
+            loads.append(asyncio.create_task(self._load_end_of_turn(progress), name="load end of turn"))
         try:
             await asyncio.gather(*loads)
         finally:
@@ -122,6 +129,15 @@ class Models:
         warning = "" if found.status == "ready" else f"{found.reason}. {found.hint}".strip()
         self._use(role, backend, replace(choice, spec=backend.name, warning=warning))
         self._tell(Swapped(role, "", backend.name))
+
+    async def _load_end_of_turn(self, progress: Progress) -> None:
+        closings = self._closings
+        model = await EndOfTurnModel.load(model_path(self._settings))
+        if closings != self._closings:
+            await model.aclose()
+            raise _closed(model.name)
+        self.end_of_turn = model
+        progress(f"{model.name} is ready", 1.0)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
         """Load `spec` beside the present model and use it from the next turn on.
@@ -205,6 +221,9 @@ class Models:
     async def aclose(self) -> None:
         """Free every backend. Safe to call twice."""
         self._closings += 1
+        end_of_turn, self.end_of_turn = self.end_of_turn, None
+        if end_of_turn is not None:
+            await end_of_turn.aclose()
         backends = {id(b): b for b in (*self._loaded.values(), *self._current.values())}
         self._loaded.clear()
         self._current.clear()

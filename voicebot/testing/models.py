@@ -80,8 +80,8 @@ class Hears:
     text: str
     interim: Sequence[str] = ()
     """Partial texts, a new one with each quarter second of audio."""
-    drafts: Sequence[str] = ()
-    """What is known of it at its first pause, its second one and so on; then nothing."""
+    drafts: Sequence[str] | None = None
+    """What is known at its first pause, its second one and so on, then nothing; None: all, each time."""
     error: Exception | None = None
     """Raised by `finish`."""
     gate: asyncio.Event | None = None
@@ -119,7 +119,7 @@ class ScriptedSTTStream:
         self.seconds = 0.0
         self.pcm: list[NDArray[np.int16]] = []
         self.finished = self.cancelled = False
-        self._drafted = 0
+        self.drafts = 0
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         self.pcm.append(pcm)
@@ -131,9 +131,16 @@ class ScriptedSTTStream:
         return Transcription(texts[-1]) if texts else None
 
     async def draft(self) -> Transcription:
-        self._drafted += 1
-        known = self._step.drafts[self._drafted - 1 : self._drafted]
-        return Transcription(known[0] if known else "")
+        """As the script has it; without that what `finish` will give, with its error and its gate."""
+        self.drafts += 1
+        if self._step.drafts is not None:
+            known = self._step.drafts[self.drafts - 1 : self.drafts]
+            return Transcription(known[0] if known else "", (), "en")
+        if self._step.gate is not None:
+            await self._step.gate.wait()
+        if self._step.error is not None:
+            raise self._step.error
+        return Transcription(self._step.text, (), "en")
 
     async def finish(self) -> Transcription:
         self.finished = True

@@ -2,19 +2,27 @@
 
 from voicebot.turn.addressing import Addressees, Present, Scene, addressees, called_by_name
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
+from voicebot.turn.endpointing_dynamic import DynamicEndpointing
+from voicebot.turn.endpointing_learned import LearnedEndpointing
+from voicebot.turn.endpointing_settings import EndpointingSettings
 from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends
 from voicebot.turn.interruption import Verdict, is_backchannel, judge
+from voicebot.turn.pauses import PauseStatistics
 
 __all__ = [
     "Addressees",
     "Denial",
+    "DynamicEndpointing",
     "EndpointDecision",
     "Endpointing",
+    "EndpointingSettings",
     "FixedEndpointing",
     "Floor",
     "Heard",
+    "LearnedEndpointing",
     "Pause",
+    "PauseStatistics",
     "Piece",
     "Present",
     "Scene",

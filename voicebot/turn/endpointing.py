@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from voicebot.turn.pauses import PauseStatistics
 
 
 @dataclass(frozen=True)
 class Pause:
-    """What is known when a person has fallen silent."""
+    """What is known when a person has fallen silent; asked again whenever more becomes known."""
 
     participant_id: str
     silence_s: float
@@ -17,6 +20,18 @@ class Pause:
     """Seconds from the utterance's first speech sample to its last."""
     text: str = ""
     """The partial transcript so far; "" when the recogniser gives none."""
+    text_lag_s: float = 0.0
+    """Seconds of speech that came after the text was made: its last words may be missing."""
+    language: str = ""
+    """Code of the language spoken ("en"); "" when nobody knows, which is read as English."""
+    names: Sequence[str] = ()
+    """Of those who can be called, for a name said alone."""
+    statistics: PauseStatistics | None = None
+    """How this person has paused so far."""
+    speech_probability: float | None = None
+    """Mean probability of speech (Silero's, 0 to 1) since the last speech sample, where the VAD tells it."""
+    end_probability: float | None = None
+    """A learned model's probability (0 to 1) that the turn is complete; None: no model, or no answer yet."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +40,13 @@ class EndpointDecision:
 
     delay_s: float
     reason: str
+    """For people: what the delay follows from, and the delay."""
+    expects_more: bool = False
+    """The words (or the model) say that the speaker is not done: going on is no surprise then."""
 
 
 class Endpointing(Protocol):
-    """Decides anew at every pause."""
+    """Decides anew at every pause. Pure: the same pause gives the same decision."""
 
     def decide(self, pause: Pause) -> EndpointDecision: ...
 
