@@ -1,0 +1,242 @@
+"""Whose name is said, and is it called or only spoken about?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from voicebot.turn.sounds import fold, likeness, similarity
+from voicebot.turn.words import (
+    ABOUT,
+    AUXILIARY,
+    COMMA,
+    GREETINGS,
+    NOT_A_VERB,
+    NOT_NAMES,
+    OPENERS,
+    PRONOUNS,
+    QUESTION_WORDS,
+    REQUESTS,
+    THIRD,
+    WORD,
+    Line,
+    asks,
+)
+
+MISHEARD = 0.66
+"""Likeness from which a word counts as a name where a name is expected; from the tests' corpus."""
+CLEAR = 0.06
+"""By how much a misheard name must be more like one participant's than like all others'."""
+
+INVITED = re.compile(
+    r"\b(questions?( is| goes)? (for|to)|(this|that|next)( one)?( is| goes)? (for|to)|hear(d)? (from|what)|"
+    r"over to|(want|like|need|let me|can i|may i)( to)? (talk|speak) (to|with)|(want|like)( to)? ask|let me ask|"
+    r"(what|how) about|same( question)? (to|for)|what (does|would|might))$"
+)
+"""What comes before the name of somebody who is to speak next, though it is not called."""
+INVITED_AFTER = re.compile(r"^(your turn|next\b|first\b|you first|too$|as well$|(the )?same question)")
+ASKED_WHAT = re.compile(r"^(think|say|answer|suggest|do|know|recommend|want)\b")
+COMPLETE = re.compile(
+    r"\b(do you think( (about|of) (that|this|it))?|(what|how) about you|and you|are you( still)? there|thank you|"
+    r"thanks|can you hear me|do you agree|how are you|over to you|do you say( to that)?|your opinion|"
+    r"do you (like|want|know|mean|see) (that|this|it))$"
+)
+"""Questions that are complete: a word more at their end is a name."""
+
+
+class Named(Protocol):
+    """Somebody with a name; `Present` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_agent(self) -> bool: ...
+
+
+P = TypeVar("P", bound=Named)
+
+
+@dataclass(frozen=True)
+class Mention(Generic[P]):
+    """A name in a line: the words from `at` up to `end`."""
+
+    who: P
+    at: int
+    end: int
+    score: float
+    """How sure the name is, 0 to 1."""
+    called: bool = False
+    """Spoken to, or invited to speak; else spoken about."""
+    instead: bool = False
+    """Another of those who are called before it may answer instead ("Ada or Bruno")."""
+
+
+def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list[Mention[P]]:
+    """The names of `present` in `line`, in the order of the words.
+
+    Where no name is called, a word that sounds a little like one is taken for it (`misheard`) if it stands
+    where nothing but a name is expected.
+    """
+    found = _found(line, present)
+    judged: list[Mention[P]] = []
+    for group in _groups(line, found):
+        called = _called(line, group[0].at, group[-1].end, listed=len(group) > 1)
+        either = len(group) > 1 and line.words[group[-1].at - 1] == "or"
+        judged += [
+            Mention(m.who, m.at, m.end, m.score, called, instead=either and m is not group[0]) for m in group
+        ]
+    if misheard and not any(m.called for m in judged):
+        taken = {at for m in judged for at in range(m.at, m.end)}
+        if (guess := _misheard(line, present, taken)) is not None:
+            judged.append(guess)
+    return judged
+
+
+def _found(line: Line, present: Sequence[P]) -> list[Mention[P]]:
+    """Names that are surely in the line, the best of those that are at the same place."""
+    candidates: list[Mention[P]] = []
+    for who in present:
+        for name, weight in _names(who):
+            for spoken, at, size in _runs(line, name):
+                if score := similarity(name, spoken):
+                    candidates.append(Mention(who, at, at + size, score * weight))
+    candidates.sort(key=lambda m: (-m.score, m.at - m.end, not m.who.is_agent))
+    best: list[Mention[P]] = []
+    for m in candidates:
+        if all(m.end <= other.at or m.at >= other.end for other in best):
+            best.append(m)
+    return sorted(best, key=lambda m: m.at)
+
+
+def _names(who: Named) -> Iterator[tuple[str, float]]:
+    """The whole name, and its parts where they are enough: "Grace Hopper" is called Grace, "Ada 2" not Ada."""
+    parts = [fold(part) for part in WORD.findall(who.name)]
+    if not parts:
+        return
+    yield " ".join(parts), 1.0
+    if len(parts) > 1 and not any(part.isdigit() for part in parts):
+        if not who.is_agent:
+            yield parts[0], 0.95
+        else:
+            for part in parts:
+                if len(part) >= 3 and part not in NOT_NAMES and part not in {"old", "young", "little", "big"}:
+                    yield part, 0.9
+
+
+def _runs(line: Line, name: str) -> Iterator[tuple[str, int, int]]:
+    """Words, and runs of words joined, that could be this name as a recogniser wrote it."""
+    span = name.count(" ") + 1
+    for size in {1, span, 2} if len(name) > 4 else {1, span}:
+        for at in range(len(line.words) - size + 1):
+            run = [word.removesuffix("'s") for word in line.words[at : at + size]]
+            yield (" ".join(run) if size == span else "".join(run)), at, size
+
+
+def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
+    """Names in a row are called or spoken about together: "Ada, Bruno and Mira"."""
+    groups: list[list[Mention[P]]] = []
+    for m in found:
+        if groups and not any(line.ends(at) for at in range(groups[-1][-1].end, m.at + 1)):
+            between = line.words[groups[-1][-1].end : m.at]
+            if between in ((), ("and",), ("or",)):
+                groups[-1].append(m)
+                continue
+        groups.append([m])
+    return groups
+
+
+def _called(line: Line, at: int, end: int, *, listed: bool) -> bool:
+    """Whether the name or names from word `at` to `end` are called rather than spoken about."""
+    words, before, after = line.words, line.before(at), line.after(end)
+    if INVITED.search(before):
+        return not before.endswith(("what does", "what would", "what might")) or bool(ASKED_WHAT.match(after))
+    if words[end - 1].endswith("'s"):
+        return after.startswith("turn")
+    starts = _opens(line, at)
+    if starts and INVITED_AFTER.match(after):
+        return True
+    comma_before, comma_after = line.gaps[at] == COMMA, line.gaps[end] == COMMA
+    if comma_after and (starts or comma_before):
+        return not after.startswith(("and i ", "and me "))
+    previous = before.rsplit(" ", 1)[-1]
+    if line.ends(end) or after in {"please", "thanks", "too", "now", "then", "right", "okay", "today"}:
+        return starts or comma_before or previous not in ABOUT
+    if starts:
+        return not _is_subject(after.split(), listed)
+    return previous not in ABOUT - {"when"} and (previous in GREETINGS or asks(line, end))
+
+
+def _opens(line: Line, at: int) -> bool:
+    """Nothing but a greeting or the like is before this word in its sentence."""
+    while not line.begins(at):
+        at -= 1
+        if line.words[at] not in OPENERS:
+            return False
+    return True
+
+
+def _is_subject(after: Sequence[str], listed: bool) -> bool:
+    """Whether the name before these words is the one who does something ("Ada said ...")."""
+    first, second = after[0], after[1] if len(after) > 1 else ""
+    if first == "and" and second in {"i", "me"}:
+        return True
+    if first in AUXILIARY and second in PRONOUNS - {"everyone", "anyone", "anybody", "my", "your", "the"}:
+        return False  # "Ada is that true"
+    if first in {"do", "don't", "have"} and not listed:
+        return False
+    if first in THIRD:
+        return True
+    if first in NOT_A_VERB or len(first) < 4 or "'" in first:
+        return False
+    return (first.endswith("s") and not first.endswith("ss")) or first.endswith("ed")
+
+
+def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Mention[P] | None:
+    """A word where a name must be that sounds somewhat like one, and not like two."""
+    best: Mention[P] | None = None
+    for at, size in _slots(line):
+        spoken = " ".join(line.words[at : at + size])
+        if at in taken or at + size - 1 in taken or not _could_be_a_name(line.words[at : at + size]):
+            continue
+        scores = sorted(
+            ((max(likeness(name, spoken) for name, _ in _names(who)), i)
+             for i, who in enumerate(present) if WORD.search(who.name)),
+            reverse=True,
+        )  # fmt: skip
+        if not scores or scores[0][0] < MISHEARD:
+            continue
+        if len(scores) > 1 and scores[0][0] - scores[1][0] < CLEAR:
+            continue
+        score, i = scores[0]
+        if best is None or score > best.score:
+            best = Mention(present[i], at, at + size, score, called=True)
+    return best
+
+
+def _could_be_a_name(run: Sequence[str]) -> bool:
+    if len(run) == 1:
+        return run[0] not in NOT_NAMES and len(run[0]) > 2
+    asking = QUESTION_WORDS | AUXILIARY | REQUESTS
+    return run[0] not in asking | OPENERS and run[1] not in asking | PRONOUNS
+
+
+def _slots(line: Line) -> Iterator[tuple[int, int]]:
+    """Where nothing but a name is expected: (word, count of words)."""
+    count = len(line.words)
+    for at in range(count):
+        for size in (1, 2):
+            end = at + size
+            if end > count or any(line.gaps[i] for i in range(at + 1, end)):
+                continue
+            greeted = at > 0 and line.words[at - 1] in GREETINGS and not line.begins(at)
+            asked = asks(line, end) if end < count and not line.ends(end) else False
+            if _opens(line, at) and (
+                asked or line.gaps[end] == COMMA or (greeted and line.ends(end))
+            ):
+                yield at, size
+            elif line.ends(end) and (
+                (line.gaps[at] == COMMA and size == 1) or COMPLETE.search(line.before(at))
+            ):
+                yield at, size
