@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from voicebot.turn.sounds import fold, likeness, similarity
+from voicebot.turn.sounds import first_sound, fold, likeness, similarity
 from voicebot.turn.words import (
     ABOUT,
     AUXILIARY,
@@ -25,19 +25,25 @@ from voicebot.turn.words import (
     asks,
 )
 
-MISHEARD = 0.66
+MISHEARD = 0.68
 """Likeness from which a word counts as a name where a name is expected; from the tests' corpus."""
+SURE = 0.88
+"""The same where a name is possible, and other words, too ("either you come or I go")."""
+MOST = 32
+"""Names, and places for one, the newest, that are looked at in one line."""
 CLEAR = 0.06
 """By how much a misheard name must be more like one participant's than like all others'."""
 
 INVITED = re.compile(
     r"\b(questions?( is| goes)? (for|to)|(this|that|next)( one)?( is| goes)? (for|to)|hear(d)? (from|what)|"
     r"over to|(want|like|need|let me|can i|may i)( to)? (talk|speak) (to|with)|(want|like)( to)? ask|let me ask|"
-    r"(what|how) about|same( question)? (to|for)|what (does|would|might))$"
+    r"i('m| am| was) ((talking|speaking) (to|with)|asking)|i (mean|meant)|(what|how) about|"
+    r"same( question)? (to|for)|let|let's let|what (does|would|might))$"
 )
 """What comes before the name of somebody who is to speak next, though it is not called."""
 INVITED_AFTER = re.compile(r"^(your turn|next\b|first\b|you first|too$|as well$|(the )?same question)")
-ASKED_WHAT = re.compile(r"^(think|say|answer|suggest|do|know|recommend|want)\b")
+PREPOSITIONS = frozenset("in at of for from with by the this that my your".split())
+TO_SPEAK = re.compile(r"^(think|say|speak|talk|answer|finish|explain|suggest|do|know|recommend|want|go|try)\b")
 COMPLETE = re.compile(
     r"\b(do you think( (about|of) (that|this|it))?|(what|how) about you|and you|are you( still)? there|thank you|"
     r"thanks|can you hear me|do you agree|how are you|over to you|do you say( to that)?|your opinion|"
@@ -96,18 +102,50 @@ def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list
 
 def _found(line: Line, present: Sequence[P]) -> list[Mention[P]]:
     """Names that are surely in the line, the best of those that are at the same place."""
+    runs: dict[int, dict[str, dict[str, list[int]]]] = {}
     candidates: list[Mention[P]] = []
     for who in present:
         for name, weight in _names(who):
-            for spoken, at, size in _runs(line, name):
-                if score := similarity(name, spoken):
-                    candidates.append(Mention(who, at, at + size, score * weight))
+            span = name.count(" ") + 1
+            start = first_sound(name[:3])
+            for size in {1, span, 2} if len(name) > 4 else {1, span}:
+                if size not in runs:
+                    runs[size] = _runs(line, size)
+                for spoken, places in runs[size].get(start, {}).items():
+                    # several words may be one name that a recogniser took apart
+                    score = similarity(name, spoken if size == span else spoken.replace(" ", ""))
+                    if score:
+                        candidates += [
+                            Mention(who, at, at + size, score * weight)
+                            for at in places[-MOST:]
+                            if not _is_verb(line, at, size)
+                        ]
     candidates.sort(key=lambda m: (-m.score, m.at - m.end, not m.who.is_agent))
+    taken: set[int] = set()
     best: list[Mention[P]] = []
     for m in candidates:
-        if all(m.end <= other.at or m.at >= other.end for other in best):
+        if taken.isdisjoint(range(m.at, m.end)):
+            taken.update(range(m.at, m.end))
             best.append(m)
-    return sorted(best, key=lambda m: m.at)
+    return sorted(best, key=lambda m: m.at)[-MOST:]
+
+
+def _runs(line: Line, size: int) -> dict[str, dict[str, list[int]]]:
+    """So many words in a row, by their first sound, and where they are."""
+    runs: dict[str, dict[str, list[int]]] = {}
+    words = [word.removesuffix("'s") for word in line.words]
+    for at in range(len(words) - size + 1):
+        run = words[at] if size == 1 else " ".join(words[at : at + size])
+        start = first_sound(run.replace(" ", "")[:3])
+        runs.setdefault(start, {}).setdefault(run, []).append(at)
+    return runs
+
+
+def _is_verb(line: Line, at: int, size: int) -> bool:
+    """ "Will you come?" does not call Will."""
+    if size > 1 or line.words[at] not in AUXILIARY or line.gaps[at + 1]:
+        return False
+    return at + 1 < len(line.words) and line.words[at + 1] in PRONOUNS
 
 
 def _names(who: Named) -> Iterator[tuple[str, float]]:
@@ -123,15 +161,6 @@ def _names(who: Named) -> Iterator[tuple[str, float]]:
             for part in parts:
                 if len(part) >= 3 and part not in NOT_NAMES and part not in {"old", "young", "little", "big"}:
                     yield part, 0.9
-
-
-def _runs(line: Line, name: str) -> Iterator[tuple[str, int, int]]:
-    """Words, and runs of words joined, that could be this name as a recogniser wrote it."""
-    span = name.count(" ") + 1
-    for size in {1, span, 2} if len(name) > 4 else {1, span}:
-        for at in range(len(line.words) - size + 1):
-            run = [word.removesuffix("'s") for word in line.words[at : at + size]]
-            yield (" ".join(run) if size == span else "".join(run)), at, size
 
 
 def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
@@ -150,11 +179,14 @@ def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
 def _called(line: Line, at: int, end: int, *, listed: bool) -> bool:
     """Whether the name or names from word `at` to `end` are called rather than spoken about."""
     words, before, after = line.words, line.before(at), line.after(end)
-    if INVITED.search(before):
-        return not before.endswith(("what does", "what would", "what might")) or bool(ASKED_WHAT.match(after))
+    if before.endswith("not you"):
+        return False  # "not you, Otto, I meant Iris"
+    if (invited := INVITED.search(before)) is not None:
+        open_ended = invited.group().endswith(("does", "would", "might", "let"))
+        return not open_ended or TO_SPEAK.match(after) is not None
     if words[end - 1].endswith("'s"):
         return after.startswith("turn")
-    starts = _opens(line, at)
+    starts = opens(line, at)
     if starts and INVITED_AFTER.match(after):
         return True
     comma_before, comma_after = line.gaps[at] == COMMA, line.gaps[end] == COMMA
@@ -162,19 +194,22 @@ def _called(line: Line, at: int, end: int, *, listed: bool) -> bool:
         return not after.startswith(("and i ", "and me "))
     previous = before.rsplit(" ", 1)[-1]
     if line.ends(end) or after in {"please", "thanks", "too", "now", "then", "right", "okay", "today"}:
-        return starts or comma_before or previous not in ABOUT
+        return starts or comma_before or previous not in ABOUT or COMPLETE.search(before) is not None
     if starts:
         return not _is_subject(after.split(), listed)
-    return previous not in ABOUT - {"when"} and (previous in GREETINGS or asks(line, end))
+    asked = asks(line, end) or (previous == "you" and line.words[end] in PRONOUNS)
+    return previous not in ABOUT - {"when"} and (previous in GREETINGS or asked)
 
 
-def _opens(line: Line, at: int) -> bool:
+def opens(line: Line, at: int) -> bool:
     """Nothing but a greeting or the like is before this word in its sentence."""
-    while not line.begins(at):
+    for _ in range(5):
+        if line.begins(at):
+            return True
         at -= 1
         if line.words[at] not in OPENERS:
             return False
-    return True
+    return False
 
 
 def _is_subject(after: Sequence[str], listed: bool) -> bool:
@@ -196,7 +231,7 @@ def _is_subject(after: Sequence[str], listed: bool) -> bool:
 def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Mention[P] | None:
     """A word where a name must be that sounds somewhat like one, and not like two."""
     best: Mention[P] | None = None
-    for at, size in _slots(line):
+    for at, size, least in list(_slots(line))[-MOST:]:
         spoken = " ".join(line.words[at : at + size])
         if at in taken or at + size - 1 in taken or not _could_be_a_name(line.words[at : at + size]):
             continue
@@ -205,7 +240,9 @@ def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Menti
              for i, who in enumerate(present) if WORD.search(who.name)),
             reverse=True,
         )  # fmt: skip
-        if not scores or scores[0][0] < MISHEARD:
+        if size > 1 and line.words[at] in OPENERS:
+            least = SURE
+        if not scores or scores[0][0] < least:
             continue
         if len(scores) > 1 and scores[0][0] - scores[1][0] < CLEAR:
             continue
@@ -219,24 +256,26 @@ def _could_be_a_name(run: Sequence[str]) -> bool:
     if len(run) == 1:
         return run[0] not in NOT_NAMES and len(run[0]) > 2
     asking = QUESTION_WORDS | AUXILIARY | REQUESTS
-    return run[0] not in asking | OPENERS and run[1] not in asking | PRONOUNS
+    return run[0] not in asking | PREPOSITIONS and run[1] not in asking | PRONOUNS
 
 
-def _slots(line: Line) -> Iterator[tuple[int, int]]:
-    """Where nothing but a name is expected: (word, count of words)."""
+def _slots(line: Line) -> Iterator[tuple[int, int, float]]:
+    """Where nothing but a name is expected: the word, how many words, how alike they must be at least."""
     count = len(line.words)
     for at in range(count):
-        for size in (1, 2):
-            end = at + size
-            if end > count or any(line.gaps[i] for i in range(at + 1, end)):
+        first = opens(line, at)
+        ends = line.ends(at + 1) or (at + 2 <= count and line.ends(at + 2))
+        complete = ends and (line.gaps[at] == COMMA or COMPLETE.search(line.before(at)) is not None)
+        greeted = at > 0 and line.words[at - 1] in GREETINGS and not line.begins(at)
+        if not first and not complete:
+            continue
+        for end in range(at + 1, min(at + 2, count) + 1):
+            if any(line.gaps[at + 1 : end]):
                 continue
-            greeted = at > 0 and line.words[at - 1] in GREETINGS and not line.begins(at)
-            asked = asks(line, end) if end < count and not line.ends(end) else False
-            if _opens(line, at) and (
-                asked or line.gaps[end] == COMMA or (greeted and line.ends(end))
-            ):
-                yield at, size
-            elif line.ends(end) and (
-                (line.gaps[at] == COMMA and size == 1) or COMPLETE.search(line.before(at))
-            ):
-                yield at, size
+            if line.ends(end):
+                if complete or (first and greeted):
+                    yield at, end - at, MISHEARD
+            elif first and (line.gaps[end] == COMMA or asks(line, end)):
+                yield at, end - at, MISHEARD
+            elif first and line.words[end] in PRONOUNS:
+                yield at, end - at, SURE

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
-from voicebot.turn.mentions import _opens
-from voicebot.turn.words import ABOUT, COMMA, GREETINGS, Line, asks
+from voicebot.turn.mentions import MOST, opens
+from voicebot.turn.words import COMMA, GREETINGS, Line, asks
 
 _AFTER_NOUN = frozenset(
     "who whose that which from with in of and at for to on but by as living working named called obsessed about "
@@ -54,11 +54,9 @@ def asked_by_role(line: Line, agents: Sequence[A]) -> A | None:
     for agent in agents:
         if word := noun(agent.role):
             by_noun.setdefault(word, []).append(agent)
-    for at, word in enumerate(line.words):
-        found = by_noun.get(word, [])
-        if len(found) == 1 and _is_asked(line, at):
-            return found[0]
-    return None
+    places = [at for at, word in enumerate(line.words) if len(by_noun.get(word, ())) == 1]
+    asked = next((at for at in places[-MOST:] if _is_asked(line, at)), None)
+    return by_noun[line.words[asked]][0] if asked is not None else None
 
 
 def _is_asked(line: Line, at: int) -> bool:
@@ -67,8 +65,8 @@ def _is_asked(line: Line, at: int) -> bool:
         return True
     previous = before.rsplit(" ", 1)[-1]
     if line.ends(end):
-        return _opens(line, at) or line.gaps[at] == COMMA or (previous == "you" and previous not in ABOUT)
-    return _opens(line, at) and (asks(line, end) or line.gaps[end] == COMMA or previous in GREETINGS)
+        return opens(line, at) or line.gaps[at] == COMMA or previous in {"you", "there", "me", "it"}
+    return opens(line, at) and (asks(line, end) or line.gaps[end] == COMMA or previous in GREETINGS)
 
 
 def about_its_subject(line: Line, agents: Sequence[A]) -> A | None:

@@ -40,6 +40,8 @@ _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th"
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """Small letters, Latin ones without their marks: "Łukasz" -> "lukasz", "Zoë" -> "zoe"."""
+    if text.isascii():
+        return text.lower()
     letters = []
     for letter in unicodedata.normalize("NFC", text).casefold().translate(_LETTERS):
         base = unicodedata.normalize("NFKD", letter)
@@ -55,6 +57,8 @@ def similarity(name: str, spoken: str) -> float:
     a, b = _joined(name), _joined(spoken)
     if a == b:
         return 1.0
+    if abs(len(a) - len(b)) > 2 and a.isascii():
+        return 0.0
     if a and not a.isascii() and _unspaced(a[0]) and b.startswith(a):
         return SAME_SOUND  # with an ending such as "-san", in a script that has no spaces
     if len(a) < 3 or len(b) < 2 or abs(len(a) - len(b)) > 2:
@@ -64,8 +68,17 @@ def similarity(name: str, spoken: str) -> float:
         return SAME_SOUND
     if len(a) < LONG or spoken.count(" ") != name.count(" ") or one[:1] != other[:1]:
         return 0.0
-    ratio = SequenceMatcher(None, one, other, autojunk=False).ratio()
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
+    if matcher.real_quick_ratio() < FUZZY or matcher.quick_ratio() < FUZZY:
+        return 0.0
+    ratio = matcher.ratio()
     return ratio if ratio >= FUZZY else 0.0
+
+
+@lru_cache(maxsize=4096)
+def first_sound(beginning: str) -> str:
+    """Of a folded word, given its first three letters: words that begin otherwise are not similar."""
+    return _sound(beginning)[:1]
 
 
 @lru_cache(maxsize=8192)
@@ -76,7 +89,7 @@ def likeness(name: str, spoken: str) -> float:
     a quarter, consonants of a kind for a third (a weighted Levenshtein distance).
     """
     one, other = _loose(_joined(name)), _loose(_joined(spoken))
-    if not one or not other:
+    if not one or not other or abs(len(one) - len(other)) > 3:
         return 0.0
     row = [0.0]
     for letter in other:
@@ -102,6 +115,7 @@ def _lost(letter: str) -> float:
     return 0.4 if letter in VOWELS else 0.6 if letter in WEAK else 0.8
 
 
+@lru_cache(maxsize=8192)
 def _joined(words: str) -> str:
     return fold(words).replace(" ", "")
 

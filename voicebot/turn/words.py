@@ -11,6 +11,8 @@ WORD = re.compile(
     r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"  # letters, and the marks of Indic and Thai ones
     r"(?:['\u2019-][^\W\d_]+)*|\d+"
 )
+HEAD, TAIL = 200, 600
+"""Characters of the beginning and of the end of a long line that are looked at: about 13 s and 40 s of speech."""
 STOP, COMMA, QUESTION = ".", ",", "?"
 
 
@@ -26,10 +28,12 @@ class Line:
 
     @classmethod
     def of(cls, text: str) -> Line:
+        if len(text) > HEAD + TAIL:
+            text = f"{text[:HEAD].rsplit(' ', 1)[0]}. {text[-TAIL:].split(' ', 1)[-1]}"
         words, gaps, end = [], [], 0
         for found in WORD.finditer(text):
             gaps.append(_gap(text[end : found.start()]) if words else STOP)
-            words.append(fold(found.group()).replace("\u2019", "'"))
+            words.append(fold(found[0]).replace("\u2019", "'"))
             end = found.end()
         return cls(tuple(words), (*gaps, _gap(text[end:]) or STOP))
 
@@ -57,6 +61,8 @@ class Line:
 
 
 def _gap(between: str) -> str:
+    if between == " ":
+        return ""
     if re.search(r"[?\uff1f]", between):
         return QUESTION
     if re.search(r"[.!;\u2026\u3002\uff01\n]", between):
@@ -113,9 +119,13 @@ NOT_NAMES = frozenset(
     "answer place week year great good nice sure right what why how when where who which tell say give explain "
     "help maybe just also because if as more something anything nothing really very still even only dear mate "
     "buddy friend friends folks team sir mom dad much long far often many later tomorrow tonight yesterday stuff "
-    "subject matter topic problem plan news game book song movie film picture house them him her us me".split()
+    "subject matter topic problem plan news game book song movie film picture house them him her us me "
+    "person world life hand part child eye woman work case point government company number group fact "
+    "school state family country system program water room mother father area money issue side kind head "
+    "hour line end law car city name minute kid body back level door health art war history party result "
+    "change reason girl boy boys moment air teacher job word month".split()
 )
-"""Everyday words that are never taken for a misheard name."""
+"""Everyday words that are never taken for a misheard name, the most frequent English nouns among them."""
 SIGNS = frozenset(
     "uh huh uh-huh mhm mm mm-hmm hm hmm yeah yes yep right ok okay sure aha ah oh wow nice cool great i see haha "
     "hah ha true exactly indeed good no nope well".split()
