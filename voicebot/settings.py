@@ -79,6 +79,15 @@ class Settings(BaseSettings):
     interrupt_after: float = Field(
         0.2, ge=0.03, le=2, description="Seconds of speech that stop a talking agent"
     )
+    chain_cap: int = Field(
+        3, ge=0, le=50, description="Turns agents may take among themselves until a person speaks"
+    )
+    chain_fade: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="How likely each of these turns is against the one before; 1: they do not fade",
+    )
 
     @field_validator("openai_base_url")
     @classmethod

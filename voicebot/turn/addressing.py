@@ -9,7 +9,8 @@ from voicebot.turn.groups import to_all, to_others
 from voicebot.turn.mentions import Mention, mentions
 from voicebot.turn.roles import about_its_subject, asked_by_role
 from voicebot.turn.sidetalk import among_people, of_somebody
-from voicebot.turn.words import QUESTION, REQUESTS, SIGNS, Line, asks, is_question
+from voicebot.turn.vocabulary import REQUESTS, SIGNS
+from voicebot.turn.words import QUESTION, Line, asks, is_question
 
 __all__ = ["Addressees", "Present", "Said", "Scene", "addressees", "called_by_name", "is_question"]
 
@@ -204,7 +205,9 @@ class _Person:
 
     def _is_asked(self) -> bool:
         line = self.line
-        return line.gaps[-1] == QUESTION or any(asks(line, at) for at in range(len(line.words)) if line.begins(at))
+        return line.gaps[-1] == QUESTION or any(
+            asks(line, at) for at in range(len(line.words)) if line.begins(at)
+        )
 
 
 def _by_agent(line: Line, others: Sequence[Present]) -> Addressees:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from voicebot.turn.words import AUXILIARY, COMMA, PRONOUNS, Line, asks
+from voicebot.turn.vocabulary import AUXILIARY, EVERYONE, GREETED, PRONOUNS
+from voicebot.turn.words import COMMA, Line, asks
 
 _TO_ALL = re.compile(
-    r"\b((all|each|both|any|either|two|three) of you|(any|some|one|which|who|every ?one|every ?body|any ?body|some ?body) of you|"
-    r"you (all|both|two|three|guys|folks)|y'all|one after the other|one by one|among you|yourselves|your names|"
+    r"\b((all|each|both|either|two|three|one|which|who) of you|(any|some|every) ?(one|body)? of you|"
+    r"you (all|both|two|three|guys|folks)|y'all|one after the other|one by one|among you|yourselves|"
+    r"your names|"
     r"ladies and gentlemen|who (wants|would like|can|knows (a|an|how|what|the)|has (a|an)|here))\b"
 )
 _OTHERS = re.compile(
@@ -16,17 +18,13 @@ _OTHERS = re.compile(
     r"(?=$| (say|think|may|can|could|want|do|know|agree|too)\b)|"
     r"(any|some|every)(one|body) else|who else|another opinion)\b"
 )
-_EVERYONE = frozenset("everyone everybody anyone anybody someone somebody".split())
-_GREETED = frozenset(
-    "hello hi hey morning evening afternoon night bye goodbye thanks welcome then think okay first you about".split()
-)
 
 
 def to_all(line: Line) -> bool:
     """Said to all of them: whoever is there may answer."""
     if _TO_ALL.search(" ".join(line.words)):
         return True
-    return any(word in _EVERYONE and _is_called(line, at) for at, word in enumerate(line.words))
+    return any(word in EVERYONE and _is_called(line, at) for at, word in enumerate(line.words))
 
 
 def to_others(line: Line) -> bool:
@@ -45,4 +43,4 @@ def _is_called(line: Line, at: int) -> bool:
     if previous in AUXILIARY and previous not in {"don't", "isn't"}:
         before = line.words[at - 2] if at > 1 and not line.begins(at - 1) else ""
         return before not in PRONOUNS
-    return previous in _GREETED or commas
+    return previous in GREETED or commas

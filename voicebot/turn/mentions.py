@@ -8,24 +8,23 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from voicebot.turn.sounds import first_sound, fold, likeness, similarity
-from voicebot.turn.words import (
+from voicebot.turn.vocabulary import (
     ABOUT,
     AUXILIARY,
-    COMMA,
     GREETINGS,
     NOT_A_VERB,
     NOT_NAMES,
     OPENERS,
+    PREPOSITIONS,
     PRONOUNS,
     QUESTION_WORDS,
     REQUESTS,
+    SIGNS,
     THIRD,
-    WORD,
-    Line,
-    asks,
 )
+from voicebot.turn.words import COMMA, WORD, Line, asks
 
-MISHEARD = 0.68
+MISHEARD = 0.7
 """Likeness from which a word counts as a name where a name is expected; from the tests' corpus."""
 SURE = 0.88
 """The same where a name is possible, and other words, too ("either you come or I go")."""
@@ -36,16 +35,19 @@ CLEAR = 0.06
 
 INVITED = re.compile(
     r"\b(questions?( is| goes)? (for|to)|(this|that|next)( one)?( is| goes)? (for|to)|hear(d)? (from|what)|"
-    r"over to|(want|like|need|let me|can i|may i)( to)? (talk|speak) (to|with)|(want|like)( to)? ask|let me ask|"
+    r"over to|(want|like|need|let me|can i|may i)( to)? (talk|speak) (to|with)|(want|like)( to)? ask|"
+    r"let me ask|"
     r"i('m| am| was) ((talking|speaking) (to|with)|asking)|i (mean|meant)|(what|how) about|"
     r"same( question)? (to|for)|let|let's let|what (does|would|might))$"
 )
 """What comes before the name of somebody who is to speak next, though it is not called."""
 INVITED_AFTER = re.compile(r"^(your turn|next\b|first\b|you first|too$|as well$|(the )?same question)")
-PREPOSITIONS = frozenset("in at of for from with by the this that my your".split())
-TO_SPEAK = re.compile(r"^(think|say|speak|talk|answer|finish|explain|suggest|do|know|recommend|want|go|try)\b")
+TO_SPEAK = re.compile(
+    r"^(think|say|speak|talk|answer|finish|explain|suggest|do|know|recommend|want|go|try)\b"
+)
 COMPLETE = re.compile(
-    r"\b(do you think( (about|of) (that|this|it))?|(what|how) about you|and you|are you( still)? there|thank you|"
+    r"\b(do you think( (about|of) (that|this|it))?|(what|how) about you|and you|are you( still)? there|"
+    r"thank you|"
     r"thanks|can you hear me|do you agree|how are you|over to you|do you say( to that)?|your opinion|"
     r"do you (like|want|know|mean|see) (that|this|it))$"
 )
@@ -149,7 +151,7 @@ def _is_verb(line: Line, at: int, size: int) -> bool:
 
 
 def _names(who: Named) -> Iterator[tuple[str, float]]:
-    """The whole name, and its parts where they are enough: "Grace Hopper" is called Grace, "Ada 2" not Ada."""
+    """The whole name, and its parts where they are enough: "Grace Hopper" is Grace, "Ada 2" not Ada."""
     parts = [fold(part) for part in WORD.findall(who.name)]
     if not parts:
         return
@@ -233,15 +235,14 @@ def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Menti
     best: Mention[P] | None = None
     for at, size, least in list(_slots(line))[-MOST:]:
         spoken = " ".join(line.words[at : at + size])
-        if at in taken or at + size - 1 in taken or not _could_be_a_name(line.words[at : at + size]):
+        least = _least(line.words[at : at + size], least)
+        if at in taken or at + size - 1 in taken or least > 1:
             continue
         scores = sorted(
             ((max(likeness(name, spoken) for name, _ in _names(who)), i)
              for i, who in enumerate(present) if WORD.search(who.name)),
             reverse=True,
         )  # fmt: skip
-        if size > 1 and line.words[at] in OPENERS:
-            least = SURE
         if not scores or scores[0][0] < least:
             continue
         if len(scores) > 1 and scores[0][0] - scores[1][0] < CLEAR:
@@ -252,11 +253,16 @@ def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Menti
     return best
 
 
-def _could_be_a_name(run: Sequence[str]) -> bool:
-    if len(run) == 1:
-        return run[0] not in NOT_NAMES and len(run[0]) > 2
+def _least(run: Sequence[str], expected: float) -> float:
+    """How alike these words must be to a name at least; above 1 where they are none."""
     asking = QUESTION_WORDS | AUXILIARY | REQUESTS
-    return run[0] not in asking | PREPOSITIONS and run[1] not in asking | PRONOUNS
+    common = NOT_NAMES | OPENERS | SIGNS | asking | PRONOUNS
+    if len(run) > 1:  # everyday words may be a name that was taken apart, but then they sound like it
+        nothing = run[0] in asking | PREPOSITIONS or run[1] in asking | PRONOUNS
+        return 2.0 if nothing else SURE if not common.isdisjoint(run) else expected
+    if run[0] in common or len(run[0]) < 3:
+        return 2.0
+    return SURE if len(run[0]) > 5 and run[0].endswith(("ly", "ing")) else expected
 
 
 def _slots(line: Line) -> Iterator[tuple[int, int, float]]:
@@ -274,8 +280,10 @@ def _slots(line: Line) -> Iterator[tuple[int, int, float]]:
                 continue
             if line.ends(end):
                 if complete or (first and greeted):
-                    yield at, end - at, MISHEARD
-            elif first and (line.gaps[end] == COMMA or asks(line, end)):
+                    # "what do you think about that" may go on with a noun
+                    noun = at > 0 and not line.gaps[at] and line.words[at - 1] in {"that", "this"}
+                    yield at, end - at, SURE if noun else MISHEARD
+            elif first and line.words[end] != "please" and (line.gaps[end] == COMMA or asks(line, end)):
                 yield at, end - at, MISHEARD
             elif first and line.words[end] in PRONOUNS:
                 yield at, end - at, SURE

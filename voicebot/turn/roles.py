@@ -8,14 +8,12 @@ from functools import lru_cache
 from typing import Protocol, TypeVar
 
 from voicebot.turn.mentions import MOST, opens
-from voicebot.turn.words import COMMA, GREETINGS, Line, asks
+from voicebot.turn.vocabulary import AFTER_NOUN, GREETINGS, NO_SUBJECT
+from voicebot.turn.words import COMMA, Line, asks
 
-_AFTER_NOUN = frozenset(
-    "who whose that which from with in of and at for to on but by as living working named called obsessed about "
-    "without through turned always never is was".split()
-)
 _ASKED = re.compile(
-    r"\b((ask|asking|let|hear from|question (for|to)|goes to|over to|(like|want|need)( to)? (talk|speak) (to|with)|"
+    r"\b((ask|asking|let|hear from|question (for|to)|goes to|over to|"
+    r"(like|want|need)( to)? (talk|speak) (to|with)|"
     r"maybe|perhaps|(what|how|where) (does|would|will|is)|let's hear from) (the|our|a|an)|"
     r"(is|isn't) there (a|an|any)|(i|we) need (a|an|the)|any)( \w+){0,2}$"
 )
@@ -42,7 +40,7 @@ def noun(role: str) -> str:
         if word not in {"a", "an", "the"}:
             continue
         end = at + 1
-        while end < len(line.words) and not line.gaps[end] and line.words[end] not in _AFTER_NOUN:
+        while end < len(line.words) and not line.gaps[end] and line.words[end] not in AFTER_NOUN:
             end += 1
         return line.words[end - 1] if end > at + 1 else ""
     return ""
@@ -80,14 +78,7 @@ def about_its_subject(line: Line, agents: Sequence[A]) -> A | None:
 
 @lru_cache(maxsize=512)
 def _subjects(role: str) -> frozenset[str]:
-    return frozenset(_stem(word) for word in Line.of(role).words if len(word) > 4 and word not in _COMMON)
-
-
-_COMMON = frozenset(
-    "about after again always answer because before being could every everyone everything friendly gentle great "
-    "likes loves never other people person really short small speak speaks still talks think things those under "
-    "voice where which while world would years young young sharp brief".split()
-)
+    return frozenset(_stem(word) for word in Line.of(role).words if len(word) > 4 and word not in NO_SUBJECT)
 
 
 def _stem(word: str) -> str:

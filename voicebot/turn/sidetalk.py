@@ -9,7 +9,7 @@ from typing import Protocol
 from voicebot.turn.words import Line
 
 SIDE_S = 15.0
-"""For so many seconds after a person has spoken to another one, their next words are taken to be for each other.
+"""For so many seconds after a person has spoken to another one, their next words are for each other.
 
 Answers in conversation begin within a second almost always (Stivers et al. 2009, "Universals and cultural
 variation in turn-taking", PNAS 106); the rest is room for a long sentence and its recognition."""
@@ -17,8 +17,8 @@ JOIN_S = 10.0
 """For so many seconds a third person's words are taken to belong to what others say to each other."""
 
 _SURELY = re.compile(
-    r"\b(what did|did you (hear|get|understand) what|i (like|love|hate) what) (he|she|it|they) (just )?(say|said|mean|meant)|"
-    r"^did (he|she|it) (just|really)\b"
+    r"\b(what did|did you (hear|get|understand) what|i (like|love|hate) what) "
+    r"(he|she|it|they) (just )?(say|said|mean|meant)|^did (he|she|it) (just|really)\b"
 )
 _PERHAPS = re.compile(r"^(\w+ )?(he|she)('s| is| was| knows| sounds| talks| said| says| just| thinks| can)\b")
 

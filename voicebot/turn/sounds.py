@@ -20,7 +20,8 @@ WEAK = frozenset("hlmnrv")
 NEAR = frozenset(
     frozenset(pair)
     for pair in (
-        "td", "tT", "dT", "sS", "sT", "sj", "Sj", "fv", "fT", "kg", "gj", "mn", "nl", "lr", "rv", "bp", "bv", "pf",
+        "td", "tT", "dT", "sS", "sT", "sj", "Sj", "fv", "fT", "kg", "gj", "mn", "nl", "lr", "rv", "bp", "bv",
+        "pf",
     )
 )  # fmt: skip
 """Consonants spoken at the same place of the mouth or in the same way."""
@@ -31,8 +32,8 @@ _SPELLINGS = (
     ("ou", "u"), ("ah", "a"), ("eh", "e"), ("oh", "o"), ("w", "v"), ("x", "ks"), ("h", ""),
 )  # fmt: skip
 _FURTHER = (
-    ("ce", "se"), ("ci", "si"), ("cy", "si"), ("igh", "i"), ("kn", "n"), ("wr", "r"), ("gh", "g"), ("au", "o"),
-    ("aw", "o"),
+    ("ce", "se"), ("ci", "si"), ("cy", "si"), ("igh", "i"), ("kn", "n"), ("wr", "r"), ("gh", "g"),
+    ("au", "o"), ("aw", "o"),
 )  # fmt: skip
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss"})
 
@@ -89,7 +90,7 @@ def likeness(name: str, spoken: str) -> float:
     a quarter, consonants of a kind for a third (a weighted Levenshtein distance).
     """
     one, other = _loose(_joined(name)), _loose(_joined(spoken))
-    if not one or not other or abs(len(one) - len(other)) > 3:
+    if abs(len(one) - len(other)) > 3 or not set(one) & set(other):
         return 0.0
     row = [0.0]
     for letter in other:
@@ -97,9 +98,7 @@ def likeness(name: str, spoken: str) -> float:
     for a in one:
         before, row = row, [row[0] + _lost(a)]
         for at, b in enumerate(other, 1):
-            row.append(
-                min(before[at - 1] + _exchanged(a, b), before[at] + _lost(a), row[at - 1] + _lost(b))
-            )
+            row.append(min(before[at - 1] + _exchanged(a, b), before[at] + _lost(a), row[at - 1] + _lost(b)))
     return max(0.0, 1 - row[-1] / max(len(one), len(other)))
 
 

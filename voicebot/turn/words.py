@@ -1,4 +1,4 @@
-"""A line as words with the punctuation between them, and the words that tell who is spoken to."""
+"""A line as words with the punctuation between them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 from dataclasses import dataclass
 
 from voicebot.turn.sounds import fold
+from voicebot.turn.vocabulary import AUXILIARY, OPENERS, PRONOUNS, QUESTION_WORDS, REQUESTS
 
 WORD = re.compile(
-    r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"  # letters, and the marks of Indic and Thai ones
+    # letters, and the marks of Indic and Thai ones
+    r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
     r"(?:['\u2019-][^\W\d_]+)*|\d+"
 )
 HEAD, TAIL = 200, 600
-"""Characters of the beginning and of the end of a long line that are looked at: about 13 s and 40 s of speech."""
+"""Characters of the beginning and the end of a long line that are looked at: about 13 and 40 s of speech."""
 STOP, COMMA, QUESTION = ".", ",", "?"
 
 
@@ -30,7 +32,9 @@ class Line:
     def of(cls, text: str) -> Line:
         if len(text) > HEAD + TAIL:
             text = f"{text[:HEAD].rsplit(' ', 1)[0]}. {text[-TAIL:].split(' ', 1)[-1]}"
-        words, gaps, end = [], [], 0
+        words: list[str] = []
+        gaps: list[str] = []
+        end = 0
         for found in WORD.finditer(text):
             gaps.append(_gap(text[end : found.start()]) if words else STOP)
             words.append(fold(found[0]).replace("\u2019", "'"))
@@ -70,69 +74,6 @@ def _gap(between: str) -> str:
     return COMMA if re.search(r"[,:\u3001\uff0c\u2013\u2014]|\s-\s", between) else ""
 
 
-OPENERS = frozenset(
-    "hey hi hello hallo hola bonjour ciao salut okay ok alright so and but or well now oh ah um uh yes yeah no "
-    "thanks thank you please dear sorry then also good morning evening afternoon night bye goodbye welcome "
-    "listen look excuse me great right sure maybe".split()
-)
-"""Words before a name that opens a sentence."""
-GREETINGS = frozenset(
-    "hey hi hello hallo hola bonjour ciao salut thanks okay ok sorry please dear morning evening afternoon night "
-    "bye goodbye welcome alright".split()
-)
-"""Those of them after which nothing but a name is expected."""
-ABOUT = frozenset(
-    "a an the my your his her our their this that about with from for like than of to by at without was is are were "
-    "be been being told tell tells telling say said asked ask asks asking see saw seen know knows knew love loves "
-    "liked likes met meet hear heard believe trust call called named name's hate miss missed help helped "
-    "thinks because when if while as what where how why did does do let give gave show showed find found remember "
-    "it's i'm not only".split()
-)
-"""Words after which a name is spoken about, not called."""
-THIRD = frozenset(
-    "is was has had does said told thinks knows would will can could should might must may never always just only "
-    "also often already went came thought knew made got gave took saw wrote meant fell are were have did ate left "
-    "and's who's isn't wasn't doesn't didn't hasn't won't can't couldn't wouldn't from with".split()
-)
-"""Words after which the name before them is the subject."""
-NOT_A_VERB = frozenset(
-    "yes this as us thanks perhaps sometimes always guess what's who's where's how's that's it's here's there's "
-    "let's let us his its plus unless need indeed does is was has else yours less".split()
-)
-AUXILIARY = frozenset(
-    "is are was were am do does did have has had can could will would shall should may might must isn't aren't don't "
-    "doesn't didn't haven't can't couldn't won't wouldn't shouldn't".split()
-)
-PRONOUNS = frozenset("i you we he she it they this that there these those your my anyone anybody everyone".split())
-QUESTION_WORDS = frozenset(
-    "what why how when where who which whose whom what's who's how's where's when's what're how're what'd".split()
-)
-REQUESTS = frozenset(
-    "tell say give explain help listen show make go come stop wait repeat sing read play start begin continue "
-    "describe introduce please remind answer try look let don't speak talk guess imagine take hold check turn".split()
-)
-NOT_NAMES = frozenset(
-    "there guys everyone everybody anyone anybody someone again man men today now then too so all people anyway "
-    "exactly about here is are was were do does did have has had can could will would shall should may might must "
-    "i you we he she it they this that these those my your a an the of to in on at for from with and or but not "
-    "yes no yeah okay well please thanks thank sorry idea story thing things one ones way day time guy question "
-    "answer place week year great good nice sure right what why how when where who which tell say give explain "
-    "help maybe just also because if as more something anything nothing really very still even only dear mate "
-    "buddy friend friends folks team sir mom dad much long far often many later tomorrow tonight yesterday stuff "
-    "subject matter topic problem plan news game book song movie film picture house them him her us me "
-    "person world life hand part child eye woman work case point government company number group fact "
-    "school state family country system program water room mother father area money issue side kind head "
-    "hour line end law car city name minute kid body back level door health art war history party result "
-    "change reason girl boy boys moment air teacher job word month".split()
-)
-"""Everyday words that are never taken for a misheard name, the most frequent English nouns among them."""
-SIGNS = frozenset(
-    "uh huh uh-huh mhm mm mm-hmm hm hmm yeah yes yep right ok okay sure aha ah oh wow nice cool great i see haha "
-    "hah ha true exactly indeed good no nope well".split()
-)
-"""Nothing but these, and the line is only a sign of listening."""
-
-
 def asks(line: Line, at: int) -> bool:
     """From this word on somebody is asked or told to do something."""
     if at >= len(line.words):
@@ -143,7 +84,7 @@ def asks(line: Line, at: int) -> bool:
 
 
 def is_question(text: str) -> bool:
-    """Whether what was said ends in a question, by its mark or, where a recogniser wrote none, by its words."""
+    """Whether what was said ends in a question, by its mark or, where none was written, by its words."""
     line = Line.of(text[-400:])
     if not line.words:
         return False
@@ -152,4 +93,7 @@ def is_question(text: str) -> bool:
     start = max(at for at in range(len(line.words)) if line.begins(at))
     while start < len(line.words) - 1 and (line.words[start] in OPENERS or line.gaps[start + 1] == COMMA):
         start += 1
-    return asks(line, start) and line.words[start] not in REQUESTS
+    # a name may stand before it
+    return any(asks(line, at) and line.words[at] not in REQUESTS for at in (start, start + 1)) and (
+        line.words[start] not in REQUESTS | PRONOUNS
+    )

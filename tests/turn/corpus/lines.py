@@ -2,9 +2,10 @@
 
 A line is what a recogniser wrote, the room it was said in (`rooms.json`), and what was said before in
 shorthand: "anna>tom? 4; ada>anna 2" is Anna asking Tom 4 s ago, then Ada speaking to Anna 2 s ago. `to` are
-the agents who should answer, `add` those who may add something. `development.jsonl` may be tuned on; `heldout.jsonl`
-was written before the first rule was and is only looked at as a whole. `recognised.jsonl` is what pocketsphinx
-really wrote when flite's voices said the line under `said`: many names cannot be guessed from that.
+the agents who should answer, `add` those who may add something. `development.jsonl` may be tuned on;
+`heldout.jsonl` is not tuned on, and its figures are only looked at as a whole. `recognised.jsonl` is what
+pocketsphinx really wrote when flite's voices said the line under `said`: many names cannot be guessed from
+it. `everyday_*.txt` are lines that call nobody, whatever the agents' names are.
 """
 
 from __future__ import annotations
@@ -45,12 +46,30 @@ def load(part: str) -> list[Labelled]:
     return [_labelled(part, number, json.loads(line), rooms) for number, line in enumerate(lines, 1)]
 
 
+def false_calls(part: str, names: Sequence[str]) -> tuple[list[str], int]:
+    """Everyday lines by which an agent of such a name is taken to be called, and how many were tried."""
+    lines = (HERE / f"everyday_{part}.txt").read_text("utf-8").splitlines()
+    calls = []
+    for text in lines:
+        for name in names:
+            present = [
+                Present("x", name, True),
+                Present("y", "Wolfgang", True),
+                Present("anna", "Anna", False),
+            ]
+            decision = addressees(text, Scene("anna", present, "y", 4.0))
+            if decision.ids != ("y",) and "by name" in decision.reason:
+                calls.append(f"{text!r}: {decision.reason}")
+    return calls, len(lines) * len(names)
+
+
 def _labelled(part: str, number: int, line: dict[str, Any], rooms: dict[str, Any]) -> Labelled:
     trio = {name.casefold(): [name, ""] for name in line.get("agents", ())}
     room = rooms[line["room"]] if not trio else {"people": {"anna": "Anna", "tom": "Tom"}, "agents": trio}
     people = [Present(id, name, False) for id, name in room["people"].items()]
     agents = [
-        Present(id, name, True, role, muted=bool(flags)) for id, (name, role, *flags) in room["agents"].items()
+        Present(id, name, True, role, muted=bool(flags))
+        for id, (name, role, *flags) in room["agents"].items()
     ]
     talk = [_said(part) for part in line.get("talk", "").split(";") if part.strip()]
     ids = {p.id for p in [*people, *agents]}
@@ -88,7 +107,10 @@ class Scored:
 
     def table(self) -> str:
         """Accuracy per category."""
-        rows = [f"{c:12} {self.right[c]:4} of {self.total[c]:3}" for c in sorted(self.total)]
+        rows = [
+            f"{c:12} {self.right[c]:4} of {self.total[c]:3}  {self.right[c] / self.total[c]:4.0%}"
+            for c in sorted(self.total)
+        ]
         return "\n".join([*rows, f"{'together':12} {self.right.total():4} of {self.total.total():3}"])
 
     def confusions(self) -> str:
