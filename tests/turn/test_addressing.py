@@ -108,7 +108,7 @@ def test_several_may_add_to_the_answer_of_one() -> None:
     ("text", "called"),
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
 )
-def test_a_name_that_is_a_verb(text: str, called: bool) -> None:
+def test_a_name_that_is_a_word(text: str, called: bool) -> None:
     assert called_by_name(text, [Present("w", "Will", True)]) is called
 
 
@@ -150,6 +150,29 @@ def test_marks_on_letters_do_not_matter(name: str, spoken: str) -> None:
 )
 def test_what_an_agent_is(role: str, is_a: str) -> None:
     assert noun(role) == is_a
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("You", "and what about you"), ("An", "an apple a day"), ("So", "so")]
+)
+def test_people_may_be_named_like_words(name: str, text: str) -> None:
+    """And whoever is does not keep the others from talking with the agents."""
+    present = (ADA, BRUNO, ANNA, Present("h2", name, False))
+    assert addressees(text, Scene("h1", present, "b", 5.0)).ids == ("b",)
+
+
+@pytest.mark.parametrize("text", ["what about Tom", "What does Tom think?", "let Tom try"])
+def test_people_are_spoken_about_where_agents_are_invited(text: str) -> None:
+    assert ids(text, partner_id="b", partner_s=5.0) == ("b",)
+    assert ids(text.replace("Tom", "Ada"), partner_id="b", partner_s=5.0) == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [("Anne-Marie", "anne marie"), ("Grace Hopper", "grace"), ("Dr. Grace Hopper", "doctor grace")],
+)
+def test_names_of_several_parts(name: str, spoken: str) -> None:
+    assert called_by_name(f"{spoken} what do you think", [Present("x", name, True)])
 
 
 def test_a_long_monologue_is_for_whom_it_begins_or_ends_with() -> None:

@@ -9,7 +9,7 @@ from voicebot.turn.groups import to_all, to_others
 from voicebot.turn.mentions import Mention, mentions
 from voicebot.turn.roles import about_its_subject, asked_by_role
 from voicebot.turn.sidetalk import among_people, of_somebody
-from voicebot.turn.vocabulary import REQUESTS, SIGNS
+from voicebot.turn.vocabulary import HAND_OVER, SIGNS
 from voicebot.turn.words import QUESTION, Line, asks, is_question
 
 __all__ = ["Addressees", "Present", "Said", "Scene", "addressees", "called_by_name", "is_question"]
@@ -211,24 +211,19 @@ class _Person:
 
 
 def _by_agent(line: Line, others: Sequence[Present]) -> Addressees:
-    """An agent's words are written, not recognised: a name is there or it is not."""
+    """Whom an agent asks in its last two sentences; its words are written, so that names are not misheard."""
     ends = [at for at in range(1, len(line.gaps)) if line.ends(at)][-2:]
     for end in reversed(ends):
-        start = max(at for at in range(end) if line.begins(at))
-        sentence = Line(line.words[start:end], (line.gaps[0], *line.gaps[start + 1 : end + 1]))
-        called = [m for m in mentions(sentence, others, misheard=False) if m.called and m.score == 1.0]
+        sentence = line.sentence(end)
+        called = [m for m in mentions(sentence, others, misheard=False) if m.called]
         if not called:
             continue
-        person = tuple(m.who.id for m in called if not m.who.is_agent)
-        ours = [m for m in called if m.who.is_agent]
-        asks_it = line.gaps[end] == QUESTION or (
-            not sentence.begins(ours[0].end) and line.words[start + ours[0].end] in REQUESTS
-            if ours and ours[0].end < len(sentence.words)
-            else False
-        )
-        if ours and asks_it and not person:
-            return Addressees((ours[0].who.id,), 0.8, f"an agent asks {ours[0].who.name} by name")
-        return Addressees((), 0.8, "an agent's words for everyone", people=person)
+        first, asked = called[0], line.gaps[end] == QUESTION
+        handed_over = bool(HAND_OVER.intersection(sentence.words[first.end : first.end + 1]))
+        if all(m.who.is_agent for m in called) and (asked or handed_over):
+            return Addressees((first.who.id,), 0.8, f"an agent asks {first.who.name} by name")
+        people = _ids([m for m in called if not m.who.is_agent])
+        return Addressees((), 0.8, "an agent's words for everyone", people=people)
     return Addressees((), 0.8, "an agent's words for everyone")
 
 

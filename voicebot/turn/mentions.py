@@ -28,6 +28,8 @@ MISHEARD = 0.7
 """Likeness from which a word counts as a name where a name is expected; from the tests' corpus."""
 SURE = 0.88
 """The same where a name is possible, and other words, too ("either you come or I go")."""
+ASKING = QUESTION_WORDS | AUXILIARY | REQUESTS
+EVERYDAY = NOT_NAMES | OPENERS | SIGNS | ASKING | PRONOUNS
 MOST = 32
 """Names, and places for one, the newest, that are looked at in one line."""
 CLEAR = 0.06
@@ -37,10 +39,10 @@ INVITED = re.compile(
     r"\b(questions?( is| goes)? (for|to)|(this|that|next)( one)?( is| goes)? (for|to)|hear(d)? (from|what)|"
     r"over to|(want|like|need|let me|can i|may i)( to)? (talk|speak) (to|with)|(want|like)( to)? ask|"
     r"let me ask|"
-    r"i('m| am| was) ((talking|speaking) (to|with)|asking)|i (mean|meant)|(what|how) about|"
-    r"same( question)? (to|for)|let|let's let|what (does|would|might))$"
+    r"(what|how) about|same( question)? (to|for)|let|let's let|what (does|would|might))$"
 )
-"""What comes before the name of somebody who is to speak next, though it is not called."""
+"""What comes before the name of an agent that is to speak next, though it is not called."""
+MEANT = re.compile(r"\b(i('m| am| was) ((talking|speaking) (to|with)|asking)|i (mean|meant))$")
 INVITED_AFTER = re.compile(r"^(your turn|next\b|first\b|you first|too$|as well$|(the )?same question)")
 TO_SPEAK = re.compile(
     r"^(think|say|speak|talk|answer|finish|explain|suggest|do|know|recommend|want|go|try)\b"
@@ -90,7 +92,7 @@ def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list
     found = _found(line, present)
     judged: list[Mention[P]] = []
     for group in _groups(line, found):
-        called = _called(line, group[0].at, group[-1].end, listed=len(group) > 1)
+        called = _called(line, group)
         either = len(group) > 1 and line.words[group[-1].at - 1] == "or"
         judged += [
             Mention(m.who, m.at, m.end, m.score, called, instead=either and m is not group[0]) for m in group
@@ -120,7 +122,7 @@ def _found(line: Line, present: Sequence[P]) -> list[Mention[P]]:
                         candidates += [
                             Mention(who, at, at + size, score * weight)
                             for at in places[-MOST:]
-                            if not _is_verb(line, at, size)
+                            if not _is_a_word(line, at, size)
                         ]
     candidates.sort(key=lambda m: (-m.score, m.at - m.end, not m.who.is_agent))
     taken: set[int] = set()
@@ -143,11 +145,12 @@ def _runs(line: Line, size: int) -> dict[str, dict[str, list[int]]]:
     return runs
 
 
-def _is_verb(line: Line, at: int, size: int) -> bool:
-    """ "Will you come?" does not call Will."""
-    if size > 1 or line.words[at] not in AUXILIARY or line.gaps[at + 1]:
+def _is_a_word(line: Line, at: int, size: int) -> bool:
+    """ "Will you come?" does not call Will, nor "an apple" somebody who is called An; "hey Will" does."""
+    if size > 1 or line.words[at] not in EVERYDAY:
         return False
-    return at + 1 < len(line.words) and line.words[at + 1] in PRONOUNS
+    greeted = at > 0 and not line.begins(at) and line.words[at - 1] in GREETINGS
+    return not (greeted or line.gaps[at] == COMMA or line.gaps[at + 1] == COMMA)
 
 
 def _names(who: Named) -> Iterator[tuple[str, float]]:
@@ -178,12 +181,15 @@ def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
     return groups
 
 
-def _called(line: Line, at: int, end: int, *, listed: bool) -> bool:
-    """Whether the name or names from word `at` to `end` are called rather than spoken about."""
+def _called(line: Line, group: Sequence[Mention[P]]) -> bool:
+    """Whether these names are called rather than spoken about."""
+    at, end = group[0].at, group[-1].end
     words, before, after = line.words, line.before(at), line.after(end)
     if before.endswith("not you"):
         return False  # "not you, Otto, I meant Iris"
-    if (invited := INVITED.search(before)) is not None:
+    if MEANT.search(before):
+        return True
+    if (invited := INVITED.search(before)) is not None and group[0].who.is_agent:
         open_ended = invited.group().endswith(("does", "would", "might", "let"))
         return not open_ended or TO_SPEAK.match(after) is not None
     if words[end - 1].endswith("'s"):
@@ -198,7 +204,7 @@ def _called(line: Line, at: int, end: int, *, listed: bool) -> bool:
     if line.ends(end) or after in {"please", "thanks", "too", "now", "then", "right", "okay", "today"}:
         return starts or comma_before or previous not in ABOUT or COMPLETE.search(before) is not None
     if starts:
-        return not _is_subject(after.split(), listed)
+        return not _is_subject(after.split(), several=len(group) > 1)
     asked = asks(line, end) or (previous == "you" and line.words[end] in PRONOUNS)
     return previous not in ABOUT - {"when"} and (previous in GREETINGS or asked)
 
@@ -214,14 +220,14 @@ def opens(line: Line, at: int) -> bool:
     return False
 
 
-def _is_subject(after: Sequence[str], listed: bool) -> bool:
+def _is_subject(after: Sequence[str], *, several: bool) -> bool:
     """Whether the name before these words is the one who does something ("Ada said ...")."""
     first, second = after[0], after[1] if len(after) > 1 else ""
     if first == "and" and second in {"i", "me"}:
         return True
     if first in AUXILIARY and second in PRONOUNS - {"everyone", "anyone", "anybody", "my", "your", "the"}:
         return False  # "Ada is that true"
-    if first in {"do", "don't", "have"} and not listed:
+    if first in {"do", "don't", "have"} and not several:
         return False
     if first in THIRD:
         return True
@@ -255,12 +261,10 @@ def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Menti
 
 def _least(run: Sequence[str], expected: float) -> float:
     """How alike these words must be to a name at least; above 1 where they are none."""
-    asking = QUESTION_WORDS | AUXILIARY | REQUESTS
-    common = NOT_NAMES | OPENERS | SIGNS | asking | PRONOUNS
     if len(run) > 1:  # everyday words may be a name that was taken apart, but then they sound like it
-        nothing = run[0] in asking | PREPOSITIONS or run[1] in asking | PRONOUNS
-        return 2.0 if nothing else SURE if not common.isdisjoint(run) else expected
-    if run[0] in common or len(run[0]) < 3:
+        nothing = run[0] in ASKING | PREPOSITIONS or run[1] in ASKING | PRONOUNS
+        return 2.0 if nothing else SURE if not EVERYDAY.isdisjoint(run) else expected
+    if run[0] in EVERYDAY or len(run[0]) < 3:
         return 2.0
     return SURE if len(run[0]) > 5 and run[0].endswith(("ly", "ing")) else expected
 

@@ -116,7 +116,7 @@ def _lost(letter: str) -> float:
 
 @lru_cache(maxsize=8192)
 def _joined(words: str) -> str:
-    return fold(words).replace(" ", "")
+    return fold(words).replace(" ", "").replace("-", "").replace("'", "")
 
 
 def _unspaced(letter: str) -> bool:

@@ -130,3 +130,5 @@ NO_SUBJECT = _all(
     """
 )
 """Words of a character that tell nothing of what somebody knows about."""
+HAND_OVER = _all("tell explain say share describe continue help please")
+"""Words after a name by which an agent asks another one without a question."""

@@ -49,6 +49,11 @@ class Line:
         """A sentence ends before this index."""
         return self.gaps[at] in (STOP, QUESTION)
 
+    def sentence(self, end: int) -> Line:
+        """The sentence that ends before this index."""
+        start = max(at for at in range(end) if self.begins(at))
+        return Line(self.words[start:end], (STOP, *self.gaps[start + 1 : end + 1]))
+
     def before(self, at: int, count: int = 6) -> str:
         """Up to so many words of the same sentence before this one."""
         start = at
