@@ -10,7 +10,7 @@ from voicebot.turn.words import COMMA, Line, asks
 _TO_ALL = re.compile(
     r"\b((all|each|both|either|two|three|one|which|who) of you|(any|some|every) ?(one|body)? of you|"
     r"you (all|both|two|three|guys|folks)|y'all|one after the other|one by one|among you|yourselves|"
-    r"your names|"
+    r"your names|(ihr|euch) alle|wer von euch|vous tous|todos ustedes|"
     r"ladies and gentlemen|who (wants|would like|can|knows (a|an|how|what|the)|has (a|an)|here))\b"
 )
 _OTHERS = re.compile(

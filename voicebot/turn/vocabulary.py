@@ -29,6 +29,7 @@ ABOUT = _all(
     knows knew love loves liked likes met meet hear heard believe trust call called named name's hate
     miss missed help helped thinks because when if while as what where how why did does do let give gave
     show showed find found remember it's i'm not only
+    mit von uber fur zu habe con de avec pour sur
     """
 )
 """Words after which a name is spoken about, not called."""
@@ -38,6 +39,7 @@ THIRD = _all(
     just only also often already went came thought knew made got gave took saw wrote meant fell are were
     have did ate left and's who's isn't wasn't doesn't didn't hasn't won't can't couldn't wouldn't from
     with
+    ist war hat sagt sagte meint dice dijo dit
     """
 )
 """Words after which the name before them is the subject."""
