@@ -10,8 +10,10 @@ from voicebot.turn.words import COMMA, Line, asks
 _TO_ALL = re.compile(
     r"\b((all|each|both|either|two|three|one|which|who) of you|(any|some|every) ?(one|body)? of you|"
     r"you (all|both|two|three|guys|folks)|y'all|one after the other|one by one|among you|yourselves|"
-    r"your names|(ihr|euch) alle|wer von euch|vous tous|todos ustedes|"
-    r"ladies and gentlemen|who (wants|would like|can|knows (a|an|how|what|the)|has (a|an)|here))\b"
+    r"(hello|hi|hey|morning|evening|afternoon|night|bye|thanks|welcome|okay|ok|alright) (you )?"
+    r"(all|both|folks|team|guys|friends|people|agents)|"
+    r"your names|(ihr|euch) alle|wer von euch|vous tous|todos ustedes|ladies and gentlemen|"
+    r"who (wants|would like|can|knows (a|an|how|what|the)|has (a|an)|here))\b"
 )
 _OTHERS = re.compile(
     r"\b(the rest of you|all the others|(the others|the rest|the other (one|two|agents?))"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
 from voicebot.turn.sounds import first_sound, fold, likeness, similarity
@@ -93,14 +94,25 @@ def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list
     judged: list[Mention[P]] = []
     for group in _groups(line, found):
         called = _called(line, group)
-        either = len(group) > 1 and line.words[group[-1].at - 1] == "or"
-        judged += [
-            Mention(m.who, m.at, m.end, m.score, called, instead=either and m is not group[0]) for m in group
-        ]
+        if not called and all(m.end == after.at for m, after in pairwise(group)):
+            # no list after all: "Ada, Tom wants to know ..."
+            judged += [replace(m, called=_called(line, [m])) for m in group]
+            continue
+        either = line.words[group[-1].at - 1] == "or" and len(group) > 1
+        judged += [replace(m, called=called, instead=either and m is not group[0]) for m in group]
+    judged = _without_thanked(line, judged)
     if misheard and not any(m.called for m in judged):
         taken = {at for m in judged for at in range(m.at, m.end)}
         if (guess := _misheard(line, present, taken)) is not None:
             judged.append(guess)
+    return judged
+
+
+def _without_thanked(line: Line, judged: list[Mention[P]]) -> list[Mention[P]]:
+    """ "Thank you, Ada. Bruno, your turn" calls Bruno only."""
+    thanked = [m for m in judged if m.called and line.before(m.at).endswith(("thanks", "thank you", "bye"))]
+    if any(m.called for m in judged if m not in thanked):
+        return [replace(m, called=False) if m in thanked else m for m in judged]
     return judged
 
 

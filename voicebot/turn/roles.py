@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol, TypeVar
 
-from voicebot.turn.mentions import MOST, opens
+from voicebot.turn.mentions import COMPLETE, MOST, opens
 from voicebot.turn.vocabulary import AFTER_NOUN, GREETINGS, NO_SUBJECT
 from voicebot.turn.words import COMMA, Line, asks
 
@@ -18,6 +18,7 @@ _ASKED = re.compile(
     r"(is|isn't) there (a|an|any)|(i|we) need (a|an|the)|any)( \w+){0,2}$"
 )
 _ASKED_FIRST = re.compile(r"^(\w+ )?(does|do|can|could|would|will|should|has|is|shall) (the|our)( \w+)?$")
+_TO_ANSWER = re.compile(r"^(should|may|can|could|must) (answer|say|tell|speak|explain|take)\b")
 LONGEST_ROLE = 400
 """Characters of a character that are searched for what it is; the beginning says it."""
 
@@ -59,11 +60,13 @@ def asked_by_role(line: Line, agents: Sequence[A]) -> A | None:
 
 def _is_asked(line: Line, at: int) -> bool:
     before, end = line.before(at), at + 1
-    if _ASKED.search(before) or _ASKED_FIRST.match(before):
+    to_answer = _TO_ANSWER.match(line.after(end)) is not None and re.search(r"\bthe( \w+)?$", before)
+    if to_answer or _ASKED.search(before) or _ASKED_FIRST.match(before):
         return True
     previous = before.rsplit(" ", 1)[-1]
     if line.ends(end):
-        return opens(line, at) or line.gaps[at] == COMMA or previous in {"you", "there", "me", "it"}
+        called = previous in {"you", "there", "me", "it"} or COMPLETE.search(before) is not None
+        return called or opens(line, at) or line.gaps[at] == COMMA
     return opens(line, at) and (asks(line, end) or line.gaps[end] == COMMA or previous in GREETINGS)
 
 

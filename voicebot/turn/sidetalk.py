@@ -20,7 +20,10 @@ _SURELY = re.compile(
     r"\b(what did|did you (hear|get|understand) what|i (like|love|hate) what) "
     r"(he|she|it|they) (just )?(say|said|mean|meant)|^did (he|she|it) (just|really)\b"
 )
-_PERHAPS = re.compile(r"^(\w+ )?(he|she)('s| is| was| knows| sounds| talks| said| says| just| thinks| can)\b")
+_PERHAPS = re.compile(
+    r"^(can|does|did|will|is) (he|she)\b|"
+    r"^(\w+ )?(he|she)('s| is| was| knows| sounds| talks| said| says| just| thinks| can)\b"
+)
 
 
 class Earlier(Protocol):

@@ -25,7 +25,7 @@ GREETINGS = _all(
 ABOUT = _all(
     """
     a an the my your his her our their this that about with from for like than of to by at without was
-    is are were be been being told tell tells telling say said asked ask asks asking see saw seen know
+    is are were be been being told tell tells telling said asked ask asks asking see saw seen know
     knows knew love loves liked likes met meet hear heard believe trust call called named name's hate
     miss missed help helped thinks because when if while as what where how why did does do let give gave
     show showed find found remember it's i'm not only
@@ -67,7 +67,7 @@ QUESTION_WORDS = _all(
 )
 REQUESTS = _all(
     """
-    tell say give explain help listen show make go come stop wait repeat sing read play start begin
+    tell say be give explain help listen show make go come stop wait repeat sing read play start begin
     continue describe introduce please remind answer try look let don't speak talk guess imagine take
     hold check turn
     """
@@ -112,7 +112,7 @@ PREPOSITIONS = _all("in at of for from with by the this that my your")
 EVERYONE = _all("everyone everybody anyone anybody someone somebody")
 GREETED = _all(
     """
-    hello hi hey morning evening afternoon night bye goodbye thanks welcome then think okay first you
+    hello hi hey morning evening afternoon night bye goodbye thanks welcome then think asking okay first you
     about
     """
 )
