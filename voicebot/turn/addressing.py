@@ -15,7 +15,10 @@ from voicebot.turn.words import QUESTION, Line, asks, is_question
 __all__ = ["Addressees", "Present", "Said", "Scene", "addressees", "called_by_name", "is_question"]
 
 DIALOGUE_S = 30.0
-"""A dialogue is running if the agent last spoke with this person at most so many seconds ago."""
+"""A dialogue is running if the agent last spoke with this person at most so many seconds ago.
+
+Who spoke just before is the likeliest next one (Sacks, Schegloff and Jefferson 1974, "A simplest systematics
+for the organization of turn-taking for conversation", Language 50); half a minute leaves time to think."""
 JUST_S = 10.0
 """For so many seconds after an agent has spoken, a question may be about what it said."""
 ANSWER_S = 15.0

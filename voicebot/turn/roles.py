@@ -60,7 +60,7 @@ def asked_by_role(line: Line, agents: Sequence[A]) -> A | None:
 
 def _is_asked(line: Line, at: int) -> bool:
     before, end = line.before(at), at + 1
-    to_answer = _TO_ANSWER.match(line.after(end)) is not None and re.search(r"\bthe( \w+)?$", before)
+    to_answer = re.search(r"\bthe( \w+)?$", before) and _TO_ANSWER.match(line.after(end))
     if to_answer or _ASKED.search(before) or _ASKED_FIRST.match(before):
         return True
     previous = before.rsplit(" ", 1)[-1]

@@ -11,10 +11,12 @@ from voicebot.turn.words import Line
 SIDE_S = 15.0
 """For so many seconds after a person has spoken to another one, their next words are for each other.
 
-Answers in conversation begin within a second almost always (Stivers et al. 2009, "Universals and cultural
-variation in turn-taking", PNAS 106); the rest is room for a long sentence and its recognition."""
+Answers begin within half a second of the question on average in each of ten languages (Stivers et al. 2009,
+"Universals and cultural variation in turn-taking in conversation", PNAS 106); the rest is room for thought, a
+long sentence and its recognition."""
 JOIN_S = 10.0
-"""For so many seconds a third person's words are taken to belong to what others say to each other."""
+"""For so many seconds a third person's words belong to what others say to each other: shorter, for they were
+not asked."""
 
 _SURELY = re.compile(
     r"\b(what did|did you (hear|get|understand) what|i (like|love|hate) what) "
