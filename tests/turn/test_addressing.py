@@ -175,6 +175,13 @@ def test_names_of_several_parts(name: str, spoken: str) -> None:
     assert called_by_name(f"{spoken} what do you think", [Present("x", name, True)])
 
 
+@pytest.mark.parametrize(
+    "text", ["", ",", "?", "...", "aida,", "hey aida,", "what do you think, aida,", "1", "\u00bf", "-"]
+)
+def test_whatever_stands_at_the_end(text: str) -> None:
+    assert ids(text, partner_id="b", partner_s=5.0) == (("a",) if "aida" in text else ("b",))
+
+
 def test_a_long_monologue_is_for_whom_it_begins_or_ends_with() -> None:
     story = "and then we went on to the next town " * 200
     assert ids(f"Bruno, listen. {story}") == ("b",)

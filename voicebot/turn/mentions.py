@@ -28,8 +28,8 @@ from voicebot.turn.words import COMMA, WORD, Line, asks
 MISHEARD = 0.7
 """Likeness from which a word counts as a name where a name is expected.
 
-From the tests' corpus: at 0.6 four times as many everyday words are taken for names, at 0.8 a twentieth of the
-misheard names that can be guessed at all is lost."""
+From the tests' corpus: at 0.6 four times as many everyday words are taken for names, at 0.8 a twentieth of
+the misheard names that can be guessed at all is lost."""
 SURE = 0.88
 """The same where a name is possible, and other words, too ("either you come or I go")."""
 ASKING = QUESTION_WORDS | AUXILIARY | REQUESTS

@@ -87,8 +87,8 @@ def likeness(name: str, spoken: str) -> float:
     """How near a misheard word is to a name, 0 to 1; for places where nothing but a name is expected.
 
     One minus the cost of the cheapest alignment of the two sounds, per sound: vowels are exchanged for
-    a quarter, consonants of a kind for a third. A Levenshtein distance weighted by groups of letters, as Editex
-    is (Zobel and Dart 1996, "Phonetic string matching: lessons from information retrieval", SIGIR).
+    a quarter, consonants of a kind for a third. A Levenshtein distance weighted by groups of letters, as
+    Editex is (Zobel and Dart 1996, "Phonetic string matching: lessons from information retrieval", SIGIR).
     """
     one, other = _loose(_joined(name)), _loose(_joined(spoken))
     if abs(len(one) - len(other)) > 3 or not set(one) & set(other):

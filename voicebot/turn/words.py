@@ -39,7 +39,7 @@ class Line:
             gaps.append(_gap(text[end : found.start()]) if words else STOP)
             words.append(fold(found[0]).replace("\u2019", "'"))
             end = found.end()
-        return cls(tuple(words), (*gaps, _gap(text[end:]) or STOP))
+        return cls(tuple(words), (*gaps, QUESTION if _gap(text[end:]) == QUESTION else STOP))
 
     def begins(self, at: int) -> bool:
         """A sentence begins at this word."""
