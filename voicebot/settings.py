@@ -102,6 +102,15 @@ class Settings(BaseSettings):
     speculate: bool = Field(
         True, description="Prepare the answer at the first short pause; what is prepared in vain costs tokens"
     )
+    chain_cap: int = Field(
+        3, ge=0, le=50, description="Turns agents may take among themselves until a person speaks"
+    )
+    chain_fade: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="How likely each of these turns is against the one before; 1: they do not fade",
+    )
 
     @field_validator("openai_base_url")
     @classmethod

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.persona.create import NAMES
-from voicebot.turn import Present, Scene, addressees, called_by_name
+from voicebot.turn import Present, Said, Scene, addressees, called_by_name, is_question
+from voicebot.turn.roles import noun
 
 ADA = Present("a", "Ada", True, "a curious guide")
 BRUNO = Present("b", "Bruno", True, "a grumpy lighthouse keeper")
@@ -76,9 +79,113 @@ def test_long_names_and_those_of_several_words(name: str, text: str, called: boo
     assert called_by_name(text, [Present("x", name, True)]) is called
 
 
-def test_a_single_agent_is_always_meant() -> None:
-    decision = addressees("tom did you see that", Scene("h1", (ADA, ANNA, TOM)))
+def test_who_is_alone_with_one_agent_always_means_it() -> None:
+    decision = addressees("tom did you see that", Scene("h1", (ADA, ANNA)))
     assert (decision.ids, decision.reason) == (("a",), "the only agent")
+
+
+def test_a_single_agent_leaves_people_alone_who_talk_to_each_other() -> None:
+    def decide(speaker: str, text: str, *talk: Said) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        decision = addressees(text, Scene(speaker, (ADA, ANNA, TOM), talk=talk))
+        return decision.ids, decision.people
+
+    assert decide("h1", "tom did you see that") == ((), ("h2",))
+    asked = Said("h1", ("h2",), 3.0, question=True)
+    assert decide("h2", "yes it was huge", asked) == ((), ("h1",))
+    assert decide("h2", "Ada, did you see it?", asked) == (("a",), ())
+    assert decide("h2", "what is the time", replace(asked, ago_s=60.0)) == (("a",), ())
+
+
+def test_several_may_add_to_the_answer_of_one() -> None:
+    everyone = addressees("what does everyone think?", Scene("h1", ALL, last_spoke=("a", "m", "b")))
+    assert (everyone.ids, everyone.may_add) == (("a",), ("m", "b"))
+    first = addressees("Mira, what do you think? And the others?", Scene("h1", ALL))
+    assert (first.ids, first.may_add) == (("m",), ("a", "b"))
+    assert addressees("Mira, what do you think?", Scene("h1", ALL)).may_add == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
+)
+def test_a_name_that_is_a_word(text: str, called: bool) -> None:
+    assert called_by_name(text, [Present("w", "Will", True)]) is called
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Where is it?", True),
+        ("ada where is it", True),
+        ("so do you like the sea", True),
+        ("It is grey. Is it not", True),
+        ("tell me where it is", False),
+        ("I know where it is.", False),
+        ("", False),
+    ],
+)
+def test_questions(text: str, question: bool) -> None:
+    assert is_question(text) is question
+
+
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [("Zo\u00eb", "zoe"), ("\u0141ukasz", "lukas"), ("J\u00fcrgen", "jurgen"), ("Zoe\u0308", "Zo\u00eb")],
+)
+def test_marks_on_letters_do_not_matter(name: str, spoken: str) -> None:
+    assert called_by_name(f"{spoken}, are you there?", [Present("x", name, True)])
+
+
+@pytest.mark.parametrize(
+    ("role", "is_a"),
+    [
+        ("a grumpy lighthouse keeper", "keeper"),
+        ("Otto, a retired sea captain from Bergen", "captain"),
+        ("You are a young lawyer, sharp and brief.", "lawyer"),
+        ("a doctor who knows medicine", "doctor"),
+        ("Ada, a guide", "guide"),
+        ("likes trains", ""),
+        ("", ""),
+    ],
+)
+def test_what_an_agent_is(role: str, is_a: str) -> None:
+    assert noun(role) == is_a
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("You", "and what about you"), ("An", "an apple a day"), ("So", "so")]
+)
+def test_people_may_be_named_like_words(name: str, text: str) -> None:
+    """And whoever is does not keep the others from talking with the agents."""
+    present = (ADA, BRUNO, ANNA, Present("h2", name, False))
+    assert addressees(text, Scene("h1", present, "b", 5.0)).ids == ("b",)
+
+
+@pytest.mark.parametrize("text", ["what about Tom", "What does Tom think?", "let Tom try"])
+def test_people_are_spoken_about_where_agents_are_invited(text: str) -> None:
+    assert ids(text, partner_id="b", partner_s=5.0) == ("b",)
+    assert ids(text.replace("Tom", "Ada"), partner_id="b", partner_s=5.0) == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [("Anne-Marie", "anne marie"), ("Grace Hopper", "grace"), ("Dr. Grace Hopper", "doctor grace")],
+)
+def test_names_of_several_parts(name: str, spoken: str) -> None:
+    assert called_by_name(f"{spoken} what do you think", [Present("x", name, True)])
+
+
+@pytest.mark.parametrize(
+    "text", ["", ",", "?", "...", "aida,", "hey aida,", "what do you think, aida,", "1", "\u00bf", "-"]
+)
+def test_whatever_stands_at_the_end(text: str) -> None:
+    assert ids(text, partner_id="b", partner_s=5.0) == (("a",) if "aida" in text else ("b",))
+
+
+def test_a_long_monologue_is_for_whom_it_begins_or_ends_with() -> None:
+    story = "and then we went on to the next town " * 200
+    assert ids(f"Bruno, listen. {story}") == ("b",)
+    assert ids(f"{story} and what do you think bruno") == ("b",)
 
 
 def test_people_among_themselves_are_left_alone() -> None:
@@ -109,9 +216,51 @@ def test_no_agents_no_addressee() -> None:
     assert addressees("hello", Scene("h1", (ANNA, TOM))).ids == ()
 
 
-@given(st.text(max_size=80), st.sampled_from(["h1", "h2", "a", "gone"]))
-def test_whatever_is_said_only_agents_other_than_the_speaker_are_named(text: str, speaker: str) -> None:
-    decision = addressees(text, Scene(speaker, ALL))
-    assert set(decision.ids) <= {"a", "b", "m"} - {speaker}
+WORDS = st.sampled_from(
+    [
+        "Ada",
+        "bruno",
+        "mira",
+        "anna",
+        "Tom",
+        "hey",
+        "and",
+        "or",
+        ",",
+        ".",
+        "?",
+        "what do you think",
+        "is",
+        "she",
+        "everyone",
+        "the others",
+        "doctor",
+        "tell me",
+        "you",
+        "not",
+    ]
+)
+
+
+@given(
+    st.text(max_size=80) | st.lists(WORDS, max_size=12).map(" ".join),
+    st.sampled_from(["h1", "h2", "a", "gone"]),
+    st.lists(
+        st.builds(
+            Said, st.sampled_from(["h1", "h2", "a", "gone"]), st.sampled_from([(), ("h1",), ("h2", "b")])
+        )
+    ),
+    st.booleans(),
+)
+def test_whatever_is_said_only_others_who_are_here_are_named(
+    text: str, speaker: str, talk: list[Said], muted: bool
+) -> None:
+    present = [replace(p, muted=p.is_agent and muted) for p in ALL]
+    decision = addressees(text, Scene(speaker, present, talk=talk))
+    agents = {"a", "b", "m"} - {speaker}
+    assert set(decision.ids) <= agents
+    assert set(decision.may_add) <= agents - set(decision.ids)
+    assert len({*decision.ids, *decision.may_add}) == len(decision.ids) + len(decision.may_add)
+    assert set(decision.people) <= {"h1", "h2"} - {speaker}
     assert 0 <= decision.confidence <= 1
     assert decision.reason

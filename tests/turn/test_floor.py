@@ -1,9 +1,24 @@
 from __future__ import annotations
 
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from hypothesis.strategies import booleans, sampled_from
+from copy import copy
+from itertools import pairwise
+from random import Random
+
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.strategies import booleans, floats, integers, sampled_from
 
 from voicebot.turn import Denial, Floor
+
+AGENTS, PEOPLE = "abc", "xy"
+
+
+def turns(floor: Floor, *, adding: bool = False) -> int:
+    """How many agents in a row get the floor in reply to agents."""
+    count = 0
+    while floor.request(AGENTS[count % 3], reply_to_agent=True, adding=adding) is None:
+        floor.release(AGENTS[count % 3])
+        count += 1
+    return count
 
 
 def test_one_agent_at_a_time() -> None:
@@ -18,9 +33,7 @@ def test_one_agent_at_a_time() -> None:
 
 def test_agents_among_themselves_are_capped_until_a_person_speaks() -> None:
     floor = Floor(chain_cap=2)
-    for agent in ("a", "b"):
-        assert floor.request(agent, reply_to_agent=True) is None
-        floor.release(agent)
+    assert turns(floor) == 2
     assert floor.request("a", reply_to_agent=True) is Denial.CHAIN_CAP
     floor.human_started("h")
     assert floor.request("a") is Denial.HUMAN_SPEAKING
@@ -28,36 +41,125 @@ def test_agents_among_themselves_are_capped_until_a_person_speaks() -> None:
     assert floor.request("a", reply_to_agent=True) is None
 
 
+def test_an_answer_to_a_person_who_typed_begins_a_new_chain() -> None:
+    floor = Floor(chain_cap=1)
+    assert turns(floor) == 1
+    assert floor.request("a") is None
+    floor.release("a")
+    assert turns(floor) == 1
+
+
+def test_what_nobody_asked_for_fades_first() -> None:
+    assert (turns(Floor()), turns(Floor(), adding=True)) == (3, 2)
+    floor = Floor(chain_cap=10)
+    assert turns(floor) == 3
+    assert floor.request("a", reply_to_agent=True) is Denial.FADED
+    assert turns(Floor(chain_cap=10, chain_fade=1.0), adding=True) == 10
+    assert (turns(Floor(chain_fade=0.0)), turns(Floor(chain_fade=0.0), adding=True)) == (1, 0)
+    assert turns(Floor(chain_cap=0)) == 0
+
+
+def test_longer_exchanges_are_rarer_and_the_same_seed_tells_the_same_story() -> None:
+    def exchanges(seed: int) -> list[int]:
+        draw = Random(seed).random
+        return [turns(Floor(chain_cap=6, chain_fade=0.7, draw=draw)) for _ in range(400)]
+
+    lengths = exchanges(1)
+    assert lengths == exchanges(1)
+    assert lengths != exchanges(2)
+    reached = [sum(length >= n for length in lengths) for n in range(1, 7)]
+    assert reached[0] == 400  # who is asked by name always gets the first turn
+    assert all(longer < shorter for shorter, longer in pairwise(reached))
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order, the rules hold and the floor never sticks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.floor = Floor(chain_cap=2)
+        self.floor = Floor()
+        self.speaking: set[str] = set()
+        self.holder: str | None = None
+        self.chain = 0
+        """Turns in reply to agents, counted here, since a person spoke or was answered."""
 
-    @rule(agent=sampled_from("abc"), reply=booleans())
-    def request(self, agent: str, reply: bool) -> None:
-        held = self.floor.holder
-        if self.floor.request(agent, reply_to_agent=reply) is None:
-            assert not self.floor.speaking
-            assert held in (None, agent)
-            assert self.floor.holder == agent
+    @initialize(cap=integers(0, 4), fade=floats(0, 1), seed=integers(0, 99), gamble=booleans())
+    def open(self, cap: int, fade: float, seed: int, gamble: bool) -> None:
+        self.floor = Floor(cap, fade)
+        if gamble:
+            self.floor.draw = Random(seed).random
 
-    @rule(agent=sampled_from("abc"))
+    @rule(agent=sampled_from(AGENTS), reply=booleans(), adding=booleans())
+    def request(self, agent: str, reply: bool, adding: bool) -> None:
+        denial = self.floor.request(agent, reply_to_agent=reply, adding=adding)
+        if self.holder not in (None, agent):
+            assert denial is Denial.TAKEN
+        elif self.speaking:
+            assert denial is Denial.HUMAN_SPEAKING
+        elif self.holder == agent:
+            assert denial is None
+        elif not (reply or adding):
+            assert denial is None
+            self.chain = 0
+        elif denial is None:
+            self.chain += 1
+        else:
+            assert denial is (Denial.CHAIN_CAP if self.chain >= self.floor.chain_cap else Denial.FADED)
+        if denial is None:
+            self.holder = agent
+
+    @rule(agent=sampled_from(AGENTS))
     def release(self, agent: str) -> None:
-        held = self.floor.holder
-        assert self.floor.release(agent) == (held == agent)
+        assert self.floor.release(agent) == (self.holder == agent)
+        if self.holder == agent:
+            self.holder = None
 
-    @rule(human=sampled_from("xy"), started=booleans())
-    def human(self, human: str, started: bool) -> None:
-        (self.floor.human_started if started else self.floor.human_stopped)(human)
+    @rule(person=sampled_from(PEOPLE))
+    def speak(self, person: str) -> None:
+        self.floor.human_started(person)
+        self.speaking.add(person)
+        self.chain = 0
+
+    @rule(person=sampled_from(PEOPLE))
+    def fall_silent(self, person: str) -> None:
+        self.floor.human_stopped(person)
+        self.speaking.discard(person)
+
+    @precondition(lambda self: self.holder is None and not self.speaking)
+    @rule(adding=booleans())
+    def talk_among_themselves(self, adding: bool) -> None:
+        self.chain += turns(self.floor, adding=adding)
 
     @invariant()
-    def free_means_free(self) -> None:
-        assert self.floor.chain <= self.floor.chain_cap
-        if self.floor.holder is None and not self.floor.speaking:
-            copy = Floor(chain_cap=2, chain=self.floor.chain)
-            assert copy.request("a") is None
+    def one_holder_and_no_more_turns_than_the_cap(self) -> None:
+        assert self.floor.holder == self.holder
+        assert self.floor.speaking == self.speaking
+        assert self.floor.chain == self.chain <= self.floor.chain_cap
+
+    @invariant()
+    def a_person_who_speaks_always_has_it(self) -> None:
+        floor = self.imagined()
+        floor.human_started("x")
+        if floor.holder is not None:
+            floor.release(floor.holder)
+        for agent in AGENTS:
+            assert floor.request(agent) is Denial.HUMAN_SPEAKING
+            assert floor.request(agent, reply_to_agent=True) is Denial.HUMAN_SPEAKING
+
+    @invariant()
+    def it_can_always_be_had_again(self) -> None:
+        for agent in AGENTS:
+            floor = self.imagined()
+            for person in PEOPLE:
+                floor.human_stopped(person)
+            if floor.holder is not None:
+                assert floor.release(floor.holder)
+            assert floor.request(agent) is None
+
+    def imagined(self) -> Floor:
+        floor = copy(self.floor)
+        floor.speaking = set(floor.speaking)
+        return floor
 
 
 TestAnyOrder = AnyOrder.TestCase

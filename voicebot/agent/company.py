@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from voicebot.agent.agent import Agent
 from voicebot.clock import Clock
 from voicebot.lobby.lobby import Lobby
-from voicebot.turn import Addressees, Present, Scene, addressees, called_by_name
+from voicebot.turn import Addressees, Present, Said, Scene, addressees, called_by_name, is_question
+
+REMEMBERED = 16
+"""Lines of which it is known who said them to whom; older ones no longer tell who is meant."""
 
 
 class Company:
@@ -17,6 +22,8 @@ class Company:
         self._lobby, self._agents, self._clock = lobby, agents, clock
         self._partner: dict[str, tuple[str, float]] = {}
         self._last_spoke: list[str] = []
+        self._talk: deque[tuple[Said, float]] = deque(maxlen=REMEMBERED)
+        """What people and agents said to whom, and when."""
         self._names: dict[str, str] = {}
         self._deaf: set[str] = set()
         """People whose connection has ended: they can read, but not hear."""
@@ -62,8 +69,13 @@ class Company:
         agents = [Present(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
         return called_by_name(text, agents)
 
-    def meant(self, text: str, speaker_id: str) -> Addressees:
-        """Whom these words are for."""
+    def meant(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
+        """Whom these words are for.
+
+        A person's words are remembered as said to them, since the next ones may be the answer; give
+        `remember=False` for words that are not final.
+        """
+        now = self._clock()
         partner, since = self._partner.get(speaker_id, (None, float("-inf")))
         scene = Scene(
             speaker_id=speaker_id,
@@ -72,18 +84,34 @@ class Company:
                 for p in self._lobby.participants.values()
             ],
             partner_id=partner if partner in self._agents else None,
-            partner_s=self._clock() - since,
+            partner_s=now - since,
             last_spoke=tuple(self._last_spoke),
+            talk=tuple(replace(said, ago_s=now - time) for said, time in self._talk),
         )
-        return addressees(text, scene)
+        decision = addressees(text, scene)
+        if remember and speaker_id not in self._agents:
+            self._remember(speaker_id, (*decision.ids, *decision.people), text)
+        return decision
 
-    def answered(self, agent_id: str, people: Iterable[str]) -> None:
-        """The agent was heard, in answer to these people."""
+    def answered(self, agent_id: str, people: Iterable[str], text: str = "") -> None:
+        """The agent was heard saying `text`, in answer to these people; it may turn to others in it."""
         now = self._clock()
         self._last_spoke = [a for a in self._last_spoke if a != agent_id] + [agent_id]
-        for participant_id in people:
+        asked = tuple(dict.fromkeys(people))
+        for participant_id in asked:
             self._partner[participant_id] = (agent_id, now)
+        self._remember(agent_id, self.meant(text, agent_id).people or asked, text)
 
     def left(self, participant_id: str) -> None:
         """Somebody who comes back begins anew."""
         self._partner.pop(participant_id, None)
+        kept = [
+            (replace(said, to=tuple(id for id in said.to if id != participant_id)), time)
+            for said, time in self._talk
+            if said.speaker_id != participant_id and set(said.to) != {participant_id}
+        ]
+        self._talk = deque(kept, maxlen=REMEMBERED)
+
+    def _remember(self, speaker_id: str, to: tuple[str, ...], text: str) -> None:
+        said = Said(speaker_id, to, question=is_question(text))
+        self._talk.append((said, self._clock()))

@@ -1,6 +1,14 @@
 """Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
 
-from voicebot.turn.addressing import Addressees, Present, Scene, addressees, called_by_name
+from voicebot.turn.addressing import (
+    Addressees,
+    Present,
+    Said,
+    Scene,
+    addressees,
+    called_by_name,
+    is_question,
+)
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.endpointing_dynamic import DynamicEndpointing
 from voicebot.turn.endpointing_learned import LearnedEndpointing
@@ -25,12 +33,14 @@ __all__ = [
     "PauseStatistics",
     "Piece",
     "Present",
+    "Said",
     "Scene",
     "Verdict",
     "addressees",
     "called_by_name",
     "heard",
     "is_backchannel",
+    "is_question",
     "judge",
     "word_ends",
 ]

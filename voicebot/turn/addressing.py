@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+
+from voicebot.turn.groups import to_all, to_others
+from voicebot.turn.mentions import Mention, mentions
+from voicebot.turn.roles import about_its_subject, asked_by_role
+from voicebot.turn.sidetalk import among_people, of_somebody
+from voicebot.turn.vocabulary import HAND_OVER, SIGNS
+from voicebot.turn.words import QUESTION, Line, asks, is_question
+
+__all__ = ["Addressees", "Present", "Said", "Scene", "addressees", "called_by_name", "is_question"]
 
 DIALOGUE_S = 30.0
-"""A dialogue is running if the agent last spoke with this person at most so many seconds ago."""
-SAME_SOUND = 0.95
-"""Similarity of another spelling of the same sound (1 is equal)."""
-FUZZY = 0.85
-"""Similarity from which a word that a recogniser wrote counts as a long name."""
-LONG = 7
-"""Letters from which a name is long: everyday words are one letter off shorter ones ("wanna", Wanda)."""
+"""A dialogue is running if the agent last spoke with this person at most so many seconds ago.
 
-TO_ALL = re.compile(
-    r"\b(every(one|body)|all of you|you all|you both|both of you|any(one|body)( of you)?|who of you|"
-    r"which of you|what do you( guys| all)? think, (all|everyone))\b",
-    re.I,
-)
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*|\d+")
-ABOUT = {
-    "told",
-    "tell",
-    "about",
-    "with",
-    "said",
-    "asked",
-    "from",
-    "for",
-    "and",
-    "like",
-    "than",
-    "of",
-    "to",
-    "was",
-}
-CALLS = {
-    "hey",
-    "hi",
-    "hello",
-    "okay",
-    "ok",
-    "so",
-    "and",
-    "thanks",
-    "thank",
-    "you",
-    "well",
-    "please",
-    "dear",
-    "now",
-}
+Who spoke just before is the likeliest next one (Sacks, Schegloff and Jefferson 1974, "A simplest systematics
+for the organization of turn-taking for conversation", Language 50); half a minute leaves time to think."""
+JUST_S = 10.0
+"""For so many seconds after an agent has spoken, a question may be about what it said."""
+ANSWER_S = 15.0
+"""For so many seconds after an agent has asked somebody, "yes" is the answer."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +35,19 @@ class Present:
     role: str = ""
     """An agent's character, for addressing by role ("ask the doctor")."""
     muted: bool = False
-    """An agent that says nothing: only meant where it is called by name, and then in vain."""
+    """An agent that says nothing: only meant where it is called by name or role, and then in vain."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of the conversation so far, without its words."""
+
+    speaker_id: str
+    to: tuple[str, ...] = ()
+    """Participants, people and agents, it was for; empty: nobody in particular."""
+    ago_s: float = 0.0
+    """Seconds since it ended."""
+    question: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +62,8 @@ class Scene:
     """Seconds since then."""
     last_spoke: Sequence[str] = ()
     """Agents, the one who spoke last at the end."""
+    talk: Sequence[Said] = ()
+    """The last lines of people and agents, the newest at the end."""
 
 
 @dataclass(frozen=True)
@@ -90,150 +73,166 @@ class Addressees:
     ids: tuple[str, ...]
     confidence: float
     reason: str
+    may_add: tuple[str, ...] = ()
+    """Further agents who may add something to the answer, in this order."""
+    people: tuple[str, ...] = ()
+    """People it was said to; what they say next is likely for the one who spoke."""
 
 
 def addressees(text: str, scene: Scene) -> Addressees:
-    """Decide whom `text` is for: by name, then to all, then the running dialogue, then whoever is free.
+    """Decide whom `text` is for, by the first of these that applies.
 
-    A single agent in the lobby is always meant by a person. An agent's words are for another
-    agent only if it calls it by name with a question.
+    An agent called by name or role; a person called by name; a question to all or to the others; people's
+    talk among themselves; the running dialogue; an agent that has just spoken; an agent's subject; whoever
+    has been silent longest. Where one person is alone with one agent, everything is for it. An agent's words
+    are for another one only if it asks that one by name.
     """
-    speaker = next((p for p in scene.present if p.id == scene.speaker_id), None)
     agents = [p for p in scene.present if p.is_agent and p.id != scene.speaker_id]
+    people = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
     if not agents:
         return Addressees((), 1.0, "no agent is here")
-    if speaker is not None and speaker.is_agent:
-        return _by_agent(text, agents)
-    if len(agents) == 1:
+    if any(p.is_agent and p.id == scene.speaker_id for p in scene.present):
+        return _by_agent(Line.of(text), [*agents, *people])
+    if len(agents) == 1 and not people:
         return Addressees((agents[0].id,), 1.0, "the only agent")
-    named = _named(text, agents)
-    if named:
-        ids = tuple(agent.id for agent, _, _ in named)
-        names = " and ".join(agent.name for agent, _, _ in named)
-        return Addressees(ids, max(score for _, score, _ in named), f"called by name: {names}")
-    humans = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
-    if called := _vocative(text, humans):
-        return Addressees((), 0.8, f"said to {called.name}")
-    agents = [agent for agent in agents if not agent.muted]
-    if not agents:
-        return Addressees((), 1.0, "every agent is muted")
-    free = sorted(agents, key=lambda a: _index(scene.last_spoke, a.id))
-    if TO_ALL.search(text):
-        return Addressees(
-            (free[0].id,), 0.7, "a question to all; the one who has been silent longest answers"
-        )
-    partner = next((a for a in agents if a.id == scene.partner_id), None)
-    if partner is not None and scene.partner_s <= DIALOGUE_S:
-        return Addressees((partner.id,), 0.8, "the running dialogue")
-    if by_role := _by_role(text, agents):
-        return Addressees((by_role.id,), 0.6, f"asked for by role: {by_role.role}")
-    if partner is not None:
-        return Addressees((partner.id,), 0.5, "the last one this person talked with")
-    return Addressees((free[0].id,), 0.4, "nobody in particular; the one who has been silent longest answers")
+    return _Person(Line.of(text), scene, agents, people).means()
 
 
 def called_by_name(text: str, agents: Sequence[Present]) -> bool:
     """Whether a person's words call one of these agents, and do not only speak of it."""
-    return any(called for _, _, called in _named(text, agents))
+    return any(m.called for m in mentions(Line.of(text), agents, misheard=False))
 
 
-def similarity(name: str, spoken: str) -> float:
-    """How much a recognised word sounds like a name, 0 to 1; 0 if it cannot be that name."""
-    a, b = name.casefold().replace(" ", ""), spoken.casefold().replace(" ", "")
-    if a == b:
-        return 1.0
-    if len(a) < 3 or len(b) < 2 or abs(len(a) - len(b)) > 2:
-        return 0.0
-    one, other = _sound(a), _sound(b)
-    if one == other:
-        return SAME_SOUND
-    if len(a) < LONG or spoken.count(" ") != name.count(" ") or one[:1] != other[:1]:
-        return 0.0
-    ratio = SequenceMatcher(None, one, other).ratio()
-    return ratio if ratio >= FUZZY else 0.0
+class _Person:
+    """A person's line among several who may be meant."""
 
+    def __init__(
+        self, line: Line, scene: Scene, agents: Sequence[Present], people: Sequence[Present]
+    ) -> None:
+        self.line, self.scene, self.people = line, scene, people
+        self.all_agents = agents
+        free = [agent for agent in agents if not agent.muted]
+        self.free = sorted(free, key=lambda agent: _index(scene.last_spoke, agent.id))
+        """Agents who can speak, the one who has been silent longest first."""
+        self.named = mentions(line, [*agents, *people])
 
-def _by_agent(text: str, agents: Sequence[Present]) -> Addressees:
-    last = re.split(r"(?<=[.!?])\s+", text.strip())[-1]
-    if last.endswith("?"):
-        # an agent's words are written, not recognised: a name is there or it is not
-        called = [(found.start(), agent) for agent in agents if (found := _written(agent.name, last))]
+    def means(self) -> Addressees:
+        called = [m for m in self.named if m.called]
+        if ours := [m for m in called if m.who.is_agent]:
+            return self._named(ours, [m for m in called if not m.who.is_agent])
+        if role := asked_by_role(self.line, self.all_agents):
+            return Addressees((role.id,), 0.8, f"asked for by role: {role.role[:80]}")
         if called:
-            agent = min(called, key=lambda c: c[0])[1]
-            return Addressees((agent.id,), 0.8, f"an agent asks {agent.name} by name")
+            names = " and ".join(m.who.name for m in called)
+            return Addressees((), 0.8, f"said to {names}", people=_ids(called))
+        if not self.free:
+            return Addressees((), 1.0, "every agent is muted")
+        if to_others(self.line):
+            rest = [a for a in self.free if a.id not in self.scene.last_spoke[-1:]] or self.free
+            return self._one_of(rest, "a question to the others")
+        if to_all(self.line):
+            return self._one_of(self.free, "a question to all")
+        return self._among_people() or self._by_context()
+
+    def _named(self, called: Sequence[Mention[Present]], others: Sequence[Mention[Present]]) -> Addressees:
+        ids = dict.fromkeys(m.who.id for m in called if not m.instead)
+        may_add = [m.who.id for m in called if m.instead and m.who.id not in ids]
+        if to_all(self.line) or to_others(self.line):
+            may_add += [a.id for a in self.free if a.id not in ids and a.id not in may_add]
+        names = " and ".join(dict.fromkeys(m.who.name for m in called))
+        score = max(m.score for m in called)
+        return Addressees(tuple(ids), score, f"called by name: {names}", tuple(may_add), _ids(others))
+
+    def _one_of(self, agents: Sequence[Present], what: str) -> Addressees:
+        first, *rest = (agent.id for agent in agents)
+        return Addressees((first,), 0.7, f"{what}; the one who has been silent longest answers", tuple(rest))
+
+    # ------------------------------------------------------------ no word says who is meant
+
+    def _among_people(self) -> Addressees | None:
+        if not self.people:
+            return None
+        partner, since, asked = self._partner()
+        in_dialogue = partner is not None and since <= DIALOGUE_S
+        agent_ids = {agent.id for agent in self.all_agents}
+        if to := among_people(self.scene.speaker_id, self.scene.talk, agent_ids, in_dialogue):
+            here = tuple(p.id for p in self.people if p.id in to)
+            return Addressees((), 0.7, "people's talk among themselves", people=here)
+        if of_somebody(self.line, in_dialogue) and self._just_spoke() is not None:
+            return Addressees((), 0.6, "people speak of an agent")
+        if self.line.words and set(self.line.words) <= SIGNS and len(self.line.words) <= 4:
+            if partner is not None and asked and since <= ANSWER_S:
+                return Addressees((partner.id,), 0.7, f"the answer to a question of {partner.name}")
+            return Addressees((), 0.6, "a sign of listening")
+        return None
+
+    def _by_context(self) -> Addressees:
+        about = {m.who.id for m in self.named if m.who.is_agent}
+        partner, since, _ = self._partner()
+        if partner is not None and partner.id in about:
+            partner = None
+        if partner is not None and since <= DIALOGUE_S:
+            return Addressees((partner.id,), 0.8, "the running dialogue")
+        if about and self.people:
+            return Addressees((), 0.6, "an agent is spoken about")
+        free = [agent for agent in self.free if agent.id not in about] or self.free
+        just = self._just_spoke()
+        if just in free and self._is_asked():
+            return Addressees((just.id,), 0.6, f"a question after {just.name} spoke")
+        if by_role := about_its_subject(self.line, free):
+            return Addressees((by_role.id,), 0.6, f"the subject of {by_role.name}")
+        if partner is not None:
+            return Addressees((partner.id,), 0.5, "the last one this person talked with")
+        if len(free) == 1:
+            return Addressees((free[0].id,), 0.5, "the only agent")
+        return Addressees(
+            (free[0].id,), 0.4, "nobody in particular; the one who has been silent longest answers"
+        )
+
+    def _partner(self) -> tuple[Present | None, float, bool]:
+        """The agent that last spoke with this person, how many seconds ago, and whether it asked."""
+        known = next((a for a in self.free if a.id == self.scene.partner_id), None)
+        since = self.scene.partner_s if known is not None else float("inf")
+        free = {agent.id: agent for agent in self.free}
+        for said in reversed(self.scene.talk):
+            if self.scene.speaker_id in said.to and said.speaker_id in free and said.ago_s <= since:
+                return free[said.speaker_id], said.ago_s, said.question
+        return known, since, False
+
+    def _just_spoke(self) -> Present | None:
+        """The agent that spoke a moment ago, if nobody has since."""
+        newest = self.scene.talk[-1] if self.scene.talk else None
+        if newest is None or newest.ago_s > JUST_S:
+            return None
+        return next((agent for agent in self.free if agent.id == newest.speaker_id), None)
+
+    def _is_asked(self) -> bool:
+        line = self.line
+        return line.gaps[-1] == QUESTION or any(
+            asks(line, at) for at in range(len(line.words)) if line.begins(at)
+        )
+
+
+def _by_agent(line: Line, others: Sequence[Present]) -> Addressees:
+    """Whom an agent asks in its last two sentences; its words are written, so that names are not misheard."""
+    ends = [at for at in range(1, len(line.gaps)) if line.ends(at)][-2:]
+    for end in reversed(ends):
+        sentence = line.sentence(end)
+        called = [m for m in mentions(sentence, others, misheard=False) if m.called]
+        if not called:
+            continue
+        first, asked = called[0], line.gaps[end] == QUESTION
+        handed_over = bool(HAND_OVER.intersection(sentence.words[first.end : first.end + 1]))
+        if all(m.who.is_agent for m in called) and (asked or handed_over):
+            return Addressees((first.who.id,), 0.8, f"an agent asks {first.who.name} by name")
+        people = _ids([m for m in called if not m.who.is_agent])
+        return Addressees((), 0.8, "an agent's words for everyone", people=people)
     return Addressees((), 0.8, "an agent's words for everyone")
 
 
-def _written(name: str, text: str) -> re.Match[str] | None:
-    return re.search(rf"\b{re.escape(name)}(?!\w)", text, re.I)
-
-
-def _named(text: str, agents: Sequence[Present]) -> list[tuple[Present, float, bool]]:
-    """Agents whose name is called, in the order of the words, each with a score and True.
-
-    When none is, the only one that is spoken about, with False.
-    """
-    words = WORD.findall(text)
-    found: list[tuple[int, Present, float, bool]] = []
-    for agent in agents:
-        score, at = max(
-            ((similarity(agent.name, spoken), at) for spoken, at in _spoken(words, agent.name)),
-            default=(0.0, 0),
-        )
-        if not score:
-            continue
-        # "I told Ada that ..." speaks about her
-        about = at > 0 and words[at - 1].casefold() in ABOUT and words[at - 1].casefold() != "and"
-        found.append((at, agent, score * 0.7 if about else score, not about))
-    chosen = [f for f in found if f[3]] or (found if len(found) == 1 else [])
-    return [(agent, score, called) for _, agent, score, called in sorted(chosen, key=lambda f: f[0])]
-
-
-def _spoken(words: Sequence[str], name: str) -> Iterator[tuple[str, int]]:
-    """Words, and runs of words joined, that could be this name as a recogniser wrote it."""
-    span = len(WORD.findall(name))
-    for size in {1, span, 2} if len(name) > 4 else {1, span}:
-        for at in range(len(words) - size + 1):
-            run = words[at : at + size]
-            yield (" ".join(run) if size == span else "".join(run)), at
-
-
-def _vocative(text: str, people: Sequence[Present]) -> Present | None:
-    """A person called at the start or the end of what was said."""
-    words = WORD.findall(text)
-    while words and words[0].casefold() in CALLS:
-        words = words[1:]
-    for person in people:
-        first = person.name.split()[0] if person.name.split() else person.name
-        ends = [words[0]] if words else []
-        if len(words) > 1 and words[-2].casefold() not in ABOUT:
-            ends.append(words[-1])
-        if any(similarity(first, word) >= 0.9 for word in ends):
-            return person
-    return None
-
-
-def _by_role(text: str, agents: Sequence[Present]) -> Present | None:
-    said = {w.casefold() for w in WORD.findall(text) if len(w) > 4}
-    scored = [(len(said & {w.casefold() for w in WORD.findall(a.role) if len(w) > 4}), a) for a in agents]
-    best = max(scored, key=lambda s: s[0])
-    return best[1] if best[0] > 0 and sum(s[0] == best[0] for s in scored) == 1 else None
+def _ids(named: Sequence[Mention[Present]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(m.who.id for m in named))
 
 
 def _index(order: Sequence[str], agent_id: str) -> int:
     return max((i for i, other in enumerate(order) if other == agent_id), default=-1)
-
-
-def _sound(word: str) -> str:
-    """A rough key of how it is said in English: doubled letters, silent h, vowels' spellings unified.
-
-    "th" and "sh" stay sounds of their own, so that "edit" is not Edith and "Irish" not Iris.
-    """
-    key = word.casefold()
-    for spelled, sounds in (
-        ("ph", "f"), ("ck", "k"), ("sh", "S"), ("th", "T"), ("c", "k"), ("q", "k"), ("z", "s"), ("y", "i"),
-        ("ai", "a"), ("ei", "a"), ("ay", "a"), ("ee", "i"), ("ea", "i"), ("ie", "i"), ("oo", "u"),
-        ("ou", "u"), ("ah", "a"), ("eh", "e"), ("oh", "o"), ("w", "v"), ("x", "ks"), ("h", ""),
-    ):  # fmt: skip
-        key = key.replace(spelled, sounds)
-    return re.sub(r"(.)\1+", r"\1", key)
