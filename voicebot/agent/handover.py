@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agents import FunctionTool
 
 MOST = 2
-"""Hand-offs in one person's turn: there and back. Two agents that want to be rid of it would go on for ever."""
+"""Hand-offs in one person's turn, there and back: two agents that want to be rid of it would never end."""
 LONGEST_REASON = 300
 """Characters."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from voicebot.agent.choose import Choice, choose
+from voicebot.agent.mcp_servers import McpServers
 from voicebot.errors import ModelError, ModelLoadError
 from voicebot.llm.base import LLM
 from voicebot.registry import (
@@ -60,6 +61,8 @@ class Models:
         self, settings: Settings, *, stt: STT | None = None, tts: TTS | None = None, llm: LLM | None = None
     ) -> None:
         self._settings = settings
+        self.mcp = McpServers(settings.mcp_config)
+        """Tools that agents may be given; connected when one is."""
         self._current: dict[Role, Backend] = {}
         self._loaded: dict[tuple[Role, str], Backend] = {}
         self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
@@ -210,6 +213,7 @@ class Models:
         self._current.clear()
         self.chosen.clear()
         self._complete.clear()
+        await self.mcp.aclose()
         for backend in backends.values():
             try:
                 await backend.aclose()

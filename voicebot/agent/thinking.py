@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -131,10 +132,8 @@ class Watch(RunHooks[None]):
         self._tell(ToolCall(call_id, whole(name), WITHHELD if self._quotes(arguments) else whole(arguments)))
 
     def _quotes(self, arguments: str) -> bool:
-        try:
+        with suppress(ValueError):  # a model may write any letter as an escape
             arguments = json.dumps(json.loads(arguments), ensure_ascii=False)
-        except ValueError:
-            pass
         return self._guard.quotes(arguments.replace("\\n", " "))
 
     def _renew(self) -> None:

@@ -98,7 +98,9 @@ def _loosely(wrapped: ToolFunction, called: str, timeout: float | None) -> Funct
 def _check(function: Any, name: str) -> None:
     if not callable(function) or inspect.isclass(function):
         raise VoicebotError(
-            f"A tool is a function, not {function!r:.80}.", hint="Write it with def or async def.", code="tool"
+            f"A tool is a function, not {function!r:.80}.",
+            hint="Write it with def or async def.",
+            code="tool",
         )
     if not NAME.fullmatch(name) or name == HAND_OVER:
         raise VoicebotError(

@@ -112,15 +112,15 @@ def _output(text: str, calls: Sequence[Call]) -> list[Any]:
                 id="text", type="message", role="assistant", status="completed", content=[content]
             )
         )
-    for call in calls:
-        output.append(
-            ResponseFunctionToolCall(
-                type="function_call",
-                call_id=f"call-{secrets.token_hex(4)}",
-                name=call.name,
-                arguments=json.dumps(call.arguments),
-            )
+    output += [
+        ResponseFunctionToolCall(
+            type="function_call",
+            call_id=f"call-{secrets.token_hex(4)}",
+            name=call.name,
+            arguments=json.dumps(call.arguments),
         )
+        for call in calls
+    ]
     return output
 
 
