@@ -57,8 +57,9 @@ class Talk:
     async def summarised(self) -> None:
         """Until nothing is being written any more."""
         self.keeper.consider()
-        while any(state.task is not None for state in self.keeper._states.values()):
-            await asyncio.sleep(0)
+        tasks = [state.task for state in self.keeper._states.values() if state.task is not None]
+        assert tasks
+        await asyncio.wait(tasks)
 
     async def answer(self) -> str:
         self.agent.memory.heard("Tom", "and what now")
@@ -105,8 +106,8 @@ async def test_a_turn_does_not_wait_for_a_summary_and_gets_the_newest_lines(tmp_
     talk = Talk(tmp_path, llm)
     talk.goes_on(until=3.0)  # much too long by now
     talk.keeper.consider()
-    while not llm.calls:
-        await asyncio.sleep(0)
+    await asyncio.sleep(1)
+    assert llm.calls
     assert await talk.answer() == "Here is the answer."
     given = llm.calls[1].lines
     assert given[-1] == Line("Tom", "and what now")

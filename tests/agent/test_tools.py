@@ -130,7 +130,10 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
 
     assert tide("Brest") == "Brest"  # still the function that it was
     agent.tool(wind, name="tide")
-    assert [(tool.name, tool.description) for tool in agent.tools] == [("tide", "Another."), ("wind", "Another.")]
+    assert [(tool.name, tool.description) for tool in agent.tools] == [
+        ("tide", "Another."),
+        ("wind", "Another."),
+    ]
     agent.forget_tool("tide")
     agent.forget_tool("tide")
     assert [tool.name for tool in agent.tools] == ["wind"]
@@ -162,7 +165,10 @@ async def test_a_function_runs_in_a_thread_and_a_coroutine_on_the_loop() -> None
     assert here.count(threading.main_thread()) == 1
     assert sorted(asked.results) == [("Done.", False), ('{"twice": 4}', False)]
     calls = [told for told in asked.told if isinstance(told, ToolCall)]
-    assert {(call.name, call.arguments) for call in calls} == {("blocking", '{"number": 2}'), ("waiting", "{}")}
+    assert {(call.name, call.arguments) for call in calls} == {
+        ("blocking", '{"number": 2}'),
+        ("waiting", "{}"),
+    }
 
 
 @pytest.mark.virtual_time
@@ -290,7 +296,21 @@ def test_results_are_text() -> None:
     assert as_text("low") == "low"
     assert as_text({"when": threading.Event}) == json.dumps({"when": str(threading.Event)})
     assert as_text(create_persona("Ada")).startswith('{"schema_version"')
-    assert len(as_text("x" * 10_000)) < LONGEST_RESULT + 20
+    assert as_text({"type": "text", "text": "low"}) == "low"
+
+
+async def test_a_long_result_is_cut() -> None:
+    asked = Asked([Call("book")], "A long one.")
+
+    @asked.agent.tool
+    def book() -> str:
+        """All of it."""
+        return "x" * 10_000
+
+    assert await asked.answer() == "A long one."
+    ((result, failed),) = asked.results
+    assert not failed
+    assert result == "x" * LONGEST_RESULT + " (cut off)"
 
 
 @pytest.mark.virtual_time

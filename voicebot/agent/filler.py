@@ -47,12 +47,13 @@ class Fillers:
     def next(self, language: str) -> str:
         """The next sentence; "" when there is none. `language` is an ISO 639-1 code."""
         phrases = self.own or PHRASES.get(language.lower()[:2], ())
-        fresh = [phrase for phrase in phrases if phrase != self._last] or list(phrases)
-        if not fresh:
-            return ""
-        self._next += 1
-        self._last = fresh[self._next % len(fresh)]
-        return self._last
+        for _ in phrases[:2]:  # the second one follows the first when that was the last one said
+            self._next += 1
+            phrase = phrases[self._next % len(phrases)]
+            if phrase != self._last or len(phrases) == 1:
+                self._last = phrase
+                return phrase
+        return ""
 
 
 class Filler:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from voicebot.agent.tools import failure_of
 from voicebot.errors import VoicebotError, one_line
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 30.0
 """Seconds to start a server: `npx` and `uvx` may have to download it first."""
+ANSWER_TIMEOUT = 5.0
+"""Seconds in which one that runs must answer."""
 VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)\}")
 
 
@@ -84,7 +87,7 @@ class McpServers:
             raise _wrong(f"{self._config} is wrong: {where} {first['msg']}.") from None
 
     async def tools(self, server: str, only: Collection[str] = ()) -> list[FunctionTool]:
-        """The tools of a server, or `only` those named; connects it if it is not connected.
+        """The tools of a server, or `only` those named; connects it if it is not connected any more.
 
         Raises:
             VoicebotError: (`mcp`) no such server, it does not work, or it has no such tool.
@@ -98,7 +101,10 @@ class McpServers:
                 code="mcp",
             )
         connection = self._connections.get(server)
-        if connection is None or connection.ended:
+        if connection is not None and not await connection.alive():
+            await connection.aclose()
+            connection = None
+        if connection is None:
             connection = self._connections[server] = _Connection(server, configured[server])
         tools = await connection.tools()
         missing = set(only) - {tool.name for tool in tools}
@@ -122,14 +128,23 @@ class _Connection:
     def __init__(self, name: str, config: McpServerConfig) -> None:
         self._name, self._config = name, config
         self._closing = asyncio.Event()
+        self._server: MCPServer | None = None
         loop = asyncio.get_running_loop()
         self._tools: asyncio.Future[list[FunctionTool]] = loop.create_future()
         self._task = loop.create_task(self._hold(), name=f"MCP server {name}")
 
-    @property
-    def ended(self) -> bool:
-        """It is closed, or has never worked."""
-        return self._task.done() or self._closing.is_set()
+    async def alive(self) -> bool:
+        """It answers, or is still being connected."""
+        if self._task.done():
+            return False
+        if self._server is None:
+            return True
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                await self._server.list_tools()
+        except Exception:  # whatever it is, a new connection may help
+            return False
+        return True
 
     async def tools(self) -> list[FunctionTool]:
         return await asyncio.shield(self._tools)
@@ -150,6 +165,7 @@ class _Connection:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 self._tools.set_result(await _tools_of(server))
+            self._server = server
             await self._closing.wait()
         except Exception as error:
             self._fail(error)
@@ -197,7 +213,9 @@ async def _tools_of(server: MCPServer) -> list[FunctionTool]:
     from agents.mcp import MCPUtil
 
     return [
-        MCPUtil.to_function_tool(tool, server, convert_schemas_to_strict=False)
+        MCPUtil.to_function_tool(
+            tool, server, convert_schemas_to_strict=False, failure_error_function=failure_of
+        )
         for tool in await server.list_tools()
     ]
 

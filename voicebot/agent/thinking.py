@@ -19,6 +19,8 @@ from agents import (
     ToolGuardrailFunctionOutput,
     ToolInputGuardrail,
     ToolInputGuardrailData,
+    ToolOutputGuardrail,
+    ToolOutputGuardrailData,
 )
 from agents.agent import ToolsToFinalOutputResult
 from agents.memory import Session
@@ -27,7 +29,7 @@ from agents.result import RunResultStreaming
 from agents.run_config import ToolErrorFormatterArgs
 
 from voicebot.agent.guard import Guard
-from voicebot.agent.tools import Failure, ToolCall, ToolResult
+from voicebot.agent.tools import LONGEST_RESULT, Failure, ToolCall, ToolResult, as_text, failure_of
 from voicebot.agent.unicode import whole
 from voicebot.errors import one_line
 
@@ -76,7 +78,12 @@ class Watch(RunHooks[None]):
         if not isinstance(tool, FunctionTool):
             return tool
         gate: ToolInputGuardrail[Any] = ToolInputGuardrail(self._gate, "committed")
-        tool = replace(tool, tool_input_guardrails=[gate, *(tool.tool_input_guardrails or ())])
+        cut: ToolOutputGuardrail[Any] = ToolOutputGuardrail(_shortened, "not too long")
+        tool = replace(
+            tool,
+            tool_input_guardrails=[gate, *(tool.tool_input_guardrails or ())],
+            tool_output_guardrails=[*(tool.tool_output_guardrails or ()), cut],
+        )
         try:
             return replace(
                 tool,
@@ -108,7 +115,7 @@ class Watch(RunHooks[None]):
         self._running.pop(context.tool_call_id, None)
         self._renew()
         self._told.add(context.tool_call_id)
-        self._tell(ToolResult(context.tool_call_id, whole(str(result)), isinstance(result, Failure)))
+        self._tell(ToolResult(context.tool_call_id, whole(as_text(result)), isinstance(result, Failure)))
 
     def asked(self, item: Any) -> None:
         """The model has asked for a tool."""
@@ -181,8 +188,15 @@ def _explained(args: ToolErrorFormatterArgs[Any]) -> str | None:
     if args.kind == "tool_not_found":
         return NO_SUCH_TOOL
     if args.kind == "tool_exception" and args.error is not None:
-        return Failure(f"The tool failed: {type(args.error).__name__}: {one_line(args.error)}.")
+        return failure_of(args.run_context, args.error)
     return None
+
+
+def _shortened(data: ToolOutputGuardrailData) -> ToolGuardrailFunctionOutput:
+    text = as_text(data.output)
+    if len(text) <= LONGEST_RESULT:
+        return ToolGuardrailFunctionOutput.allow()
+    return ToolGuardrailFunctionOutput.reject_content(f"{text[:LONGEST_RESULT]} (cut off)")
 
 
 def _too_long(context: Any, error: Exception) -> str:

@@ -60,7 +60,7 @@ def make_tool(
 
     The model sees the function's name, its docstring and its parameters with their types. A plain function
     runs in a thread, an `async def` on the loop. The result is given to the model as text: a string as it is,
-    anything else as JSON, at most `LONGEST_RESULT` characters.
+    anything else as JSON; of a long one its first `LONGEST_RESULT` characters.
 
     Args:
         name: What the model calls it; the function's own name when empty.
@@ -161,13 +161,18 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def as_text(result: Any) -> str:
-    """What a model gets to read of a result."""
+    """What a model gets to read of a result; a failure stays one."""
     if isinstance(result, str):
-        text = result
-    elif result is None:
-        text = "Done."
-    elif hasattr(result, "model_dump_json"):
-        text = result.model_dump_json()
-    else:
-        text = json.dumps(result, ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST_RESULT else f"{text[:LONGEST_RESULT]} (cut off)"
+        return result
+    if result is None:
+        return "Done."
+    if hasattr(result, "model_dump_json"):
+        return str(result.model_dump_json())
+    if isinstance(result, dict) and result.get("type") == "text" and "text" in result:
+        return str(result["text"])  # of an MCP server
+    return json.dumps(result, ensure_ascii=False, default=str)
+
+
+def failure_of(context: Any, error: Exception) -> str:
+    """What a model is told of an error in a tool."""
+    return Failure(f"The tool failed: {type(error).__name__}: {one_line(error)}.")
