@@ -177,6 +177,6 @@ async def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, mes
 async def test_without_a_configuration_there_are_no_servers() -> None:
     servers = McpServers()
     assert servers.configured() == {}
-    with pytest.raises(VoicebotError, match="names: none. Set MCP_CONFIG"):
+    with pytest.raises(VoicebotError, match=r"names: none\. Set MCP_CONFIG"):
         await agent_with(servers).use_mcp("files")
     await servers.aclose()

@@ -1,5 +1,6 @@
 """A short sentence while a slow tool runs, so that nobody wonders whether the agent is still there."""
 
+# ruff: noqa: RUF001  (other languages have other letters)
 from __future__ import annotations
 
 import asyncio
