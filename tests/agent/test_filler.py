@@ -99,6 +99,32 @@ async def test_text_that_waits_for_the_voice_will_be_heard() -> None:
     await turn.filler.aclose()
 
 
+async def test_a_sentence_that_is_made_into_sound_will_be_heard() -> None:
+    turn = Waiting()
+    turn.speech.pieces.append(SpokenPiece("Let me look."))
+    turn.call()
+    await asyncio.sleep(9.5)
+    assert turn.said == []
+    turn.speech.pieces[0].silent = True  # the voice failed: it is only shown
+    await asyncio.sleep(30)
+    assert len(turn.said) == 1
+    await turn.filler.aclose()
+
+
+async def test_the_next_tool_waits_until_the_sentence_for_the_first_one_was_heard() -> None:
+    turn = Waiting()
+    turn.speech.pieces.append(SpokenPiece("Well.", queued_s=1.0, synthesized=True))
+    turn.speech.started, turn.speech.said = turn.clock() - 20.0, True
+    turn.call("1")
+    await asyncio.sleep(1.1)
+    turn.speech.pieces.append(SpokenPiece(turn.said[0][1], queued_s=3.0, synthesized=True))
+    turn.result("1")
+    turn.call("2")
+    await asyncio.sleep(30)
+    assert turn.times == [1.0, 5.0]
+    await turn.filler.aclose()
+
+
 async def test_a_turn_that_is_over_says_nothing_more() -> None:
     turn = Waiting()
     turn.call()

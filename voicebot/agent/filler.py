@@ -82,6 +82,7 @@ class Filler:
         self._pending, self._say, self._sentence = pending, say, sentence
         self._calls: set[str] = set()
         self._task: asyncio.Task[None] | None = None
+        self._said = float("-inf")
 
     def on_tool(self, told: ToolCall | ToolResult) -> None:
         """Pass on what `Thought` tells of its tools. Never waits."""
@@ -117,13 +118,17 @@ class Filler:
                 break
             await asyncio.sleep(wait)
         if text := self._sentence():
+            self._said = self._clock()
             self._say(text)
 
     def _heard_until(self) -> float:
         """Clock time at which the agent falls silent, as far as is known."""
-        speech = self._speech
-        if self._pending() or (speech.started is None and speech.said):
+        speech, pieces = self._speech, self._speech.pieces
+        unmade = any(not (piece.synthesized or piece.silent) for piece in pieces)
+        if self._pending() or unmade or (speech.said and speech.started is None):
             return self._clock()  # something is about to be heard
         if speech.started is None:
             return float("-inf")
-        return speech.started + sum(piece.queued_s for piece in speech.pieces)
+        end = speech.started + sum(piece.queued_s for piece in pieces)
+        # what was said last began when nothing else was heard: there was a gap before it
+        return max(end, self._said + pieces[-1].queued_s)
