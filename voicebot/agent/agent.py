@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voicebot.agent.filler import Fillers
 from voicebot.agent.memory import Memory
-from voicebot.agent.tools import ToolFunction, make_tool
+from voicebot.agent.tools import make_tool
 from voicebot.errors import VoicebotError
 from voicebot.events import AgentState
 from voicebot.persona import Persona
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from voicebot.tts.base import TTS
 
 
-F = TypeVar("F", bound=ToolFunction)
+F = TypeVar("F")
+"""A function, or one of openai-agents' tools."""
 
 
 class Agent:

@@ -18,7 +18,8 @@ from voicebot.errors import VoicebotError, one_line
 if TYPE_CHECKING:
     from agents import FunctionTool
 
-ToolFunction = Callable[..., Any] | Callable[..., Awaitable[Any]]
+ToolFunction = Callable[..., Any]
+"""With a docstring and typed parameters; plain or async."""
 
 HAND_OVER = "hand_over"
 """The name of the room's own tool; see `voicebot.agent.handover`."""
@@ -53,9 +54,7 @@ class Failure(str):
     """What a model is told of a tool that failed."""
 
 
-def make_tool(
-    function: ToolFunction | FunctionTool, *, name: str = "", timeout: float | None = None
-) -> FunctionTool:
+def make_tool(function: Any, *, name: str = "", timeout: float | None = None) -> FunctionTool:
     """A Python function as a tool; one of openai-agents' own is taken as it is.
 
     The model sees the function's name, its docstring and its parameters with their types. A plain function
