@@ -53,7 +53,7 @@ async def test_a_slow_tool_is_spoken_over_once() -> None:
     await asyncio.sleep(30)
     assert turn.times == [1.0]
     turn.result()
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_a_quick_tool_is_not() -> None:
@@ -71,7 +71,7 @@ async def test_a_quick_tool_is_not() -> None:
     turn.result("3")
     await asyncio.sleep(30)
     assert turn.times == [31.9]
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_while_something_is_heard_nobody_waits() -> None:
@@ -84,7 +84,7 @@ async def test_while_something_is_heard_nobody_waits() -> None:
     turn.speech.started = turn.clock()
     await asyncio.sleep(30)
     assert turn.times == [2.5 + 4.0 + 1.0]
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_text_that_waits_for_the_voice_will_be_heard() -> None:
@@ -96,7 +96,7 @@ async def test_text_that_waits_for_the_voice_will_be_heard() -> None:
     turn.pieces.get_nowait()
     await asyncio.sleep(30)
     assert len(turn.said) == 1
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_a_sentence_that_is_made_into_sound_will_be_heard() -> None:
@@ -108,7 +108,7 @@ async def test_a_sentence_that_is_made_into_sound_will_be_heard() -> None:
     turn.speech.pieces[0].silent = True  # the voice failed: it is only shown
     await asyncio.sleep(30)
     assert len(turn.said) == 1
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_the_next_tool_waits_until_the_sentence_for_the_first_one_was_heard() -> None:
@@ -122,14 +122,14 @@ async def test_the_next_tool_waits_until_the_sentence_for_the_first_one_was_hear
     turn.call("2")
     await asyncio.sleep(30)
     assert turn.times == [1.0, 5.0]
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_a_turn_that_is_over_says_nothing_more() -> None:
     turn = Waiting()
     turn.call()
-    await turn.filler.aclose()
-    await turn.filler.aclose()
+    turn.filler.close()
+    turn.filler.close()
     await asyncio.sleep(30)
     assert turn.said == []
 
@@ -139,7 +139,7 @@ async def test_it_can_be_switched_off() -> None:
     turn.call()
     await asyncio.sleep(30)
     assert turn.said == []
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 async def test_a_language_without_sentences_stays_silent() -> None:
@@ -147,7 +147,7 @@ async def test_a_language_without_sentences_stays_silent() -> None:
     turn.call()
     await asyncio.sleep(30)
     assert turn.said == []
-    await turn.filler.aclose()
+    turn.filler.close()
 
 
 @pytest.mark.parametrize("language", [*PHRASES, "EN-us"])

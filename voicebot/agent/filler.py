@@ -97,13 +97,10 @@ class Filler:
             if not self._calls:
                 self._stop()
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """The turn is over, or was cancelled."""
         self._calls.clear()
-        task = self._task
         self._stop()
-        if task is not None:
-            await asyncio.gather(task, return_exceptions=True)
 
     def _stop(self) -> None:
         if self._task is not None:
