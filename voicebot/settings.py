@@ -67,6 +67,17 @@ class Settings(BaseSettings):
 
     llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")
     llm_retries: int = Field(2, ge=0, le=10, description="Further attempts before the agent apologises")
+    context_tokens: int = Field(
+        3000,
+        ge=500,
+        le=1_000_000,
+        description="Tokens of conversation that a model is given; what is older is summarised",
+    )
+    tool_timeout: float = Field(20.0, gt=0, le=600, description="Seconds until a tool is given up")
+    filler_after: float = Field(
+        1.0, ge=0, le=60, description="Seconds of silence while a tool runs until the agent says so; 0: never"
+    )
+    mcp_config: str = Field("", description="A file with the MCP servers that agents may be given")
     download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
 
     endpointing: str = Field(

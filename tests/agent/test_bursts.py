@@ -68,7 +68,7 @@ class Work:
 async def burst(folder: Path, lines: int) -> tuple[int, int]:
     """Two people write so many lines while an agent speaks; the work of taking and of answering them."""
     answer = "The sea is deep. It is full of fish."
-    async with Stage(folder, llm=[answer, "That was a lot."]) as stage:
+    async with Stage(folder, llm=[answer, "That was a lot."], context_tokens=100_000) as stage:
         ada = await stage.agent("Ada, a guide")
         await stage.agent("Bruno, a cook")
         await stage.person("anna", "Anna")

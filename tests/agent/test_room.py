@@ -241,7 +241,8 @@ async def test_two_people_are_labelled(tmp_path: Path) -> None:
             {"role": "user", "content": "Tom Anna: mine is red"},
             {"role": "assistant", "content": "Red it is."},
         ]
-        assert "Anna" in stage.llm.calls[1].instructions
+        assert stage.llm.calls[1].lines.company.people == ("Anna", "Tom Anna")
+        assert "Anna" not in stage.llm.calls[1].instructions
 
 
 async def test_nobody_is_answered_while_another_person_speaks(tmp_path: Path) -> None:

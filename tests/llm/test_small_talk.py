@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.llm import arithmetic
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import Company, Line
 from voicebot.llm.small_talk import reply
 from voicebot.llm.topics import is_question, mirror, topic_of
 
@@ -175,12 +175,12 @@ def test_it_says_again_what_it_said() -> None:
 
 
 def test_it_answers_people_and_agents_only_when_they_ask_by_name() -> None:
-    company = f"{SYSTEM} Other agents in the room: Bruno, Clara.\n"
+    company = Company(people=("Anna",), agents=("Bruno", "Clara"))
     asked = Line("Anna", "what is two plus two")
     greeting = Line("Bruno", "Hello, I am Bruno. What would you like to talk about?")
-    assert reply(company, [asked, greeting], NOW) == "That makes 4."
+    assert reply(SYSTEM, [asked, greeting], NOW, company) == "That makes 4."
     called = Line("Clara", "I have no idea. What is one plus two, Ada?")
-    assert "Clara" in reply(company, [asked, called], NOW)
+    assert "Clara" in reply(SYSTEM, [asked, called], NOW, company)
 
 
 @given(st.text(max_size=100), st.text(max_size=100))

@@ -24,6 +24,10 @@ async def wb(tmp_path: Path) -> AsyncIterator[Workbench]:
     await workbench.stop()
 
 
+def abs_of(number: int) -> int:
+    return abs(number)
+
+
 async def ok(wb: Workbench) -> bool:
     async with httpx.AsyncClient() as http:
         return (await http.get(wb.link)).status_code == 200
@@ -49,6 +53,19 @@ async def test_cells_can_be_run_again(wb, tmp_path):
     assert again.link == link
     assert again.panel() is panel
     assert await again.spawn("a grumpy lighthouse keeper") is agent
+
+    def tide(harbour: str) -> str:
+        """The tide in a harbour."""
+        return f"low in {harbour}"
+
+    for _ in range(2):
+        assert await wb.spawn("a grumpy lighthouse keeper", tools=[tide]) is agent
+    assert [tool.name for tool in agent.tools] == ["tide"]
+    with pytest.raises(VoicebotError, match="MCP_CONFIG"):
+        await wb.spawn("a grumpy lighthouse keeper", mcp=["files"])
+    with pytest.raises(VoicebotError, match="no docstring"):
+        await wb.spawn("somebody else", tools=[tide, abs_of])
+    assert len(wb.room.agents) == 1  # and nobody came who could not do what was wanted
     twin = await again.spawn("a grumpy lighthouse keeper", another=True)
     assert twin is not agent
     assert set(wb.room.agents) == {agent.id, twin.id}

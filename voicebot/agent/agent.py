@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from voicebot.agent.filler import Fillers
 from voicebot.agent.memory import Memory
+from voicebot.agent.tools import make_tool
+from voicebot.errors import VoicebotError
 from voicebot.events import AgentState
 from voicebot.persona import Persona
 from voicebot.signaling.messages import ParticipantInfo
 
 if TYPE_CHECKING:
+    from voicebot.agent.mcp_servers import McpServers
     from voicebot.llm.base import LLM
     from voicebot.tts.base import TTS
+
+
+F = TypeVar("F")
+"""A function, or one of openai-agents' tools."""
 
 
 class Agent:
@@ -25,8 +33,12 @@ class Agent:
         self.id = id
         self.persona = persona
         self.tools: list[Any] = []
-        """openai-agents tools it may use."""
+        """openai-agents tools it may use, and nothing that anybody says adds one; see `tool`, `use_mcp`."""
+        self.mcp: McpServers | None = None
+        """The servers that MCP_CONFIG names; `Room` sets it."""
         self.memory = Memory()
+        self.fillers = Fillers(id)
+        """What it says while a slow tool runs."""
         self.ready = False
         """The models are loaded; until then it stays `initializing`. `Room` sets it."""
         self.muted = False
@@ -49,6 +61,63 @@ class Agent:
         if self.ready and state != self._state:
             self._state = state
             self._on_state(self)
+
+    @overload
+    def tool(self, function: F, /, *, name: str = "", timeout: float | None = None) -> F: ...
+    @overload
+    def tool(self, /, *, name: str = "", timeout: float | None = None) -> Callable[[F], F]: ...
+    def tool(
+        self, function: F | None = None, /, *, name: str = "", timeout: float | None = None
+    ) -> F | Callable[[F], F]:
+        """Let this agent call a Python function, from its next turn on.
+
+            @agent.tool
+            def tide(harbour: str) -> str:
+                \"""The tide in a harbour now.\"""
+                return tides[harbour]
+
+        Running the cell again replaces the tool of that name. See `voicebot.agent.tools.make_tool` for what
+        a function needs; `agent.tool(function)` does the same, and takes openai-agents' tools as well.
+
+        Args:
+            name: What the model calls it; the function's own name when empty.
+            timeout: Seconds until the model is told that it took too long; None: TOOL_TIMEOUT.
+
+        Raises:
+            VoicebotError: a model could not know how to call it.
+        """
+
+        def add(function: F) -> F:
+            self._add(make_tool(function, name=name, timeout=timeout))
+            return function
+
+        return add if function is None else add(function)
+
+    async def use_mcp(self, server: str, only: Collection[str] = ()) -> list[str]:
+        """Let this agent use an MCP server's tools, or `only` those named; returns their names.
+
+        The server is connected now, if it is not yet.
+
+        Raises:
+            VoicebotError: MCP_CONFIG has no such server, it does not work, or it has no such tool.
+        """
+        if self.mcp is None:
+            raise VoicebotError("This agent is in no room.", hint="Bring it in with spawn first.", code="mcp")
+        tools = await self.mcp.tools(server, only)
+        for tool in tools:
+            self._add(tool)
+        return [tool.name for tool in tools]
+
+    def forget_tool(self, name: str) -> None:
+        """It may not use this one any more; one that it does not have is no error."""
+        self.tools = [tool for tool in self.tools if tool.name != name]
+
+    def _add(self, tool: Any) -> None:
+        names = [known.name for known in self.tools]
+        if tool.name in names:
+            self.tools[names.index(tool.name)] = tool
+        else:
+            self.tools.append(tool)
 
     def info(self, notice: str = "") -> ParticipantInfo:
         """As everyone in the lobby sees it."""

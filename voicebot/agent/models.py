@@ -11,6 +11,7 @@ from typing import Literal, cast
 from voicebot.agent.choose import Choice, choose
 from voicebot.agent.endpoint_model import EndOfTurnModel
 from voicebot.agent.endpointing import model_path
+from voicebot.agent.mcp_servers import McpServers
 from voicebot.errors import ModelError, ModelLoadError
 from voicebot.llm.base import LLM
 from voicebot.registry import (
@@ -62,6 +63,8 @@ class Models:
         self, settings: Settings, *, stt: STT | None = None, tts: TTS | None = None, llm: LLM | None = None
     ) -> None:
         self._settings = settings
+        self.mcp = McpServers(settings.mcp_config)
+        """Tools that agents may be given; connected when one is."""
         self._current: dict[Role, Backend] = {}
         self._loaded: dict[tuple[Role, str], Backend] = {}
         self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
@@ -229,6 +232,7 @@ class Models:
         self._current.clear()
         self.chosen.clear()
         self._complete.clear()
+        await self.mcp.aclose()
         for backend in backends.values():
             try:
                 await backend.aclose()

@@ -198,7 +198,8 @@ class Room:
             else adapted(who, name, voice, taken)
         )
         agent = Agent(id or f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
-        agent.muted = muted
+        agent.muted, agent.mcp = muted, self._models.mcp
+        agent.memory = self._new_memory(agent)
         info = self.lobby.join(agent.info(self._notice(agent)))
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
@@ -352,7 +353,7 @@ class Room:
         log.subscribe(self._publish, replay=True)
         self.log = log
         for agent in self._agents.values():
-            agent.memory = Memory()
+            agent.memory = self._new_memory(agent)
         self._dialogue = Dialogue(
             lobby=self.lobby,
             log=log,
@@ -473,6 +474,9 @@ class Room:
             agent.become("idle")
         if self._dialogue is not None:
             self._dialogue.ready()
+
+    def _new_memory(self, agent: Agent) -> Memory:
+        return Memory(self._settings.context_tokens, agent.id)
 
     def _notice(self, agent: Agent) -> str:
         llm = agent.llm

@@ -1,10 +1,25 @@
-"""A conversation as labelled lines, read back from what openai-agents gives a model."""
+"""A conversation as labelled lines, read back from what openai-agents gives a model.
+
+A user message has one row for each thing that was said, "Anna: hello". A row that begins with a tag in
+square brackets comes from the room and not from a speaker: no speaker's label can hold a bracket, so nobody
+can write one.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+ROOM = "[room]"
+"""Who is here and whom to answer, as JSON."""
+EARLIER = "[earlier]"
+"""A record of what was said before the lines that follow, as a JSON string."""
+HANDED_OVER = "[handed over]"
+"""Which agent has given this one the turn, and why, as JSON."""
+TAGGED = re.compile(rf"^({'|'.join(re.escape(tag) for tag in (ROOM, EARLIER, HANDED_OVER))}) ")
 
 
 @dataclass(frozen=True)
@@ -15,9 +30,44 @@ class Line:
     text: str
 
 
-def lines_of(items: str | Iterable[Any]) -> list[Line]:
+@dataclass(frozen=True)
+class Call:
+    """What a scripted model may give instead of text: it asks for this tool."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Company:
+    """Names of those who are here beside the agent itself, and of those it is to answer."""
+
+    people: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    answer: tuple[str, ...] = ()
+    """Empty: whoever spoke last."""
+
+    def row(self) -> str:
+        """As a model gets it."""
+        known = {name: names for name, names in asdict(self).items() if names}
+        return f"{ROOM} {json.dumps(known, ensure_ascii=False)}"
+
+    @classmethod
+    def of(cls, row: str) -> Company:
+        """From such a row."""
+        known: dict[str, list[str]] = json.loads(row.removeprefix(ROOM))
+        return cls(**{name: tuple(names) for name, names in known.items()})
+
+
+class Lines(list[Line]):
+    """Who said what, in order, and who is here."""
+
+    company = Company()
+
+
+def lines_of(items: str | Iterable[Any]) -> Lines:
     """Lines of the form "Anna: hello" from user messages, the agent's own from assistant messages."""
-    lines: list[Line] = []
+    lines = Lines()
     messages: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
     for item in messages:
         role, text = item.get("role"), _text(item.get("content"))
@@ -25,9 +75,14 @@ def lines_of(items: str | Iterable[Any]) -> list[Line]:
             lines.append(Line("", text))
         elif role == "user":
             for row in text.splitlines():
+                if tagged := TAGGED.match(row):
+                    if tagged[1] == ROOM:
+                        lines.company = Company.of(row)
+                    continue
                 speaker, colon, said = row.partition(": ")
                 lines.append(Line(speaker, said.strip()) if colon else Line("someone", row.strip()))
-    return [line for line in lines if line.text]
+    lines[:] = [line for line in lines if line.text]
+    return lines
 
 
 def _text(content: Any) -> str:

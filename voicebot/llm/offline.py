@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 from voicebot.errors import UnknownModel
-from voicebot.llm.lines import Line
+from voicebot.llm.extract import extract
+from voicebot.llm.lines import Line, Lines
 from voicebot.llm.small_talk import reply
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
@@ -61,6 +62,10 @@ class OfflineLLM:
     async def aclose(self) -> None:
         """Nothing is held."""
 
-    async def _write(self, instructions: str, lines: list[Line]) -> AsyncIterator[str]:
-        for part in re.findall(r"\S+\s*", reply(instructions, lines, self._now())):
+    async def summarise(self, before: str, lines: Sequence[Line], longest: int) -> str:
+        """What to keep of these lines, in the speakers' own words: see `voicebot.llm.extract`."""
+        return extract(before, lines, longest)
+
+    async def _write(self, instructions: str, lines: Lines) -> AsyncIterator[str]:
+        for part in re.findall(r"\S+\s*", reply(instructions, lines, self._now(), lines.company)):
             yield part

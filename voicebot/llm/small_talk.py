@@ -7,27 +7,24 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from voicebot.llm.arithmetic import answer
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import Company, Line
 from voicebot.llm.phrases import ANSWERS, BAD_NEWS, GOOD_NEWS, Mood, mood_of
 from voicebot.llm.topics import is_question, mirror, topic_of
 
+NOBODY = Company()
 IDENTITY = re.compile(r"^You are ([^:\n]+): (.+)$", re.M)
 """How the first line of an agent's instructions names it and its character."""
-OTHERS = re.compile(r"^.*Other agents in the room: (.+)\.$", re.M)
-"""How they name the other agents."""
-TO = re.compile(r"^Now answer (.+)\.$", re.M)
-"""How they name those to answer, where others have spoken since."""
 CALLED = re.compile(r"(?:my name is|call me) ([\w'-]+)$")
 
 
-def reply(instructions: str, lines: Sequence[Line], now: datetime) -> str:
-    """The next thing to say. `now` is local time, for those who ask for it."""
+def reply(instructions: str, lines: Sequence[Line], now: datetime, company: Company = NOBODY) -> str:
+    """The next thing to say. `now` is local time, for those who ask for it; `company` is who is here."""
     name, character = _identity(instructions)
     own = [line.text for line in lines if not line.speaker]
     spoken = [line for line in lines if line.speaker]
     if not spoken:
         return f"Hello, I am {name}. What would you like to talk about?"
-    at = _asked(spoken, name, instructions)
+    at = _asked(spoken, name, company)
     asked = spoken[at]
     text = _plain(asked.text, name)
     before = [line.text for line in spoken[:at] if line.speaker == asked.speaker]
@@ -83,12 +80,11 @@ def _identity(instructions: str) -> tuple[str, str]:
     return (found.group(1).strip(), found.group(2).strip()) if found else ("your host", "")
 
 
-def _asked(spoken: Sequence[Line], name: str, instructions: str) -> int:
+def _asked(spoken: Sequence[Line], name: str, company: Company) -> int:
     """Which line to answer: the last of a person, or a later one of an agent that asks by name."""
-    found, to = OTHERS.search(instructions), TO.search(instructions)
-    others = set(found.group(1).split(", ")) if found else set()
-    if to:
-        others = {line.speaker for line in spoken} - set(to.group(1).split(", "))
+    others = set(company.agents)
+    if company.answer:
+        others = {line.speaker for line in spoken} - set(company.answer)
     for at in range(len(spoken) - 1, -1, -1):
         line = spoken[at]
         if line.speaker not in others or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):

@@ -5,7 +5,9 @@ Import this lazily: it imports openai-agents, which takes a second or two.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 from agents.agent_output import AgentOutputSchemaBase
@@ -18,16 +20,17 @@ from agents.usage import Usage
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
+    ResponseFunctionToolCall,
     ResponseOutputMessage,
     ResponseOutputText,
     ResponseTextDeltaEvent,
 )
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from voicebot.llm.lines import Line, lines_of
+from voicebot.llm.lines import Call, Lines, lines_of
 
-Writer = Callable[[str, list[Line]], AsyncIterator[str]]
-"""Gets the instructions and the conversation so far, yields the answer in pieces."""
+Writer = Callable[[str, Lines], AsyncIterator[str | Call]]
+"""Gets the instructions and the conversation so far, yields the answer in pieces and the tools to call."""
 
 
 class TextModel(Model):
@@ -51,8 +54,10 @@ class TextModel(Model):
         conversation_id: str | None,
         prompt: ResponsePromptParam | None,
     ) -> ModelResponse:
-        text = "".join([part async for part in self._write(system_instructions or "", lines_of(input))])
-        return ModelResponse(output=[_message(text)], usage=Usage(), response_id=None)
+        parts = [part async for part in self._write(system_instructions or "", lines_of(input))]
+        text = "".join(part for part in parts if isinstance(part, str))
+        calls = [part for part in parts if isinstance(part, Call)]
+        return ModelResponse(output=_output(text, calls), usage=Usage(), response_id=None)
 
     async def stream_response(
         self,
@@ -69,7 +74,11 @@ class TextModel(Model):
         prompt: ResponsePromptParam | None = None,
     ) -> AsyncIterator[TResponseStreamEvent]:
         text, number = "", 0
+        calls: list[Call] = []
         async for part in self._write(system_instructions or "", lines_of(input)):
+            if isinstance(part, Call):
+                calls.append(part)
+                continue
             text += part
             yield ResponseTextDeltaEvent(
                 type="response.output_text.delta",
@@ -86,7 +95,7 @@ class TextModel(Model):
             created_at=0,
             model=self.name,
             object="response",
-            output=[_message(text)],
+            output=cast(Any, _output(text, calls)),
             parallel_tool_calls=False,
             tool_choice="none",
             tools=[],
@@ -94,18 +103,32 @@ class TextModel(Model):
         yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=number)
 
 
-def _message(text: str) -> ResponseOutputMessage:
-    content = ResponseOutputText(type="output_text", text=text, annotations=cast(Any, []))
-    return ResponseOutputMessage(
-        id="text", type="message", role="assistant", status="completed", content=[content]
-    )
+def _output(text: str, calls: Sequence[Call]) -> list[Any]:
+    output: list[Any] = []
+    if text or not calls:
+        content = ResponseOutputText(type="output_text", text=text, annotations=cast(Any, []))
+        output.append(
+            ResponseOutputMessage(
+                id="text", type="message", role="assistant", status="completed", content=[content]
+            )
+        )
+    output += [
+        ResponseFunctionToolCall(
+            type="function_call",
+            call_id=f"call-{secrets.token_hex(4)}",
+            name=call.name,
+            arguments=json.dumps(call.arguments),
+        )
+        for call in calls
+    ]
+    return output
 
 
 async def warm_up() -> None:
     """Run openai-agents once for nothing: its first run takes 0.1 s more, and nobody should wait for that."""
     from agents import Agent, RunConfig, Runner
 
-    async def nothing(instructions: str, lines: list[Line]) -> AsyncIterator[str]:
+    async def nothing(instructions: str, lines: Lines) -> AsyncIterator[str]:
         yield "."
 
     agent: Agent[None] = Agent(name="warm-up", model=TextModel("warm-up", nothing))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import Call, Lines
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
@@ -157,8 +157,8 @@ class ScriptedSTTStream:
         self.cancelled = True
 
 
-Step = str | float | asyncio.Event | Exception
-"""Of an answer: text to give, seconds to wait, an event to wait for, an error to raise."""
+Step = str | float | asyncio.Event | Exception | Call
+"""Of an answer: text to give, seconds to wait, an event to wait for, an error to raise, a tool to call."""
 
 
 @dataclass
@@ -166,7 +166,7 @@ class LLMCall:
     """What a model was asked."""
 
     instructions: str
-    lines: list[Line]
+    lines: Lines
     finished: bool = False
 
 
@@ -190,14 +190,14 @@ class ScriptedLLM(_Scripted):
 
         return TextModel(self.name, self._write)
 
-    async def _write(self, instructions: str, lines: list[Line]) -> AsyncIterator[str]:
+    async def _write(self, instructions: str, lines: Lines) -> AsyncIterator[str | Call]:
         call = LLMCall(instructions, lines)
         self.calls.append(call)
         if not self._script:
             self.problems.append(f"an answer more than the script has, to {lines[-1:]}")
             raise ScriptError(self.problems[-1])
         for step in self._script.pop(0):
-            if isinstance(step, str):
+            if isinstance(step, str | Call):
                 yield step
             elif isinstance(step, asyncio.Event):
                 await step.wait()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
+from voicebot.agent.tools import ToolFunction, make_tool
 from voicebot.conversation.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
@@ -161,6 +163,8 @@ class Workbench:
         name: str | None = None,
         voice: str | None = None,
         another: bool = False,
+        tools: Iterable[ToolFunction] = (),
+        mcp: Iterable[str] = (),
     ) -> Agent:
         """Bring an agent into the lobby.
 
@@ -171,11 +175,19 @@ class Workbench:
             who: A description ("a grumpy lighthouse keeper") or a Persona.
             name: Its name; None lets the persona choose.
             voice: A voice of the text-to-speech model by name.
+            tools: Functions that it may call, as with `agent.tool`. Nothing that is said gives it others.
+            mcp: Servers of MCP_CONFIG whose tools it may call, as with `agent.use_mcp`.
 
         Raises:
-            VoicebotError: the lobby is full, or the description is empty.
+            VoicebotError: the lobby is full, the description is empty, or a tool or server cannot be used.
         """
-        return await self._started().spawn(who, name=name, voice=voice, another=another)
+        made = [make_tool(function) for function in tools]
+        agent = await self._started().spawn(who, name=name, voice=voice, another=another)
+        for tool in made:
+            agent.tool(tool)
+        for server in mcp:
+            await agent.use_mcp(server)
+        return agent
 
     async def remove(self, agent: Agent | str) -> None:
         """Take an agent (or its id) out of the lobby."""

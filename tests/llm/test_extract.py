@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.llm.extract import extract
+from voicebot.llm.lines import Line
+
+LINES = [
+    Line("Anna", "Hello. My boat is called Pip. How are you?"),
+    Line("", "I am fine, Anna."),
+    Line("Tom", "The ferry leaves at 9 tomorrow. Nice weather."),
+]
+
+
+def test_it_keeps_what_people_say_of_themselves_in_their_words_and_in_order() -> None:
+    summary = extract("", LINES, 120)
+    assert summary.index('Anna said: "My boat is called Pip."') < summary.index("The ferry leaves at 9")
+    assert "How are you" not in summary
+
+
+def test_what_was_kept_before_stays_until_there_is_no_room() -> None:
+    before = extract("", LINES[:1], 60)
+    assert extract(before, LINES[2:], 200).startswith(before)
+    old = " ".join(f'Anna said: "I have {n} boats."' for n in range(20))
+    shortened = extract(old, LINES[2:], 200)
+    assert shortened.startswith('Anna said: "I have ')
+    assert "19 boats" in shortened
+    assert "The ferry leaves at 9 tomorrow." in shortened
+
+
+@given(
+    st.text(max_size=200),
+    st.lists(st.builds(Line, st.sampled_from(["", "Anna"]), st.text(max_size=80)), max_size=8),
+    st.integers(0, 200),
+)
+def test_it_is_never_too_long(before: str, lines: list[Line], longest: int) -> None:
+    assert len(extract(before, lines, longest)) <= longest
