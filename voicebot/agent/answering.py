@@ -64,7 +64,7 @@ class Answering:
         self._models, self._new_id, self._settled = models, new_id, settled
         self._speculates = settings.speculate
         self._runner = TurnRunner(plane, host_id, models, log.emit, llm_timeout=settings.llm_timeout)
-        self.floor = Floor()
+        self.floor = Floor(settings.chain_cap, settings.chain_fade)
         self.playout = Playout(log, agents, clock)
         self.agenda = Agenda()
         self.speculation = Speculation(
@@ -114,7 +114,7 @@ class Answering:
         """Speculate: this is what the person has said if they have finished."""
         if not self._may_speculate(draft):
             return
-        ids = self.company.meant(newest([draft]), draft.participant_id).ids
+        ids = self.company.meant(newest([draft]), draft.participant_id, remember=False).ids
         if not ids or (agent := self._agents[ids[0]]).muted:
             return
         turn = self._new_turn(agent, draft.turn_id, asked=[draft])
@@ -176,6 +176,7 @@ class Answering:
         people = dict.fromkeys(u.participant_id for u in asked)
         answers: dict[str, str] = {}
         causes: dict[str, int] = {}
+        may_add: dict[str, Sequence[str]] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
             decision = self.company.meant(newest(words), person)
@@ -183,6 +184,8 @@ class Answering:
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
                 causes[agent_id] = event.seq
+            if decision.ids:
+                may_add[decision.ids[-1]] = decision.may_add
         for agent_id, cause in causes.items():
             words = [u for u in asked if answers.get(u.participant_id) == agent_id]
             turn_id = words[-1].turn_id if words else self._new_id("turn")
@@ -194,6 +197,7 @@ class Answering:
                     asked=words,
                     to=tuple(names) if len(people) > 1 else (),
                     cause_seq=cause,
+                    may_add=may_add.get(agent_id, ()),
                 )
             )
 
@@ -215,7 +219,7 @@ class Answering:
         if turn.agent.muted:
             denial: Denial | None = Denial.MUTED
         else:
-            denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent)
+            denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent, adding=turn.adding)
         if denial is None:
             turn = self.speculation.take(turn) or turn
         requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
@@ -264,10 +268,12 @@ class Answering:
             self._emit(FloorReleased, turn)
         heard = turn.speech.result.text if turn.speech.result is not None else ""
         if heard:
-            self.company.answered(turn.agent.id, [utterance.participant_id for utterance in turn.asked])
+            self.company.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
         if turn.superseded and turn.asked:
             self.agenda.ask_again(turn.asked)
-        elif turn.superseded:  # what nobody asked for is said as soon as there is silence again
+        elif (
+            turn.superseded and not turn.adding
+        ):  # what nobody asked for is said as soon as there is silence again
             again = self._new_turn(
                 turn.agent,
                 turn.turn_id,
@@ -292,6 +298,18 @@ class Answering:
             other = self._agents[decision.ids[0]]
             self.agenda.answers.append(
                 self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
+            )
+            return
+        here = [agent_id for agent_id in turn.may_add if agent_id in self._agents]
+        if here and self.floor.likelihood(adding=True):
+            self.agenda.answers.append(
+                self._new_turn(
+                    self._agents[here[0]],
+                    self._new_id("turn"),
+                    reply_to_agent=True,
+                    adding=True,
+                    may_add=here[1:],
+                )
             )
 
     def _broken(self, turn: Turn, error: BaseException) -> None:

@@ -45,6 +45,7 @@ class Thought:
         draft: What somebody is saying, as understood so far; the memory does not have it yet.
         committed: A speculative thought's: no tool runs before it is set. None: the turn is sure.
         handed: Another agent has given this one the turn.
+        adding: Nobody asked it: it may add a remark to another agent's answer, or pass.
         hand_over: Offers the tool that gives the turn away; None: it cannot.
         tool_timeout: Seconds that a tool may take which has no limit of its own.
         on_tool: Called when a tool begins and when it ends; never blocks or raises.
@@ -65,12 +66,14 @@ class Thought:
         committed: asyncio.Event | None = None,
         handed: Handed | None = None,
         hand_over: HandOver | None = None,
+        adding: bool = False,
         tool_timeout: float = 20.0,
         on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
     ) -> None:
         self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._tool_timeout = timeout, tool_timeout
-        self._company = Company(*(tuple(label(name) for name in names) for names in (people, agents, to)))
+        here, others, asked = (tuple(label(name) for name in names) for names in (people, agents, to))
+        self._company = Company(here, others, asked, adding)
         self._draft, self._committed = draft, committed
         self._before, self._hand_over = handed, hand_over
         self._on_tool = on_tool
@@ -163,7 +166,7 @@ class Thought:
     def _messages(self) -> list[dict[str, Any]]:
         """What is remembered, and what this turn adds to it."""
         notes = []
-        if self._company.agents or self._company.answer or len(self._company.people) > 1:
+        if self._company.agents or self._company.answer or self._company.add or len(self._company.people) > 1:
             notes.append(self._company.row())
         if self._before is not None:
             notes.append(self._before.row())

@@ -13,8 +13,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from voicebot.agent.data import label
 from voicebot.agent.ears import Utterance
-from voicebot.agent.memory import Remembered, label
+from voicebot.agent.memory import Remembered
 from voicebot.agent.playout import Playout
 from voicebot.agent.turns import Turn, TurnRunner
 from voicebot.clock import Clock
@@ -87,7 +88,7 @@ class Speculation:
             self.cancel(reason)
             return None
         self._ahead = None
-        turn.asked, turn.cause_seq = wanted.asked, wanted.cause_seq
+        turn.asked, turn.may_add, turn.cause_seq = wanted.asked, wanted.may_add, wanted.cause_seq
         self._log.emit(turn.event(SpeculationCommitted, cause_seq=wanted.cause_seq))
         return turn
 

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
 BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
+PASS = "PASS"
+"""What an agent writes that has nothing to add."""
 NOTHING = "Sorry, I have nothing to say to that."
 
 
@@ -52,6 +54,10 @@ class Turn:
     greeting: bool = False
     """An introduction that nobody asked for; nobody is meant to answer it but people."""
     reply_to_agent: bool = False
+    adding: bool = False
+    """Nobody asked it: it may add a remark to another one's answer, or pass."""
+    may_add: Sequence[str] = ()
+    """Agents who may add something to this answer, in this order."""
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
     committed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -154,6 +160,7 @@ class TurnRunner:
             people=people,
             agents=agents,
             to=turn.to,
+            adding=turn.adding,
             on_tool=on_tool,
             draft=draft,
             committed=turn.committed,
@@ -163,6 +170,8 @@ class TurnRunner:
 
         async def give(pieces: Sequence[str]) -> None:
             nonlocal given
+            if turn.adding and not given:
+                pieces = [piece for piece in pieces if piece.strip(" .!\"'*").upper() != PASS]
             for piece in pieces:
                 if not given:
                     self._emit(LLMFirstSentence(model=llm.name, cause_seq=started.seq, **ids))
@@ -178,7 +187,7 @@ class TurnRunner:
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
-            if not given:
+            if not given and not turn.adding:
                 await give([NOTHING])
         except ModelError as error:
             await turn.committed.wait()  # a failure of what nobody would have heard is none

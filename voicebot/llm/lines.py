@@ -46,17 +46,20 @@ class Company:
     agents: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
     """Empty: whoever spoke last."""
+    add: bool = False
+    """Another agent has just answered; this one was not asked, and may add something."""
 
     def row(self) -> str:
         """As a model gets it."""
-        known = {name: names for name, names in asdict(self).items() if names}
+        known = {name: value for name, value in asdict(self).items() if value}
         return f"{ROOM} {json.dumps(known, ensure_ascii=False)}"
 
     @classmethod
     def of(cls, row: str) -> Company:
         """From such a row."""
-        known: dict[str, list[str]] = json.loads(row.removeprefix(ROOM))
-        return cls(**{name: tuple(names) for name, names in known.items()})
+        known: dict[str, Any] = json.loads(row.removeprefix(ROOM))
+        people, agents, answer = (tuple(known.get(name, ())) for name in ("people", "agents", "answer"))
+        return cls(people, agents, answer, known.get("add", False))
 
 
 class Lines(list[Line]):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from voicebot.turn import endpointing_words as english_words
-from voicebot.turn.addressing import similarity
 from voicebot.turn.endpointing_numbers import Spoken, address_open, trailing_number
+from voicebot.turn.sounds import similarity
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+")
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "

@@ -1,0 +1,41 @@
+"""A question to all: one agent answers, and another may add something or pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.agent.stage import Stage
+from voicebot.events import AddresseeDecided, LLMFinished, TranscriptFinal
+
+pytestmark = pytest.mark.virtual_time
+
+
+@pytest.mark.parametrize(("remark", "added"), [("And it is cold.", True), ("PASS", False), ("pass.", False)])
+async def test_another_one_may_add_to_the_answer_of_one(tmp_path: Path, remark: str, added: bool) -> None:
+    async with Stage(tmp_path, llm=["The sea is grey.", remark, "It is noon."]) as stage:
+        ada = await stage.agent()
+        bruno = await stage.agent("Bruno, a lighthouse keeper")
+        await stage.person()
+        await stage.person("tom", "Tom")
+        stage.room.chat("anna", "What do you all think of the sea?")
+        assert await stage.said(ada) == "The sea is grey."
+        await stage.wait(LLMFinished, lambda e: e.participant_id == bruno.id)
+        if added:
+            assert await stage.said(bruno) == remark
+        stage.room.chat("anna", "Ada, what time is it?")
+        assert await stage.said(ada, 2) == "It is noon."
+        assert len([e for e in stage.of(TranscriptFinal) if e.participant_id == bruno.id]) == added
+        assert stage.of(AddresseeDecided)[0].participant_ids == [ada.id]
+
+
+async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> None:
+    async with Stage(tmp_path, llm=["The sea is grey.", "It is noon."], chain_cap=0) as stage:
+        ada = await stage.agent()
+        await stage.agent("Bruno, a lighthouse keeper")
+        await stage.person()
+        stage.room.chat("anna", "What do you all think of the sea?")
+        assert await stage.said(ada) == "The sea is grey."
+        stage.room.chat("anna", "Ada, what time is it?")
+        assert await stage.said(ada, 2) == "It is noon."
