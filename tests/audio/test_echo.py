@@ -23,8 +23,17 @@ STORY = "I can tell you a story about a ship, a storm and a very old man who kep
 QUESTION = "No wait, I wanted to know what happens to the harbour when it rains tomorrow."
 
 
+_said: dict[tuple[str, str], Sound] = {}
+
+
 async def spoken(text: str, voice: str) -> Sound:
     """At 16 kHz, at the same loudness whatever the voice."""
+    if (text, voice) not in _said:
+        _said[text, voice] = await synthesized(text, voice)
+    return _said[text, voice]
+
+
+async def synthesized(text: str, voice: str) -> Sound:
     tts = await FliteTTS.load(voice, Settings(_env_file=None))  # type: ignore[call-arg]
     pcm = np.concatenate([piece async for piece in tts.synthesize(text, VoiceStyle())]).astype(float)
     return np.asarray(pcm * 3000 / pcm.std())
@@ -35,7 +44,8 @@ def through_a_room(sound: Sound, delay: float, decibels: float, reverberation: f
     count = int(reverberation * RATE)
     tail = 0.12 * np.random.default_rng(1).standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
     tail[0] = 1.0
-    heard = np.convolve(sound, tail)[: len(sound)]
+    size = len(sound) + count
+    heard = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(tail, size), size)[: len(sound)]
     heard[1:] -= 0.7 * heard[:-1].copy()
     heard *= 10 ** (decibels / 20) * sound.std() / heard.std()
     return np.concatenate([np.zeros(int(delay * RATE)), heard])
@@ -74,10 +84,9 @@ def longest_run(windows: Iterable[bool]) -> int:
 
 
 @pytest.mark.needs("flite")
-@pytest.mark.parametrize("voice", ["slt", "rms"])
 @pytest.mark.parametrize(
-    ("delay", "decibels", "reverberation"),
-    [(0.06, 0, 0.15), (0.12, -6, 0.3), (0.25, -15, 0.2), (0.4, -20, 0.15), (0.55, -25, 0.2)],
+    ("voice", "delay", "decibels", "reverberation"),
+    [("slt", 0.06, 0, 0.15), ("rms", 0.12, -6, 0.3), ("slt", 0.25, -15, 0.2), ("rms", 0.55, -25, 0.2)],
 )
 async def test_an_agent_in_an_open_speaker_is_an_echo(
     voice: str, delay: float, decibels: float, reverberation: float
@@ -100,7 +109,7 @@ async def test_a_person_over_an_agent_is_none(voice: str) -> None:
 
 
 @pytest.mark.needs("flite")
-@pytest.mark.parametrize("decibels", [-6, -12, -20])
+@pytest.mark.parametrize("decibels", [-6, -15])
 async def test_a_person_who_talks_louder_than_the_echo_wins(decibels: float) -> None:
     agent = await spoken(STORY, "slt")
     found = listen(

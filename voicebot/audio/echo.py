@@ -20,7 +20,7 @@ from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm
 HOP = 0.01
 """Seconds between two energies."""
 LONGEST = 0.6
-"""Seconds an echo takes at most: the network there and back, the browser's jitter buffer, a wireless speaker."""
+"""Seconds an echo takes at most: the network both ways, the browser's jitter buffer, a wireless speaker."""
 WINDOW = 0.4
 """Seconds of sound that are compared."""
 SHORTEST = 0.16
@@ -37,7 +37,7 @@ EVEN = 0.58
 """Agreement (a correlation) at which echo and person are as likely as each other: in rooms of 0.15 to 0.4 s
 of reverberation an echo had more in 19 windows of 20, another person's speech in one of ten."""
 HABIT = 0.2
-"""How much of that is needed less where all was echo until now, and more where nothing was: half of it each."""
+"""Half of it is how much less is needed where all was echo until now, and more where nothing was."""
 SLOW = 0.06
 """Weight of the newest window in what it was until now (half a second)."""
 STEEP = 18.0
@@ -62,6 +62,7 @@ _LAGS = round(LONGEST / HOP)
 _WINDOW = round(WINDOW / HOP)
 _SHORTEST = round(SHORTEST / HOP)
 _DECIMATE = OPUS_RATE // HEARING_RATE
+_MEAN = np.full(_DECIMATE, 1 / _DECIMATE)
 
 
 class Energies:
@@ -105,7 +106,7 @@ class Sent:
             self._energies = Energies()
         usable = len(pcm) - len(pcm) % _DECIMATE
         # a mean of three is filter enough below 3.8 kHz
-        bands = self._energies.feed(sum(pcm[i:usable:_DECIMATE] / _DECIMATE for i in range(_DECIMATE)))
+        bands = self._energies.feed(pcm[:usable].reshape(-1, _DECIMATE) @ _MEAN)
         self._next = hop + len(bands)
         index = np.arange(hop, self._next)
         slots = index % self.KEPT
@@ -148,7 +149,10 @@ class EchoGate:
         self._lately = 0.5
         self.last = Match(0.0, 0.0)
         """Of the newest window that could be compared."""
-        self._restart(0)
+        self._energies = Energies()
+        self._heard: Bands = np.zeros((0, _BANDS))
+        self._next = 0
+        """The hop that comes next."""
 
     def played(self, time: float, pcm: Pcm) -> None:
         """See `Sent.played`."""
@@ -162,7 +166,7 @@ class EchoGate:
         """
         hop = round(time / HOP)
         if abs(hop - self._next) > SPREAD:
-            self._restart(hop)
+            self._energies, self._heard, self._next = Energies(), self._heard[:0], hop
         bands = self._energies.feed(pcm)
         self._heard = np.concatenate([self._heard, bands])[-_WINDOW:]
         self._next += len(bands)
@@ -181,11 +185,6 @@ class EchoGate:
         likelihood = float(1.0 / (1.0 + np.exp(-STEEP * (self.last.agreement - even))))
         self._lately += (likelihood - self._lately) * SLOW
         return likelihood
-
-    def _restart(self, hop: int) -> None:
-        self._energies = Energies()
-        self._heard: Bands = np.zeros((0, _BANDS))
-        self._next = hop
 
 
 def _agreement(heard: Bands, sent: Bands) -> NDArray[np.float64]:
