@@ -40,11 +40,11 @@ LONGEST_TEXT = 150
 LETTERS_PER_SECOND = 13.0
 """How fast a sentence is spoken whose end is not known."""
 
-CALLS = frozenset(
-    "stop wait no not hold on hey enough quiet sorry excuse pardon question what why how who when "
-    "where which can could would please but actually listen second moment tell me "
-    "repeat again slower louder help".split()
-)
+CALLS = {
+    "stop", "wait", "no", "not", "hold", "on", "hey", "enough", "quiet", "sorry", "excuse", "pardon", "question",
+    "what", "why", "how", "who", "when", "where", "which", "can", "could", "would", "please", "but", "actually",
+    "listen", "second", "moment", "tell", "me", "repeat", "again", "slower", "louder", "help",
+}  # fmt: skip
 """What people break in with: such a word in place of the agent's was not the recogniser's mistake."""
 
 
