@@ -41,9 +41,9 @@ LETTERS_PER_SECOND = 13.0
 """How fast a sentence is spoken whose end is not known."""
 
 CALLS = {
-    "stop", "wait", "no", "not", "hold", "on", "hey", "enough", "quiet", "sorry", "excuse", "pardon", "question",
-    "what", "why", "how", "who", "when", "where", "which", "can", "could", "would", "please", "but", "actually",
-    "listen", "second", "moment", "tell", "me", "repeat", "again", "slower", "louder", "help",
+    "stop", "wait", "no", "not", "hold", "on", "hey", "enough", "quiet", "sorry", "excuse", "pardon", "what",
+    "why", "how", "who", "when", "where", "which", "can", "could", "would", "please", "but", "actually",
+    "listen", "second", "moment", "question", "tell", "me", "repeat", "again", "slower", "louder", "help",
 }  # fmt: skip
 """What people break in with: such a word in place of the agent's was not the recogniser's mistake."""
 
