@@ -170,5 +170,5 @@ def test_two_agents_at_once_add_up() -> None:
     sent.played(1.0, other)
     both = sent.between(100, 102)
     assert (both > alone).all()
-    assert not sent.any(102, 200)
+    assert sent.newest == 102
     assert (sent.between(102, 110) == 0).all()

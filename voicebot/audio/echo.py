@@ -116,9 +116,10 @@ class Sent:
         self._bands[slots] = bands
         self._hops[slots] = index
 
-    def any(self, first: int, end: int) -> bool:
-        """Whether something was sent in these hops."""
-        return bool(((self._hops >= first) & (self._hops < end)).any())
+    @property
+    def newest(self) -> int:
+        """The hop after the last one that was sent; -1 when nothing was."""
+        return self._next
 
     def between(self, first: int, end: int) -> Bands:
         """Energies of these hops; 0 where nothing was sent."""
@@ -140,7 +141,7 @@ class Match:
 class EchoGate:
     """One microphone: give it every window in order. Several of a host share what was `sent`.
 
-    A window costs about 0.2 ms while an agent can be heard, and nothing else does.
+    A window costs about 0.2 ms while an agent can be heard, and next to nothing else.
     """
 
     def __init__(self, sent: Sent | None = None) -> None:
@@ -151,7 +152,7 @@ class EchoGate:
         """Of the newest window that could be compared."""
         self._energies = Energies()
         self._heard: Bands = np.zeros((0, _BANDS))
-        self._next = 0
+        self._next = -1
         """The hop that comes next."""
 
     def played(self, time: float, pcm: Pcm) -> None:
@@ -165,15 +166,15 @@ class EchoGate:
         after 0.16 s of sound is little; 0.4 s are compared once there are as many.
         """
         hop = round(time / HOP)
+        if self._sent.newest < hop - _LAGS:  # nothing of it can be an echo
+            self._next = -1
+            return 0.0
         if abs(hop - self._next) > SPREAD:
             self._energies, self._heard, self._next = Energies(), self._heard[:0], hop
         bands = self._energies.feed(pcm)
         self._heard = np.concatenate([self._heard, bands])[-_WINDOW:]
         self._next += len(bands)
         first = self._next - len(self._heard)
-        if not self._sent.any(first - _LAGS, self._next):
-            self._heard = self._heard[:0]
-            return 0.0
         if len(self._heard) < _SHORTEST:
             return 0.0
         agreement = _agreement(self._heard, self._sent.between(first - _LAGS, self._next))
