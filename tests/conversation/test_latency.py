@@ -3,6 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from voicebot.conversation.latency import PARTS, measure
 from voicebot.events import (
@@ -15,8 +17,12 @@ from voicebot.events import (
     LLMFirstToken,
     LLMStarted,
     PlayoutStarted,
+    SpeculationCancelled,
+    SpeculationCommitted,
+    SpeculationStarted,
     SpeechStopped,
     TranscriptFinal,
+    TTSFinished,
     TTSFirstAudio,
     TTSStarted,
 )
@@ -171,3 +177,153 @@ def test_the_parts_sum_to_the_whole_whatever_the_order_of_things() -> None:
             continue
         assert total(measured) == pytest.approx(measured.e2e_latency)
         assert all((getattr(measured, part) or 0) >= 0 for part in PARTS[:-1])
+
+
+# ---------------------------------------------------------------- working ahead
+
+
+def speculation(at: float, speech: str) -> list[Event]:
+    """An answer that is begun at `at`, and has its first sound 0.2 s later."""
+    ids = {"speech_id": speech}
+    return [
+        agent(SpeculationStarted, at, text="hello", **ids),
+        agent(LLMStarted, at, model="m", **ids),
+        agent(LLMFirstToken, at + 0.1, model="m", **ids),
+        agent(LLMFirstSentence, at + 0.14, model="m", **ids),
+        agent(TTSStarted, at + 0.15, model="v", characters=5, **ids),
+        agent(TTSFirstAudio, at + 0.2, model="v", **ids),
+    ]
+
+
+def thrown_away(at: float, speech: str) -> list[Event]:
+    ids = {"speech_id": speech}
+    return [
+        agent(
+            SpeculationCancelled, at, reason="speech went on", seconds=0.3, written=20, characters=5, **ids
+        ),
+        agent(LLMFinished, at + 0.01, model="m", cancelled=True, **ids),  # stragglers
+        agent(TTSFinished, at + 0.01, model="v", characters=5, cancelled=True, **ids),
+    ]
+
+
+def test_a_prepared_answer_that_is_committed_costs_the_decision_and_the_playout() -> None:
+    measured = measure(
+        stamped(
+            human(SpeechStopped, 2.0, duration_s=1.5),
+            *speculation(2.15, "s1"),
+            human(EndpointConfirmed, 2.5, delay_s=0.5),
+            human(TranscriptFinal, 2.52, utterance_id="u", text="hello", end_t=2.0),
+            agent(SpeculationCommitted, 2.53, speech_id="s1"),
+            agent(PlayoutStarted, 2.56, speech_id="s1"),
+        ),
+        "t1",
+        "s1",
+    )
+    assert measured is not None
+    got = {part: getattr(measured, part) for part in PARTS}
+    assert got == pytest.approx(
+        {
+            "end_of_turn_delay": 0.5,
+            "transcription_delay": 0.02,
+            "on_user_turn_completed_delay": 0.01,
+            "llm_node_ttft": 0.0,
+            "llm_node_ttfs": 0.0,
+            "tts_node_ttfb": 0.0,
+            "playback_latency": 0.03,
+            "unaccounted": 0.0,
+        },
+        abs=1e-9,
+    )
+    assert not measured.cancelled
+
+
+def test_what_was_not_ready_when_it_was_committed_counts_from_then_on() -> None:
+    measured = measure(
+        stamped(
+            human(SpeechStopped, 2.0, duration_s=1.5),
+            *speculation(2.45, "s1"),
+            human(EndpointConfirmed, 2.5, delay_s=0.5),
+            human(TranscriptFinal, 2.5, utterance_id="u", text="hello", end_t=2.0),
+            agent(SpeculationCommitted, 2.5, speech_id="s1"),
+            agent(PlayoutStarted, 2.7, speech_id="s1"),
+        ),
+        "t1",
+    )
+    assert measured is not None
+    assert measured.on_user_turn_completed_delay == 0
+    assert measured.llm_node_ttft == pytest.approx(0.05)
+    assert measured.llm_node_ttfs == pytest.approx(0.04)
+    assert measured.tts_node_ttfb == pytest.approx(0.05)
+    assert total(measured) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("again", ["s1", "s2"])
+def test_a_turn_whose_speculation_was_redone_is_measured_by_the_second(again: str) -> None:
+    events = stamped(
+        human(SpeechStopped, 1.0, duration_s=0.5),
+        *speculation(1.1, "s1"),
+        *thrown_away(1.4, "s1"),
+        human(SpeechStopped, 2.0, duration_s=0.5),
+        *speculation(2.2, again),
+        human(EndpointConfirmed, 2.25, delay_s=0.25),
+        human(TranscriptFinal, 2.25, utterance_id="u", text="hello you", end_t=2.0),
+        agent(SpeculationCommitted, 2.26, speech_id=again),
+        agent(PlayoutStarted, 2.5, speech_id=again),
+    )
+    measured = measure(events, "t1", again)
+    assert measured is not None
+    assert measured.e2e_latency == pytest.approx(0.5)
+    assert measured.llm_node_ttft == pytest.approx(0.04)
+    assert measured.tts_node_ttfb == pytest.approx(0.05)
+    assert total(measured) == pytest.approx(0.5)
+    assert not measured.cancelled
+
+
+def test_an_answer_that_was_only_prepared_and_thrown_away_is_none() -> None:
+    begun = [human(SpeechStopped, 1.0, duration_s=0.5), *speculation(1.1, "s1")]
+    events = stamped(*begun, *thrown_away(1.4, "s1"))
+    assert measure(events, "t1") is None
+    assert measure(events, "t1", "s1") is None
+    # once it was committed it is an answer, and a cancelled one is flagged
+    cancelled = agent(LLMFinished, 1.5, model="m", cancelled=True, speech_id="s1")
+    measured = measure(
+        stamped(*begun, agent(SpeculationCommitted, 1.3, speech_id="s1"), cancelled), "t1", "s1"
+    )
+    assert measured is not None
+    assert measured.cancelled
+
+
+KINDS = [
+    *plain_turn()[1:],
+    *speculation(0, "s1"),
+    *thrown_away(0, "s1"),
+    *speculation(0, "s2"),
+    agent(SpeculationCommitted, 0, speech_id="s1"),
+    agent(SpeculationCommitted, 0, speech_id="s2"),
+    agent(PlayoutStarted, 0, speech_id="s2"),
+    agent(TTSFinished, 0, model="v", characters=5, speech_id="s1"),
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 400), st.booleans()), max_size=40),
+    st.sampled_from([None, "s1", "s2"]),
+)
+def test_whatever_happens_in_whatever_order_the_parts_sum(
+    happened: list[tuple[Event, int, bool]], speech: str | None
+) -> None:
+    """Times in hundredths, some the same; events come late, twice or never."""
+    moved = [event.model_copy(update={"t": t / 100}) for event, t, _ in happened]
+    backdated = {id(event): late for event, (_, _, late) in zip(moved, happened, strict=True)}
+    moved.sort(key=lambda e: e.t + backdated[id(e)])  # seq is the order of telling, t that of happening
+    measured = measure(stamped(*moved), "t1", speech)
+    if measured is None:
+        return
+    assert all((getattr(measured, part) or 0) >= -1e-9 for part in PARTS)
+    if measured.cancelled:
+        assert measured.e2e_latency is None
+        assert measured.unaccounted is None
+    else:
+        assert measured.e2e_latency is not None
+        assert measured.e2e_latency >= 0
+        assert total(measured) == pytest.approx(measured.e2e_latency, abs=1e-9)

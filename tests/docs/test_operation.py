@@ -9,8 +9,10 @@ from pathlib import Path
 
 import yaml
 
+from voicebot.media.base import MediaStats
 from voicebot.server.drain import SENTENCE
 from voicebot.server.health import operation
+from voicebot.server.metrics import PRESENT, Metrics, Present
 from voicebot.settings import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -57,3 +59,16 @@ def test_the_paths_it_names_exist() -> None:
     assert paths == {"/health", "/ready", "/metrics"}
     for path in paths:
         assert f"`{path}`" in README
+
+
+def test_the_metrics_it_names_exist() -> None:
+    metrics = Metrics()
+    metrics.registry.register(
+        Present(
+            lambda: dict.fromkeys(PRESENT, 0.0), lambda: MediaStats(0.0, 0, late_frames=0, lost_packets=0)
+        )
+    )
+    there = {family.name for family in metrics.registry.collect()}
+    named = set(re.findall(r"`(voicebot_[a-z_]+)`", README))
+    assert len(named) > 10
+    assert named <= there

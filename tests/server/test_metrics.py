@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -9,13 +11,35 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from voicebot.conversation.latency import PARTS
+from voicebot.conversation.stall import Stall
 from voicebot.errors import StoreError
-from voicebot.events import LatencyMeasured
+from voicebot.events import (
+    ConversationStarted,
+    EchoIgnored,
+    EndpointConfirmed,
+    Event,
+    InterruptionBackchannel,
+    InterruptionDetected,
+    InterruptionFalse,
+    InterruptionResumed,
+    LatencyMeasured,
+    SpeculationCancelled,
+    SpeculationCommitted,
+    SpeculationStarted,
+    TranscriptFinal,
+    TTSFinished,
+    TTSStarted,
+)
 from voicebot.media.base import MediaGone, MediaStats
 from voicebot.server.hosting import Hosting
 from voicebot.server.metrics import MAX_CODES, Metrics
+from voicebot.server.outbox import Outbox
+from voicebot.server.telemetry import UNDER_WAY
 from voicebot.settings import Settings
+from voicebot.signaling.messages import Pong
 from voicebot.signaling.negotiation import Begin, Failed, Ready, Restart
+from voicebot.signaling.written import write
 from voicebot.store.memory import MemoryStore
 from voicebot.testing.media import FakeMediaPlane
 
@@ -124,11 +148,143 @@ def test_turns_are_timed_with_their_parts(hosting: Hosting) -> None:
     assert read("voicebot_turns_cancelled_total") == 1
 
 
+def follow(hosting: Hosting, *events: Event) -> Callable[..., float | None]:
+    """As a room tells them; gives the way to read a sample."""
+    for event in events:
+        hosting.telemetry.follow(None, event)
+    return hosting.telemetry.metrics.registry.get_sample_value
+
+
+def test_all_parts_of_a_turn_are_there_also_what_is_nobodys(hosting: Hosting) -> None:
+    parts = dict.fromkeys(PARTS, 0.1)
+    read = follow(hosting, LatencyMeasured(turn_id="t", e2e_latency=0.8, **parts))
+    sums = [read("voicebot_turn_part_seconds_sum", {"part": part}) for part in PARTS]
+    assert sums == [pytest.approx(0.1)] * len(PARTS)
+
+
+def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hosting) -> None:
+    told = {"conversation_id": "c", "participant_id": "p"}
+    said = {"utterance_id": "u", "text": "hello", "start_t": 1.0, "end_t": 3.0}
+    read = follow(
+        hosting,
+        EndpointConfirmed(**told, seq=3, t=3.5, delay_s=0.5),
+        TTSStarted(**told, seq=4, t=3.5, model="flite", characters=9),
+        TranscriptFinal(**told, seq=5, t=4.5, cause_seq=3, stt_model="sphinx", **said),
+        TTSFinished(**told, seq=6, t=3.9, cause_seq=4, model="flite", characters=9, audio_s=4.0),
+        # told twice, cancelled, without a beginning, of an agent, without sound: nothing is known of the work
+        TranscriptFinal(**told, seq=7, t=9.5, cause_seq=3, stt_model="sphinx", **said),
+        TTSStarted(**told, seq=8, t=5.0, model="flite", characters=9),
+        TTSFinished(
+            **told, seq=9, t=5.1, cause_seq=8, model="flite", characters=9, audio_s=0.5, cancelled=True
+        ),
+        TranscriptFinal(**told, seq=10, t=9.5, **said),
+        TTSStarted(**told, seq=11, t=6.0, model="flite", characters=1),
+        TTSFinished(**told, seq=12, t=6.1, cause_seq=11, model="flite", characters=1),
+        TTSFinished(
+            **{**told, "conversation_id": "d"}, t=6.1, cause_seq=4, model="flite", characters=1, audio_s=9.0
+        ),
+    )
+    assert read("voicebot_stt_real_time_factor_sum", {"model": "sphinx"}) == pytest.approx(0.5)
+    assert read("voicebot_stt_real_time_factor_count", {"model": "sphinx"}) == 1
+    assert read("voicebot_tts_real_time_factor_sum", {"model": "flite"}) == pytest.approx(0.1)
+    assert read("voicebot_tts_real_time_factor_count", {"model": "flite"}) == 1
+
+
+def test_turns_that_never_get_a_text_are_not_kept_for_ever(hosting: Hosting) -> None:
+    endless = [EndpointConfirmed(conversation_id="c", seq=n, t=1.0, delay_s=0.5) for n in range(5000)]
+    follow(hosting, *endless)
+    assert len(hosting.telemetry._begun) == UNDER_WAY
+
+
+def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> None:
+    cancelled = SpeculationCancelled(reason="went on", seconds=0.5, written=30, characters=12, audio_s=1.5)
+    read = follow(
+        hosting,
+        *[InterruptionDetected()] * 3,
+        InterruptionFalse(),
+        InterruptionResumed(),
+        *[InterruptionBackchannel(text="mhm")] * 2,
+        EchoIgnored(text="hello", similarity=0.9),
+        *[SpeculationStarted(text="hi")] * 3,
+        SpeculationCommitted(),
+        cancelled,
+        cancelled,
+    )
+    for kind, count in (("detected", 3), ("false", 1), ("resumed", 1), ("backchannel", 2)):
+        assert read("voicebot_interruptions_total", {"kind": kind}) == count
+    for outcome, count in (("started", 3), ("committed", 1), ("cancelled", 2)):
+        assert read("voicebot_speculations_total", {"outcome": outcome}) == count
+    assert read("voicebot_echoes_ignored_total") == 1
+    assert read("voicebot_speculation_wasted_seconds_total") == 1.0
+    assert read("voicebot_speculation_wasted_characters_total") == 24
+    assert read("voicebot_speculation_wasted_audio_seconds_total") == 3.0
+
+
+@dataclass(frozen=True)
+class Fuller(MediaStats):
+    """Of a media plane that tells more."""
+
+    stalls: int = 0
+    stall_seconds: float = 0.0
+    echo_seconds: float = 0.0
+
+
+async def test_stalls_and_queues_are_there_before_anything_waits(host: Any, visit: Any) -> None:
+    hosting = await host()
+    await visit(hosting, joined="Ada")
+    hosting._stalled(Stall(1.5, "cell:1 work"))
+    stats = MediaStats(cpu_seconds=1.0, peers=1, late_frames=0, lost_packets=0)
+    hosting._on_notice(stats)
+    seen = await scrape(hosting)
+    assert seen["voicebot_loop_stall_seconds_count"] == 1
+    assert seen["voicebot_loop_stall_seconds_sum"] == 1.5
+    assert seen["voicebot_media_loop_stalls_total"] == 0
+    assert seen["voicebot_outbox_longest"] <= seen["voicebot_outbox_messages"]
+    assert 'voicebot_model_queue{role="stt"}' not in seen  # this one does not tell
+    hosting.models.stt.waiting = 3
+    hosting._on_notice(
+        Fuller(
+            cpu_seconds=1.0,
+            peers=1,
+            late_frames=0,
+            lost_packets=0,
+            stalls=2,
+            stall_seconds=0.75,
+            echo_seconds=4.5,
+        )
+    )
+    seen = await scrape(hosting)
+    assert seen['voicebot_model_queue{role="stt"}'] == 3
+    assert seen["voicebot_media_loop_stalls_total"] == 2
+    assert seen["voicebot_media_loop_stall_seconds_total"] == 0.75
+    assert seen["voicebot_media_echo_seconds_total"] == 4.5
+
+
+async def test_what_waits_for_a_browser_is_counted() -> None:
+    outbox = Outbox()
+    for _ in range(3):
+        outbox.put(write(Pong()))
+    assert outbox.waiting == 3
+    await outbox.get()
+    assert outbox.waiting == 2
+
+
+async def test_what_rooms_log_reaches_the_metrics(host: Any, visit: Any) -> None:
+    hosting = await host()
+    await visit(hosting, joined="Ada")
+    log = hosting.rooms["demo"].log
+    assert log is not None
+    assert isinstance(log.events[0], ConversationStarted)
+    log.emit(EchoIgnored(text="hello", similarity=0.9))
+    assert (await scrape(hosting))["voicebot_echoes_ignored_total"] == 1
+
+
 def test_no_number_of_error_codes_makes_endless_labels() -> None:
     metrics = Metrics()
-    labels = {metrics.code(f"code-{number}") for number in range(1000)}
-    assert len(labels) == MAX_CODES + 1
-    assert metrics.code("code-0") == "code-0"
+    for label in (metrics.code, metrics.model):
+        labels = {label(f"x-{number}") for number in range(1000)}
+        assert len(labels) == MAX_CODES + 1
+        assert label("x-0") == "x-0"
 
 
 # ---------------------------------------------------------------- who may read them

@@ -98,6 +98,12 @@ class Models:
     def started(self) -> bool:
         return all(role in self._current for role in ROLES)
 
+    @property
+    def waiting(self) -> dict[str, float]:
+        """How much waits for each model that tells it (an optional attribute `waiting`, a number)."""
+        told = {role: getattr(model, "waiting", None) for role, model in self._current.items()}
+        return {role: float(count) for role, count in told.items() if isinstance(count, int | float)}
+
     async def wait_until_started(self) -> None:
         """Until there is a model for each role."""
         await self._complete.wait()

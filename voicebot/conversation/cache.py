@@ -22,7 +22,7 @@ from voicebot.conversation.problems import Problem
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Grows with every change of the columns or of how they are computed."""
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.manifest import Manifest, Person
 from voicebot.conversation.ogg import ogg_duration
+from voicebot.conversation.speculation import speculation_rows
 from voicebot.events import (
     Event,
     LatencyMeasured,
@@ -25,6 +26,7 @@ from voicebot.events import (
     PlayoutInterrupted,
     PlayoutSentence,
     PlayoutStarted,
+    SpeculationCommitted,
     SpeechStarted,
     SpeechStopped,
     TranscriptFinal,
@@ -115,9 +117,25 @@ COLUMNS: dict[str, dict[str, str]] = {
         **{f"{part}_s": "float64" for part in PARTS},
         "e2e_latency_s": "float64",
         "cancelled": "bool",
+        "speculated": "bool",
         "stt_model": "str",
         "llm_model": "str",
         "tts_model": "str",
+    },
+    "speculation": {
+        "conversation_id": "str",
+        "turn_id": "str",
+        "participant_id": "str",
+        "speech_id": "str",
+        "start_s": "float64",
+        "end_s": "float64",
+        "text": "str",
+        "outcome": "str",
+        "reason": "str",
+        "wasted_s": "float64",
+        "wasted_written": "int64",
+        "wasted_characters": "int64",
+        "wasted_audio_s": "float64",
     },
     "speech": {
         "conversation_id": "str",
@@ -143,7 +161,7 @@ ENVELOPE = frozenset(Event.model_fields)
 
 @dataclass
 class Rows:
-    """Rows of the eight frames, of one conversation or many."""
+    """Rows of every frame, of one conversation or many."""
 
     by_frame: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
@@ -169,6 +187,7 @@ def rows_of(
     rows = out.by_frame
     rows["events"] = [_event_row(event) for event in events]
     rows["latency"] = _latency_rows(events)
+    rows["speculation"] = speculation_rows(events)
     rows["speech"] = _speech_rows(events)
     rows["words"] = _word_rows(events)
     rows["turns"] = sorted(
@@ -235,6 +254,7 @@ def _latency_rows(events: Iterable[Event]) -> list[Row]:
     """With the models that made this answer; those of the conversation may have been swapped since."""
     rows: list[Row] = []
     used: dict[tuple[str, str | None, str | None], str] = {}  # by role, turn and agent
+    committed: set[tuple[str | None, str | None]] = set()  # by turn and agent
     for event in events:
         match event:
             case TranscriptFinal() if event.stt_model:
@@ -243,6 +263,8 @@ def _latency_rows(events: Iterable[Event]) -> list[Row]:
                 used["llm", event.turn_id, event.participant_id] = event.model
             case TTSStarted():
                 used["tts", event.turn_id, event.participant_id] = event.model
+            case SpeculationCommitted():
+                committed.add((event.turn_id, event.participant_id))
             case LatencyMeasured():
                 turn, agent = event.turn_id, event.participant_id
                 rows.append(
@@ -254,6 +276,7 @@ def _latency_rows(events: Iterable[Event]) -> list[Row]:
                         "t_s": event.t,
                         **{f"{part}_s": getattr(event, part) for part in (*PARTS, "e2e_latency")},
                         "cancelled": event.cancelled,
+                        "speculated": (turn, agent) in committed,
                         "stt_model": used.get(("stt", turn, None)),
                         "llm_model": used.get(("llm", turn, agent)),
                         "tts_model": used.get(("tts", turn, agent)),

@@ -5,6 +5,11 @@ to the agent's first audible one: each part is the time by which its stage moved
 answer back. Work done ahead (speculation, a transcript that is ready before the turn has
 ended) therefore counts 0, the parts never overlap, and what lies between the stages is
 `unaccounted`, so that all of them sum to `e2e_latency`.
+
+An answer that was prepared ahead is decided on when it is committed: the time from the end of
+the turn until then is `on_user_turn_completed_delay`, and only what was not ready by then
+counts for the model and the voice. One that was thrown away is no answer: its cost is in its
+`SpeculationCancelled`, and the turn is measured by the work that was done instead.
 """
 
 from __future__ import annotations
@@ -21,6 +26,9 @@ from voicebot.events import (
     LLMFirstToken,
     LLMStarted,
     PlayoutStarted,
+    SpeculationCancelled,
+    SpeculationCommitted,
+    SpeculationStarted,
     SpeechStopped,
     TranscriptFinal,
     TTSFinished,
@@ -32,6 +40,8 @@ E = TypeVar("E", bound=Event)
 
 THINKING = (LLMStarted, LLMFirstToken, LLMFirstSentence, LLMFinished)
 SPEAKING = (TTSStarted, TTSFirstAudio, TTSFinished)
+OWN = (*THINKING, *SPEAKING, SpeculationCommitted)
+"""What belongs to one answer."""
 
 PARTS = (
     "end_of_turn_delay",
@@ -51,16 +61,19 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
 
     Pass the log's events; only those with `turn_id` count. Returns None while there is
     nothing to measure: nobody spoke in this turn (a greeting), or the answer has neither
-    begun nor been cancelled. A cancelled turn has the parts that were reached, no
-    `e2e_latency`, and `cancelled` set.
+    begun nor been cancelled, or was only prepared and thrown away. A cancelled turn has the parts
+    that were reached, no `e2e_latency`, and `cancelled` set.
     """
     turn = sorted((e for e in events if e.turn_id == turn_id), key=lambda e: e.t)
     played = _first(turn, PlayoutStarted, lambda e: speech_id is None or e.speech_id == speech_id)
     agent = played.participant_id if played else None
     end = played.t if played else float("inf")
     before = [e for e in turn if e.t <= end]
-    own = [e for e in before if isinstance(e, THINKING + SPEAKING)]
-    if played is None:  # nothing was audible: whose answer it was to be
+    thrown = _thrown_away(before)
+    own = [e for e in before if isinstance(e, OWN) and e.seq not in thrown]
+    if played is not None:
+        speech_id = played.speech_id
+    else:  # nothing was audible: whose answer it was to be
         last = _last(own, Event, lambda e: speech_id is None or e.speech_id == speech_id)
         if last is None:
             return None
@@ -75,10 +88,11 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
         return None
     if played is not None:  # speculation that was thrown away is not part of this answer
         thinking = _after_cancelled(thinking)
-        speaking = [e for e in _after_cancelled(speaking) if e.speech_id in (None, played.speech_id)]
+        speaking = _after_cancelled(speaking)
 
     confirmed = _last(before, EndpointConfirmed)
     final = _last(before, TranscriptFinal, lambda e: agent is None or e.participant_id != agent)
+    committed = _last(own, SpeculationCommitted)
     started, token = _first(thinking, LLMStarted), _first(thinking, LLMFirstToken)
     sentence = _first(thinking, LLMFirstSentence)
     tts, audio = _first(speaking, TTSStarted), _first(speaking, TTSFirstAudio)
@@ -86,7 +100,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
     stages: list[tuple[str, float | None, float | None]] = [
         ("end_of_turn_delay", spoken, _t(confirmed)),
         ("transcription_delay", spoken, _t(final)),
-        ("on_user_turn_completed_delay", _latest(confirmed, final), _t(started)),
+        ("on_user_turn_completed_delay", _latest(confirmed, final), _latest(started, committed)),
         ("llm_node_ttft", _t(started), _t(token)),
         ("llm_node_ttfs", _t(token), _t(sentence)),
         ("tts_node_ttfb", _t(tts), _t(audio)),
@@ -121,7 +135,27 @@ def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:
     if stopped is not None:
         return stopped.t
     finals = (e for e in before if isinstance(e, TranscriptFinal) and e.participant_id != agent)
-    return max((e.end_t for e in finals if e.end_t > 0), default=None)
+    return max((min(e.end_t, e.t) for e in finals if e.end_t > 0), default=None)
+
+
+def _thrown_away(turn: Sequence[Event]) -> set[int]:
+    """`seq` of all that was done for speculations that were cancelled, stragglers included."""
+    thrown: set[int] = set()
+    done: dict[tuple[str | None, str | None], list[int]] = {}
+    over: set[tuple[str | None, str | None]] = set()
+    for event in sorted(turn, key=lambda e: e.seq):
+        speech = (event.participant_id, event.speech_id)
+        if isinstance(event, SpeculationCancelled):
+            thrown.update(done.pop(speech, ()))
+            over.add(speech)
+        elif isinstance(event, SpeculationStarted | LLMStarted):
+            done[speech] = [event.seq]
+            over.discard(speech)
+        elif speech in over:
+            thrown.add(event.seq)
+        else:
+            done.setdefault(speech, []).append(event.seq)
+    return thrown
 
 
 def _ends(events: Iterable[Event]) -> list[LLMFinished | TTSFinished]:

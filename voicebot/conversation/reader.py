@@ -41,6 +41,7 @@ class Conversations:
     words: pd.DataFrame
     events: pd.DataFrame
     latency: pd.DataFrame
+    speculation: pd.DataFrame
     speech: pd.DataFrame
     audio: pd.DataFrame
     problems: tuple[Problem, ...] = ()

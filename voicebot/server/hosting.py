@@ -373,6 +373,7 @@ class Hosting:
         """For `voicebot.server.metrics.PRESENT`."""
         rooms = list(self.rooms.values())
         people = [person for room in rooms for person in room.lobby.humans]
+        waiting = [outbox.waiting for outbox in self._sessions.outboxes]
         return {
             "ready": float(self._ready and not self._drain.active),
             "draining": float(self._drain.active),
@@ -385,6 +386,9 @@ class Hosting:
             "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
             "forwarded": float(self._cluster.forwarded if self._cluster is not None else 0),
             "conversations": float(sum(room.log is not None and not room.log.closed for room in rooms)),
+            "outbox_messages": float(sum(waiting)),
+            "outbox_longest": float(max(waiting, default=0)),
+            "model_queue": self._models.waiting if self._models is not None else {},
         }
 
     # ------------------------------------------------------------ lobbies
@@ -416,6 +420,7 @@ class Hosting:
     # ------------------------------------------------------------ wiring
 
     def _stalled(self, stall: Stall) -> None:
+        self.telemetry.stalled(stall.seconds)
         for room in self.rooms.values():
             if room.log is not None and not room.log.closed:
                 room.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))

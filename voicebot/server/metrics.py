@@ -16,10 +16,13 @@ from voicebot.media.base import MediaStats
 from voicebot.version import __version__
 
 MAX_CODES = 64
-"""Error codes told apart; a backend could make up any number of them."""
+"""Error codes told apart, and names of models; a backend could make up any number of them."""
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 CONNECT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 45.0)
 TURN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+PART = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+STALL = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+FACTOR = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 HTTP = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
 Amounts = float | Mapping[str, float]
 
@@ -69,22 +72,49 @@ class Metrics:
         self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
         self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)
         self.turns = histogram("turn_seconds", "A person's last sound to the agent's first", TURN)
-        self.turn_parts = histogram("turn_part_seconds", "The parts of that", TURN, "part")
+        self.turn_parts = histogram("turn_part_seconds", "The parts of that", PART, "part")
         self.turns_cancelled = counter("turns_cancelled", "Answers given up before they were heard")
+        self.stalls = histogram("loop_stall_seconds", "How long the event loop stood still", STALL)
+        self.stt_factor = histogram(
+            "stt_real_time_factor",
+            "Seconds from the end of a turn to its text, for each second of speech",
+            FACTOR,
+            "model",
+        )
+        self.tts_factor = histogram(
+            "tts_real_time_factor", "Seconds of work for each second of speech made", FACTOR, "model"
+        )
+        self.interruptions = counter(
+            "interruptions", "People who talked over agents, and what it turned out to be", "kind"
+        )
+        self.echoes = counter("echoes_ignored", "Utterances that were an agent's own voice")
+        self.speculations = counter("speculations", "Answers prepared before the turn had ended", "outcome")
+        self.wasted = counter("speculation_wasted_seconds", "Time since those began that were thrown away")
+        self.wasted_characters = counter("speculation_wasted_characters", "What their voices were given")
+        self.wasted_audio = counter("speculation_wasted_audio_seconds", "Of sound made for nothing")
         self.restarts = counter("media_restarts", "Times the media process died and was started again")
         self._codes: set[str] = set()
+        self._models: set[str] = set()
 
     def code(self, code: str) -> str:
         """The label of an error code: itself, or `other` when there are too many."""
-        if code in self._codes or len(self._codes) < MAX_CODES:
-            self._codes.add(code)
-            return code
-        return "other"
+        return _known(code, self._codes)
+
+    def model(self, name: str) -> str:
+        """The label of a model: its name, or `other` when there are too many."""
+        return _known(name, self._models)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Everything in the text format that an Accept header asks for, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+
+def _known(label: str, labels: set[str]) -> str:
+    if label in labels or len(labels) < MAX_CODES:
+        labels.add(label)
+        return label
+    return "other"
 
 
 class Present(Collector):
@@ -118,6 +148,9 @@ PRESENT = {
     "reconnecting": ("People whose socket is lost", ""),
     "forwarded": ("Sockets and requests that other servers carry out", ""),
     "conversations": ("Conversations going on", ""),
+    "outbox_messages": ("Messages that wait to be written to browsers", ""),
+    "outbox_longest": ("Of these, the most for one browser", ""),
+    "model_queue": ("Utterances and sentences that wait for a model", "role"),
 }
 
 
@@ -128,7 +161,15 @@ def _media(stats: MediaStats) -> Iterable[Metric]:
         ("media_command_queue_bytes", "Commands that the media plane has not read", stats.queued_bytes),
     ):
         yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
+    # those without a field of the base are told by media planes that know them
     for name, what, total in (
+        ("media_loop_stalls", "Times the media loop stood still", getattr(stats, "stalls", 0)),
+        ("media_loop_stall_seconds", "For how long altogether", getattr(stats, "stall_seconds", 0.0)),
+        (
+            "media_echo_seconds",
+            "Of people's microphones that were agents' voices",
+            getattr(stats, "echo_seconds", 0.0),
+        ),
         ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
         ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
         ("media_lost_packets", "Packets of people that never came", stats.lost_packets),

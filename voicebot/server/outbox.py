@@ -45,6 +45,11 @@ class Outbox:
         self._close: Close | None = None
         self._ready = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait to be written."""
+        return self._messages
+
     def put(self, message: Written, seq: int | None = None) -> None:
         """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead."""
         if self._close is not None:

@@ -325,6 +325,11 @@ class Sessions:
         """How many are in memory."""
         return len(self._browsers)
 
+    @property
+    def outboxes(self) -> list[Outbox]:
+        """Of every browser that is connected now."""
+        return [b.outbox for b in self._browsers.values() if b.outbox is not None]
+
     def tell(self, message: Message) -> None:
         """Tell every browser that is connected now."""
         for browser in list(self._browsers.values()):

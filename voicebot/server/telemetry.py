@@ -22,11 +22,27 @@ from opentelemetry.trace import (
     get_current_span,
     set_span_in_context,
 )
+from prometheus_client import Histogram
 
 from voicebot.clock import Clock
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.log import ConversationLog
-from voicebot.events import Event, LatencyMeasured
+from voicebot.events import (
+    EchoIgnored,
+    EndpointConfirmed,
+    Event,
+    InterruptionBackchannel,
+    InterruptionDetected,
+    InterruptionFalse,
+    InterruptionResumed,
+    LatencyMeasured,
+    SpeculationCancelled,
+    SpeculationCommitted,
+    SpeculationStarted,
+    TranscriptFinal,
+    TTSFinished,
+    TTSStarted,
+)
 from voicebot.server.metrics import Metrics
 from voicebot.server.tracing import Tracing
 from voicebot.signaling.negotiation import Action, Begin, Failed, Ready, Restart
@@ -34,6 +50,8 @@ from voicebot.signaling.written import Written
 
 MEASURED = tuple(part for part in PARTS if part != "unaccounted")
 """The parts of a turn that are somebody's doing, in the order in which they follow each other."""
+UNDER_WAY = 1024
+"""Turns and sentences whose models are at work that are remembered; some never tell that they ended."""
 INVALID = NonRecordingSpan(INVALID_SPAN_CONTEXT)
 """As the parent: none."""
 _NOTHING: AbstractContextManager[None] = nullcontext()
@@ -56,6 +74,8 @@ class Telemetry:
         self._clock = clock
         self.metrics = Metrics()
         self.tracing = tracing
+        self._begun: dict[tuple[str, int], float] = {}
+        """By conversation and `seq`: when a model was given something, in its conversation's time."""
 
     # ------------------------------------------------------------ requests, sockets, messages
 
@@ -182,8 +202,47 @@ class Telemetry:
 
     def follow(self, log: ConversationLog | None, event: Event) -> None:
         """Something happened in a conversation."""
-        if isinstance(event, LatencyMeasured):
-            self._turn(log, event)
+        metrics = self.metrics
+        match event:
+            case LatencyMeasured():
+                self._turn(log, event)
+            case EndpointConfirmed() | TTSStarted():
+                self._begun[event.conversation_id, event.seq] = event.t
+                if len(self._begun) > UNDER_WAY:
+                    del self._begun[next(iter(self._begun))]
+            case TranscriptFinal():
+                self._worked(metrics.stt_factor, event.stt_model, event, event.end_t - event.start_t)
+            case TTSFinished():
+                self._worked(metrics.tts_factor, event.model, event, 0 if event.cancelled else event.audio_s)
+            case (
+                InterruptionDetected()
+                | InterruptionFalse()
+                | InterruptionBackchannel()
+                | InterruptionResumed()
+            ):
+                metrics.interruptions.labels(event.type.partition(".")[2]).inc()
+            case EchoIgnored():
+                metrics.echoes.inc()
+            case SpeculationStarted() | SpeculationCommitted():
+                metrics.speculations.labels(event.type.partition(".")[2]).inc()
+            case SpeculationCancelled():
+                metrics.speculations.labels("cancelled").inc()
+                metrics.wasted.inc(max(0.0, event.seconds))
+                metrics.wasted_characters.inc(max(0, event.characters))
+                metrics.wasted_audio.inc(max(0.0, event.audio_s))
+            case _:
+                pass
+
+    def stalled(self, seconds: float) -> None:
+        """The event loop did not run for so long."""
+        self.metrics.stalls.observe(seconds)
+
+    def _worked(self, factor: Histogram, model: str, event: Event, audio: float) -> None:
+        """A model is done with what caused `event`, which was `audio` seconds long."""
+        cause = -1 if event.cause_seq is None else event.cause_seq
+        begun = self._begun.pop((event.conversation_id, cause), None)
+        if begun is not None and model and audio > 0:
+            factor.labels(self.metrics.model(model)).observe(max(0.0, event.t - begun) / audio)
 
     def _turn(self, log: ConversationLog | None, latency: LatencyMeasured) -> None:
         """An agent was heard, or its answer given up."""
@@ -194,8 +253,9 @@ class Telemetry:
             return
         self.metrics.turns.observe(latency.e2e_latency)
         parts = {name: seconds for name in MEASURED if (seconds := getattr(latency, name)) is not None}
-        for name, seconds in parts.items():
-            self.metrics.turn_parts.labels(name).observe(seconds)
+        for name in PARTS:
+            if (seconds := getattr(latency, name)) is not None:
+                self.metrics.turn_parts.labels(name).observe(seconds)
         if self.tracing is None or log is None:
             return
         heard = next((e.t for e in reversed(log.events) if e.seq == latency.cause_seq), latency.t)

@@ -9,6 +9,7 @@ from voicebot.turn.addressing import (
     called_by_name,
     is_question,
 )
+from voicebot.turn.echo import Echo, Played, own_voice
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.endpointing_dynamic import DynamicEndpointing
 from voicebot.turn.endpointing_learned import LearnedEndpointing
@@ -22,6 +23,7 @@ __all__ = [
     "Addressees",
     "Denial",
     "DynamicEndpointing",
+    "Echo",
     "EndpointDecision",
     "Endpointing",
     "EndpointingSettings",
@@ -32,6 +34,7 @@ __all__ = [
     "Pause",
     "PauseStatistics",
     "Piece",
+    "Played",
     "Present",
     "Said",
     "Scene",
@@ -42,5 +45,6 @@ __all__ = [
     "is_backchannel",
     "is_question",
     "judge",
+    "own_voice",
     "word_ends",
 ]
