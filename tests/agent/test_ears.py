@@ -1,4 +1,4 @@
-"""One person's ears on the fake media plane: every endpoint has its reason, and none is lost."""
+"""One person's ears on the fake media plane, in virtual time: each end has its reason, none is lost."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from voicebot.events import (
     ConversationEnded,
     ConversationStarted,
     EndpointConfirmed,
+    EndpointPredicted,
     LLMFinished,
     LLMFirstSentence,
     LLMFirstToken,
@@ -67,7 +68,11 @@ def write_example(folder: Path | None, conversation_id: str = "golden") -> Conve
         log.emit(SpeechStarted(**ann, **turn, t=start))
         log.emit(TranscriptInterim(**ann, **turn, t=end - 0.3, utterance_id=f"u{n}", text=said[:7]))
         log.emit(SpeechStopped(**ann, **turn, t=end, duration_s=end - start))
-        confirmed = log.emit(EndpointConfirmed(**ann, **turn, t=end + 0.5, delay_s=0.5))
+        why = {"reason": "it may be complete: 0.5 s", "text": said}
+        predicted = log.emit(EndpointPredicted(**ann, **turn, t=end + 0.2, delay_s=0.5, **why))
+        confirmed = log.emit(
+            EndpointConfirmed(**ann, **turn, t=end + 0.5, delay_s=0.5, cause_seq=predicted.seq, **why)
+        )
         texts = said.split()
         step = (end - start) / len(texts)
         words = [

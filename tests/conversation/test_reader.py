@@ -89,6 +89,12 @@ def test_every_frame_of_the_golden_example() -> None:
     assert loaded.words["word"].tolist() == ["what", "is", "tea", "and", "what", "is", "milk"]
     assert loaded.words["position"].tolist() == [0, 1, 2, 0, 1, 2, 3]
     assert loaded.speech["duration_s"].tolist() == [1.0, 1.0]
+    endpoints = loaded.endpoints
+    assert endpoints["outcome"].tolist() == ["predicted", "confirmed"] * 2
+    assert endpoints["delay_s"].tolist() == [0.5] * 4
+    assert set(endpoints["reason"]) == {"it may be complete: 0.5 s"}
+    assert endpoints["text"].tolist()[1] == "what is tea"
+    assert endpoints["probability"].isna().all()
     latency = loaded.latency
     assert latency["e2e_latency_s"].tolist() == pytest.approx([1.2, 1.2])
     assert latency[[f"{part}_s" for part in PARTS]].sum(axis=1).tolist() == pytest.approx([1.2, 1.2])

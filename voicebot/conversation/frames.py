@@ -19,6 +19,9 @@ from voicebot.conversation.manifest import Manifest, Person
 from voicebot.conversation.ogg import ogg_duration
 from voicebot.conversation.speculation import speculation_rows
 from voicebot.events import (
+    EndpointCancelled,
+    EndpointConfirmed,
+    EndpointPredicted,
     Event,
     LatencyMeasured,
     LLMStarted,
@@ -145,6 +148,18 @@ COLUMNS: dict[str, dict[str, str]] = {
         "end_s": "float64",
         "duration_s": "float64",
     },
+    "endpoints": {
+        "conversation_id": "str",
+        "seq": "int64",
+        "t_s": "float64",
+        "participant_id": "str",
+        "turn_id": "str",
+        "outcome": "str",
+        "delay_s": "float64",
+        "reason": "str",
+        "text": "str",
+        "probability": "float64",
+    },
     "audio": {
         "conversation_id": "str",
         "participant_id": "str",
@@ -154,14 +169,18 @@ COLUMNS: dict[str, dict[str, str]] = {
         "size_bytes": "int64",
     },
 }
-"""Every frame's columns and dtypes; empty frames have them as well."""
+"""Every frame's columns and dtypes; empty frames have them as well.
+
+`endpoints` has a row for each decision about a pause: `outcome` is predicted (how long a silence
+would end the turn, and why), confirmed or cancelled (how long it was when it ended).
+"""
 
 ENVELOPE = frozenset(Event.model_fields)
 
 
 @dataclass
 class Rows:
-    """Rows of every frame, of one conversation or many."""
+    """Rows of all frames, of one conversation or many."""
 
     by_frame: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
@@ -190,6 +209,7 @@ def rows_of(
     rows["speculation"] = speculation_rows(events)
     rows["speech"] = _speech_rows(events)
     rows["words"] = _word_rows(events)
+    rows["endpoints"] = _endpoint_rows(events)
     rows["turns"] = sorted(
         [*_heard_rows(events, people), *_typed_rows(events), *_spoken_rows(events, people)],
         key=lambda row: (row["start_s"], row["end_s"] or 0),
@@ -310,6 +330,24 @@ def _speech_rows(events: Iterable[Event]) -> list[Row]:
             span.update(end_s=event.t, duration_s=event.duration_s)
             span["turn_id"] = event.turn_id or span.get("turn_id")
     return rows
+
+
+def _endpoint_rows(events: Iterable[Event]) -> list[Row]:
+    return [
+        {
+            "seq": event.seq,
+            "t_s": event.t,
+            "participant_id": event.participant_id,
+            "turn_id": event.turn_id,
+            "outcome": event.type.removeprefix("endpoint."),
+            "delay_s": event.delay_s,
+            "reason": event.reason,
+            "text": event.text,
+            "probability": event.probability,
+        }
+        for event in events
+        if isinstance(event, EndpointPredicted | EndpointConfirmed | EndpointCancelled)
+    ]
 
 
 def _word_rows(events: Iterable[Event]) -> list[Row]:

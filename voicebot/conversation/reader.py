@@ -43,6 +43,7 @@ class Conversations:
     latency: pd.DataFrame
     speculation: pd.DataFrame
     speech: pd.DataFrame
+    endpoints: pd.DataFrame
     audio: pd.DataFrame
     problems: tuple[Problem, ...] = ()
     """Everything that could not be read."""
