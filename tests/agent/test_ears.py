@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -51,6 +52,8 @@ class Ear:
         self.plane, self.stt = FakeMediaPlane(), stt
         self.deaf: set[type[media.Notice]] = set()
         """Notices that get lost on the way."""
+        self.doubt: float | None = None
+        """What the VAD says of the silences."""
         self.log = ConversationLog("test", None, clock=clock)
         self.turns: list[str] = []
         """What the ears called back, in order."""
@@ -100,7 +103,7 @@ class Ear:
             case media.SpeechStopped():
                 self.ears.stopped(notice)
             case media.SilenceReached():
-                self.ears.silence(notice)
+                self.ears.silence(dataclasses.replace(notice, probability=self.doubt))
 
     async def utterances(self, count: int = 1) -> list[Utterance]:
         async with asyncio.timeout(60):
@@ -235,6 +238,25 @@ async def test_words_that_are_older_than_the_speech_are_not_trusted() -> None:
         await anna.utterances()
         reason = anna.of(EndpointConfirmed)[0].reason
         assert reason == "a complete sentence, the newest words are not known yet: 0.5 s"
+
+
+async def test_a_doubtful_silence_is_given_more_time_once() -> None:
+    async with ear("What is it?") as anna:
+        anna.doubt = 0.25
+        await anna.plane.hear("anna", 1.0)
+        await anna.utterances()
+        (confirmed,) = anna.of(EndpointConfirmed)
+        assert confirmed.reason == "a complete question, the silence is doubtful (speech at 0.25): 0.45 s"
+        assert confirmed.delay_s == pytest.approx(0.45, abs=0.02)
+        assert [e.delay_s for e in anna.of(EndpointPredicted)] == [0.5, 0.3, 0.45]
+
+
+async def test_a_silence_without_doubt_is_the_end() -> None:
+    async with ear("What is it?") as anna:
+        anna.doubt = 0.05
+        await anna.plane.hear("anna", 1.0)
+        await anna.utterances()
+        assert anna.of(EndpointConfirmed)[0].reason == "a complete question: 0.3 s"
 
 
 async def test_a_fixed_silence_needs_no_words() -> None:

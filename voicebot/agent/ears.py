@@ -148,12 +148,12 @@ class Ears:
             duration_s=max(0.0, notice.time - hearing.segment_start),
         )
         hearing.stopped_seq = event.seq
-        self._watch(hearing, getattr(notice, "probability", None))
+        self._watch(hearing)
 
     def silence(self, notice: media.SilenceReached) -> None:
         """The silence that was asked for has lasted."""
         if self._now is not None and self._now.watch is not None:
-            self._now.watch.reached(notice.time)
+            self._now.watch.reached(notice.time, notice.probability)
 
     def lost(self) -> None:
         """No more audio will come: what was said so far is the utterance."""
@@ -237,7 +237,7 @@ class Ears:
 
     # ------------------------------------------------------------ the end of a turn
 
-    def _watch(self, hearing: Hearing, speech_probability: float | None) -> None:
+    def _watch(self, hearing: Hearing) -> None:
         """A pause: work ahead, and wait for it to last."""
         pause = Pause(
             self.participant_id,
@@ -248,7 +248,6 @@ class Ears:
             language=hearing.language,
             names=tuple(self._names()),
             statistics=self.statistics,
-            speech_probability=speech_probability,
         )
 
         def predicted(decision: EndpointDecision, pause: Pause) -> None:

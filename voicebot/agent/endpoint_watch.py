@@ -59,9 +59,16 @@ class EndpointWatch:
         self.decision = self._decide()
         self._tell()
 
-    def reached(self, time: float) -> None:
-        """The media plane: silent up to `time`. Word of an earlier, shorter wait is no end."""
-        if self._timer is not None and time >= self._until - 1e-6:
+    def reached(self, time: float, probability: float | None = None) -> None:
+        """The media plane: silent up to `time`, but for so much `probability` of speech at its end.
+
+        Word of an earlier, shorter wait is no end. A doubtful silence may be given more time, once.
+        """
+        if self._timer is None or not self._over(time):
+            return
+        if probability is not None and self.pause.speech_probability is None:
+            self.learn(speech_probability=probability)
+        if self._over(time):
             self._confirm(self.decision.reason)
 
     def close(self) -> None:
@@ -106,6 +113,9 @@ class EndpointWatch:
         else:
             self._await_silence(self._until)
             self._arm(asked_again=True)
+
+    def _over(self, time: float) -> bool:
+        return time >= self._until - 1e-6
 
     def _confirm(self, reason: str) -> None:
         self.close()

@@ -116,6 +116,8 @@ class SilenceReached:
     host_id: str
     participant_id: str
     time: float
+    probability: float | None = None
+    """The VAD's mean probability of speech in the last tenth of a second: high where silence is doubtful."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ class Pause:
     statistics: PauseStatistics | None = None
     """How this person has paused so far."""
     speech_probability: float | None = None
-    """Mean probability of speech (Silero's, 0 to 1) since the last speech sample, where the VAD tells it."""
+    """The VAD's (Silero's, 0 to 1) mean probability of speech at the end of the silence, once it was over."""
     end_probability: float | None = None
     """A learned model's probability (0 to 1) that the turn is complete; None: no model, or no answer yet."""
 

@@ -58,8 +58,8 @@ class EndpointingSettings:
     """Speech that the partial transcript does not know; with more of it, no words count as complete.
     Ours: about one word at 180 words a minute."""
     doubtful_silence: float = 0.15
-    """Mean VAD probability in the pause above which the silence is doubtful: breath, a drawn-out sound.
-    Ours; Silero stays near 0 in a quiet room and calls nothing silence from 0.35 on."""
+    """Mean VAD probability at the end of a silence above which it is doubtful: breath, a murmured sound.
+    Ours: Silero v6 gives 0.03 to 0.1 after synthetic speech, in quiet and in noise."""
     doubt_factor: float = 1.5
     """Multiplies the delay of a doubtful silence. Ours."""
     slowest_pace: float = 2.5
