@@ -38,6 +38,8 @@ ENGLISH: list[tuple[str, Ending]] = [
     ("hello ada", Ending.PLAIN),
     ("i'd like that one", Ending.PLAIN),
     ("do you know", Ending.QUESTION_SHAPE),
+    ("where are you from", Ending.QUESTION_SHAPE),
+    ("what is it like", Ending.QUESTION_SHAPE),
     # answers
     ("yes", Ending.ANSWER),
     ("No.", Ending.ANSWER),
@@ -69,6 +71,11 @@ ENGLISH: list[tuple[str, Ending]] = [
     ("When I was young,", Ending.CLAUSE),
     ("Yes,", Ending.CLAUSE),
     ("I would like to.", Ending.CLAUSE),
+    ("what do you know about", Ending.CLAUSE),
+    ("What do you know about.", Ending.CLAUSE),
+    ("can you tell me", Ending.CLAUSE),
+    ("Well, I think.", Ending.CLAUSE),
+    ("i think", Ending.CLAUSE),
     # fillers
     ("um", Ending.FILLER),
     ("Um.", Ending.FILLER),

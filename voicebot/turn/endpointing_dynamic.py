@@ -51,7 +51,7 @@ def delays(settings: EndpointingSettings) -> Mapping[Ending, float]:
     neutral = settings.delay
     return {
         Ending.QUESTION: settings.min_delay,
-        Ending.SENTENCE: settings.min_delay,
+        Ending.SENTENCE: min(settings.sentence_delay, neutral),
         Ending.ANSWER: min(settings.answer_delay, neutral),
         Ending.QUESTION_SHAPE: min(settings.question_delay, neutral),
         Ending.NOTHING: neutral,

@@ -29,6 +29,9 @@ class EndpointingSettings:
     answer_delay: float = 0.35
     """A short answer ("yes", "no thanks"): complete, but "yes, and ..." begins the same. Ours, just above
     `min_delay`."""
+    sentence_delay: float = 0.4
+    """A full stop: Whisper writes one after nearly everything, so it says less than a question mark. Ours,
+    between complete and neutral."""
     question_delay: float = 0.4
     """Shaped like a question, from a recogniser without punctuation: "what is the weather" may go on with
     "in Paris". Ours, between complete and neutral."""

@@ -156,10 +156,16 @@ def _english(words: list[str], mark: str) -> Reading:
     if mark != "," and (said in english_words.ANSWERS or _answered(words)):
         return _reading(Ending.ANSWER)
     question = _asks(words)
-    if last in english_words.NEVER_LAST or _hangs(words, question):
-        if mark == "." and last not in english_words.NEVER_LAST:
-            return Reading(Ending.CLAUSE, f"ends with '{last}', though with a full stop")
-        return Reading(Ending.UNFINISHED, f"ends with '{last}'")
+    if last in english_words.NEVER_LAST or _hangs(words):
+        may = mark == "." or (question and _question_word(words))
+        if last in english_words.NEVER_LAST or not may:
+            return Reading(Ending.UNFINISHED, f"ends with '{last}'")
+        if mark != "," and (_question_word(words), last) in english_words.STRANDED:
+            return _reading(Ending.QUESTION_SHAPE)
+        return Reading(Ending.CLAUSE, f"ends with '{last}', though it may be complete")
+    for phrase in english_words.OPEN_ENDS:
+        if said.endswith(f" {phrase}") or (said == phrase and mark != "."):
+            return Reading(Ending.CLAUSE, f"ends with '{phrase}'")
     if mark == ",":
         return Reading(Ending.CLAUSE, "ends with a comma")
     if mark == ".":
@@ -189,17 +195,22 @@ def _asks(words: Sequence[str]) -> bool:
         rest = rest[1:]
     if len(rest) < 3:
         return False
-    if rest[0].split("'")[0] in english_words.WH_WORDS:
+    if _question_word(rest[:1]):
         return True
     helps = english_words.AUXILIARIES | english_words.NEGATED
     return rest[0] in helps and rest[1] in english_words.PRONOUNS | {"the", "a", "my", "your", "anyone"}
 
 
-def _hangs(words: Sequence[str], question: bool) -> bool:
+def _question_word(words: Sequence[str]) -> str:
+    """The first one of them, without what is contracted to it."""
+    return next((word.split("'")[0] for word in words if word.split("'")[0] in english_words.WH_WORDS), "")
+
+
+def _hangs(words: Sequence[str]) -> bool:
     """The last word usually has another one after it, and nothing here allows it to stand last."""
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last in english_words.PREPOSITIONS:
-        return not (question and any(word.split("'")[0] in english_words.WH_WORDS for word in words[:-1]))
+        return True
     if last in english_words.AUXILIARIES:
         return before not in english_words.PRONOUNS  # "I think it is", "do you know what it was"
     if last in english_words.WH_WORDS:

@@ -44,6 +44,16 @@ PREPOSITIONS = _words(
 )
 """End a sentence only where it is a question ("where are you from") or seldom."""
 
+STRANDED = frozenset({("where", "from"), ("where", "to"), ("what", "like"), ("what", "for")})
+"""Question words with the preposition that ends their questions."""
+OPEN_ENDS = _phrases(
+    """
+    i think, i guess, i believe, i suppose, i wonder, i know that, would like, i'd like, tell me, give me,
+    show me, let me, send me, bring me, ask you, what about, how about, a lot of, the same
+    """
+)
+"""An object or a clause follows more often than not."""
+
 AUXILIARIES = _words(
     """
     is are was were am be been being has have had do does did will would can could should may might must
