@@ -241,6 +241,26 @@ async def test_words_that_are_older_than_the_speech_are_not_trusted() -> None:
         assert reason == "a complete sentence, the newest words are not known yet: 0.5 s"
 
 
+async def test_a_draft_of_the_same_words_says_that_none_is_missing() -> None:
+    hears = Hears("Is it late?", interim=["Is it late?"])
+    async with ear(hears) as anna:
+        await anna.plane.hear("anna", 3.0)
+        await anna.utterances()
+        told = [e.reason for e in anna.of(EndpointPredicted)]
+        assert told[0] == "a complete question, the newest words are not known yet: 0.5 s"
+        assert anna.of(EndpointConfirmed)[0].reason == told[1] == "a complete question: 0.3 s"
+        assert len(anna.of(TranscriptInterim)) == 1
+
+
+async def test_a_draft_without_words_takes_a_wrong_interim_back() -> None:
+    async with ear(Hears("", interim=["and"])) as anna:
+        await anna.plane.hear("anna", 0.6)
+        await anna.utterances()
+        (confirmed,) = anna.of(EndpointConfirmed)
+        assert (confirmed.reason, confirmed.text) == ("no words yet: 0.5 s", "")
+        assert not anna.drafts
+
+
 async def test_a_doubtful_silence_is_given_more_time_once() -> None:
     async with ear("What is it?") as anna:
         anna.doubt = 0.25

@@ -287,8 +287,11 @@ class Ears:
             if self._now is not hearing:
                 return  # the end is confirmed: the final text comes
             self._know(hearing, draft)
-            text = tidy(draft.text)  # "": nothing was understood, which is worth knowing, too
-            self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
+            text = tidy(draft.text)
+            if watch is not None:  # also when it says what the interim said: no word is missing now
+                watch.learn(text=text, text_lag_s=0.0, language=hearing.language)
+            if text:
+                self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
 
         async def ask() -> float | None:
             assert model is not None
@@ -336,15 +339,15 @@ class Ears:
         self._now = None
         if hearing.watch is not None:
             hearing.watch.close()
-        probability = hearing.watch.pause.end_probability if hearing.watch is not None else None
+        pause = hearing.watch.pause if hearing.watch is not None else None
         event = self._emit(
             EndpointConfirmed,
             turn_id=hearing.turn_id,
             cause_seq=hearing.stopped_seq,
             delay_s=max(0.0, self._clock() - hearing.end),
             reason=reason,
-            text=hearing.interim,
-            probability=probability,
+            text=pause.text if pause is not None else hearing.interim,
+            probability=pause.end_probability if pause is not None else None,
         )
         self._unfinished += 1
         self._ended(self.participant_id)
