@@ -491,7 +491,7 @@ class Broken:
         return EndpointDecision(self._answer, "mine")
 
 
-@pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), float("nan"), float("inf"), -1.0, 60.0])
 async def test_an_endpointing_that_fails_is_replaced_by_a_fixed_silence(answer: float | Exception) -> None:
     async with ear("one two", endpointing=Broken(answer)) as anna:
         await anna.plane.hear("anna", 1.0)

@@ -14,6 +14,8 @@ from voicebot.turn import EndpointDecision, Endpointing, FixedEndpointing, Pause
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 10.0
+"""Seconds that an endpointing may ask for: as much as ENDPOINT_MAX_DELAY may be."""
 OVERDUE = 1.0
 """Seconds after which the media plane is asked again for a silence that is due, and then believed dead."""
 
@@ -81,7 +83,7 @@ class EndpointWatch:
         self.pause = replace(self.pause, silence_s=max(0.0, self._clock() - self._since))
         try:
             decision = self._endpointing.decide(self.pause)
-            if decision.delay_s >= 0 and math.isfinite(decision.delay_s):
+            if 0 <= decision.delay_s <= LONGEST:
                 return decision
             raise ValueError(f"a delay of {decision.delay_s} s")
         except Exception:  # it may be anybody's, and a turn must end
