@@ -258,7 +258,7 @@ async def test_a_draft_without_words_takes_a_wrong_interim_back() -> None:
         await anna.utterances()
         (confirmed,) = anna.of(EndpointConfirmed)
         assert (confirmed.reason, confirmed.text) == ("no words yet: 0.5 s", "")
-        assert not anna.drafts
+        assert [draft.text for draft in anna.drafts] == [""]
 
 
 async def test_a_doubtful_silence_is_given_more_time_once() -> None:

@@ -89,6 +89,7 @@ AUTHORED = [
     Case("echo", GERMAN, "Das Wetter in Munchen ist heute schon", 0.2, 2.6),
     Case("echo", FRENCH, "la tour eiffel a été construit en deux ans", 0.2, 3.2),
     # ---------------------------------------------------------------- none of it is
+    Case("person", (("Please ask me again.", 0.0, 1.2),), "hello again", 1.35, 2.4),
     Case("person", RAIN, "stop", 1.0, 1.4),
     Case("person", RAIN, "what about tomorrow", 2.0, 3.1),
     Case("person", RAIN, "no i meant london not paris", 1.5, 3.2),

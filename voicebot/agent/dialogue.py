@@ -153,9 +153,9 @@ class Dialogue:
             case media.SilenceReached():
                 self._ears_of(notice.participant_id).silence(notice)
             case media.PlayoutHeld() | media.PlayoutResumed():
-                if (turn := self._playout.turn_of(notice)) is None:
-                    return self._playout.on_notice(notice)
-                self._overlap.on_notice(turn, notice)
+                if (turn := self._playout.turn_of(notice)) is not None:
+                    self._overlap.on_notice(turn, notice)
+                return self._playout.on_notice(notice)
             case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
                 return self._playout.on_notice(notice)
             case media.RecordingFailed():
@@ -181,6 +181,7 @@ class Dialogue:
                 partly=self._on_partly,
                 drafted=self._on_drafted,
                 went_on=self._on_went_on,
+                own_voice=self._playout.echoes.own_voice,
                 await_silence=partial(self._plane.await_silence, self._host_id, participant_id),
                 end_of_turn=self._end_of_turn,
                 constants=self._constants,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from voicebot.agent.drafting import Drafting
+from voicebot.agent.echoes import only
 from voicebot.agent.endpoint_watch import EndpointWatch
 from voicebot.agent.endpointing import EndOfTurn, Tail
 from voicebot.agent.hearing import Hearing, tidy
@@ -19,6 +21,7 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     SAMPLE_RATE,
+    EchoIgnored,
     EndpointCancelled,
     EndpointConfirmed,
     EndpointPredicted,
@@ -28,10 +31,11 @@ from voicebot.events import (
     SpeechStopped,
     TranscriptFinal,
     TranscriptInterim,
+    Word,
 )
 from voicebot.media import base as media
 from voicebot.stt.base import STT, STTStream, Transcription
-from voicebot.turn import EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
+from voicebot.turn import Echo, EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
 
 __all__ = ["Ears", "Utterance"]
 
@@ -39,6 +43,15 @@ logger = logging.getLogger(__name__)
 
 INTERIM_EVERY = 0.15
 """Seconds between interim transcripts: captions stay lively and the log small."""
+
+
+OwnVoice = Callable[[str, float, float, Sequence[Word]], Echo]
+"""Text, clock times of its first and last speech sample, clock times of its words as far as known."""
+
+
+def no_agent(text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+    """Where no agent is heard there is no echo."""
+    return Echo(0.0, text, "no agent could be heard")
 
 
 class Ears:
@@ -51,6 +64,7 @@ class Ears:
         partly: called with every newer partial transcript.
         drafted: called in a pause with what was said so far, as soon as the recogniser has written it
             ("": nothing was understood); the finished utterance has the same ids.
+        own_voice: tells what of recognised words agents have said themselves.
         went_on: called when speech goes on after a pause: what was drafted is void.
         await_silence: asks the media plane to tell `SilenceReached` at a clock time.
         end_of_turn: the learned model, where there is one.
@@ -78,6 +92,7 @@ class Ears:
         partly: Callable[[str, str], None] = lambda participant_id, text: None,
         drafted: Callable[[Utterance], None] = lambda utterance: None,
         went_on: Callable[[str], None] = lambda participant_id: None,
+        own_voice: OwnVoice = no_agent,
         end_of_turn: EndOfTurn | None = None,
         constants: EndpointingSettings | None = None,
         names: Callable[[], Sequence[str]] = tuple,
@@ -91,6 +106,7 @@ class Ears:
         self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
         self._await_silence = await_silence
         self._partly, self._drafted, self._went_on = partly, drafted, went_on
+        self._own_voice = own_voice
         self._end_of_turn = end_of_turn
         self._constants = constants or EndpointingSettings()
         self._names, self._language = names, language
@@ -209,7 +225,8 @@ class Ears:
         hearing.interim_at = now
         partial = hearing.partial()
         if partial is not None:
-            self._know(hearing, partial)
+            text = self._echo(hearing, tidy(partial.text), partial).rest
+            self._know(hearing, replace(partial, text=text))
 
     def _know(self, hearing: Hearing, partial: Transcription) -> None:
         """A newer partial transcript: for the captions, and for the end of the turn."""
@@ -286,12 +303,12 @@ class Ears:
         def on_draft(draft: Transcription) -> None:
             if self._now is not hearing:
                 return  # the end is confirmed: the final text comes
-            self._know(hearing, draft)
-            text = tidy(draft.text)
+            text = self._echo(hearing, tidy(draft.text), draft).rest
+            self._know(hearing, replace(draft, text=text))
             if watch is not None:  # also when it says what the interim said: no word is missing now
                 watch.learn(text=text, text_lag_s=0.0, language=hearing.language)
-            if text:
-                self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
+            # "": nothing was understood, which is worth knowing, too
+            self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
 
         async def ask() -> float | None:
             assert model is not None
@@ -374,9 +391,25 @@ class Ears:
         except Exception as error:  # a third party's STT may raise anything; the lobby lives
             self._lost_turn(hearing.turn_id, cause_seq, error)
         text, seq = tidy(result.text), cause_seq
+        echo = self._echo(hearing, text, result)
+        if echo.found:
+            result = replace(result, words=tuple(only(result.words, echo.rest)))
+            seq = self._emit(
+                EchoIgnored,
+                turn_id=hearing.turn_id,
+                cause_seq=cause_seq,
+                text=text,
+                similarity=round(echo.similarity, 3),
+            ).seq
+            text = echo.rest
         if text or hearing.interim:  # an empty final takes a wrong interim caption back
             seq = self._final(hearing, text, result, cause_seq).seq
         return hearing.utterance(self.participant_id, text, seq)
+
+    def _echo(self, hearing: Hearing, text: str, result: Transcription) -> Echo:
+        end = hearing.end if hearing.watch is not None else hearing.heard_until
+        origin = hearing.origin if hearing.origin is not None else hearing.start
+        return self._own_voice(text, hearing.start, max(end, hearing.end), hearing.words(result, origin))
 
     def _final(self, hearing: Hearing, text: str, result: Transcription, cause_seq: int) -> Event:
         origin = self._log.at(hearing.origin if hearing.origin is not None else hearing.start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from voicebot.agent.agent import Agent
+from voicebot.agent.echoes import Echoes
 from voicebot.agent.turns import Turn
 from voicebot.clock import Clock
 from voicebot.conversation.latency import measure
@@ -30,6 +31,8 @@ class Playout:
     def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
         self._log, self._agents, self._clock = log, agents, clock
         self._speeches: dict[str, Turn] = {}
+        self.echoes = Echoes()
+        """What was heard lately."""
         self.remembering = True
         """False once the conversation is over: the agents' memories belong to the next one."""
 
@@ -61,7 +64,12 @@ class Playout:
                     self._started(turn, notice)
                 case media.PlayoutMark():
                     self._marked(turn, notice)
+                case media.PlayoutHeld():
+                    self.echoes.stopped(turn.speech, notice.time)
+                case media.PlayoutResumed():
+                    self.echoes.went_on(turn.speech, notice.time)
                 case media.PlayoutEnded():
+                    self.echoes.stopped(turn.speech, notice.time)
                     self._ended(turn, notice)
         return True
 
@@ -111,6 +119,7 @@ class Playout:
             return
         piece = speech.pieces[notice.index]
         piece.marked = True
+        self.echoes.began(speech, piece, notice.time)
         self._log.emit(
             turn.event(PlayoutSentence, t=self._log.at(notice.time), index=notice.index, text=piece.text)
         )

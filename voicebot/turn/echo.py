@@ -123,7 +123,11 @@ def own_voice(
             return Echo(0.0, text, "the agent's words again, too late for an echo")
     if not _enough(heard, pairs):
         return Echo(0.0, text, "not what agents were saying")
-    return _strip(text, heard, said, pairs, last=max(_end(s) for s in near))
+    last = max(_end(s) for s in near)
+    echo = _strip(text, heard, said, pairs, last=last)
+    if not echo.rest and end > last + LONGEST + JITTER:
+        return Echo(0.0, text, "it went on for longer than an echo could")
+    return echo
 
 
 def _enough(heard: Sequence[_Word], pairs: Sequence[Pair]) -> bool:
