@@ -46,7 +46,10 @@ class Listener:
     """Hears samples packet by packet; `told` has each notice with when it came."""
 
     def __init__(
-        self, vad: VADStream | None = None, settings: HearingSettings | None = None, delay: float | None = None
+        self,
+        vad: VADStream | None = None,
+        settings: HearingSettings | None = None,
+        delay: float | None = None,
     ) -> None:
         self.vad = vad or Slow()
         self.told: list[tuple[float, Notice]] = []

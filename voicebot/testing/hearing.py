@@ -24,7 +24,6 @@ LOUD = 300.0
 """RMS of int16 samples above which a window counts as speech."""
 
 
-
 @dataclass
 class Person:
     """What is remembered of one person between two times they are heard."""

@@ -365,9 +365,7 @@ class FakeMediaPlane:
             person.until, person.pausing = None, False
             self._notice(SilenceReached(host_id, participant_id, until))
 
-    def _begun(
-        self, host_id: str, agent_id: str, speech_id: str
-    ) -> tuple[Player | None, Speech | None]:
+    def _begun(self, host_id: str, agent_id: str, speech_id: str) -> tuple[Player | None, Speech | None]:
         """A speech that was said before; unknown ones are ignored."""
         host = self._hosts.get(host_id)
         if host is None:
