@@ -13,12 +13,13 @@ import numpy as np
 
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
 from voicebot.audio.opus import OpusDecoder, packet_samples
-from voicebot.audio.resampling import Resampler
 from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
 from voicebot.media.base import HearingSettings, OnNotice
 from voicebot.media.utterances import Utterances
 from voicebot.vad.base import VAD_WINDOW, VADStream
 
+STRIDE = OPUS_RATE // HEARING_RATE
+"""Timestamps per sample that is heard."""
 LONGEST_GAP = OPUS_RATE
 """Missing samples (1 s) that are filled with silence; a longer gap is a pause."""
 LAPSE = 0.3
@@ -75,8 +76,7 @@ class Hearing:
 
     def _reset(self) -> None:
         """Another stream: its own codec state and timestamps."""
-        self._decoder = OpusDecoder()
-        self._resampler = Resampler(OPUS_RATE, HEARING_RATE, "LQ")
+        self._decoder = OpusDecoder(HEARING_RATE)
         self._unwrap = TimestampUnwrapper()
         self._rtp = RtpClock()
         self._expected: int | None = None
@@ -131,15 +131,14 @@ class Hearing:
         if gap > LONGEST_GAP:
             self.lapse()
             self._queue.clear()
-            self._resampler.flush()
             self._expected = None
         elif gap:
-            self._feed(np.zeros(gap, np.int16), arrival)
+            self._feed(np.zeros(gap // STRIDE, np.int16), arrival)
         if self._expected is None:
             self._window_at = start
-        self._expected = start + len(pcm)
+        self._expected = start + packet.samples
         self._rtp.observe(self._expected, arrival)
-        self._on_packet(packet.payload, self._rtp.time(start), len(pcm))
+        self._on_packet(packet.payload, self._rtp.time(start), packet.samples)
         self._feed(pcm, arrival)
 
     def idle(self, now: float) -> None:
@@ -165,11 +164,11 @@ class Hearing:
     # ------------------------------------------------------------ windows
 
     def _feed(self, pcm: Pcm, now: float) -> None:
-        self._queue.put(self._resampler.feed(pcm))
+        self._queue.put(pcm)
         while len(self._queue) >= VAD_WINDOW:
             window = self._queue.take(VAD_WINDOW)
             start = self._rtp.time(self._window_at) if self._expected is not None else now
-            self._window_at += VAD_WINDOW * (OPUS_RATE // HEARING_RATE)
+            self._window_at += VAD_WINDOW * STRIDE
             self._utterances.window(start, window, self._vad.probability(window))
         if self._utterances.waiting:
             self._tell_silence()
