@@ -25,7 +25,9 @@ class Pair:
         self.sender, self.receiver = sender, receiver
         self.track = OutboundTrack()
         self.got: list[AudioPacket] = []
-        self._news = asyncio.Event()
+        self._news, self._changed = asyncio.Event(), asyncio.Event()
+        for pc in (sender, receiver):
+            pc.on("connectionstatechange", self._changed.set)
 
     async def connect(self) -> None:
         self.transceiver = self.sender.addTransceiver(self.track, direction="sendonly")
@@ -35,8 +37,12 @@ class Pair:
         self.tap = tap_receiver(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
         await self.sender.setRemoteDescription(self.receiver.localDescription)
         async with asyncio.timeout(20):
-            while {self.sender.connectionState, self.receiver.connectionState} != {"connected"}:
-                await asyncio.sleep(0.01)
+            while not self._connected():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _connected(self) -> bool:
+        return {self.sender.connectionState, self.receiver.connectionState} == {"connected"}
 
     def _heard(self, packet: AudioPacket) -> None:
         self.got.append(packet)

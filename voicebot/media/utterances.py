@@ -88,10 +88,7 @@ class Utterances:
     def surely_silent(self, power: Energies) -> bool:
         """It need not be asked at all: nothing but a quiet room, for a while."""
         return (
-            not self.speaking
-            and self._pause >= SETTLED
-            and not self._on
-            and self._loudness.is_quiet(power)
+            not self.speaking and self._pause >= SETTLED and not self._on and self._loudness.is_quiet(power)
         )
 
     # ------------------------------------------------------------ audio
