@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from tests.bench.alone import media, voice
+from tests.bench.alone import SESSIONS, media, voice
 from tests.bench.beside import beside
 from tests.bench.notebook import blocked_cells
 from tests.bench.report import machine, publish
@@ -23,7 +23,10 @@ def main() -> None:
     parser.add_argument("target", nargs="?", choices=TARGETS)
     parser.add_argument("--runs", type=int, default=3, help="each figure is a median over this many runs")
     parser.add_argument("--turns", type=int, default=8, help="questions asked per session and run")
-    parser.add_argument("--sessions", type=int, nargs="+", default=[1, 4, 8, 16], help="for peers")
+    parser.add_argument("--sessions", type=int, nargs="+", help="on one core, for media and peers")
+    parser.add_argument(
+        "--sounds", type=int, default=4, help="coughs and the like per kind and run, for voice"
+    )
     parser.add_argument("--peers", nargs="*", default=["pipecat", "fastrtc", "floor"], help="beside us")
     parser.add_argument("--seconds", type=float, default=1800, help="of coming and going, for churn")
     parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
@@ -33,7 +36,7 @@ def main() -> None:
         print("\n".join(TARGETS))
         return
     if a.quick:
-        a.runs, a.turns, a.sessions, a.seconds = 1, 2, [1], 10
+        a.runs, a.turns, a.sessions, a.seconds, a.sounds = 1, 2, [1], 10, 1
     folder = os.environ.get("VOICEBOT_PEERS", "")
     if a.target == "peers" and not folder:
         parser.error("VOICEBOT_PEERS must name the folder with run.py and probe.py.")
@@ -43,9 +46,9 @@ def main() -> None:
     for target in wanted:
         where = machine()
         if target == "voice":
-            figures = voice(a.runs, a.turns)
+            figures = voice(a.runs, a.turns, a.sounds)
         elif target == "media":
-            figures = media(a.runs, a.turns)
+            figures = media(a.runs, a.turns, a.sessions or SESSIONS)
         elif target == "notebook":
             figures = blocked_cells(a.runs)
         elif target == "signaling":
@@ -54,7 +57,7 @@ def main() -> None:
         elif target == "churn":
             figures = churned(a.seconds)
         else:
-            figures = beside(Path(folder).resolve(), a.runs, a.sessions, a.peers)
+            figures = beside(Path(folder).resolve(), a.runs, a.sessions or [1, 4, 8, 16], a.peers)
         print(f"written to {publish(target, figures, where)}")
 
 

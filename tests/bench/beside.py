@@ -28,7 +28,7 @@ CPU_GOAL = 0.035
 
 
 def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> list[Figure]:
-    """Measure `peers` and ourselves; figures at the stop time of 200 ms."""
+    """Measure `peers` and ourselves, with settings as they come and at the stop time of 200 ms."""
     sys.path.insert(0, str(folder))
     run: Any = __import__("run")
     if not run.PROBE_PYTHON.exists():
@@ -61,7 +61,7 @@ def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> li
     out = Path(data.name) / "rows.json"
     names = [name for name in peers if name in run.PEERS]
     sys.argv = ["run.py", "voicebot", *names, "--ns", *map(str, sessions), "--repeat", str(runs)]
-    sys.argv += ["--modes", "stop200", "tap+packets", "--out", str(out)]
+    sys.argv += ["--modes", "stop200", "default", "tap+packets", "--out", str(out)]
     run.main()
     figures = [f for row in _grouped(json.loads(out.read_text())["rows"]) for f in _figures(*row)]
     data.cleanup()
@@ -92,17 +92,20 @@ class _Probe:
         return str(self._folder)
 
 
-def _grouped(rows: list[dict[str, Any]]) -> list[tuple[str, int, list[dict[str, Any]]]]:
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+def _grouped(rows: list[dict[str, Any]]) -> list[tuple[str, str, int, list[dict[str, Any]]]]:
+    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for row in rows:
         if row["result"] is not None:
-            groups.setdefault((row["peer"], row["n"]), []).append(row["result"])
-    return [(peer, n, results) for (peer, n), results in groups.items()]
+            groups.setdefault((row["peer"], row["mode"], row["n"]), []).append(row["result"])
+    return [(*key, results) for key, results in groups.items()]
 
 
-def _figures(peer: str, n: int, results: list[dict[str, Any]]) -> list[Figure]:
+def _figures(peer: str, mode: str, n: int, results: list[dict[str, Any]]) -> list[Figure]:
     figures: list[Figure] = []
     ours = peer == "voicebot"
+    # only the quick mode has goals for latency; nobody may answer early in either
+    goals = GOALS if ours and n == 4 and mode == "stop200" else {}
+    at = f"{mode}, N={n}"
     for name, kind, key in MEASURES:
         values = sorted(
             turn[key]
@@ -112,16 +115,17 @@ def _figures(peer: str, n: int, results: list[dict[str, Any]]) -> list[Figure]:
         )
         for part in (0.5, 0.95) if values else ():
             value = statistics.median(values) if part == 0.5 else values[-(-95 * len(values) // 100) - 1]
-            goal = GOALS.get((name, part)) if ours and n == 4 else None
-            figures.append(Figure(f"{name} p{part * 100:.0f}, N={n}", value, "ms", goal, values, peer))
+            figures.append(
+                Figure(f"{name} p{part * 100:.0f}, {at}", value, "ms", goals.get((name, part)), values, peer)
+            )
     cpu = [result["talk_cpu_per_session_s"] for result in results if result.get("talk_cpu_per_session_s")]
     if cpu:
         goal = CPU_GOAL if ours and n == 4 else None
-        figures.append(Figure(f"CPU per session, N={n}", statistics.median(cpu), "CPU s/s", goal, cpu, peer))
+        figures.append(Figure(f"CPU per session, {at}", statistics.median(cpu), "CPU s/s", goal, cpu, peer))
     early = [float(result["turns"]["early"]) for result in results]
     late = [float(result["gaps"]["answers_with_late"]) for result in results]
     figures.append(
-        Figure(f"answers before the end, N={n}", sum(early), "answers", 0 if ours else None, early, peer)
+        Figure(f"answers before the end, {at}", sum(early), "answers", 0 if ours else None, early, peer)
     )
-    figures.append(Figure(f"answers with gaps, N={n}", sum(late), "answers", 0 if ours else None, late, peer))
+    figures.append(Figure(f"answers with gaps, {at}", sum(late), "answers", 0 if ours else None, late, peer))
     return figures

@@ -22,8 +22,9 @@ PING_EVERY = 8.0
 class LobbyCall:
     """`connect` gets a connection that has its microphone as the first transceiver."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, agents: int = 1) -> None:
         self.url = url.rstrip("/")
+        self._agents = agents
         self._tasks: list[asyncio.Task[None]] = []
 
     async def connect(self, pc: RTCPeerConnection) -> None:
@@ -38,17 +39,25 @@ class LobbyCall:
         lobby = (await self._expect("lobby_created"))["data"]["id"]
         await self._send("join_lobby", {"name": "Probe"}, lobby=lobby)
         me = (await self._expect("lobby_joined"))["data"]["participant_id"]
-        await self._send("agent_create", {"description": "a weather presenter"}, lobby=lobby)
-        start = await self._expect("start_webrtc_negotiation", lambda m: m["data"]["receive"])
-        peer, epoch, agent = start["peer"], start["epoch"], start["data"]["receive"][0]
+        for n in range(self._agents):
+            what = "a weather presenter" if n == 0 else f"a silent listener number {n}"
+            await self._send("agent_create", {"description": what}, lobby=lobby)
+        start = await self._expect(
+            "start_webrtc_negotiation", lambda m: len(m["data"]["receive"]) == self._agents
+        )
+        peer, epoch, agents = start["peer"], start["epoch"], start["data"]["receive"]
 
         microphone = pc.getTransceivers()[0]
         microphone.direction = "sendonly"
-        voice = pc.addTransceiver("audio", direction="recvonly")
-        # the probe takes packets off the first receiver; the agent speaks on the second
-        voice.receiver._handle_rtp_packet = microphone.receiver._handle_rtp_packet
+        voices = [pc.addTransceiver("audio", direction="recvonly") for _ in agents]
+        # the probe takes packets off the first receiver; the agents speak on the others
+        for voice in voices:
+            voice.receiver._handle_rtp_packet = microphone.receiver._handle_rtp_packet
         await pc.setLocalDescription(await pc.createOffer())
-        tracks = {microphone.mid: me, voice.mid: agent}
+        tracks = {
+            microphone.mid: me,
+            **{v.mid: agent for v, agent in zip(voices, agents, strict=True)},
+        }
         await self._send(
             "webrtc_offer", {"sdp": pc.localDescription.sdp, "tracks": tracks}, peer=peer, epoch=epoch
         )

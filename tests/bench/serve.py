@@ -1,6 +1,7 @@
 """Our server with models that cost nothing, to be measured from outside: serve.py PORT.
 
-PEER_MODE is `default` (our settings as they come) or `stop200` (0.2 s of silence end a turn);
+PEER_MODE is `default` (our settings as they come) or `stop200` (0.2 s of silence end a turn, 64 ms of speech
+interrupt);
 VOICEBOT_PEERS names a folder whose `stubs.py` is used in place of `zero_cost.py`, so that
 every server in one run has the same models.
 """
@@ -33,7 +34,10 @@ PEERS = os.environ.get("VOICEBOT_PEERS", "")
 sys.path.insert(0, PEERS or str(Path(__file__).parent))
 zero_cost: Any = __import__("stubs" if PEERS else "zero_cost")
 
-MODES: dict[str, dict[str, float]] = {"default": {}, "stop200": {"endpoint_delay": 0.2}}
+MODES: dict[str, dict[str, float]] = {
+    "default": {},
+    "stop200": {"endpoint_delay": 0.2, "interrupt_after": 0.064},
+}
 
 
 class _Free:
@@ -56,12 +60,16 @@ class _Free:
 
 class FreeSTT(_Free):
     def stream(self) -> FreeSTT:
+        getattr(zero_cost, "count_stream", lambda: None)()  # rivals' models need not count
         return self
 
     def push(self, pcm: NDArray[np.int16]) -> None: ...
 
     def interim(self) -> Transcription | None:
         return None
+
+    async def draft(self) -> Transcription:
+        return Transcription(zero_cost.stt())
 
     async def finish(self) -> Transcription:
         return Transcription(zero_cost.stt())

@@ -20,10 +20,18 @@ PITCHES = (440.0, 660.0)
 CHUNK = TTS_RATE // 10
 
 _seconds = 3.0
+_text = TRANSCRIPT
+_streams = 0
 
 
 def stt(_audio: object = None) -> str:
-    return TRANSCRIPT
+    return _text
+
+
+def count_stream() -> None:
+    """An utterance is given to the recogniser."""
+    global _streams
+    _streams += 1
 
 
 def llm_tokens() -> Iterator[str]:
@@ -39,7 +47,10 @@ def tts_chunks(answer: int) -> Iterator[NDArray[np.int16]]:
 
 
 def add_control_routes(app: FastAPI) -> None:
-    """GET /stub/ping, and POST /stub/tts?seconds= for the length of the answers to come."""
+    """GET /stub/ping and /stub/streams; POST /stub/tts?seconds= for the length of the answers to come.
+
+    POST /stub/stt?text= for what is understood from now on.
+    """
 
     @app.get("/stub/ping")
     async def ping() -> dict[str, bool]:
@@ -50,3 +61,13 @@ def add_control_routes(app: FastAPI) -> None:
         global _seconds
         _seconds = seconds
         return {"seconds": seconds}
+
+    @app.post("/stub/stt")
+    async def transcript(text: str) -> dict[str, str]:
+        global _text
+        _text = text
+        return {"text": text}
+
+    @app.get("/stub/streams")
+    async def streams() -> dict[str, int]:
+        return {"streams": _streams}

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from tests.sound import loudest_hz, tone
+from voicebot.audio.opus import silence_packet
 from voicebot.errors import MediaError
 from voicebot.media.base import (
     PeerState,
     PlayoutEnded,
+    PlayoutHeld,
     PlayoutMark,
+    PlayoutResumed,
     PlayoutStarted,
+    SilenceReached,
     SpeechAudio,
     SpeechStarted,
     SpeechStopped,
@@ -87,8 +91,12 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     plane.end("host", "marlin", "s1")
     await browser.hear("marlin", 5)
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
+    held = await notices.wait(PlayoutHeld)
+    assert (held.by, held.speech_id) == ("ada", "s1")
+    plane.stop("host", "marlin", "s1")
     ended = await notices.wait(PlayoutEnded)
     assert ended.interrupted_by == "ada"
+    assert (ended.played, ended.pieces) == (held.played, held.pieces)
     assert not ended.complete
     await saying
     await notices.wait(SpeechStopped)
@@ -103,6 +111,106 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     plane.end("host", "marlin", "s2")
     await notices.wait(PlayoutEnded, lambda n: n.speech_id == "s2")
     assert [n.speech_id for n in notices.of(PlayoutEnded)] == ["s1", "s2"]
+
+
+async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    noise = np.random.default_rng(1).normal(0, 3000, RATE * 3).astype(np.int16)  # no two packets are equal
+    plane.say("host", "marlin", "s1", 0, noise, RATE)
+    plane.end("host", "marlin", "s1")
+    await browser.hear("marlin", 5)
+    await browser.mic.say(speak(speech))
+    held = await notices.wait(PlayoutHeld)
+    stopped = await notices.wait(SpeechStopped)
+    plane.await_silence("host", "ada", stopped.time + 0.4)
+    reached = await notices.wait(SilenceReached)
+    assert reached.time == stopped.time + 0.4
+    count = len(browser.heard["marlin"])
+    assert count <= held.played / 0.02 + 1.01  # the closing silence, and nothing since
+    plane.resume("host", "marlin", "s1")
+    ended = await notices.wait(PlayoutEnded)
+    assert ended.complete
+    assert ended.played == pytest.approx(3, abs=0.001)
+    resumed = await notices.wait(PlayoutResumed)
+    assert held.time < reached.time < resumed.time < ended.time
+    sent = await browser.hear("marlin", 150 + 2)  # 3 s and the silence after each part
+    payloads = [packet.payload for packet in sent if packet.payload != silence_packet()]
+    assert len(payloads) == len(set(payloads)) == 151
+
+
+async def test_a_prepared_speech_is_heard_when_it_is_wanted(stage: Stage) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    for speech_id in ("wanted", "unwanted"):
+        plane.say("host", "marlin", speech_id, 0, tone(440, 0.2, RATE), RATE, held=True)
+        plane.end("host", "marlin", speech_id)
+    plane.stop("host", "marlin", "unwanted")
+    assert (await notices.wait(PlayoutEnded)).speech_id == "unwanted"
+    assert browser.heard["marlin"] == []
+    plane.resume("host", "marlin", "wanted")
+    ended = await notices.wait(PlayoutEnded, count=2)
+    assert (ended.speech_id, ended.complete) == ("wanted", True)
+    await browser.hear("marlin", 11)
+    plane.hold("host", "marlin", "unknown")
+    plane.resume("host", "nobody", "unknown")
+
+
+async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    plane, notices = stage.plane, stage.notices
+    for n, (host, person) in enumerate([("host", "nobody"), ("nowhere", "ada")], 1):
+        plane.await_silence(host, person, 5.0)
+        reached = await notices.wait(SilenceReached, count=n)
+        assert (reached.host_id, reached.participant_id, reached.time) == (host, person, 5.0)
+    browser = stage.browser()
+    await browser.join([])
+    await browser.mic.say(speak(speech))
+    stopped = await notices.wait(SpeechStopped)
+    plane.await_silence("host", "ada", stopped.time + 60)
+    plane.close_peer("host", "browser-ada")
+    assert (await notices.wait(SilenceReached, count=3)).time == stopped.time + 60
+
+
+async def test_a_microphone_that_falls_silent_altogether_is_silent(
+    stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    plane, notices = stage.plane, stage.notices
+    browser = stage.browser()
+    await browser.join([])
+    await browser.mic.say(speak(speech))
+    stopped = await notices.wait(SpeechStopped)
+    browser.mic.muted = True
+    plane.await_silence("host", "ada", stopped.time + 1)
+    assert (await notices.wait(SilenceReached)).time == stopped.time + 1
+
+
+@pytest.mark.parametrize("end", ["remove_agent", "close_host"])
+async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end: str) -> None:
+    plane, notices = stage.plane, stage.notices
+    plane.add_agent("host", "marlin")
+    browser = stage.browser()
+    await browser.join(["marlin"])
+    plane.say("host", "marlin", "held", 0, tone(440, 5, RATE), RATE)
+    plane.say("host", "marlin", "prepared", 0, tone(440, 5, RATE), RATE, held=True)
+    await browser.hear("marlin", 3)
+    plane.hold("host", "marlin", "held")
+    if end == "remove_agent":
+        plane.remove_agent("host", "marlin")
+    else:
+        plane.close_host("host")
+    await notices.wait(PlayoutEnded, count=2)
+    assert [(n.speech_id, n.complete) for n in notices.of(PlayoutEnded)] == [
+        ("held", False),
+        ("prepared", False),
+    ]
 
 
 async def test_what_must_not_be_interrupted_goes_on(stage: Stage, speech: np.ndarray, speak: Any) -> None:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -23,6 +23,7 @@ from voicebot.media.base import (
     MediaGone,
     MediaStats,
     PlayoutEnded,
+    SilenceReached,
     SpeechAudio,
     SpeechStopped,
 )
@@ -89,6 +90,32 @@ async def test_a_worker_that_cannot_start_says_why(caplog: pytest.LogCaptureFixt
     with pytest.raises(MediaError, match="did not start") as caught:
         await plane.start(lambda notice: None)
     assert "nonsense" in str(caught.value)
+
+
+async def test_nothing_waits_for_a_worker_that_died(
+    process_stage: Stage, speech: np.ndarray, speak: Any
+) -> None:
+    plane, notices = process_stage.plane, process_stage.notices
+    assert isinstance(plane, ProcessMediaPlane)
+    plane.add_agent("host", "marlin")
+    browser = process_stage.browser()
+    await browser.join(["marlin"])
+    await browser.mic.say(speak(speech))
+    stopped = await notices.wait(SpeechStopped)
+    plane.await_silence("host", "ada", stopped.time + 60)
+    plane.say("host", "marlin", "held", 0, np.tile(TONE, 9), 24_000)
+    await browser.hear("marlin", 2)
+    plane.hold("host", "marlin", "held")
+    plane.say("host", "marlin", "prepared", 0, TONE, 24_000, held=True)
+    assert plane.pid is not None
+    os.kill(plane.pid, signal.SIGKILL)
+    await notices.wait(MediaGone)
+    told = [n for n in notices.all if isinstance(n, SilenceReached | PlayoutEnded | MediaGone)]
+    assert [type(n) for n in told] == [SilenceReached, PlayoutEnded, PlayoutEnded, MediaGone]
+    plane.resume("host", "marlin", "held")
+    plane.hold("host", "marlin", "prepared")
+    plane.await_silence("host", "ada", stopped.time + 70)  # no worker, or one that does not know ada
+    await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 
 
 async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from voicebot.audio.loudness import energies
 from voicebot.media.base import (
     HearingSettings,
     Notice,
@@ -78,7 +79,8 @@ class Listener:
             count = len(self.told)
             while self._end - self._at >= VAD_WINDOW:
                 window = self._pcm[self._at : self._at + VAD_WINDOW]
-                self.utterances.window(BEGIN + self._at / RATE, window, self.vad.probability(window))
+                chance = self.vad.probability(window)
+                self.utterances.window(BEGIN + self._at / RATE, window, energies(window), chance)
                 self._at += VAD_WINDOW
             for _, notice in self.told[count:]:
                 if isinstance(notice, SpeechStopped) and self.delay is not None:

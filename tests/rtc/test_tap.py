@@ -13,7 +13,7 @@ from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc import tap
 from voicebot.rtc.tap import AudioPacket, PacketTap, PublicTap, can_tap, tap_receiver
-from voicebot.rtc.track import OutboundTrack, opus_packet
+from voicebot.rtc.track import OutboundTrack
 
 
 async def test_this_aiortc_can_be_tapped(pc: RTCPeerConnection) -> None:
@@ -51,7 +51,7 @@ async def test_both_ways_give_the_packets_that_were_sent(
     async def talk() -> None:
         n = 0
         while True:
-            track.push(opus_packet(silence_packet(), n * 960))
+            track.push(silence_packet(), n * 960)
             n += 1
             await asyncio.sleep(0.02)
 
@@ -86,7 +86,7 @@ async def test_an_error_behind_the_tap_does_not_end_the_stream(pc: RTCPeerConnec
     async with asyncio.timeout(20):
         n = 0
         while not twice.is_set():
-            track.push(opus_packet(silence_packet(), n * 960))
+            track.push(silence_packet(), n * 960)
             n += 1
             await asyncio.sleep(0.02)
     await sender.close()

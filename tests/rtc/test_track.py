@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiortc.mediastreams import MediaStreamError
 
-from voicebot.rtc.track import MAX_WAITING, OutboundTrack, opus_packet
+from voicebot.rtc.track import MAX_WAITING, OutboundTrack
 
 
 async def test_a_packet_wakes_the_sender_and_silence_keeps_it_waiting() -> None:
@@ -13,7 +13,7 @@ async def test_a_packet_wakes_the_sender_and_silence_keeps_it_waiting() -> None:
     fetching = asyncio.create_task(track.recv())
     await asyncio.sleep(0)
     assert not fetching.done()
-    track.push(opus_packet(b"abc", 960))
+    track.push(b"abc", 960)
     packet = await fetching
     assert bytes(packet) == b"abc"
     assert packet.pts == 960
@@ -22,7 +22,7 @@ async def test_a_packet_wakes_the_sender_and_silence_keeps_it_waiting() -> None:
 async def test_a_sender_that_does_not_fetch_never_gets_a_burst() -> None:
     track = OutboundTrack()
     for n in range(50):
-        track.push(opus_packet(b"x", n))
+        track.push(b"x", n)
     got = [(await track.recv()).pts for _ in range(MAX_WAITING)]
     assert got == [47, 48, 49]
 
@@ -31,6 +31,32 @@ async def test_a_stopped_track_ends_its_sender() -> None:
     track = OutboundTrack()
     fetching = asyncio.create_task(track.recv())
     await asyncio.sleep(0)
+    track.stop()
+    with pytest.raises(MediaStreamError):
+        await fetching
+
+
+async def test_with_a_way_of_its_own_a_packet_leaves_once_that_is_open_and_aiortc_gets_none() -> None:
+    class Way:
+        ready = False
+
+        def __init__(self) -> None:
+            self.sent: list[tuple[bytes, int]] = []
+
+        def send(self, payload: bytes, pts: int) -> None:
+            self.sent.append((payload, pts))
+
+    track, way = OutboundTrack(), Way()
+    track.direct = way
+    fetching = asyncio.create_task(track.recv())
+    for n in range(5):
+        track.push(b"x", n)
+    assert way.sent == []
+    way.ready = True
+    track.push(b"x", 5)
+    assert way.sent == [(b"x", 3), (b"x", 4), (b"x", 5)]  # no burst
+    await asyncio.sleep(0)
+    assert not fetching.done()
     track.stop()
     with pytest.raises(MediaStreamError):
         await fetching

@@ -10,6 +10,7 @@ import pytest
 
 from voicebot.errors import MediaError
 from voicebot.media.base import (
+    HOLD_LIMIT,
     HearingSettings,
     MediaGone,
     MediaPlane,
@@ -17,7 +18,9 @@ from voicebot.media.base import (
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
+    PlayoutResumed,
     PlayoutStarted,
+    SilenceReached,
     SpeechAudio,
     SpeechStarted,
     SpeechStopped,
@@ -230,3 +233,85 @@ async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMe
         assert after.time == pytest.approx(before.time + len(before.pcm) / 16_000)
     heard = sum(len(notice.pcm) for notice in audio) / 16_000
     assert heard == pytest.approx(settings.preroll + 1.08 + settings.pause_after, abs=0.02)
+
+
+async def test_a_held_speech_goes_on_where_it_stopped(plane: FakeMediaPlane) -> None:
+    begun = now()
+    plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050)
+    plane.say("h", "bot", "s1", 1, seconds(1.0), 22_050)
+    plane.end("h", "bot", "s1")
+    await asyncio.sleep(1.25)
+    plane.hold("h", "bot", "s1")
+    assert not plane.talking()
+    await asyncio.sleep(20)  # the control plane's own hold has no limit
+    plane.resume("h", "bot", "s1")
+    ended = await plane.wait_for(PlayoutEnded)
+    assert ended.complete
+    assert ended.time - begun == pytest.approx(22.0)
+    assert ended.pieces == {0: pytest.approx((1.0, 1.0)), 1: pytest.approx((1.0, 1.0))}
+    assert [n.index for n in plane.notices if isinstance(n, PlayoutMark)] == [0, 1]
+    assert not any(isinstance(n, PlayoutHeld | PlayoutResumed) for n in plane.notices)
+
+
+async def test_a_hold_for_a_person_is_resumed_or_ends(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(30), 22_050)
+    plane.end("h", "bot", "s1")
+    await plane.hear("ann", 0.5, after=1.0)
+    plane.resume("h", "bot", "s1")
+    resumed = await plane.wait_for(PlayoutResumed)
+    assert resumed.time == pytest.approx(now())
+    await plane.hear("ann", 0.5, after=1.0)
+    held = await plane.wait_for(PlayoutHeld, count=2)
+    ended = await plane.wait_for(PlayoutEnded)
+    assert ended.time - held.time == pytest.approx(HOLD_LIMIT)
+    assert (ended.complete, ended.interrupted_by, ended.played) == (False, "ann", held.played)
+
+
+async def test_a_prepared_speech_lets_others_pass(plane: FakeMediaPlane) -> None:
+    plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050, held=True)
+    plane.say("h", "bot", "s2", 0, seconds(1.0), 22_050)
+    plane.end("h", "bot", "s2")
+    assert (await plane.wait_for(PlayoutEnded)).speech_id == "s2"
+    at = now()
+    plane.resume("h", "bot", "s1")
+    plane.say("h", "bot", "s1", 1, seconds(1.0), 22_050)
+    plane.end("h", "bot", "s1")
+    assert (await plane.wait_for(PlayoutStarted, count=2)).time == at
+    assert (await plane.wait_for(PlayoutEnded, count=2)).played == pytest.approx(2.0)
+
+
+async def test_silence_is_told_when_it_has_lasted(plane: FakeMediaPlane) -> None:
+    await plane.hear("ann", 1.0)
+    stopped = await plane.wait_for(SpeechStopped)
+    plane.await_silence("h", "ann", stopped.time + 0.5)
+    reached = await plane.wait_for(SilenceReached)
+    assert reached.time == now() == stopped.time + 0.5
+    plane.await_silence("h", "ann", stopped.time + 0.4)
+    assert (await plane.wait_for(SilenceReached, count=2)).time == stopped.time + 0.4
+
+
+async def test_speech_that_goes_on_takes_the_wait_back(plane: FakeMediaPlane) -> None:
+    await plane.hear("ann", 1.0)
+    stopped = await plane.wait_for(SpeechStopped)
+    plane.await_silence("h", "ann", stopped.time + 0.9)
+    plane.await_silence("h", "ann", stopped.time + 0.5)
+    at = now()
+    await plane.hear("ann", 0.04, after=0.1)  # a single window will do in a pause
+    again = await plane.wait_for(SpeechStarted, count=2)
+    assert again.time == pytest.approx(at + 0.1)
+    await asyncio.sleep(5)
+    assert not any(isinstance(n, SilenceReached) for n in plane.notices)
+
+
+async def test_nothing_is_left_open_when_the_worker_dies_or_nobody_is_there(plane: FakeMediaPlane) -> None:
+    await plane.hear("ann", 1.0)
+    plane.await_silence("h", "ann", now() + 60)
+    plane.await_silence("h", "nobody", now() + 60)
+    plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050)
+    plane.hold("h", "bot", "s1")
+    plane.say("h", "bot", "s2", 0, seconds(1.0), 22_050, held=True)
+    plane.die()
+    await plane.wait_for(MediaGone)
+    assert [n.participant_id for n in plane.notices if isinstance(n, SilenceReached)] == ["nobody", "ann"]
+    assert [n.speech_id for n in plane.notices if isinstance(n, PlayoutEnded)] == ["s1", "s2"]
+    assert isinstance(plane.notices[-1], MediaGone)

@@ -21,6 +21,8 @@ BELOW_LEVEL = 1e-3
 """And a thousandth (-30 dB) of the person's own: final consonants are that soft, echoes of the room softer."""
 LOWEST = 16.0
 """Mean square of noise (RMS 4 of 32767) below which nothing is told apart."""
+QUIET = 64.0**2
+"""Mean square (-54 dBFS) of what no detector takes for speech."""
 RISE = 1.26
 """The floor's greatest rise per window of silence (1 dB per 32 ms): a cough does not deafen."""
 YOUNG = 16
@@ -68,6 +70,15 @@ class Loudness:
     def clear(self) -> float:
         """The energy from which on a hop stands clear of the noise and of the room's echo."""
         return max(self.floor * ABOVE_FLOOR, self.level * BELOW_LEVEL)
+
+    def is_loud(self, power: Energies) -> bool:
+        """Every hop is clear twice over: the person is in the middle of something."""
+        return bool(power.min() > 2 * self.clear) and self.level > 0
+
+    def is_quiet(self, power: Energies) -> bool:
+        """Nothing stands clear of the noise, and the noise itself is that of a quiet room."""
+        loudest = float(power.max())
+        return not self._young and loudest < QUIET and loudest < self.clear
 
     def last_clear(self, power: Energies) -> int | None:
         """Index after the last hop that stands clear, None without one."""

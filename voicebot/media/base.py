@@ -44,7 +44,7 @@ class HearingSettings:
     start_after: float = 0.064
     """Speech needed before `SpeechStarted`; shorter bursts are ignored."""
     pause_after: float = 0.1
-    """Silence before `SpeechStopped`: the first short pause. Whether the turn is over is decided elsewhere."""
+    """Silence before `SpeechStopped`: the first short pause. Elsewhere it is decided if the turn is over."""
     interrupt_after: float = 0.2
     """Speech over a talking agent that holds it (`PlayoutHeld`), decided in the worker."""
     utterance_pause: float = 0.5
@@ -162,7 +162,7 @@ class PlayoutEnded:
 
 @dataclass(frozen=True)
 class PlayoutHeld:
-    """The person `by` has talked over this speech for `interrupt_after`: nothing is sent until `resume` or `stop`.
+    """The person `by` has talked over this speech for `interrupt_after`: it waits for `resume` or `stop`.
 
     `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold, of every speech of the
     agent that may be interrupted. `HOLD_LIMIT` seconds without an answer are a `stop`.
@@ -343,7 +343,7 @@ class MediaPlane(Protocol):
         ...
 
     def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Send no more of this speech from the next 20 ms frame on; what is queued and still comes is kept."""
+        """Send no more of this speech from the next 20 ms frame on; what is queued or comes later is kept."""
         ...
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:

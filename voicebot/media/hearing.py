@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
+from voicebot.audio.loudness import Energies, energies
 from voicebot.audio.opus import OpusDecoder, packet_samples
-from voicebot.audio.resampling import Resampler
 from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
 from voicebot.media.base import HearingSettings, OnNotice
-from voicebot.media.utterances import Utterances
-from voicebot.vad.base import VAD_WINDOW, VADStream
+from voicebot.media.utterances import TOGETHER, Utterances
+from voicebot.vad.base import VAD_WINDOW, FrugalVADStream, VADStream
 
+STRIDE = OPUS_RATE // HEARING_RATE
+"""Timestamps per sample that is heard."""
 LONGEST_GAP = OPUS_RATE
 """Missing samples (1 s) that are filled with silence; a longer gap is a pause."""
 LAPSE = 0.3
@@ -64,6 +67,9 @@ class Hearing:
         on_packet: OnPacket,
     ) -> None:
         self._vad = vad
+        self._frugal = cast(FrugalVADStream, vad) if _is_frugal(vad) else None
+        self._unjudged: list[tuple[float, Pcm, Energies]] = []
+        """Windows of speech going on that the detector has not seen, with their begin and energies."""
         self._on_packet = on_packet
         self._queue = SampleQueue()
         self._source: object = None
@@ -75,8 +81,7 @@ class Hearing:
 
     def _reset(self) -> None:
         """Another stream: its own codec state and timestamps."""
-        self._decoder = OpusDecoder()
-        self._resampler = Resampler(OPUS_RATE, HEARING_RATE, "LQ")
+        self._decoder = OpusDecoder(HEARING_RATE)
         self._unwrap = TimestampUnwrapper()
         self._rtp = RtpClock()
         self._expected: int | None = None
@@ -131,15 +136,14 @@ class Hearing:
         if gap > LONGEST_GAP:
             self.lapse()
             self._queue.clear()
-            self._resampler.flush()
             self._expected = None
         elif gap:
-            self._feed(np.zeros(gap, np.int16), arrival)
+            self._feed(np.zeros(gap // STRIDE, np.int16), arrival)
         if self._expected is None:
             self._window_at = start
-        self._expected = start + len(pcm)
+        self._expected = start + packet.samples
         self._rtp.observe(self._expected, arrival)
-        self._on_packet(packet.payload, self._rtp.time(start), len(pcm))
+        self._on_packet(packet.payload, self._rtp.time(start), packet.samples)
         self._feed(pcm, arrival)
 
     def idle(self, now: float) -> None:
@@ -147,6 +151,8 @@ class Hearing:
         if self._settling and now - self._settling[0].arrival >= SETTLE:
             self._settle()
         if now - self._last_arrival > LAPSE:
+            if self._unjudged:
+                self._judge()
             self._utterances.absent(now)
 
     def await_silence(self, until: float) -> None:
@@ -156,23 +162,45 @@ class Hearing:
 
     def lapse(self) -> None:
         """The stream broke off or the person left: an utterance that was going on has ended."""
+        if self._unjudged:
+            self._judge()
         self._utterances.lapse()
 
     def close(self) -> None:
         """Nothing more will come."""
+        self.lapse()
         self._utterances.close()
 
     # ------------------------------------------------------------ windows
 
     def _feed(self, pcm: Pcm, now: float) -> None:
-        self._queue.put(self._resampler.feed(pcm))
+        self._queue.put(pcm)
         while len(self._queue) >= VAD_WINDOW:
             window = self._queue.take(VAD_WINDOW)
             start = self._rtp.time(self._window_at) if self._expected is not None else now
-            self._window_at += VAD_WINDOW * (OPUS_RATE // HEARING_RATE)
-            self._utterances.window(start, window, self._vad.probability(window))
+            self._window_at += VAD_WINDOW * STRIDE
+            power = energies(window)
+            if self._frugal is None:
+                self._utterances.window(start, window, power, self._vad.probability(window))
+            elif not self._unjudged and self._utterances.surely_silent(power):
+                self._frugal.skip(window)
+                self._utterances.window(start, window, power, 0.0)
+            else:
+                self._unjudged.append((start, window, power))
+                if len(self._unjudged) >= TOGETHER or not self._utterances.can_wait(power):
+                    self._judge()
         if self._utterances.waiting:
             self._tell_silence()
+
+    def _judge(self) -> None:
+        """Ask the detector about the windows it has not seen."""
+        unjudged, self._unjudged = self._unjudged, []
+        if len(unjudged) == 1:
+            chances = [self._vad.probability(unjudged[0][1])]
+        elif self._frugal is not None:
+            chances = self._frugal.probabilities(np.stack([window for _, window, _ in unjudged]))
+        for (start, window, power), chance in zip(unjudged, chances, strict=True):
+            self._utterances.window(start, window, power, chance)
 
     def _tell_silence(self) -> None:
         if self._expected is None:  # nothing was heard yet, or not for a second: `idle` tells
@@ -180,3 +208,7 @@ class Hearing:
         part = self._queue.peek()
         until = self._rtp.time(self._window_at) + len(part) / HEARING_RATE
         self._utterances.heard(until, part)
+
+
+def _is_frugal(vad: VADStream) -> bool:
+    return all(callable(getattr(vad, name, None)) for name in ("probabilities", "skip"))

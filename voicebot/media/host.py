@@ -24,7 +24,7 @@ from voicebot.media.voice import Voice
 from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
 from voicebot.rtc.planner import Planner
 from voicebot.rtc.tap import AudioPacket
-from voicebot.rtc.track import OutboundTrack, opus_packet
+from voicebot.rtc.track import OutboundTrack
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,8 @@ class Host:
             return
 
         def send(payload: bytes, pts: int, due: float) -> None:
-            packet = opus_packet(payload, pts)
             for track in self._listeners.get(agent_id, ()):
-                track.push(packet)
+                track.push(payload, pts)
             self._record(self.host_id, agent_id, payload, due, FRAME_SAMPLES)
 
         self.voices[agent_id] = Voice(

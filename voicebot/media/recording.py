@@ -87,6 +87,11 @@ class _Track:
     timeline: Timeline = field(default_factory=Timeline)
     failed: bool = False
 
+    def collect(self) -> list[tuple[bytes, float, int]]:
+        """The packets since the last time."""
+        packets, self.packets = self.packets, []
+        return packets
+
     def position(self, time: float) -> int:
         return round((time - self.origin) * OPUS_RATE)
 
@@ -126,14 +131,16 @@ class Recorder:
         if now < self._next_write:
             return
         self._next_write = now + WRITE_EVERY
-        for track in self._tracks.values():
-            self._hand_over(track, now - SETTLED)
+        if self._tracks:  # the thread wakes once for all of them
+            batch = [(track, track.collect()) for track in self._tracks.values()]
+            self._work.put(lambda: self._write_all(batch, now - SETTLED))
 
     def stop(self, host_id: str, participant_id: str, now: float) -> None:
         """End a recording at clock time `now`."""
         track = self._tracks.pop((host_id, participant_id), None)
         if track is not None:
-            self._hand_over(track, now)
+            packets = track.collect()
+            self._work.put(lambda: self._write(track, packets, now))
             self._work.put(lambda: self._close(track))
 
     def stop_host(self, host_id: str, now: float) -> None:
@@ -148,10 +155,6 @@ class Recorder:
             self._thread.join()
             self._thread = None
 
-    def _hand_over(self, track: _Track, quiet_until: float) -> None:
-        packets, track.packets = track.packets, []
-        self._work.put(lambda: self._write(track, packets, quiet_until))
-
     # ------------------------------------------------------------ on the thread
 
     def _run(self) -> None:
@@ -162,6 +165,10 @@ class Recorder:
         with self._failing(track):
             track.writer = OggOpusWriter(track.path)
             track.timeline = Timeline(track.writer.samples)
+
+    def _write_all(self, batch: list[tuple[_Track, list[tuple[bytes, float, int]]]], quiet: float) -> None:
+        for track, packets in batch:
+            self._write(track, packets, quiet)
 
     def _write(self, track: _Track, packets: list[tuple[bytes, float, int]], quiet_until: float) -> None:
         if track.writer is None or track.failed:

@@ -26,8 +26,10 @@ HANGOVER = 0.3
 """Seconds a detector may hold on after the last sound; what it hears for longer is too soft for energy."""
 SECOND_THOUGHT = 0.064
 """Seconds the detector gets to recognise a sound in a pause as speech before the silence is told."""
+SETTLED = 16
+"""Windows without speech (0.5 s) after which the detector's memory holds nothing of it any more."""
 TOGETHER = 3
-"""Windows (96 ms) of speech handed over in one notice while it goes on."""
+"""Windows (96 ms) of speech judged, and handed over in one notice, together while it goes on."""
 
 
 class Utterances:
@@ -79,23 +81,23 @@ class Utterances:
         """A silence is awaited."""
         return self._until is not None
 
-    @property
-    def urgent(self) -> bool:
-        """Something depends on the very next window: a start, an interruption, a silence."""
-        return not self.speaking or self.waiting or self._agent_talking()
+    def can_wait(self, power: Energies) -> bool:
+        """The detector's word on a window of this energy may come later: speech goes on, nothing depends on it."""
+        return self.speaking and self._loudness.is_loud(power) and not self._agent_talking()
 
-    def may_be_silent(self, window: Pcm) -> bool:
-        """False when this window's energy is clearly that of the speech going on."""
-        return self._loudness.last_clear(energies(window)) is None
+    def surely_silent(self, power: Energies) -> bool:
+        """It need not be asked at all: nothing but a quiet room, for a while."""
+        return (
+            not self.speaking and self._pause >= SETTLED and not self._on and self._loudness.is_quiet(power)
+        )
 
     # ------------------------------------------------------------ audio
 
-    def window(self, start: float, window: Pcm, probability: float) -> None:
-        """The next `VAD_WINDOW` samples, begun at clock time `start`."""
+    def window(self, start: float, window: Pcm, power: Energies, probability: float) -> None:
+        """The next `VAD_WINDOW` samples, begun at clock time `start`, with their `energies`."""
         settings = self._settings
         speech = probability > settings.speech_threshold
         silence = probability < settings.silence_threshold
-        power = energies(window)
         self._on = self._on + 1 if speech else 0 if silence else self._on
         self._look(start, power, speech=speech, silence=silence)
         self._loudness.learn(power, speech=speech, silence=silence)

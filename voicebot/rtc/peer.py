@@ -15,6 +15,7 @@ from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
 from voicebot.rtc.planner import Planner
+from voicebot.rtc.shortcut import outbound
 from voicebot.rtc.tap import OnAudio, Tap, tap_receiver
 from voicebot.rtc.track import OutboundTrack
 
@@ -137,12 +138,22 @@ class Peer:
             else:
                 transceiver.direction = "inactive"
         await self._pc.setLocalDescription(await self._pc.createAnswer())
+        self._shorten()
         self._offer = parsed
         if all(m.ice_candidates_complete and not m.ice_candidates for m in parsed.media):
             self._fail("the browser offers no candidates: it has no network, or its TURN server refused")
         elif not ice.has_local_candidates(self._pc):
             self._fail("no local candidates: no network, or the TURN server refused its credentials")
         return offer.reject_sections(self._pc.localDescription.sdp, rejected)
+
+    def _shorten(self) -> None:
+        """Let new tracks send without aiortc's tasks."""
+        media = SessionDescription.parse(self._pc.localDescription.sdp).media
+        types = {m.rtp.muxId: m.rtp.codecs[0].payloadType for m in media if m.rtp.codecs}
+        for transceiver in self._pc.getTransceivers():
+            track = self.outbound.get(transceiver.mid or "")
+            if track is not None and track.direct is None and transceiver.mid in types:
+                track.direct = outbound(transceiver.sender, types[transceiver.mid])
 
     def _over(self) -> MediaError:
         return MediaError(

@@ -14,8 +14,7 @@ import contextlib
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiortc import RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -25,6 +24,10 @@ from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, SampleQueue, as_mono
 from voicebot.audio.opus import OpusEncoder
 from voicebot.clock import Clock
 from voicebot.rtc.reorder import ReorderBuffer
+from voicebot.rtc.shortcut import Inbound, inbound
+
+if TYPE_CHECKING:
+    from aiortc.rtp import RtpPacket
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +35,14 @@ _HANDLER = "_handle_rtp_packet"
 _STREAMS = "_RTCRtpReceiver__remote_streams"
 
 
-@dataclass(frozen=True, slots=True)
-class AudioPacket:
+class AudioPacket(NamedTuple):
     """One Opus packet of a remote track, in sequence."""
 
-    payload: bytes
-    """The Opus packet; encoded again on the public path, where aiortc decodes."""
+    sequence_number: int
     timestamp: int
     """RTP timestamp, 48 kHz, 32 bits."""
+    payload: bytes
+    """The Opus packet; encoded again on the public path, where aiortc decodes."""
     arrival: float
     """Clock time at which it was received."""
 
@@ -83,10 +86,12 @@ class PacketTap:
         self._receiver: Any = receiver
         self._on_audio = on_audio
         self._clock = clock
-        self._buffer: ReorderBuffer[_Arrived] = ReorderBuffer()
+        self._buffer: ReorderBuffer[AudioPacket] = ReorderBuffer()
         self._streams: dict[int, StreamStatistics] = getattr(receiver, _STREAMS)
         self._ssrc: int | None = None
         self._closed = False
+        self._looked = False
+        self._short: Inbound | None = None
         self.last_arrival = clock()
         setattr(receiver, _HANDLER, self._handle)
 
@@ -95,21 +100,37 @@ class PacketTap:
         return self._buffer.lost
 
     async def _handle(self, packet: Any, arrival_time_ms: int) -> None:
-        if self._closed or not self._receiver._enabled or not packet.payload:
+        if not packet.payload:
             return
-        statistics = self._streams.get(packet.ssrc)
+        self.receive(packet.ssrc, packet.sequence_number, packet.timestamp, packet.payload)
+        self._shorten(packet.ssrc, packet.payload_type)
+
+    def _shorten(self, ssrc: int, payload_type: int) -> None:
+        """A stream that aiortc has routed here needs no routing any more."""
+        if not self._looked:
+            self._looked = True
+            self._short = inbound(self._receiver.transport)
+            if self._short is None:
+                log.warning("this aiortc release has no shortcut; hearing costs more")
+        if self._short is not None:
+            self._short.register(ssrc, payload_type, self)
+
+    def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None:
+        """One packet of this receiver, in whatever order."""
+        if self._closed or not self._receiver._enabled:
+            return
+        statistics = self._streams.get(ssrc)
         if statistics is None:
-            statistics = self._streams[packet.ssrc] = StreamStatistics(OPUS_RATE)
-        statistics.add(packet)
-        if packet.ssrc != self._ssrc:  # another stream: other sequence numbers and timestamps
+            statistics = self._streams[ssrc] = StreamStatistics(OPUS_RATE)
+        self.last_arrival = now = self._clock()
+        packet = AudioPacket(sequence_number, timestamp, payload, now)
+        statistics.add(cast("RtpPacket", packet))  # it reads these two fields
+        if ssrc != self._ssrc:  # another stream: other sequence numbers and timestamps
             self.flush()
-            self._ssrc = packet.ssrc
+            self._ssrc = ssrc
             lost, self._buffer = self._buffer.lost, ReorderBuffer()
             self._buffer.lost = lost
-        self.last_arrival = now = self._clock()
-        self._deliver(
-            self._buffer.push(_Arrived(packet.sequence_number, packet.timestamp, packet.payload, now))
-        )
+        self._deliver(self._buffer.push(packet))
 
     def flush(self) -> None:
         """Give out what is held back for a gap; called when no packet has come for a while."""
@@ -119,20 +140,12 @@ class PacketTap:
     def close(self) -> None:
         self._closed = True
 
-    def _deliver(self, packets: list[_Arrived]) -> None:
+    def _deliver(self, packets: list[AudioPacket]) -> None:
         for p in packets:
             try:
-                self._on_audio(AudioPacket(p.payload, p.timestamp, p.arrival))
+                self._on_audio(p)
             except Exception:  # a bug behind us must not end aiortc's receive loop
                 log.exception("an audio packet could not be handled")
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    sequence_number: int
-    timestamp: int
-    payload: bytes
-    arrival: float
 
 
 class PublicTap:
@@ -147,7 +160,7 @@ class PublicTap:
         self._task = asyncio.create_task(self._read(track), name=f"tap {track.id}")
 
     async def _read(self, track: MediaStreamTrack) -> None:
-        queue = SampleQueue()
+        queue, count = SampleQueue(), 0
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame: Any = await track.recv()
@@ -158,8 +171,8 @@ class PublicTap:
                 at = frame.pts + len(pcm) - len(queue)
                 while len(queue) >= FRAME_SAMPLES:
                     payload = self._encoder.encode(queue.take(FRAME_SAMPLES))
-                    self._on_audio(AudioPacket(payload, at & 0xFFFFFFFF, now))
-                    at += FRAME_SAMPLES
+                    self._on_audio(AudioPacket(count & 0xFFFF, at & 0xFFFFFFFF, payload, now))
+                    count, at = count + 1, at + FRAME_SAMPLES
 
     def flush(self) -> None:
         """Nothing is held back here."""

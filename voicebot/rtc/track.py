@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -17,43 +17,58 @@ MAX_WAITING = 3
 
 
 def opus_packet(payload: bytes, pts: int) -> OpusPacket:
-    """A packet that any number of tracks may send; `pts` in 48 kHz ticks."""
+    """A packet as aiortc's sender takes it; `pts` in 48 kHz ticks."""
     packet = av.Packet(payload)
     packet.pts = pts
     packet.time_base = TIME_BASE
     return packet
 
 
+class Direct(Protocol):
+    """A way to the network that does not go through aiortc's sender."""
+
+    @property
+    def ready(self) -> bool: ...
+    def send(self, payload: bytes, pts: int) -> None: ...
+
+
 class OutboundTrack(MediaStreamTrack):
     """What one transceiver sends; whose voice that is may change over its life.
 
     It must not end while its connection lives: aiortc ends a sender for good with its
-    track, and then the transceiver could not be used again.
+    track, and then the transceiver could not be used again. With a `direct` way aiortc's
+    sender gets nothing to send and waits.
     """
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
-        self._packets: deque[OpusPacket] = deque()
+        self.direct: Direct | None = None
+        """Chosen before the first packet: two ways would be two streams."""
+        self._packets: deque[tuple[bytes, int]] = deque()
         self._fetch: asyncio.Future[None] | None = None
 
-    def push(self, packet: OpusPacket) -> None:
-        """Send this packet now; it leaves in the same turn of the loop."""
+    def push(self, payload: bytes, pts: int) -> None:
+        """Send this packet now; it leaves in the same turn of the loop. `pts` in 48 kHz ticks."""
         if len(self._packets) >= MAX_WAITING:
             self._packets.popleft()
-        self._packets.append(packet)
-        if self._fetch is not None and not self._fetch.done():
-            self._fetch.set_result(None)
+        self._packets.append((payload, pts))
+        if self.direct is None:
+            if self._fetch is not None and not self._fetch.done():
+                self._fetch.set_result(None)
+        elif self.direct.ready:
+            while self._packets:
+                self.direct.send(*self._packets.popleft())
 
     async def recv(self) -> OpusPacket:
         """The next packet; waits, for as long as it takes, while there is none."""
-        while not self._packets:
+        while not self._packets or self.direct is not None:
             if self.readyState != "live":
                 raise MediaStreamError
             self._fetch = asyncio.get_running_loop().create_future()
             await self._fetch
-        return self._packets.popleft()
+        return opus_packet(*self._packets.popleft())
 
     def stop(self) -> None:
         super().stop()

@@ -20,6 +20,18 @@ class VADStream(Protocol):
         ...
 
 
+class FrugalVADStream(VADStream, Protocol):
+    """A stream that can do less work; what has only `probability` is asked for every window, one by one."""
+
+    def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
+        """Those of several windows in a row, shape (n, `VAD_WINDOW`)."""
+        ...
+
+    def skip(self, window: NDArray[np.int16]) -> None:
+        """This window is silence among silence: it is only remembered as what came before the next."""
+        ...
+
+
 @runtime_checkable
 class VAD(Protocol):
     """A loaded detector shared by all tracks of one media worker; synchronous and quick."""

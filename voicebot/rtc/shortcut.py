@@ -1,0 +1,174 @@
+"""RTP between a socket and us without aiortc's tasks between. THE ONLY FILE that knows its transports inside.
+
+aiortc takes a received packet through a failed STUN parse, a queue, a task, an object with seven
+optional extensions and a router; a packet to be sent through a track, a task and the same object.
+Here a packet of a known stream is decrypted and handed over where the socket was read, and one to be
+sent is written, encrypted and given to the socket at once: a quarter of the time. All else (STUN,
+DTLS, RTCP, streams not seen before) goes the way it always did, and RTCP reports what was
+sent and received here, because the same counters are fed.
+
+`inbound` and `outbound` return None when a release of aiortc has other insides: then everything goes
+aiortc's way. test_shortcut.py fails on such a release.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aiortc import RTCDtlsTransport, RTCRtpSender
+from aiortc.rtp import HeaderExtensions
+from pylibsrtp import Error as SrtpError
+
+log = logging.getLogger(__name__)
+
+LARGEST_DATAGRAM = 4096
+"""Bytes; asyncio would allocate 256 KiB for each datagram it reads."""
+_NTP_EPOCH = 2_208_988_800
+"""Seconds from 1900 to 1970."""
+_HEADER = struct.Struct("!BBHLL")
+_SEQUENCE_TIMESTAMP = struct.Struct("!HL")
+_LENGTH = struct.Struct("!H")
+_SENDER = "_RTCRtpSender__"
+_SENT = tuple(_SENDER + name for name in ("packet_count", "octet_count", "ntp_timestamp", "rtp_timestamp"))
+
+
+class RtpSink(Protocol):
+    """Takes the packets of one stream as they arrive."""
+
+    def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None: ...
+
+
+class Inbound:
+    """Packets of registered streams of one transport go to their sinks straight from the socket."""
+
+    def __init__(self, transport: Any) -> None:
+        self._srtp: Any = transport._rx_srtp
+        self._sinks: dict[bytes, tuple[int, int, RtpSink]] = {}
+        for protocol in transport.transport._connection._protocols:
+            protocol.datagram_received = self._hook(protocol.datagram_received)
+            if hasattr(protocol.transport, "max_size"):
+                protocol.transport.max_size = LARGEST_DATAGRAM
+
+    def register(self, ssrc: int, payload_type: int, sink: RtpSink) -> None:
+        """From the next packet on this stream comes the short way."""
+        self._sinks[ssrc.to_bytes(4)] = ssrc, payload_type, sink
+
+    def _hook(self, long_way: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
+        sinks, unprotect = self._sinks, self._srtp.unprotect
+
+        def datagram_received(data: bytes, addr: Any) -> None:
+            known = sinks.get(data[8:12])
+            # RTP version 2 (RFC 7983); another payload type, which RTCP looks like too, is not for us
+            if known is None or not 127 < data[0] < 192 or data[1] & 0x7F != known[1]:
+                if data:  # an empty datagram would end aiortc's transport
+                    long_way(data, addr)
+                return
+            try:
+                packet = unprotect(data)
+            except (SrtpError, ValueError, TypeError):
+                return
+            payload = rtp_payload(packet)
+            if payload:
+                sequence_number, timestamp = _SEQUENCE_TIMESTAMP.unpack_from(packet, 2)
+                known[2].receive(known[0], sequence_number, timestamp, payload)
+
+        return datagram_received
+
+
+def rtp_payload(packet: bytes) -> bytes:
+    """What an RTP packet carries (RFC 3550, 5.1 and 5.3.1); empty when it is cut off."""
+    first = packet[0]
+    at = 12 + 4 * (first & 0x0F)
+    end = len(packet)
+    if first & 0x10:
+        if end < at + 4:
+            return b""
+        at += 4 + 4 * int(_LENGTH.unpack_from(packet, at + 2)[0])
+    if first & 0x20:
+        end -= packet[-1]
+    return packet[at:end]
+
+
+class Outbound:
+    """Sends ready payloads of one sender, whose own task then never gets one."""
+
+    def __init__(self, sender: Any, payload_type: int) -> None:
+        self._sender = sender
+        self._payload_type = payload_type
+        self._transport = sender.transport
+        self._ice = sender.transport.transport._connection
+        self._ssrc: int = sender._ssrc
+        self._sequence = random.getrandbits(15)
+        self._origin = random.getrandbits(32)
+        self._extensions: bytes | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Connected and negotiated."""
+        return bool(getattr(self._sender, _SENDER + "started")) and self._transport.state == "connected"
+
+    def send(self, payload: bytes, pts: int) -> None:
+        """One packet, now; `pts` in 48 kHz ticks. Lost when the connection just ended, as on a network."""
+        pair = self._ice._nominated.get(1)
+        if pair is None:
+            return
+        sender = self._sender
+        timestamp = (self._origin + pts) & 0xFFFFFFFF
+        extensions = self._extension_bytes()
+        header = _HEADER.pack(
+            0x90 if extensions else 0x80,
+            0x80 | self._payload_type,
+            self._sequence,
+            timestamp,
+            self._ssrc,
+        )
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        packet = self._transport._tx_srtp.protect(header + extensions + payload)
+        pair.protocol.transport.sendto(packet, pair.remote_addr)
+        count, octets, ntp, rtp = _SENT  # for its sender reports
+        setattr(sender, count, getattr(sender, count) + 1)
+        setattr(sender, octets, getattr(sender, octets) + len(payload))
+        setattr(sender, ntp, int((time.time() + _NTP_EPOCH) * (1 << 32)))
+        setattr(sender, rtp, timestamp)
+
+    def _extension_bytes(self) -> bytes:
+        """The header extensions, complete; the same for every packet unless the send time was negotiated."""
+        if self._extensions is not None:
+            return self._extensions
+        mapping = getattr(self._sender, _SENDER + "rtp_header_extensions_map")
+        mid = getattr(self._sender, _SENDER + "mid")
+        varying = mapping.set(HeaderExtensions(abs_send_time=1))[1]
+        now = int((time.time() + _NTP_EPOCH) * (1 << 18)) & 0x00FFFFFF  # 6.18 fixed point
+        profile, value = mapping.set(HeaderExtensions(mid=mid, abs_send_time=now if varying else None))
+        packed = struct.pack("!HH", profile, len(value) >> 2) + value if value else b""
+        if not varying:
+            self._extensions = packed
+        return packed
+
+
+def inbound(transport: RTCDtlsTransport) -> Inbound | None:
+    """The short way for packets of a connected transport; None when this aiortc has other insides."""
+    connection = getattr(transport.transport, "_connection", None)
+    protocols = getattr(connection, "_protocols", None)
+    usable = (
+        callable(getattr(getattr(transport, "_rx_srtp", None), "unprotect", None))
+        and isinstance(protocols, list)
+        and all(callable(getattr(p, "datagram_received", None)) for p in protocols)
+    )
+    return Inbound(transport) if usable else None
+
+
+def outbound(sender: RTCRtpSender, payload_type: int) -> Outbound | None:
+    """The short way for what this sender is to send as `payload_type`; None when this aiortc has other insides."""
+    wanted = (*_SENT, _SENDER + "started", _SENDER + "rtp_header_extensions_map", _SENDER + "mid", "_ssrc")
+    if not all(hasattr(sender, name) for name in wanted):
+        return None
+    transport = sender.transport
+    connection = getattr(transport.transport, "_connection", None)
+    usable = hasattr(transport, "_tx_srtp") and isinstance(getattr(connection, "_nominated", None), dict)
+    return Outbound(sender, payload_type) if usable else None
