@@ -207,6 +207,13 @@ def test_no_answer_comes_over_speech_that_goes_on_before_the_silence_is_long_eno
             assert len(told) == 1
 
 
+def test_a_silence_tells_how_sure_the_detector_was_at_its_end() -> None:
+    ear = Listener(delay=0.5)
+    ear.hear(np.concatenate([voice(1.0), quiet(1.0)]))
+    [(_, reached)] = ear.of(SilenceReached)
+    assert reached.probability == pytest.approx(0.2)  # all that this detector ever is
+
+
 def test_one_window_of_speech_takes_the_wait_back() -> None:
     ear = Listener(delay=0.5)
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.3), voice(0.03), quiet(2)]))

@@ -22,6 +22,8 @@ from voicebot.vad.base import VAD_RATE, VAD_WINDOW
 WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 OVERLAP_PAUSE = 3
 """Windows without speech (96 ms) after which talking over an agent counts anew."""
+DOUBT = 3
+"""Windows (96 ms) at the end of a silence that tell how sure it is."""
 HANGOVER = 0.3
 """Seconds a detector may hold on after the last sound; what it hears for longer is too soft for energy."""
 SECOND_THOUGHT = 0.064
@@ -70,6 +72,8 @@ class Utterances:
         """Time up to which the detector has judged."""
         self._sound = 0.0
         """The end of the last sound in the pause."""
+        self._newest: deque[float] = deque(maxlen=DOUBT)
+        """Probabilities of the newest windows."""
 
     @property
     def speech_end(self) -> float:
@@ -98,6 +102,7 @@ class Utterances:
         settings = self._settings
         speech = probability > settings.speech_threshold
         silence = probability < settings.silence_threshold
+        self._newest.append(probability)
         self._on = self._on + 1 if speech else 0 if silence else self._on
         self._look(start, power, speech=speech, silence=silence)
         self._loudness.learn(power, speech=speech, silence=silence)
@@ -145,6 +150,7 @@ class Utterances:
             self._stop()
         self._on = self._over = 0
         self._before.clear()
+        self._newest.clear()
 
     def absent(self, now: float) -> None:
         """Nothing has been heard for long: that is silence."""
@@ -164,7 +170,8 @@ class Utterances:
     def _silence_reached(self) -> None:
         assert self._until is not None
         until, self._until, self._pausing = self._until, None, False
-        self._notify(SilenceReached(*self._who, until))
+        doubt = sum(self._newest) / len(self._newest) if self._newest else None
+        self._notify(SilenceReached(*self._who, until, doubt))
 
     def _count_utterance(self, speech: bool) -> None:
         self._pause = 0 if speech else self._pause + 1
