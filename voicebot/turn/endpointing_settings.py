@@ -62,7 +62,7 @@ class EndpointingSettings:
     Ours: about one word at 180 words a minute."""
     doubtful_silence: float = 0.15
     """Mean VAD probability at the end of a silence above which it is doubtful: breath, a murmured sound.
-    Ours: Silero v6 gives 0.03 to 0.1 after synthetic speech, in quiet and in noise."""
+    Ours: Silero v6 gives 0.01 to 0.13 from 0.2 s after synthetic speech on, in quiet and in faint noise."""
     doubt_factor: float = 1.5
     """Multiplies the delay of a doubtful silence. Ours."""
     slowest_pace: float = 2.5
