@@ -209,7 +209,7 @@ async def test_a_model_that_echoes_its_instructions_gives_nothing_of_them_away(
     monkeypatch.setattr(prompt, "RULES", rules)
     assert SECRET in prompt.instructions(ADA)
     parrot = Parrot()
-    async with Stage(tmp_path) as stage:
+    async with Stage(tmp_path, context_tokens=100_000) as stage:
         ada = await stage.agent()
         ada.llm = parrot
         await stage.person()
