@@ -33,6 +33,11 @@ def tide(harbour: str) -> str:
     '''The tide in a harbour.'''
     return f"low tide in {harbour}, says {os.environ.get('WHO')} {os.environ.get('OPENAI_API_KEY')}"
 
+@server.tool("logs/read.all")
+def read() -> str:
+    '''A name that not every API takes.'''
+    return "nothing"
+
 @server.tool()
 def sink(ship: str) -> str:
     '''Nobody should be given this one.'''
@@ -90,7 +95,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
     try:
         ada, bruno = agent_with(servers), agent_with(servers, "Bruno")
         assert await ada.use_mcp("harbours", ["tide"]) == ["tide"]
-        assert await bruno.use_mcp("harbours") == ["tide", "sink"]  # the same connection
+        assert await bruno.use_mcp("harbours") == ["tide", "logs_read_all", "sink"]  # the same connection
         calls = [Call("tide", {"harbour": "Brest"}), Call("sink", {"ship": "Pip"})]
         low, refused = await ask(ada, *calls)
         assert "low tide in Brest, says Jo None" in low[0]  # with its own environment, not with ours
@@ -104,7 +109,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
             await ada.use_mcp("absent")
         with pytest.raises(VoicebotError, match=r"broken.*does not work"):
             await ada.use_mcp("broken")
-        with pytest.raises(VoicebotError, match=r"no tool dive.*It has: tide, sink"):
+        with pytest.raises(VoicebotError, match=r"no tool dive.*It has: tide, logs_read_all, sink"):
             await ada.use_mcp("harbours", ["dive"])
         with pytest.raises(VoicebotError, match="no MCP server 'files'; MCP_CONFIG names: harbours, broken"):
             await ada.use_mcp("files")
@@ -122,8 +127,6 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         await servers.aclose()
     ((gone, _),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
     assert "low tide" not in gone
-    assert await ada.use_mcp("harbours", ["tide"]) == ["tide"]  # and it can be connected again
-    await servers.aclose()
 
 
 async def test_a_server_on_http_is_reached_too(tmp_path: Path) -> None:

@@ -56,6 +56,11 @@ async def test_the_session_keeps_what_was_heard_whatever_the_runner_adds() -> No
     memory.said("Hello.")
     assert await memory.session.get_items(1) == [{"role": "assistant", "content": "Hello."}]
     assert await memory.session.get_items(0) == []
+    of_a_run = memory.session.at(memory.messages())
+    memory.heard("Tom", "too late for that run")
+    assert len(await of_a_run.get_items()) == 2
+    assert len(await memory.session.get_items()) == 3
+    assert of_a_run.session_id == memory.session.session_id
     await memory.session.clear_session()
     assert await memory.session.get_items() == []
 

@@ -65,7 +65,7 @@ def test_a_sum_beyond_all_measure_is_answered_too() -> None:
 
 def test_it_answers_those_it_is_told_to() -> None:
     lines = [Line("Anna", "what is two plus two"), Line("Tom", "hang on, Anna")]
-    assert "4" in reply(f"{SYSTEM}\n\nNow answer Anna.", lines, NOW)
+    assert "4" in reply(SYSTEM, lines, NOW, Company(answer=("Anna",)))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ def test_a_notebook_uses_the_settings_and_data_of_its_project(tmp_path, monkeypa
     settings = notebook_settings(port=0)
     assert settings.endpoint_delay == 0.7
     assert settings.data_dir == tmp_path / "data"
+    assert settings.mcp_config == ""
+    assert notebook_settings(mcp_config="mcp.json").mcp_config == str(tmp_path / "mcp.json")
 
 
 def test_an_absolute_data_folder_stays(tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from voicebot.agent.filler import Fillers
 from voicebot.agent.memory import Memory
-from voicebot.agent.tools import make_tool
+from voicebot.agent.tools import HAND_OVER, make_tool
 from voicebot.errors import VoicebotError
 from voicebot.events import AgentState
 from voicebot.persona import Persona
@@ -113,6 +113,10 @@ class Agent:
         self.tools = [tool for tool in self.tools if tool.name != name]
 
     def _add(self, tool: Any) -> None:
+        if tool.name == HAND_OVER:
+            raise VoicebotError(
+                f"{HAND_OVER} is the room's own tool.", hint="Give this one another name.", code="tool"
+            )
         names = [known.name for known in self.tools]
         if tool.name in names:
             self.tools[names.index(tool.name)] = tool

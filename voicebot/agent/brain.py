@@ -109,12 +109,13 @@ class Thought:
         )
         try:
             offered = [self._hand_over.tool()] if self._hand_over is not None else []
+            *before, question = self._messages()
             run = start(
                 self._persona.name,
                 instructions(self._persona),
                 self._llm.model(),
-                self._memory.session,
-                self._messages,
+                question,
+                self._memory.session.at(before),
                 [*self._tools, *offered],
                 watch,
             )

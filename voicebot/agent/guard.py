@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 QUOTED = 6
 """Words in a row that make a quotation."""
@@ -33,9 +34,7 @@ class Guard:
     """
 
     def __init__(self, protected: str) -> None:
-        self._at: dict[str, list[int]] = {}
-        for index, word in enumerate(_words(protected)):
-            self._at.setdefault(word, []).append(index)
+        self._at = _where(protected)
         self.tripped = False
         """It was a quotation: nothing after it is passed on."""
         self._text = ""
@@ -89,6 +88,15 @@ class Guard:
 def declined(language: str) -> str:
     """What to say instead of a quotation."""
     return DECLINED.get(language, DECLINED["en"])
+
+
+@lru_cache(maxsize=8)
+def _where(text: str) -> dict[str, list[int]]:
+    """Where each word is in a text; the same for every answer."""
+    found: dict[str, list[int]] = {}
+    for index, word in enumerate(_words(text)):
+        found.setdefault(word, []).append(index)
+    return found
 
 
 def _words(text: str) -> list[str]:

@@ -35,6 +35,7 @@ CONNECT_TIMEOUT = 30.0
 """Seconds to start a server: `npx` and `uvx` may have to download it first."""
 ANSWER_TIMEOUT = 5.0
 """Seconds in which one that runs must answer."""
+UNUSABLE = re.compile(r"[^A-Za-z0-9_-]")
 VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)\}")
 
 
@@ -214,7 +215,11 @@ async def _tools_of(server: MCPServer) -> list[FunctionTool]:
 
     return [
         MCPUtil.to_function_tool(
-            tool, server, convert_schemas_to_strict=False, failure_error_function=failure_of
+            tool,
+            server,
+            convert_schemas_to_strict=False,
+            failure_error_function=failure_of,
+            tool_name_override=UNUSABLE.sub("_", tool.name)[:64],  # what OpenAI's API takes as a name
         )
         for tool in await server.list_tools()
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
@@ -178,9 +179,16 @@ class HeardSession:
     def __init__(self, memory: Memory, owner: str = "") -> None:
         self.session_id = f"heard-{owner}" if owner else "heard"
         self._memory = memory
+        self._items: Sequence[dict[str, Any]] | None = None
+
+    def at(self, items: Sequence[dict[str, Any]]) -> HeardSession:
+        """This session for one run, which began with these items: what is heard meanwhile is for the next."""
+        session = copy(self)
+        session._items = items
+        return session
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        items: list[Any] = self._memory.messages()
+        items: list[Any] = list(self._memory.messages() if self._items is None else self._items)
         return items if limit is None else items[-limit:] if limit > 0 else []
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:

@@ -153,12 +153,12 @@ def start(
     name: str,
     instructions: str,
     model: Model,
+    question: dict[str, Any],
     session: Session,
-    merge: Callable[[], list[dict[str, Any]]],
     tools: Sequence[Any],
     watch: Watch,
 ) -> RunResultStreaming:
-    """Let openai-agents think. `merge` gives the whole conversation, with what the session cannot know."""
+    """Let openai-agents think about a question, after what the session has."""
     agent: Agent[None] = Agent(
         name=name,
         instructions=instructions,
@@ -169,14 +169,12 @@ def start(
     )
     return Runner.run_streamed(
         agent,
-        cast("list[Any]", merge()[-1:]),
+        [cast(Any, question)],
         session=session,
         hooks=watch,
         run_config=RunConfig(
             tracing_disabled=True,
             trace_include_sensitive_data=False,
-            # people's newest lines may have to share a message with words that no session can know
-            session_input_callback=lambda history, new: cast("list[Any]", merge()),
             # a model that was talked into a tool it does not have is told so, and the turn goes on
             tool_not_found_behavior="return_error_to_model",
             tool_error_formatter=_explained,
