@@ -88,7 +88,7 @@ class Batcher(Generic[Job, Result]):
         self, queue: list[_Request[Job, Result]], take: Callable[[], Job | None]
     ) -> asyncio.Future[Result | None]:
         request: _Request[Job, Result] = _Request(take, asyncio.get_running_loop().create_future())
-        queue.append(request)
+        queue[:] = [*(other for other in queue if not other.result.done()), request]
         self._wake()
         return request.result
 
@@ -156,9 +156,9 @@ class Batcher(Generic[Job, Result]):
             return
         finally:
             self.cost = loop.time() - begun
-        for request, result in zip(batch, results or [None] * len(batch), strict=True):
+        for number, request in enumerate(batch):
             if not request.result.done():
-                request.result.set_result(result)
+                request.result.set_result(None if results is None else results[number])
 
 
 def _job(request: _Request[Job, Result]) -> Job:

@@ -127,9 +127,7 @@ class FasterWhisperSTT:
                 hint=f"It understands: {', '.join(understood)}.",
             )
         progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
-        return cls(
-            decoder.decode, name, language, batch=BATCH[device], unload=loaded.model.unload_model
-        )
+        return cls(decoder.decode, name, language, batch=BATCH[device], unload=loaded.model.unload_model)
 
     def stream(self) -> WhisperStream:
         """Begin an utterance, in the language of the settings; without that it is detected."""

@@ -68,4 +68,4 @@ class Loudness:
             return np.zeros(0, np.bool_)
         loudest = levels.max()
         room = min(ABOVE_NOISE * float(np.percentile(levels, ROOM)), NOISY * loudest)
-        return levels > max(DIGITAL_SILENCE, DROP * loudest, room)
+        return np.asarray(levels > max(DIGITAL_SILENCE, DROP * loudest, room), np.bool_)

@@ -94,8 +94,7 @@ class WhisperDecoder:
             return [window.language for window in windows]
         detected = self._model.model.detect_language(encoded)  # per window [("<|en|>", probability), ...]
         return [
-            window.language or likely[0][0][2:-2]
-            for window, likely in zip(windows, detected, strict=True)
+            window.language or likely[0][0][2:-2] for window, likely in zip(windows, detected, strict=True)
         ]
 
     def _decode(
@@ -107,30 +106,32 @@ class WhisperDecoder:
         )
         prompt = model.get_prompt(tokenizer, [], without_timestamps=True)
         seconds = [len(window.pcm) / STT_RATE for window in windows]
-        tokens = min(MOST_TOKENS, FEWEST_TOKENS + round(TOKENS_PER_SECOND * max(seconds)))
+        most = [min(MOST_TOKENS, FEWEST_TOKENS + round(TOKENS_PER_SECOND * length)) for length in seconds]
         results = model.model.generate(
             encoded,
             [prompt] * len(windows),
             beam_size=self._beam,
-            max_length=min(model.max_length, 2 * tokens),  # it gives at most half of them
+            max_length=min(model.max_length, 2 * max(most)),  # it gives at most half of them
             suppress_tokens=self._suppressed(tokenizer, [-1]),
             return_scores=True,
             return_no_speech_prob=True,
         )
         if give_up():
             return None
-        said = [result.sequences_ids[0] for result in results]
+        said = [result.sequences_ids[0][:limit] for result, limit in zip(results, most, strict=True)]
         times = self._word_times(encoded, tokenizer, said, seconds)
         heard = []
-        for result, words in zip(results, times, strict=True):
-            ids = result.sequences_ids[0]
+        for result, ids, words, length in zip(results, said, times, seconds, strict=True):
+            text = tokenizer.decode(ids)
+            if not words and text.strip():
+                words = (TimedWord(text, 0.0, length),)
             heard.append(
                 Heard(
                     words,
                     language,
                     no_speech=result.no_speech_prob,
-                    log_probability=result.scores[0] * len(ids) / (len(ids) + 1),
-                    repetition=self._compression(tokenizer.decode(ids).strip()) if ids else 1.0,
+                    log_probability=result.scores[0] * len(ids) / (len(ids) + 1),  # Whisper counts the end
+                    repetition=self._compression(text.strip()) if text.strip() else 1.0,
                 )
             )
         return heard
@@ -144,7 +145,14 @@ class WhisperDecoder:
         lag = WINDOW + PAUSE_BEFORE
         starts = [lag * (number + 1) for number in range(len(said))]
         segments = [
-            [{"seek": round(start * model.frames_per_second), "start": start, "end": start + length, "tokens": ids}]
+            [
+                {
+                    "seek": round(start * model.frames_per_second),
+                    "start": start,
+                    "end": start + length,
+                    "tokens": ids,
+                }
+            ]
             for start, length, ids in zip(starts, seconds, said, strict=True)
         ]
         frames = [max(1, round(length * model.frames_per_second)) for length in seconds]
@@ -153,9 +161,9 @@ class WhisperDecoder:
             tuple(
                 TimedWord(
                     word["word"],
-                    min(max(0.0, word["start"] - start), length),
-                    min(max(0.0, word["end"] - start), length),
-                    word["probability"],
+                    min(max(0.0, float(word["start"]) - start), length),
+                    min(max(0.0, float(word["end"]) - start), length),
+                    float(word["probability"]),
                 )
                 for word in segment[0]["words"]
             )

@@ -158,6 +158,8 @@ class WhisperStream:
     # ------------------------------------------------------------ whole texts
 
     async def _transcribe(self) -> Transcription:
+        if self._partial is not None:
+            self._partial.cancel()  # this one tells more
         spans = []
         at = self._window_from
         while (span := self._span(at)) is not None:
@@ -176,7 +178,7 @@ class WhisperStream:
         return _transcription([*settled, *(word for part in words for word in part)], language)
 
     def _span(self, start: int) -> _Span | None:
-        """The speech from sample `start` on, without the silence around it and as long as one window holds."""
+        """The speech from sample `start` on, without the silence around it, as far as a window holds it."""
         speech = self._loudness.speech(start)
         if speech is None or speech[1] - speech[0] < SHORTEST:
             return None
@@ -188,7 +190,7 @@ class WhisperStream:
     def _window(self, span: _Span) -> Window:
         whole = np.concatenate(self._pcm)
         self._pcm = [whole]
-        return Window(whole[span.start - self._window_from : span.end - self._kept_from], self._language)
+        return Window(whole[span.start - self._window_from : span.end - self._window_from], self._language)
 
     def _words(self, span: _Span, heard: Heard) -> list[TimedWord]:
         """Its words with times of the utterance; none when they are made up."""
