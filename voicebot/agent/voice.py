@@ -15,7 +15,7 @@ from voicebot.agent.speech import Speech, SpokenPiece
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
 from voicebot.media.base import MediaPlane
-from voicebot.tts.base import TTS, VoiceStyle
+from voicebot.tts.base import TTS, VoiceStyle, audio_only
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,8 @@ class Voice:
         started = self._emit(TTSStarted(characters=len(piece.text), **ids))
         samples = 0
         try:
-            async with closing_iterator(tts.synthesize(piece.text, self._style)) as chunks:
+            spoken = audio_only(tts.synthesize(piece.text, self._style))
+            async with closing_iterator(spoken) as chunks:
                 async for pcm in chunks:
                     check_audio(pcm, tts.sample_rate)
                     if index == 0 and not samples:
