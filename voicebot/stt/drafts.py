@@ -29,6 +29,8 @@ class Drafts:
         self._loudness, self._transcribe = loudness, transcribe
         self._pushed = 0
         self._draft: _Draft | None = None
+        self.last: Transcription | None = None
+        """The newest that was made."""
 
     @property
     def working(self) -> bool:
@@ -50,7 +52,8 @@ class Drafts:
             draft = self._draft = _Draft(work, self._pushed)
         draft.waiting += 1
         try:
-            return await asyncio.shield(draft.work)
+            self.last = await asyncio.shield(draft.work)
+            return self.last
         except BaseException:
             if self._draft is draft:
                 self._draft = None  # the next one begins anew
