@@ -162,13 +162,12 @@ class FasterWhisperSTT:
         if took > SLOW and not self._warned:
             self._warned = True
             log.warning(
-                "%s took %.1f s for %.1f s of speech, so answers come late. Set STT_MODEL to a smaller size "
-                "(%s) or to pocketsphinx, use a machine with more cores or a GPU, or let fewer people speak "
-                "at once.",
+                "%s took %.1f s for the text of %.1f s of speech, so answers come late. Set STT_MODEL to a "
+                "smaller size such as faster-whisper:tiny, or to pocketsphinx (English); or use more cores "
+                "(STT_THREADS) or a GPU.",
                 self.name,
                 took,
                 seconds,
-                f"faster-whisper:{'tiny' if 'tiny' not in self.name else 'tiny.en'}",
             )
 
     def _was_closed(self) -> ModelFailed:

@@ -149,7 +149,16 @@ class WhisperStream:
                 count = self._agreement.boundary(self._settled, sentences=False)
             if count > self._settled:
                 self._settled = count
-                self._trim(round(self._agreement.committed[count - 1].end * STT_RATE))
+                self._trim(self._gap_after(count))
+
+    def _gap_after(self, count: int) -> int:
+        """The sample at which a window begins without the end of a committed word, nor half of the next."""
+        words = self._agreement.words
+        end = round(words[count - 1].end * STT_RATE)
+        following = round(words[count].start * STT_RATE) if count < len(words) else end
+        if following - end < SHORTEST:
+            return (end + following) // 2
+        return self._loudness.quietest(end, following)
 
     def _trim(self, start: int) -> None:
         self._pcm = [np.concatenate(self._pcm)[start - self._window_from :].copy()]
