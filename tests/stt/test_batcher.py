@@ -30,7 +30,7 @@ class Works:
         def kind(job: int) -> bool:
             return job < 100
 
-        return Batcher(self, name="test", kind=kind, batch=batch, too_long=too_long)
+        return Batcher(self, name="test", kind=kind, batch=batch, patient_batch=1, too_long=too_long)
 
     async def busy(self) -> None:
         await asyncio.to_thread(self.begun.wait, 20)
@@ -87,6 +87,20 @@ async def test_a_patient_request_is_asked_for_its_job_when_its_turn_comes() -> N
     newest = 7
     works.gate.set()
     assert (await first, await partial, await nothing) == (2, 14, None)
+    assert works.given == [[1], [7]]
+    await close(batcher)
+
+
+async def test_patient_requests_have_a_batch_size_of_their_own() -> None:
+    works = Works()
+    works.gate.clear()
+    batcher = works.batcher()
+    first = batcher.urgent(1)
+    await works.busy()
+    partials = [batcher.patient(lambda job=job: job) for job in (2, 3)]  # type: ignore[misc]
+    works.gate.set()
+    assert await asyncio.gather(first, *partials) == [2, 4, 6]
+    assert works.given == [[1], [2], [3]]
     await close(batcher)
 
 
@@ -146,7 +160,9 @@ async def test_a_failure_is_that_of_its_batch_only() -> None:
             raise RuntimeError("scripted")
         return [2 * job for job in jobs]
 
-    batcher: Batcher[int, int] = Batcher(fails, name="test", kind=lambda job: job, batch=4, too_long=60.0)
+    batcher: Batcher[int, int] = Batcher(
+        fails, name="test", kind=lambda job: job, batch=4, patient_batch=1, too_long=60.0
+    )
     one, two = batcher.urgent(1), batcher.urgent(2)
     with pytest.raises(RuntimeError, match="scripted"):
         await one

@@ -68,10 +68,12 @@ class Scripted:
         self.gate = threading.Event()
         self.begun = threading.Event()
         self.asked: list[Window] = []
+        self.batches: list[Sequence[Window]] = []
         self.unloaded = 0
 
     def __call__(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard] | None:
         self.asked += windows
+        self.batches.append(windows)
         self.begun.set()
         assert self.gate.wait(20)
         heard = Heard((TimedWord(" yes", 0.0, 0.5),), "en")
@@ -115,6 +117,20 @@ async def test_what_nobody_waits_for_is_not_transcribed() -> None:
     whisper.gate.set()
     assert (await last).text == "yes"
     assert [len(one.pcm) for one in whisper.asked] == [8000, 6000]
+    await stt.aclose()
+
+
+async def test_several_speakers_are_heard_together() -> None:
+    whisper = Scripted()
+    stt = whisper.stt(batch=4)
+    first = said(stt)
+    await asyncio.to_thread(whisper.begun.wait, 20)
+    others = [said(stt, NOISE[: 6000 + 500 * number]) for number in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    whisper.gate.set()
+    assert [(await one).text for one in (first, *others)] == ["yes"] * 6
+    assert [len(batch) for batch in whisper.batches] == [1, 4, 1]
     await stt.aclose()
 
 

@@ -31,8 +31,8 @@ class Batcher(Generic[Job, Result]):
         work: called in the thread with the jobs of one batch and `give_up`; it gives their results,
             in order. When `give_up()` turns true between two of its steps, it may return None.
         kind: the jobs of one batch are of one kind.
-        batch: how many jobs one batch has at most.
-        too_long: seconds; as long as a batch takes longer than this, patient requests have to wait.
+        batch, patient_batch: how many urgent, or patient, jobs one batch has at most.
+        too_long: seconds; as long as a job takes longer than this, patient requests have to wait.
     """
 
     def __init__(
@@ -42,9 +42,11 @@ class Batcher(Generic[Job, Result]):
         name: str,
         kind: Callable[[Job], Hashable],
         batch: int,
+        patient_batch: int,
         too_long: float,
     ) -> None:
-        self._work, self._kind, self._batch, self._too_long = work, kind, batch, too_long
+        self._work, self._kind, self._too_long = work, kind, too_long
+        self._batch, self._patient_batch = batch, patient_batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._urgent: list[_Request[Job, Result]] = []
         self._patient: list[_Request[Job, Result]] = []
@@ -52,7 +54,7 @@ class Batcher(Generic[Job, Result]):
         self._timer: asyncio.TimerHandle | None = None
         self._patient_from = 0.0
         self.cost = 0.0
-        """Seconds that the newest batch took."""
+        """Seconds that each job of the newest batch took."""
 
     @property
     def waiting(self) -> int:
@@ -99,11 +101,11 @@ class Batcher(Generic[Job, Result]):
     async def _serve(self) -> None:
         try:
             while True:
-                if batch := self._take(self._urgent):
+                if batch := self._take(self._urgent, self._batch):
                     await self._run(batch, lambda: False)
-                elif self._may_be_patient() and (batch := self._take(self._patient)):
+                elif self._may_be_patient() and (batch := self._take(self._patient, self._patient_batch)):
                     await self._run(batch, lambda: self.waiting > 0)
-                    self._patient_from = asyncio.get_running_loop().time() + IDLE * self.cost
+                    self._patient_from = asyncio.get_running_loop().time() + IDLE * self.cost * len(batch)
                 else:
                     return
         finally:
@@ -120,7 +122,7 @@ class Batcher(Generic[Job, Result]):
         self._timer = None
         self._wake()
 
-    def _take(self, queue: list[_Request[Job, Result]]) -> list[_Request[Job, Result]]:
+    def _take(self, queue: list[_Request[Job, Result]], most: int) -> list[_Request[Job, Result]]:
         batch: list[_Request[Job, Result]] = []
         for request in list(queue):
             if request.result.done():  # cancelled
@@ -134,7 +136,7 @@ class Batcher(Generic[Job, Result]):
             elif not batch or self._kind(request.job) == self._kind(_job(batch[0])):
                 batch.append(request)
                 queue.remove(request)
-            if len(batch) == self._batch:
+            if len(batch) == most:
                 break
         return batch
 
@@ -155,7 +157,7 @@ class Batcher(Generic[Job, Result]):
                     request.result.exception()  # a partial one has no listener
             return
         finally:
-            self.cost = loop.time() - begun
+            self.cost = (loop.time() - begun) / len(batch)
         for number, request in enumerate(batch):
             if not request.result.done():
                 request.result.set_result(None if results is None else results[number])

@@ -50,9 +50,9 @@ MAX_WAITING = 16
 """Utterances in the queue before new ones fail instead of waiting ever longer."""
 BEAM = {"cpu": 1, "cuda": 5}
 """Hypotheses kept while decoding: on a CPU a wider beam costs more time than it mends."""
-BATCH = {"cpu": 1, "cuda": 8}
-"""Windows decoded at once. A CPU is busy with one: four at once take as long as four in a row (the
-encoder is most of it), and then the first of four people waits as long as the last."""
+MOST = 8
+"""Windows decoded at once. On a CPU no more than it has threads: each then works on one of its own, which
+takes less than one after another with all of them; more would only let the first wait for the last."""
 TOO_LONG = 2.0
 """Seconds of one decode beyond which there are no partial texts: they would only delay the final ones."""
 SLOW = 3.0
@@ -72,12 +72,24 @@ class FasterWhisperSTT:
     """`faster-whisper:<size>`, `:<folder>` or `:<hub id>`; one model in memory for all tracks."""
 
     def __init__(
-        self, decoder: Decoder, name: str, language: str = "", *, batch: int = BATCH["cpu"], unload: Unload
+        self,
+        decoder: Decoder,
+        name: str,
+        language: str = "",
+        *,
+        unload: Unload,
+        batch: int = 1,
+        partial_batch: int = 1,
     ) -> None:
         self._language = language
         self._unload = unload
         self._batcher: Batcher[Window, Heard] = Batcher(
-            decoder, name="whisper", kind=lambda window: window.language, batch=batch, too_long=TOO_LONG
+            decoder,
+            name="whisper",
+            kind=lambda window: window.language,
+            batch=batch,
+            patient_batch=partial_batch,
+            too_long=TOO_LONG,
         )
         self._closed = False
         self._warned = False
@@ -127,7 +139,14 @@ class FasterWhisperSTT:
                 hint=f"It understands: {', '.join(understood)}.",
             )
         progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
-        return cls(decoder.decode, name, language, batch=BATCH[device], unload=loaded.model.unload_model)
+        return cls(
+            decoder.decode,
+            name,
+            language,
+            unload=loaded.model.unload_model,
+            batch=MOST if device == "cuda" else min(MOST, _threads(settings.stt_threads)),
+            partial_batch=MOST if device == "cuda" else 1,  # what is urgent then waits for one at most
+        )
 
     def stream(self) -> WhisperStream:
         """Begin an utterance, in the language of the settings; without that it is detected."""
@@ -226,6 +245,11 @@ def _check(folder: Path) -> None:
         )
 
 
+def _threads(wanted: int) -> int:
+    """The threads of STT_THREADS; for 0 as many as there are processors, up to eight."""
+    return wanted or min(8, os.cpu_count() or 1)
+
+
 def _open(folder: Path, threads: int) -> tuple[WhisperModel, WhisperDecoder, str]:
     from faster_whisper import WhisperModel
 
@@ -235,7 +259,7 @@ def _open(folder: Path, threads: int) -> tuple[WhisperModel, WhisperDecoder, str
             str(folder),
             device=device,
             compute_type="float16" if device == "cuda" else "int8",
-            cpu_threads=threads or min(8, os.cpu_count() or 1),
+            cpu_threads=_threads(threads),
             local_files_only=True,
         )
         decoder = WhisperDecoder(model, beam=BEAM[device])
