@@ -46,6 +46,11 @@ class Settings(BaseSettings):
         "", description="Code of the language people speak, e.g. en or de; empty: detected"
     )
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
+    stt_drafts: str = Field(
+        "auto",
+        description="May an STT server be asked at a pause already, for quicker answers? "
+        "auto: if it is on this network; always; never",
+    )
     vad_model: str = Field("silero", description="Voice activity detector")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for the local network")
@@ -153,6 +158,13 @@ class Settings(BaseSettings):
         if value < least:
             raise ValueError(f"must not be less than ENDPOINT_MIN_DELAY, which is {least:g}")
         return value
+
+    @field_validator("stt_drafts")
+    @classmethod
+    def _drafts(cls, value: str) -> str:
+        if value.lower() not in {"auto", "always", "never"}:
+            raise ValueError("must be auto, always or never")
+        return value.lower()
 
     @field_validator("public_url")
     @classmethod

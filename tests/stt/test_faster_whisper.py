@@ -3,20 +3,22 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from voicebot.agent.models import Models
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
-from voicebot.stt.base import Transcription
-from voicebot.stt.faster_whisper import MAX_WAITING, FasterWhisperSTT, is_hallucination
+from voicebot.stt import faster_whisper
+from voicebot.stt.base import TimedWord, Transcription
+from voicebot.stt.faster_whisper import MAX_WAITING, FasterWhisperSTT
+from voicebot.stt.whisper_decoder import Heard, Window
 from voicebot.testing.small_models import WHISPER_LANGUAGES, make_whisper_model
 
 
@@ -59,93 +61,164 @@ async def test_an_english_model_refuses_another_language(model: Path, settings: 
         await FasterWhisperSTT.load(str(model), german)
 
 
-class Whisper:
-    """Hears one segment after another, each when the gate lets it, and keeps what it was asked."""
+class Scripted:
+    """Hears "yes" in every window, once the gate is open, and keeps what it was asked."""
 
-    def __init__(self, segments: int = 3) -> None:
+    def __init__(self) -> None:
         self.gate = threading.Event()
         self.begun = threading.Event()
-        self.asked: list[dict[str, Any]] = []
-        self.given = 0
+        self.asked: list[Window] = []
+        self.batches: list[Sequence[Window]] = []
         self.unloaded = 0
-        self.model = self
-        self._segments = segments
 
-    def transcribe(self, audio: Any, **options: Any) -> tuple[Iterator[Any], SimpleNamespace]:
-        self.asked.append({"audio": audio, **options})
-        return self._hear(), SimpleNamespace(language=options["language"] or "en")
+    def __call__(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard] | None:
+        self.asked += windows
+        self.batches.append(windows)
+        self.begun.set()
+        assert self.gate.wait(20)
+        heard = Heard((TimedWord(" yes", 0.0, 0.5),), "en")
+        return None if give_up() else [heard] * len(windows)
 
-    def _hear(self) -> Iterator[Any]:
-        for _ in range(self._segments):
-            self.begun.set()
-            assert self.gate.wait(20)
-            self.given += 1
-            yield SimpleNamespace(
-                text=" yes", words=(), no_speech_prob=0.0, avg_logprob=0.0, compression_ratio=1.0
-            )
-
-    def unload_model(self) -> None:
+    def unload(self) -> None:
         self.unloaded += 1
 
+    def stt(self, language: str = "", *, batch: int = 1) -> FasterWhisperSTT:
+        return FasterWhisperSTT(self, "scripted", language, batch=batch, unload=self.unload)
 
-def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = NOISE) -> asyncio.Task[Transcription]:
+
+SHORT = NOISE[:8000]
+"""Too short for a partial text."""
+
+
+def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = SHORT) -> asyncio.Task[Transcription]:
     stream = stt.stream()
     stream.push(pcm)
     return asyncio.ensure_future(stream.finish())
 
 
-@pytest.mark.parametrize(("setting", "asked"), [("de", "de"), ("", None)])
-async def test_the_language_of_the_settings_is_asked_for(setting: str, asked: str | None) -> None:
-    whisper = Whisper()
-    whisper.gate.set()
-    stt = FasterWhisperSTT(whisper, "scripted", setting)  # type: ignore[arg-type]
-    assert (await said(stt)).language == (asked or "en")
-    assert [one["language"] for one in whisper.asked] == [asked]
-    await stt.aclose()
+async def test_the_language_of_the_settings_is_asked_for() -> None:
+    for setting, language in (("de", "de"), ("", "")):
+        whisper = Scripted()
+        whisper.gate.set()
+        stt = whisper.stt(setting)
+        assert (await said(stt)).text == "yes"
+        assert {one.language for one in whisper.asked} == {language}
+        await stt.aclose()
 
 
 async def test_what_nobody_waits_for_is_not_transcribed() -> None:
-    whisper = Whisper()
-    stt = FasterWhisperSTT(whisper, "scripted")  # type: ignore[arg-type]
-    running, queued, last = said(stt), said(stt, NOISE[:8000]), said(stt, NOISE[:16_000])
+    whisper = Scripted()
+    stt = whisper.stt()
+    running, queued, last = said(stt), said(stt, NOISE[:7000]), said(stt, NOISE[:6000])
     await asyncio.to_thread(whisper.begun.wait, 20)
     running.cancel()
     queued.cancel()
     await asyncio.wait([running, queued])
     whisper.gate.set()
-    assert (await last).text == "yes yes yes"
-    assert [len(one["audio"]) for one in whisper.asked] == [24_000, 16_000]
-    assert whisper.given == 1 + 3  # the abandoned one ended at its first segment
+    assert (await last).text == "yes"
+    assert [len(one.pcm) for one in whisper.asked] == [8000, 6000]
+    await stt.aclose()
+
+
+async def test_several_speakers_are_heard_together() -> None:
+    whisper = Scripted()
+    stt = whisper.stt(batch=4)
+    first = said(stt)
+    await asyncio.to_thread(whisper.begun.wait, 20)
+    others = [said(stt, NOISE[: 6000 + 500 * number]) for number in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    whisper.gate.set()
+    assert [(await one).text for one in (first, *others)] == ["yes"] * 6
+    assert [len(batch) for batch in whisper.batches] == [1, 4, 1]
     await stt.aclose()
 
 
 async def test_the_queue_is_bounded_and_closing_ends_it() -> None:
-    whisper = Whisper()
-    stt = FasterWhisperSTT(whisper, "scripted")  # type: ignore[arg-type]
-    waiting = [said(stt) for _ in range(MAX_WAITING)]
+    whisper = Scripted()
+    stt = whisper.stt()
+    first = said(stt)
     await asyncio.to_thread(whisper.begun.wait, 20)
-    with pytest.raises(ModelFailed, match="too slow"):
+    others = [said(stt) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(ModelFailed, match=r"too slow.*smaller model"):
         await said(stt)
     closing = asyncio.ensure_future(stt.aclose())
     await asyncio.sleep(0)
     whisper.gate.set()
     await closing
-    first, *others = await asyncio.gather(*waiting, return_exceptions=True)
-    assert isinstance(first, Transcription)
-    assert ["closed" in str(error) for error in others] == [True] * (MAX_WAITING - 1)
+    assert (await first).text == "yes"
+    ended = await asyncio.gather(*others, return_exceptions=True)
+    assert ["closed" in str(error) for error in ended] == [True] * MAX_WAITING
     assert (len(whisper.asked), whisper.unloaded) == (1, 1)
 
 
-async def test_tracks_share_one_model(model: Path, settings: Settings) -> None:
+async def test_a_model_that_is_too_slow_says_once_what_to_do(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faster_whisper, "SLOW", 0.0)
+    whisper = Scripted()
+    whisper.gate.set()
+    stt = whisper.stt()
+    for _ in range(3):
+        await said(stt)
+    (warning,) = caplog.messages
+    assert "of speech, so answers come late. Set STT_MODEL to a smaller size" in warning
+    await stt.aclose()
+
+
+async def test_a_failure_of_the_model_is_that_of_the_utterance() -> None:
+    def fails(windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard]:
+        raise RuntimeError("out of memory")
+
+    stt = FasterWhisperSTT(fails, "scripted", unload=lambda: None)
+    with pytest.raises(ModelFailed, match=r"faster-whisper:scripted failed: out of memory"):
+        await said(stt)
+    await stt.aclose()
+
+
+async def test_partial_texts_drafts_and_the_end_of_a_real_model(model: Path, settings: Settings) -> None:
     stt = await FasterWhisperSTT.load(str(model), settings)
     try:
-        streams = [stt.stream() for _ in range(4)]
+        stream = stt.stream()
+        async with asyncio.timeout(60):
+            while stream.interim() is None:
+                stream.push(NOISE[:512])
+                await asyncio.sleep(0)
+        stream.push(np.zeros(3200, np.int16))
+        draft = await stream.draft()
+        stream.push(np.zeros(16_000, np.int16))
+        assert await stream.finish() is draft
+        assert draft.text
+    finally:
+        await stt.aclose()
+
+
+async def test_lobbies_and_tracks_share_one_model(
+    model: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def counted(folder: Path, threads: int) -> Any:
+        opened.append(folder)
+        return open_model(folder, threads)
+
+    open_model = faster_whisper._open
+    monkeypatch.setattr(faster_whisper, "_open", counted)
+    models = Models(settings)
+    spec = f"faster-whisper:{model}"
+    try:
+        lobbies = await asyncio.gather(*(models.get("stt", spec) for _ in range(3)))
+        assert all(one is lobbies[0] for one in lobbies)
+        assert opened == [model]
+        streams = [lobby.stream() for lobby in lobbies]  # type: ignore[attr-defined]
         for stream in streams:
             stream.push(NOISE)
         heard = await asyncio.gather(*(stream.finish() for stream in streams))
         assert len({one.text for one in heard}) == 1
     finally:
-        await stt.aclose()
+        await models.aclose()
 
 
 async def test_silence_and_nothing_are_empty(model: Path, settings: Settings) -> None:
@@ -162,16 +235,6 @@ async def test_silence_and_nothing_are_empty(model: Path, settings: Settings) ->
     stream.push(NOISE)
     with pytest.raises(ModelFailed, match="closed"):
         await stream.finish()
-
-
-def test_made_up_segments_are_dropped() -> None:
-    def segment(no_speech: float, log_probability: float, ratio: float = 1.0) -> SimpleNamespace:
-        return SimpleNamespace(no_speech_prob=no_speech, avg_logprob=log_probability, compression_ratio=ratio)
-
-    assert is_hallucination(segment(0.9, -1.5))
-    assert is_hallucination(segment(0.1, -0.2, ratio=5))
-    assert not is_hallucination(segment(0.9, -0.3))
-    assert not is_hallucination(segment(0.1, -1.5))
 
 
 @pytest.mark.parametrize("file", ["model.bin", "config.json", "tokenizer.json", "vocabulary.json"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,11 +9,16 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
+from numpy.typing import NDArray
+from openai import AsyncOpenAI
 
 from tests.hub_server import serving
+from voicebot import openai_api
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
+from voicebot.stt.base import DraftingStream, Transcription
+from voicebot.stt.collected import DraftingCollectedStream
 from voicebot.stt.openai import OpenAISTT
 from voicebot.testing.openai_audio import OpenAIAudio
 from voicebot.testing.openai_server import OpenAIServer
@@ -122,6 +128,79 @@ async def test_silence_is_not_uploaded(server: OpenAIServer, audio: OpenAIAudio)
     cancelled.cancel()
     assert (await cancelled.finish()).text == ""
     assert audio.uploads == []
+    await stt.aclose()
+
+
+async def test_a_draft_is_one_request_and_the_end_takes_it_over(
+    server: OpenAIServer, audio: OpenAIAudio
+) -> None:
+    stt = await OpenAISTT.load("", settings_for(server))  # on this machine
+    stream = stt.stream()
+    assert isinstance(stream, DraftingStream)
+    assert stream.interim() is None
+    stream.push(TONE)
+    draft = await stream.draft()
+    assert draft.text == "what is the weather"
+    assert stream.interim() is draft
+    stream.push(np.zeros(16_000, np.int16))
+    assert await stream.finish() is draft
+    assert len(audio.uploads) == 1
+    goes_on = stt.stream()
+    assert isinstance(goes_on, DraftingStream)
+    for seconds in (2, 4):
+        goes_on.push(TONE)
+        await goes_on.draft()
+        assert audio.uploads[-1]["seconds"] == seconds
+    assert len(audio.uploads) == 3
+    await stt.aclose()
+
+
+async def test_a_draft_that_nobody_waits_for_is_given_up() -> None:
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def transcribe(pcm: NDArray[np.int16]) -> Transcription:
+        if begun.is_set():
+            return Transcription("hello")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        raise AssertionError
+
+    stream = DraftingCollectedStream(transcribe)
+    stream.push(TONE)
+    drafting = asyncio.ensure_future(stream.draft())
+    await begun.wait()
+    drafting.cancel()
+    await cancelled.wait()
+    assert (await stream.finish()).text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("address", "setting", "drafts"),
+    [
+        ("http://localhost:8000/v1", "auto", True),
+        ("http://192.168.1.7:8000/v1", "auto", True),
+        ("http://[::1]:8000/v1", "auto", True),
+        ("http://whisper:8000/v1", "auto", True),
+        ("https://api.groq.com/openai/v1", "auto", False),
+        ("https://8.8.8.8/v1", "auto", False),
+        ("", "auto", False),
+        ("", "always", True),
+        ("http://localhost:8000/v1", "never", False),
+    ],
+)
+async def test_servers_that_bill_are_not_asked_for_drafts(
+    monkeypatch: pytest.MonkeyPatch, address: str, setting: str, drafts: bool
+) -> None:
+    async def connect(settings: Settings, **_: object) -> tuple[AsyncOpenAI, list[str]]:
+        return AsyncOpenAI(api_key="key"), ["whisper-1"]
+
+    monkeypatch.setattr(openai_api, "connect", connect)
+    settings = Settings(_env_file=None, openai_base_url=address, stt_drafts=setting)  # type: ignore[call-arg]
+    stt = await OpenAISTT.load("whisper-1", settings)
+    assert isinstance(stt.stream(), DraftingStream) is drafts
     await stt.aclose()
 
 

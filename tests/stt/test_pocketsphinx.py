@@ -78,6 +78,38 @@ async def test_gives_partial_results_while_audio_comes_in(stt: PocketSphinxSTT) 
     assert (await stream.finish()).text == WEATHER
 
 
+async def test_a_draft_does_not_end_the_utterance(stt: PocketSphinxSTT) -> None:
+    pcm, more = await speak("hello world"), await speak(WEATHER)
+    stream = stt.stream()
+    stream.push(pcm)
+    first, again = await asyncio.gather(stream.draft(), stream.draft())
+    assert first == again == stream.interim()
+    assert first.text == "hello world"
+    given_up = asyncio.ensure_future(stream.draft())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    stream.push(more)
+    assert (await stream.draft()).text == f"hello world {WEATHER}"
+    stream.push(np.zeros(16_000, np.int16))
+    final = await stream.finish()
+    assert final.text == f"hello world {WEATHER}"
+    assert await stream.draft() == final
+
+
+async def test_a_draft_of_a_recogniser_that_dies_or_ends(stt: PocketSphinxSTT) -> None:
+    stream = stt.stream()
+    stream.push(await speak("hello world"))
+    (pid,) = stt.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    drafting = asyncio.ensure_future(stream.draft())
+    await asyncio.sleep(0)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(ModelFailed, match="killed by SIGKILL"):
+        await drafting
+    with pytest.raises(ModelFailed, match="killed by SIGKILL"):
+        await stream.draft()
+
+
 async def test_silence_and_nothing_give_an_empty_text(stt: PocketSphinxSTT) -> None:
     assert (await transcribe(stt, np.zeros(16_000, np.int16))).text == ""
     assert (await stt.stream().finish()).text == ""

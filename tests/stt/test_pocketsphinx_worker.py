@@ -114,3 +114,22 @@ def test_nobody_waits_for_words_in_silence() -> None:
     transcriber.hear(quiet(1.0))
     assert transcriber.passes == []
     assert transcriber.finish() == []
+
+
+async def test_a_draft_is_what_the_end_gives_unless_speech_goes_on() -> None:
+    transcriber = Counting()
+    transcriber.begin()
+    transcriber.add(np.concatenate([quiet(0.3), await speech("hello world"), quiet(0.1)]).tobytes())
+    draft = transcriber.draft()
+    assert text(draft) == "hello world"
+    transcriber.hear(quiet(1.5))
+    assert transcriber.draft() == draft
+    assert transcriber.finish() == draft
+    assert len(transcriber.passes) == 1
+
+    transcriber.begin()
+    transcriber.hear(np.concatenate([quiet(0.3), await speech("hello")]))
+    assert text(transcriber.draft()) == "hello"
+    transcriber.hear(np.concatenate([await speech("world"), quiet(0.1)]))
+    assert text(transcriber.draft()) == "hello world"
+    assert text(transcriber.finish()) == "hello world"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from voicebot.errors import ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
-from voicebot.tts.base import VoiceStyle
+from voicebot.tts.base import VoiceStyle, WordTime, audio_only
 from voicebot.tts.espeak import OFFERED, VARIANTS, EspeakTTS
 from voicebot.tts.voices import pick_voice, with_volume
 
@@ -20,7 +20,9 @@ settings = Settings(_env_file=None)  # type: ignore[call-arg]
 async def speak(style: VoiceStyle, text: str = TEXT, language: str = "") -> NDArray[np.int16]:
     tts = await EspeakTTS.load(language, settings)
     assert tts.sample_rate == 22_050
-    return np.concatenate([np.zeros(0, np.int16)] + [pcm async for pcm in tts.synthesize(text, style)])
+    return np.concatenate(
+        [np.zeros(0, np.int16)] + [pcm async for pcm in audio_only(tts.synthesize(text, style))]
+    )
 
 
 async def test_speaks_audibly_for_about_as_long_as_a_person_would() -> None:
@@ -134,3 +136,36 @@ def test_volume_never_clips() -> None:
     assert np.abs(with_volume(pcm, 2.0).astype(int)).max() == 32_767
     assert with_volume(np.zeros(3, np.int16), 2.0).tolist() == [0, 0, 0]
     assert with_volume(np.array([-32_768], np.int16), 2.0).tolist() == [-32_767]
+
+
+async def words(text: str, style: VoiceStyle, language: str = "") -> tuple[NDArray[np.int16], list[WordTime]]:
+    tts = await EspeakTTS.load(language, settings)
+    parts = [part async for part in tts.synthesize(text, style)]
+    times = [part for part in parts if isinstance(part, WordTime)]
+    return np.concatenate([part for part in parts if not isinstance(part, WordTime)]), times
+
+
+@pytest.mark.parametrize("rate", [1.0, 1.6])
+async def test_every_word_has_its_time(rate: float) -> None:
+    text = "\u201cHello, it's 12:30\u201d \u2013 the caf\u00e9 wants $3.50, Ada."
+    pcm, times = await words(text, VoiceStyle(rate=rate))
+    spoken = ["\u201cHello,", "it's", "12:30\u201d \u2013", "the", "caf\u00e9", "wants", "$3.50,", "Ada."]
+    assert [word.text for word in times] == spoken
+    bounds = [time for word in times for time in (word.start, word.end)]
+    assert bounds == sorted(bounds)
+    assert bounds[0] >= 0
+    assert bounds[-1] <= len(pcm) / 22_050 - 0.1  # the silence after the sentence belongs to no word
+    loud = [np.abs(pcm[int(w.start * 22_050) : int(w.end * 22_050)].astype(int)).max() for w in times]
+    assert min(loud) > 1000
+
+
+async def test_a_pause_belongs_to_no_word() -> None:
+    pcm, (first, second) = await words("Stop. Go.", VoiceStyle())
+    assert second.start - first.end > 0.2
+    assert np.abs(pcm[int(first.end * 22_050) + 1 : int(second.start * 22_050)].astype(int)).max() < 1000
+
+
+async def test_chinese_words_stand_without_blanks() -> None:
+    _, times = await words("\u4f60\u597d\uff0c\u4e16\u754c\u3002", VoiceStyle(), "cmn")
+    assert "".join(word.text for word in times) == "\u4f60\u597d\uff0c\u4e16\u754c\u3002"
+    assert len(times) > 1

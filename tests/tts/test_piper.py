@@ -1,8 +1,12 @@
 # ruff: noqa: ASYNC240  the files are tiny
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +16,8 @@ from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.testing.small_models import make_piper_voice
-from voicebot.tts.base import VoiceStyle
-from voicebot.tts.piper import VOICES, PiperTTS
+from voicebot.tts.base import VoiceStyle, WordTime, audio_only
+from voicebot.tts.piper import VOICES, PiperTTS, Sound, _opened, word_times
 
 TEXT = "Hello world. How are you?"
 
@@ -24,7 +28,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def speak(tts: PiperTTS, style: VoiceStyle, text: str = TEXT) -> list[NDArray[np.int16]]:
-    return [pcm async for pcm in tts.synthesize(text, style)]
+    return [pcm async for pcm in audio_only(tts.synthesize(text, style))]
 
 
 def pitch(pcm: NDArray[np.int16], rate: int) -> float:
@@ -124,3 +128,91 @@ def test_availability(settings: Settings, tmp_path: Path) -> None:
     assert PiperTTS.availability(VOICES[0], settings).status == "downloadable"
     assert PiperTTS.availability("nosuch", settings).status == "missing"
     assert PiperTTS.availability(str(make_piper_voice(tmp_path / "t.onnx")), settings).status == "ready"
+
+
+@pytest.mark.parametrize("style", [VoiceStyle(), VoiceStyle(rate=2.0), VoiceStyle(pitch=4.0)])
+async def test_words_have_times_where_the_model_tells_them(
+    settings: Settings, tmp_path: Path, style: VoiceStyle
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
+    text = "Hello world, it is 12:30. The end of the day \u2013 really."
+    parts = [part async for part in tts.synthesize(text, style)]
+    times = [part for part in parts if isinstance(part, WordTime)]
+    assert " ".join(word.text for word in times) == text
+    bounds = [time for word in times for time in (word.start, word.end)]
+    assert bounds == sorted(bounds)
+    first, second = [len(part) / 22_050 for part in parts if not isinstance(part, WordTime)]
+    later = [word.text for word in times if word.start >= first]
+    assert later == ["The", "end", "of", "the", "day \u2013", "really."]
+    assert first + second - 0.5 < bounds[-1] < first + second
+    # a phoneme of the model lasts 8 frames of 256 samples
+    by_length = {word.text: word.end - word.start for word in times}
+    assert by_length["12:30."] > by_length["Hello"] > by_length["is"]
+
+
+def test_words_are_told_apart_by_their_own_sounds() -> None:
+    def said(groups: str) -> list[Sound]:
+        firsts = [n == 0 for group in groups.split() for n in range(len(group))]
+        return [Sound(float(n), n + 1.0, first) for n, first in enumerate(firsts)]
+
+    def phonemize(word: str) -> list[list[str]]:
+        return [list({"12:30 -": "twelv \u02c8thirti", "of": "ov", "the": "the"}.get(word, word))]
+
+    def spans(text: str, groups: str) -> list[tuple[str, int, int]]:
+        times = word_times(text, said(groups), phonemize)
+        return [(word.text, int(word.start), int(word.end)) for word in times]
+
+    assert spans("at 12:30 - of the", "at twelv thirti ovthe") == [
+        ("at", 0, 2),
+        ("12:30 -", 2, 13),
+        ("of", 13, 15),
+        ("the", 15, 18),
+    ]
+    assert spans("idea of", "idear of") == [("idea", 0, 5), ("of", 5, 7)]  # a sound more in a sentence
+    assert spans("one two", "o") == []
+    assert spans("", "") == []
+
+
+async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path) -> None:
+    file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
+    one, two = await asyncio.gather(*(PiperTTS.load(f"{file}#{n}", settings) for n in (1, 2)))
+    assert one._voice is two._voice
+    assert round(pitch((await speak(one, VoiceStyle()))[0], 22_050) / 150) == 2
+    await one.aclose()
+    assert round(pitch((await speak(two, VoiceStyle()))[0], 22_050) / 150) == 3
+    await two.aclose()
+    gc.collect()
+    assert file.resolve() not in _opened  # and nobody keeps it
+
+
+async def test_a_sentence_that_nobody_wants_ends_in_its_middle(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
+    assert tts._voice is not None
+    begun, stopped = threading.Event(), threading.Event()
+    ended: list[str] = []
+    run = tts._voice.session.run
+
+    def waits(outputs: None, inputs: Any) -> Any:
+        begun.set()
+        assert stopped.wait(20)
+        try:
+            return run(outputs, inputs)
+        except Exception as error:
+            ended.append(str(error))
+            raise
+
+    monkeypatch.setattr(tts._voice.session, "run", waits)
+    speaking = asyncio.ensure_future(anext(tts.synthesize("One. Two.", VoiceStyle())))
+    await asyncio.to_thread(begun.wait, 20)
+    speaking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await speaking
+    stopped.set()
+    monkeypatch.undo()
+    assert len(await speak(tts, VoiceStyle(), "One. Two.")) == 2
+    async with asyncio.timeout(20):
+        while not ended:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert "terminate flag" in ended[0]

@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from voicebot.errors import MediaError, SignalingError
 from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
 from voicebot.signaling import messages as m
-from voicebot.tts.base import TTS, VoiceStyle
+from voicebot.tts.base import TTS, VoiceStyle, audio_only
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class Guest:
         """Speak a text; returns when its last sample was sent. Raises ModelFailed or MediaError."""
         if self._tts is None:
             raise MediaError(f"{self.name} has no voice.", hint="Pass tts=..., or use play(pcm, rate).")
-        pieces = [piece async for piece in self._tts.synthesize(text, self._style)]
+        pieces = [pcm async for pcm in audio_only(self._tts.synthesize(text, self._style))]
         if pieces:
             await self.play(np.concatenate(pieces), self._tts.sample_rate)
 

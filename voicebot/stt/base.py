@@ -34,7 +34,10 @@ class Transcription:
 
 
 class STTStream(Protocol):
-    """One utterance being transcribed; audio in order, then `finish` or `cancel`, once."""
+    """One utterance being transcribed; audio in order, then `finish` or `cancel`, once.
+
+    A stream may also have `draft`, see `DraftingStream`.
+    """
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         """Queue mono 16 kHz samples. Never blocks; raises nothing."""
@@ -50,6 +53,23 @@ class STTStream(Protocol):
 
     def cancel(self) -> None:
         """Throw the utterance away and free what it holds."""
+        ...
+
+
+@runtime_checkable
+class DraftingStream(STTStream, Protocol):
+    """A stream that can say what was said before the utterance is known to be over.
+
+    Ask with `isinstance`, or by `getattr(stream, "draft", None)`: not every backend has it, and one
+    that has may leave it out where a draft would cost money.
+    """
+
+    async def draft(self) -> Transcription:
+        """What `finish` would give for what was pushed so far; the stream goes on. Raises ModelFailed.
+
+        Cancelling the task that awaits it gives the work up. `finish` takes the draft over, without
+        further work, when nothing but silence was pushed after it.
+        """
         ...
 
 

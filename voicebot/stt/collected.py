@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.stt.base import STT_RATE, Transcription
+from voicebot.stt.drafts import Drafts
+from voicebot.stt.loudness import Loudness
 
 SHORTEST = STT_RATE // 10
 """Samples; less is no word, and servers refuse it."""
@@ -29,11 +31,50 @@ class CollectedStream:
         return None
 
     async def finish(self) -> Transcription:
-        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
+        try:
+            return await self._all()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
         self._pcm.clear()
+
+    async def _all(self) -> Transcription:
+        """What was collected so far, transcribed."""
+        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
         if len(pcm) < SHORTEST or not pcm.any():
             return Transcription("")
         return await self._transcribe(pcm)
 
+
+class DraftingCollectedStream(CollectedStream):
+    """Transcribes what it collected also when a draft is asked for: at most once more for every pause."""
+
+    def __init__(self, transcribe: Transcribe) -> None:
+        super().__init__(transcribe)
+        self._loudness = Loudness()
+        self._drafts = Drafts(self._loudness, self._all)
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        super().push(pcm)
+        self._loudness.add(pcm)
+        self._drafts.pushed(len(pcm))
+
+    def interim(self) -> Transcription | None:
+        """The newest draft."""
+        return self._drafts.last
+
+    async def draft(self) -> Transcription:
+        """What `finish` would give now; the stream goes on. Cancelling it gives the request up."""
+        return await self._drafts.newest()
+
+    async def finish(self) -> Transcription:
+        """That of a draft, if only silence followed it."""
+        try:
+            return await self._drafts.newest()
+        finally:
+            self.cancel()
+
     def cancel(self) -> None:
-        self._pcm.clear()
+        super().cancel()
+        self._drafts.cancel()

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import difflib
 import importlib.util
+import logging
 import os
 import re
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voicebot import hub
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.stt.base import STT_RATE, TimedWord, Transcription
-from voicebot.stt.collected import CollectedStream
+from voicebot.stt.base import STT_RATE
+from voicebot.stt.batcher import Batcher
+from voicebot.stt.whisper_decoder import Heard, WhisperDecoder, Window
+from voicebot.stt.whisper_stream import WhisperStream
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
+
+log = logging.getLogger(__name__)
 
 SIZES = {  # name: (hub repository, MB to download)
     "tiny": ("Systran/faster-whisper-tiny", 78),
@@ -46,8 +48,20 @@ WANTED = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 MAX_WAITING = 16
 """Utterances in the queue before new ones fail instead of waiting ever longer."""
-NO_SPEECH, LOG_PROBABILITY, REPETITION = 0.6, -1.0, 2.4
-"""Whisper's own thresholds (openai/whisper, transcribe.py) for segments that nobody said."""
+BEAM = {"cpu": 1, "cuda": 5}
+"""Hypotheses kept while decoding: on a CPU a wider beam costs more time than it mends."""
+MOST = 8
+"""Windows decoded at once. On a CPU no more than it has threads: each then works on one of its own, which
+takes less than one after another with all of them; more would only let the first wait for the last."""
+TOO_LONG = 2.0
+"""Seconds of one decode beyond which there are no partial texts: they would only delay the final ones."""
+SLOW = 3.0
+"""Seconds for a final text that make a conversation stumble."""
+TRIAL = (np.random.default_rng(0).standard_normal(STT_RATE) * 300).astype(np.int16)
+"""A second of noise: the first decode of all prepares the model and takes longer."""
+Decoder = Callable[[Sequence[Window], Callable[[], bool]], Sequence[Heard] | None]
+"""What `WhisperDecoder.decode` is."""
+Unload = Callable[[], None]
 INSTEAD = (
     "Give a folder with a CTranslate2 Whisper model (faster-whisper:/path/to/folder), "
     "or use STT_MODEL=pocketsphinx, which works offline."
@@ -57,14 +71,28 @@ INSTEAD = (
 class FasterWhisperSTT:
     """`faster-whisper:<size>`, `:<folder>` or `:<hub id>`; one model in memory for all tracks."""
 
-    def __init__(self, model: WhisperModel, name: str, language: str = "", device: str = "cpu") -> None:
-        self._model: WhisperModel | None = model
+    def __init__(
+        self,
+        decoder: Decoder,
+        name: str,
+        language: str = "",
+        *,
+        unload: Unload,
+        batch: int = 1,
+        partial_batch: int = 1,
+    ) -> None:
         self._language = language
-        self._beam = 5 if device == "cuda" else 1  # a wider beam costs more time on a CPU than it mends
-        # one at a time, in order; what was given up leaves the queue at once
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="whisper")
-        self._waiting = 0
+        self._unload = unload
+        self._batcher: Batcher[Window, Heard] = Batcher(
+            decoder,
+            name="whisper",
+            kind=lambda window: window.language,
+            batch=batch,
+            patient_batch=partial_batch,
+            too_long=TOO_LONG,
+        )
         self._closed = False
+        self._warned = False
         self.name = f"faster-whisper:{name}"
 
     @classmethod
@@ -99,7 +127,7 @@ class FasterWhisperSTT:
         progress(f"Loading Whisper {name}", None)
         opening = asyncio.ensure_future(asyncio.to_thread(_open, folder, settings.stt_threads))
         try:
-            loaded, device = await asyncio.shield(opening)
+            loaded, decoder, device = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_drop)
             raise
@@ -111,79 +139,58 @@ class FasterWhisperSTT:
                 hint=f"It understands: {', '.join(understood)}.",
             )
         progress(f"Whisper {name} is ready on the {'GPU' if device == 'cuda' else 'CPU'}", 1.0)
-        return cls(loaded, name, language, device)
+        return cls(
+            decoder.decode,
+            name,
+            language,
+            unload=loaded.model.unload_model,
+            batch=MOST if device == "cuda" else min(MOST, _threads(settings.stt_threads)),
+            partial_batch=MOST if device == "cuda" else 1,  # what is urgent then waits for one at most
+        )
 
-    def stream(self) -> CollectedStream:
+    def stream(self) -> WhisperStream:
         """Begin an utterance, in the language of the settings; without that it is detected."""
-        return CollectedStream(self.transcribe)
+        return WhisperStream(self.hear, self._batcher.patient, self._language)
 
-    async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
-        """One utterance of int16 mono at 16 kHz; cancelling ends the work soon. Raises ModelFailed."""
+    async def hear(self, window: Window) -> Heard:
+        """What was said in up to 30 s; cancelling gives it up. Raises ModelFailed."""
         if self._closed:
             raise self._was_closed()
-        if self._waiting >= MAX_WAITING:
+        if self._batcher.waiting >= MAX_WAITING:
             raise ModelFailed(
                 f"{self.name} is too slow for this many speakers.", hint="Choose a smaller model."
             )
-        self._waiting += 1
-        given_up = threading.Event()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        result = self._batcher.urgent(window)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._transcribe, pcm, given_up.is_set)
-        finally:
-            given_up.set()
-            self._waiting -= 1
-
-    def _transcribe(self, pcm: NDArray[np.int16], given_up: Callable[[], bool]) -> Transcription:
-        if self._closed or self._model is None:
-            raise self._was_closed()
-        try:
-            segments, info = self._model.transcribe(
-                pcm.astype(np.float32) / 32768,
-                language=self._language or None,
-                beam_size=self._beam,
-                temperature=0.0,
-                word_timestamps=True,
-                condition_on_previous_text=False,
-            )
-            kept = []
-            for segment in segments:  # each is worked out when it is asked for
-                if given_up():
-                    return Transcription("")
-                if not is_hallucination(segment):
-                    kept.append(segment)
-        except (RuntimeError, ValueError) as error:
-            raise ModelFailed(f"{self.name} failed: {error}.") from error
-        seconds = len(pcm) / STT_RATE
-        words = tuple(
-            TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds), word.probability)
-            for segment in kept
-            for word in segment.words or ()
-        )
-        return Transcription("".join(segment.text for segment in kept).strip(), words, info.language)
+            heard = await result
+        except (RuntimeError, ValueError) as error:  # ctranslate2's
+            raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
+        self._judge(loop.time() - begun, len(window.pcm) / STT_RATE)
+        assert heard is not None  # only what nobody waits for is given up
+        return heard
 
     async def aclose(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        # the same thread: never under a running transcription
-        unloading = asyncio.get_running_loop().run_in_executor(self._thread, self._unload)
-        self._thread.shutdown(wait=False)
-        await unloading
+        if not self._closed:
+            self._closed = True
+            await self._batcher.aclose(self._unload, self._was_closed())
 
-    def _unload(self) -> None:
-        model, self._model = self._model, None
-        if model is not None:
-            model.model.unload_model()
+    def _judge(self, took: float, seconds: float) -> None:
+        """Say once that the model is too slow for a conversation."""
+        if took > SLOW and not self._warned:
+            self._warned = True
+            log.warning(
+                "%s took %.1f s for the text of %.1f s of speech, so answers come late. Set STT_MODEL to a "
+                "smaller size such as faster-whisper:tiny, or to pocketsphinx (English); or use more cores "
+                "(STT_THREADS) or a GPU.",
+                self.name,
+                took,
+                seconds,
+            )
 
     def _was_closed(self) -> ModelFailed:
         return ModelFailed(f"{self.name} was closed.", retryable=False)
-
-
-def is_hallucination(segment: Any) -> bool:
-    """Whisper makes up phrases for silence and noise, and gets caught in repetitions."""
-    made_up = segment.no_speech_prob > NO_SPEECH and segment.avg_logprob < LOG_PROBABILITY
-    return bool(made_up or segment.compression_ratio > REPETITION)
 
 
 def _best_size() -> str:
@@ -238,7 +245,12 @@ def _check(folder: Path) -> None:
         )
 
 
-def _open(folder: Path, threads: int) -> tuple[WhisperModel, str]:
+def _threads(wanted: int) -> int:
+    """The threads of STT_THREADS; for 0 as many as there are processors, up to eight."""
+    return wanted or min(8, os.cpu_count() or 1)
+
+
+def _open(folder: Path, threads: int) -> tuple[WhisperModel, WhisperDecoder, str]:
     from faster_whisper import WhisperModel
 
     device = _device()
@@ -247,18 +259,20 @@ def _open(folder: Path, threads: int) -> tuple[WhisperModel, str]:
             str(folder),
             device=device,
             compute_type="float16" if device == "cuda" else "int8",
-            cpu_threads=threads or min(8, os.cpu_count() or 1),
+            cpu_threads=_threads(threads),
             local_files_only=True,
         )
+        decoder = WhisperDecoder(model, beam=BEAM[device])
+        decoder.decode([Window(TRIAL, "en")], bool)
     except Exception as error:  # ctranslate2, tokenizers and json each raise their own
         raise ModelLoadError(
             f"The Whisper model in {folder} cannot be loaded: {one_line(error)}.",
             hint="Its files may be damaged: delete the folder and load it again.",
         ) from error
-    return model, device
+    return model, decoder, device
 
 
-def _drop(opening: asyncio.Future[tuple[WhisperModel, str]]) -> None:
+def _drop(opening: asyncio.Future[tuple[WhisperModel, WhisperDecoder, str]]) -> None:
     """A load that nobody waits for any more: free its memory as soon as it is done."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result()[0].model.unload_model()

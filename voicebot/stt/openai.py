@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from voicebot.errors import ModelFailed
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
-from voicebot.stt.collected import CollectedStream
+from voicebot.stt.collected import CollectedStream, DraftingCollectedStream
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -49,7 +51,10 @@ CODES = {
 class OpenAISTT:
     """`openai:<model>`, at OPENAI_BASE_URL or at OpenAI itself."""
 
-    def __init__(self, client: AsyncOpenAI, address: str, model: str, language: str = "") -> None:
+    def __init__(
+        self, client: AsyncOpenAI, address: str, model: str, language: str = "", *, drafts: bool = False
+    ) -> None:
+        self._drafts = drafts
         self._client = client
         self._language = language
         self._address = address
@@ -70,14 +75,22 @@ class OpenAISTT:
         model = model or cls.known_models(settings)[0]
         progress(f"Looking for {openai_api.server(settings) or 'a server'}", None)
         client, listed = await openai_api.connect(settings, answer_within=TIMEOUT)
-        self = cls(client, openai_api.server(settings), model, settings.stt_language)
+        self = cls(
+            client,
+            openai_api.server(settings),
+            model,
+            settings.stt_language,
+            drafts=settings.stt_drafts == "always" or (settings.stt_drafts == "auto" and _nearby(settings)),
+        )
         if model not in listed:  # an alias works all the same, a typing error does not
             await openai_api.try_out(self._plain(_wav(TRIAL)), client, self._address, model, listed)
         progress(f"{model} is ready", 1.0)
         return self
 
     def stream(self) -> CollectedStream:
-        return CollectedStream(self.transcribe)
+        """Begin an utterance; it can be drafted where STT_DRAFTS lets it."""
+        kind = DraftingCollectedStream if self._drafts else CollectedStream
+        return kind(self.transcribe)
 
     async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
         """One request; word times where server and model give them. Raises ModelFailed."""
@@ -130,6 +143,15 @@ class OpenAISTT:
 
     async def aclose(self) -> None:
         await self._client.close()
+
+
+def _nearby(settings: Settings) -> bool:
+    """Is the server on this machine or network, so that nobody bills a second request?"""
+    host = urlsplit(settings.openai_base_url).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return host.endswith((".local", ".lan", ".internal", "localhost")) or (host != "" and "." not in host)
 
 
 def _wav(pcm: NDArray[np.int16]) -> bytes:

@@ -40,6 +40,7 @@ class PocketSphinxStream:
         self._held: list[bytes] = []
         self._held_samples = 0
         self._interim: Transcription | None = None
+        self._drafts: deque[asyncio.Future[Transcription]] = deque()
         self._finishing = False
 
     def push(self, pcm: NDArray[np.int16]) -> None:
@@ -63,6 +64,16 @@ class PocketSphinxStream:
     def interim(self) -> Transcription | None:
         return self._interim
 
+    async def draft(self) -> Transcription:
+        """What `finish` would give now: an accurate pass, which `finish` need not do again after silence."""
+        if self._finishing or self.result.done():
+            return await asyncio.shield(self.result)
+        draft: asyncio.Future[Transcription] = asyncio.get_running_loop().create_future()
+        self._drafts.append(draft)
+        if self.worker is not None:
+            self.worker.send(wire.DRAFT, self.number)
+        return await draft
+
     async def finish(self) -> Transcription:
         self._finishing = True
         if self.worker is not None:
@@ -82,8 +93,8 @@ class PocketSphinxStream:
 
     def cancel(self) -> None:
         self._finishing = True
-        if not self.result.done():
-            self.result.cancel()
+        for future in (self.result, *self._drafts):
+            future.cancel()
         self._held.clear()
         self._pool.release(self)
 
@@ -96,13 +107,16 @@ class PocketSphinxStream:
         for data in self._held:
             worker.send(wire.AUDIO, self.number, data)
         self._held.clear()
+        for _ in self._drafts:
+            worker.send(wire.DRAFT, self.number)
         if self._finishing:
             worker.send(wire.FINISH, self.number)
 
     def fail(self, error: Exception) -> None:
-        if not self.result.done():
-            self.result.set_exception(error)
-            self.result.exception()  # whoever finishes is told; a cancelled utterance needs nobody
+        for future in (self.result, *self._drafts):
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever waits is told; a cancelled utterance needs nobody
 
     def on_message(self, kind: bytes, payload: bytes) -> None:
         if kind == wire.FAILED:
@@ -110,9 +124,13 @@ class PocketSphinxStream:
             return
         words = tuple(TimedWord(*word) for word in json.loads(payload))
         heard = Transcription(" ".join(word.text for word in words), words, "en")
-        if kind == wire.PARTIAL:
+        if kind in (wire.PARTIAL, wire.DRAFTED):
             self._interim = heard
-        elif not self.result.done():
+        if kind == wire.DRAFTED:
+            draft = self._drafts.popleft()
+            if not draft.done():
+                draft.set_result(heard)
+        elif kind == wire.FINAL and not self.result.done():
             self.result.set_result(heard)
 
 

@@ -30,9 +30,12 @@ class VoiceStyle:
 
 @dataclass(frozen=True)
 class WordTime:
+    """When a word is spoken; `text` is one of the text's own words, punctuation and all."""
+
     text: str
     start: float
     end: float
+    """Seconds since the first sample of this text's audio, as the backend gave it."""
 
 
 @runtime_checkable
@@ -42,9 +45,22 @@ class TTS(Backend, Protocol):
     sample_rate: int
     """Hz of what `synthesize` yields."""
 
-    def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+    def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         """Speak one sentence: mono int16 chunks of any length, in order.
 
+        A backend that knows when it says which word gives a `WordTime` for each, in order, anywhere
+        between the chunks; all words of the text or none. See `audio_only`.
         Closing the iterator (or cancelling the task) stops the work. Raises ModelFailed.
         """
         ...
+
+
+async def audio_only(spoken: AsyncIterator[NDArray[np.int16] | WordTime]) -> AsyncIterator[NDArray[np.int16]]:
+    """What `synthesize` gives, without the times of words. Closing it closes `spoken`."""
+    try:
+        async for part in spoken:
+            if not isinstance(part, WordTime):
+                yield part
+    finally:
+        if (close := getattr(spoken, "aclose", None)) is not None:
+            await close()

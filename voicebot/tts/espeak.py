@@ -6,7 +6,8 @@ import asyncio
 import difflib
 import importlib.util
 import threading
-from collections.abc import AsyncIterator
+import unicodedata
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import VoiceStyle
-from voicebot.tts.espeak_library import EspeakLibrary, Utterance
+from voicebot.tts.base import VoiceStyle, WordTime
+from voicebot.tts.espeak_library import EspeakLibrary, Mark, Utterance
 from voicebot.tts.voices import pick_voice, plain_text, with_volume
 
 DEFAULT_LANGUAGE = "en-us"
@@ -24,6 +25,8 @@ OFFERED = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "cm
 VARIANTS = ("m3", "f2", "m7", "f5", "m1", "Annie", "m5", "f1", "Mike", "f3", "m2", "steph", "m8", "f4")
 """espeak-ng's own voice variants that sound like a person and unlike each other."""
 WORDS_PER_MINUTE = 165
+AUDIBLE = 300
+"""Of 32767 (-40 dBFS): what is softer is the pause behind a word."""
 SEMITONES_PER_STEP = 12 / 50
 """espeak's pitch goes from 0 to 100 over two octaves, 50 being the voice's own."""
 
@@ -69,7 +72,7 @@ class EspeakTTS:
         progress("espeak-ng is ready", 1.0)
         return cls(library, language)
 
-    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         if not text.strip():
             return
         # agents beyond the number of variants still differ a little in pitch
@@ -83,11 +86,45 @@ class EspeakTTS:
         )
         stopped = threading.Event()
         try:
-            pcm = await asyncio.to_thread(self._library.synthesize, utterance, stopped.is_set)
+            pcm, marks = await asyncio.to_thread(self._library.synthesize, utterance, stopped.is_set)
         finally:
             stopped.set()
         if pcm.size:
             yield with_volume(pcm, style.volume)
+            for word in word_times(utterance.text, marks, pcm, self.sample_rate):
+                yield word
 
     async def aclose(self) -> None:
         """Nothing to free: the library is shared by the process."""
+
+
+def word_times(
+    text: str, marks: Sequence[Mark], pcm: NDArray[np.int16], sample_rate: int
+) -> Iterator[WordTime]:
+    """The words of `text`, when each begins and where it stops being heard.
+
+    A number is several words to espeak-ng, and so is a price; what is written without a blank is one here.
+    """
+    starts: list[tuple[int, int]] = []  # in the text, in the audio
+    for mark in marks:
+        if mark.position is not None:
+            start = _beginning(text, mark.position)
+            if not starts or start > starts[-1][0]:
+                starts.append((start, mark.sample))
+    if starts:
+        starts[0] = (0, starts[0][1])  # a dash before the first word
+    audible = np.flatnonzero(np.abs(pcm.astype(np.int32)) > AUDIBLE)
+    ends = [*starts[1:], (len(text), len(pcm))]
+    for (start, sample), (end, until) in zip(starts, ends, strict=True):
+        last = int(np.searchsorted(audible, until)) - 1
+        heard = int(audible[last]) + 1 if last >= 0 else until
+        yield WordTime(text[start:end].strip(), sample / sample_rate, max(sample, heard) / sample_rate)
+
+
+def _beginning(text: str, position: int) -> int:
+    """Of the word that the character at `position` is part of; Chinese ones stand without blanks."""
+    if unicodedata.east_asian_width(text[position : position + 1] or " ") == "W":
+        return position
+    while position > 0 and not text[position - 1].isspace():
+        position -= 1
+    return position

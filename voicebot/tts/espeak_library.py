@@ -23,7 +23,8 @@ CHARS_UTF8, END_PAUSE = 1, 0x1000
 RATE, VOLUME, PITCH = 1, 2, 3
 """espeak_PARAMETER: words a minute, percent, 0 to 100 (50 is the voice's own)."""
 
-SynthCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+WORD, END = 1, 5
+"""espeak_EVENT_TYPE: a word begins, a clause (with the pause behind it) ends."""
 
 
 class _Voice(ctypes.Structure):
@@ -38,6 +39,33 @@ class _Voice(ctypes.Structure):
         ("score", ctypes.c_int),
         ("spare", ctypes.c_void_p),
     )
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+SynthCallback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A word begins (or, without a `position`, a clause ends) at `sample` of the audio."""
+
+    sample: int
+    position: int | None
+    """Characters of the text before the word."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +106,7 @@ class EspeakLibrary:
                 "espeak-ng does not find its data.", hint="pip install --force-reinstall espeakng-loader."
             )
         self._chunks: list[NDArray[np.int16]] = []
+        self._marks: list[Mark] = []
         self._cancelled: Callable[[], bool] = bool
         self._callback = SynthCallback(self._on_audio)  # must live as long as the library
         self._lib.espeak_SetSynthCallback(self._callback)
@@ -92,11 +121,13 @@ class EspeakLibrary:
                 EspeakLibrary._shared = cls()
             return EspeakLibrary._shared
 
-    def synthesize(self, utterance: Utterance, cancelled: Callable[[], bool]) -> NDArray[np.int16]:
-        """Blocking. Stops early, with what there is, once `cancelled()`."""
+    def synthesize(
+        self, utterance: Utterance, cancelled: Callable[[], bool]
+    ) -> tuple[NDArray[np.int16], list[Mark]]:
+        """Audio, and where in it words begin. Blocking; stops early, with what there is, if `cancelled()`."""
         text = utterance.text.encode() + b"\0"
         with self._lock:
-            self._chunks, self._cancelled = [], cancelled
+            self._chunks, self._marks, self._cancelled = [], [], cancelled
             if self._lib.espeak_SetVoiceByName(utterance.voice.encode()):
                 raise ModelFailed(f"espeak-ng has no voice {utterance.voice!r}.", retryable=False)
             self._lib.espeak_SetParameter(RATE, utterance.words_per_minute, 0)
@@ -105,16 +136,26 @@ class EspeakLibrary:
             status = self._lib.espeak_Synth(
                 text, ctypes.c_size_t(len(text)), 0, 1, 0, CHARS_UTF8 | END_PAUSE, None, None
             )
-            chunks, self._chunks = self._chunks, []
+            chunks, marks = self._chunks, self._marks
+            self._chunks, self._marks = [], []
         if status != 0:
             raise ModelFailed(f"espeak-ng failed with status {status}.")
-        return np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+        return np.concatenate(chunks) if chunks else np.zeros(0, np.int16), marks
 
     def speaks(self, language: str) -> bool:
         """Has it all that the language needs? Some are listed without their dictionary. Blocking."""
-        return bool(self.synthesize(Utterance("a 1", self.voices[language]), bool).any())
+        return bool(self.synthesize(Utterance("a 1", self.voices[language]), bool)[0].any())
 
-    def _on_audio(self, samples: ctypes._Pointer[ctypes.c_short], count: int, _events: object) -> int:
+    def _on_audio(
+        self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]
+    ) -> int:
+        index = 0
+        while events[index].type:  # the list ends with type 0
+            event = events[index]
+            if event.type in (WORD, END):
+                position = event.text_position - 1 if event.type == WORD else None
+                self._marks.append(Mark(event.sample, position))
+            index += 1
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))
         return 1 if self._cancelled() else 0

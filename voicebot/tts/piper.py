@@ -7,9 +7,17 @@ import difflib
 import importlib.util
 import json
 import re
-from collections.abc import AsyncIterator
+import threading
+import unicodedata
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +27,12 @@ from voicebot.audio.resampling import Resampler
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
-from voicebot.tts.base import VoiceStyle
+from voicebot.tts.base import VoiceStyle, WordTime
 from voicebot.tts.voices import pick_voice, plain_text
 
 if TYPE_CHECKING:
-    from piper import PiperVoice
+    from piper import AudioChunk, PiperVoice, SynthesisConfig
+    from piper.voice import PhonemeAlignment
 
 REPOSITORY = "rhasspy/piper-voices"
 VOICES = (
@@ -49,6 +58,10 @@ NAME = re.compile(
 )
 MEGABYTES = 63
 """Of a medium voice."""
+SPEAKING = 2
+"""Sentences spoken at once by all agents together; further ones wait."""
+NEAR = 2
+"""Sounds by which a word may have more or fewer in a sentence than alone."""
 LOUDNESS = 0.85
 """Piper scales every sentence to full range; a little headroom keeps Opus from clipping."""
 HIGHEST = 6.0
@@ -106,14 +119,14 @@ class PiperTTS:
             folder = await hub.download(REPOSITORY, wanted_files, settings, progress, instead=INSTEAD)
             file = folder / Path(repo_file).name
         progress(f"Loading the voice {name}", None)
-        voice = await asyncio.to_thread(_open, file, settings.data_dir / "models" / "piper")
+        voice = await asyncio.to_thread(_shared, file, settings.data_dir / "models" / "piper")
         progress(f"The voice {name} is ready", 1.0)
         return cls(voice, name, speaker)
 
     def voices(self) -> tuple[str, ...]:
         return (self._fixed,) if self._fixed else tuple(self._speakers)
 
-    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+    async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         from piper import SynthesisConfig
 
         if self._voice is None:
@@ -127,21 +140,138 @@ class PiperTTS:
             length_scale=self._voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
             volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
         )
-        sentences = iter(self._voice.synthesize(plain_text(text).replace("[[", " "), config))
-        while True:
+        spoken: list[Sound] = []
+        seconds = 0.0
+        async with aclosing(_sentences(self._voice, plain_text(text).replace("[[", " "), config)) as chunks:
             try:
-                chunk = await asyncio.to_thread(next, sentences, None)
+                async for chunk in chunks:
+                    pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
+                    faster = Resampler(round(self.sample_rate * shift), self.sample_rate)
+                    pcm = np.concatenate([faster.feed(pcm), faster.flush()])
+                    yield pcm
+                    rate = shift * self.sample_rate
+                    for sound in sounds(chunk.phoneme_alignments or ()):
+                        start, end = seconds + sound.start / rate, seconds + sound.end / rate
+                        spoken.append(Sound(start, end, sound.first))
+                    seconds += len(pcm) / self.sample_rate
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
-            if chunk is None:
-                return
-            pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
-            faster = Resampler(round(self.sample_rate * shift), self.sample_rate)
-            yield np.concatenate([faster.feed(pcm), faster.flush()])
+        if spoken:
+            for word in await asyncio.to_thread(word_times, text, spoken, self._voice.phonemize):
+                yield word
 
     async def aclose(self) -> None:
         """Let go of the session; what is being spoken ends by itself."""
-        self._voice = None
+        self._voice = None  # freed once nobody speaks with it
+
+
+class _Session:
+    """An ONNX session whose run ends soon, with an error, when its options are told to terminate."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self.wanted = threading.local()
+        """`options` of what this thread runs; PiperVoice has no way to pass them."""
+
+    def run(self, outputs: None, inputs: dict[str, Any]) -> Any:
+        return self._session.run(outputs, inputs, getattr(self.wanted, "options", None))
+
+
+async def _sentences(
+    voice: PiperVoice, text: str, config: SynthesisConfig
+) -> AsyncGenerator[AudioChunk, None]:
+    """Sentence after sentence, each as soon as it is spoken; closing it stops the one under way."""
+    from onnxruntime import RunOptions  # type: ignore[import-untyped]
+
+    options = RunOptions()
+    sentences = iter(voice.synthesize(text, config, include_alignments=True))
+
+    def following() -> AudioChunk | None:
+        voice.session.wanted.options = options
+        return next(sentences, None)
+
+    try:
+        while (chunk := await asyncio.get_running_loop().run_in_executor(_threads(), following)) is not None:
+            yield chunk
+    finally:
+        options.terminate = True
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """For all voices together: a sentence in the thread uses several cores by itself."""
+    return ThreadPoolExecutor(SPEAKING, thread_name_prefix="piper")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A phoneme that is heard, and whether a blank stands before it; times in samples or seconds."""
+
+    start: float
+    end: float
+    first: bool
+
+
+def sounds(alignments: Iterable[PhonemeAlignment]) -> Iterator[Sound]:
+    """Of one sentence, in samples of the model's audio."""
+    position, first = 0, True
+    for phoneme in alignments:
+        end = position + int(phoneme.num_samples)
+        if _heard(phoneme.phoneme):
+            yield Sound(position, end, first)
+            first = False
+        elif phoneme.phoneme == " ":
+            first = True
+        position = end
+
+
+def word_times(
+    text: str, spoken: Sequence[Sound], phonemize: Callable[[str], list[list[str]]]
+) -> list[WordTime]:
+    """Which words of `text` the sounds (in seconds) are; none when there are too few.
+
+    The blanks between phonemes do not tell: "12:30" is two words, and "of the" is said as one. So every
+    word has as many sounds as it has alone, and begins at a blank where one is near.
+    """
+    words: list[str] = []
+    for word in text.split():
+        if any(c.isalnum() for c in word) or not words:
+            words.append(word)
+        else:
+            words[-1] += f" {word}"  # a dash is not spoken
+    alone = [sum(_heard(one) for sentence in phonemize(word) for one in sentence) for word in words]
+    starts = [0]
+    for number in range(1, len(words)):
+        share = round(sum(alone[:number]) / max(1, sum(alone)) * len(spoken))
+        far = min(NEAR, alone[number - 1] // 2, alone[number] // 2)
+        near = [n for n in range(share - far, share + far + 1) if n < len(spoken) and spoken[n].first]
+        starts.append(min(near, key=lambda n: abs(n - share), default=share))
+    starts.append(len(spoken))
+    if any(end <= start for start, end in pairwise(starts)):
+        return []
+    return [
+        WordTime(word, spoken[start].start, spoken[end - 1].end)
+        for word, (start, end) in zip(words, pairwise(starts), strict=True)
+    ]
+
+
+def _heard(phoneme: str) -> bool:
+    """Is it a sound: no blank, punctuation, stress or length?"""
+    return unicodedata.category(phoneme[0]) in ("Ll", "Lo", "Lu")
+
+
+_opened: WeakValueDictionary[Path, PiperVoice] = WeakValueDictionary()
+_opening = threading.Lock()
+
+
+def _shared(file: Path, downloads: Path) -> PiperVoice:
+    """The voice of a file, in memory once for all its speakers and all lobbies. Blocking."""
+    key = file.resolve()
+    with _opening:
+        voice = _opened.get(key)
+        if voice is None:
+            voice = _opened[key] = _open(file, downloads)
+        return voice
 
 
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
@@ -176,7 +306,10 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
             hint="Every Piper voice is two files; put the second beside the first.",
         )
     try:
-        voice = PiperVoice.load(file, download_dir=downloads)
+        # where word times can be had by adding an output to the model, they are
+        alignments = importlib.util.find_spec("onnx") is not None
+        voice = PiperVoice.load(file, download_dir=downloads, include_alignments=alignments)
+        voice.session = _Session(voice.session)
         for _ in voice.synthesize("a"):  # a damaged voice fails here and not in the middle of a talk
             pass
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:

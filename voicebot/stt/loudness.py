@@ -1,0 +1,71 @@
+"""How loud each moment of an utterance is: where silence is, without a model."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.stt.base import STT_RATE
+
+HOP = STT_RATE // 100
+"""Samples of one measurement: 10 ms."""
+DIGITAL_SILENCE = 20.0
+"""RMS of 32767 (-64 dBFS) that no microphone's speech stays below."""
+FAINT = 100.0
+"""RMS of 32767 (-50 dBFS) that not even a whisper into a microphone stays below all along."""
+DROP = 10 ** (-30 / 20)
+"""Silence is this far (30 dB) below the loudest moment; the quietest fricatives are louder."""
+ABOVE_NOISE = 2.0
+"""Speech is this much (6 dB) louder than the room."""
+NOISY = 10 ** (-18 / 20)
+"""In a loud room: what is this near (18 dB) to the loudest moment counts as speech all the same."""
+ROOM = 10
+"""Percentile of the moments that are as quiet as the room is."""
+
+
+class Loudness:
+    """RMS of every whole 10 ms of one utterance of int16 mono at 16 kHz."""
+
+    def __init__(self) -> None:
+        self._rest = np.zeros(0, np.int16)
+        self._levels: list[float] = []
+
+    def add(self, pcm: NDArray[np.int16]) -> None:
+        samples = np.concatenate([self._rest, pcm])
+        whole = len(samples) // HOP * HOP
+        hops = samples[:whole].reshape(-1, HOP).astype(np.float32)
+        self._levels += np.sqrt(np.mean(hops**2, axis=1)).tolist()
+        self._rest = samples[whole:]
+
+    @property
+    def faint(self) -> bool:
+        """Too soft, from beginning to end, for speech into a microphone."""
+        return max(self._levels, default=0.0) < FAINT
+
+    def speech(self, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
+        """First sample and the one after the last that may be speech, within [start, end)."""
+        loud = np.flatnonzero(self._loud()[start // HOP : None if end is None else -(-end // HOP)])
+        if not len(loud):
+            return None
+        first = start // HOP * HOP
+        return max(start, first + int(loud[0]) * HOP), first + (int(loud[-1]) + 1) * HOP
+
+    def quiet_since(self, sample: int) -> bool:
+        """Was everything after that sample silence?"""
+        return not self._loud()[sample // HOP :].any()
+
+    def quietest(self, start: int, end: int) -> int:
+        """The sample in [start, end) around which 0.1 s is the softest: where to cut."""
+        levels = np.asarray(self._levels[start // HOP : end // HOP])
+        if len(levels) < 10:
+            return end
+        around = np.convolve(levels, np.ones(10), "valid")
+        return (start // HOP + int(around.argmin()) + 5) * HOP
+
+    def _loud(self) -> NDArray[np.bool_]:
+        levels = np.asarray(self._levels)
+        if not len(levels):
+            return np.zeros(0, np.bool_)
+        loudest = levels.max()
+        room = min(ABOVE_NOISE * float(np.percentile(levels, ROOM)), NOISY * loudest)
+        return np.asarray(levels > max(DIGITAL_SILENCE, DROP * loudest, room), np.bool_)
