@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from voicebot.agent.ears import Utterance
 from voicebot.agent.turns import Turn
+from voicebot.agent.utterance import Utterance
 
 LONGEST_CALL = 4000
 """Characters, the newest, that are searched for whom they are for; a flood of lines may be megabytes."""

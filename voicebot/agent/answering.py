@@ -10,12 +10,14 @@ from typing import Any
 from voicebot.agent.agenda import Agenda, newest
 from voicebot.agent.agent import Agent
 from voicebot.agent.company import Company
-from voicebot.agent.ears import Utterance
+from voicebot.agent.context import ContextKeeper
+from voicebot.agent.handover import MOST, Handed, HandOver
 from voicebot.agent.models import Models
 from voicebot.agent.playout import Playout
 from voicebot.agent.speculation import Speculation
 from voicebot.agent.speech import Speech
 from voicebot.agent.turns import Turn, TurnRunner
+from voicebot.agent.utterance import Utterance
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
@@ -27,6 +29,7 @@ from voicebot.events import (
     FloorGranted,
     FloorReleased,
     FloorRequested,
+    Handoff,
 )
 from voicebot.media.base import MediaPlane
 from voicebot.settings import Settings
@@ -63,7 +66,8 @@ class Answering:
         self._agents, self._plane, self._host_id = agents, plane, host_id
         self._models, self._new_id, self._settled = models, new_id, settled
         self._speculates = settings.speculate
-        self._runner = TurnRunner(plane, host_id, models, log.emit, llm_timeout=settings.llm_timeout)
+        self._runner = TurnRunner(plane, host_id, models, log.emit, settings=settings, clock=clock)
+        self._context = ContextKeeper(agents, models, log.emit, clock)
         self.floor = Floor(settings.chain_cap, settings.chain_fade)
         self.playout = Playout(log, agents, clock)
         self.agenda = Agenda()
@@ -141,6 +145,7 @@ class Answering:
             self.turn.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
+        await self._context.aclose()
 
     # ------------------------------------------------------------ whose turn it is
 
@@ -163,6 +168,7 @@ class Answering:
         while agenda.greetings and self.turn is None and settled:
             self._begin(agenda.greetings.popleft())
         if self.turn is None:
+            self._context.consider()
             for agent in self._agents.values():
                 agent.become("idle")
 
@@ -282,11 +288,23 @@ class Answering:
                 reply_to_agent=turn.reply_to_agent,
             )
             (self.agenda.greetings if turn.greeting else self.agenda.answers).appendleft(again)
-        elif heard and not (turn.task and turn.task.cancelled()):
-            self._chain(turn, heard)
+        elif turn.task is None or not turn.task.cancelled():
+            if (handed := turn.hand_over.handed if turn.hand_over is not None else None) is not None:
+                self._hand_over(turn, handed)
+            elif heard:
+                self._chain(turn, heard)
         if turn.agent.id in self._agents and not self._closing:
             turn.agent.become("listening" if self.floor.speaking else "idle")
         self.next()
+
+    def _hand_over(self, turn: Turn, handed: Handed) -> None:
+        """The same person's turn goes on with another agent: what was asked, and since when they wait."""
+        event = self._emit(Handoff, turn, to_participant_id=handed.to)
+        if (agent := self._agents.get(handed.to)) is None:
+            return  # it has left in the meantime
+        fields = {"asked": turn.asked, "to": turn.to, "hops": turn.hops + 1}
+        fields |= {"handed": handed, "cause_seq": event.seq, "reply_to_agent": turn.reply_to_agent}
+        self.agenda.answers.appendleft(self._new_turn(agent, turn.turn_id, **fields))
 
     def _chain(self, turn: Turn, heard: str) -> None:
         """An agent may have asked another one, in an exchange that a person began."""
@@ -343,7 +361,11 @@ class Answering:
 
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
-        return Turn(agent, turn_id, speech, **fields)
+        turn = Turn(agent, turn_id, speech, **fields)
+        others = {a.name: a.id for a in self._agents.values() if a is not agent and not a.muted}
+        if others and turn.text is None and not turn.adding and turn.hops < MOST:
+            turn.hand_over = HandOver(agent.name, others)
+        return turn
 
     def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
         return self.log.emit(turn.event(kind, **fields))

@@ -9,11 +9,12 @@ from functools import partial
 from voicebot.agent.agent import Agent
 from voicebot.agent.answering import SETTLE_S, Answering
 from voicebot.agent.company import Company
-from voicebot.agent.ears import Ears, Utterance
+from voicebot.agent.ears import Ears
 from voicebot.agent.endpointing import EndOfTurn, constants_of, endpointing_of
 from voicebot.agent.models import Models
 from voicebot.agent.overlap import Overlap
 from voicebot.agent.recordings import Recordings
+from voicebot.agent.utterance import Utterance
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.lobby.lobby import Lobby

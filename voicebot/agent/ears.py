@@ -37,8 +37,6 @@ from voicebot.media import base as media
 from voicebot.stt.base import STT, STTStream, Transcription
 from voicebot.turn import Echo, EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
 
-__all__ = ["Ears", "Utterance"]
-
 logger = logging.getLogger(__name__)
 
 INTERIM_EVERY = 0.15

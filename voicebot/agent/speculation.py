@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicebot.agent.data import label
-from voicebot.agent.ears import Utterance
 from voicebot.agent.memory import Remembered
 from voicebot.agent.playout import Playout
 from voicebot.agent.turns import Turn, TurnRunner
+from voicebot.agent.utterance import Utterance
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import SpeculationCancelled, SpeculationCommitted, SpeculationStarted

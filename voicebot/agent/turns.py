@@ -10,13 +10,16 @@ from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.brain import Thought, ToolCall, ToolResult
-from voicebot.agent.ears import Utterance
+from voicebot.agent.filler import Filler
+from voicebot.agent.handover import Handed, HandOver
 from voicebot.agent.memory import Remembered
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
 from voicebot.agent.unicode import whole
+from voicebot.agent.utterance import Utterance
 from voicebot.agent.voice import Voice, closing_iterator
+from voicebot.clock import Clock
 from voicebot.errors import ModelError
 from voicebot.events import (
     Emit,
@@ -30,6 +33,7 @@ from voicebot.events import (
     ToolReturned,
 )
 from voicebot.media.base import MediaPlane
+from voicebot.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +64,12 @@ class Turn:
     """Agents who may add something to this answer, in this order."""
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
+    handed: Handed | None = None
+    """Another agent has given it the turn, and why."""
+    hops: int = 0
+    """How often it was handed over before."""
+    hand_over: HandOver | None = None
+    """Lets the agent give the turn away; None: it cannot."""
     committed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once it is sure that this is to be said; until then nothing is heard or done."""
     interruption: Event | None = None
@@ -91,10 +101,17 @@ class TurnRunner:
     """Performs turns with the models that are current when they begin."""
 
     def __init__(
-        self, media: MediaPlane, host_id: str, models: Models, emit: Emit, *, llm_timeout: float
+        self,
+        media: MediaPlane,
+        host_id: str,
+        models: Models,
+        emit: Emit,
+        *,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         self._media, self._host_id, self._models, self._emit = media, host_id, models, emit
-        self._llm_timeout = llm_timeout
+        self._settings, self._clock = settings, clock
 
     async def perform(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None = None
@@ -134,8 +151,17 @@ class TurnRunner:
         }  # fmt: skip
         started = self._emit(LLMStarted(model=llm.name, cause_seq=turn.cause_seq, **ids))
         called: dict[str, Event] = {}
+        filler = Filler(
+            turn.speech,
+            after=self._settings.filler_after,
+            clock=self._clock,
+            pending=lambda: not turn.pieces.empty(),
+            say=turn.pieces.put_nowait,
+            sentence=lambda: turn.agent.fillers.next(turn.agent.persona.language),
+        )
 
         def on_tool(told: ToolCall | ToolResult) -> None:
+            filler.on_tool(told)
             if isinstance(told, ToolCall):
                 called[told.call_id] = self._emit(
                     ToolCalled(name=told.name, arguments=told.arguments, cause_seq=started.seq, **ids)
@@ -156,7 +182,8 @@ class TurnRunner:
             llm,
             turn.agent.memory,
             tools=turn.agent.tools,
-            timeout=self._llm_timeout,
+            timeout=self._settings.llm_timeout,
+            tool_timeout=self._settings.tool_timeout,
             people=people,
             agents=agents,
             to=turn.to,
@@ -164,6 +191,8 @@ class TurnRunner:
             on_tool=on_tool,
             draft=draft,
             committed=turn.committed,
+            handed=turn.handed,
+            hand_over=turn.hand_over,
         )
         speakable = Speakable()
         text, given, cancelled = "", 0, False
@@ -187,7 +216,7 @@ class TurnRunner:
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
-            if not given and not turn.adding:
+            if not given and not turn.adding and thought.handed is None:
                 await give([NOTHING])
         except ModelError as error:
             await turn.committed.wait()  # a failure of what nobody would have heard is none
@@ -205,6 +234,7 @@ class TurnRunner:
             cancelled = True
             raise
         finally:
+            filler.close()
             self._emit(
                 LLMFinished(
                     model=llm.name,

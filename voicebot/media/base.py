@@ -200,6 +200,11 @@ class MediaStats:
     """Of agents' audio, not sent yet."""
     queued_bytes: int = 0
     """Of commands that the worker has not read yet."""
+    stalls: int = 0
+    """Times that the loop did not run for a while, and for how long in all."""
+    stall_seconds: float = 0.0
+    echo_seconds: float = 0.0
+    """Of agents' own voices that came back through people's loudspeakers."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Engine:
         self._next_stats = self._origin + STATS_EVERY
         self._recorder = Recorder(self._recording_failed)
         self._gone_late = self._gone_lost = 0
+        self._gone_echo = self._stall_seconds = 0.0
+        self._stalls = 0
         self._last_upkeep, self._last_busy = self._origin, time.process_time()
         self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
         self._closed = False
@@ -99,6 +101,7 @@ class Engine:
             self._recorder.stop_host(host_id, self._clock())
             self._gone_late += host.late_frames
             self._gone_lost += host.lost_packets
+            self._gone_echo += host.echo_seconds
             self._spawn(host.aclose(), f"close host {host_id}")
 
     def _host(self, host_id: str, what: str) -> Host | None:
@@ -216,6 +219,8 @@ class Engine:
     def _upkeep(self) -> None:
         now, busy = self._clock(), time.process_time()
         if (stall := now - self._last_upkeep - UPKEEP_EVERY) > STALL:
+            self._stalls += 1
+            self._stall_seconds += stall
             log.warning("the media loop stalled %.2f s (%.2f s of it at work)", stall, busy - self._last_busy)
         self._last_upkeep, self._last_busy = now, busy
         for host in self._hosts.values():
@@ -235,6 +240,9 @@ class Engine:
             late_frames=self._gone_late + sum(h.late_frames for h in hosts),
             lost_packets=self._gone_lost + sum(h.lost_packets for h in hosts),
             queued_seconds=sum(voice.queued_seconds for h in hosts for voice in h.voices.values()),
+            stalls=self._stalls,
+            stall_seconds=self._stall_seconds,
+            echo_seconds=self._gone_echo + sum(h.echo_seconds for h in hosts),
         )
 
     async def aclose(self) -> None:

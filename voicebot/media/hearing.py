@@ -65,6 +65,7 @@ class Hearing:
         agent_talking: Callable[[], bool],
         barge_in: Callable[[str], None],
         on_packet: OnPacket,
+        echo: Callable[[float, Pcm], float] = lambda start, window: 0.0,
     ) -> None:
         self._vad = vad
         self._frugal = cast(FrugalVADStream, vad) if _is_frugal(vad) else None
@@ -75,7 +76,13 @@ class Hearing:
         self._source: object = None
         self._last_arrival = 0.0
         self._utterances = Utterances(
-            host_id, participant_id, settings, notify, agent_talking=agent_talking, barge_in=barge_in
+            host_id,
+            participant_id,
+            settings,
+            notify,
+            agent_talking=agent_talking,
+            barge_in=barge_in,
+            echo=echo,
         )
         self._reset()
 
@@ -145,6 +152,11 @@ class Hearing:
         self._rtp.observe(self._expected, arrival)
         self._on_packet(packet.payload, self._rtp.time(start), packet.samples)
         self._feed(pcm, arrival)
+
+    @property
+    def echo_seconds(self) -> float:
+        """Of agents' own voices in this microphone."""
+        return self._utterances.echo_seconds
 
     def idle(self, now: float) -> None:
         """Called now and then: packets that stay away end the utterance."""

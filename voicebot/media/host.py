@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from voicebot.audio.echo import EchoGate, Sent
 from voicebot.audio.frames import FRAME_SAMPLES
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
@@ -91,6 +92,9 @@ class Host:
         self._listeners: dict[str, list[OutboundTrack]] = {}
         self.voices: dict[str, Voice] = {}
         self.ears: dict[str, Hearing] = {}
+        self._gone_echo = 0.0
+        self._sent = Sent()
+        """What the agents are heard to say, to know it in a microphone."""
 
     # ------------------------------------------------------------ agents
 
@@ -104,7 +108,13 @@ class Host:
             self._record(self.host_id, agent_id, payload, due, FRAME_SAMPLES)
 
         self.voices[agent_id] = Voice(
-            self.host_id, agent_id, clock=self._clock, origin=self._origin, send=send, notify=self._notify
+            self.host_id,
+            agent_id,
+            clock=self._clock,
+            origin=self._origin,
+            send=send,
+            notify=self._notify,
+            played=self._sent.played,
         )
         self._route()
 
@@ -217,10 +227,12 @@ class Host:
                 agent_talking=self._agent_talking,
                 barge_in=self._barge_in,
                 on_packet=record,
+                echo=EchoGate(self._sent).heard,
             )
 
     def _drop_ear(self, participant_id: str) -> None:
         if (ear := self.ears.pop(participant_id, None)) is not None:
+            self._gone_echo += ear.echo_seconds
             ear.close()
 
     def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
@@ -301,6 +313,11 @@ class Host:
     @property
     def late_frames(self) -> int:
         return sum(voice.late_frames for voice in self.voices.values())
+
+    @property
+    def echo_seconds(self) -> float:
+        """Of agents' own voices in people's microphones."""
+        return self._gone_echo + sum(ear.echo_seconds for ear in self.ears.values())
 
     @property
     def lost_packets(self) -> int:

@@ -32,6 +32,8 @@ class Frame:
     """Samples of the speech in it; the rest is padding."""
     audible: int | None
     """Where in it the speech is heard for the first time."""
+    pcm: Pcm
+    """What was encoded: 960 samples at 48 kHz."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ class Speech:
             padded = SILENT_FRAME.copy()
             padded[:count] = pcm
             pcm = padded
-        self.ready.append(Frame(encoder.encode(pcm), self._taken, count, audible))
+        self.ready.append(Frame(encoder.encode(pcm), self._taken, count, audible, pcm))
         self._taken += count
         return True
 

@@ -34,6 +34,10 @@ TOGETHER = 3
 """Windows (96 ms) of speech judged, and handed over in one notice, together while it goes on."""
 
 
+ECHO = 0.5
+"""Likelihood from which on a window is an agent's own voice and interrupts nobody."""
+
+
 class Utterances:
     """One person's. `agent_talking` and `barge_in` are as in `voicebot.media.hearing.Hearing`."""
 
@@ -46,12 +50,17 @@ class Utterances:
         *,
         agent_talking: Callable[[], bool],
         barge_in: Callable[[str], None],
+        echo: Callable[[float, Pcm], float] = lambda start, window: 0.0,
     ) -> None:
+        """`echo` tells how likely a window is an agent's own voice, 0 to 1; asked for every one, in order."""
         self._who = (host_id, participant_id)
         self._settings = settings
         self._notify = notify
         self._agent_talking = agent_talking
         self._barge_in = barge_in
+        self._echo = echo
+        self.echo_seconds = 0.0
+        """Of speech that was an agent's own voice."""
         self._loudness = Loudness()
         self.speaking = False
         self._pausing = False
@@ -118,7 +127,9 @@ class Utterances:
             if self._on >= (1 if self._pausing else windows(settings.start_after)):
                 self._start()
         self._count_utterance(speech)
-        self._talk_over(speech and self._utterance <= windows(settings.max_utterance))
+        echo = self._echo(start, window) > ECHO and speech
+        self.echo_seconds += WINDOW_SECONDS * echo
+        self._talk_over(speech and not echo and self._utterance <= windows(settings.max_utterance))
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
         last = self._loudness.last_clear(power)

@@ -52,12 +52,20 @@ class Voice:
     """Speeches of one agent, played in the order they were begun; held ones let the others pass."""
 
     def __init__(
-        self, host_id: str, agent_id: str, *, clock: Clock, origin: float, send: SendPacket, notify: OnNotice
+        self,
+        host_id: str,
+        agent_id: str,
+        *,
+        clock: Clock,
+        origin: float,
+        send: SendPacket,
+        notify: OnNotice,
+        played: Callable[[float, Pcm], None] = lambda due, pcm: None,
     ) -> None:
         self.host_id = host_id
         self.agent_id = agent_id
         self._clock = clock
-        self._send = send
+        self._send, self._played = send, played
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(origin)
@@ -242,6 +250,7 @@ class Voice:
     def _play(self, speech: Speech, frame: Frame) -> None:
         due = self._pacer.due
         self._send(frame.payload, self._pacer.pts, due)
+        self._played(due, frame.pcm)
         who = (self.host_id, self.agent_id, speech.speech_id)
         if speech.resuming:
             speech.resuming = False

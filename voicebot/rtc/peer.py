@@ -152,8 +152,9 @@ class Peer:
         types = {m.rtp.muxId: m.rtp.codecs[0].payloadType for m in media if m.rtp.codecs}
         for transceiver in self._pc.getTransceivers():
             track = self.outbound.get(transceiver.mid or "")
-            if track is not None and track.direct is None and transceiver.mid in types:
-                track.direct = outbound(transceiver.sender, types[transceiver.mid])
+            payload_type = types.get(transceiver.mid or "")
+            if track is not None and track.direct is None and payload_type is not None:
+                track.direct = outbound(transceiver.sender, payload_type)
 
     def _over(self) -> MediaError:
         return MediaError(

@@ -163,12 +163,12 @@ def _media(stats: MediaStats) -> Iterable[Metric]:
         yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
     # those without a field of the base are told by media planes that know them
     for name, what, total in (
-        ("media_loop_stalls", "Times the media loop stood still", getattr(stats, "stalls", 0)),
-        ("media_loop_stall_seconds", "For how long altogether", getattr(stats, "stall_seconds", 0.0)),
+        ("media_loop_stalls", "Times the media loop stood still", stats.stalls),
+        ("media_loop_stall_seconds", "For how long altogether", stats.stall_seconds),
         (
             "media_echo_seconds",
             "Of people's microphones that were agents' voices",
-            getattr(stats, "echo_seconds", 0.0),
+            stats.echo_seconds,
         ),
         ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
         ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
