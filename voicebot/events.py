@@ -258,8 +258,13 @@ class ToolReturned(Event):
 
 
 class Handoff(Event):
+    """An agent gives its turn to another one, which answers the same utterances under the same `turn_id`."""
+
     type: Literal["handoff"] = "handoff"
     to_participant_id: str
+    reason: str = ""
+    utterance_ids: list[str] = []
+    """What is to be answered."""
 
 
 # ---------------------------------------------------------------- speaking

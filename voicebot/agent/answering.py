@@ -299,12 +299,21 @@ class Answering:
 
     def _hand_over(self, turn: Turn, handed: Handed) -> None:
         """The same person's turn goes on with another agent: what was asked, and since when they wait."""
-        event = self._emit(Handoff, turn, to_participant_id=handed.to)
-        if (agent := self._agents.get(handed.to)) is None:
-            return  # it has left in the meantime
-        fields = {"asked": turn.asked, "to": turn.to, "hops": turn.hops + 1}
-        fields |= {"handed": handed, "cause_seq": event.seq, "reply_to_agent": turn.reply_to_agent}
-        self.agenda.answers.appendleft(self._new_turn(agent, turn.turn_id, **fields))
+        agent = self._agents.get(handed.to)
+        fields: dict[str, Any] = {"asked": turn.asked, "to": turn.to, "reply_to_agent": turn.reply_to_agent}
+        if agent is None or agent.muted:  # gone meanwhile: it has to answer itself
+            again = self._new_turn(turn.agent, turn.turn_id, hops=MOST, cause_seq=turn.cause_seq, **fields)
+        else:
+            event = self._emit(
+                Handoff,
+                turn,
+                to_participant_id=agent.id,
+                reason=handed.why,
+                utterance_ids=[utterance.utterance_id for utterance in turn.asked],
+            )
+            fields |= {"hops": turn.hops + 1, "handed": handed, "cause_seq": event.seq}
+            again = self._new_turn(agent, turn.turn_id, **fields)
+        self.agenda.answers.appendleft(again)
 
     def _chain(self, turn: Turn, heard: str) -> None:
         """An agent may have asked another one, in an exchange that a person began."""
@@ -363,7 +372,7 @@ class Answering:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
         turn = Turn(agent, turn_id, speech, **fields)
         others = {a.name: a.id for a in self._agents.values() if a is not agent and not a.muted}
-        if others and turn.text is None and not turn.adding and turn.hops < MOST:
+        if others and turn.asked and turn.hops < MOST:
             turn.hand_over = HandOver(agent.name, others)
         return turn
 

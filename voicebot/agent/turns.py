@@ -176,6 +176,17 @@ class TurnRunner:
                     **ids,
                 )
             )
+            if told.failed:
+                name = call.name if isinstance(call, ToolCalled) else "?"
+                self._emit(
+                    ErrorEvent(
+                        code="tool",
+                        message=f"The tool {name} of {turn.agent.name}: {told.result}",
+                        retryable=True,
+                        cause_seq=call.seq if call is not None else started.seq,
+                        **ids,
+                    )
+                )
 
         thought = Thought(
             turn.agent.persona,
@@ -216,6 +227,15 @@ class TurnRunner:
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
+            if thought.withheld:
+                self._emit(
+                    ErrorEvent(
+                        code="withheld",
+                        message=f"{llm.name} began to read out the instructions of {turn.agent.name}.",
+                        cause_seq=started.seq,
+                        **ids,
+                    )
+                )
             if not given and not turn.adding and thought.handed is None:
                 await give([NOTHING])
         except ModelError as error:

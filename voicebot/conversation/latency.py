@@ -91,7 +91,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
         speaking = _after_cancelled(speaking)
 
     confirmed = _last(before, EndpointConfirmed)
-    final = _last(before, TranscriptFinal, lambda e: agent is None or e.participant_id != agent)
+    final = _last(before, TranscriptFinal, lambda e: _of_a_person(e, agent))
     committed = _last(own, SpeculationCommitted)
     started, token = _first(thinking, LLMStarted), _first(thinking, LLMFirstToken)
     sentence = _first(thinking, LLMFirstSentence)
@@ -134,7 +134,7 @@ def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:
     stopped = _last(before, SpeechStopped)
     if stopped is not None:
         return stopped.t
-    finals = (e for e in before if isinstance(e, TranscriptFinal) and e.participant_id != agent)
+    finals = (e for e in before if isinstance(e, TranscriptFinal) and _of_a_person(e, agent))
     return max((min(e.end_t, e.t) for e in finals if e.end_t > 0), default=None)
 
 
@@ -156,6 +156,11 @@ def _thrown_away(turn: Sequence[Event]) -> set[int]:
         else:
             done.setdefault(speech, []).append(event.seq)
     return thrown
+
+
+def _of_a_person(caption: TranscriptFinal, agent: str | None) -> bool:
+    """Agents' captions name their speech; a turn that was handed over has one of another agent, too."""
+    return caption.participant_id != agent and caption.speech_id is None
 
 
 def _ends(events: Iterable[Event]) -> list[LLMFinished | TTSFinished]:
