@@ -18,11 +18,13 @@ from voicebot.events import (
     LatencyMeasured,
     LLMFinished,
     PlayoutFinished,
+    SpeculationCancelled,
+    SpeculationCommitted,
     ToolReturned,
     TranscriptFinal,
 )
 from voicebot.llm.lines import Call, Line
-from voicebot.testing.models import Step
+from voicebot.testing.models import Hears, Step
 
 pytestmark = pytest.mark.virtual_time
 
@@ -165,3 +167,24 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
             "and now",
             "And still I answer.",
         ]
+
+
+async def test_no_tool_runs_for_a_question_that_goes_on(tmp_path: Path) -> None:
+    ran: list[float] = []
+    half = Hears("set an alarm for seven no eight", drafts=["set an alarm for seven"])
+    script = [[Call("alarm", {"hour": 7})], [Call("alarm", {"hour": 8})], "Done."]
+    async with Stage(tmp_path, stt=[half], llm=script) as stage:
+        ada = await stage.agent()
+
+        @ada.tool
+        async def alarm(hour: int) -> str:
+            """Set an alarm."""
+            ran.append(hour)
+            return "set"
+
+        await stage.person()
+        await stage.media.hear("anna", 1.0, -0.3, 1.0)
+        assert await stage.said(ada) == "Done."
+        assert ran == [8]
+        assert stage.of(SpeculationCancelled)
+        assert not stage.of(SpeculationCommitted)
