@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicebot.stt.agreement import Agreement
@@ -54,6 +54,7 @@ def test_boundaries_are_those_of_sentences_or_of_words() -> None:
     assert agreement.boundary(4, sentences=False) == 6
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "a."]), max_size=8), max_size=12))
 def test_what_is_committed_never_changes(hypotheses: list[list[str]]) -> None:
     agreement = Agreement()

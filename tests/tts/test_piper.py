@@ -17,7 +17,7 @@ from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.testing.small_models import make_piper_voice
 from voicebot.tts.base import VoiceStyle, WordTime, audio_only
-from voicebot.tts.piper import VOICES, PiperTTS, Sound, _opened, word_times
+from voicebot.tts.piper import VOICES, PiperTTS, _opened
 
 TEXT = "Hello world. How are you?"
 
@@ -148,29 +148,6 @@ async def test_words_have_times_where_the_model_tells_them(
     # a phoneme of the model lasts 8 frames of 256 samples
     by_length = {word.text: word.end - word.start for word in times}
     assert by_length["12:30."] > by_length["Hello"] > by_length["is"]
-
-
-def test_words_are_told_apart_by_their_own_sounds() -> None:
-    def said(groups: str) -> list[Sound]:
-        firsts = [n == 0 for group in groups.split() for n in range(len(group))]
-        return [Sound(float(n), n + 1.0, first) for n, first in enumerate(firsts)]
-
-    def phonemize(word: str) -> list[list[str]]:
-        return [list({"12:30 -": "twelv \u02c8thirti", "of": "ov", "the": "the"}.get(word, word))]
-
-    def spans(text: str, groups: str) -> list[tuple[str, int, int]]:
-        times = word_times(text, said(groups), phonemize)
-        return [(word.text, int(word.start), int(word.end)) for word in times]
-
-    assert spans("at 12:30 - of the", "at twelv thirti ovthe") == [
-        ("at", 0, 2),
-        ("12:30 -", 2, 13),
-        ("of", 13, 15),
-        ("the", 15, 18),
-    ]
-    assert spans("idea of", "idear of") == [("idea", 0, 5), ("of", 5, 7)]  # a sound more in a sentence
-    assert spans("one two", "o") == []
-    assert spans("", "") == []
 
 
 async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ FIRST = round(0.6 * STT_RATE)
 """Samples before the first one: of less, Whisper makes up the rest."""
 PAUSE = round(0.1 * STT_RATE)
 """Samples of silence after which no partial decode begins: a draft or the end will be asked for."""
-MARGIN = round(0.2 * STT_RATE)
+MARGIN = round(0.25 * STT_RATE)
 """Samples of silence left on both sides of the speech; more of it invites inventions."""
 SHORTEST = STT_RATE // 10
 """Samples; less is no word."""

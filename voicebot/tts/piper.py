@@ -8,13 +8,10 @@ import importlib.util
 import json
 import re
 import threading
-import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
@@ -28,11 +25,11 @@ from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoa
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
+from voicebot.tts.phonemes import Sound, sounds, word_times
 from voicebot.tts.voices import pick_voice, plain_text
 
 if TYPE_CHECKING:
     from piper import AudioChunk, PiperVoice, SynthesisConfig
-    from piper.voice import PhonemeAlignment
 
 REPOSITORY = "rhasspy/piper-voices"
 VOICES = (
@@ -60,8 +57,6 @@ MEGABYTES = 63
 """Of a medium voice."""
 SPEAKING = 2
 """Sentences spoken at once by all agents together; further ones wait."""
-NEAR = 2
-"""Sounds by which a word may have more or fewer in a sentence than alone."""
 LOUDNESS = 0.85
 """Piper scales every sentence to full range; a little headroom keeps Opus from clipping."""
 HIGHEST = 6.0
@@ -201,63 +196,6 @@ async def _sentences(
 def _threads() -> ThreadPoolExecutor:
     """For all voices together: a sentence in the thread uses several cores by itself."""
     return ThreadPoolExecutor(SPEAKING, thread_name_prefix="piper")
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A phoneme that is heard, and whether a blank stands before it; times in samples or seconds."""
-
-    start: float
-    end: float
-    first: bool
-
-
-def sounds(alignments: Iterable[PhonemeAlignment]) -> Iterator[Sound]:
-    """Of one sentence, in samples of the model's audio."""
-    position, first = 0, True
-    for phoneme in alignments:
-        end = position + int(phoneme.num_samples)
-        if _heard(phoneme.phoneme):
-            yield Sound(position, end, first)
-            first = False
-        elif phoneme.phoneme == " ":
-            first = True
-        position = end
-
-
-def word_times(
-    text: str, spoken: Sequence[Sound], phonemize: Callable[[str], list[list[str]]]
-) -> list[WordTime]:
-    """Which words of `text` the sounds (in seconds) are; none when there are too few.
-
-    The blanks between phonemes do not tell: "12:30" is two words, and "of the" is said as one. So every
-    word has as many sounds as it has alone, and begins at a blank where one is near.
-    """
-    words: list[str] = []
-    for word in text.split():
-        if any(c.isalnum() for c in word) or not words:
-            words.append(word)
-        else:
-            words[-1] += f" {word}"  # a dash is not spoken
-    alone = [sum(_heard(one) for sentence in phonemize(word) for one in sentence) for word in words]
-    starts = [0]
-    for number in range(1, len(words)):
-        share = round(sum(alone[:number]) / max(1, sum(alone)) * len(spoken))
-        far = min(NEAR, alone[number - 1] // 2, alone[number] // 2)
-        near = [n for n in range(share - far, share + far + 1) if n < len(spoken) and spoken[n].first]
-        starts.append(min(near, key=lambda n: abs(n - share), default=share))
-    starts.append(len(spoken))
-    if any(end <= start for start, end in pairwise(starts)):
-        return []
-    return [
-        WordTime(word, spoken[start].start, spoken[end - 1].end)
-        for word, (start, end) in zip(words, pairwise(starts), strict=True)
-    ]
-
-
-def _heard(phoneme: str) -> bool:
-    """Is it a sound: no blank, punctuation, stress or length?"""
-    return unicodedata.category(phoneme[0]) in ("Ll", "Lo", "Lu")
 
 
 _opened: WeakValueDictionary[Path, PiperVoice] = WeakValueDictionary()

@@ -1,0 +1,74 @@
+"""When words are said, from when Piper's phonemes are."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from voicebot.tts.base import WordTime
+
+if TYPE_CHECKING:
+    from piper.voice import PhonemeAlignment
+
+NEAR = 2
+"""Sounds by which a word may have more or fewer in a sentence than alone."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A phoneme that is heard, and whether a blank stands before it; times in samples or seconds."""
+
+    start: float
+    end: float
+    first: bool
+
+
+def sounds(alignments: Iterable[PhonemeAlignment]) -> Iterator[Sound]:
+    """Of one sentence, in samples of the model's audio."""
+    position, first = 0, True
+    for phoneme in alignments:
+        end = position + int(phoneme.num_samples)
+        if _heard(phoneme.phoneme):
+            yield Sound(position, end, first)
+            first = False
+        elif phoneme.phoneme == " ":
+            first = True
+        position = end
+
+
+def word_times(
+    text: str, spoken: Sequence[Sound], phonemize: Callable[[str], list[list[str]]]
+) -> list[WordTime]:
+    """Which words of `text` the sounds (in seconds) are; none when there are too few.
+
+    The blanks between phonemes do not tell: "12:30" is two words, and "of the" is said as one. So every
+    word has as many sounds as it has alone, and begins at a blank where one is near.
+    """
+    words: list[str] = []
+    for word in text.split():
+        if any(c.isalnum() for c in word) or not words:
+            words.append(word)
+        else:
+            words[-1] += f" {word}"  # a dash is not spoken
+    alone = [sum(_heard(one) for sentence in phonemize(word) for one in sentence) for word in words]
+    starts = [0]
+    for number in range(1, len(words)):
+        share = round(sum(alone[:number]) / max(1, sum(alone)) * len(spoken))
+        far = min(NEAR, alone[number - 1] // 2, alone[number] // 2)
+        near = [n for n in range(share - far, share + far + 1) if n < len(spoken) and spoken[n].first]
+        starts.append(min(near, key=lambda n: abs(n - share), default=share))
+    starts.append(len(spoken))
+    if any(end <= start for start, end in pairwise(starts)):
+        return []
+    return [
+        WordTime(word, spoken[start].start, spoken[end - 1].end)
+        for word, (start, end) in zip(words, pairwise(starts), strict=True)
+    ]
+
+
+def _heard(phoneme: str) -> bool:
+    """Is it a sound: no blank, punctuation, stress or length?"""
+    return unicodedata.category(phoneme[0]) in ("Ll", "Lo", "Lu")
