@@ -7,7 +7,6 @@ after a word; it cannot tell speech from other sounds, so the detector has the l
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from voicebot.audio.frames import HEARING_RATE, Pcm
 
@@ -39,8 +38,8 @@ Energies = list[float]
 def energies(pcm: Pcm) -> Energies:
     """One value for each whole hop of mono 16 kHz samples."""
     hops = pcm[: len(pcm) // HOP * HOP].reshape(-1, HOP).astype(np.float32)
-    power: NDArray[np.float32] = np.vecdot(hops, hops)
-    return (power / HOP).tolist()
+    power: Energies = (np.vecdot(hops, hops) / HOP).tolist()
+    return power
 
 
 class Loudness:
