@@ -3,13 +3,26 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from voicebot.audio import libopus
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, packet_samples, silence_packet
 
 LOOK_AHEAD = 312
 """Samples by which libopus delays its input (its pre-skip, 6.5 ms)."""
 
 
-def test_what_is_encoded_comes_back() -> None:
+@pytest.fixture(params=["libopus", "PyAV"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test that takes this runs with the library itself and, as where there is none, with PyAV."""
+    if request.param == "PyAV":
+
+        def none() -> None:
+            raise OSError("none")
+
+        monkeypatch.setattr(libopus, "library", none)
+    return str(request.param)
+
+
+def test_what_is_encoded_comes_back(library: str) -> None:
     t = np.arange(48_000) / 48_000
     pcm = (10_000 * np.sin(2 * np.pi * 300 * t)).astype(np.int16)
     encoder, decoder = OpusEncoder(), OpusDecoder()
@@ -46,8 +59,31 @@ def test_the_length_is_read_from_the_first_bytes(payload: bytes, samples: int) -
     assert packet_samples(payload) == samples
 
 
-def test_rubbish_decodes_to_nothing() -> None:
+def test_rubbish_decodes_to_nothing(library: str) -> None:
     decoder = OpusDecoder()
     assert len(decoder.decode(b"")) == 0
     assert len(decoder.decode(bytes([3]))) == 0
     assert len(decoder.decode(silence_packet())) == 960
+
+
+def test_hearing_decodes_what_is_audible_at_its_own_rate(library: str) -> None:
+    t = np.arange(48_000) / 48_000
+    pcm = (8000 * np.sin(2 * np.pi * 700 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.int16)
+    encoder, wide, narrow = OpusEncoder(), OpusDecoder(), OpusDecoder(16_000)
+    packets = [encoder.encode(frame) for frame in pcm.reshape(-1, 960)]
+    expected = np.concatenate([wide.decode(p) for p in packets])[::3].astype(float)
+    got = np.concatenate([narrow.decode(p) for p in packets]).astype(float)
+    assert len(expected) - 100 <= len(got) <= len(expected)
+    expected = expected[: len(got)]
+    lags = [np.corrcoef(got[50 + lag : 15_000 + lag], expected[50:15_000])[0, 1] for lag in range(-40, 41)]
+    assert max(lags) > 0.99
+
+
+def test_a_decoder_at_an_impossible_rate_is_refused() -> None:
+    with pytest.raises(OSError, match="no Opus decoder at 44100 Hz"):
+        libopus.Decoder(44_100)
+
+
+def test_a_frame_of_another_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="100 samples"):
+        libopus.Encoder(libopus.VOIP, 32_000, 9).encode(np.zeros(100, np.int16))

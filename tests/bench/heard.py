@@ -46,7 +46,7 @@ class Disturbance:
 
 
 def disturbance(answer: Sequence[Sound], since: float, seconds: float) -> Disturbance:
-    """From all that was heard of an answer that should have been `seconds` long; the sound began at `since`."""
+    """From all that was heard of an answer that should last `seconds`; the sound began at `since`."""
     after = [sound.at for sound in answer if sound.at >= since - PTIME]
     gaps = [b - a for a, b in pairwise(after)]
     lost = len(answer) * PTIME < seconds - 0.5

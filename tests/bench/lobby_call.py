@@ -42,10 +42,13 @@ class LobbyCall:
         for n in range(self._agents):
             what = "a weather presenter" if n == 0 else f"a silent listener number {n}"
             await self._send("agent_create", {"description": what}, lobby=lobby)
-        start = await self._expect(
-            "start_webrtc_negotiation", lambda m: len(m["data"]["receive"]) == self._agents
-        )
+        start = await self._expect("start_webrtc_negotiation", lambda m: m["data"]["receive"])
         peer, epoch, agents = start["peer"], start["epoch"], start["data"]["receive"]
+        if len(agents) < self._agents:  # those that came later
+            complete = await self._expect(
+                "renegotiate_request", lambda m: len(m["data"]["receive"]) == self._agents
+            )
+            agents = complete["data"]["receive"]
 
         microphone = pc.getTransceivers()[0]
         microphone.direction = "sendonly"

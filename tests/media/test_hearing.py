@@ -18,6 +18,9 @@ from voicebot.media.base import (
     SpeechStopped,
 )
 from voicebot.media.hearing import Hearing
+from voicebot.testing.speech import speak
+from voicebot.vad.base import VADStream
+from voicebot.vad.silero import SileroVAD
 
 N = TypeVar("N", bound=Notice)
 
@@ -30,7 +33,7 @@ class LoudIsSpeech:
 
 
 class Ear:
-    def __init__(self, settings: HearingSettings | None = None) -> None:
+    def __init__(self, settings: HearingSettings | None = None, vad: VADStream | None = None) -> None:
         self.notices: list[Notice] = []
         self.told: list[float] = []
         """When each notice came."""
@@ -46,7 +49,7 @@ class Ear:
             "host",
             "ada",
             settings or HearingSettings(),
-            LoudIsSpeech(),
+            vad or LoudIsSpeech(),
             self._notice,
             agent_talking=lambda: self.agent_talks,
             barge_in=lambda who: self.interruptions.append(self.now),
@@ -248,6 +251,53 @@ def test_few_packets_after_a_pause_are_heard_too() -> None:
     ear.hearing.idle(ear.now + 0.15)
     assert len(ear.recorded) == 55
     assert ear.recorded[-1][1] == pytest.approx(ear.now - 0.02)
+
+
+class Plain:
+    """The real detector, asked for every window by itself."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._stream = SileroVAD().stream()
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        self.asked += 1
+        return self._stream.probability(window)
+
+
+class Counted(Plain):
+    """The real detector as it is, its calls counted."""
+
+    def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
+        self.asked += 1
+        return self._stream.probabilities(windows)  # type: ignore[attr-defined, no-any-return]
+
+    def skip(self, window: NDArray[np.int16]) -> None:
+        self._stream.skip(window)  # type: ignore[attr-defined]
+
+
+@pytest.mark.needs("flite")
+@pytest.mark.parametrize("noise", [0, 20, 100])
+def test_a_detector_that_is_asked_less_often_decides_the_same(noise: float) -> None:
+    pcm = np.concatenate(
+        [np.zeros(96_000), speak("what is the weather in paris today", sample_rate=48_000), np.zeros(96_000)]
+    )
+    pcm = pcm + np.random.default_rng(1).normal(0, noise + 1e-9, len(pcm))
+    ears, detectors = [], (Plain(), Counted())
+    for detector in detectors:
+        ear, encoder = Ear(vad=detector), OpusEncoder()
+        for frame in pcm[: len(pcm) // 960 * 960].astype(np.int16).reshape(-1, 960):
+            ear.packet(encoder.encode(frame))
+        ears.append(ear)
+    plain, frugal = ears
+    for kind in (SpeechStarted, SpeechStopped):
+        times = [[n.time for n in ear.of(kind)] for ear in ears]
+        assert times[1] == pytest.approx(times[0], abs=0.033)
+    told = [ear.told[[type(n) for n in ear.notices].index(SpeechStopped)] for ear in ears]
+    assert told[1] == pytest.approx(told[0], abs=0.041)
+    heard = [np.concatenate([n.pcm for n in ear.of(SpeechAudio)]) for ear in (plain, frugal)]
+    assert len(heard[0]) == pytest.approx(len(heard[1]), abs=2 * 512)
+    assert detectors[1].asked < 0.8 * detectors[0].asked
 
 
 def test_rubbish_is_left_out() -> None:

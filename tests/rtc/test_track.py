@@ -60,3 +60,21 @@ async def test_with_a_way_of_its_own_a_packet_leaves_once_that_is_open_and_aiort
     track.stop()
     with pytest.raises(MediaStreamError):
         await fetching
+
+
+async def test_when_its_own_way_fails_aiortcs_sender_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        ready = True
+
+        def send(self, payload: bytes, pts: int) -> None:
+            raise AttributeError("aiortc has changed")
+
+    track = OutboundTrack()
+    track.direct = Broken()
+    fetching = asyncio.create_task(track.recv())
+    await asyncio.sleep(0)
+    track.push(b"abc", 960)
+    assert bytes(await fetching) == b"abc"
+    track.push(b"def", 1920)
+    assert bytes(await track.recv()) == b"def"
+    assert "the short way" in caplog.text

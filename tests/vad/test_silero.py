@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import shutil
 import subprocess
 import wave
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from voicebot.errors import MissingDependency, UnknownModel
 from voicebot.registry import backend_class, load_backend
 from voicebot.settings import load_settings
 from voicebot.vad import silero
-from voicebot.vad.base import VAD, VAD_WINDOW
+from voicebot.vad.base import VAD, VAD_WINDOW, FrugalVADStream
 from voicebot.vad.silero import SileroVAD, _PortableStream
 
 
@@ -32,6 +34,10 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 def windows(pcm: np.ndarray) -> list[np.ndarray]:
     return list(pcm[: len(pcm) // VAD_WINDOW * VAD_WINDOW].reshape(-1, VAD_WINDOW))
+
+
+def frugal_stream(vad: SileroVAD) -> FrugalVADStream:
+    return cast(FrugalVADStream, vad.stream())
 
 
 @pytest.mark.parametrize("portable", [False, True])
@@ -62,6 +68,39 @@ def test_streams_do_not_share_their_memory(spoken: np.ndarray) -> None:
         got.append(one.probability(w))
         other.probability(np.zeros(VAD_WINDOW, np.int16))
     assert got == expected
+
+
+def test_several_windows_at_once_are_what_they_are_one_by_one(spoken: np.ndarray) -> None:
+    vad = SileroVAD()
+    alone, together = vad.stream(), frugal_stream(vad)
+    every = windows(spoken)
+    expected = [alone.probability(w) for w in every]
+    got: list[float] = []
+    sizes = itertools.cycle((1, 3, 2, 1, 1))
+    while len(got) < len(every):
+        some = every[len(got) : len(got) + next(sizes)]
+        got += together.probabilities(np.stack(some)) if len(some) > 1 else [together.probability(some[0])]
+    assert got == pytest.approx(expected, abs=1e-4)
+
+
+def test_speech_after_skipped_silence_is_found_as_soon(spoken: np.ndarray) -> None:
+    vad = SileroVAD()
+    whole, frugal = frugal_stream(vad), frugal_stream(vad)
+    quiet = np.random.default_rng(1).normal(0, 20, 16_000 * 3).astype(np.int16)
+    pcm = np.concatenate([quiet, spoken[8000:]])
+    begin = len(quiet) // VAD_WINDOW
+    found = []
+    for skips in (False, True):
+        stream = frugal if skips else whole
+        chances = []
+        for n, w in enumerate(windows(pcm)):
+            if skips and 16 <= n < begin - 1:
+                stream.skip(w)
+                chances.append(0.0)
+            else:
+                chances.append(stream.probability(w))
+        found.append(next(n for n, chance in enumerate(chances) if n >= begin - 1 and chance > 0.5))
+    assert abs(found[0] - found[1]) <= 1
 
 
 async def test_it_is_a_backend_of_its_role() -> None:

@@ -7,8 +7,7 @@ come with the packets.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -37,8 +36,7 @@ OnPacket = Callable[[bytes, float, int], None]
 """An Opus packet in sequence, the clock time of its first sample, and its 48 kHz samples."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Packet:
+class _Packet(NamedTuple):
     payload: bytes
     start: int
     """Unwrapped timestamp of the first sample."""

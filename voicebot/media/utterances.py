@@ -95,7 +95,7 @@ class Utterances:
         return self._until is not None
 
     def can_wait(self, power: Energies) -> bool:
-        """The detector's word on a window of this energy may come later: speech goes on, nothing depends on it."""
+        """The detector's word on this window may come later: speech goes on, and nothing depends on it."""
         return self.speaking and self._loudness.is_loud(power) and not self._agent_talking()
 
     def surely_silent(self, power: Energies) -> bool:

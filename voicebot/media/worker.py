@@ -22,6 +22,7 @@ from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import set_levels, structured_exception
 from voicebot.media.base import MediaStats, Notice, SpeechAudio
 from voicebot.media.engine import Engine
+from voicebot.media.gathering import GatheringSelector
 from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
 from voicebot.registry import load_backend
 from voicebot.settings import find_home, load_settings
@@ -141,7 +142,9 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     commands, notices, vad, level = arguments
-    asyncio.run(serve(socket.socket(fileno=int(commands)), socket.socket(fileno=int(notices)), vad, level))
+    ends = socket.socket(fileno=int(commands)), socket.socket(fileno=int(notices))
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(GatheringSelector())) as runner:
+        runner.run(serve(*ends, vad, level))
     sys.stderr.flush()
     os._exit(0)  # a library's thread that lingers must not keep the process
 

@@ -149,7 +149,7 @@ class Peer:
     def _shorten(self) -> None:
         """Let new tracks send without aiortc's tasks."""
         media = SessionDescription.parse(self._pc.localDescription.sdp).media
-        types = {m.rtp.muxId: m.rtp.codecs[0].payloadType for m in media if m.rtp.codecs}
+        types = {m.rtp.muxId: m.rtp.codecs[0].payloadType or 0 for m in media if m.rtp.codecs}
         for transceiver in self._pc.getTransceivers():
             track = self.outbound.get(transceiver.mid or "")
             payload_type = types.get(transceiver.mid or "")

@@ -164,7 +164,7 @@ def inbound(transport: RTCDtlsTransport) -> Inbound | None:
 
 
 def outbound(sender: RTCRtpSender, payload_type: int) -> Outbound | None:
-    """The short way for what this sender is to send as `payload_type`; None when this aiortc has other insides."""
+    """The short way for what this sender sends as `payload_type`; None when this aiortc has other insides."""
     wanted = (*_SENT, _SENDER + "started", _SENDER + "rtp_header_extensions_map", _SENDER + "mid", "_ssrc")
     if not all(hasattr(sender, name) for name in wanted):
         return None

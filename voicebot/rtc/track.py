@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +11,8 @@ import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from voicebot.audio.frames import TIME_BASE
+
+log = logging.getLogger(__name__)
 
 OpusPacket: TypeAlias = "av.Packet[Any]"
 MAX_WAITING = 3
@@ -54,12 +57,19 @@ class OutboundTrack(MediaStreamTrack):
         if len(self._packets) >= MAX_WAITING:
             self._packets.popleft()
         self._packets.append((payload, pts))
-        if self.direct is None:
-            if self._fetch is not None and not self._fetch.done():
-                self._fetch.set_result(None)
-        elif self.direct.ready:
-            while self._packets:
-                self.direct.send(*self._packets.popleft())
+        if self.direct is not None:
+            self._send(self.direct)
+        if self.direct is None and self._fetch is not None and not self._fetch.done():
+            self._fetch.set_result(None)
+
+    def _send(self, direct: Direct) -> None:
+        try:
+            while self._packets and direct.ready:
+                direct.send(*self._packets[0])
+                self._packets.popleft()
+        except Exception:  # a glitch is better than an agent that nobody hears any more
+            log.exception("a packet could not be sent the short way: aiortc's sender goes on")
+            self.direct = None
 
     async def recv(self) -> OpusPacket:
         """The next packet; waits, for as long as it takes, while there is none."""

@@ -87,7 +87,7 @@ def _open_session(path: Path) -> InferenceSession:
 
 
 class _OnnxStream:
-    """The model's memory lives in two sets of arrays, each the input of one call and the output of the next."""
+    """The model's memory is two sets of arrays, each the input of one call and the output of the next."""
 
     def __init__(self, session: InferenceSession) -> None:
         from onnxruntime import OrtValue
