@@ -12,7 +12,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent import ears
+from voicebot.agent import hearing
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -187,7 +187,7 @@ async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: Poc
 
 
 def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
-    assert pocketsphinx.FINISH_TIMEOUT < ears.FINISH_TIMEOUT
+    assert pocketsphinx.FINISH_TIMEOUT < hearing.FINISH_TIMEOUT
 
 
 async def test_only_english_is_promised() -> None:
