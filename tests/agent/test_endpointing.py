@@ -68,7 +68,7 @@ async def test_a_lobby_uses_what_is_set(tmp_path: Path, endpointing: str, delay:
 
 @pytest.mark.virtual_time
 async def test_an_agents_name_alone_waits_for_what_is_wanted(tmp_path: Path) -> None:
-    async with Stage(tmp_path, stt=["ada"], llm=["Yes?"]) as stage:
+    async with Stage(tmp_path, stt=["ada"], llm=["Yes?"], endpointing="dynamic") as stage:
         ada = await stage.agent()
         await stage.person()
         await stage.media.hear("anna", 0.5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conversation.example import write_example
 from voicebot.conversation.captions import srt
-from voicebot.conversation.frames import COLUMNS
+from voicebot.conversation.columns import COLUMNS
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.reader import Conversations, load, read_events

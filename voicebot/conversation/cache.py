@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from voicebot.conversation.frames import COLUMNS, Rows, frame_of
+from voicebot.conversation.columns import COLUMNS
+from voicebot.conversation.frames import Rows, frame_of
 from voicebot.conversation.problems import Problem
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from voicebot.conversation.cache import FrameCache
-from voicebot.conversation.frames import COLUMNS, rows_of
+from voicebot.conversation.columns import COLUMNS
+from voicebot.conversation.frames import rows_of
 from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.problems import Problem
 from voicebot.errors import LogError
