@@ -84,7 +84,7 @@ class Ear:
         self.turns.append("begin")
         return f"turn-{self.turns.count('begin')}"
 
-    def _drafted(self, utterance: Utterance) -> None:
+    def _drafted(self, utterance: Utterance, expects_more: bool) -> None:
         self.turns.append("drafted")
         self.drafts.append(utterance)
 

@@ -164,3 +164,15 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
             await stage.wait(SpeculationCancelled)
             assert not stage.media.talking()
             gate.set()
+
+
+async def test_half_a_sentence_is_answered_by_nobody(tmp_path: Path) -> None:
+    open_end = Hears(
+        "i like tea and cake", interim=["i like tea and"], drafts=["i like tea and", "i like tea and cake"]
+    )
+    async with Stage(tmp_path, stt=[open_end], llm=["So do I."], endpointing="dynamic") as stage:
+        ada = await stage.agent()
+        await stage.person()
+        await stage.media.hear("anna", 1.0, -0.7, 1.0)
+        assert await stage.said(ada) == "So do I."
+        assert not stage.of(SpeculationCancelled)

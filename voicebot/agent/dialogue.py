@@ -215,10 +215,11 @@ class Dialogue:
         self._overlap.went_on(participant_id)
         self._answering.speculation.cancel("speech went on", participant_id=participant_id)
 
-    def _on_drafted(self, draft: Utterance) -> None:
+    def _on_drafted(self, draft: Utterance, expects_more: bool) -> None:
         """They pause, and this is what they have said if they have finished."""
         if not self._overlap.said(self._answering.turn, draft.participant_id, draft.text, over=True):
-            self._answering.prepare(draft)
+            if not expects_more:
+                self._answering.prepare(draft)
 
     def _on_heard(self, utterance: Utterance) -> None:
         if self._closing:

@@ -13,6 +13,8 @@ logger = logging.getLogger(__name__)
 
 POLL_EVERY = 0.15
 """Seconds between looks at a recogniser's partial result: it may come after the last audio."""
+UNHURRIED = 0.3
+"""Seconds that a pause lasts before a text is drafted which is not expected to be all."""
 DRAFT_PATIENCE = 10.0
 """Seconds that a confirmed end waits for the draft under way; the final text reuses it then."""
 
@@ -23,6 +25,7 @@ class Drafting:
     Args:
         stream: asked for `draft()` if it has one, else for `interim()` now and then.
         ask: the learned model's probability, or None where there is no model.
+        after: seconds to wait before that, since it may be a lot of work.
         on_draft: called with what `finish` would give for what was said so far.
         on_interim: called with each partial result until then.
         on_probability: called with the model's answer.
@@ -33,6 +36,7 @@ class Drafting:
         stream: STTStream | None,
         ask: Callable[[], Awaitable[float | None]] | None,
         *,
+        after: float = 0.0,
         on_draft: Callable[[Transcription], None],
         on_interim: Callable[[], None],
         on_probability: Callable[[float], None],
@@ -41,7 +45,7 @@ class Drafting:
         self._on_draft, self._on_interim, self._on_probability = on_draft, on_interim, on_probability
         self._tasks: list[asyncio.Task[None]] = []
         self._draft: asyncio.Task[None] | None = None
-        self._name, self._drafted = name, False
+        self._name, self._after, self._drafted = name, after, False
         if stream is not None:
             if (draft := getattr(stream, "draft", None)) is not None:
                 self._draft = self._begin(self._write, draft)
@@ -82,6 +86,8 @@ class Drafting:
         return task
 
     async def _write(self, draft: Callable[[], Awaitable[Transcription]]) -> None:
+        if self._after:
+            await asyncio.sleep(self._after)
         try:
             text = await draft()
         except Exception:  # a third party's STT may raise anything, and `finish` will say it

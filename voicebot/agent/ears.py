@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from voicebot.agent.drafting import Drafting
+from voicebot.agent.drafting import UNHURRIED, Drafting
 from voicebot.agent.echoes import only
 from voicebot.agent.endpoint_watch import EndpointWatch
 from voicebot.agent.endpointing import EndOfTurn, Tail
@@ -61,7 +61,7 @@ class Ears:
         heard: called with every finished utterance, in order.
         partly: called with every newer partial transcript.
         drafted: called in a pause with what was said so far, as soon as the recogniser has written it
-            ("": nothing was understood); the finished utterance has the same ids.
+            ("": nothing was understood), and whether it expects more; the finished utterance has the same ids.
         own_voice: tells what of recognised words agents have said themselves.
         went_on: called when speech goes on after a pause: what was drafted is void.
         await_silence: asks the media plane to tell `SilenceReached` at a clock time.
@@ -88,7 +88,7 @@ class Ears:
         heard: Callable[[Utterance], None],
         await_silence: Callable[[float], None],
         partly: Callable[[str, str], None] = lambda participant_id, text: None,
-        drafted: Callable[[Utterance], None] = lambda utterance: None,
+        drafted: Callable[[Utterance, bool], None] = lambda utterance, expects_more: None,
         went_on: Callable[[str], None] = lambda participant_id: None,
         own_voice: OwnVoice = no_agent,
         end_of_turn: EndOfTurn | None = None,
@@ -306,7 +306,8 @@ class Ears:
             if watch is not None:  # also when it says what the interim said: no word is missing now
                 watch.learn(text=text, text_lag_s=0.0, language=hearing.language)
             # "": nothing was understood, which is worth knowing, too
-            self._drafted(hearing.utterance(self.participant_id, text, hearing.stopped_seq))
+            utterance = hearing.utterance(self.participant_id, text, hearing.stopped_seq)
+            self._drafted(utterance, watch is not None and watch.decision.expects_more)
 
         async def ask() -> float | None:
             assert model is not None
@@ -322,6 +323,7 @@ class Ears:
         hearing.drafting = Drafting(
             hearing.stream,
             ask if tail is not None else None,
+            after=UNHURRIED if watch is not None and watch.decision.expects_more else 0.0,
             on_draft=on_draft,
             on_interim=lambda: self._show_interim(hearing),
             on_probability=on_probability,
