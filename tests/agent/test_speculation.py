@@ -167,9 +167,8 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
 
 
 async def test_half_a_sentence_is_answered_by_nobody(tmp_path: Path) -> None:
-    open_end = Hears(
-        "i like tea and cake", interim=["i like tea and"], drafts=["i like tea and", "i like tea and cake"]
-    )
+    tea, all_of_it = "i like tea and", "i like tea and cake"
+    open_end = Hears(all_of_it, interim=[tea], drafts=[tea, all_of_it])
     async with Stage(tmp_path, stt=[open_end], llm=["So do I."], endpointing="dynamic") as stage:
         ada = await stage.agent()
         await stage.person()

@@ -217,9 +217,9 @@ class Dialogue:
 
     def _on_drafted(self, draft: Utterance, expects_more: bool) -> None:
         """They pause, and this is what they have said if they have finished."""
-        if not self._overlap.said(self._answering.turn, draft.participant_id, draft.text, over=True):
-            if not expects_more:
-                self._answering.prepare(draft)
+        listening = self._overlap.said(self._answering.turn, draft.participant_id, draft.text, over=True)
+        if not (listening or expects_more):
+            self._answering.prepare(draft)
 
     def _on_heard(self, utterance: Utterance) -> None:
         if self._closing:

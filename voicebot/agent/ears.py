@@ -61,7 +61,7 @@ class Ears:
         heard: called with every finished utterance, in order.
         partly: called with every newer partial transcript.
         drafted: called in a pause with what was said so far, as soon as the recogniser has written it
-            ("": nothing was understood), and whether it expects more; the finished utterance has the same ids.
+            ("": nothing was understood), and whether more is expected; the utterance has the same ids.
         own_voice: tells what of recognised words agents have said themselves.
         went_on: called when speech goes on after a pause: what was drafted is void.
         await_silence: asks the media plane to tell `SilenceReached` at a clock time.
