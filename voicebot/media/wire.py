@@ -11,7 +11,7 @@ import pickle
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from voicebot.errors import VoicebotError
 from voicebot.media.base import Answer, Notice
@@ -20,9 +20,11 @@ _LENGTH = struct.Struct("!I")
 MAX_MESSAGE = 256 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Handle to worker: one command of `MediaPlane`; `request` asks for a `Reply`."""
+class Call(NamedTuple):
+    """Handle to worker: one command of `MediaPlane`; `request` asks for a `Reply`.
+
+    A tuple, since there are many and it is quicker to unpickle than a frozen dataclass with slots.
+    """
 
     command: str
     arguments: tuple[Any, ...]
