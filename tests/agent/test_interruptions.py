@@ -92,6 +92,16 @@ async def test_a_long_yeah_makes_it_wait_only_until_it_is_over(tmp_path: Path) -
         assert stage.room.log.at(resumed.time) - first == pytest.approx(0.5 + 0.9 + 0.1, abs=0.06)
 
 
+async def test_a_noise_that_was_taken_for_a_word_costs_nothing(tmp_path: Path) -> None:
+    cough = Hears("", interim=["cut"], drafts=[""])
+    async with Stage(tmp_path, stt=["tell me", cough], llm=[ANSWER], interrupt_after=2.0) as stage:
+        ada = await talking(stage)
+        await stage.media.hear("anna", 0.9, after=0.5)
+        assert await stage.said(ada) == ANSWER
+        assert (await stage.media.wait_for(PlayoutHeld)).by == "anna"
+        assert stage.of(InterruptionFalse)
+
+
 async def test_words_stop_it_before_the_time_is_up(tmp_path: Path) -> None:
     stop = Hears("stop please", interim=["stop", "stop please"])
     async with Stage(tmp_path, stt=["tell me", stop], llm=[ANSWER, "Fine."], interrupt_after=2.0) as stage:

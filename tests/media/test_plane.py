@@ -158,7 +158,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(stage: Stage) -> Non
     ended = await notices.wait(PlayoutEnded, count=2)
     assert (ended.speech_id, ended.complete) == ("wanted", True)
     await browser.hear("marlin", 11)
-    plane.hold("host", "marlin", "unknown")
+    plane.hold("host", "marlin", "unknown", "ada")
     plane.resume("host", "nobody", "unknown")
 
 
@@ -201,7 +201,7 @@ async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end
     plane.say("host", "marlin", "held", 0, tone(440, 5, RATE), RATE)
     plane.say("host", "marlin", "prepared", 0, tone(440, 5, RATE), RATE, held=True)
     await browser.hear("marlin", 3)
-    plane.hold("host", "marlin", "held")
+    plane.hold("host", "marlin", "held", "ada")
     if end == "remove_agent":
         plane.remove_agent("host", "marlin")
     else:

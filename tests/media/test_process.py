@@ -105,7 +105,7 @@ async def test_nothing_waits_for_a_worker_that_died(
     plane.await_silence("host", "ada", stopped.time + 60)
     plane.say("host", "marlin", "held", 0, np.tile(TONE, 9), 24_000)
     await browser.hear("marlin", 2)
-    plane.hold("host", "marlin", "held")
+    plane.hold("host", "marlin", "held", "ada")
     plane.say("host", "marlin", "prepared", 0, TONE, 24_000, held=True)
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)
@@ -113,7 +113,7 @@ async def test_nothing_waits_for_a_worker_that_died(
     told = [n for n in notices.all if isinstance(n, SilenceReached | PlayoutEnded | MediaGone)]
     assert [type(n) for n in told] == [SilenceReached, PlayoutEnded, PlayoutEnded, MediaGone]
     plane.resume("host", "marlin", "held")
-    plane.hold("host", "marlin", "prepared")
+    plane.hold("host", "marlin", "prepared", "ada")
     plane.await_silence("host", "ada", stopped.time + 70)  # no worker, or one that does not know ada
     await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 

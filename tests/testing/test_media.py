@@ -241,16 +241,17 @@ async def test_a_held_speech_goes_on_where_it_stopped(plane: FakeMediaPlane) -> 
     plane.say("h", "bot", "s1", 1, seconds(1.0), 22_050)
     plane.end("h", "bot", "s1")
     await asyncio.sleep(1.25)
-    plane.hold("h", "bot", "s1")
+    plane.hold("h", "bot", "s1", "ann")
     assert not plane.talking()
-    await asyncio.sleep(20)  # the control plane's own hold has no limit
+    await asyncio.sleep(5)
     plane.resume("h", "bot", "s1")
     ended = await plane.wait_for(PlayoutEnded)
     assert ended.complete
-    assert ended.time - begun == pytest.approx(22.0)
+    assert ended.time - begun == pytest.approx(7.0)
     assert ended.pieces == {0: pytest.approx((1.0, 1.0)), 1: pytest.approx((1.0, 1.0))}
     assert [n.index for n in plane.notices if isinstance(n, PlayoutMark)] == [0, 1]
-    assert not any(isinstance(n, PlayoutHeld | PlayoutResumed) for n in plane.notices)
+    held, resumed = [n for n in plane.notices if isinstance(n, PlayoutHeld | PlayoutResumed)]
+    assert (held.by, resumed.time - held.time) == ("ann", pytest.approx(5.0))
 
 
 async def test_a_hold_for_a_person_is_resumed_or_ends(plane: FakeMediaPlane) -> None:
@@ -308,7 +309,7 @@ async def test_nothing_is_left_open_when_the_worker_dies_or_nobody_is_there(plan
     plane.await_silence("h", "ann", now() + 60)
     plane.await_silence("h", "nobody", now() + 60)
     plane.say("h", "bot", "s1", 0, seconds(1.0), 22_050)
-    plane.hold("h", "bot", "s1")
+    plane.hold("h", "bot", "s1", "ann")
     plane.say("h", "bot", "s2", 0, seconds(1.0), 22_050, held=True)
     plane.die()
     await plane.wait_for(MediaGone)

@@ -19,9 +19,10 @@ from voicebot.turn import Verdict, judge
 class Overlap:
     """Judges by the words.
 
-    The media plane holds a voice once somebody has talked over it for `interrupt_after`; words that
-    are recognised before stop it at once. A held voice goes on when nobody who speaks has said more than
-    "uh-huh"; every held voice is judged again when an utterance ends, so none is held for ever.
+    The media plane holds a voice once somebody has talked over it for `interrupt_after`, or as soon as a word
+    is recognised: a partial transcript may be wrong, so that stops it for now only. At the first pause the
+    words are known: it ends, or goes on when nobody who speaks has said more than "uh-huh". Every held
+    voice is judged again when an utterance ends, so none is held for ever.
 
     Args:
         speaking: the people who are speaking now.
@@ -64,7 +65,10 @@ class Overlap:
             return False
         verdict = judge(text)
         if verdict is Verdict.TAKES_THE_FLOOR:
-            self._stop(turn, participant_id)
+            if over:
+                self._stop(turn, participant_id)
+            elif turn.interruption is None:
+                self._plane.hold(self._host_id, turn.agent.id, turn.speech.speech_id, participant_id)
             return False
         if over and participant_id not in self._harmless:
             self._harmless.add(participant_id)

@@ -347,8 +347,8 @@ class MediaPlane(Protocol):
         """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
         ...
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Send no more of this speech from the next 20 ms frame on; what is queued or comes later is kept."""
+    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
+        """Hold this speech as if the person `by` had talked over it for long: `PlayoutHeld` follows."""
         ...
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:

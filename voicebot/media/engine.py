@@ -181,9 +181,9 @@ class Engine:
         if voice := self._voice(host_id, agent_id):
             voice.end(speech_id)
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
+    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
         if voice := self._voice(host_id, agent_id):
-            voice.hold(speech_id)
+            voice.hold(speech_id, by)
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
         if voice := self._voice(host_id, agent_id):

@@ -109,8 +109,8 @@ class InlineMediaPlane:
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self.engine.end(host_id, agent_id, speech_id)
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self.engine.hold(host_id, agent_id, speech_id)
+    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
+        self.engine.hold(host_id, agent_id, speech_id, by)
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self.engine.resume(host_id, agent_id, speech_id)

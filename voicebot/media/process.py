@@ -473,8 +473,8 @@ class ProcessMediaPlane:
         if not self._command("end", host_id, agent_id, speech_id):
             self._never_played(host_id, agent_id, speech_id)
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._command("hold", host_id, agent_id, speech_id)  # without a worker it has ended already
+    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
+        self._command("hold", host_id, agent_id, speech_id, by)  # without a worker it has ended already
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._command("resume", host_id, agent_id, speech_id)

@@ -122,29 +122,30 @@ class Voice:
         speech.end()
         self._added(speech)
 
-    def hold(self, speech_id: str) -> None:
-        """Send nothing more of it until `resume`."""
+    def hold(self, speech_id: str, by: str) -> None:
+        """A person talks over this speech: send nothing more of it until `resume`."""
         speech = self._find(speech_id)
-        if speech is not None and not speech.held and not speech.exhausted:
-            self._hold(speech)
+        if speech is None or speech.held or speech.exhausted:
+            return
+        speech.held_for = by
+        self._hold(speech)
+        self._limits[speech.speech_id] = self._loop.call_later(HOLD_LIMIT, self._drop, speech)
+        self._notify(
+            PlayoutHeld(
+                self.host_id,
+                self.agent_id,
+                speech.speech_id,
+                self._clock(),
+                speech.sent / OPUS_RATE,
+                speech.pieces(),
+                by,
+            )
+        )
 
     def hold_for(self, by: str) -> None:
-        """A person talks over this agent: every speech that may be interrupted is held."""
-        for speech in [s for s in self._speeches if s.interruptible and not s.held and not s.exhausted]:
-            speech.held_for = by
-            self._hold(speech)
-            self._limits[speech.speech_id] = self._loop.call_later(HOLD_LIMIT, self._drop, speech)
-            self._notify(
-                PlayoutHeld(
-                    self.host_id,
-                    self.agent_id,
-                    speech.speech_id,
-                    self._clock(),
-                    speech.sent / OPUS_RATE,
-                    speech.pieces(),
-                    by,
-                )
-            )
+        """The same for every speech that may be interrupted."""
+        for speech in [speech for speech in self._speeches if speech.interruptible]:
+            self.hold(speech.speech_id, by)
 
     def resume(self, speech_id: str) -> None:
         """Go on with a held speech where it stopped, or begin a prepared one."""

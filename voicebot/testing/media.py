@@ -283,11 +283,11 @@ class FakeMediaPlane:
         if player is not None and speech is not None and speech.ended is None:
             player.end(speech)
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._record("hold", host_id, agent_id=agent_id, speech_id=speech_id)
+    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
+        self._record("hold", host_id, agent_id=agent_id, speech_id=speech_id, by=by)
         player, speech = self._begun(host_id, agent_id, speech_id)
         if player is not None and speech is not None:
-            player.hold(speech)
+            player.hold(speech, by)
 
     def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self._record("resume", host_id, agent_id=agent_id, speech_id=speech_id)

@@ -97,15 +97,14 @@ class Player:
         speech.complete = True
         self._go()
 
-    def hold(self, speech: Speech, by: str = "") -> None:
+    def hold(self, speech: Speech, by: str) -> None:
         if speech.held or speech.ended is not None:
             return
         self._pause(speech)
         speech.held, speech.held_for = True, by
-        if by:
-            speech._limit = self._loop.call_later(HOLD_LIMIT, self.stop, speech)
-            who = (speech.host_id, speech.agent_id, speech.speech_id)
-            self._notify(PlayoutHeld(*who, self._loop.time(), speech.played, speech.pieces(), by))
+        speech._limit = self._loop.call_later(HOLD_LIMIT, self.stop, speech)
+        who = (speech.host_id, speech.agent_id, speech.speech_id)
+        self._notify(PlayoutHeld(*who, self._loop.time(), speech.played, speech.pieces(), by))
         self._go()
 
     def hold_for(self, by: str) -> None:
