@@ -123,7 +123,10 @@ def _figures(peer: str, mode: str, n: int, results: list[dict[str, Any]]) -> lis
         goal = CPU_GOAL if ours and n == 4 else None
         figures.append(Figure(f"CPU per session, {at}", statistics.median(cpu), "CPU s/s", goal, cpu, peer))
     early = [float(result["turns"]["early"]) for result in results]
-    late = [float(result["gaps"]["answers_with_late"]) for result in results]
+    late = [
+        float(max(result["gaps"]["answers_with_late"], result["gaps"]["answers_with_holes"]))
+        for result in results
+    ]
     figures.append(
         Figure(f"answers before the end, {at}", sum(early), "answers", 0 if ours else None, early, peer)
     )

@@ -41,7 +41,7 @@ def result(v2v: list[float], early: int) -> dict[str, Any]:
         "raw_barges": [{"barge_ms": 80.0, "natural_end": False}, {"barge_ms": 900.0, "natural_end": True}],
         "talk_cpu_per_session_s": 0.03,
         "turns": {"early": early},
-        "gaps": {"answers_with_late": 0},
+        "gaps": {"answers_with_late": 0, "answers_with_holes": 2},
     }
 
 
@@ -58,6 +58,7 @@ def test_rows_are_pooled_and_only_we_have_goals() -> None:
     assert figures["voicebot", "voice to voice p95, stop200, N=4"].value == 300
     assert figures["voicebot", "barge-in to silence p50, stop200, N=4"].value == 80
     assert figures["voicebot", "answers before the end, stop200, N=4"].met is False
+    assert figures["voicebot", "answers with gaps, stop200, N=4"].value == 4
     assert figures["other", "voice to voice p50, default, N=4"].goal is None
     assert not [key for key in figures if "N=8" in key[1]]
 
