@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser
 
@@ -225,6 +226,7 @@ def voiced(pcm: NDArray[np.int16]) -> float:
     return float(np.sum(np.sqrt(np.mean(steps**2, axis=1)) > LOUD) * 0.02)
 
 
+@pytest.mark.alone  # every word is asked for, and two browsers take one of two cores
 async def test_the_agent_speaks_on_while_its_connection_is_replaced(
     chromium: Chromium, tmp_path: Path
 ) -> None:
