@@ -277,9 +277,8 @@ class Answering:
             self.company.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
         if turn.superseded and turn.asked:
             self.agenda.ask_again(turn.asked)
-        elif (
-            turn.superseded and not turn.adding
-        ):  # what nobody asked for is said as soon as there is silence again
+        elif turn.superseded and (turn.greeting or not (turn.adding or self.agenda.unanswered)):
+            # nobody asked for it: said as soon as there is silence again
             again = self._new_turn(
                 turn.agent,
                 turn.turn_id,

@@ -16,7 +16,7 @@ from voicebot.turn.endpointing_learned import LearnedEndpointing
 from voicebot.turn.endpointing_settings import EndpointingSettings
 from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends
-from voicebot.turn.interruption import Verdict, is_backchannel, judge
+from voicebot.turn.interruption import Verdict, judge
 from voicebot.turn.pauses import PauseStatistics
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "addressees",
     "called_by_name",
     "heard",
-    "is_backchannel",
     "is_question",
     "judge",
     "own_voice",

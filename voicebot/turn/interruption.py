@@ -54,8 +54,3 @@ def judge(text: str) -> Verdict:
         return Verdict.BACKCHANNEL if text.strip() else Verdict.NOTHING
     only_signs = len(words) <= LONGEST_BACKCHANNEL and ONLY_SIGNS.fullmatch(" ".join(words))
     return Verdict.BACKCHANNEL if only_signs else Verdict.TAKES_THE_FLOOR
-
-
-def is_backchannel(text: str) -> bool:
-    """Nothing but "uh-huh" or laughter: said while somebody speaks, it takes no turn."""
-    return judge(text) is Verdict.BACKCHANNEL
