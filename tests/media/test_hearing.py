@@ -32,6 +32,18 @@ class LoudIsSpeech:
         return 1.0 if np.abs(window).max() > 1000 else 0.0
 
 
+class Late(LoudIsSpeech):
+    """A detector that needs two windows of sound (64 ms) to hear a word in it, as Silero does."""
+
+    def __init__(self) -> None:
+        self._loud = 0
+        self.deaf = False
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        self._loud = self._loud + 1 if super().probability(window) else 0
+        return 1.0 if self._loud > 2 and not self.deaf else 0.0
+
+
 class Ear:
     def __init__(self, settings: HearingSettings | None = None, vad: VADStream | None = None) -> None:
         self.notices: list[Notice] = []
@@ -134,6 +146,30 @@ def test_talking_over_an_agent_interrupts_it_in_time() -> None:
     spoke = ear.now
     ear.speak(0.5)
     assert ear.interruptions[0] - spoke == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.5])
+def test_talking_over_an_agent_counts_from_the_first_sound_not_from_when_it_is_recognised(
+    seconds: float,
+) -> None:
+    ear = Ear(HearingSettings(interrupt_after=seconds), Late())
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(1)
+    assert ear.interruptions[0] - spoke == pytest.approx(seconds, abs=0.04)
+
+
+def test_a_sound_long_before_the_first_recognised_speech_is_not_part_of_it() -> None:
+    ear = Ear(HearingSettings(interrupt_after=0.2), detector := Late())
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    detector.deaf = True
+    ear.speak(1)  # a machine starts
+    detector.deaf = False
+    spoke = ear.now
+    ear.speak(1)
+    assert 0.1 < ear.interruptions[0] - spoke < 0.25
 
 
 def test_short_sounds_and_speech_before_the_agent_do_not_interrupt() -> None:

@@ -85,3 +85,11 @@ class Loudness:
             if power[count - 1] > clear:
                 return count
         return None
+
+    def clear_end(self, power: Energies) -> float:
+        """Seconds at the end in which every hop stands clear."""
+        clear = self.clear
+        count = 0
+        while count < len(power) and power[-1 - count] > clear:
+            count += 1
+        return count * HOP_SECONDS

@@ -22,6 +22,8 @@ from voicebot.vad.base import VAD_RATE, VAD_WINDOW
 WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 OVERLAP_PAUSE = 3
 """Windows without speech (96 ms) after which talking over an agent counts anew."""
+ONSET = 0.064
+"""Seconds of clear sound that count as speech once the detector, which needs that long, hears a word in it."""
 DOUBT = 3
 """Windows (96 ms) at the end of a silence that tell how sure it is."""
 HANGOVER = 0.3
@@ -68,7 +70,8 @@ class Utterances:
         self._on = 0
         self._pause = self._utterance = 0
         """Windows of silence, and since the utterance began."""
-        self._over = 0
+        self._over = self._onset = 0.0
+        """Seconds of speech over an agent, and of clear sound that may turn out to be its beginning."""
         self._over_pause = 0
         self._before: deque[tuple[float, Pcm]] = deque(
             maxlen=windows(settings.preroll) + windows(settings.start_after) + 1
@@ -129,7 +132,8 @@ class Utterances:
         self._count_utterance(speech)
         echo = self._echo(start, window) > ECHO and speech
         self.echo_seconds += WINDOW_SECONDS * echo
-        self._talk_over(speech and not echo and self._utterance <= windows(settings.max_utterance))
+        short = self._utterance <= windows(settings.max_utterance)
+        self._talk_over(speech and not echo and short, 0.0 if echo else self._loudness.clear_end(power))
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
         last = self._loudness.last_clear(power)
@@ -159,7 +163,8 @@ class Utterances:
         """The stream broke off or the person left: an utterance that was going on has ended."""
         if self.speaking:
             self._stop()
-        self._on = self._over = 0
+        self._on = 0
+        self._over = self._onset = 0.0
         self._before.clear()
         self._newest.clear()
 
@@ -215,20 +220,23 @@ class Utterances:
             self._notify(SpeechAudio(*self._who, self._gathered[0][0], pcm))
             self._gathered = []
 
-    def _talk_over(self, speech: bool) -> None:
+    def _talk_over(self, speech: bool, clear: float) -> None:
+        """`clear`: seconds of clear sound at the end of the window."""
         if not self._agent_talking():
-            self._over = 0
-            return
-        if speech:
-            self._over += 1
+            self._over = self._onset = 0.0
+        elif speech:
+            self._over = (self._over or self._onset) + WINDOW_SECONDS
+            self._onset = 0.0
             self._over_pause = 0
-            if self._over >= windows(self._settings.interrupt_after):
-                self._over = 0
+            if self._over >= self._settings.interrupt_after - WINDOW_SECONDS / 2:
+                self._over = 0.0
                 self._barge_in(self._who[1])
         else:
+            whole = clear >= WINDOW_SECONDS
+            self._onset = min(ONSET, (self._onset if whole else 0.0) + clear)
             self._over_pause += 1
             if self._over_pause > OVERLAP_PAUSE:
-                self._over = 0
+                self._over = 0.0
 
 
 def windows(seconds: float) -> int:
