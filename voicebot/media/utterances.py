@@ -23,7 +23,7 @@ WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 OVERLAP_PAUSE = 3
 """Windows without speech (96 ms) after which talking over an agent counts anew."""
 ONSET = 0.064
-"""Seconds of clear sound that count as speech once the detector, which needs that long, hears a word in it."""
+"""Seconds of clear sound before the detector recognises speech, which takes it that long, that count too."""
 DOUBT = 3
 """Windows (96 ms) at the end of a silence that tell how sure it is."""
 HANGOVER = 0.3
