@@ -16,7 +16,12 @@ from voicebot.turn import endpointing_words as english_words
 from voicebot.turn.endpointing_numbers import Spoken, address_open, trailing_number
 from voicebot.turn.sounds import similarity
 
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+")
+WORD = re.compile(
+    # one amount or time of day ("1,000", "3.14", "12:30") and one abbreviation ("p.m.") are one word each
+    r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:]\d+)(?![.,:]?\d)|"
+    r"(?:[^\W\d_]\.)+[^\W\d_](?![^\W_])|"
+    r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+"
+)
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "
 """What may stand after the last mark."""
 SAME_NAME = 0.95
