@@ -15,17 +15,20 @@ from enum import Enum
 from voicebot.turn import endpointing_words as english_words
 from voicebot.turn.endpointing_numbers import Spoken, address_open, trailing_number
 from voicebot.turn.sounds import similarity
+from voicebot.turn.words import LETTERS
 
 WORD = re.compile(
     # one amount or time of day ("1,000", "3.14", "12:30") and one abbreviation ("p.m.") are one word each
     r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:]\d+)(?![.,:]?\d)|"
     r"(?:[^\W\d_]\.)+[^\W\d_](?![^\W_])|"
-    r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+"
+    rf"{LETTERS}(?:['\u2019]{LETTERS})*|\d+"
 )
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "
 """What may stand after the last mark."""
 SAME_NAME = 0.95
 """`similarity` from which a word alone is somebody's name as a recogniser wrote it."""
+HONORIFIC = 2
+"""Letters that may be added to a name where no spaces are written ("-san"); more of them are a sentence."""
 
 
 class Ending(Enum):
@@ -101,7 +104,7 @@ def _mark(text: str) -> str:
     end = text.rstrip(CLOSING)
     if end.endswith(("...", "\u2026", "-", "\u2013", "\u2014")):
         return "..."
-    if end.endswith(("?", "\uff1f", "\u061f")):
+    if end.rstrip("!\uff01").endswith(("?", "\uff1f", "\u061f")):
         return "?"
     if end.endswith((".", "!", "\u3002", "\uff01", "\u0964")):
         return "."
@@ -113,9 +116,11 @@ def _called(words: Sequence[str], names: Sequence[str]) -> str:
     said = list(words)
     while len(said) > 1 and said[0] in english_words.CALLS:
         said = said[1:]
+    spoken = " ".join(said)
     for name in names:
         span = len(WORD.findall(name))
-        if 0 < len(said) <= span and similarity(name, " ".join(said)) >= SAME_NAME:
+        alone = 0 < len(said) <= span and len(spoken) <= len(name) + HONORIFIC
+        if alone and similarity(name, spoken) >= SAME_NAME:
             return name
         if span > 1 and len(said) == 1 and similarity(WORD.findall(name)[0], said[0]) >= SAME_NAME:
             return name

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from voicebot.turn.sounds import fold
 from voicebot.turn.vocabulary import AUXILIARY, OPENERS, PRONOUNS, QUESTION_WORDS, REQUESTS
 
-WORD = re.compile(
-    # letters, and the marks of Indic and Thai ones
-    r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
-    r"(?:['\u2019-][^\W\d_]+)*|\d+"
-)
+LETTERS = r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
+"""A pattern: letters with their marks, of which `\\w` lacks the Indic and Thai ones."""
+WORD = re.compile(rf"{LETTERS}(?:['\u2019-]{LETTERS})*|\d+")
 HEAD, TAIL = 200, 600
 """Characters of the beginning and the end of a long line that are looked at: about 13 and 40 s of speech."""
 STOP, COMMA, QUESTION = ".", ",", "?"
