@@ -130,9 +130,16 @@ def test_questions(text: str, question: bool) -> None:
 
 @pytest.mark.parametrize(
     ("name", "spoken"),
-    [("Zo\u00eb", "zoe"), ("\u0141ukasz", "lukas"), ("J\u00fcrgen", "jurgen"), ("Zoe\u0308", "Zo\u00eb")],
+    [
+        ("Zo\u00eb", "zoe"),
+        ("\u0141ukasz", "lukas"),
+        ("J\u00fcrgen", "jurgen"),
+        ("Zoe\u0308", "Zo\u00eb"),
+        ("D\u2019Arcy", "D'Arcy"),  # the first as a telephone's keyboard writes it
+        ("D'Arcy", "D\u2019Arcy"),
+    ],
 )
-def test_marks_on_letters_do_not_matter(name: str, spoken: str) -> None:
+def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, spoken: str) -> None:
     assert called_by_name(f"{spoken}, are you there?", [Present("x", name, True)])
 
 

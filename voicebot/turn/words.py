@@ -35,7 +35,7 @@ class Line:
         end = 0
         for found in WORD.finditer(text):
             gaps.append(_gap(text[end : found.start()]) if words else STOP)
-            words.append(fold(found[0]).replace("\u2019", "'"))
+            words.append(fold(found[0]))
             end = found.end()
         return cls(tuple(words), (*gaps, QUESTION if _gap(text[end:]) == QUESTION else STOP))
 
