@@ -210,6 +210,7 @@ def test_a_question_to_all_goes_to_the_one_silent_longest() -> None:
 
 def test_by_role() -> None:
     assert ids("I want to ask a question about medicine") == ("m",)
+    assert ids("it is a medical matter") == ("m",)
 
 
 def test_agents_answer_agents_only_when_asked_by_name() -> None:

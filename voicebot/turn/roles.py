@@ -76,4 +76,4 @@ def _subjects(role: str) -> frozenset[str]:
 
 def _stem(word: str) -> str:
     """Enough of a word that "medicine" and "medical" are one subject."""
-    return word[:6] if len(word) > 7 else word.rstrip("s")
+    return word[:5] if len(word) > 6 else word.rstrip("s")
