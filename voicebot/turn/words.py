@@ -52,17 +52,17 @@ class Line:
         start = max(at for at in range(end) if self.begins(at))
         return Line(self.words[start:end], (STOP, *self.gaps[start + 1 : end + 1]))
 
-    def before(self, at: int, count: int = 6) -> str:
-        """Up to so many words of the same sentence before this one."""
+    def before(self, at: int) -> str:
+        """Up to six words of the same sentence before this one."""
         start = at
-        while start > 0 and at - start < count and not self.begins(start):
+        while start > 0 and at - start < 6 and not self.begins(start):
             start -= 1
         return " ".join(self.words[start:at])
 
-    def after(self, at: int, count: int = 4) -> str:
-        """Up to so many words of the same sentence from this index on."""
+    def after(self, at: int) -> str:
+        """Up to four words of the same sentence from this index on."""
         end = at
-        while end < len(self.words) and end - at < count and not self.ends(end):
+        while end < len(self.words) and end - at < 4 and not self.ends(end):
             end += 1
         return " ".join(self.words[at:end])
 
