@@ -104,6 +104,12 @@ def test_several_may_add_to_the_answer_of_one() -> None:
     assert addressees("Mira, what do you think?", Scene("h1", ALL)).may_add == ()
 
 
+def test_an_agent_that_is_called_beside_a_person_answers() -> None:
+    either = addressees("Tom, Ada or Bruno, what is the time?", Scene("h1", ALL))
+    assert (either.ids, either.may_add, either.people) == (("a",), ("b",), ("h2",))
+    assert ids("can Tom or Ada tell me the time?") == ("a",)
+
+
 @pytest.mark.parametrize(
     ("text", "called"),
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],

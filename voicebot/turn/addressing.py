@@ -93,8 +93,9 @@ class _Person:
         return self._among_people() or self._by_context()
 
     def _named(self, called: Sequence[Mention], others: Sequence[Mention]) -> Addressees:
-        ids = dict.fromkeys(m.who.id for m in called if not m.instead)
-        may_add = [m.who.id for m in called if m.instead and m.who.id not in ids]
+        first, *further = called  # "Tom or Ada": Tom may answer, and no one tells whether he does
+        ids = dict.fromkeys([first.who.id, *(m.who.id for m in further if not m.instead)])
+        may_add = [m.who.id for m in further if m.instead and m.who.id not in ids]
         if to_all(self.line) or to_others(self.line):
             may_add += [a.id for a in self.free if a.id not in ids and a.id not in may_add]
         names = " and ".join(dict.fromkeys(m.who.name for m in called))
