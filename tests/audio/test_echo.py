@@ -62,16 +62,19 @@ def mixed(*sounds: Sound) -> Sound:
     return out + noise(len(out))
 
 
-def listen(agent: Sound, microphone: Sound, gate: EchoGate | None = None, at: float = 50.0) -> list[float]:
+def listen(
+    agent: Sound, microphone: Sound, sent: Sent | None = None, gate: EchoGate | None = None, at: float = 50.0
+) -> list[float]:
     """The likelihood of each window in which there is something to hear, after the first 0.3 s of it."""
-    gate = gate or EchoGate()
-    sent = soxr.resample(agent, RATE, 48_000).astype(np.int16)
+    sent = sent or Sent()
+    gate = gate or EchoGate(sent)
+    voice = soxr.resample(agent, RATE, 48_000).astype(np.int16)
     frame = 0
     pcm = np.clip(microphone, -32768, 32767).astype(np.int16)
     found: list[float] = []
     for start in range(0, len(pcm) - WINDOW, WINDOW):
-        while frame + 960 <= len(sent) and frame / 48_000 <= start / RATE + 0.032:
-            gate.played(at + frame / 48_000, sent[frame : frame + 960])
+        while frame + 960 <= len(voice) and frame / 48_000 <= start / RATE + 0.032:
+            sent.played(at + frame / 48_000, voice[frame : frame + 960])
             frame += 960
         likelihood = gate.heard(at + start / RATE, pcm[start : start + WINDOW])
         if pcm[start : start + WINDOW].std() > 0.15 * pcm.std():
@@ -91,8 +94,9 @@ def longest_run(windows: Iterable[bool]) -> int:
 async def test_an_agent_in_an_open_speaker_is_an_echo(
     voice: str, delay: float, decibels: float, reverberation: float
 ) -> None:
-    agent, gate = await spoken(STORY, voice), EchoGate()
-    found = listen(agent, mixed(through_a_room(agent, delay, decibels, reverberation)), gate)
+    agent, sent = await spoken(STORY, voice), Sent()
+    gate = EchoGate(sent)
+    found = listen(agent, mixed(through_a_room(agent, delay, decibels, reverberation)), sent, gate)
     assert len(found) > 80
     assert np.mean(np.array(found) > 0.5) > 0.9
     assert longest_run(x <= 0.5 for x in found) < 16  # half a second would interrupt
@@ -122,9 +126,10 @@ async def test_a_person_who_talks_louder_than_the_echo_wins(decibels: float) -> 
 @pytest.mark.needs("flite")
 async def test_the_lag_once_known_makes_it_surer() -> None:
     agent, person = await spoken(STORY, "slt"), await spoken(QUESTION, "rms")
-    gate = EchoGate()
-    listen(agent, mixed(through_a_room(agent, 0.2, -6)), gate)
-    found = listen(agent, mixed(person), gate, at=80.0)
+    sent = Sent()
+    gate = EchoGate(sent)
+    listen(agent, mixed(through_a_room(agent, 0.2, -6)), sent, gate)
+    found = listen(agent, mixed(person), sent, gate, at=80.0)
     assert np.mean(np.array(found) > 0.5) < 0.1
 
 
@@ -134,7 +139,7 @@ async def test_microphones_share_what_was_sent() -> None:
     sent = Sent()
     near, far = EchoGate(sent), EchoGate(sent)
     echo = through_a_room(agent, 0.1, -6)
-    assert np.mean(listen(agent, mixed(echo), near)) > 0.8
+    assert np.mean(listen(agent, mixed(echo), sent, near)) > 0.8
     pcm = mixed(echo).astype(np.int16)
     late = range(len(pcm) // WINDOW - 60, len(pcm) // WINDOW)
     heard = [far.heard(50 + w * 0.032, pcm[w * WINDOW : (w + 1) * WINDOW]) for w in late]
@@ -142,16 +147,17 @@ async def test_microphones_share_what_was_sent() -> None:
 
 
 def test_nothing_is_an_echo_of_nothing() -> None:
-    gate = EchoGate()
+    gate = EchoGate(Sent())
     loud = (noise(RATE, -20)).astype(np.int16)
     assert {gate.heard(9 + w * 0.032, loud[w * WINDOW : (w + 1) * WINDOW]) for w in range(31)} == {0.0}
 
 
 def test_what_was_said_longer_ago_than_an_echo_takes_does_not_count() -> None:
-    gate = EchoGate()
+    sent = Sent()
+    gate = EchoGate(sent)
     loud = noise(3 * RATE, -20).astype(np.int16)
     for frame in range(50):
-        gate.played(20 + frame * 0.02, np.repeat(loud[frame * 320 : (frame + 1) * 320], 3))
+        sent.played(20 + frame * 0.02, np.repeat(loud[frame * 320 : (frame + 1) * 320], 3))
     after = 21 + LONGEST + 0.05
     assert gate.heard(after, loud[:WINDOW]) == 0.0
     assert gate.heard(after + 0.032, loud[:WINDOW]) == 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.audio.loudness import energies
+from voicebot.audio.noise_floor import energies
 from voicebot.media.base import (
     HearingSettings,
     Notice,

@@ -104,6 +104,12 @@ def test_several_may_add_to_the_answer_of_one() -> None:
     assert addressees("Mira, what do you think?", Scene("h1", ALL)).may_add == ()
 
 
+def test_an_agent_that_is_called_beside_a_person_answers() -> None:
+    either = addressees("Tom, Ada or Bruno, what is the time?", Scene("h1", ALL))
+    assert (either.ids, either.may_add, either.people) == (("a",), ("b",), ("h2",))
+    assert ids("can Tom or Ada tell me the time?") == ("a",)
+
+
 @pytest.mark.parametrize(
     ("text", "called"),
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
@@ -130,9 +136,16 @@ def test_questions(text: str, question: bool) -> None:
 
 @pytest.mark.parametrize(
     ("name", "spoken"),
-    [("Zo\u00eb", "zoe"), ("\u0141ukasz", "lukas"), ("J\u00fcrgen", "jurgen"), ("Zoe\u0308", "Zo\u00eb")],
+    [
+        ("Zo\u00eb", "zoe"),
+        ("\u0141ukasz", "lukas"),
+        ("J\u00fcrgen", "jurgen"),
+        ("Zoe\u0308", "Zo\u00eb"),
+        ("D\u2019Arcy", "D'Arcy"),  # the first as a telephone's keyboard writes it
+        ("D'Arcy", "D\u2019Arcy"),
+    ],
 )
-def test_marks_on_letters_do_not_matter(name: str, spoken: str) -> None:
+def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, spoken: str) -> None:
     assert called_by_name(f"{spoken}, are you there?", [Present("x", name, True)])
 
 
@@ -203,6 +216,7 @@ def test_a_question_to_all_goes_to_the_one_silent_longest() -> None:
 
 def test_by_role() -> None:
     assert ids("I want to ask a question about medicine") == ("m",)
+    assert ids("it is a medical matter") == ("m",)
 
 
 def test_agents_answer_agents_only_when_asked_by_name() -> None:

@@ -19,6 +19,7 @@ ENGLISH: list[tuple[str, Ending]] = [
     ("What is the weather in Paris?", Ending.QUESTION),
     ("Where are you from?", Ending.QUESTION),
     ("Who should I give it to?", Ending.QUESTION),
+    ("What is that?!", Ending.QUESTION),
     ("I would like a coffee.", Ending.SENTENCE),
     ("Paris.", Ending.SENTENCE),
     ("That is wonderful!", Ending.SENTENCE),
@@ -108,6 +109,18 @@ ENGLISH: list[tuple[str, Ending]] = [
     ("it is spelled a d", Ending.DICTATION),
     ("A, D, A", Ending.DICTATION),
     ("plan b", Ending.PLAIN),
+    # one amount, one time of day, one abbreviation
+    ("It is 12:30.", Ending.NUMBER),
+    ("It is about 3.14.", Ending.NUMBER),
+    ("It costs $1,000,000.", Ending.NUMBER),
+    ("They have 1,234.50", Ending.NUMBER),
+    ("I will come at 5 p.m.", Ending.SENTENCE),
+    ("I will come at 12:30 p.m.", Ending.SENTENCE),
+    ("I live in the U.S.A.", Ending.SENTENCE),
+    ("5,5,5", Ending.DICTATION),
+    ("555.123.4567", Ending.NUMBER),
+    ("My code is 12.5", Ending.DICTATION),
+    ("It is spelled A.D.A.", Ending.DICTATION),
     ("my email is ada", Ending.DICTATION),
     ("ada at example dot", Ending.DICTATION),
     ("ada at example dot com", Ending.PLAIN),
@@ -135,12 +148,20 @@ def test_english(text: str, ending: Ending) -> None:
         ("\u6211\u5f88\u597d\u3002", "zh", Ending.SENTENCE),
         ("0 3 0", "de", Ending.DICTATION),
         ("Um 5", "de", Ending.NUMBER),
+        ("Es kostet 3,50.", "de", Ending.NUMBER),
         ("Ada", "de", Ending.VOCATIVE),
+        ("\u092a\u094d\u0930\u093f\u092f\u093e", "hi", Ending.VOCATIVE),
+        ("\u5c0f\u660e", "zh", Ending.VOCATIVE),
+        ("\u30b1\u30f3\u3055\u3093", "ja", Ending.VOCATIVE),  # with "-san"
+        # the whole sentence is one word where no spaces are written
+        ("\u5c0f\u660e\u4f60\u4eca\u5929\u597d\u5417\uff1f", "zh", Ending.QUESTION),
+        ("\u30b1\u30f3\u3055\u3093\u4f55\u304b\u8a71\u3057\u3066\u3002", "ja", Ending.SENTENCE),
         ("I like tea and", "en-GB", Ending.UNFINISHED),
     ],
 )
 def test_other_languages_are_read_by_punctuation_and_digits(text: str, language: str, ending: Ending) -> None:
-    assert read(text, language=language, names=NAMES).ending is ending
+    names = (*NAMES, "\u092a\u094d\u0930\u093f\u092f\u093e", "\u5c0f\u660e", "\u30b1\u30f3")
+    assert read(text, language=language, names=names).ending is ending
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,13 @@ def test_word_ends_are_found_for_words_that_are_read_differently() -> None:
     assert word_ends("It is", []) == ()
 
 
+def test_words_that_a_voice_has_not_come_to_were_not_heard() -> None:
+    text, told = "It costs 22 dollars and then we went home.", [("it", 0.2), ("costs", 0.4), ("twenty", 0.8)]
+    ends = word_ends(text, told, complete=False)
+    assert ends == (0.2, 0.4, *[float("inf")] * 7)
+    assert heard([Piece(text, 0.9, 0.9, synthesized=False, ends=ends)]).text == "It costs"
+
+
 @given(st.lists(st.sampled_from("ab"), max_size=8), st.lists(st.sampled_from("ab"), max_size=8))
 def test_word_ends_never_go_back(text: list[str], told: list[str]) -> None:
     ends = word_ends(" ".join(text), [(word, at + 1.0) for at, word in enumerate(told)])

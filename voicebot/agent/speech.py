@@ -68,8 +68,10 @@ class Speech:
                 seconds = queued = 1.0
             elif complete and piece.synthesized:
                 seconds = queued = max(queued, 1e-3)
-            ends = word_ends(piece.text, [(word, end - piece.cut_s) for word, end in piece.words])
-            pieces.append(Piece(piece.text, seconds, queued, piece.synthesized or piece.silent, ends))
+            whole = piece.synthesized or piece.silent
+            told = [(word, end - piece.cut_s) for word, end in piece.words]
+            ends = word_ends(piece.text, told, complete=whole)
+            pieces.append(Piece(piece.text, seconds, queued, whole, ends))
         self.result = heard(pieces)
         self.closed.set()
         return self.result

@@ -104,9 +104,8 @@ class Sent:
         hop = round(time / HOP)
         if hop != self._next:
             self._energies = Energies()
-        usable = len(pcm) - len(pcm) % _DECIMATE
         # a mean of three is filter enough below 3.8 kHz
-        bands = self._energies.feed(pcm[:usable].reshape(-1, _DECIMATE) @ _MEAN)
+        bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)
         self._next = hop + len(bands)
         index = np.arange(hop, self._next)
         slots = index % self.KEPT
@@ -139,13 +138,13 @@ class Match:
 
 
 class EchoGate:
-    """One microphone: give it every window in order. Several of a host share what was `sent`.
+    """One microphone: give it every window in order. All of a host share what was `sent`.
 
     A window costs about 0.2 ms while an agent can be heard, and next to nothing else.
     """
 
-    def __init__(self, sent: Sent | None = None) -> None:
-        self._sent = sent if sent is not None else Sent()
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
         self._lags = np.zeros(_LAGS + 1)
         self._lately = 0.5
         self.last = Match(0.0, 0.0)
@@ -154,10 +153,6 @@ class EchoGate:
         self._heard: Bands = np.zeros((0, _BANDS))
         self._next = -1
         """The hop that comes next."""
-
-    def played(self, time: float, pcm: Pcm) -> None:
-        """See `Sent.played`."""
-        self._sent.played(time, pcm)
 
     def heard(self, time: float, pcm: Pcm) -> float:
         """How likely this window is an agent's voice, 0 to 1; 0 while no agent can be heard.

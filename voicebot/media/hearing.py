@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
-from voicebot.audio.loudness import Energies, energies
+from voicebot.audio.noise_floor import Energies, energies
 from voicebot.audio.opus import OpusDecoder, packet_samples
 from voicebot.audio.rtp_clock import RtpClock, TimestampUnwrapper
 from voicebot.media.base import HearingSettings, OnNotice

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from voicebot.audio.frames import Pcm
-from voicebot.audio.loudness import HOP_SECONDS, Energies, Loudness, energies
+from voicebot.audio.noise_floor import HOP_SECONDS, Energies, NoiseFloor, energies
 from voicebot.media.base import (
     HearingSettings,
     OnNotice,
@@ -63,7 +63,7 @@ class Utterances:
         self._echo = echo
         self.echo_seconds = 0.0
         """Of speech that was an agent's own voice."""
-        self._loudness = Loudness()
+        self._noise = NoiseFloor()
         self.speaking = False
         self._pausing = False
         """Speech has stopped and the turn may not be over: a single window of speech goes on with it."""
@@ -99,13 +99,11 @@ class Utterances:
 
     def can_wait(self, power: Energies) -> bool:
         """The detector's word on this window may come later: speech goes on, and nothing depends on it."""
-        return self.speaking and self._loudness.is_loud(power) and not self._agent_talking()
+        return self.speaking and self._noise.is_loud(power) and not self._agent_talking()
 
     def surely_silent(self, power: Energies) -> bool:
         """It need not be asked at all: nothing but a quiet room, for a while."""
-        return (
-            not self.speaking and self._pause >= SETTLED and not self._on and self._loudness.is_quiet(power)
-        )
+        return not self.speaking and self._pause >= SETTLED and not self._on and self._noise.is_quiet(power)
 
     # ------------------------------------------------------------ audio
 
@@ -117,7 +115,7 @@ class Utterances:
         self._newest.append(probability)
         self._on = self._on + 1 if speech else 0 if silence else self._on
         self._look(start, power, speech=speech, silence=silence)
-        self._loudness.learn(power, speech=speech, silence=silence)
+        self._noise.learn(power, speech=speech, silence=silence)
         self._decided = end = start + WINDOW_SECONDS
         if self.speaking:
             self._gathered.append((start, window))
@@ -136,7 +134,7 @@ class Utterances:
         self._talk_over(speech and not echo and short, 0.0 if echo else self._loudness.clear_end(power))
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
-        last = self._loudness.last_clear(power)
+        last = self._noise.last_clear(power)
         if speech or (self.speaking and not silence):
             self._vad_end = start + WINDOW_SECONDS
             if last is not None:
@@ -149,7 +147,7 @@ class Utterances:
         if self._until is None or until < self._until:
             return
         first = until - len(part) / VAD_RATE
-        last = self._loudness.last_clear(energies(part))
+        last = self._noise.last_clear(energies(part))
         sound = self._sound if last is None else first + last * HOP_SECONDS
         if sound <= self.speech_end or self._decided >= sound + SECOND_THOUGHT:
             self._silence_reached()

@@ -31,6 +31,7 @@ class Loudness:
         self._levels: list[float] = []
 
     def add(self, pcm: NDArray[np.int16]) -> None:
+        """The next samples, any number of them."""
         samples = np.concatenate([self._rest, pcm])
         whole = len(samples) // HOP * HOP
         hops = samples[:whole].reshape(-1, HOP).astype(np.float32)
@@ -42,9 +43,9 @@ class Loudness:
         """Too soft, from beginning to end, for speech into a microphone."""
         return max(self._levels, default=0.0) < FAINT
 
-    def speech(self, start: int = 0, end: int | None = None) -> tuple[int, int] | None:
-        """First sample and the one after the last that may be speech, within [start, end)."""
-        loud = np.flatnonzero(self._loud()[start // HOP : None if end is None else -(-end // HOP)])
+    def speech(self, start: int = 0) -> tuple[int, int] | None:
+        """First sample and the one after the last that may be speech, from `start` on; None without any."""
+        loud = np.flatnonzero(self._loud()[start // HOP :])
         if not len(loud):
             return None
         first = start // HOP * HOP

@@ -1,14 +1,6 @@
 """Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
 
-from voicebot.turn.addressing import (
-    Addressees,
-    Present,
-    Said,
-    Scene,
-    addressees,
-    called_by_name,
-    is_question,
-)
+from voicebot.turn.addressing import Addressees, addressees, called_by_name
 from voicebot.turn.echo import Echo, Played, own_voice
 from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
 from voicebot.turn.endpointing_dynamic import DynamicEndpointing
@@ -18,6 +10,8 @@ from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends
 from voicebot.turn.interruption import Verdict, judge
 from voicebot.turn.pauses import PauseStatistics
+from voicebot.turn.scene import Present, Said, Scene
+from voicebot.turn.words import is_question
 
 __all__ = [
     "Addressees",

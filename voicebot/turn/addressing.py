@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from voicebot.turn.groups import to_all, to_others
 from voicebot.turn.mentions import Mention, mentions
 from voicebot.turn.roles import about_its_subject, asked_by_role
+from voicebot.turn.scene import Present, Scene
 from voicebot.turn.sidetalk import among_people, of_somebody
 from voicebot.turn.vocabulary import HAND_OVER, SIGNS
-from voicebot.turn.words import QUESTION, Line, asks, is_question
-
-__all__ = ["Addressees", "Present", "Said", "Scene", "addressees", "called_by_name", "is_question"]
+from voicebot.turn.words import QUESTION, Line, asks
 
 DIALOGUE_S = 30.0
 """A dialogue is running if the agent last spoke with this person at most so many seconds ago.
@@ -23,47 +22,6 @@ JUST_S = 10.0
 """For so many seconds after an agent has spoken, a question may be about what it said."""
 ANSWER_S = 15.0
 """For so many seconds after an agent has asked somebody, "yes" is the answer."""
-
-
-@dataclass(frozen=True)
-class Present:
-    """Somebody in the lobby."""
-
-    id: str
-    name: str
-    is_agent: bool
-    role: str = ""
-    """An agent's character, for addressing by role ("ask the doctor")."""
-    muted: bool = False
-    """An agent that says nothing: only meant where it is called by name or role, and then in vain."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """A line of the conversation so far, without its words."""
-
-    speaker_id: str
-    to: tuple[str, ...] = ()
-    """Participants, people and agents, it was for; empty: nobody in particular."""
-    ago_s: float = 0.0
-    """Seconds since it ended."""
-    question: bool = False
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What addressing looks at besides the words."""
-
-    speaker_id: str
-    present: Sequence[Present]
-    partner_id: str | None = None
-    """The agent that last spoke with this speaker."""
-    partner_s: float = float("inf")
-    """Seconds since then."""
-    last_spoke: Sequence[str] = ()
-    """Agents, the one who spoke last at the end."""
-    talk: Sequence[Said] = ()
-    """The last lines of people and agents, the newest at the end."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +92,10 @@ class _Person:
             return self._one_of(self.free, "a question to all")
         return self._among_people() or self._by_context()
 
-    def _named(self, called: Sequence[Mention[Present]], others: Sequence[Mention[Present]]) -> Addressees:
-        ids = dict.fromkeys(m.who.id for m in called if not m.instead)
-        may_add = [m.who.id for m in called if m.instead and m.who.id not in ids]
+    def _named(self, called: Sequence[Mention], others: Sequence[Mention]) -> Addressees:
+        first, *further = called  # "Tom or Ada": Tom may answer, and no one tells whether he does
+        ids = dict.fromkeys([first.who.id, *(m.who.id for m in further if not m.instead)])
+        may_add = [m.who.id for m in further if m.instead and m.who.id not in ids]
         if to_all(self.line) or to_others(self.line):
             may_add += [a.id for a in self.free if a.id not in ids and a.id not in may_add]
         names = " and ".join(dict.fromkeys(m.who.name for m in called))
@@ -230,7 +189,7 @@ def _by_agent(line: Line, others: Sequence[Present]) -> Addressees:
     return Addressees((), 0.8, "an agent's words for everyone")
 
 
-def _ids(named: Sequence[Mention[Present]]) -> tuple[str, ...]:
+def _ids(named: Sequence[Mention]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(m.who.id for m in named))
 
 

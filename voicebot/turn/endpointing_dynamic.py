@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from voicebot.turn.endpointing import EndpointDecision, Pause
 from voicebot.turn.endpointing_settings import EndpointingSettings
-from voicebot.turn.endpointing_text import Ending, Reading, read
+from voicebot.turn.endpointing_text import Ending, read
 
 TOLD_PACE = 0.1
 """How far from 1 a speaker's pace must be to be named in a reason."""
@@ -24,16 +24,9 @@ class DynamicEndpointing:
 
     def decide(self, pause: Pause) -> EndpointDecision:
         settings = self.settings
-        reading = read(
-            pause.text,
-            language=pause.language,
-            names=pause.names,
-            shortest_dictation=settings.shortest_dictation,
-            whole_number=settings.whole_number,
-        )
+        reading = read(pause.text, language=pause.language, names=pause.names, settings=settings)
         delay, reasons = delays(settings)[reading.ending], [reading.because]
         if reading.ending.complete and pause.text_lag_s > settings.stale_text:
-            reading = Reading(Ending.PLAIN, reading.because)
             delay = settings.delay
             reasons.append("the newest words are not known yet")
         factor = _pace(pause, settings)

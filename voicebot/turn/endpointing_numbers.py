@@ -20,6 +20,8 @@ WRITTEN_ADDRESS = re.compile(r"(\S+@\S*?|www\.\S*?|https?:\S*?)[.,;!?]*$", re.I)
 WHOLE_DOMAIN = re.compile(r"\.([a-z]{2,})$", re.I)
 MY_ADDRESS = re.compile(r"\bmy (e-?mail|e mail)( address)? is (?P<rest>.+)$", re.I)
 LETTER = re.compile(r"[a-z]")
+ABBREVIATION = re.compile(r"[a-z](\.[a-z])+")
+"""As a recogniser also writes what was spelled."""
 LONG_NUMBER = 6
 """Digits of one number written in one piece (a year, a price); longer ones are read out in groups."""
 
@@ -43,7 +45,7 @@ class Spoken:
 
 
 def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
-    """The digits or letters at the end of `words` (lower case, hyphens split)."""
+    """The digits or letters at the end of `words` (lower case, hyphens split, "12:30" one word)."""
     start = len(words)
     while start and _part(words[start - 1], english):
         start -= 1
@@ -51,10 +53,13 @@ def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
         start += 1
     run = words[start:]
     before = words[max(0, start - 6) : start]
+    announced = english and any(word in DICTATES for word in before)
+    if not run and announced and (spelled := ABBREVIATION.fullmatch(words[-1])):
+        return Spoken(letters=len(spelled[0].replace(".", "")), announced=True)
     written = [word for word in run if word.isdigit()]
     spoken = [word for word in run if word in DIGITS]
     letters = [word for word in run if LETTER.fullmatch(word)]
-    amounts = [word for word in run if word in NUMBERS]
+    amounts = [word for word in run if word in NUMBERS or (word[0].isdigit() and not word.isdigit())]
     if run == ["one"] and before[-1:] and before[-1] in BEFORE_ONE:
         return Spoken()
     if letters and len(run) < 2 and not written:
@@ -64,7 +69,6 @@ def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
     singly = (pieces >= 2 and len(amounts) < pieces) or (
         bool(written) and max(map(len, written)) > LONG_NUMBER
     )
-    announced = english and any(word in DICTATES for word in before)
     return Spoken(digits, len(letters), singly, announced)
 
 
@@ -75,7 +79,7 @@ def address_open(text: str, words: Sequence[str]) -> bool | None:
     if len(words) >= 2 and words[-2] == "dot" and words[-1] in DOMAINS:
         return False
     spelled = "dot" in words[-4:] or "underscore" in words[-4:]
-    if spelled and (words[-1] in ADDRESS or any(word == "at" for word in words[:-1])):
+    if spelled and (words[-1] in ADDRESS or "at" in words[:-1]):
         return True
     if (found := MY_ADDRESS.search(text)) and found["rest"].strip(" .,!?"):
         return True
@@ -83,7 +87,7 @@ def address_open(text: str, words: Sequence[str]) -> bool | None:
 
 
 def _part(word: str, english: bool) -> bool:
-    if word.isdigit() or LETTER.fullmatch(word):
+    if word[0].isdigit() or LETTER.fullmatch(word):
         return True
     return english and (word in DIGITS or word in NUMBERS or word in WITHIN_NUMBERS)
 

@@ -14,13 +14,23 @@ from enum import Enum
 
 from voicebot.turn import endpointing_words as english_words
 from voicebot.turn.endpointing_numbers import Spoken, address_open, trailing_number
+from voicebot.turn.endpointing_settings import EndpointingSettings
 from voicebot.turn.sounds import similarity
+from voicebot.turn.words import LETTERS
 
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+")
+WORD = re.compile(
+    # one amount or time of day ("1,000", "3.14", "12:30") and one abbreviation ("p.m.") are one word each
+    r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:]\d+)(?![.,:]?\d)|"
+    r"(?:[^\W\d_]\.)+[^\W\d_](?![^\W_])|"
+    rf"{LETTERS}(?:['\u2019]{LETTERS})*|\d+"
+)
+_DEFAULT = EndpointingSettings()
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "
 """What may stand after the last mark."""
 SAME_NAME = 0.95
 """`similarity` from which a word alone is somebody's name as a recogniser wrote it."""
+HONORIFIC = 2
+"""Letters that may be added to a name where no spaces are written ("-san"); more of them are a sentence."""
 
 
 class Ending(Enum):
@@ -64,10 +74,9 @@ def read(
     *,
     language: str = "",
     names: Sequence[str] = (),
-    shortest_dictation: int = 3,
-    whole_number: int = 10,
+    settings: EndpointingSettings = _DEFAULT,
 ) -> Reading:
-    """Read a partial transcript; see `EndpointingSettings` for the two counts."""
+    """Read a partial transcript in a `language` (code; "" is English), where `names` can be called."""
     words = [word.casefold().replace("\u2019", "'") for word in WORD.findall(text)]
     if not words:
         return _reading(Ending.NOTHING)
@@ -81,9 +90,13 @@ def read(
         return _reading(Ending.QUESTION)
     if mark == "...":
         return Reading(Ending.UNFINISHED, "it breaks off")
+    if is_english and (address := address_open(text, words)) is not None:
+        if address:
+            return Reading(Ending.DICTATION, "an address is being dictated")
+        return _reading(Ending.SENTENCE if mark == "." else Ending.PLAIN)
     number = trailing_number(words, english=is_english)
-    if dictated := _dictated(text, words, number, is_english, shortest_dictation, whole_number):
-        return dictated
+    if number.number:
+        return _number(number, settings)
     if is_english:
         return _english(words, mark)
     if mark == ",":
@@ -96,7 +109,7 @@ def _mark(text: str) -> str:
     end = text.rstrip(CLOSING)
     if end.endswith(("...", "\u2026", "-", "\u2013", "\u2014")):
         return "..."
-    if end.endswith(("?", "\uff1f", "\u061f")):
+    if end.rstrip("!\uff01").endswith(("?", "\uff1f", "\u061f")):
         return "?"
     if end.endswith((".", "!", "\u3002", "\uff01", "\u0964")):
         return "."
@@ -108,30 +121,22 @@ def _called(words: Sequence[str], names: Sequence[str]) -> str:
     said = list(words)
     while len(said) > 1 and said[0] in english_words.CALLS:
         said = said[1:]
+    spoken = " ".join(said)
     for name in names:
         span = len(WORD.findall(name))
-        if 0 < len(said) <= span and similarity(name, " ".join(said)) >= SAME_NAME:
+        alone = 0 < len(said) <= span and len(spoken) <= len(name) + HONORIFIC
+        if alone and similarity(name, spoken) >= SAME_NAME:
             return name
         if span > 1 and len(said) == 1 and similarity(WORD.findall(name)[0], said[0]) >= SAME_NAME:
             return name
     return ""
 
 
-def _dictated(
-    text: str, words: Sequence[str], number: Spoken, is_english: bool, shortest: int, whole: int
-) -> Reading | None:
-    if is_english:
-        address = address_open(text, words)
-        if address:
-            return Reading(Ending.DICTATION, "an address is being dictated")
-        if address is False:
-            return _reading(Ending.SENTENCE if _mark(text) == "." else Ending.PLAIN)
-    if not number.number:
-        return None
-    count = number.digits + number.letters
-    if number.digits >= whole:
+def _number(number: Spoken, settings: EndpointingSettings) -> Reading:
+    if number.digits >= settings.whole_number:
         return Reading(Ending.NUMBER, f"a number of {number.digits} digits, which may be whole")
-    if number.announced or (number.singly and count >= shortest):
+    count = number.digits + number.letters
+    if number.announced or (number.singly and count >= settings.shortest_dictation):
         what = "letters are" if number.letters > number.digits else "a number is"
         return Reading(Ending.DICTATION, f"{what} being dictated")
     return Reading(Ending.NUMBER, "ends with a number")

@@ -52,16 +52,17 @@ def heard(pieces: Sequence[Piece]) -> Heard:
     return Heard(" ".join(said), " ".join(left))
 
 
-def word_ends(text: str, spoken: Sequence[tuple[str, float]]) -> tuple[float, ...]:
+def word_ends(text: str, spoken: Sequence[tuple[str, float]], *, complete: bool = True) -> tuple[float, ...]:
     """When each word of `text.split()` ends, from the (word, end) pairs a voice has told, in order.
 
     A voice may read "12" as two words or two words as one: words that are not told end with the
     next one that is, and those it has not come to yet never. Empty when it has told nothing that fits.
+    `complete`: it has told all that it will; else nothing after the last word that fits has been reached.
     """
     words = text.split()
     told = [_bare(word) for word, _ in spoken]
     ends: list[float | None] = [None] * len(words)
-    following = spoken[-1][1] if spoken else 0.0
+    following = spoken[-1][1] if spoken and complete else float("inf")
     matcher = SequenceMatcher(None, [_bare(word) for word in words], told, autojunk=False)
     for block in matcher.get_matching_blocks():
         for at in range(block.size):

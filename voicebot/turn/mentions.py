@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Generic, Protocol, TypeVar
 
+from voicebot.turn.scene import Present
 from voicebot.turn.sounds import first_sound, fold, likeness, similarity
 from voicebot.turn.vocabulary import (
     ABOUT,
@@ -60,23 +60,11 @@ COMPLETE = re.compile(
 """Questions that are complete: a word more at their end is a name."""
 
 
-class Named(Protocol):
-    """Somebody with a name; `Present` is one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def is_agent(self) -> bool: ...
-
-
-P = TypeVar("P", bound=Named)
-
-
 @dataclass(frozen=True)
-class Mention(Generic[P]):
+class Mention:
     """A name in a line: the words from `at` up to `end`."""
 
-    who: P
+    who: Present
     at: int
     end: int
     score: float
@@ -87,14 +75,14 @@ class Mention(Generic[P]):
     """Another of those who are called before it may answer instead ("Ada or Bruno")."""
 
 
-def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list[Mention[P]]:
+def mentions(line: Line, present: Sequence[Present], *, misheard: bool = True) -> list[Mention]:
     """The names of `present` in `line`, in the order of the words.
 
     Where no name is called, a word that sounds a little like one is taken for it (`misheard`) if it stands
     where nothing but a name is expected.
     """
     found = _found(line, present)
-    judged: list[Mention[P]] = []
+    judged: list[Mention] = []
     for group in _groups(line, found):
         called = _called(line, group)
         if not called and all(m.end == after.at for m, after in pairwise(group)):
@@ -111,7 +99,7 @@ def mentions(line: Line, present: Sequence[P], *, misheard: bool = True) -> list
     return judged
 
 
-def _without_thanked(line: Line, judged: list[Mention[P]]) -> list[Mention[P]]:
+def _without_thanked(line: Line, judged: list[Mention]) -> list[Mention]:
     """ "Thank you, Ada. Bruno, your turn" calls Bruno only."""
     thanked = [m for m in judged if m.called and line.before(m.at).endswith(("thanks", "thank you", "bye"))]
     if any(m.called for m in judged if m not in thanked):
@@ -119,10 +107,10 @@ def _without_thanked(line: Line, judged: list[Mention[P]]) -> list[Mention[P]]:
     return judged
 
 
-def _found(line: Line, present: Sequence[P]) -> list[Mention[P]]:
+def _found(line: Line, present: Sequence[Present]) -> list[Mention]:
     """Names that are surely in the line, the best of those that are at the same place."""
     runs: dict[int, dict[str, dict[str, list[int]]]] = {}
-    candidates: list[Mention[P]] = []
+    candidates: list[Mention] = []
     for who in present:
         for name, weight in _names(who):
             span = name.count(" ") + 1
@@ -141,7 +129,7 @@ def _found(line: Line, present: Sequence[P]) -> list[Mention[P]]:
                         ]
     candidates.sort(key=lambda m: (-m.score, m.at - m.end, not m.who.is_agent))
     taken: set[int] = set()
-    best: list[Mention[P]] = []
+    best: list[Mention] = []
     for m in candidates:
         if taken.isdisjoint(range(m.at, m.end)):
             taken.update(range(m.at, m.end))
@@ -168,7 +156,7 @@ def _is_a_word(line: Line, at: int, size: int) -> bool:
     return not (greeted or line.gaps[at] == COMMA or line.gaps[at + 1] == COMMA)
 
 
-def _names(who: Named) -> Iterator[tuple[str, float]]:
+def _names(who: Present) -> Iterator[tuple[str, float]]:
     """The whole name, and its parts where they are enough: "Grace Hopper" is Grace, "Ada 2" not Ada."""
     parts = [fold(part) for part in WORD.findall(who.name)]
     if not parts:
@@ -183,9 +171,9 @@ def _names(who: Named) -> Iterator[tuple[str, float]]:
                     yield part, 0.9
 
 
-def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
+def _groups(line: Line, found: Sequence[Mention]) -> list[list[Mention]]:
     """Names in a row are called or spoken about together: "Ada, Bruno and Mira"."""
-    groups: list[list[Mention[P]]] = []
+    groups: list[list[Mention]] = []
     for m in found:
         if groups and not any(line.ends(at) for at in range(groups[-1][-1].end, m.at + 1)):
             between = line.words[groups[-1][-1].end : m.at]
@@ -196,7 +184,7 @@ def _groups(line: Line, found: Sequence[Mention[P]]) -> list[list[Mention[P]]]:
     return groups
 
 
-def _called(line: Line, group: Sequence[Mention[P]]) -> bool:
+def _called(line: Line, group: Sequence[Mention]) -> bool:
     """Whether these names are called rather than spoken about."""
     at, end = group[0].at, group[-1].end
     words, before, after = line.words, line.before(at), line.after(end)
@@ -251,9 +239,9 @@ def _is_subject(after: Sequence[str], *, several: bool) -> bool:
     return (first.endswith("s") and not first.endswith("ss")) or first.endswith("ed")
 
 
-def _misheard(line: Line, present: Sequence[P], taken: Collection[int]) -> Mention[P] | None:
+def _misheard(line: Line, present: Sequence[Present], taken: Collection[int]) -> Mention | None:
     """A word where a name must be that sounds somewhat like one, and not like two."""
-    best: Mention[P] | None = None
+    best: Mention | None = None
     for at, size, least in list(_slots(line))[-MOST:]:
         spoken = " ".join(line.words[at : at + size])
         least = _least(line.words[at : at + size], least)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol, TypeVar
 
 from voicebot.turn.mentions import COMPLETE, MOST, opens
+from voicebot.turn.scene import Present
 from voicebot.turn.vocabulary import AFTER_NOUN, GREETINGS, NO_SUBJECT
 from voicebot.turn.words import COMMA, Line, asks
 
@@ -21,16 +21,6 @@ _ASKED_FIRST = re.compile(r"^(\w+ )?(does|do|can|could|would|will|should|has|is|
 _TO_ANSWER = re.compile(r"^(should|may|can|could|must) (answer|say|tell|speak|explain|take)\b")
 LONGEST_ROLE = 400
 """Characters of a character that are searched for what it is; the beginning says it."""
-
-
-class Acting(Protocol):
-    """An agent with a role; `Present` is one."""
-
-    @property
-    def role(self) -> str: ...
-
-
-A = TypeVar("A", bound=Acting)
 
 
 @lru_cache(maxsize=512)
@@ -47,9 +37,9 @@ def noun(role: str) -> str:
     return ""
 
 
-def asked_by_role(line: Line, agents: Sequence[A]) -> A | None:
+def asked_by_role(line: Line, agents: Sequence[Present]) -> Present | None:
     """The one agent whose role is called or asked for; speaking of "my doctor" does not."""
-    by_noun: dict[str, list[A]] = {}
+    by_noun: dict[str, list[Present]] = {}
     for agent in agents:
         if word := noun(agent.role):
             by_noun.setdefault(word, []).append(agent)
@@ -70,7 +60,7 @@ def _is_asked(line: Line, at: int) -> bool:
     return opens(line, at) and (asks(line, end) or line.gaps[end] == COMMA or previous in GREETINGS)
 
 
-def about_its_subject(line: Line, agents: Sequence[A]) -> A | None:
+def about_its_subject(line: Line, agents: Sequence[Present]) -> Present | None:
     """The one agent whose character has the most words in common with what was said, if one has."""
     said = {_stem(word) for word in line.words if len(word) > 4}
     scored = [(len(said & _subjects(agent.role)), agent) for agent in agents]
@@ -86,4 +76,4 @@ def _subjects(role: str) -> frozenset[str]:
 
 def _stem(word: str) -> str:
     """Enough of a word that "medicine" and "medical" are one subject."""
-    return word[:6] if len(word) > 7 else word.rstrip("s")
+    return word[:5] if len(word) > 6 else word.rstrip("s")

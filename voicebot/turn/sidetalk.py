@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from typing import Protocol
 
+from voicebot.turn.scene import Said
 from voicebot.turn.words import Line
 
 SIDE_S = 15.0
@@ -28,19 +28,8 @@ _PERHAPS = re.compile(
 )
 
 
-class Earlier(Protocol):
-    """A line that was said; `Said` is one."""
-
-    @property
-    def speaker_id(self) -> str: ...
-    @property
-    def to(self) -> tuple[str, ...]: ...
-    @property
-    def ago_s(self) -> float: ...
-
-
 def among_people(
-    speaker_id: str, talk: Sequence[Earlier], agent_ids: Collection[str], in_dialogue: bool
+    speaker_id: str, talk: Sequence[Said], agent_ids: Collection[str], in_dialogue: bool
 ) -> frozenset[str]:
     """The people this speaker is talking with; empty when there is no such talk.
 

@@ -35,12 +35,14 @@ _FURTHER = (
     ("ce", "se"), ("ci", "si"), ("cy", "si"), ("igh", "i"), ("kn", "n"), ("wr", "r"), ("gh", "g"),
     ("au", "o"), ("aw", "o"),
 )  # fmt: skip
-_LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss"})
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ß": "ss", "\u2019": "'"}
+)
 
 
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
-    """Small letters, Latin ones without their marks: "Łukasz" -> "lukasz", "Zoë" -> "zoe"."""
+    """Small letters, Latin ones without their marks ("Łukasz" -> "lukasz"), and straight apostrophes."""
     if text.isascii():
         return text.lower()
     letters = []

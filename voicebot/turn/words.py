@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from voicebot.turn.sounds import fold
 from voicebot.turn.vocabulary import AUXILIARY, OPENERS, PRONOUNS, QUESTION_WORDS, REQUESTS
 
-WORD = re.compile(
-    # letters, and the marks of Indic and Thai ones
-    r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
-    r"(?:['\u2019-][^\W\d_]+)*|\d+"
-)
+LETTERS = r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
+"""A pattern: letters with their marks, of which `\\w` lacks the Indic and Thai ones."""
+WORD = re.compile(rf"{LETTERS}(?:['\u2019-]{LETTERS})*|\d+")
 HEAD, TAIL = 200, 600
 """Characters of the beginning and the end of a long line that are looked at: about 13 and 40 s of speech."""
 STOP, COMMA, QUESTION = ".", ",", "?"
@@ -37,7 +35,7 @@ class Line:
         end = 0
         for found in WORD.finditer(text):
             gaps.append(_gap(text[end : found.start()]) if words else STOP)
-            words.append(fold(found[0]).replace("\u2019", "'"))
+            words.append(fold(found[0]))
             end = found.end()
         return cls(tuple(words), (*gaps, QUESTION if _gap(text[end:]) == QUESTION else STOP))
 
@@ -54,17 +52,17 @@ class Line:
         start = max(at for at in range(end) if self.begins(at))
         return Line(self.words[start:end], (STOP, *self.gaps[start + 1 : end + 1]))
 
-    def before(self, at: int, count: int = 6) -> str:
-        """Up to so many words of the same sentence before this one."""
+    def before(self, at: int) -> str:
+        """Up to six words of the same sentence before this one."""
         start = at
-        while start > 0 and at - start < count and not self.begins(start):
+        while start > 0 and at - start < 6 and not self.begins(start):
             start -= 1
         return " ".join(self.words[start:at])
 
-    def after(self, at: int, count: int = 4) -> str:
-        """Up to so many words of the same sentence from this index on."""
+    def after(self, at: int) -> str:
+        """Up to four words of the same sentence from this index on."""
         end = at
-        while end < len(self.words) and end - at < count and not self.ends(end):
+        while end < len(self.words) and end - at < 4 and not self.ends(end):
             end += 1
         return " ".join(self.words[at:end])
 

@@ -42,7 +42,7 @@ def energies(pcm: Pcm) -> Energies:
     return power
 
 
-class Loudness:
+class NoiseFloor:
     """Noise floor and speech level of one person, learnt window by window. Pure."""
 
     def __init__(self) -> None:
