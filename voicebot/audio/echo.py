@@ -10,6 +10,7 @@ always fits a syllable to another.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,10 +92,14 @@ class Sent:
     """Hops remembered: the longest lag and the window, and as much again for packets that come late."""
 
     def __init__(self) -> None:
+        self._frames: deque[tuple[int, Pcm]] = deque(maxlen=self.KEPT)
+        """Those whose energies nobody has asked for yet, with the hops they begin at."""
         self._energies = Energies()
         self._bands = np.zeros((self.KEPT, _BANDS))
         self._hops = np.full(self.KEPT, -1)
         self._next = -1
+        self.newest = -1
+        """The hop after the last one that was sent; -1 when nothing was."""
 
     def played(self, time: float, pcm: Pcm) -> None:
         """A frame is sent: the clock time its first sample is due, and mono int16 samples at 48 kHz.
@@ -102,29 +107,36 @@ class Sent:
         Frames are 10 ms long or a multiple of it. Agents that talk at once add up.
         """
         hop = round(time / HOP)
+        self._frames.append((hop, pcm))
+        self.newest = hop + len(pcm) // (_HOP * _DECIMATE)
+
+    def between(self, first: int, end: int) -> Bands:
+        """Energies of these hops; 0 where nothing was sent."""
+        while self._frames:
+            hop, pcm = self._frames.popleft()
+            together = [pcm]
+            following = hop + len(pcm) // (_HOP * _DECIMATE)
+            while self._frames and self._frames[0][0] == following:
+                together.append(self._frames.popleft()[1])
+                following += len(together[-1]) // (_HOP * _DECIMATE)
+            self._add(hop, np.concatenate(together))
+        index = np.arange(first, end)
+        slots = index % self.KEPT
+        return np.where((self._hops[slots] == index)[:, None], self._bands[slots], 0.0)
+
+    def _add(self, hop: int, pcm: Pcm) -> None:
         if hop != self._next:
             self._energies = Energies()
         # a mean of three is filter enough below 3.8 kHz
-        bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)
-        self._next = hop + len(bands)
-        index = np.arange(hop, self._next)
+        bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)[-self.KEPT :]
+        self._next = hop + len(pcm) // (_HOP * _DECIMATE)
+        index = np.arange(self._next - len(bands), self._next)
         slots = index % self.KEPT
         there = self._hops[slots] == index
         if there.any():
             bands = np.where(there[:, None], np.logaddexp(self._bands[slots], bands), bands)
         self._bands[slots] = bands
         self._hops[slots] = index
-
-    @property
-    def newest(self) -> int:
-        """The hop after the last one that was sent; -1 when nothing was."""
-        return self._next
-
-    def between(self, first: int, end: int) -> Bands:
-        """Energies of these hops; 0 where nothing was sent."""
-        index = np.arange(first, end)
-        slots = index % self.KEPT
-        return np.where((self._hops[slots] == index)[:, None], self._bands[slots], 0.0)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,7 @@ class Match:
 class EchoGate:
     """One microphone: give it every window in order. All of a host share what was `sent`.
 
-    A window costs about 0.2 ms while an agent can be heard, and next to nothing else.
+    A window costs next to nothing, being asked about one 0.2 ms while an agent can be heard.
     """
 
     def __init__(self, sent: Sent) -> None:
@@ -148,31 +160,48 @@ class EchoGate:
         self._lags = np.zeros(_LAGS + 1)
         self._lately = 0.5
         self.last = Match(0.0, 0.0)
-        """Of the newest window that could be compared."""
+        """Of the newest window that was compared."""
+        self._windows: deque[Pcm] = deque()
+        """Those whose energies nobody has asked for yet."""
         self._energies = Energies()
         self._heard: Bands = np.zeros((0, _BANDS))
-        self._next = -1
-        """The hop that comes next."""
+        self._hop = 0
+        """At which the newest window began."""
+        self._end = -1.0
+        """Where it ended, in hops."""
 
-    def heard(self, time: float, pcm: Pcm) -> float:
-        """How likely this window is an agent's voice, 0 to 1; 0 while no agent can be heard.
+    def heard(self, time: float, pcm: Pcm) -> None:
+        """The next window: the clock time of its first sample, and mono int16 at 16 kHz."""
+        self._hop = round(time / HOP)
+        if abs(self._hop - self._end) > SPREAD:
+            self._forget()
+            self._windows.clear()
+            self._end = self._hop
+        self._end += len(pcm) / _HOP
+        self._windows.append(pcm)
+        if (len(self._windows) - 1) * len(pcm) >= _WINDOW * _HOP:  # more than is compared
+            self._windows.popleft()
+            self._forget()
 
-        `time` is the clock time of its first sample, `pcm` mono int16 at 16 kHz. What is known
-        after 0.16 s of sound is little; 0.4 s are compared once there are as many.
+    def _forget(self) -> None:
+        if len(self._heard):
+            self._energies, self._heard = Energies(), self._heard[:0]
+
+    def likelihood(self) -> float:
+        """How likely the newest window is an agent's voice, 0 to 1; 0 while no agent can be heard.
+
+        What is known after 0.16 s of sound is little; 0.4 s are compared once there are as many.
         """
-        hop = round(time / HOP)
-        if self._sent.newest < hop - _LAGS:  # nothing of it can be an echo
-            self._next = -1
+        if self._sent.newest < self._hop - _LAGS:  # nothing of it can be an echo
             return 0.0
-        if abs(hop - self._next) > SPREAD:
-            self._energies, self._heard, self._next = Energies(), self._heard[:0], hop
-        bands = self._energies.feed(pcm)
+        bands = self._energies.feed(np.concatenate(self._windows))
+        self._windows.clear()
         self._heard = np.concatenate([self._heard, bands])[-_WINDOW:]
-        self._next += len(bands)
-        first = self._next - len(self._heard)
         if len(self._heard) < _SHORTEST:
             return 0.0
-        agreement = _agreement(self._heard, self._sent.between(first - _LAGS, self._next))
+        end = int(self._end)
+        sent = self._sent.between(end - len(self._heard) - _LAGS, end)
+        agreement = _agreement(self._heard, sent)
         self._lags = self._lags * FORGET + np.maximum(agreement, 0.0) ** SHARP
         best = int(self._lags.argmax())
         near = agreement[max(0, best - SPREAD) : best + SPREAD + 1]

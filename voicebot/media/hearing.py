@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from voicebot.audio.echo import EchoGate
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm, SampleQueue
 from voicebot.audio.noise_floor import Energies, energies
 from voicebot.audio.opus import OpusDecoder, packet_samples
@@ -63,7 +64,7 @@ class Hearing:
         agent_talking: Callable[[], bool],
         barge_in: Callable[[str], None],
         on_packet: OnPacket,
-        echo: Callable[[float, Pcm], float] = lambda start, window: 0.0,
+        echo: EchoGate | None = None,
     ) -> None:
         self._vad = vad
         self._frugal = cast(FrugalVADStream, vad) if _is_frugal(vad) else None

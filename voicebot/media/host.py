@@ -227,7 +227,7 @@ class Host:
                 agent_talking=self._agent_talking,
                 barge_in=self._barge_in,
                 on_packet=record,
-                echo=EchoGate(self._sent).heard,
+                echo=EchoGate(self._sent),
             )
 
     def _drop_ear(self, participant_id: str) -> None:

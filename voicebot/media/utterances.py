@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from voicebot.audio.echo import EchoGate, Sent
 from voicebot.audio.frames import Pcm
 from voicebot.audio.noise_floor import HOP_SECONDS, Energies, NoiseFloor, energies
 from voicebot.media.base import (
@@ -52,15 +53,15 @@ class Utterances:
         *,
         agent_talking: Callable[[], bool],
         barge_in: Callable[[str], None],
-        echo: Callable[[float, Pcm], float] = lambda start, window: 0.0,
+        echo: EchoGate | None = None,
     ) -> None:
-        """`echo` tells how likely a window is an agent's own voice, 0 to 1; asked for every one, in order."""
+        """`echo` tells an agent's own voice; it gets every window, in order."""
         self._who = (host_id, participant_id)
         self._settings = settings
         self._notify = notify
         self._agent_talking = agent_talking
         self._barge_in = barge_in
-        self._echo = echo
+        self._echo = echo or EchoGate(Sent())
         self.echo_seconds = 0.0
         """Of speech that was an agent's own voice."""
         self._noise = NoiseFloor()
@@ -128,10 +129,11 @@ class Utterances:
             if self._on >= (1 if self._pausing else windows(settings.start_after)):
                 self._start()
         self._count_utterance(speech)
-        echo = self._echo(start, window) > ECHO and speech
+        self._echo.heard(start, window)
+        echo = speech and self._echo.likelihood() > ECHO
         self.echo_seconds += WINDOW_SECONDS * echo
         short = self._utterance <= windows(settings.max_utterance)
-        self._talk_over(speech and not echo and short, 0.0 if echo else self._loudness.clear_end(power))
+        self._talk_over(speech and not echo and short, 0.0 if echo else self._noise.clear_end(power))
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
         last = self._noise.last_clear(power)
