@@ -108,6 +108,8 @@ def test_an_agent_that_is_called_beside_a_person_answers() -> None:
     either = addressees("Tom, Ada or Bruno, what is the time?", Scene("h1", ALL))
     assert (either.ids, either.may_add, either.people) == (("a",), ("b",), ("h2",))
     assert ids("can Tom or Ada tell me the time?") == ("a",)
+    twice = addressees("Ada, tell me. Ada or Bruno or Mira or Bruno?", Scene("h1", ALL))
+    assert (twice.ids, twice.may_add) == (("a",), ("b", "m"))
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,10 @@ class _Person:
     def _named(self, called: Sequence[Mention], others: Sequence[Mention]) -> Addressees:
         first, *further = called  # "Tom or Ada": Tom may answer, and no one tells whether he does
         ids = dict.fromkeys([first.who.id, *(m.who.id for m in further if not m.instead)])
-        may_add = [m.who.id for m in further if m.instead and m.who.id not in ids]
+        may_add = [m.who.id for m in further if m.instead]
         if to_all(self.line) or to_others(self.line):
-            may_add += [a.id for a in self.free if a.id not in ids and a.id not in may_add]
+            may_add += [agent.id for agent in self.free]
+        may_add = [id for id in dict.fromkeys(may_add) if id not in ids]
         names = " and ".join(dict.fromkeys(m.who.name for m in called))
         score = max(m.score for m in called)
         return Addressees(tuple(ids), score, f"called by name: {names}", tuple(may_add), _ids(others))

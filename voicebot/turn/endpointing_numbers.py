@@ -12,6 +12,8 @@ from voicebot.turn.endpointing_words import (
     DICTATES,
     DIGITS,
     DOMAINS,
+    HALVES_OF_THE_DAY,
+    MONTHS,
     NUMBERS,
     WITHIN_NUMBERS,
 )
@@ -46,6 +48,8 @@ class Spoken:
 
 def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
     """The digits or letters at the end of `words` (lower case, hyphens split, "12:30" one word)."""
+    if english and " ".join(words[-2:]) in HALVES_OF_THE_DAY:
+        return Spoken()
     start = len(words)
     while start and _part(words[start - 1], english):
         start -= 1
@@ -66,9 +70,9 @@ def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
         return Spoken()  # "plan b", "so do i"
     digits = sum(map(len, written)) + len(spoken) + len(amounts)
     pieces = len(written) + len(spoken) + len(letters)
-    singly = (pieces >= 2 and len(amounts) < pieces) or (
-        bool(written) and max(map(len, written)) > LONG_NUMBER
-    )
+    singly = (pieces >= 2 and len(amounts) < pieces) or max(map(len, written), default=0) > LONG_NUMBER
+    if english and len(written) == len(run) == 2 and before[-1:] and before[-1] in MONTHS:
+        singly = False  # "May 5, 1984"
     return Spoken(digits, len(letters), singly, announced)
 
 

@@ -19,8 +19,8 @@ from voicebot.turn.sounds import similarity
 from voicebot.turn.words import LETTERS
 
 WORD = re.compile(
-    # one amount or time of day ("1,000", "3.14", "12:30") and one abbreviation ("p.m.") are one word each
-    r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:]\d+)(?![.,:]?\d)|"
+    # an amount, a time of day and an abbreviation are one word each: "1,000", "3.14", "12:30", "24/7", "p.m."
+    r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:/]\d+)(?![.,:]?\d)|"
     r"(?:[^\W\d_]\.)+[^\W\d_](?![^\W_])|"
     rf"{LETTERS}(?:['\u2019]{LETTERS})*|\d+"
 )

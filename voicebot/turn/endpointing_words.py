@@ -46,6 +46,7 @@ PREPOSITIONS = _words(
 
 STRANDED = frozenset({("where", "from"), ("where", "to"), ("what", "like"), ("what", "for")})
 """Question words with the preposition that ends their questions."""
+
 OPEN_ENDS = _phrases(
     """
     i think, i guess, i believe, i suppose, i wonder, i know that, would like, i'd like, tell me, give me,
@@ -144,6 +145,13 @@ NUMBERS = _words(
 WITHIN_NUMBERS = _words(
     """
     double triple point dash hyphen minus plus
+    """
+)
+HALVES_OF_THE_DAY = _phrases("a m, p m")
+"""Letters that end a time of day."""
+MONTHS = _words(
+    """
+    january february march april may june july august september october november december
     """
 )
 BEFORE_ONE = _words(

@@ -40,6 +40,7 @@ class Floor:
     draw: Callable[[], float] = at_threshold
     """A number from 0 up to 1; a turn likelier than it is granted; `Random(seed).random` varies it."""
     holder: str | None = None
+    """The agent that has the floor."""
     chain: int = 0
     """Agent turns in reply to agents since a person last spoke or was answered."""
     speaking: set[str] = field(default_factory=set)
@@ -91,4 +92,5 @@ class Floor:
         self.chain = 0
 
     def human_stopped(self, participant_id: str) -> None:
+        """The person's turn is over, or they have left; agents may be granted the floor again."""
         self.speaking.discard(participant_id)
