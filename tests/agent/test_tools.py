@@ -238,6 +238,27 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
+    """A voice takes its time with a long text, and the run goes on meanwhile."""
+
+    async def tide() -> str:
+        """The tide."""
+        return "low"
+
+    asked = Asked(["I will see.", Call("tide")], "It is low.")
+    asked.agent.tool(tide)
+    committed = asyncio.Event()
+    text = ""
+    async for delta in asked.thought(committed=committed).deltas():
+        text += delta
+        await asyncio.sleep(1)
+        committed.set()
+        await asyncio.sleep(1)
+    assert text == "I will see.\nIt is low."
+    assert asked.results == [("low", False)]
+
+
+@pytest.mark.virtual_time
 async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
     ran: list[str] = []
 

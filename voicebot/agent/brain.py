@@ -127,8 +127,7 @@ class Thought:
         try:
             while not guard.tripped:
                 try:
-                    async with asyncio.timeout(watch.patience) as watch.limit:
-                        event = await anext(events, None)
+                    event = await watch.next(events)
                 except TimeoutError:
                     raise ModelFailed(
                         f"The language model {self._llm.name} gave nothing for {self._timeout:g} s.",
