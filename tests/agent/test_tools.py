@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from agents import function_tool
 
+from voicebot.agent import thinking
 from voicebot.agent.agent import Agent
 from voicebot.agent.brain import Thought, ToolCall, ToolResult
 from voicebot.agent.guard import declined
@@ -292,6 +293,27 @@ async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
     with pytest.raises(ModelFailed, match="nothing for 5 s"):
         await asked.answer()
     assert loop.time() - began == pytest.approx(20.0)
+
+
+async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thinking, "GRACE", 0.01)
+    released = threading.Event()
+
+    @function_tool
+    def tide() -> str:
+        """The tide."""
+        released.wait(30)
+        return "low"
+
+    asked = Asked([Call("tide")])
+    asked.agent.tool(tide)
+    try:
+        with pytest.raises(ModelFailed, match=r"The tool tide does not end.*agent\.tool"):
+            await asked.answer(tool_timeout=0.01)
+    finally:
+        released.set()
 
 
 @pytest.mark.virtual_time

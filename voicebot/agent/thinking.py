@@ -61,8 +61,8 @@ class Watch(RunHooks[None]):
         self._tell, self._guard, self._committed, self._stop = tell, guard, committed, stop
         self._timeout, self._tool_timeout = timeout, tool_timeout
         self._waiting = 0
-        self._running: dict[str, float] = {}
-        """Seconds that each call may take."""
+        self._running: dict[str, tuple[str, float]] = {}
+        """By call: the tool's name, and the seconds that it may take."""
         self._asked: dict[str, tuple[str, str]] = {}
         self._told: set[str] = set()
         self._limit: asyncio.Timeout | None = None
@@ -77,11 +77,17 @@ class Watch(RunHooks[None]):
             self._limit = None
 
     @property
+    def working(self) -> list[str]:
+        """The names of the tools that are at work."""
+        return [name for name, _ in self._running.values()]
+
+    @property
     def _patience(self) -> float | None:
         """Seconds that the next event may take from now on."""
         if self._waiting:
             return None
-        return max(self._running.values()) + GRACE if self._running else self._timeout
+        longest = max((seconds for _, seconds in self._running.values()), default=None)
+        return self._timeout if longest is None else longest + GRACE
 
     def guarded(self, tool: Any) -> Any:
         """The same tool behind the gate, and with a limit where it has none."""
@@ -117,7 +123,8 @@ class Watch(RunHooks[None]):
         return ToolGuardrailFunctionOutput.allow()
 
     async def on_tool_start(self, context: Any, agent: Any, tool: Any) -> None:
-        self._running[context.tool_call_id] = getattr(tool, "timeout_seconds", None) or self._tool_timeout
+        seconds = getattr(tool, "timeout_seconds", None) or self._tool_timeout
+        self._running[context.tool_call_id] = (context.tool_name, seconds)
         self._renew()
         self._begun(context.tool_call_id, context.tool_name, context.tool_arguments)
 
