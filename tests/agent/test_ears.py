@@ -512,6 +512,19 @@ async def test_closing_in_a_pause_gives_everything_up() -> None:
         assert not anna.of(EndpointConfirmed)
 
 
+async def test_closing_before_the_texts_are_final_frees_the_recogniser() -> None:
+    stt = Slow(["one two", "three"], 60.0)
+    async with ear(stt=stt) as anna:
+        await anna.plane.hear("anna", 1.0)
+        await anna.plane.hear("anna", 1.0, after=2.0)
+        await anna.plane.wait_for(media.SilenceReached, count=2)
+        assert len(anna.of(EndpointConfirmed)) == 2
+        await anna.ears.settle(2.0)
+        await anna.ears.aclose()
+        assert [stream.cancelled for stream in stt.streams] == [True, True]
+        assert not anna.heard
+
+
 # ---------------------------------------------------------------- a learned model
 
 

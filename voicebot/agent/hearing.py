@@ -25,7 +25,7 @@ FINISH_TIMEOUT = 30.0
 """Seconds a recogniser may take for the final text before the utterance is given up."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Hearing:
     """An utterance that is still going on; all times are clock times."""
 
