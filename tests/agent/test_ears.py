@@ -336,6 +336,20 @@ async def test_the_final_text_waits_for_the_draft_under_way() -> None:
         assert final.t - begun.t == pytest.approx(1.0, abs=0.01)
 
 
+async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> None:
+    hears = Hears("i like tea and", interim=["i", "i like", "i like tea and"])
+    async with ear(hears) as anna:
+        speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
+        await anna.plane.wait_for(media.SpeechStopped)
+        await asyncio.sleep(0)
+        anna.ears.lost()
+        await anna.utterances()
+        (confirmed,), (final,) = anna.of(EndpointConfirmed), anna.of(TranscriptFinal)
+        assert final.t == pytest.approx(confirmed.t, abs=0.01)
+        assert not anna.drafts
+        await speaking
+
+
 async def test_a_draft_that_hangs_does_not_keep_the_final_text_for_ever() -> None:
     async with ear(stt=Slow(["one two"], 1e3)) as anna:
         await anna.plane.hear("anna", 1.0)
