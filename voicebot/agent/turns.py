@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +33,6 @@ from voicebot.events import (
 )
 from voicebot.media.base import MediaPlane
 from voicebot.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
 BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
