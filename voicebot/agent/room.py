@@ -244,12 +244,15 @@ class Room:
                 muted=agent.muted,
                 llm=agent.llm.name if agent.llm is not None else "",
                 tts=agent.tts.name if agent.tts is not None else "",
+                tools=(*(tool.name for tool in agent.tools), *agent.lost_tools),
             )
             for agent in self._agents.values()
         ]
 
     async def restore(self, record: AgentRecord) -> Agent:
         """Let an agent come back under its id, with its persona and its own models where they still work.
+
+        Its tools are Python code, which no record holds: those that it has not been given again are logged.
 
         Raises:
             VoicebotError: what is kept of the persona is unusable. LobbyFull: no room.
@@ -266,6 +269,16 @@ class Room:
                     await self.swap(agent.id, role, spec)
                 except VoicebotError as error:
                     logger.warning("%s takes the %s of the lobby: %s", agent.name, role.upper(), error)
+        given = {tool.name for tool in agent.tools}
+        agent.lost_tools = [name for name in record.tools if name not in given]
+        if agent.lost_tools:
+            logger.warning(
+                "%s is back in lobby %s without its tools (%s). Run the code that gives them again: its"
+                " @agent.tool functions, agent.use_mcp.",
+                agent.name,
+                self.lobby.id,
+                ", ".join(agent.lost_tools),
+            )
         return agent
 
     async def swap(self, agent_id: str, role: SwapRole, spec: str | None) -> None:
