@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 from collections.abc import Sequence
@@ -172,6 +173,21 @@ async def test_a_function_runs_in_a_thread_and_a_coroutine_on_the_loop() -> None
         ("blocking", '{"number": 2}'),
         ("waiting", "{}"),
     }
+
+
+async def test_a_coroutine_behind_a_plain_decorator_is_awaited() -> None:
+    async def tide() -> str:
+        """The tide."""
+        return "low"
+
+    @functools.wraps(tide)
+    def decorated() -> Any:
+        return tide()
+
+    asked = Asked([Call("tide")], "It is low.")
+    asked.agent.tool(decorated)
+    assert await asked.answer() == "It is low."
+    assert asked.results == [("low", False)]
 
 
 @pytest.mark.virtual_time
