@@ -215,9 +215,7 @@ class Room:
 
     async def remove(self, agent_id: str) -> None:
         """Take an agent out. Raises VoicebotError (`not_joined`) when there is none of that id."""
-        if agent_id not in self._agents:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
-        self._drop(agent_id)
+        self._drop(self._agent(agent_id).id)
 
     def mute(self, agent_id: str, muted: bool = True) -> None:
         """A muted agent hears and remembers everything and says nothing, for everyone in the lobby.
@@ -225,9 +223,7 @@ class Room:
         What it is saying ends as by an interruption: what was heard of it is remembered. Raises
         VoicebotError (`not_joined`) when there is no agent of that id.
         """
-        agent = self._agents.get(agent_id)
-        if agent is None:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        agent = self._agent(agent_id)
         if agent.muted == muted:
             return
         agent.muted = muted
@@ -287,9 +283,7 @@ class Room:
         Raises:
             VoicebotError: no such agent. ModelError: the model cannot be used now; the old one stays.
         """
-        agent = self._agents.get(agent_id)
-        if agent is None:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        agent = self._agent(agent_id)
         if role not in ("llm", "tts"):
             raise ModelError("Only llm and tts can be an agent's own; people are heard once for all agents.")
         backend: Any = None if spec is None else await self._models.ready(role, spec)
@@ -422,6 +416,12 @@ class Room:
             )
         if self._dialogue is not None:
             self._dialogue.recordings.start(info.id)
+
+    def _agent(self, agent_id: str) -> Agent:
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        return agent
 
     def _drop(self, agent_id: str) -> None:
         if self._dialogue is not None:
