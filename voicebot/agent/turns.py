@@ -231,7 +231,8 @@ class TurnRunner:
                     cause_seq=started.seq,
                 )
             )
-            await give([BROKEN_OFF if given else APOLOGY])
+            if given or not turn.adding:
+                await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
             cancelled = True
             raise
