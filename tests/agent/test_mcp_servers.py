@@ -16,8 +16,9 @@ from mcp.server.mcpserver import MCPServer
 
 from voicebot.agent import mcp_servers
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.mcp_servers import McpServers
+from voicebot.agent.tools import ToolResult
 from voicebot.errors import VoicebotError
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona

@@ -14,12 +14,12 @@ from agents import function_tool
 
 from voicebot.agent import thinking
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolCall, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.guard import declined
 from voicebot.agent.instructions import RULES
 from voicebot.agent.memory import Memory
 from voicebot.agent.thinking import NO_SUCH_TOOL, REFUSED, WITHHELD
-from voicebot.agent.tools import LONGEST_RESULT, as_text, make_tool
+from voicebot.agent.tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona

@@ -21,8 +21,6 @@ from voicebot.llm.base import LLM
 from voicebot.llm.lines import Company
 from voicebot.persona import Persona
 
-__all__ = ["Thought", "ToolCall", "ToolResult", "instructions"]
-
 logger = logging.getLogger(__name__)
 
 NOBODY_SPEAKS = "(Nobody speaks. Go on.)"

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolCall, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.filler import Filler
 from voicebot.agent.handover import Handed, HandOver
 from voicebot.agent.memory import Remembered
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
+from voicebot.agent.tools import ToolCall, ToolResult
 from voicebot.agent.unicode import whole
 from voicebot.agent.utterance import Utterance
 from voicebot.agent.voice import Voice, closing_iterator
