@@ -95,6 +95,18 @@ def test_what_a_model_could_not_call_is_explained(function: Any, message: str) -
     assert error.value.code == "tool"
 
 
+def test_limits_and_names_that_would_be_lost_are_refused() -> None:
+    def tide(harbour: str) -> str:
+        """The tide in a harbour."""
+        return harbour
+
+    with pytest.raises(VoicebotError, match=r"tide cannot end within 0 s.*TOOL_TIMEOUT"):
+        make_tool(tide, timeout=0)
+    for options in ({"name": "find_tide"}, {"timeout": 3.0}):
+        with pytest.raises(VoicebotError, match=r"tide is a tool of openai-agents already.*name_override="):
+            make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
+
+
 def test_a_tool_is_known_by_its_name_its_docstring_and_its_types() -> None:
     def tide(harbour: str, kind: Literal["high", "low"] = "high") -> str:
         """The tide in a harbour.

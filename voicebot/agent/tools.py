@@ -73,9 +73,21 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
     from agents.exceptions import UserError
 
     if isinstance(function, FunctionTool):
+        if name or timeout is not None:
+            raise VoicebotError(
+                f"{function.name} is a tool of openai-agents already, and is taken as it is.",
+                hint="Give function_tool name_override= and timeout=, or agent.tool the function itself.",
+                code="tool",
+            )
         return function
     called = name or getattr(function, "__name__", "")
     _check(function, called)
+    if timeout is not None and timeout <= 0:
+        raise VoicebotError(
+            f"The tool {called} cannot end within {timeout:g} s.",
+            hint="Give more seconds, or none: TOOL_TIMEOUT is the limit then.",
+            code="tool",
+        )
     wrapped = _wrapped(function)
     try:
         return function_tool(wrapped, name_override=called, timeout=timeout)
