@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.events import AddresseeDecided, LLMFinished, TranscriptFinal
+from voicebot.errors import ModelFailed
+from voicebot.events import AddresseeDecided, ErrorEvent, LLMFinished, TranscriptFinal
+from voicebot.testing.models import Step
 
 pytestmark = pytest.mark.virtual_time
 
@@ -39,3 +41,18 @@ async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> Non
         assert await stage.said(ada) == "The sea is grey."
         stage.room.chat("anna", "Ada, what time is it?")
         assert await stage.said(ada, 2) == "It is noon."
+
+
+async def test_who_was_asked_nothing_does_not_apologise(tmp_path: Path) -> None:
+    script: list[list[Step] | str] = ["The sea is grey.", [ModelFailed("down")], "It is noon."]
+    async with Stage(tmp_path, llm=script) as stage:
+        ada = await stage.agent()
+        bruno = await stage.agent("Bruno, a lighthouse keeper")
+        await stage.person()
+        await stage.person("tom", "Tom")
+        stage.room.chat("anna", "What do you all think of the sea?")
+        assert await stage.said(ada) == "The sea is grey."
+        assert (await stage.wait(ErrorEvent)).participant_id == bruno.id
+        stage.room.chat("anna", "Ada, what time is it?")
+        assert await stage.said(ada, 2) == "It is noon."
+        assert not [e for e in stage.of(TranscriptFinal) if e.participant_id == bruno.id]

@@ -336,6 +336,20 @@ async def test_the_final_text_waits_for_the_draft_under_way() -> None:
         assert final.t - begun.t == pytest.approx(1.0, abs=0.01)
 
 
+async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> None:
+    hears = Hears("i like tea and", interim=["i", "i like", "i like tea and"])
+    async with ear(hears) as anna:
+        speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
+        await anna.plane.wait_for(media.SpeechStopped)
+        await asyncio.sleep(0)
+        anna.ears.lost()
+        await anna.utterances()
+        (confirmed,), (final,) = anna.of(EndpointConfirmed), anna.of(TranscriptFinal)
+        assert final.t == pytest.approx(confirmed.t, abs=0.01)
+        assert not anna.drafts
+        await speaking
+
+
 async def test_a_draft_that_hangs_does_not_keep_the_final_text_for_ever() -> None:
     async with ear(stt=Slow(["one two"], 1e3)) as anna:
         await anna.plane.hear("anna", 1.0)
@@ -510,6 +524,19 @@ async def test_closing_in_a_pause_gives_everything_up() -> None:
         assert stt.streams[0].cancelled
         await asyncio.sleep(10)
         assert not anna.of(EndpointConfirmed)
+
+
+async def test_closing_before_the_texts_are_final_frees_the_recogniser() -> None:
+    stt = Slow(["one two", "three"], 60.0)
+    async with ear(stt=stt) as anna:
+        await anna.plane.hear("anna", 1.0)
+        await anna.plane.hear("anna", 1.0, after=2.0)
+        await anna.plane.wait_for(media.SilenceReached, count=2)
+        assert len(anna.of(EndpointConfirmed)) == 2
+        await anna.ears.settle(2.0)
+        await anna.ears.aclose()
+        assert [stream.cancelled for stream in stt.streams] == [True, True]
+        assert not anna.heard
 
 
 # ---------------------------------------------------------------- a learned model

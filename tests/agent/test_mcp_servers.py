@@ -14,9 +14,11 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
+from voicebot.agent import mcp_servers
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.mcp_servers import McpServers
+from voicebot.agent.tools import ToolResult
 from voicebot.errors import VoicebotError
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona
@@ -86,6 +88,11 @@ async def ask(agent: Agent, *calls: Call) -> list[tuple[str, bool]]:
     return [(one.result, one.failed) for one in told if isinstance(one, ToolResult)]
 
 
+def running() -> list[psutil.Process]:
+    """The servers that are our own children."""
+    return [p for p in psutil.Process().children() if "server.py" in " ".join(p.cmdline())]
+
+
 async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,19 +121,46 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         with pytest.raises(VoicebotError, match="no MCP server 'files'; MCP_CONFIG names: harbours, broken"):
             await ada.use_mcp("files")
         assert [tool.name for tool in ada.tools] == ["tide"]
-        (process,) = [p for p in psutil.Process().children() if "server.py" in " ".join(p.cmdline())]
+        (process,) = running()
         process.kill()
         process.wait(10)
         ((dead, failed),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
         assert failed
         assert "The tool failed" in dead
-        assert await ada.use_mcp("harbours", ["tide"]) == ["tide"]  # running the cell again repairs it
+        # running the cell again repairs it, for both at once
+        await asyncio.gather(ada.use_mcp("harbours", ["tide"]), bruno.use_mcp("harbours", ["tide"]))
+        (process,) = running()
         ((again, _),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
         assert "low tide in Brest" in again
     finally:
         await servers.aclose()
+    assert running() == []
     ((gone, _),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
     assert "low tide" not in gone
+
+
+async def test_a_server_that_does_not_answer_holds_up_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_servers, "CONNECT_TIMEOUT", 1e6)
+    asked = asyncio.Event()
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(never, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        path = tmp_path / "mcp.json"
+        path.write_text(json.dumps({"mcpServers": {"silent": {"url": f"http://127.0.0.1:{port}"}}}))
+        servers = McpServers(str(path))
+        asking = asyncio.create_task(agent_with(servers).use_mcp("silent"))
+        await asked.wait()
+        async with asyncio.timeout(60):
+            await servers.aclose()
+        with pytest.raises(VoicebotError, match=r"silent.*closed before it had answered"):
+            await asking
 
 
 async def test_a_server_on_http_is_reached_too(tmp_path: Path) -> None:

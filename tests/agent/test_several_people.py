@@ -9,8 +9,9 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
+from voicebot.agent.answering import SETTLE_S
 from voicebot.events import AddresseeDecided, FloorGranted, PlayoutStarted, TranscriptFinal
-from voicebot.testing.models import Step
+from voicebot.testing.models import Hears, Step
 
 pytestmark = pytest.mark.virtual_time
 
@@ -73,3 +74,14 @@ async def test_who_waits_for_an_agent_is_not_forgotten_when_others_speak(tmp_pat
         await stage.media.hear("anna", 1.0, after=1.0)
         assert await stage.said(bruno) == "The sea is calm."
         assert await stage.said(ada, 2) == "Fine."
+
+
+async def test_the_end_waits_for_everybodys_last_words_at_once(tmp_path: Path) -> None:
+    hangs = Hears("tell me more", gate=asyncio.Event())
+    async with Stage(tmp_path, stt=[hangs, hangs]) as stage:
+        await spoken_to_at_once(stage)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await stage.room.close()
+        assert loop.time() - began == pytest.approx(SETTLE_S)
+        assert all(stream.cancelled for stream in stage.stt.streams)

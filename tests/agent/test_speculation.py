@@ -14,6 +14,7 @@ from voicebot.events import (
     FloorGranted,
     LatencyMeasured,
     LLMStarted,
+    PlayoutInterrupted,
     PlayoutStarted,
     SpeculationCancelled,
     SpeculationCommitted,
@@ -163,6 +164,7 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
         else:
             await stage.wait(SpeculationCancelled)
             assert not stage.media.talking()
+            assert not stage.of(PlayoutInterrupted)  # nobody heard any of it
             gate.set()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from typing import Any, Literal
 import pytest
 from agents import function_tool
 
+from voicebot.agent import thinking
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolCall, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.guard import declined
 from voicebot.agent.instructions import RULES
 from voicebot.agent.memory import Memory
 from voicebot.agent.thinking import NO_SUCH_TOOL, REFUSED, WITHHELD
-from voicebot.agent.tools import LONGEST_RESULT, as_text, make_tool
+from voicebot.agent.tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona
@@ -91,6 +93,18 @@ def test_what_a_model_could_not_call_is_explained(function: Any, message: str) -
     with pytest.raises(VoicebotError, match=message) as error:
         make_tool(function)
     assert error.value.code == "tool"
+
+
+def test_limits_and_names_that_would_be_lost_are_refused() -> None:
+    def tide(harbour: str) -> str:
+        """The tide in a harbour."""
+        return harbour
+
+    with pytest.raises(VoicebotError, match=r"tide cannot end within 0 s.*TOOL_TIMEOUT"):
+        make_tool(tide, timeout=0)
+    for options in ({"name": "find_tide"}, {"timeout": 3.0}):
+        with pytest.raises(VoicebotError, match=r"tide is a tool of openai-agents already.*name_override="):
+            make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
 
 
 def test_a_tool_is_known_by_its_name_its_docstring_and_its_types() -> None:
@@ -173,6 +187,21 @@ async def test_a_function_runs_in_a_thread_and_a_coroutine_on_the_loop() -> None
     }
 
 
+async def test_a_coroutine_behind_a_plain_decorator_is_awaited() -> None:
+    async def tide() -> str:
+        """The tide."""
+        return "low"
+
+    @functools.wraps(tide)
+    def decorated() -> Any:
+        return tide()
+
+    asked = Asked([Call("tide")], "It is low.")
+    asked.agent.tool(decorated)
+    assert await asked.answer() == "It is low."
+    assert asked.results == [("low", False)]
+
+
 @pytest.mark.virtual_time
 async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> None:
     async def broken(harbour: str) -> str:
@@ -238,6 +267,27 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
 
 
 @pytest.mark.virtual_time
+async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
+    """A voice takes its time with a long text, and the run goes on meanwhile."""
+
+    async def tide() -> str:
+        """The tide."""
+        return "low"
+
+    asked = Asked(["I will see.", Call("tide")], "It is low.")
+    asked.agent.tool(tide)
+    committed = asyncio.Event()
+    text = ""
+    async for delta in asked.thought(committed=committed).deltas():
+        text += delta
+        await asyncio.sleep(1)
+        committed.set()
+        await asyncio.sleep(1)
+    assert text == "I will see.\nIt is low."
+    assert asked.results == [("low", False)]
+
+
+@pytest.mark.virtual_time
 async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
     ran: list[str] = []
 
@@ -271,6 +321,27 @@ async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
     with pytest.raises(ModelFailed, match="nothing for 5 s"):
         await asked.answer()
     assert loop.time() - began == pytest.approx(20.0)
+
+
+async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(thinking, "GRACE", 0.01)
+    released = threading.Event()
+
+    @function_tool
+    def tide() -> str:
+        """The tide."""
+        released.wait(30)
+        return "low"
+
+    asked = Asked([Call("tide")])
+    asked.agent.tool(tide)
+    try:
+        with pytest.raises(ModelFailed, match=r"The tool tide does not end.*agent\.tool"):
+            await asked.answer(tool_timeout=0.01)
+    finally:
+        released.set()
 
 
 @pytest.mark.virtual_time

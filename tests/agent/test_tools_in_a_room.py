@@ -188,3 +188,22 @@ async def test_no_tool_runs_for_a_question_that_goes_on(tmp_path: Path) -> None:
         assert ran == [8]
         assert stage.of(SpeculationCancelled)
         assert not stage.of(SpeculationCommitted)
+
+
+async def test_an_agent_that_comes_back_says_which_tools_it_has_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Stage(tmp_path) as stage:
+        ada = await stage.agent()
+        give_slow_tool(ada, 0.0)
+        (record,) = stage.room.agent_records()
+        await stage.room.remove(ada.id)
+        back = await stage.room.restore(record)
+        assert "Ada is back in lobby demo without its tools (tide). Run the code" in caplog.text
+        assert back.lost_tools == ["tide"]
+        assert stage.room.agent_records() == [record]  # the next restart tells it again
+        give_slow_tool(back, 0.0)
+        assert back.lost_tools == []
+        assert stage.room.agent_records() == [record]
+        back.forget_tool("tide")
+        assert stage.room.agent_records()[0].tools == ()

@@ -260,7 +260,11 @@ async def test_all_is_there_again_after_a_restart(store: Store, place: Place) ->
         {"private": True, "people": 3},
         hosts=("s-1", "s-2"),
         admitted=("s-3",),
-        agents=(AgentRecord("agent-1", {"name": ODD, "voice": {"rate": 1.1}}, True, "openai:x", "espeak"),),
+        agents=(
+            AgentRecord(
+                "agent-1", {"name": ODD, "voice": {"rate": 1.1}}, True, "openai:x", "espeak", ("tide", ODD)
+            ),
+        ),
         closes_when_empty=True,
         created=1.25,
     )
@@ -315,7 +319,7 @@ JSON = st.dictionaries(
     max_size=4,
 )
 SEATS = st.builds(SeatRecord, ID, ID, TEXT, st.sampled_from(["host", "guest"]), st.booleans(), st.booleans())
-AGENTS = st.builds(AgentRecord, ID, JSON, st.booleans(), TEXT, TEXT)
+AGENTS = st.builds(AgentRecord, ID, JSON, st.booleans(), TEXT, TEXT, st.lists(TEXT, max_size=3).map(tuple))
 RECORDS = st.one_of(
     st.builds(SessionRecord, st.just("key"), ID, TIME, TIME, ID, TIME, st.none() | SEATS),
     st.builds(

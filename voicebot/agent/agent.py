@@ -34,6 +34,8 @@ class Agent:
         self.persona = persona
         self.tools: list[Any] = []
         """openai-agents tools it may use, and nothing that anybody says adds one; see `tool`, `use_mcp`."""
+        self.lost_tools: list[str] = []
+        """Names of those that it had before the server was started anew, and has not been given again."""
         self.mcp: McpServers | None = None
         """The servers that MCP_CONFIG names; `Room` sets it."""
         self.memory = Memory()
@@ -111,6 +113,7 @@ class Agent:
     def forget_tool(self, name: str) -> None:
         """It may not use this one any more; one that it does not have is no error."""
         self.tools = [tool for tool in self.tools if tool.name != name]
+        self._not_lost(name)
 
     def _add(self, tool: Any) -> None:
         if tool.name == HAND_OVER:
@@ -122,6 +125,10 @@ class Agent:
             self.tools[names.index(tool.name)] = tool
         else:
             self.tools.append(tool)
+        self._not_lost(tool.name)
+
+    def _not_lost(self, name: str) -> None:
+        self.lost_tools = [lost for lost in self.lost_tools if lost != name]
 
     def info(self, notice: str = "") -> ParticipantInfo:
         """As everyone in the lobby sees it."""

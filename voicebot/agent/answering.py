@@ -129,7 +129,8 @@ class Answering:
         """Every playout is over without a notice."""
         self.speculation.cancel("the media process stopped")
         for turn in self.playout.turns:
-            if turn.speech.said:  # one that still thinks can go on
+            # one that still thinks can go on, and one that was prepared is thrown away
+            if turn.speech.said and turn.committed.is_set():
                 self.playout.abandon(turn)
                 turn.cancel()
                 # a sentence made in the meantime may have reached the new worker

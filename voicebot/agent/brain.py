@@ -16,12 +16,10 @@ from voicebot.agent.instructions import instructions, protected
 from voicebot.agent.memory import Memory, Remembered
 from voicebot.agent.tools import ToolCall, ToolResult
 from voicebot.agent.unicode import Whole, whole
-from voicebot.errors import ModelError, ModelFailed
+from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.llm.base import LLM
 from voicebot.llm.lines import Company
 from voicebot.persona import Persona
-
-__all__ = ["Thought", "ToolCall", "ToolResult", "instructions"]
 
 logger = logging.getLogger(__name__)
 
@@ -127,13 +125,9 @@ class Thought:
         try:
             while not guard.tripped:
                 try:
-                    async with asyncio.timeout(watch.patience) as watch.limit:
-                        event = await anext(events, None)
+                    event = await watch.next(events)
                 except TimeoutError:
-                    raise ModelFailed(
-                        f"The language model {self._llm.name} gave nothing for {self._timeout:g} s.",
-                        hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
-                    ) from None
+                    raise self._overdue(watch.working) from None
                 except ModelError:
                     raise
                 except Exception as error:
@@ -180,8 +174,17 @@ class Thought:
         if self._on_tool is not None:
             self._on_tool(told)
 
+    def _overdue(self, tools: Sequence[str]) -> ModelFailed:
+        if tools:
+            return ModelFailed(
+                f"The tool {', '.join(tools)} does not end, and nothing can stop it.",
+                hint="Give agent.tool the function itself, not what openai-agents' function_tool made of it.",
+            )
+        return ModelFailed(
+            f"The language model {self._llm.name} gave nothing for {self._timeout:g} s.",
+            hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
+        )
+
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
-        return ModelFailed(
-            f"The language model {self._llm.name} failed: {whole(str(error)) or type(error).__name__}."
-        )
+        return ModelFailed(f"The language model {self._llm.name} failed: {whole(one_line(error))}.")

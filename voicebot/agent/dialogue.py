@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -21,8 +21,6 @@ from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
 from voicebot.turn import Denial
-
-logger = logging.getLogger(__name__)
 
 
 class Dialogue:
@@ -136,8 +134,8 @@ class Dialogue:
         await self._answering.close()
         for ears in self._ears.values():
             ears.lost()
-            await ears.settle(SETTLE_S)
-            await ears.aclose()
+        await asyncio.gather(*(ears.settle(SETTLE_S) for ears in self._ears.values()))
+        await asyncio.gather(*(ears.aclose() for ears in self._ears.values()))
 
     # ------------------------------------------------------------ notices
 

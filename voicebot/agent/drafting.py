@@ -45,7 +45,8 @@ class Drafting:
         self._on_draft, self._on_interim, self._on_probability = on_draft, on_interim, on_probability
         self._tasks: list[asyncio.Task[None]] = []
         self._draft: asyncio.Task[None] | None = None
-        self._name, self._after, self._drafted = name, after, False
+        self._name, self._after = name, after
+        self._writing = self._drafted = False
         if stream is not None:
             if (draft := getattr(stream, "draft", None)) is not None:
                 self._draft = self._begin(self._write, draft)
@@ -59,15 +60,16 @@ class Drafting:
             task.cancel()
 
     async def settle(self) -> None:
-        """The end is confirmed: let the draft be finished, so that the final text need not begin anew."""
+        """The end is confirmed: let a draft that has begun be finished, for the final text to go on from."""
+        draft = self._draft if self._writing else None
         for task in self._tasks:
-            if task is not self._draft:
+            if task is not draft:
                 task.cancel()
-        if self._draft is not None:
+        if draft is not None:
             try:
-                await asyncio.wait({self._draft}, timeout=DRAFT_PATIENCE)
+                await asyncio.wait({draft}, timeout=DRAFT_PATIENCE)
             finally:
-                self._draft.cancel()
+                draft.cancel()
 
     async def aclose(self) -> None:
         """Cancel what runs and wait for its end."""
@@ -88,6 +90,7 @@ class Drafting:
     async def _write(self, draft: Callable[[], Awaitable[Transcription]]) -> None:
         if self._after:
             await asyncio.sleep(self._after)
+        self._writing = True
         try:
             text = await draft()
         except Exception:  # a third party's STT may raise anything, and `finish` will say it

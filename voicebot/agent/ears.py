@@ -113,13 +113,13 @@ class Ears:
         self._silent_since: float | None = None
         """Clock time of the last speech sample of a turn that a silence ended."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unfinished = 0
+        self._unfinished: list[Hearing] = []
         self._in_order = asyncio.Lock()
 
     @property
     def finishing(self) -> bool:
         """Something was said whose text is not final yet."""
-        return self._unfinished > 0
+        return bool(self._unfinished)
 
     # ------------------------------------------------------------ notices
 
@@ -183,13 +183,14 @@ class Ears:
             await asyncio.wait(tuple(self._tasks), timeout=seconds)
 
     async def aclose(self) -> None:
-        """Give up what is going on."""
-        hearing, self._now = self._now, None
-        if hearing is not None:
-            await hearing.aclose()
+        """Give up what is going on, and what is not final yet."""
+        given_up = [*self._unfinished, *([self._now] if self._now is not None else [])]
+        self._now = None
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for hearing in given_up:
+            await hearing.aclose()
 
     # ------------------------------------------------------------ listening
 
@@ -366,7 +367,7 @@ class Ears:
             text=pause.text if pause is not None else hearing.interim,
             probability=pause.end_probability if pause is not None else None,
         )
-        self._unfinished += 1
+        self._unfinished.append(hearing)
         self._ended(self.participant_id)
         task = asyncio.get_running_loop().create_task(
             self._finish(hearing, event.seq), name=f"ears of {self.participant_id}: {hearing.utterance_id}"
@@ -381,7 +382,7 @@ class Ears:
             try:
                 utterance = await self._understand(hearing, cause_seq)
             finally:
-                self._unfinished -= 1
+                self._unfinished.remove(hearing)
             self._heard(utterance)
 
     async def _understand(self, hearing: Hearing, cause_seq: int) -> Utterance:

@@ -22,10 +22,11 @@ from voicebot.stt.base import STT_RATE, STTStream, Transcription
 logger = logging.getLogger(__name__)
 
 FINISH_TIMEOUT = 30.0
-"""Seconds a recogniser may take for the final text before the utterance is given up."""
+"""Seconds a recogniser may take for the final text before the utterance is given up; a draft that has begun
+has `drafting.DRAFT_PATIENCE` before that."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Hearing:
     """An utterance that is still going on; all times are clock times."""
 

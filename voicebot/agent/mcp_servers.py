@@ -95,19 +95,20 @@ class McpServers:
         """
         configured = self.configured()
         if server not in configured:
-            known = ", ".join(configured) or "none"
+            names = ", ".join(configured) or "none"
             raise VoicebotError(
-                f"There is no MCP server {server!r}; MCP_CONFIG names: {known}.",
+                f"There is no MCP server {server!r}; MCP_CONFIG names: {names}.",
                 hint="Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it.",
                 code="mcp",
             )
-        connection = self._connections.get(server)
-        if connection is not None and not await connection.alive():
-            await connection.aclose()
-            connection = None
-        if connection is None:
-            connection = self._connections[server] = _Connection(server, configured[server])
-        tools = await connection.tools()
+        known = self._connections.get(server)
+        if known is not None and not await known.alive():
+            await known.aclose()
+            if self._connections.get(server) is known:  # nobody has replaced it meanwhile
+                del self._connections[server]
+        if server not in self._connections:
+            self._connections[server] = _Connection(server, configured[server])
+        tools = await self._connections[server].tools()
         missing = set(only) - {tool.name for tool in tools}
         if missing:
             raise VoicebotError(
@@ -152,6 +153,8 @@ class _Connection:
 
     async def aclose(self) -> None:
         self._closing.set()
+        if self._server is None:  # it may take long to connect, and nobody wants it any more
+            self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _hold(self) -> None:
@@ -160,27 +163,36 @@ class _Connection:
             server = _server(self._name, self._config)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await server.connect()  # type: ignore[no-untyped-call]
-        except Exception as error:
+        except BaseException as error:
             self._fail(error)
+            if not isinstance(error, Exception):
+                raise
             return
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                self._tools.set_result(await _tools_of(server))
+                tools = await _tools_of(server)
             self._server = server
+            self._tools.set_result(tools)
             await self._closing.wait()
-        except Exception as error:
-            self._fail(error)
+        except BaseException as error:
+            if not self._tools.done():
+                self._fail(error)
+            if not isinstance(error, Exception):
+                raise
         finally:
             try:
                 await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception:
                 logger.warning("The MCP server %s did not end well", self._name, exc_info=True)
 
-    def _fail(self, error: Exception) -> None:
-        while isinstance(error, ExceptionGroup):
+    def _fail(self, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         what = self._config.command or self._config.url
-        why = f"no answer in {CONNECT_TIMEOUT:g} s" if isinstance(error, TimeoutError) else one_line(error)
+        if isinstance(error, TimeoutError):
+            why = f"no answer in {CONNECT_TIMEOUT:g} s"
+        else:
+            why = one_line(error) if isinstance(error, Exception) else "it was closed before it had answered"
         self._tools.set_exception(
             VoicebotError(
                 f"The MCP server {self._name} ({what}) does not work: {why}.",

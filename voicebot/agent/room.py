@@ -215,9 +215,7 @@ class Room:
 
     async def remove(self, agent_id: str) -> None:
         """Take an agent out. Raises VoicebotError (`not_joined`) when there is none of that id."""
-        if agent_id not in self._agents:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
-        self._drop(agent_id)
+        self._drop(self._agent(agent_id).id)
 
     def mute(self, agent_id: str, muted: bool = True) -> None:
         """A muted agent hears and remembers everything and says nothing, for everyone in the lobby.
@@ -225,9 +223,7 @@ class Room:
         What it is saying ends as by an interruption: what was heard of it is remembered. Raises
         VoicebotError (`not_joined`) when there is no agent of that id.
         """
-        agent = self._agents.get(agent_id)
-        if agent is None:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        agent = self._agent(agent_id)
         if agent.muted == muted:
             return
         agent.muted = muted
@@ -244,12 +240,15 @@ class Room:
                 muted=agent.muted,
                 llm=agent.llm.name if agent.llm is not None else "",
                 tts=agent.tts.name if agent.tts is not None else "",
+                tools=(*(tool.name for tool in agent.tools), *agent.lost_tools),
             )
             for agent in self._agents.values()
         ]
 
     async def restore(self, record: AgentRecord) -> Agent:
         """Let an agent come back under its id, with its persona and its own models where they still work.
+
+        Its tools are Python code, which no record holds: those that it has not been given again are logged.
 
         Raises:
             VoicebotError: what is kept of the persona is unusable. LobbyFull: no room.
@@ -266,6 +265,16 @@ class Room:
                     await self.swap(agent.id, role, spec)
                 except VoicebotError as error:
                     logger.warning("%s takes the %s of the lobby: %s", agent.name, role.upper(), error)
+        given = {tool.name for tool in agent.tools}
+        agent.lost_tools = [name for name in record.tools if name not in given]
+        if agent.lost_tools:
+            logger.warning(
+                "%s is back in lobby %s without its tools (%s). Run the code that gives them again: its"
+                " @agent.tool functions, agent.use_mcp.",
+                agent.name,
+                self.lobby.id,
+                ", ".join(agent.lost_tools),
+            )
         return agent
 
     async def swap(self, agent_id: str, role: SwapRole, spec: str | None) -> None:
@@ -274,9 +283,7 @@ class Room:
         Raises:
             VoicebotError: no such agent. ModelError: the model cannot be used now; the old one stays.
         """
-        agent = self._agents.get(agent_id)
-        if agent is None:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        agent = self._agent(agent_id)
         if role not in ("llm", "tts"):
             raise ModelError("Only llm and tts can be an agent's own; people are heard once for all agents.")
         backend: Any = None if spec is None else await self._models.ready(role, spec)
@@ -409,6 +416,12 @@ class Room:
             )
         if self._dialogue is not None:
             self._dialogue.recordings.start(info.id)
+
+    def _agent(self, agent_id: str) -> Agent:
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+        return agent
 
     def _drop(self, agent_id: str) -> None:
         if self._dialogue is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -27,6 +27,7 @@ from agents.memory import Session
 from agents.models.interface import Model
 from agents.result import RunResultStreaming
 from agents.run_config import ToolErrorFormatterArgs
+from agents.stream_events import StreamEvent
 
 from voicebot.agent.guard import Guard
 from voicebot.agent.tools import LONGEST_RESULT, Failure, ToolCall, ToolResult, as_text, failure_of
@@ -43,8 +44,8 @@ GRACE = 1.0
 class Watch(RunHooks[None]):
     """Follows the tools of one run: holds them back until the turn is sure, tells of their begin and end.
 
-    `limit` is the timeout of whoever waits for the run's next event. It is the model's to keep while no tool
-    is at work, the tool's while one is, and none at all until the turn is committed.
+    How long the run's next event may take is the model's to keep while no tool is at work, the tool's while
+    one is, and without a limit until the turn is committed.
     """
 
     def __init__(
@@ -60,18 +61,33 @@ class Watch(RunHooks[None]):
         self._tell, self._guard, self._committed, self._stop = tell, guard, committed, stop
         self._timeout, self._tool_timeout = timeout, tool_timeout
         self._waiting = 0
-        self._running: dict[str, float] = {}
-        """Seconds that each call may take."""
+        self._running: dict[str, tuple[str, float]] = {}
+        """By call: the tool's name, and the seconds that it may take."""
         self._asked: dict[str, tuple[str, str]] = {}
         self._told: set[str] = set()
-        self.limit: asyncio.Timeout | None = None
+        self._limit: asyncio.Timeout | None = None
+        """While somebody waits for an event; the run goes on when nobody does."""
+
+    async def next(self, events: AsyncIterator[StreamEvent]) -> StreamEvent | None:
+        """The run's next event, None after the last. Raises TimeoutError, and whatever ended the run."""
+        try:
+            async with asyncio.timeout(self._patience) as self._limit:
+                return await anext(events, None)
+        finally:
+            self._limit = None
 
     @property
-    def patience(self) -> float | None:
+    def working(self) -> list[str]:
+        """The names of the tools that are at work."""
+        return [name for name, _ in self._running.values()]
+
+    @property
+    def _patience(self) -> float | None:
         """Seconds that the next event may take from now on."""
         if self._waiting:
             return None
-        return max(self._running.values()) + GRACE if self._running else self._timeout
+        longest = max((seconds for _, seconds in self._running.values()), default=None)
+        return self._timeout if longest is None else longest + GRACE
 
     def guarded(self, tool: Any) -> Any:
         """The same tool behind the gate, and with a limit where it has none."""
@@ -107,7 +123,8 @@ class Watch(RunHooks[None]):
         return ToolGuardrailFunctionOutput.allow()
 
     async def on_tool_start(self, context: Any, agent: Any, tool: Any) -> None:
-        self._running[context.tool_call_id] = getattr(tool, "timeout_seconds", None) or self._tool_timeout
+        seconds = getattr(tool, "timeout_seconds", None) or self._tool_timeout
+        self._running[context.tool_call_id] = (context.tool_name, seconds)
         self._renew()
         self._begun(context.tool_call_id, context.tool_name, context.tool_arguments)
 
@@ -144,9 +161,9 @@ class Watch(RunHooks[None]):
         return self._guard.quotes(arguments.replace("\\n", " "))
 
     def _renew(self) -> None:
-        if self.limit is not None and not self.limit.expired():
-            patience, now = self.patience, asyncio.get_running_loop().time()
-            self.limit.reschedule(None if patience is None else now + patience)
+        if self._limit is not None and not self._limit.expired():
+            patience, now = self._patience, asyncio.get_running_loop().time()
+            self._limit.reschedule(None if patience is None else now + patience)
 
 
 def start(

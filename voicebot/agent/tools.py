@@ -8,7 +8,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -73,10 +73,22 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
     from agents.exceptions import UserError
 
     if isinstance(function, FunctionTool):
+        if name or timeout is not None:
+            raise VoicebotError(
+                f"{function.name} is a tool of openai-agents already, and is taken as it is.",
+                hint="Give function_tool name_override= and timeout=, or agent.tool the function itself.",
+                code="tool",
+            )
         return function
     called = name or getattr(function, "__name__", "")
     _check(function, called)
-    wrapped = _on_loop(function) if inspect.iscoroutinefunction(function) else _in_thread(function)
+    if timeout is not None and timeout <= 0:
+        raise VoicebotError(
+            f"The tool {called} cannot end within {timeout:g} s.",
+            hint="Give more seconds, or none: TOOL_TIMEOUT is the limit then.",
+            code="tool",
+        )
+    wrapped = _wrapped(function)
     try:
         return function_tool(wrapped, name_override=called, timeout=timeout)
     except UserError:  # such as a dict with any keys: no strict schema can say that
@@ -137,19 +149,20 @@ def _unusable(name: str, error: Exception) -> VoicebotError:
     )
 
 
-def _on_loop(function: Callable[..., Awaitable[Any]]) -> ToolFunction:
+def _wrapped(function: Callable[..., Any]) -> ToolFunction:
+    blocks = not inspect.iscoroutinefunction(function)
+
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> str:
-        return as_text(await function(*args, **kwargs))
-
-    return run
-
-
-def _in_thread(function: Callable[..., Any]) -> ToolFunction:
-    @functools.wraps(function)
-    async def run(*args: Any, **kwargs: Any) -> str:
-        work = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
-        return as_text(await asyncio.get_running_loop().run_in_executor(_threads(), work))
+        call = functools.partial(function, *args, **kwargs)
+        if blocks:
+            in_context = contextvars.copy_context().run
+            result = await asyncio.get_running_loop().run_in_executor(_threads(), in_context, call)
+        else:
+            result = call()
+        if inspect.isawaitable(result):  # also what a plain decorator makes of an async function
+            result = await result
+        return as_text(result)
 
     return run
 

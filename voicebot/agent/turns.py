@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought, ToolCall, ToolResult
+from voicebot.agent.brain import Thought
 from voicebot.agent.filler import Filler
 from voicebot.agent.handover import Handed, HandOver
 from voicebot.agent.memory import Remembered
 from voicebot.agent.models import Models
 from voicebot.agent.speakable import Speakable
 from voicebot.agent.speech import Speech
+from voicebot.agent.tools import ToolCall, ToolResult
 from voicebot.agent.unicode import whole
 from voicebot.agent.utterance import Utterance
 from voicebot.agent.voice import Voice, closing_iterator
@@ -34,8 +34,6 @@ from voicebot.events import (
 )
 from voicebot.media.base import MediaPlane
 from voicebot.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
 BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
@@ -146,11 +144,8 @@ class TurnRunner:
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
         llm = turn.agent.llm or self._models.llm
-        ids: dict[str, Any] = {
-            "participant_id": turn.agent.id, "turn_id": turn.turn_id, "speech_id": turn.speech.speech_id,
-        }  # fmt: skip
-        started = self._emit(LLMStarted(model=llm.name, cause_seq=turn.cause_seq, **ids))
-        called: dict[str, Event] = {}
+        started = self._emit(turn.event(LLMStarted, model=llm.name, cause_seq=turn.cause_seq))
+        called: dict[str, tuple[str, int]] = {}
         filler = Filler(
             turn.speech,
             after=self._settings.filler_after,
@@ -163,29 +158,17 @@ class TurnRunner:
         def on_tool(told: ToolCall | ToolResult) -> None:
             filler.on_tool(told)
             if isinstance(told, ToolCall):
-                called[told.call_id] = self._emit(
-                    ToolCalled(name=told.name, arguments=told.arguments, cause_seq=started.seq, **ids)
+                event = turn.event(
+                    ToolCalled, name=told.name, arguments=told.arguments, cause_seq=started.seq
                 )
+                called[told.call_id] = (told.name, self._emit(event).seq)
                 return
-            call = called.get(told.call_id)
-            self._emit(
-                ToolReturned(
-                    name=call.name if isinstance(call, ToolCalled) else "",
-                    result=told.result,
-                    cause_seq=call.seq if call is not None else started.seq,
-                    **ids,
-                )
-            )
+            name, seq = called.get(told.call_id, ("", started.seq))
+            self._emit(turn.event(ToolReturned, name=name, result=told.result, cause_seq=seq))
             if told.failed:
-                name = call.name if isinstance(call, ToolCalled) else "?"
+                message = f"The tool {name or '?'} of {turn.agent.name}: {told.result}"
                 self._emit(
-                    ErrorEvent(
-                        code="tool",
-                        message=f"The tool {name} of {turn.agent.name}: {told.result}",
-                        retryable=True,
-                        cause_seq=call.seq if call is not None else started.seq,
-                        **ids,
-                    )
+                    turn.event(ErrorEvent, code="tool", message=message, retryable=True, cause_seq=seq)
                 )
 
         thought = Thought(
@@ -214,7 +197,7 @@ class TurnRunner:
                 pieces = [piece for piece in pieces if piece.strip(" .!\"'*").upper() != PASS]
             for piece in pieces:
                 if not given:
-                    self._emit(LLMFirstSentence(model=llm.name, cause_seq=started.seq, **ids))
+                    self._emit(turn.event(LLMFirstSentence, model=llm.name, cause_seq=started.seq))
                 given += 1
                 await turn.pieces.put(piece)
 
@@ -222,18 +205,18 @@ class TurnRunner:
             async with closing_iterator(thought.deltas()) as deltas:
                 async for delta in deltas:
                     if not text and delta:
-                        self._emit(LLMFirstToken(model=llm.name, cause_seq=started.seq, **ids))
+                        self._emit(turn.event(LLMFirstToken, model=llm.name, cause_seq=started.seq))
                     text += delta
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
             if thought.withheld:
                 self._emit(
-                    ErrorEvent(
+                    turn.event(
+                        ErrorEvent,
                         code="withheld",
                         message=f"{llm.name} began to read out the instructions of {turn.agent.name}.",
                         cause_seq=started.seq,
-                        **ids,
                     )
                 )
             if not given and not turn.adding and thought.handed is None:
@@ -241,28 +224,29 @@ class TurnRunner:
         except ModelError as error:
             await turn.committed.wait()  # a failure of what nobody would have heard is none
             self._emit(
-                ErrorEvent(
+                turn.event(
+                    ErrorEvent,
                     code=error.code,
                     message=str(error),
                     retryable=error.retryable,
                     cause_seq=started.seq,
-                    **ids,
                 )
             )
-            await give([BROKEN_OFF if given else APOLOGY])
+            if given or not turn.adding:
+                await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
             cancelled = True
             raise
         finally:
             filler.close()
             self._emit(
-                LLMFinished(
+                turn.event(
+                    LLMFinished,
                     model=llm.name,
                     text=text,
                     tokens_in=thought.tokens_in,
                     tokens_out=thought.tokens_out,
                     cancelled=cancelled,
                     cause_seq=started.seq,
-                    **ids,
                 )
             )

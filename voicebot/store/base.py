@@ -63,6 +63,8 @@ class AgentRecord:
     llm: str = ""
     tts: str = ""
     """Model specs of its own; empty: those of the lobby."""
+    tools: tuple[str, ...] = ()
+    """Names of its tools: the code that gave them is kept nowhere."""
 
 
 @dataclass(frozen=True)
