@@ -150,6 +150,33 @@ async def test_words_have_times_where_the_model_tells_them(
     assert by_length["12:30."] > by_length["Hello"] > by_length["is"]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nothing \0 and half \ud83d then more", ["nothing", "and", "half ?", "then", "more"]),
+        ("it is [[ x ]] here", ["it", "is [[", "x ]]", "here"]),
+        ("- hello world", ["- hello", "world"]),
+        ("...", []),
+    ],
+)
+async def test_words_of_odd_texts_have_times_too(
+    settings: Settings, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
+    parts = [part async for part in tts.synthesize(text, VoiceStyle())]
+    assert [part.text for part in parts if isinstance(part, WordTime)] == words
+
+
+async def test_what_is_being_spoken_when_it_is_closed_ends_by_itself(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
+    spoken = tts.synthesize("Hello world.", VoiceStyle())
+    assert isinstance(await anext(spoken), np.ndarray)
+    await tts.aclose()
+    assert [part.text async for part in spoken if isinstance(part, WordTime)] == ["Hello", "world."]
+
+
 async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path) -> None:
     file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
     one, two = await asyncio.gather(*(PiperTTS.load(f"{file}#{n}", settings) for n in (1, 2)))

@@ -124,20 +124,22 @@ class PiperTTS:
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         from piper import SynthesisConfig
 
-        if self._voice is None:
+        voice = self._voice
+        if voice is None:
             raise ModelFailed(f"{self.name} was closed.", retryable=False)
+        text = plain_text(text)
         if not text.strip():
             return
         # a higher pitch: spoken slower by that factor, then played faster by it
         shift = 2 ** (min(HIGHEST, max(-HIGHEST, style.pitch)) / 12)
         config = SynthesisConfig(
             speaker_id=self._speakers[pick_voice(style, self.voices())],
-            length_scale=self._voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
+            length_scale=voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
             volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
         )
         spoken: list[Sound] = []
         seconds = 0.0
-        async with aclosing(_sentences(self._voice, plain_text(text).replace("[[", " "), config)) as chunks:
+        async with aclosing(_sentences(voice, _no_phonemes(text), config)) as chunks:
             try:
                 async for chunk in chunks:
                     pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
@@ -152,7 +154,10 @@ class PiperTTS:
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
         if spoken:
-            for word in await asyncio.to_thread(word_times, text, spoken, self._voice.phonemize):
+            words = await asyncio.to_thread(
+                word_times, text, spoken, lambda word: voice.phonemize(_no_phonemes(word))
+            )
+            for word in words:
                 yield word
 
     async def aclose(self) -> None:
@@ -210,6 +215,11 @@ def _shared(file: Path, downloads: Path) -> PiperVoice:
         if voice is None:
             voice = _opened[key] = _open(file, downloads)
         return voice
+
+
+def _no_phonemes(text: str) -> str:
+    """Piper would take what stands between [[ and ]] for phonemes."""
+    return text.replace("[[", " ")
 
 
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
