@@ -254,9 +254,7 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
             hint="Every Piper voice is two files; put the second beside the first.",
         )
     try:
-        # where word times can be had by adding an output to the model, they are
-        alignments = importlib.util.find_spec("onnx") is not None
-        voice = PiperVoice.load(file, download_dir=downloads, include_alignments=alignments)
+        voice = PiperVoice.load(file, download_dir=downloads, include_alignments=True)
         voice.session = _Session(voice.session)
         for _ in voice.synthesize("a"):  # a damaged voice fails here and not in the middle of a talk
             pass
