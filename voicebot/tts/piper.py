@@ -118,6 +118,11 @@ class PiperTTS:
         progress(f"The voice {name} is ready", 1.0)
         return cls(voice, name, speaker)
 
+    @property
+    def waiting(self) -> int:
+        """Sentences, of all voices together, that no thread has begun."""
+        return _threads()._work_queue.qsize()
+
     def voices(self) -> tuple[str, ...]:
         return (self._fixed,) if self._fixed else tuple(self._speakers)
 
