@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from voicebot.doctor import models
+from tests.agent.test_endpoint_model import make_model as make_end_of_turn_model
+from voicebot.doctor import examine, models
 from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
 from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.testing.openai_server import OpenAIServer
+from voicebot.testing.small_models import make_piper_voice
 
 Start = Callable[[Callable[[str, str], tuple[int, object]]], str]
 
@@ -191,6 +193,38 @@ def test_a_model_that_the_settings_name(
     assert check.status == status
     assert f"ours:small (set in the settings): {words}" in check.detail
     assert check.advice == advice
+
+
+@pytest.mark.parametrize("endpointing", ["dynamic", "fixed"])
+async def test_no_learned_end_of_turn_needs_no_check(endpointing: str) -> None:
+    assert await models.end_of_turn(load_settings(None, endpointing=endpointing)) is None
+
+
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [
+        (lambda file: None, "There is no file"),
+        (lambda file: file.write_bytes(b"no model"), "cannot be loaded as an ONNX model"),
+        (make_piper_voice, "is no end-of-turn model: it takes input tensor(int64)"),
+    ],
+)
+async def test_a_learned_end_of_turn_that_cannot_be_used(
+    tmp_path: Path, write: Callable[[Path], object], words: str
+) -> None:
+    file = tmp_path / "turn.onnx"
+    write(file)
+    settings = load_settings(None, endpointing=f"onnx:{file}")
+    [check] = [check async for check in examine(settings) if check.name == "end of turn"]
+    assert (check.group, check.status) == ("Models", "failed")
+    assert words in check.detail
+    assert "Smart Turn v3" in check.advice
+
+
+async def test_a_learned_end_of_turn_that_works(tmp_path: Path) -> None:
+    settings = load_settings(None, endpointing=f"onnx:{make_end_of_turn_model(tmp_path / 'turn.onnx')}")
+    check = await models.end_of_turn(settings)
+    assert check is not None
+    assert (check.status, check.detail) == ("ok", "onnx:turn.onnx (set in the settings)")
 
 
 @pytest.mark.parametrize(

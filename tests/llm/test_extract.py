@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,15 @@ def test_it_keeps_what_people_say_of_themselves_in_their_words_and_in_order() ->
     summary = extract("", LINES, 120)
     assert summary.index('Anna said: "My boat is called Pip."') < summary.index("The ferry leaves at 9")
     assert "How are you" not in summary
+
+
+def test_sentences_end_neither_in_numbers_nor_in_addresses() -> None:
+    lines = [
+        Line("Anna", "My boat costs 3.50 euros. See example.com!"),
+        Line("Li", "\u6211\u662f\u674e\u3002\u4f60\u597d\u3002"),
+    ]
+    said = ["My boat costs 3.50 euros.", "See example.com!", "\u6211\u662f\u674e\u3002", "\u4f60\u597d\u3002"]
+    assert re.findall('"(.*?)"', extract("", lines, 200)) == said
 
 
 def test_what_was_kept_before_stays_until_there_is_no_room() -> None:

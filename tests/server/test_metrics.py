@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -11,26 +11,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
+from voicebot import events
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.stall import Stall
 from voicebot.errors import StoreError
-from voicebot.events import (
-    ConversationStarted,
-    EchoIgnored,
-    EndpointConfirmed,
-    Event,
-    InterruptionBackchannel,
-    InterruptionDetected,
-    InterruptionFalse,
-    InterruptionResumed,
-    LatencyMeasured,
-    SpeculationCancelled,
-    SpeculationCommitted,
-    SpeculationStarted,
-    TranscriptFinal,
-    TTSFinished,
-    TTSStarted,
-)
 from voicebot.media.base import MediaGone, MediaStats
 from voicebot.server.hosting import Hosting
 from voicebot.server.metrics import MAX_CODES, Metrics
@@ -140,24 +124,24 @@ def test_how_connections_end_is_counted_with_their_rung(hosting: Hosting) -> Non
 
 
 def test_turns_are_timed_with_their_parts(hosting: Hosting) -> None:
-    hosting.telemetry.follow(None, LatencyMeasured(turn_id="t", e2e_latency=0.7, llm_node_ttft=0.2))
-    hosting.telemetry.follow(None, LatencyMeasured(turn_id="u", cancelled=True, e2e_latency=9.0))
+    hosting.telemetry.follow(None, events.LatencyMeasured(turn_id="t", e2e_latency=0.7, llm_node_ttft=0.2))
+    hosting.telemetry.follow(None, events.LatencyMeasured(turn_id="u", cancelled=True, e2e_latency=9.0))
     read = hosting.telemetry.metrics.registry.get_sample_value
     assert read("voicebot_turn_seconds_sum") == pytest.approx(0.7)
     assert read("voicebot_turn_part_seconds_sum", {"part": "llm_node_ttft"}) == pytest.approx(0.2)
     assert read("voicebot_turns_cancelled_total") == 1
 
 
-def follow(hosting: Hosting, *events: Event) -> Callable[..., float | None]:
+def follow(hosting: Hosting, *happened: events.Event) -> Callable[..., float | None]:
     """As a room tells them; gives the way to read a sample."""
-    for event in events:
+    for event in happened:
         hosting.telemetry.follow(None, event)
     return hosting.telemetry.metrics.registry.get_sample_value
 
 
 def test_all_parts_of_a_turn_are_there_also_what_is_nobodys(hosting: Hosting) -> None:
     parts = dict.fromkeys(PARTS, 0.1)
-    read = follow(hosting, LatencyMeasured(turn_id="t", e2e_latency=0.8, **parts))
+    read = follow(hosting, events.LatencyMeasured(turn_id="t", e2e_latency=0.8, **parts))
     sums = [read("voicebot_turn_part_seconds_sum", {"part": part}) for part in PARTS]
     assert sums == [pytest.approx(0.1)] * len(PARTS)
 
@@ -167,20 +151,20 @@ def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hostin
     said = {"utterance_id": "u", "text": "hello", "start_t": 1.0, "end_t": 3.0}
     read = follow(
         hosting,
-        EndpointConfirmed(**told, seq=3, t=3.5, delay_s=0.5),
-        TTSStarted(**told, seq=4, t=3.5, model="flite", characters=9),
-        TranscriptFinal(**told, seq=5, t=4.5, cause_seq=3, stt_model="sphinx", **said),
-        TTSFinished(**told, seq=6, t=3.9, cause_seq=4, model="flite", characters=9, audio_s=4.0),
+        events.EndpointConfirmed(**told, seq=3, t=3.5, delay_s=0.5),
+        events.TTSStarted(**told, seq=4, t=3.5, model="flite", characters=9),
+        events.TranscriptFinal(**told, seq=5, t=4.5, cause_seq=3, stt_model="sphinx", **said),
+        events.TTSFinished(**told, seq=6, t=3.9, cause_seq=4, model="flite", characters=9, audio_s=4.0),
         # told twice, cancelled, without a beginning, of an agent, without sound: nothing is known of the work
-        TranscriptFinal(**told, seq=7, t=9.5, cause_seq=3, stt_model="sphinx", **said),
-        TTSStarted(**told, seq=8, t=5.0, model="flite", characters=9),
-        TTSFinished(
+        events.TranscriptFinal(**told, seq=7, t=9.5, cause_seq=3, stt_model="sphinx", **said),
+        events.TTSStarted(**told, seq=8, t=5.0, model="flite", characters=9),
+        events.TTSFinished(
             **told, seq=9, t=5.1, cause_seq=8, model="flite", characters=9, audio_s=0.5, cancelled=True
         ),
-        TranscriptFinal(**told, seq=10, t=9.5, **said),
-        TTSStarted(**told, seq=11, t=6.0, model="flite", characters=1),
-        TTSFinished(**told, seq=12, t=6.1, cause_seq=11, model="flite", characters=1),
-        TTSFinished(
+        events.TranscriptFinal(**told, seq=10, t=9.5, **said),
+        events.TTSStarted(**told, seq=11, t=6.0, model="flite", characters=1),
+        events.TTSFinished(**told, seq=12, t=6.1, cause_seq=11, model="flite", characters=1),
+        events.TTSFinished(
             **{**told, "conversation_id": "d"}, t=6.1, cause_seq=4, model="flite", characters=1, audio_s=9.0
         ),
     )
@@ -191,22 +175,24 @@ def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hostin
 
 
 def test_turns_that_never_get_a_text_are_not_kept_for_ever(hosting: Hosting) -> None:
-    endless = [EndpointConfirmed(conversation_id="c", seq=n, t=1.0, delay_s=0.5) for n in range(5000)]
+    endless = [events.EndpointConfirmed(conversation_id="c", seq=n, t=1.0, delay_s=0.5) for n in range(5000)]
     follow(hosting, *endless)
     assert len(hosting.telemetry._begun) == UNDER_WAY
 
 
 def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> None:
-    cancelled = SpeculationCancelled(reason="went on", seconds=0.5, written=30, characters=12, audio_s=1.5)
+    cancelled = events.SpeculationCancelled(
+        reason="went on", seconds=0.5, written=30, characters=12, audio_s=1.5
+    )
     read = follow(
         hosting,
-        *[InterruptionDetected()] * 3,
-        InterruptionFalse(),
-        InterruptionResumed(),
-        *[InterruptionBackchannel(text="mhm")] * 2,
-        EchoIgnored(text="hello", similarity=0.9),
-        *[SpeculationStarted(text="hi")] * 3,
-        SpeculationCommitted(),
+        *[events.InterruptionDetected()] * 3,
+        events.InterruptionFalse(),
+        events.InterruptionResumed(),
+        *[events.InterruptionBackchannel(text="mhm")] * 2,
+        events.EchoIgnored(text="hello", similarity=0.9),
+        *[events.SpeculationStarted(text="hi")] * 3,
+        events.SpeculationCommitted(),
         cancelled,
         cancelled,
     )
@@ -218,15 +204,6 @@ def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> No
     assert read("voicebot_speculation_wasted_seconds_total") == 1.0
     assert read("voicebot_speculation_wasted_characters_total") == 24
     assert read("voicebot_speculation_wasted_audio_seconds_total") == 3.0
-
-
-@dataclass(frozen=True)
-class Fuller(MediaStats):
-    """Of a media plane that tells more."""
-
-    stalls: int = 0
-    stall_seconds: float = 0.0
-    echo_seconds: float = 0.0
 
 
 async def test_stalls_and_queues_are_there_before_anything_waits(host: Any, visit: Any) -> None:
@@ -242,17 +219,7 @@ async def test_stalls_and_queues_are_there_before_anything_waits(host: Any, visi
     assert seen["voicebot_outbox_longest"] <= seen["voicebot_outbox_messages"]
     assert 'voicebot_model_queue{role="stt"}' not in seen  # this one does not tell
     hosting.models.stt.waiting = 3
-    hosting._on_notice(
-        Fuller(
-            cpu_seconds=1.0,
-            peers=1,
-            late_frames=0,
-            lost_packets=0,
-            stalls=2,
-            stall_seconds=0.75,
-            echo_seconds=4.5,
-        )
-    )
+    hosting._on_notice(replace(stats, stalls=2, stall_seconds=0.75, echo_seconds=4.5))
     seen = await scrape(hosting)
     assert seen['voicebot_model_queue{role="stt"}'] == 3
     assert seen["voicebot_media_loop_stalls_total"] == 2
@@ -274,8 +241,8 @@ async def test_what_rooms_log_reaches_the_metrics(host: Any, visit: Any) -> None
     await visit(hosting, joined="Ada")
     log = hosting.rooms["demo"].log
     assert log is not None
-    assert isinstance(log.events[0], ConversationStarted)
-    log.emit(EchoIgnored(text="hello", similarity=0.9))
+    assert isinstance(log.events[0], events.ConversationStarted)
+    log.emit(events.EchoIgnored(text="hello", similarity=0.9))
     assert (await scrape(hosting))["voicebot_echoes_ignored_total"] == 1
 
 

@@ -66,6 +66,7 @@ async def test_a_reader_that_is_too_slow_is_closed_instead_of_waited_for() -> No
     by_count = Outbox(max_messages=3)
     for _ in range(4):
         by_count.put(write(Pong()))
+    assert by_count.waiting == 0
     assert await by_count.get() == Close(TOO_SLOW, "too slow")
     by_size = Outbox(max_bytes=200)
     by_size.put(write(ChatMessage(lobby="l", data=ChatData(text="x" * 300))))

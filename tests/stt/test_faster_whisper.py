@@ -96,6 +96,12 @@ def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = SHORT) -> asyncio.Task[
     return asyncio.ensure_future(stream.finish())
 
 
+async def queued(stt: FasterWhisperSTT, count: int) -> None:
+    """Until so many windows wait."""
+    while stt.waiting != count:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 async def test_the_language_of_the_settings_is_asked_for() -> None:
     for setting, language in (("de", "de"), ("", "")):
         whisper = Scripted()
@@ -126,8 +132,7 @@ async def test_several_speakers_are_heard_together() -> None:
     first = said(stt)
     await asyncio.to_thread(whisper.begun.wait, 20)
     others = [said(stt, NOISE[: 6000 + 500 * number]) for number in range(5)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await queued(stt, 5)
     whisper.gate.set()
     assert [(await one).text for one in (first, *others)] == ["yes"] * 6
     assert [len(batch) for batch in whisper.batches] == [1, 4, 1]
@@ -140,8 +145,7 @@ async def test_the_queue_is_bounded_and_closing_ends_it() -> None:
     first = said(stt)
     await asyncio.to_thread(whisper.begun.wait, 20)
     others = [said(stt) for _ in range(MAX_WAITING)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await queued(stt, MAX_WAITING)
     with pytest.raises(ModelFailed, match=r"too slow.*smaller model"):
         await said(stt)
     closing = asyncio.ensure_future(stt.aclose())
@@ -182,9 +186,9 @@ async def test_partial_texts_drafts_and_the_end_of_a_real_model(model: Path, set
     stt = await FasterWhisperSTT.load(str(model), settings)
     try:
         stream = stt.stream()
+        stream.push(NOISE)
         async with asyncio.timeout(60):
-            while stream.interim() is None:
-                stream.push(NOISE[:512])
+            while stream.interim() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         stream.push(np.zeros(3200, np.int16))
         draft = await stream.draft()

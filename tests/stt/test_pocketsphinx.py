@@ -132,8 +132,11 @@ async def test_more_people_than_workers_wait_their_turn() -> None:
     stt = PocketSphinxSTT(max_workers=1)
     try:
         pcm = await speak("hello world")
-        heard = await asyncio.gather(*(transcribe(stt, pcm) for _ in range(3)))
-        assert [one.text for one in heard] == ["hello world"] * 3
+        hearing = asyncio.gather(*(transcribe(stt, pcm) for _ in range(3)))
+        await asyncio.sleep(0)
+        assert stt.waiting == 3
+        assert [one.text for one in await hearing] == ["hello world"] * 3
+        assert stt.waiting == 0
         assert len(stt.worker_pids) == 1
     finally:
         await stt.aclose()

@@ -165,6 +165,13 @@ async def test_a_pause_belongs_to_no_word() -> None:
     assert np.abs(pcm[int(first.end * 22_050) + 1 : int(second.start * 22_050)].astype(int)).max() < 1000
 
 
+@pytest.mark.parametrize("text", ["...", "\u2014", "?!", "( )"])
+async def test_punctuation_alone_is_a_pause_without_words(text: str) -> None:
+    pcm, times = await words(text, VoiceStyle())
+    assert len(pcm) > 0
+    assert times == []
+
+
 async def test_chinese_words_stand_without_blanks() -> None:
     _, times = await words("\u4f60\u597d\uff0c\u4e16\u754c\u3002", VoiceStyle(), "cmn")
     assert "".join(word.text for word in times) == "\u4f60\u597d\uff0c\u4e16\u754c\u3002"

@@ -22,5 +22,6 @@ def test_words_are_told_apart_by_their_own_sounds() -> None:
         ("the", 15, 18),
     ]
     assert spans("idea of", "idear of") == [("idea", 0, 5), ("of", 5, 7)]  # a sound more in a sentence
+    assert spans("- one - two -", "one two") == [("- one -", 0, 3), ("two -", 3, 6)]
     assert spans("one two", "o") == []
     assert spans("", "") == []

@@ -17,7 +17,7 @@ from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.testing.small_models import make_piper_voice
 from voicebot.tts.base import VoiceStyle, WordTime, audio_only
-from voicebot.tts.piper import VOICES, PiperTTS, _opened
+from voicebot.tts.piper import SPEAKING, VOICES, PiperTTS, _opened, _threads
 
 TEXT = "Hello world. How are you?"
 
@@ -148,6 +148,46 @@ async def test_words_have_times_where_the_model_tells_them(
     # a phoneme of the model lasts 8 frames of 256 samples
     by_length = {word.text: word.end - word.start for word in times}
     assert by_length["12:30."] > by_length["Hello"] > by_length["is"]
+
+
+async def test_sentences_that_wait_are_counted(settings: Settings, tmp_path: Path) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx")), settings)
+    gate = threading.Event()
+    busy = [_threads().submit(gate.wait, 20) for _ in range(SPEAKING)]
+    speaking = [asyncio.ensure_future(speak(tts, VoiceStyle(), "Hello.")) for _ in range(3)]
+    while tts.waiting < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    gate.set()
+    assert len(await asyncio.gather(*speaking)) == 3
+    assert all(one.result() for one in busy)
+    assert tts.waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nothing \0 and half \ud83d then more", ["nothing", "and", "half ?", "then", "more"]),
+        ("it is [[ x ]] here", ["it", "is [[", "x ]]", "here"]),
+        ("- hello world", ["- hello", "world"]),
+        ("...", []),
+    ],
+)
+async def test_words_of_odd_texts_have_times_too(
+    settings: Settings, tmp_path: Path, text: str, words: list[str]
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
+    parts = [part async for part in tts.synthesize(text, VoiceStyle())]
+    assert [part.text for part in parts if isinstance(part, WordTime)] == words
+
+
+async def test_what_is_being_spoken_when_it_is_closed_ends_by_itself(
+    settings: Settings, tmp_path: Path
+) -> None:
+    tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
+    spoken = tts.synthesize("Hello world.", VoiceStyle())
+    assert isinstance(await anext(spoken), np.ndarray)
+    await tts.aclose()
+    assert [part.text async for part in spoken if isinstance(part, WordTime)] == ["Hello", "world."]
 
 
 async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path) -> None:

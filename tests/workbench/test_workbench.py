@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from voicebot.agent.mcp_servers import McpServers
+from voicebot.agent.tools import make_tool
 from voicebot.errors import VoicebotError
 from voicebot.events import LoopStall
 from voicebot.workbench import Workbench
@@ -42,7 +44,7 @@ async def test_what_is_not_started_says_what_to_run(tmp_path):
     await wb.stop()
 
 
-async def test_cells_can_be_run_again(wb, tmp_path):
+async def test_cells_can_be_run_again(wb, tmp_path, monkeypatch):
     link, panel = wb.link, wb.panel()
     assert await ok(wb)
     agent = await wb.spawn("a grumpy lighthouse keeper")
@@ -62,12 +64,18 @@ async def test_cells_can_be_run_again(wb, tmp_path):
         assert await wb.spawn("a grumpy lighthouse keeper", tools=[tide]) is agent
     assert [tool.name for tool in agent.tools] == ["tide"]
     with pytest.raises(VoicebotError, match="MCP_CONFIG"):
-        await wb.spawn("a grumpy lighthouse keeper", mcp=["files"])
+        await wb.spawn("somebody else", mcp=["files"])
     with pytest.raises(VoicebotError, match="no docstring"):
         await wb.spawn("somebody else", tools=[tide, abs_of])
     assert len(wb.room.agents) == 1  # and nobody came who could not do what was wanted
-    twin = await again.spawn("a grumpy lighthouse keeper", another=True)
+
+    async def harbours(servers, name):
+        return [make_tool(tide)]
+
+    monkeypatch.setattr(McpServers, "tools", harbours)
+    twin = await again.spawn("a grumpy lighthouse keeper", another=True, mcp=["harbours"])
     assert twin is not agent
+    assert [tool.name for tool in twin.tools] == ["tide"]
     assert set(wb.room.agents) == {agent.id, twin.id}
 
     await wb.remove(agent)

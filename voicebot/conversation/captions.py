@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voicebot.conversation.frames import Row, rows_of
+from voicebot.conversation.columns import Row
+from voicebot.conversation.frames import rows_of
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.reader import read_conversation
 from voicebot.errors import LogError

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from voicebot.conversation.latency import PARTS
 
+Row = dict[str, Any]
+"""One row of a frame, by column; what is left out is missing there."""
 COLUMNS: dict[str, dict[str, str]] = {
     "conversations": {
         "conversation_id": "str",

@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from voicebot.conversation.columns import COLUMNS
+from voicebot.conversation.columns import COLUMNS, Row
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.manifest import Manifest, Person
 from voicebot.conversation.ogg import ogg_duration
@@ -37,8 +36,6 @@ from voicebot.events import (
     TTSStarted,
     UserChat,
 )
-
-Row = dict[str, Any]
 
 ENVELOPE = frozenset(Event.model_fields)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
+from voicebot.conversation.columns import Row
 from voicebot.events import Event, SpeculationCancelled, SpeculationCommitted, SpeculationStarted
-
-Row = dict[str, Any]
 
 
 def speculation_rows(events: Iterable[Event]) -> list[Row]:

@@ -48,9 +48,9 @@ async def examine(
             yield check
         for check in await asyncio.to_thread(lambda: list(models.roles(settings))):
             yield check
-        server = await models.language_model_server(settings)
-        if server is not None:
-            yield server
+        for asked in (models.end_of_turn, models.language_model_server):
+            if (found := await asked(settings)) is not None:
+                yield found
         for check in await models.local_servers(settings):
             yield check
     for check in await network.turn_checks(settings, proof=turn, allow_private=allow_private):

@@ -9,6 +9,8 @@ import httpx
 
 from voicebot import openai_api
 from voicebot.agent.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
+from voicebot.agent.endpoint_model import EndOfTurnModel
+from voicebot.agent.endpointing import model_path
 from voicebot.agent.models import Models, Option
 from voicebot.doctor.check import Check
 from voicebot.errors import ModelError
@@ -79,6 +81,20 @@ def _availability(name: Role, spec: str, settings: Settings) -> Option:
         return Option(spec, Availability("missing", error.message, error.hint))
     except Exception as error:  # a third party's class may raise anything
         return Option(spec, Availability("missing", f"fails: {error}"))
+
+
+async def end_of_turn(settings: Settings) -> Check | None:
+    """Can the model that ENDPOINTING names be used? It is loaded and tried out. None: it names none."""
+    path = model_path(settings)
+    if not path:
+        return None
+    name = "end of turn"
+    try:
+        model = await EndOfTurnModel.load(path)
+    except ModelError as error:
+        return Check("Models", name, "failed", error.message, error.hint)
+    await model.aclose()
+    return Check("Models", name, "ok", f"{model.name} (set in the settings)")
 
 
 async def language_model_server(settings: Settings) -> Check | None:

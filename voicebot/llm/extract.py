@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from voicebot.llm.lines import Line
 
-SENTENCE = re.compile(r"(?<=[.!?\u3002\uff01\uff1f])\s*")
+SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*")
 ABOUT_THEMSELVES = re.compile(
     r"\b(my|i am|i'm|i was|i have|i've|i like|i love|i hate|i live|i work|i want|i need|i will|call me|we)\b",
     re.I,

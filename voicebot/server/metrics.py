@@ -161,15 +161,10 @@ def _media(stats: MediaStats) -> Iterable[Metric]:
         ("media_command_queue_bytes", "Commands that the media plane has not read", stats.queued_bytes),
     ):
         yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
-    # those without a field of the base are told by media planes that know them
     for name, what, total in (
         ("media_loop_stalls", "Times the media loop stood still", stats.stalls),
         ("media_loop_stall_seconds", "For how long altogether", stats.stall_seconds),
-        (
-            "media_echo_seconds",
-            "Of people's microphones that were agents' voices",
-            stats.echo_seconds,
-        ),
+        ("media_echo_seconds", "Of people's microphones that were agents' voices", stats.echo_seconds),
         ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
         ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
         ("media_lost_packets", "Packets of people that never came", stats.lost_packets),

@@ -66,6 +66,7 @@ class Outbox:
         self._messages, self._bytes = self._messages + 1, self._bytes + len(text)
         if self._messages > self._max_messages or self._bytes > self._max_bytes:
             self._entries.clear()
+            self._messages = self._bytes = 0
             self.close(TOO_SLOW, "too slow")
         self._ready.set()
 

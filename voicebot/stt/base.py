@@ -12,6 +12,8 @@ from voicebot.registry import Backend
 
 STT_RATE = 16_000
 """Hz; every backend takes int16 mono at this rate."""
+SHORTEST = STT_RATE // 10
+"""Samples; less is no word, and speech servers refuse it."""
 
 
 @dataclass(frozen=True)

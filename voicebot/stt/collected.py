@@ -7,12 +7,9 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.stt.base import STT_RATE, Transcription
+from voicebot.stt.base import SHORTEST, Transcription
 from voicebot.stt.drafts import Drafts
 from voicebot.stt.loudness import Loudness
-
-SHORTEST = STT_RATE // 10
-"""Samples; less is no word, and servers refuse it."""
 
 Transcribe = Callable[[NDArray[np.int16]], Awaitable[Transcription]]
 

@@ -148,6 +148,11 @@ class FasterWhisperSTT:
             partial_batch=MOST if device == "cuda" else 1,  # what is urgent then waits for one at most
         )
 
+    @property
+    def waiting(self) -> int:
+        """Windows whose text somebody waits for."""
+        return self._batcher.waiting
+
     def stream(self) -> WhisperStream:
         """Begin an utterance, in the language of the settings; without that it is detected."""
         return WhisperStream(self.hear, self._batcher.patient, self._language)
@@ -156,7 +161,7 @@ class FasterWhisperSTT:
         """What was said in up to 30 s; cancelling gives it up. Raises ModelFailed."""
         if self._closed:
             raise self._was_closed()
-        if self._batcher.waiting >= MAX_WAITING:
+        if self.waiting >= MAX_WAITING:
             raise ModelFailed(
                 f"{self.name} is too slow for this many speakers.", hint="Choose a smaller model."
             )

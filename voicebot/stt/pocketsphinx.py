@@ -214,6 +214,11 @@ class PocketSphinxSTT:
     # ------------------------------------------------------------ the pool
 
     @property
+    def waiting(self) -> int:
+        """Utterances that no worker has taken yet."""
+        return len(self._waiting)
+
+    @property
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the running workers."""
         return tuple(sorted(worker.pid for worker in self._workers))

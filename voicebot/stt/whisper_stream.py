@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.stt.agreement import Agreement
-from voicebot.stt.base import STT_RATE, TimedWord, Transcription
+from voicebot.stt.base import SHORTEST, STT_RATE, TimedWord, Transcription
 from voicebot.stt.drafts import Drafts
 from voicebot.stt.hallucinations import nobody_spoke, without_loop
 from voicebot.stt.loudness import Loudness
@@ -30,8 +30,6 @@ PAUSE = round(0.1 * STT_RATE)
 """Samples of silence after which no partial decode begins: a draft or the end will be asked for."""
 MARGIN = round(0.25 * STT_RATE)
 """Samples of silence left on both sides of the speech; more of it invites inventions."""
-SHORTEST = STT_RATE // 10
-"""Samples; less is no word."""
 TRIM = 15 * STT_RATE
 """Samples of a window beyond which it is trimmed behind a committed sentence (as in Machacek et al.) ..."""
 TRIM_ANYWHERE = 22 * STT_RATE

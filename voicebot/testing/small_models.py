@@ -1,8 +1,7 @@
 """Tiny models that the real faster-whisper and Piper code loads and runs: for tests without a hub.
 
 They say nothing sensible (their weights are random, or a tone), but everything around them
-is the real thing: files, tokenizer, decoding, word times, sessions. Needs the `onnx` package
-for voices.
+is the real thing: files, tokenizer, decoding, word times, sessions.
 """
 
 from __future__ import annotations

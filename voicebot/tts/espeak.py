@@ -107,12 +107,12 @@ def word_times(
     """
     starts: list[tuple[int, int]] = []  # in the text, in the audio
     for mark in marks:
-        if mark.position is not None:
-            start = _beginning(text, mark.position)
-            if not starts or start > starts[-1][0]:
-                starts.append((start, mark.sample))
-    if starts:
-        starts[0] = (0, starts[0][1])  # a dash before the first word
+        start = _beginning(text, mark.position)
+        if not starts or start > starts[-1][0]:
+            starts.append((start, mark.sample))
+    if not starts:  # "..." is a pause
+        return
+    starts[0] = (0, starts[0][1])  # a dash before the first word
     audible = np.flatnonzero(np.abs(pcm.astype(np.int32)) > AUDIBLE)
     ends = [*starts[1:], (len(text), len(pcm))]
     for (start, sample), (end, until) in zip(starts, ends, strict=True):

@@ -23,8 +23,8 @@ CHARS_UTF8, END_PAUSE = 1, 0x1000
 RATE, VOLUME, PITCH = 1, 2, 3
 """espeak_PARAMETER: words a minute, percent, 0 to 100 (50 is the voice's own)."""
 
-WORD, END = 1, 5
-"""espeak_EVENT_TYPE: a word begins, a clause (with the pause behind it) ends."""
+WORD = 1
+"""espeak_EVENT_TYPE: a word begins."""
 
 
 class _Voice(ctypes.Structure):
@@ -61,10 +61,10 @@ SynthCallback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True)
 class Mark:
-    """A word begins (or, without a `position`, a clause ends) at `sample` of the audio."""
+    """A word begins at `sample` of the audio."""
 
     sample: int
-    position: int | None
+    position: int
     """Characters of the text before the word."""
 
 
@@ -152,9 +152,8 @@ class EspeakLibrary:
         index = 0
         while events[index].type:  # the list ends with type 0
             event = events[index]
-            if event.type in (WORD, END):
-                position = event.text_position - 1 if event.type == WORD else None
-                self._marks.append(Mark(event.sample, position))
+            if event.type == WORD:
+                self._marks.append(Mark(event.sample, event.text_position - 1))
             index += 1
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)).astype(np.int16))

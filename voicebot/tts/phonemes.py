@@ -49,10 +49,10 @@ def word_times(
     """
     words: list[str] = []
     for word in text.split():
-        if any(c.isalnum() for c in word) or not words:
-            words.append(word)
+        if words and not (_spoken(word) and _spoken(words[-1])):
+            words[-1] += f" {word}"  # a dash
         else:
-            words[-1] += f" {word}"  # a dash is not spoken
+            words.append(word)
     alone = [sum(_heard(one) for sentence in phonemize(word) for one in sentence) for word in words]
     starts = [0]
     for number in range(1, len(words)):
@@ -67,6 +67,10 @@ def word_times(
         WordTime(word, spoken[start].start, spoken[end - 1].end)
         for word, (start, end) in zip(words, pairwise(starts), strict=True)
     ]
+
+
+def _spoken(word: str) -> bool:
+    return any(c.isalnum() for c in word)
 
 
 def _heard(phoneme: str) -> bool:

@@ -118,26 +118,33 @@ class PiperTTS:
         progress(f"The voice {name} is ready", 1.0)
         return cls(voice, name, speaker)
 
+    @property
+    def waiting(self) -> int:
+        """Sentences, of all voices together, that no thread has begun."""
+        return _threads()._work_queue.qsize()
+
     def voices(self) -> tuple[str, ...]:
         return (self._fixed,) if self._fixed else tuple(self._speakers)
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         from piper import SynthesisConfig
 
-        if self._voice is None:
+        voice = self._voice
+        if voice is None:
             raise ModelFailed(f"{self.name} was closed.", retryable=False)
+        text = plain_text(text)
         if not text.strip():
             return
         # a higher pitch: spoken slower by that factor, then played faster by it
         shift = 2 ** (min(HIGHEST, max(-HIGHEST, style.pitch)) / 12)
         config = SynthesisConfig(
             speaker_id=self._speakers[pick_voice(style, self.voices())],
-            length_scale=self._voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
+            length_scale=voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
             volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
         )
         spoken: list[Sound] = []
         seconds = 0.0
-        async with aclosing(_sentences(self._voice, plain_text(text).replace("[[", " "), config)) as chunks:
+        async with aclosing(_sentences(voice, _no_phonemes(text), config)) as chunks:
             try:
                 async for chunk in chunks:
                     pcm = np.asarray(chunk.audio_int16_array, np.int16).reshape(-1)
@@ -152,7 +159,10 @@ class PiperTTS:
             except Exception as error:  # onnxruntime's errors have no common base
                 raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
         if spoken:
-            for word in await asyncio.to_thread(word_times, text, spoken, self._voice.phonemize):
+            words = await asyncio.to_thread(
+                word_times, text, spoken, lambda word: voice.phonemize(_no_phonemes(word))
+            )
+            for word in words:
                 yield word
 
     async def aclose(self) -> None:
@@ -212,6 +222,11 @@ def _shared(file: Path, downloads: Path) -> PiperVoice:
         return voice
 
 
+def _no_phonemes(text: str) -> str:
+    """Piper would take what stands between [[ and ]] for phonemes."""
+    return text.replace("[[", " ")
+
+
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
     """Name, file (None: to be downloaded) and path in the repository ("" for a local file)."""
     path = Path(model).expanduser()
@@ -244,9 +259,7 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
             hint="Every Piper voice is two files; put the second beside the first.",
         )
     try:
-        # where word times can be had by adding an output to the model, they are
-        alignments = importlib.util.find_spec("onnx") is not None
-        voice = PiperVoice.load(file, download_dir=downloads, include_alignments=alignments)
+        voice = PiperVoice.load(file, download_dir=downloads, include_alignments=True)
         voice.session = _Session(voice.session)
         for _ in voice.synthesize("a"):  # a damaged voice fails here and not in the middle of a talk
             pass

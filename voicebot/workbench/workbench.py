@@ -181,12 +181,13 @@ class Workbench:
         Raises:
             VoicebotError: the lobby is full, the description is empty, or a tool or server cannot be used.
         """
+        session = self._started()
         made = [make_tool(function) for function in tools]
-        agent = await self._started().spawn(who, name=name, voice=voice, another=another)
+        for server in mcp:
+            made += await session.hosting.models.mcp.tools(server)
+        agent = await session.spawn(who, name=name, voice=voice, another=another)
         for tool in made:
             agent.tool(tool)
-        for server in mcp:
-            await agent.use_mcp(server)
         return agent
 
     async def remove(self, agent: Agent | str) -> None:
