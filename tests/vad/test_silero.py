@@ -103,6 +103,17 @@ def test_speech_after_skipped_silence_is_found_as_soon(spoken: np.ndarray) -> No
     assert abs(found[0] - found[1]) <= 1
 
 
+def test_a_glance_is_the_same_opinion_and_leaves_no_trace(spoken: np.ndarray) -> None:
+    vad = SileroVAD()
+    alone, glancing = vad.stream(), frugal_stream(vad)
+    for w in windows(spoken):
+        glancing.glance(w[:300])
+        seen = glancing.glance(w)
+        expected = alone.probability(w)
+        assert seen == pytest.approx(expected, abs=1e-4)
+        assert glancing.probability(w) == pytest.approx(expected, abs=1e-4)
+
+
 async def test_it_is_a_backend_of_its_role() -> None:
     settings = load_settings(None)
     loaded = await load_backend("vad", "silero", settings)

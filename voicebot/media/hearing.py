@@ -202,6 +202,10 @@ class Hearing:
                     self._judge()
         if self._utterances.waiting:
             self._tell_silence()
+        if self._frugal is not None and not self._unjudged:
+            part = self._queue.peek()
+            if self._utterances.may_interrupt(part):
+                self._utterances.glanced(self._frugal.glance(part))
 
     def _judge(self) -> None:
         """Ask the detector about the windows it has not seen."""
@@ -222,4 +226,4 @@ class Hearing:
 
 
 def _is_frugal(vad: VADStream) -> bool:
-    return all(callable(getattr(vad, name, None)) for name in ("probabilities", "skip"))
+    return all(callable(getattr(vad, name, None)) for name in ("probabilities", "skip", "glance"))

@@ -132,8 +132,10 @@ class Utterances:
         self._echo.heard(start, window)
         echo = speech and self._echo.likelihood() > ECHO
         self.echo_seconds += WINDOW_SECONDS * echo
-        short = self._utterance <= windows(settings.max_utterance)
-        self._talk_over(speech and not echo and short, 0.0 if echo else self._noise.clear_end(power))
+        if echo or self._utterance > windows(settings.max_utterance):
+            self._talk_over(False, 0.0)
+        else:
+            self._talk_over(speech, self._noise.clear_end(power))
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
         last = self._noise.last_clear(power)
@@ -153,6 +155,22 @@ class Utterances:
         sound = self._sound if last is None else first + last * HOP_SECONDS
         if sound <= self.speech_end or self._decided >= sound + SECOND_THOUGHT:
             self._silence_reached()
+
+    def may_interrupt(self, part: Pcm) -> bool:
+        """Whether an agent would be interrupted now if `part`, less than a window, were speech."""
+        over = self._over or self._onset
+        seconds = len(part) / VAD_RATE
+        return (
+            over > 0
+            and self._long_enough(over + seconds)
+            and self._noise.clear_end(energies(part)) > seconds - HOP_SECONDS
+            and self._agent_talking()
+        )
+
+    def glanced(self, probability: float) -> None:
+        """The detector's first opinion of what may interrupt."""
+        if probability > self._settings.speech_threshold:
+            self._interrupt()
 
     def await_silence(self, until: float) -> None:
         """Tell once silence has lasted until then; ignored while somebody speaks, who knows of it already."""
@@ -228,15 +246,21 @@ class Utterances:
             self._over = (self._over or self._onset) + WINDOW_SECONDS
             self._onset = 0.0
             self._over_pause = 0
-            if self._over >= self._settings.interrupt_after - WINDOW_SECONDS / 2:
-                self._over = 0.0
-                self._barge_in(self._who[1])
+            if self._long_enough(self._over):
+                self._interrupt()
         else:
             whole = clear >= WINDOW_SECONDS
             self._onset = min(ONSET, (self._onset if whole else 0.0) + clear)
             self._over_pause += 1
             if self._over_pause > OVERLAP_PAUSE:
                 self._over = 0.0
+
+    def _long_enough(self, seconds: float) -> bool:
+        return seconds >= self._settings.interrupt_after - WINDOW_SECONDS / 2
+
+    def _interrupt(self) -> None:
+        self._over = self._onset = 0.0
+        self._barge_in(self._who[1])
 
 
 def windows(seconds: float) -> int:

@@ -31,6 +31,13 @@ class FrugalVADStream(VADStream, Protocol):
         """This window is silence among silence: it is only remembered as what came before the next."""
         ...
 
+    def glance(self, part: NDArray[np.int16]) -> float:
+        """Of the newest `VAD_WINDOW` samples, the last of which are `part`, not a whole window yet.
+
+        A first opinion: nothing is remembered, and `part` comes again in its window.
+        """
+        ...
+
 
 @runtime_checkable
 class VAD(Protocol):

@@ -136,6 +136,11 @@ class _OnnxStream:
         x[0, :CONTEXT] = x[0, -CONTEXT:]
         np.multiply(window, np.float32(1 / 32768), out=x[0, CONTEXT:])
 
+    def glance(self, part: NDArray[np.int16]) -> float:
+        newest = np.append(self._input[0], part * np.float32(1 / 32768))[-CONTEXT - VAD_WINDOW :]
+        h, c = self._memory[self._turn]
+        return float(self._run_many(None, {"input": newest[None], "h": h, "c": c})[0].item())
+
 
 def _outputs(session: InferenceSession) -> list[str]:
     return [output.name for output in session.get_outputs()]
