@@ -125,7 +125,8 @@ class Settings(BaseSettings):
         0.6,
         ge=0,
         le=1,
-        description="How likely each of these turns is against the one before; 1: they do not fade",
+        description="What is left of their exchange after each of these turns, which ends below 0.3; "
+        "1: it does not fade",
     )
 
     @field_validator("openai_base_url")

@@ -151,12 +151,15 @@ class Slow(ScriptedSTT):
     def __init__(self, script: Sequence[str | Hears | Exception], seconds: float) -> None:
         super().__init__(script)
         self.seconds, self.given_up = seconds, 0
+        self.asked: list[float] = []
+        """When, by the loop's time."""
 
     def stream(self) -> ScriptedSTTStream:
         stream = super().stream()
         write = stream.draft
 
         async def draft() -> Transcription:
+            self.asked.append(asyncio.get_running_loop().time())
             try:
                 await asyncio.sleep(self.seconds)
             except asyncio.CancelledError:
@@ -303,6 +306,21 @@ async def test_what_is_drafted_has_the_ids_of_what_is_heard() -> None:
         assert (draft.turn_id, draft.utterance_id) == (utterance.turn_id, utterance.utterance_id)
         assert (draft.text, draft.end) == (utterance.text, utterance.end)
         assert anna.turns == ["begin", "drafted", "ended", "heard"]
+
+
+@pytest.mark.parametrize(("known", "after"), [("i like tea and", 0.3), ("i like tea and coffee", 0.15)])
+async def test_half_a_sentence_is_drafted_later_unless_it_turns_out_to_be_all(
+    known: str, after: float
+) -> None:
+    stt = Slow([Hears("i like tea and coffee", interim=["i", "i like", "i like tea and"])], 0.01)
+    async with ear(stt=stt) as anna:
+        speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
+        await anna.plane.wait_for(media.SpeechStopped)
+        stopped = asyncio.get_running_loop().time()
+        stt.streams[0].interim = lambda: Transcription(known)  # type: ignore[method-assign]
+        await speaking
+        await anna.utterances()
+        assert [at - stopped for at in stt.asked] == pytest.approx([after], abs=0.01)
 
 
 async def test_speech_that_goes_on_takes_the_draft_back() -> None:

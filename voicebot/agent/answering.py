@@ -328,7 +328,7 @@ class Answering:
             )
             return
         here = [agent_id for agent_id in turn.may_add if agent_id in self._agents]
-        if here and self.floor.likelihood(adding=True):
+        if here and self.floor.goes_on(adding=True):
             self.agenda.answers.append(
                 self._new_turn(
                     self._agents[here[0]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,7 +26,7 @@ class Drafting:
     Args:
         stream: asked for `draft()` if it has one, else for `interim()` now and then.
         ask: the learned model's probability, or None where there is no model.
-        after: seconds to wait before that, since it may be a lot of work.
+        after: seconds to wait before that, since it may be a lot of work; `hurry` ends the wait.
         on_draft: called with what `finish` would give for what was said so far.
         on_interim: called with each partial result until then.
         on_probability: called with the model's answer.
@@ -46,6 +47,7 @@ class Drafting:
         self._tasks: list[asyncio.Task[None]] = []
         self._draft: asyncio.Task[None] | None = None
         self._name, self._after = name, after
+        self._hurried = asyncio.Event()
         self._writing = self._drafted = False
         if stream is not None:
             if (draft := getattr(stream, "draft", None)) is not None:
@@ -53,6 +55,10 @@ class Drafting:
             self._begin(self._look)
         if ask is not None:
             self._begin(self._ask, ask)
+
+    def hurry(self) -> None:
+        """What was said may be all, after all: draft it now."""
+        self._hurried.set()
 
     def cancel(self) -> None:
         """Speech goes on: all of it is void."""
@@ -89,7 +95,8 @@ class Drafting:
 
     async def _write(self, draft: Callable[[], Awaitable[Transcription]]) -> None:
         if self._after:
-            await asyncio.sleep(self._after)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), self._after)
         self._writing = True
         try:
             text = await draft()

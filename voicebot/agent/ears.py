@@ -241,6 +241,8 @@ class Ears:
         )
         if hearing.watch is not None:
             hearing.watch.learn(text=hearing.interim, text_lag_s=0.0, language=hearing.language)
+            if hearing.drafting is not None and not hearing.watch.decision.expects_more:
+                hearing.drafting.hurry()
         self._partly(self.participant_id, hearing.interim)
 
     def _cut(self, hearing: Hearing, time: float) -> Hearing:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-THRESHOLD = 0.3
-"""Agents' exchanges end, without a `draw`, where a further turn would be less likely than this."""
-
-
-def at_threshold() -> float:
-    """The `draw` that is no gamble: the same exchange always ends at the same turn."""
-    return THRESHOLD
+FADED_BELOW = 0.3
+"""Of what an exchange among agents began with; always at the same turn, so that it can be repeated."""
 
 
 class Denial(Enum):
@@ -32,13 +26,11 @@ class Floor:
     chain_cap: int = 3
     """How many agent turns may follow each other in reply to agents until a person is answered again."""
     chain_fade: float = 0.6
-    """How likely each of these turns is against the one before it, 0 to 1; 1: they do not fade.
+    """What is left of an exchange among agents after each of these turns, 0 to 1; 1: it does not fade.
 
-    With the default, without a `draw`, three who are asked by name answer one after the other, and two who
-    were not asked add to an answer. 0: only the first who is asked by an agent speaks, and nobody adds.
+    With the default three who are asked by name answer one after the other, and two who were not asked
+    add to an answer. 0: only the first who is asked by an agent speaks, and nobody adds.
     """
-    draw: Callable[[], float] = at_threshold
-    """A number from 0 up to 1; a turn likelier than it is granted; `Random(seed).random` varies it."""
     holder: str | None = None
     """The agent that has the floor."""
     chain: int = 0
@@ -46,15 +38,13 @@ class Floor:
     speaking: set[str] = field(default_factory=set)
     """People who are speaking now."""
 
-    def likelihood(self, *, adding: bool = False) -> float:
-        """How likely the next turn in reply to an agent is granted, 0 to 1.
+    def goes_on(self, *, adding: bool = False) -> bool:
+        """Whether agents may take one more turn among themselves.
 
-        The first that an agent asks by name is sure; who would only add something (`adding`) is a step
-        behind.
+        The first that an agent asks by name always may; who would only add something (`adding`) is a
+        step behind.
         """
-        if self.chain >= self.chain_cap:
-            return 0.0
-        return self.chain_fade ** (self.chain + adding)
+        return self.chain < self.chain_cap and self.chain_fade ** (self.chain + adding) > FADED_BELOW
 
     def request(self, agent_id: str, *, reply_to_agent: bool = False, adding: bool = False) -> Denial | None:
         """An agent wants to speak; None: it has the floor. Asking again while holding it is granted.
@@ -72,7 +62,7 @@ class Floor:
             self.chain = 0  # a person is answered, who may have typed
         elif self.chain >= self.chain_cap:
             return Denial.CHAIN_CAP
-        elif self.draw() >= self.likelihood(adding=adding):
+        elif not self.goes_on(adding=adding):
             return Denial.FADED
         else:
             self.chain += 1
