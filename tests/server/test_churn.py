@@ -12,7 +12,7 @@ import pytest
 from tests.bench.churn import churn
 from tests.bench.signaling import GROWTH_MIB, server
 
-SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or (120 if os.environ.get("CI") else 10))
+SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or (40 if os.environ.get("CI") else 10))
 
 
 @pytest.mark.timeout(SECONDS + 120)
