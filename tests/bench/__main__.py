@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from tests.bench.alone import SESSIONS, media, voice
-from tests.bench.beside import beside
+from tests.bench.beside import MODES, beside
 from tests.bench.notebook import blocked_cells
 from tests.bench.report import machine, publish
 from tests.bench.signaling import churned, signaling
@@ -28,6 +28,7 @@ def main() -> None:
         "--sounds", type=int, default=4, help="coughs and the like per kind and run, for voice"
     )
     parser.add_argument("--peers", nargs="*", default=["pipecat", "fastrtc", "floor"], help="beside us")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES, help="of turn-taking, for peers")
     parser.add_argument("--seconds", type=float, default=1800, help="of coming and going, for churn")
     parser.add_argument("--quick", action="store_true", help="one short run, to see that it works")
     parser.add_argument("--list", action="store_true", help="print the targets")
@@ -57,7 +58,8 @@ def main() -> None:
         elif target == "churn":
             figures = churned(a.seconds)
         else:
-            figures = beside(Path(folder).resolve(), a.runs, a.sessions or [1, 4, 8, 16], a.peers)
+            sessions = a.sessions or [1, 4, 8, 16, 24]
+            figures = beside(Path(folder).resolve(), a.runs, sessions, a.peers, a.modes)
         print(f"written to {publish(target, figures, where)}")
 
 

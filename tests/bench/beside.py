@@ -12,6 +12,7 @@ import socket
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,14 @@ GOALS = {("voice to voice", 0.5): 260.0, ("voice to voice", 0.95): 290.0, ("barg
 CPU_GOAL = 0.035
 
 
-def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> list[Figure]:
-    """Measure `peers` and ourselves, with settings as they come and at the stop time of 200 ms."""
+MODES = ("stop200", "default")
+"""A stop time of 200 ms, and the settings as they come."""
+
+
+def beside(
+    folder: Path, runs: int, sessions: list[int], peers: list[str], modes: Sequence[str] = MODES
+) -> list[Figure]:
+    """Measure `peers` and ourselves."""
     sys.path.insert(0, str(folder))
     run: Any = __import__("run")
     if not run.PROBE_PYTHON.exists():
@@ -61,7 +68,7 @@ def beside(folder: Path, runs: int, sessions: list[int], peers: list[str]) -> li
     out = Path(data.name) / "rows.json"
     names = [name for name in peers if name in run.PEERS]
     sys.argv = ["run.py", "voicebot", *names, "--ns", *map(str, sessions), "--repeat", str(runs)]
-    sys.argv += ["--modes", "stop200", "default", "tap+packets", "--out", str(out)]
+    sys.argv += ["--modes", *modes, "tap+packets", "--out", str(out)]
     run.main()
     figures = [f for row in _grouped(json.loads(out.read_text())["rows"]) for f in _figures(*row)]
     data.cleanup()
