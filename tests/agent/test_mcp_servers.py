@@ -114,6 +114,10 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
 
         with pytest.raises(VoicebotError, match=r"absent .no-such-program-at-all. does.*other servers"):
             await ada.use_mcp("absent")
+        monkeypatch.delenv("HARBOUR_MASTER")
+        with pytest.raises(VoicebotError, match="harbours needs the environment variable HARBOUR_MASTER"):
+            await ada.use_mcp("harbours")
+        monkeypatch.setenv("HARBOUR_MASTER", "Jo")
         with pytest.raises(VoicebotError, match=r"broken.*does not work"):
             await ada.use_mcp("broken")
         with pytest.raises(VoicebotError, match=r"no tool dive.*It has: tide, logs_read_all, sink"):

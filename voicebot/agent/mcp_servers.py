@@ -91,7 +91,8 @@ class McpServers:
         """The tools of a server, or `only` those named; connects it if it is not connected any more.
 
         Raises:
-            VoicebotError: (`mcp`) no such server, it does not work, or it has no such tool.
+            VoicebotError: (`mcp`) no such server, a variable it needs is not set, it does not work, or has
+                no such tool.
         """
         configured = self.configured()
         if server not in configured:
@@ -99,6 +100,12 @@ class McpServers:
             raise VoicebotError(
                 f"There is no MCP server {server!r}; MCP_CONFIG names: {names}.",
                 hint="Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it.",
+                code="mcp",
+            )
+        if unset := VARIABLE.search(configured[server].model_dump_json()):
+            raise VoicebotError(
+                f"The MCP server {server} needs the environment variable {unset[1]}, which is not set.",
+                hint=f"Set it before the server starts, or write its value into {self._config}.",
                 code="mcp",
             )
         known = self._connections.get(server)
@@ -238,9 +245,9 @@ async def _tools_of(server: MCPServer) -> list[FunctionTool]:
 
 
 def _filled(raw: Any) -> Any:
-    """With the environment's variables in place of `${NAME}`."""
+    """With the environment's variables in place of `${NAME}`; those that are not set stay as they are."""
     if isinstance(raw, str):
-        return VARIABLE.sub(lambda found: os.environ.get(found[1], ""), raw)
+        return VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), raw)
     if isinstance(raw, list):
         return [_filled(one) for one in raw]
     if isinstance(raw, dict):
