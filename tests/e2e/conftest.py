@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
-from tests.coturn import coturn as start_coturn
 from tests.coturn import free_port
 from tests.e2e.policy import watch_all
 
@@ -177,19 +176,6 @@ async def chromium() -> AsyncIterator[Chromium]:
         yield here
         for browser in here.open_ones:
             await browser.close()
-
-
-@dataclass(frozen=True)
-class Coturn:
-    url: str
-    secret: str
-
-
-@pytest.fixture
-def coturn(tmp_path: Path) -> Iterator[Coturn]:
-    secret = "a-secret-for-the-test"
-    with start_coturn(tmp_path, secret, "--allow-loopback-peers") as port:
-        yield Coturn(f"turn:127.0.0.1:{port}", secret)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import voicebot
-from tests.e2e.conftest import Chromium, Coturn, Serve
+from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
 from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
@@ -178,25 +178,6 @@ async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_ther
                 assert np.abs(await tom.heard(one.id)).max() > 500
         assert tom.problems == []
     await tts.aclose()
-
-
-async def test_everything_through_a_relay(
-    serve: Serve, chromium: Chromium, speech: Speech, coturn: Coturn
-) -> None:
-    server = serve(COTURN_SERVER=coturn.url, COTURN_SECRET=coturn.secret)
-    context = await chromium.context(speech(QUESTION))
-    tom = await Guest.open(context, server.url, "Tom", relay="1")
-    await tom.join()
-    badge = tom.page.get_by_test_id("connection-badge")
-    await tom.page.locator(
-        '[data-testid="connection-badge"][data-state="connected"][data-relay="true"]'
-    ).wait_for()
-    assert await badge.get_attribute("data-relay") == "true"
-    await tom.listen()
-    await tom.caption(f"^Tom.*{QUESTION}")
-    await tom.caption("^Ada.*offline brain")
-    heard = set((await transcribe(await tom.heard())).split())
-    assert {"paris", "offline"} <= heard or {"paris", "brain"} <= heard
 
 
 async def test_no_path_for_audio_is_said_and_writing_goes_on(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import trustme
 from playwright.async_api import BrowserContext, WebSocketRoute
@@ -20,11 +19,12 @@ from tests.coturn import coturn as start_coturn
 from tests.coturn import free_port
 from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
+from tests.e2e.test_lobby import transcribe
 from voicebot.signaling.turn import credentials
 
 Speech = Callable[..., Path]
 SECRET = "a-secret-for-the-test"
-QUESTION = "hello what is the weather in paris today"
+QUESTION = "what is the weather in paris"
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ async def test_people_and_agents_hear_each_other_through_the_relay(
     """The agents' side has the same server, and trusts the authority by SSL_CERT_FILE."""
     server = serve(COTURN_SERVER=relay.url(way), COTURN_SECRET=SECRET, SSL_CERT_FILE=str(relay.ca))
     # Chromium takes a private authority from its own store only, and that needs tools of its own
-    browser = await chromium.launch(speech(QUESTION, times=4, pause=12), "--ignore-certificate-errors")
+    browser = await chromium.launch(speech(QUESTION, times=3, pause=12), "--ignore-certificate-errors")
     tom = await Guest.open(await browser.new_context(), server.url, "Tom", relay="1")
     await tom.join()
     await tom.page.locator(
         '[data-testid="connection-badge"][data-state="connected"][data-relay="true"]'
     ).wait_for()
     await tom.listen()
-    await tom.caption("^Tom.*paris")  # said again and again, so whenever the connection stands
-    for state in ("idle", "speaking", "idle"):  # one whole answer
-        await tom.page.locator(f'[data-kind="agent"][data-state="{state}"]').wait_for()
-    assert np.abs(await tom.heard()).max() > 500
+    await tom.caption("^Tom.*paris")  # said again, in case the connection stands late
+    await tom.caption("^Ada.*offline brain")
+    heard = set((await transcribe(await tom.heard())).split())
+    assert {"paris", "offline"} <= heard or {"paris", "brain"} <= heard
     if way == "tls":
         assert "TLS" in relay.log.read_text()
 
