@@ -9,27 +9,26 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.report import Figure
-from tests.e2e.blocked_cell import BLOCK, block, notebook
+from tests.e2e.blocked_cell import BLOCK, Blocked, block, notebook
 
 GOAL_MS = 150
 """Half as much again as the longest seen when the media plane got a process of its own (pandas, 101)."""
 
 
 def blocked_cells(runs: int) -> list[Figure]:
-    """The longest gap that arrives at a listener, for each way to block, a kernel of its own each."""
-    figures = []
-    for how in BLOCK:
-        gaps: list[float] = []
-        for run in range(runs):
-            print(f"  {how}, run {run + 1} of {runs} ...", file=sys.stderr)
-            gaps.append(asyncio.run(_gap(how)))
-        figures.append(
-            Figure(f"longest gap while a cell blocks ({how})", statistics.median(gaps), "ms", GOAL_MS, gaps)
-        )
-    return figures
+    """The longest gap that arrives at a listener, for each way to block; each run has a kernel of its own."""
+    gaps: dict[str, list[float]] = {way: [] for way in BLOCK}
+    for run in range(runs):
+        print(f"  run {run + 1} of {runs} ...", file=sys.stderr)
+        for way, blocked in asyncio.run(_blocked()).items():
+            gaps[way].append(1000 * blocked.longest_gap)
+    return [
+        Figure(f"longest gap while a cell blocks ({way})", statistics.median(seen), "ms", GOAL_MS, seen)
+        for way, seen in gaps.items()
+    ]
 
 
-async def _gap(how: str) -> float:
+async def _blocked() -> dict[str, Blocked]:
     with tempfile.TemporaryDirectory() as folder:
         async with notebook(Path(folder)) as kernel:
-            return 1000 * (await block(kernel, how)).longest_gap
+            return await block(kernel, *BLOCK)

@@ -30,10 +30,10 @@ agent = await wb.spawn("someone who talks", name="Talker")
 print(wb._started().local_url, wb.room.lobby.id, agent.id)
 """
 
-# a tone of 40 s straight into the media plane: how long the agent talks is then known
+# a tone of two minutes straight into the media plane: how long the agent talks is then known
 SPEAK = """
 import numpy as np
-t = np.arange(40 * 48_000) / 48_000
+t = np.arange(120 * 48_000) / 48_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
 plane = wb.room._plane
 plane.say(wb.room.host_peer, agent.id, "test-speech", 0, tone, 48_000, False)
@@ -48,6 +48,7 @@ wb.room.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) an
 """
 STALLS = """
 await asyncio.wait_for(stalled.wait(), 20)
+stalled.clear()
 print(*wb.events.query('type == "loop_stall"').seconds)
 """
 
@@ -155,10 +156,11 @@ class Blocked:
     """What the workbench's own log says about its loop."""
 
 
-async def block(notebook: Notebook, how: str) -> Blocked:
-    """Run the cell `BLOCK[how]` while an agent talks."""
+async def block(notebook: Notebook, *ways: str) -> dict[str, Blocked]:
+    """Run the cells `BLOCK[way]`, one after the other, while an agent talks."""
     url, lobby, agent_id = (await notebook.run(START)).split()
     listener = Listener()
+    found: dict[str, Blocked] = {}
 
     def heard(frame: Heard) -> None:
         if frame.participant_id == agent_id:
@@ -171,9 +173,13 @@ async def block(notebook: Notebook, how: str) -> Blocked:
         spoke = monotonic()
         await notebook.run(SPEAK)
         await listener.more_after(spoke)
-        began = monotonic()
-        await notebook.run(BLOCK[how])
-        ended = monotonic()
-        await listener.more_after(ended)
-        stalls = await notebook.run(STALLS)
-    return Blocked(ended - began, listener.longest_gap(began, ended), [float(s) for s in stalls.split()])
+        seen = 0
+        for way in ways:
+            began = monotonic()
+            await notebook.run(BLOCK[way])
+            ended = monotonic()
+            await listener.more_after(ended)
+            stalls = [float(seconds) for seconds in (await notebook.run(STALLS)).split()]
+            found[way] = Blocked(ended - began, listener.longest_gap(began, ended), stalls[seen:])
+            seen = len(stalls)
+    return found
