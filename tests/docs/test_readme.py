@@ -103,7 +103,9 @@ def installed_by_make() -> None:
 
 
 def page(address: str) -> str:
-    answer = httpx.get(address, follow_redirects=True, timeout=30)
+    # Jupyter prints its address a moment before it listens
+    with httpx.Client(transport=httpx.HTTPTransport(retries=5), follow_redirects=True, timeout=30) as client:
+        answer = client.get(address)
     assert answer.status_code == 200, answer.text
     return answer.text
 
