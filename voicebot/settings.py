@@ -235,7 +235,10 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> 
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
-        wrong = [(str(e["loc"][0]), f"={e['input']!r}: {e['msg']}") for e in error.errors()]
+        wrong = [
+            (str(e["loc"][0]), f"={e['input']!r}: {e['msg'].removeprefix('Value error, ')}")
+            for e in error.errors()
+        ]
         if all(name in overrides for name, _ in wrong):
             where = "what was passed"
         else:
