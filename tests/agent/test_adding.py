@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
+from voicebot.agent.agent import Agent
 from voicebot.errors import ModelFailed
 from voicebot.events import AddresseeDecided, ErrorEvent, LLMFinished, TranscriptFinal
 from voicebot.testing.models import Step
@@ -14,15 +15,21 @@ from voicebot.testing.models import Step
 pytestmark = pytest.mark.virtual_time
 
 
+async def asked_both(stage: Stage) -> tuple[Agent, Agent]:
+    """Of two people one asks all: Ada has answered, Bruno may add something."""
+    ada = await stage.agent()
+    bruno = await stage.agent("Bruno, a lighthouse keeper")
+    await stage.person()
+    await stage.person("tom", "Tom")
+    stage.room.chat("anna", "What do you all think of the sea?")
+    assert await stage.said(ada) == "The sea is grey."
+    return ada, bruno
+
+
 @pytest.mark.parametrize(("remark", "added"), [("And it is cold.", True), ("PASS", False), ("pass.", False)])
 async def test_another_one_may_add_to_the_answer_of_one(tmp_path: Path, remark: str, added: bool) -> None:
     async with Stage(tmp_path, llm=["The sea is grey.", remark, "It is noon."]) as stage:
-        ada = await stage.agent()
-        bruno = await stage.agent("Bruno, a lighthouse keeper")
-        await stage.person()
-        await stage.person("tom", "Tom")
-        stage.room.chat("anna", "What do you all think of the sea?")
-        assert await stage.said(ada) == "The sea is grey."
+        ada, bruno = await asked_both(stage)
         await stage.wait(LLMFinished, lambda e: e.participant_id == bruno.id)
         if added:
             assert await stage.said(bruno) == remark
@@ -46,12 +53,7 @@ async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> Non
 async def test_who_was_asked_nothing_does_not_apologise(tmp_path: Path) -> None:
     script: list[list[Step] | str] = ["The sea is grey.", [ModelFailed("down")], "It is noon."]
     async with Stage(tmp_path, llm=script) as stage:
-        ada = await stage.agent()
-        bruno = await stage.agent("Bruno, a lighthouse keeper")
-        await stage.person()
-        await stage.person("tom", "Tom")
-        stage.room.chat("anna", "What do you all think of the sea?")
-        assert await stage.said(ada) == "The sea is grey."
+        ada, bruno = await asked_both(stage)
         assert (await stage.wait(ErrorEvent)).participant_id == bruno.id
         stage.room.chat("anna", "Ada, what time is it?")
         assert await stage.said(ada, 2) == "It is noon."

@@ -33,7 +33,7 @@ MODES = ("stop200", "default")
 
 
 def beside(
-    folder: Path, runs: int, sessions: list[int], peers: list[str], modes: Sequence[str] = MODES
+    folder: Path, runs: int, sessions: list[int], peers: list[str], modes: Sequence[str]
 ) -> list[Figure]:
     """Measure `peers` and ourselves."""
     sys.path.insert(0, str(folder))

@@ -69,7 +69,7 @@ async def test_people_and_agents_hear_each_other_through_the_relay(
         '[data-testid="connection-badge"][data-state="connected"][data-relay="true"]'
     ).wait_for()
     await tom.listen()
-    await tom.caption("^Tom.*paris")  # said again, in case the connection stands late
+    await tom.caption(f"^Tom.*{QUESTION}")  # said again, in case the connection stands late
     await tom.caption("^Ada.*offline brain")
     heard = set((await transcribe(await tom.heard())).split())
     assert {"paris", "offline"} <= heard or {"paris", "brain"} <= heard

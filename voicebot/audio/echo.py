@@ -108,17 +108,16 @@ class Sent:
         """
         hop = round(time / HOP)
         self._frames.append((hop, pcm))
-        self.newest = hop + len(pcm) // (_HOP * _DECIMATE)
+        self.newest = hop + _hops(pcm)
 
     def between(self, first: int, end: int) -> Bands:
         """Energies of these hops; 0 where nothing was sent."""
         while self._frames:
             hop, pcm = self._frames.popleft()
-            together = [pcm]
-            following = hop + len(pcm) // (_HOP * _DECIMATE)
+            together, following = [pcm], hop + _hops(pcm)
             while self._frames and self._frames[0][0] == following:
                 together.append(self._frames.popleft()[1])
-                following += len(together[-1]) // (_HOP * _DECIMATE)
+                following += _hops(together[-1])
             self._add(hop, np.concatenate(together))
         index = np.arange(first, end)
         slots = index % self.KEPT
@@ -129,7 +128,7 @@ class Sent:
             self._energies = Energies()
         # a mean of three is filter enough below 3.8 kHz
         bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)[-self.KEPT :]
-        self._next = hop + len(pcm) // (_HOP * _DECIMATE)
+        self._next = hop + _hops(pcm)
         index = np.arange(self._next - len(bands), self._next)
         slots = index % self.KEPT
         there = self._hops[slots] == index
@@ -137,6 +136,11 @@ class Sent:
             bands = np.where(there[:, None], np.logaddexp(self._bands[slots], bands), bands)
         self._bands[slots] = bands
         self._hops[slots] = index
+
+
+def _hops(pcm: Pcm) -> int:
+    """In so many samples at 48 kHz."""
+    return len(pcm) // (_HOP * _DECIMATE)
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,9 @@ class Utterances:
         echo = speech and self._echo.likelihood() > ECHO
         self.echo_seconds += WINDOW_SECONDS * echo
         if echo or self._utterance > windows(settings.max_utterance):
-            self._talk_over(False, 0.0)
+            self._talk_over(False, [])
         else:
-            self._talk_over(speech, self._noise.clear_end(power))
+            self._talk_over(speech, power)
 
     def _look(self, start: float, power: Energies, *, speech: bool, silence: bool) -> None:
         last = self._noise.last_clear(power)
@@ -238,8 +238,8 @@ class Utterances:
             self._notify(SpeechAudio(*self._who, self._gathered[0][0], pcm))
             self._gathered = []
 
-    def _talk_over(self, speech: bool, clear: float) -> None:
-        """`clear`: seconds of clear sound at the end of the window."""
+    def _talk_over(self, speech: bool, power: Energies) -> None:
+        """`power`: of sound that may be the beginning of speech."""
         if not self._agent_talking():
             self._over = self._onset = 0.0
         elif speech:
@@ -249,6 +249,7 @@ class Utterances:
             if self._long_enough(self._over):
                 self._interrupt()
         else:
+            clear = self._noise.clear_end(power)
             whole = clear >= WINDOW_SECONDS
             self._onset = min(ONSET, (self._onset if whole else 0.0) + clear)
             self._over_pause += 1
