@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from voicebot.errors import SignalingError
 from voicebot.lobby.door import DENIED_SECONDS, Door
 from voicebot.lobby.lobby import CameraLimit, Capacity, Changed, Joined, Left, Lobby, LobbyEvent, Updated
-from voicebot.lobby.moderation import CONCERNS, Action, check_action, find_person
+from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.signaling.messages import LobbySettings, ParticipantInfo
 
 SESSIONS = [f"s-{n}" for n in range(8)]
@@ -56,8 +56,15 @@ class AnyOrder(RuleBasedStateMachine):
         return f"{kind}-{self.number}"
 
     def _sit(self, handle: str, camera: bool) -> None:
-        role = "host" if handle in self.door.hosts else "guest"
-        info = ParticipantInfo(id=self._new("p"), name=handle, kind="human", role=role, camera=camera)
+        owner = handle in self.door.hosts
+        info = ParticipantInfo(
+            id=self._new("p"),
+            name=handle,
+            kind="human",
+            role="host" if owner else "guest",
+            owner=owner,
+            camera=camera,
+        )
         try:
             self.lobby.join(info)
         except CameraLimit:
@@ -68,6 +75,8 @@ class AnyOrder(RuleBasedStateMachine):
         id = self.seats.pop(handle)
         self.over.add(id)
         self.lobby.leave(id)
+        if not self.lobby.humans:
+            self.door.emptied()
 
     def _free(self, visitors: list[str]) -> None:
         """Those whom an open door lets in, as far as there is room."""
@@ -90,7 +99,8 @@ class AnyOrder(RuleBasedStateMachine):
         except SignalingError as error:
             assert error.code in CODES
             if error.code == "lobby_full":
-                inside = len(self.lobby.humans) >= min(4, settings.people)
+                most = 4 if handle in self.door.hosts else min(4, settings.people)
+                inside = len(self.lobby.humans) >= most
                 assert inside or len(self.door.waiting) >= 2
             return
         assert not closed
@@ -143,16 +153,24 @@ class AnyOrder(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ what hosts do, and others try
 
-    def _allowed(self, handle: str, action: Action, target: str | None) -> bool:
-        me = self.seats[handle]
-        host = self.lobby.participants[me].role == "host"
+    def _standing(self, handle: str) -> Standing:
+        if handle in self.door.hosts:
+            return Standing.OWNER
+        if handle not in self.seats:
+            return Standing.VISITOR
+        role = self.lobby.participants[self.seats[handle]].role
+        return Standing.ACTING_HOST if role == "host" else Standing.GUEST
+
+    def _allowed(self, handle: str, action: Action, whom: str | None) -> bool:
+        mine = self._standing(handle)
         try:
-            check_action(self.lobby, me, action, target)
+            check(action, mine)
+            if whom is not None:
+                check_towards(action, mine, self._standing(whom), oneself=whom == handle)
         except SignalingError as error:
             assert error.code == "forbidden"
-            assert not host or target == me
             return False
-        assert host
+        assert mine >= Standing.ACTING_HOST
         return True
 
     @precondition(lambda self: self.seats)
@@ -160,19 +178,19 @@ class AnyOrder(RuleBasedStateMachine):
     def of_people(self, data: st.DataObject, action: Action) -> None:
         handle = data.draw(st.sampled_from(sorted(self.seats)), "who")
         whom = data.draw(st.sampled_from(sorted(self.seats)), "whom")
-        target = self.seats[whom]
-        if not self._allowed(handle, action, target):
+        if not self._allowed(handle, action, whom):
             return
-        assert find_person(self.lobby, target).id == target
+        lasting = lasts(self._standing(handle))
         if action == "make_host":
+            assert lasting
             self.door.hosts.add(whom)
-            self.lobby.make_host(target)
-            assert self.lobby.participants[target].role == "host"
+            assert self.lobby.make_host(self.seats[whom], owner=True).owner
             return
+        assert lasting or whom not in self.door.hosts
         if action == "ban":
-            assert self.door.ban(whom) is None
+            assert self.door.ban(whom, lasting=lasting) is None
         else:
-            self.door.expel(whom)
+            self.door.expel(whom, lasting=lasting)
         self._remove(whom)
 
     @precondition(lambda self: self.seats and self.door.waiting)
@@ -180,16 +198,17 @@ class AnyOrder(RuleBasedStateMachine):
     def at_the_door(self, data: st.DataObject, action: Action) -> None:
         handle = data.draw(st.sampled_from(sorted(self.seats)), "who")
         visitor = data.draw(st.sampled_from(list(self.door.waiting.values())), "whom")
-        assert CONCERNS[action] != "nobody"
-        if not self._allowed(handle, action, visitor.id):
+        assert Standing.VISITOR in RIGHTS[action].towards
+        if not self._allowed(handle, action, visitor.handle):
             return
+        lasting = lasts(self._standing(handle))
         if action == "deny":
             assert self.door.deny(visitor.id, self.now) == visitor
         elif action == "ban":
-            assert self.door.ban(visitor.handle) == visitor
+            assert self.door.ban(visitor.handle, lasting=lasting) == visitor
         else:
             try:
-                assert self.door.admit(visitor.id) == visitor
+                assert self.door.admit(visitor.id, lasting=lasting) == visitor
             except SignalingError as error:
                 assert error.code == "lobby_full"
                 assert visitor.id in self.door.waiting
@@ -218,7 +237,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(handle=sessions)
     def unban(self, handle: str) -> None:
-        assert self.door.unban(handle) == (handle in self.banned)
+        assert self.door.unban(handle) >= (handle in self.banned)
 
     # ------------------------------------------------------------ what always holds
 
@@ -230,7 +249,13 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def hosts_by_session_are_hosts(self) -> None:
         for handle in self.door.hosts & self.seats.keys():
-            assert self.lobby.participants[self.seats[handle]].role == "host"
+            info = self.lobby.participants[self.seats[handle]]
+            assert (info.role, info.owner) == ("host", True)
+
+    @invariant()
+    def nobody_else_is_an_owner(self) -> None:
+        for handle in self.seats.keys() - self.door.hosts:
+            assert not self.lobby.participants[self.seats[handle]].owner
 
     @invariant()
     def nobody_banned_is_in_or_waits(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.sound import tone
 from voicebot.audio.ogg import OggOpusWriter, read_packets
-from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet
+from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet, silence_packets
 from voicebot.clock import monotonic
 from voicebot.media.base import (
     HearingSettings,
@@ -24,7 +24,7 @@ from voicebot.media.base import (
     SpeechStopped,
 )
 from voicebot.media.process import ProcessMediaPlane
-from voicebot.media.recording import Recorder, Timeline, silence
+from voicebot.media.recording import Recorder, Timeline
 
 pytestmark = pytest.mark.alone  # it counts samples of real time
 
@@ -75,7 +75,7 @@ class TestTimeline:
 
     @pytest.mark.parametrize("samples", [120, 960, 1080, 48_000, 12_345])
     def test_silence_is_as_long_as_asked_to_two_milliseconds(self, samples: int) -> None:
-        assert abs(sum(map(packet_samples, silence(samples))) - samples) <= 60
+        assert abs(sum(map(packet_samples, silence_packets(samples))) - samples) <= 60
 
 
 def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:

@@ -107,6 +107,7 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     ada = await visit(hosting)
     assert (await ada.http.get("api/lobbies/demo/agents")).status_code == 404
     await ada.join("Ada")
+    hosting.moderate("demo").make_host(ada.me)
     (first,) = (await ada.http.get("api/lobbies/demo/agents")).json()
     made = await ada.http.post("api/lobbies/demo/agents", json={"description": "a pirate", "name": "Jack"})
     assert made.status_code == 201
@@ -146,6 +147,7 @@ async def test_people_swap_in_only_what_is_offered(
     hosting: Hosting, visit: Any, role: str, spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await visit(hosting, joined="Ada")
+    hosting.moderate("demo").make_host(ada.me)
     (agent,) = (await ada.http.get("api/lobbies/demo/agents")).json()
     monkeypatch.setattr(hosting.models, "get", None)  # nothing may even be looked at
     answer = await ada.http.patch(f"api/lobbies/demo/agents/{agent['id']}", json={role: spec})
@@ -153,7 +155,7 @@ async def test_people_swap_in_only_what_is_offered(
     assert spec in answer.json()["error"]["message"]
 
 
-async def test_how_people_are_heard_is_for_a_host_and_for_no_other_lobby(
+async def test_how_people_are_heard_is_for_an_owner_and_for_no_other_lobby(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
@@ -171,6 +173,8 @@ async def test_how_people_are_heard_is_for_a_host_and_for_no_other_lobby(
         return answer.status_code, answer.json().get("error", {}).get("code", "")
 
     assert await ask(bob) == (403, "forbidden")
+    assert await ask(ada) == (403, "forbidden")  # host for the moment
+    hosting.moderate("demo").make_host(ada.me)
     await hosting.create_lobby("Other", "other")
     assert await ask(ada) == (200, "")
     carl = await visit(hosting)

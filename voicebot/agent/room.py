@@ -158,11 +158,12 @@ class Room:
         return info
 
     def make_host(self, participant_id: str) -> ParticipantInfo:
-        """One more host of the lobby. Raises SignalingError (`unknown_participant`)."""
+        """One more owner of the lobby. Raises SignalingError (`unknown_participant`)."""
         before = self.lobby.participants.get(participant_id)
-        info = self.lobby.make_host(participant_id)
+        info = self.lobby.make_host(participant_id, owner=True)
         if info != before:
-            self._emit(ParticipantUpdated(participant_id=participant_id, changes={"role": "host"}))
+            changes = {"role": "host", "owner": True}
+            self._emit(ParticipantUpdated(participant_id=participant_id, changes=changes))
         return info
 
     def chat(self, participant_id: str, text: str) -> None:

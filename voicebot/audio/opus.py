@@ -21,6 +21,7 @@ _SILK = (480, 960, 1920, 2880)
 _HYBRID = (480, 960)
 _CELT = (120, 240, 480, 960)
 _DURATIONS = _SILK * 3 + _HYBRID * 2 + _CELT * 4
+_SILENCES = (960, 480, 240, 120)
 
 
 def packet_samples(payload: bytes) -> int:
@@ -132,3 +133,13 @@ def silence_packet(samples: int = FRAME_SAMPLES) -> bytes:
     for _ in range(10):  # the encoder settles
         packet = encoder.encode(quiet)
     return packet
+
+
+def silence_packets(samples: int) -> list[bytes]:
+    """Packets of silence, `samples` long to the nearest 2.5 ms."""
+    rest = (samples + 60) // 120 * 120
+    out: list[bytes] = []
+    for size in _SILENCES:
+        count, rest = divmod(rest, size)
+        out += [silence_packet(size)] * count
+    return out

@@ -38,8 +38,8 @@ class Visitor:
 class Door:
     """People are known here by the handles of their sessions, whatever they call themselves.
 
-    `hosts` made the lobby or were made host: they are host again whenever they come. `admitted` need
-    not knock again. `banned` never come in.
+    `hosts` own the lobby: they are host again whenever they come. `admitted` need not knock again.
+    `banned` never come in. What is done without `lasting` holds until `emptied`.
     """
 
     def __init__(
@@ -52,6 +52,9 @@ class Door:
     ) -> None:
         self._lobby = lobby
         self.hosts, self.admitted, self.banned = set(hosts), set(admitted), set(banned)
+        self._admitted_now: set[str] = set()
+        self._expelled_now: set[str] = set()
+        self._banned_now: set[str] = set()
         self._waiting: dict[str, Visitor] = {}
         self._denied: dict[str, float] = {}
 
@@ -63,13 +66,14 @@ class Door:
     def way(self, handle: str, now: float) -> Literal["enter", "knock"]:
         """How this newcomer comes in, if there is room. Raises SignalingError (`unknown_lobby`)."""
         self._forget_denials(now)
-        if handle in self.banned or handle in self._denied:
+        if handle in self.banned or handle in self._banned_now or handle in self._denied:
             raise no_such_lobby()
         if handle in self.hosts:
             return "enter"
         if self._lobby.settings.locked:
             raise no_such_lobby()
-        return "knock" if self._lobby.settings.private and handle not in self.admitted else "enter"
+        known = handle in self._admitted_now or handle in self.admitted - self._expelled_now
+        return "knock" if self._lobby.settings.private and not known else "enter"
 
     def passage(self, handle: str, now: float) -> Literal["enter", "knock"]:
         """May this newcomer come in now?
@@ -80,7 +84,7 @@ class Door:
         """
         way = self.way(handle, now)
         if way == "enter":
-            self._lobby.check_people()
+            self._lobby.check_people(owner=handle in self.hosts)
         elif self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
             raise LobbyFull(self._lobby.capacity.waiting, "people at the door")
         return way
@@ -100,8 +104,8 @@ class Door:
         """Whether this session waits here."""
         return next((one for one in self._waiting.values() if one.handle == handle), None)
 
-    def admit(self, id: str) -> Visitor:
-        """Let a visitor in, now and whenever they come again.
+    def admit(self, id: str, *, lasting: bool = True) -> Visitor:
+        """Let a visitor in, now and when they come again.
 
         Raises:
             SignalingError: `unknown_participant`, when nobody of that id waits.
@@ -110,7 +114,8 @@ class Door:
         visitor = self._find(id)
         self._lobby.check_people()
         del self._waiting[id]
-        self.admitted.add(visitor.handle)
+        (self.admitted if lasting else self._admitted_now).add(visitor.handle)
+        self._expelled_now.discard(visitor.handle)
         return visitor
 
     def deny(self, id: str, now: float) -> Visitor:
@@ -127,22 +132,32 @@ class Door:
             del self._waiting[visitor.id]
         return visitor
 
-    def expel(self, handle: str) -> None:
-        """Who was thrown out is no host any more, and has to knock again where people knock."""
-        self.hosts.discard(handle)
-        self.admitted.discard(handle)
+    def expel(self, handle: str, *, lasting: bool = True) -> None:
+        """Who was thrown out has to knock again where people knock; if that lasts, they own nothing here."""
+        self._admitted_now.discard(handle)
+        if lasting:
+            self.hosts.discard(handle)
+            self.admitted.discard(handle)
+        else:
+            self._expelled_now.add(handle)
 
-    def ban(self, handle: str) -> Visitor | None:
-        """Never let this session in again; returns the visitor that it was until now, if it was one."""
-        self.expel(handle)
-        self.banned.add(handle)
+    def ban(self, handle: str, *, lasting: bool = True) -> Visitor | None:
+        """Do not let this session in again; returns the visitor that it was until now, if it was one."""
+        self.expel(handle, lasting=lasting)
+        (self.banned if lasting else self._banned_now).add(handle)
         return self.gone(handle)
 
     def unban(self, handle: str) -> bool:
         """False when it was not banned."""
-        found = handle in self.banned
+        found = handle in self.banned | self._banned_now
         self.banned.discard(handle)
+        self._banned_now.discard(handle)
         return found
+
+    def emptied(self) -> None:
+        """Everybody has left: what was done for the moment is over."""
+        for moment in (self._admitted_now, self._expelled_now, self._banned_now):
+            moment.clear()
 
     def released(self) -> list[Visitor]:
         """Those who need not wait any more because the lobby is not private now; they are in no list then."""

@@ -146,8 +146,8 @@ class Lobby:
             if heir is not None:
                 self.make_host(heir.id)
 
-    def make_host(self, id: str) -> ParticipantInfo:
-        """One more host; who is one already stays it.
+    def make_host(self, id: str, *, owner: bool = False) -> ParticipantInfo:
+        """One more host, for the moment or as an owner; nobody becomes less than they are.
 
         Raises:
             SignalingError: `unknown_participant`, when no such person is here.
@@ -159,7 +159,7 @@ class Lobby:
                 hint="lobby_state lists those who are here.",
                 code="unknown_participant",
             )
-        info = old.model_copy(update={"role": "host"})
+        info = old.model_copy(update={"role": "host", "owner": owner or old.owner})
         if info != old:
             self._participants[id] = info
             self._changed(Updated(info))
@@ -199,7 +199,7 @@ class Lobby:
             if old.kind == "human" and changes["name"] != old.name:
                 others = (one.name for one in self._participants.values() if one.id != id)
                 changes["name"] = distinct_name(changes["name"], others)
-        if {"id", "kind", "role"} & changes.keys():
+        if {"id", "kind", "role", "owner"} & changes.keys():
             raise SignalingError("A participant's id and kind never change, and its role not like this.")
         try:
             info = ParticipantInfo.model_validate(old.model_dump() | changes)
@@ -223,17 +223,19 @@ class Lobby:
 
         return unsubscribe
 
-    def check_people(self) -> None:
-        """Raises LobbyFull when no more people fit."""
-        if len(self.humans) >= self.people_limit:
-            raise LobbyFull(self.people_limit, "people")
+    def check_people(self, *, owner: bool = False) -> None:
+        """Raises LobbyFull when no more people fit. Only the server's own limit keeps an owner out: nobody
+        else can set one that does."""
+        limit = self.capacity.humans if owner else self.people_limit
+        if len(self.humans) >= limit:
+            raise LobbyFull(limit, "people")
 
     def _check_room(self, info: ParticipantInfo) -> None:
         if info.kind == "agent":
             if len(self.agents) >= self.capacity.agents:
                 raise LobbyFull(self.capacity.agents, "agents")
             return
-        self.check_people()
+        self.check_people(owner=info.owner)
         if info.camera:
             self._check_cameras()
 

@@ -18,7 +18,7 @@ import av
 
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.ogg import OggOpusWriter
-from voicebot.audio.opus import silence_packet
+from voicebot.audio.opus import silence_packets
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +30,9 @@ SETTLED = 5.0
 
 More than the worker may stall: what came meanwhile is read only after the next `tick`.
 """
-_SILENCES = (960, 480, 240, 120)
 
 OnFailed = Callable[[str, str, Path, str], None]
 """Called on the recorder's thread with host, participant, path and reason."""
-
-
-def silence(samples: int) -> list[bytes]:
-    """Packets of silence, `samples` long to the nearest 2.5 ms."""
-    rest = (samples + 60) // 120 * 120
-    out: list[bytes] = []
-    for size in _SILENCES:
-        count, rest = divmod(rest, size)
-        out += [silence_packet(size)] * count
-    return out
 
 
 class Timeline:
@@ -60,7 +49,7 @@ class Timeline:
         gap = position - self.written
         if gap <= -SLACK or position + samples <= 0:
             return None
-        fill = silence(gap) if gap >= SLACK else []
+        fill = silence_packets(gap) if gap >= SLACK else []
         self.written += (gap + 60) // 120 * 120 if fill else 0
         self.written += samples
         return fill
@@ -71,7 +60,7 @@ class Timeline:
         if gap < SLACK:
             return []
         self.written += gap
-        return silence(gap)
+        return silence_packets(gap)
 
 
 @dataclass

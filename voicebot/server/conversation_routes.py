@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -12,12 +13,15 @@ from fastapi import Path as PathParam
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from voicebot.conversation.excerpt import Span, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.conversation.manifest import Manifest
 from voicebot.errors import SignalingError
+from voicebot.lobby.rights import has
 from voicebot.server.downloads import chunks_of, manifest_of, manifests, zipped
 from voicebot.server.http import Body, Caller, Wired, problems
-from voicebot.server.lobby_routes import Hosted
+from voicebot.server.lobby_routes import having
 from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.sessions import Browser
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
 PRIVATE = {"Cache-Control": "no-store"}
@@ -34,16 +38,18 @@ class Conversation(Body):
     """Their names, people and agents."""
 
 
-def _for(manifest: Manifest, served: ServedLobby, handle: str) -> bool:
-    """Whether this host may read it.
+Reading = Annotated[ServedLobby, Depends(having("read_running"))]
 
-    Who made the lobby, or was made host, may read all that was said in it since it was made: an
-    earlier lobby of the same name was another one. Who is host only because the others have left
-    may read the conversation they are in.
+
+def _readable(manifest: Manifest, served: ServedLobby, caller: Browser) -> bool:
+    """Whether this host may read it, wholly or in part.
+
+    An owner may read all that was said in the lobby since it was made: an earlier lobby of the same name was
+    another one. A host for the moment may read the running conversation, as far as they were there.
     """
     if manifest.lobby_id != served.lobby.id:
         return False
-    if handle in served.door.hosts:
+    if has(served.standing(caller), "read_all"):
         try:
             return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - 1
         except ValueError:
@@ -52,43 +58,68 @@ def _for(manifest: Manifest, served: ServedLobby, handle: str) -> bool:
     return log is not None and manifest.conversation_id == log.conversation_id
 
 
+def _spans(served: ServedLobby, caller: Browser) -> list[Span] | None:
+    """When the caller was there in the running conversation; None for who may read all of every one."""
+    log = served.room.log
+    if has(served.standing(caller), "read_all") or log is None:
+        return None
+    return presence(tuple(log.events), served.seats.ids(caller.session.handle))
+
+
 async def _written(served: ServedLobby) -> None:
     """What has been said until now is on the disk, too, if that is in order."""
     if served.room.log is not None:
         await run_in_threadpool(served.room.log.flush)
 
 
-async def found(conversation_id: ConversationId, served: Hosted, caller: Caller, wired: Wired) -> Path:
-    """The folder of a conversation that the caller may read."""
+async def found(
+    conversation_id: ConversationId, served: Reading, caller: Caller, wired: Wired
+) -> AsyncIterator[Path]:
+    """The folder of a conversation that the caller may read, or one with an excerpt of it."""
     folder = wired.conversations / conversation_id
     await _written(served)
     manifest = await run_in_threadpool(manifest_of, folder)
-    if manifest is None or not _for(manifest, served, caller.session.handle):
+    if manifest is None or not _readable(manifest, served, caller):
         raise SignalingError(
             "There is no such conversation of this lobby.",
             hint="GET the list of its conversations.",
             code="unknown_conversation",
         )
-    return folder
+    spans = _spans(served, caller)
+    if spans is None:
+        yield folder
+        return
+    assert served.room.log is not None
+    events = tuple(served.room.log.events)
+    with TemporaryDirectory(prefix="voicebot-") as temporary:
+        part = Path(temporary) / conversation_id
+        await run_in_threadpool(write_excerpt, manifest, events, spans, folder, part)
+        yield part
 
 
 Found = Annotated[Path, Depends(found)]
 
 
 @conversations.get("", responses=problems(403, 404))
-async def list_conversations(served: Hosted, caller: Caller, wired: Wired) -> list[Conversation]:
+async def list_conversations(served: Reading, caller: Caller, wired: Wired) -> list[Conversation]:
     """The conversations of a lobby that you are host of, oldest first."""
     await _written(served)
-    return [
-        Conversation(
-            id=manifest.conversation_id,
-            began=manifest.wall_clock,
-            seconds=manifest.ended_t,
-            participants=[person.name for person in manifest.participants.values() if person.name],
+    spans = _spans(served, caller)
+    listed = []
+    for manifest in await run_in_threadpool(manifests, wired.conversations):
+        if not _readable(manifest, served, caller):
+            continue
+        if spans is not None and served.room.log is not None:
+            manifest = excerpt_manifest(manifest, excerpt(tuple(served.room.log.events), spans))
+        listed.append(
+            Conversation(
+                id=manifest.conversation_id,
+                began=manifest.wall_clock,
+                seconds=manifest.ended_t,
+                participants=[person.name for person in manifest.participants.values() if person.name],
+            )
         )
-        for manifest in await run_in_threadpool(manifests, wired.conversations)
-        if _for(manifest, served, caller.session.handle)
-    ]
+    return listed
 
 
 def _file(content: Iterator[bytes], media_type: str, name: str) -> StreamingResponse:

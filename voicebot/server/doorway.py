@@ -99,9 +99,9 @@ class Doorway:
 
     # ------------------------------------------------------------ answers
 
-    def admit(self, visitor_id: str) -> Visitor:
+    def admit(self, visitor_id: str, *, lasting: bool = True) -> Visitor:
         """Raises SignalingError (`unknown_participant`), LobbyFull: the visitor goes on waiting."""
-        visitor = self._door.admit(visitor_id)
+        visitor = self._door.admit(visitor_id, lasting=lasting)
         self.announce()  # first, so that nobody is at the door and inside at once
         self._let_in(visitor)
         return visitor

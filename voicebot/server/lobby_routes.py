@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,7 +12,7 @@ from pydantic import Field
 from voicebot.agent.models import SwapRole
 from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
-from voicebot.lobby.moderation import check_agents, check_host
+from voicebot.lobby.rights import Right, Standing
 from voicebot.server.floods import address_of
 from voicebot.server.http import Body, Caller, Wired, problems
 from voicebot.server.served_lobby import ServedLobby
@@ -38,7 +39,7 @@ class LobbyDetails(Body):
 
 class AgentChanges(Body):
     """What to change of an agent. People are heard once for all agents, so `stt` is everyone's: it is for
-    hosts, and as long as nobody sits in another lobby of this server."""
+    owners, and as long as nobody sits in another lobby of this server."""
 
     muted: bool | None = None
     stt: Annotated[str, Field(max_length=200)] | None = None
@@ -53,28 +54,23 @@ async def joined(lobby_id: str, caller: Caller) -> ServedLobby:
     return caller.seat.lobby
 
 
-async def hosted(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
-    """The lobby that the caller is host of, sitting in it or not. Others in it get `forbidden`."""
-    served = wired.lobbies.get(lobby_id)
-    if served is not None and caller.session.handle in served.door.hosts:
+def having(right: Right) -> Callable[..., Awaitable[ServedLobby]]:
+    """The lobby in which the caller has a right, sitting in it or not. Others in it get `forbidden`."""
+
+    async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
+        served = wired.lobbies.get(lobby_id)
+        if served is None or served.standing(caller) is not Standing.OWNER:
+            served = await joined(lobby_id, caller)
+        served.check(right, caller)
         return served
-    served = await joined(lobby_id, caller)
-    assert caller.seat is not None
-    check_host(served.lobby, caller.seat.participant_id)
-    return served
 
-
-async def with_agents(lobby_id: str, caller: Caller) -> ServedLobby:
-    """The lobby the caller sits in and may change the agents of."""
-    served = await joined(lobby_id, caller)
-    assert caller.seat is not None
-    check_agents(served.lobby, caller.seat.participant_id)
-    return served
+    return lobby
 
 
 Joined = Annotated[ServedLobby, Depends(joined)]
-Hosted = Annotated[ServedLobby, Depends(hosted)]
-WithAgents = Annotated[ServedLobby, Depends(with_agents)]
+Changing = Annotated[ServedLobby, Depends(having("change_lobby"))]
+ChangingAgents = Annotated[ServedLobby, Depends(having("change_agents"))]
+Ending = Annotated[ServedLobby, Depends(having("end_lobby"))]
 
 
 @lobbies.post("", status_code=201, responses=problems(409, 422, 429, 503))
@@ -101,15 +97,15 @@ async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetail
 
 
 @lobbies.patch("/{lobby_id}", responses=problems(403, 404, 422))
-async def change_lobby(changes: LobbyUpdateData, served: Hosted) -> LobbyInfo:
+async def change_lobby(changes: LobbyUpdateData, served: Changing, caller: Caller) -> LobbyInfo:
     """Change the lobby's name or settings, as a host; what is left out stays."""
-    served.moderator.change(**changes.model_dump(exclude_none=True))
+    served.update(caller, changes)
     return served.lobby.info()
 
 
 @lobbies.delete("/{lobby_id}", status_code=204, responses=problems(403, 404))
-async def delete_lobby(lobby_id: str, served: Hosted, wired: Wired) -> None:
-    """End the lobby for everyone in it, as a host."""
+async def delete_lobby(lobby_id: str, served: Ending, wired: Wired) -> None:
+    """End the lobby for everyone in it, as an owner."""
     await wired.close_lobby(lobby_id, "A host has ended this lobby.")
 
 
@@ -123,7 +119,7 @@ async def list_agents(served: Joined) -> list[ParticipantInfo]:
 
 
 @lobbies.post("/{lobby_id}/agents", status_code=201, responses=problems(403, 404, 409, 422))
-async def add_agent(wish: AgentCreateData, served: WithAgents, wired: Wired) -> ParticipantInfo:
+async def add_agent(wish: AgentCreateData, served: ChangingAgents, wired: Wired) -> ParticipantInfo:
     """Make an agent from a description and let it join."""
     wired.drain.admit()
     agent = await served.room.spawn(wish.description, name=wish.name, voice=wish.voice)
@@ -132,7 +128,7 @@ async def add_agent(wish: AgentCreateData, served: WithAgents, wired: Wired) -> 
 
 @lobbies.patch("/{lobby_id}/agents/{agent_id}", responses=problems(403, 404, 422, 424))
 async def change_agent(
-    agent_id: str, changes: AgentChanges, served: WithAgents, caller: Caller, wired: Wired
+    agent_id: str, changes: AgentChanges, served: ChangingAgents, caller: Caller, wired: Wired
 ) -> ParticipantInfo:
     """Mute an agent, or swap models for others that are offered; they apply at its next turn.
 
@@ -164,8 +160,7 @@ async def change_agent(
 
 def _check_hearing(served: ServedLobby, caller: Caller, wired: Wired) -> None:
     """Who may choose how people are heard: nobody decides that for another lobby."""
-    assert caller.seat is not None
-    check_host(served.lobby, caller.seat.participant_id, "change how people are heard")
+    served.check("choose_recogniser", caller)
     if any(other.lobby.humans for other in wired.lobbies.values() if other is not served):
         raise SignalingError(
             "People in other lobbies of this server are heard by the same model.",
@@ -184,7 +179,7 @@ def _check_offered(role: str, spec: str, offered: list[str]) -> None:
 
 
 @lobbies.delete("/{lobby_id}/agents/{agent_id}", status_code=204, responses=problems(403, 404))
-async def remove_agent(agent_id: str, served: WithAgents) -> None:
+async def remove_agent(agent_id: str, served: ChangingAgents) -> None:
     """Let an agent leave."""
     served.agents.find(agent_id)
     await served.room.remove(agent_id)

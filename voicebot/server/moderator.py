@@ -12,13 +12,8 @@ from voicebot.errors import SignalingError
 from voicebot.events import ModerationEvent
 from voicebot.lobby.door import Door
 from voicebot.lobby.lobby import LeaveReason
-from voicebot.lobby.moderation import (
-    Action,
-    ReportLimit,
-    check_action,
-    find_person,
-    unknown_participant,
-)
+from voicebot.lobby.moderation import ReportLimit, unknown_participant
+from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.logs import AUDIT
 from voicebot.server.doorway import Doorway
 from voicebot.server.keeping import Keeper
@@ -41,8 +36,10 @@ class Remove(Protocol):
 
 
 class Moderator:
-    """Of one lobby. `by` is the participant id of who asks, checked to be allowed to; None is who runs
+    """Of one lobby. `by` is the participant id of who asks, held to `voicebot.lobby.rights`; None is who runs
     the server (a notebook), who may do everything. `tell(person, message)` never waits.
+
+    What a host for the moment changes holds until everybody has left (`emptied`).
 
     All methods raise SignalingError: `forbidden`, `unknown_participant`, `bad_message`.
     """
@@ -69,24 +66,54 @@ class Moderator:
         self._keeper, self._changed, self._tell, self._remove = keeper, changed, tell, remove
         self._reports, self._clock, self._wall = reports, clock, wall
         self._bans = {record.handle: record for record in bans}
+        self._bans_now: dict[str, BanRecord] = {}
+        self._lasting: dict[str, object] = {}
+        """The name and settings that hold again when the moment is over, where others hold now."""
 
     @property
     def bans(self) -> list[BanRecord]:
         """Oldest first."""
-        return list(self._bans.values())
+        return [*self._bans.values(), *self._bans_now.values()]
+
+    @property
+    def lasting(self) -> tuple[str, dict[str, object]]:
+        """The lobby's name and the fields of its settings, without what was changed for the moment."""
+        values = {"name": self._lobby.name, **self._lobby.settings.model_dump(), **self._lasting}
+        return str(values.pop("name")), values
+
+    def emptied(self) -> None:
+        """Everybody has left: the moment is over."""
+        self._bans_now.clear()
+        self._door.emptied()
+        lasting, self._lasting = self._lasting, {}
+        self.change(lasting=True, **lasting)
+
+    def standing(self, participant_id: str | None) -> Standing:
+        """What somebody here, or a visitor at the door, is to this lobby; None is who runs the server."""
+        if participant_id is None:
+            return Standing.SERVER
+        info = self._lobby.participants.get(participant_id)
+        if info is None:
+            waits = participant_id in self._door.waiting
+            return Standing.VISITOR if waits else Standing.STRANGER
+        if info.kind == "agent":
+            return Standing.AGENT
+        if self._handle(participant_id) in self._door.hosts:
+            return Standing.OWNER
+        return Standing.ACTING_HOST if info.role == "host" else Standing.GUEST
 
     def carry_out(self, me: str, message: Moderation) -> None:
         """A message of somebody who is here; echoed to them once it is done."""
         data = message.data
         action, target, reason = data.action, data.participant_id, data.reason
-        check_action(self._lobby, me, action, target)
+        self._check(me, action, target)
         match action:
             case "lock" | "unlock":
                 self.lock(action == "lock", by=me)
             case "report":
                 self.report(me, target, reason)
             case _:
-                assert target is not None  # check_action has seen to it
+                assert target is not None  # _check has seen to it
                 act = {
                     "mute_request": self.request_mute,
                     "kick": self.kick,
@@ -103,32 +130,30 @@ class Moderator:
     def request_mute(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
         """Ask a person to mute themselves; it is theirs to do it."""
         self._check(by, "mute_request", participant_id)
-        find_person(self._lobby, participant_id)
         self._tell_target(participant_id, "mute_request", reason, by)
         self._done("mute_request", participant_id, reason, by)
 
     def kick(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
         """Take a person out. They may come again: by knocking where people knock."""
-        self._check(by, "kick", participant_id)
-        handle = self._expellable(participant_id, by)
-        self._door.expel(handle)
+        lasting = self._check(by, "kick", participant_id)
+        self._door.expel(self._handle(participant_id), lasting=lasting)
         self._done("kick", participant_id, reason, by)
         self._remove(participant_id, "kicked", self._word("kick", participant_id, reason, by))
 
     def ban(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Take a person out, or send a visitor at the door away, and never let that session in again."""
-        self._check(by, "ban", participant_id)
-        visitor = self._door.waiting.get(participant_id)
-        if visitor is not None:
-            handle, name = visitor.handle, visitor.name
-            self._check_protected(handle, by)
+        """Take a person out, or send a visitor at the door away, and do not let that session in again."""
+        lasting = self._check(by, "ban", participant_id)
+        known = self._known(participant_id)
+        waited = self._door.ban(known.handle, lasting=lasting)
+        by_handle = self._handle(by)
+        record = BanRecord(
+            self._lobby.id, known.handle, known.name, by_handle, reason[:MAX_REASON], self._wall()
+        )
+        if lasting:
+            self._bans[known.handle] = record
+            self._keeper.banned(record)
         else:
-            handle = self._expellable(participant_id, by)
-            name = self._lobby.participants[participant_id].name
-        waited = self._door.ban(handle)
-        record = BanRecord(self._lobby.id, handle, name, self._handle(by), reason[:MAX_REASON], self._wall())
-        self._bans[handle] = record
-        self._keeper.banned(record)
+            self._bans_now[known.handle] = record
         self._done("ban", participant_id, reason, by)
         if waited is not None:
             self._doorway.turn_away([waited])
@@ -139,17 +164,17 @@ class Moderator:
         """Let a banned session (see `bans`) come again; one that is not banned is no error."""
         if self._door.unban(handle):
             self._bans.pop(handle, None)
+            self._bans_now.pop(handle, None)
             self._keeper.unbanned(self._lobby.id, handle)
             self._audit("unban", handle, None)
 
     def make_host(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """One more host, also whenever they come again."""
+        """One more owner: host now and whenever they come again."""
         self._check(by, "make_host", participant_id)
-        info = find_person(self._lobby, participant_id)
         browser = self._seats.get(participant_id)
         if browser is not None:
             self._door.hosts.add(browser.session.handle)
-        if info.role != "host":
+        if not self._lobby.participants[participant_id].owner:
             self._room.make_host(participant_id)
             self._tell_target(participant_id, "make_host", reason, by)
         self._done("make_host", participant_id, reason, by)
@@ -157,24 +182,32 @@ class Moderator:
     # ------------------------------------------------------------ the door
 
     def lock(self, locked: bool = True, *, by: str | None = None) -> None:
-        """Let nobody new in any more, not even by knocking; hosts who made the lobby always come in."""
+        """Let nobody new in any more, not even by knocking; owners always come in."""
         action: Action = "lock" if locked else "unlock"
-        self._check(by, action, None)
-        self.change(locked=locked)
+        lasting = self._check(by, action, None)
+        self.change(lasting=lasting, locked=locked)
         self._done(action, None, "", by)
 
     def unlock(self) -> None:
         self.lock(False)
 
-    def change(self, **changes: object) -> None:
+    def change(self, *, lasting: bool = True, **changes: object) -> None:
         """Change `name`, `private`, `locked`, `agents_by` or `people`. Raises `bad_name`, `bad_message`."""
-        if self._lobby.change(**changes):
+        before = {"name": self._lobby.name, **self._lobby.settings.model_dump()}
+        changed = self._lobby.change(**changes)
+        for field in changes:
+            if lasting:
+                self._lasting.pop(field, None)
+            else:
+                self._lasting.setdefault(field, before[field])
+        if changed:
             self._doorway.settings_changed()
+        self._changed()
 
     def admit(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
         """Let a visitor in. Raises LobbyFull, and they go on waiting."""
-        self._check(by, "admit", visitor_id)
-        visitor = self._doorway.admit(visitor_id)
+        lasting = self._check(by, "admit", visitor_id)
+        visitor = self._doorway.admit(visitor_id, lasting=lasting)
         self._done("admit", visitor.handle, reason, by)
 
     def deny(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
@@ -212,26 +245,26 @@ class Moderator:
 
     # ------------------------------------------------------------ inside
 
-    def _check(self, by: str | None, action: Action, target: str | None) -> None:
-        if by is not None:
-            check_action(self._lobby, by, action, target)
+    def _check(self, by: str | None, action: Action, target: str | None) -> bool:
+        """Whether `by` may do this to whom it names; returns whether what they do lasts.
 
-    def _expellable(self, participant_id: str, by: str | None) -> str:
-        """The session handle of a person who is here and whom `by` may take out."""
-        find_person(self._lobby, participant_id)
-        browser = self._seats.get(participant_id)
-        handle = browser.session.handle if browser is not None else ""
-        self._check_protected(handle, by)
-        return handle
-
-    def _check_protected(self, handle: str, by: str | None) -> None:
-        """Who became host only because the others had left cannot throw out who made the lobby."""
-        if by is not None and handle in self._door.hosts and self._handle(by) not in self._door.hosts:
-            raise SignalingError(
-                "Who made this lobby or was made host of it is only taken out by another such host.",
-                hint="Leave, or ask them to.",
-                code="forbidden",
-            )
+        Raises:
+            SignalingError: `forbidden`, `bad_message` when nobody is named, `unknown_participant`.
+        """
+        standing, rule = self.standing(by), RIGHTS[action]
+        check(action, standing)
+        if target is None:
+            if rule.towards and not rule.optional:
+                raise SignalingError(
+                    f"{action} needs the participant_id of whom it concerns.", hint="Name someone."
+                )
+        elif rule.towards:
+            whom = self.standing(target)
+            if target == by or whom in rule.towards:
+                check_towards(action, standing, whom, oneself=target == by)
+            elif action != "report":  # that one can be about somebody who has left
+                raise unknown_participant(target, whom)
+        return lasts(standing)
 
     def _known(self, about: str) -> Known:
         info = self._lobby.participants.get(about)

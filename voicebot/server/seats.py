@@ -61,6 +61,11 @@ class Seats:
         """Somebody who sat here a while ago."""
         return self._left.get(participant_id)
 
+    def ids(self, handle: str) -> set[str]:
+        """The participant ids under which a session sits here, or sat here a while ago."""
+        here = {id for id, browser in self._browsers.items() if browser.session.handle == handle}
+        return here | {id for id, known in self._left.items() if known.handle == handle}
+
     def close(self) -> list[Browser]:
         """Free all seats; who sat there."""
         for timer in (*self._graces.values(), *self._unannounced.values()):

@@ -16,6 +16,7 @@ from voicebot.lobby.door import Door
 from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, Updated
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.lobby.names import clean_name
+from voicebot.lobby.rights import Right, Standing, check, lasts
 from voicebot.server.announcements import Announcements
 from voicebot.server.captions import Captions
 from voicebot.server.doorway import Doorway
@@ -37,7 +38,7 @@ from voicebot.signaling.messages import (
     LobbyJoined,
     LobbyJoinedData,
     LobbyState,
-    LobbyUpdate,
+    LobbyUpdateData,
     Message,
     ParticipantInfo,
     ParticipantUpdate,
@@ -153,11 +154,12 @@ class ServedLobby:
         """All of it that outlives the process, as of now; its seats are kept with the sessions."""
         here = self.room.agent_records()
         returning = [agent for agent in self._returning if agent.id not in {one.id for one in here}]
+        name, settings = self.moderator.lasting
         return LobbyRecord(
             id=self.lobby.id,
-            name=self.lobby.name,
+            name=name,
             version=self.lobby.version,
-            settings=self.lobby.settings.model_dump(),
+            settings=settings,
             hosts=tuple(sorted(self.door.hosts)),
             admitted=tuple(sorted(self.door.admitted)),
             agents=(*here, *returning),
@@ -191,6 +193,7 @@ class ServedLobby:
                     "name": record.name,
                     "kind": "human",
                     "role": record.role,
+                    "owner": browser.session.handle in self.door.hosts,
                     "presence": "reconnecting",
                     "muted": record.muted,
                     "camera": record.camera,
@@ -260,9 +263,10 @@ class ServedLobby:
             self.room.update(me, presence="present", **wish)
             self.seats.back(me)
             return me
-        role = "host" if browser.session.handle in self.door.hosts else "guest"
+        owner = browser.session.handle in self.door.hosts
+        role = "host" if owner else "guest"
         info = ParticipantInfo.model_validate(
-            {"id": f"p-{secrets.token_hex(8)}", "kind": "human", "role": role, **wish}
+            {"id": f"p-{secrets.token_hex(8)}", "kind": "human", "role": role, "owner": owner, **wish}
         )
         self.room.join(info)
         browser.seat, browser.waiting = Seat(self, info.id), None
@@ -308,6 +312,20 @@ class ServedLobby:
             self._send_knocking(me)
         self.negotiations.back(me)
 
+    def standing(self, browser: Browser) -> Standing:
+        """What a browser is to this lobby; an owner is that without being here, too."""
+        if browser.session.handle in self.door.hosts:
+            return Standing.OWNER
+        if browser.seat is not None and browser.seat.lobby is self:
+            return self.moderator.standing(browser.seat.participant_id)
+        return Standing.VISITOR if browser.waiting is self else Standing.STRANGER
+
+    def check(self, right: Right, browser: Browser) -> None:
+        """Whether a browser has a right in this lobby. Raises SignalingError (`forbidden`)."""
+        if right == "change_agents" and self.lobby.settings.agents_by == "host":
+            right = "change_agents_of_hosts"
+        check(right, self.standing(browser))
+
     def state(self) -> LobbyState:
         """The whole lobby as of now."""
         return self._announcements.state()
@@ -332,6 +350,8 @@ class ServedLobby:
             browser.seat = None
         self.negotiations.drop(participant_id)
         self.room.leave(participant_id, reason)
+        if not self.lobby.humans:
+            self.moderator.emptied()
 
     def _expel(self, participant_id: str, reason: LeaveReason, word: Message) -> None:
         """Remove somebody by a host's decision, and tell them."""
@@ -348,9 +368,11 @@ class ServedLobby:
         changes = message.data.model_dump(exclude_none=True)
         self.room.update(me, **changes)
 
-    def lobby_update(self, message: LobbyUpdate) -> None:
-        """Of a host; lobby_state tells everyone."""
-        self.moderator.change(**message.data.model_dump(exclude_none=True))
+    def update(self, browser: Browser, changes: LobbyUpdateData) -> None:
+        """A host changes the lobby; lobby_state tells everyone. Raises SignalingError."""
+        self.check("change_lobby", browser)
+        lasting = lasts(self.standing(browser))
+        self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
         data = ChatData(text=message.data.text, participant_id=me)

@@ -9,7 +9,7 @@ from typing import Any
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError
 from voicebot.lobby.door import no_such_lobby
-from voicebot.lobby.moderation import check_agents, check_host
+from voicebot.lobby.rights import Right
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.refusals import error_message, failure, refusal
@@ -28,11 +28,9 @@ class Who(Enum):
     ANYONE = "whoever has a session"
     PLACED = "who sits in the lobby, or waits at its door"
     SEATED = "who sits in the lobby"
-    AGENTS = "who sits in the lobby and may change its agents"
-    HOST = "a host of the lobby"
 
 
-WHO: dict[type[m.Message], Who] = {
+WHO: dict[type[m.Message], Who | Right] = {
     m.Ping: Who.ANYONE,
     m.Resume: Who.ANYONE,
     m.CreateLobby: Who.ANYONE,
@@ -42,11 +40,11 @@ WHO: dict[type[m.Message], Who] = {
     m.ParticipantUpdate: Who.SEATED,
     m.ChatMessage: Who.SEATED,
     m.RaiseHand: Who.SEATED,
-    m.Moderation: Who.SEATED,  # check_action asks for a host where one is needed
-    m.LobbyUpdate: Who.HOST,
-    m.AgentCreate: Who.AGENTS,
-    m.AgentUpdate: Who.AGENTS,
-    m.AgentRemove: Who.AGENTS,
+    m.Moderation: Who.SEATED,  # and each action is a right
+    m.LobbyUpdate: "change_lobby",
+    m.AgentCreate: "change_agents",
+    m.AgentUpdate: "change_agents",
+    m.AgentRemove: "change_agents",
     m.WebrtcOffer: Who.SEATED,  # and only to a peer of the same lobby, in the present epoch
     m.WebrtcAnswer: Who.SEATED,
     m.IceCandidate: Who.SEATED,
@@ -54,6 +52,7 @@ WHO: dict[type[m.Message], Who] = {
     m.WebrtcStateChange: Who.SEATED,
     m.ConnectionReady: Who.SEATED,
 }
+"""A right is of those who sit in the lobby and have it (`voicebot.lobby.rights`)."""
 
 
 class Switchboard:
@@ -127,7 +126,7 @@ class Switchboard:
                 data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
                 browser.send(m.IceServers(id=message.id, data=data))
             case _:
-                self._in_lobby(_seat(browser), message)
+                self._in_lobby(browser, _seat(browser), message)
 
     def _check(self, browser: Browser, message: m.ClientMessage) -> None:
         """Whether this browser may send this at all, here and now. Raises SignalingError."""
@@ -139,16 +138,14 @@ class Switchboard:
             raise _not_joined("You are in no lobby.")
         if message.lobby is not None and message.lobby != place.lobby.id:
             raise _not_joined("You are not in that lobby.")
-        if who is Who.HOST:
-            check_host(place.lobby, _seat(browser).participant_id, "change it")
-        elif who is Who.AGENTS:
-            check_agents(place.lobby, _seat(browser).participant_id)
+        if not isinstance(who, Who):
+            place.check(who, browser)
 
-    def _in_lobby(self, seat: Seat, message: m.ClientMessage) -> None:
+    def _in_lobby(self, browser: Browser, seat: Seat, message: m.ClientMessage) -> None:
         lobby, me = seat.lobby, seat.participant_id
         match message:
             case m.LobbyUpdate():
-                lobby.lobby_update(message)
+                lobby.update(browser, message.data)
             case m.ParticipantUpdate():
                 lobby.participant_update(me, message)
             case m.AgentCreate():

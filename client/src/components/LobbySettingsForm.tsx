@@ -3,7 +3,7 @@ import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import type { LobbyInfo, LobbyUpdateData } from "../protocol/messages";
 import { inWords } from "../session/reduce";
-import { isHost } from "../session/state";
+import { isHost, isOwner } from "../session/state";
 import { texts } from "../texts";
 import { Button } from "./Button";
 import { Choice } from "./Choice";
@@ -27,6 +27,7 @@ interface LobbySettingsFormProps {
 export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
   const client = useClient();
   const host = useSession(isHost);
+  const owner = useSession(isOwner);
   const { settings = {} } = lobby;
   const door = settings.private ? "private" : "open";
   const [name, setName] = useState(lobby.name);
@@ -76,6 +77,7 @@ export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
   }
   return (
     <form className="stack" onSubmit={save} noValidate>
+      {!owner && <p className="quiet">{words.forNow}</p>}
       <Field
         label={words.name}
         value={name}
@@ -129,14 +131,16 @@ export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
         <Button type="submit" look="primary" data-testid="settings-save-button">
           {words.save}
         </Button>
-        <Button
-          look="quiet"
-          className="bad"
-          onPress={() => setEnding("asked")}
-          data-testid="end-lobby-button"
-        >
-          {words.end}
-        </Button>
+        {owner && (
+          <Button
+            look="quiet"
+            className="bad"
+            onPress={() => setEnding("asked")}
+            data-testid="end-lobby-button"
+          >
+            {words.end}
+          </Button>
+        )}
       </div>
     </form>
   );

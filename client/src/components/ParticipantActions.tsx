@@ -12,15 +12,15 @@ import { useState } from "react";
 import { useClient } from "../hooks/useClient";
 import { useSession } from "../hooks/useSession";
 import type { ParticipantInfo, Visitor } from "../protocol/messages";
-import { isHost, mayChangeAgents } from "../session/state";
+import { isHost, isOwner, mayChangeAgents } from "../session/state";
 import { texts } from "../texts";
 import { Confirm } from "./Confirm";
 import { ReportForm } from "./ReportForm";
 
 /** Who it is about: somebody here, or a visitor at the door. */
 export type Someone =
-  | Pick<ParticipantInfo, "id" | "name" | "kind" | "role" | "muted">
-  | (Visitor & { kind: "visitor"; role?: undefined; muted?: undefined });
+  | Pick<ParticipantInfo, "id" | "name" | "kind" | "owner" | "muted">
+  | (Visitor & { kind: "visitor"; owner?: undefined; muted?: undefined });
 
 interface ParticipantActionsProps {
   info: Someone;
@@ -33,9 +33,12 @@ type Step = "menu" | "kick" | "ban" | "report";
 export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
   const { moderation } = useClient();
   const host = useSession(isHost);
+  const owner = useSession(isOwner);
   const agents = useSession(mayChangeAgents);
   const [step, setStep] = useState<Step>("menu");
   const words = texts.moderation;
+  const banHint = info.kind === "visitor" ? words.banVisitorHint : words.banHint;
+  const mayExpel = owner || (host && !info.owner);
   const back = () => setStep("menu");
   const done = (act: () => void) => () => {
     act();
@@ -48,9 +51,7 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
     return (
       <Confirm
         question={kick ? words.kickSure(info.name) : words.banSure(info.name)}
-        hint={
-          kick ? words.kickHint : info.kind === "visitor" ? words.banVisitorHint : words.banHint
-        }
+        hint={kick ? words.kickHint : owner ? banHint : `${banHint} ${words.forNow}`}
         action={kick ? words.kickDo : words.ban}
         onBack={back}
         onConfirm={done(() => moderation.act(step, info.id))}
@@ -87,7 +88,7 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
               onPress={done(() => moderation.act("mute_request", info.id))}
             />
           )}
-          {info.role !== "host" && (
+          {owner && !info.owner && (
             <Action
               icon={Crown}
               label={words.makeHost}
@@ -95,15 +96,17 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
               onPress={done(() => moderation.act("make_host", info.id))}
             />
           )}
-          <Action
-            icon={UserMinus}
-            label={words.kick}
-            testId={`kick-${info.id}`}
-            onPress={() => setStep("kick")}
-          />
+          {mayExpel && (
+            <Action
+              icon={UserMinus}
+              label={words.kick}
+              testId={`kick-${info.id}`}
+              onPress={() => setStep("kick")}
+            />
+          )}
         </>
       )}
-      {info.kind !== "agent" && host && (
+      {info.kind !== "agent" && mayExpel && (
         <Action
           icon={Ban}
           label={words.ban}

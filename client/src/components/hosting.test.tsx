@@ -38,7 +38,7 @@ async function knock(): Promise<void> {
 }
 
 async function join(
-  role: "host" | "guest",
+  role: "owner" | "host" | "guest",
   settings: LobbySettings = {},
   others: ParticipantInfo[] = [{ id: "p-2", name: "Linus", kind: "human", role: "guest" }],
 ): Promise<void> {
@@ -54,7 +54,13 @@ async function join(
       lobby: { id: lobby, name: "Demo", settings },
       version: 1,
       participants: [
-        { id: "p-1", name: "Grace", kind: "human", role },
+        {
+          id: "p-1",
+          name: "Grace",
+          kind: "human",
+          role: role === "guest" ? "guest" : "host",
+          owner: role === "owner",
+        },
         { id: "a-1", name: "Ada", kind: "agent", state: "idle" },
         ...others,
       ],
@@ -186,7 +192,7 @@ test("a host bans and reports visitors at the door, and the next one has the foc
   expect(moderated()).toEqual([{ action: "report", participant_id: "v-1", reason: "Shouts" }]);
   await press("menu-v-1");
   await press("ban-v-1");
-  expect(screen.getByText(texts.moderation.banVisitorHint)).toBeTruthy();
+  expect(screen.getByText(texts.moderation.banVisitorHint, { exact: false })).toBeTruthy();
   await press("confirm-button");
   expect(moderated().at(-1)).toEqual({ action: "ban", participant_id: "v-1" });
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("menu-v-1")));
@@ -209,7 +215,7 @@ test.each<["mute_request" | "make_host", string]>([
   ["make_host", "make-host-p-2"],
 ])("a host acts on a person: %s", async (action, button) => {
   show("?lobby=demo");
-  await join("host");
+  await join("owner");
   await press("menu-p-2");
   await press(button);
   expect(moderated()).toEqual([{ action, participant_id: "p-2" }]);
@@ -288,6 +294,26 @@ test("of the settings only what was changed is sent", async () => {
   expect(moderated()).toEqual([{ action: "lock", participant_id: null }]);
 });
 
+test("a host for the moment is offered what lasts only for it", async () => {
+  show("?lobby=demo");
+  const owner = { id: "p-3", name: "Mia", kind: "human", role: "host", owner: true } as const;
+  await join("host", {}, [{ id: "p-2", name: "Linus", kind: "human" }, owner]);
+  await press("settings-button");
+  expect(screen.getByText(texts.settings.forNow)).toBeTruthy();
+  expect(screen.queryByTestId("end-lobby-button")).toBeNull();
+  await user.keyboard("{Escape}");
+  await press("menu-p-2");
+  expect(screen.queryByTestId("make-host-p-2")).toBeNull();
+  await press("ban-p-2");
+  expect(screen.getByText(texts.moderation.forNow, { exact: false })).toBeTruthy();
+  await user.keyboard("{Escape}");
+  await press("menu-p-3");
+  expect(screen.getByTestId("ask-mute-p-3")).toBeTruthy();
+  for (const action of ["kick", "ban", "make-host"]) {
+    expect(screen.queryByTestId(`${action}-p-3`)).toBeNull();
+  }
+});
+
 test("ending the lobby is asked once more, and why it failed is said", async () => {
   const destroy = vi
     .fn<NonNullable<ClientParts["destroy"]>>()
@@ -295,7 +321,7 @@ test("ending the lobby is asked once more, and why it failed is said", async () 
     .mockResolvedValueOnce({ code: "forbidden", message: "Not you.", hint: "Ask a host." })
     .mockResolvedValueOnce(null);
   show("?lobby=demo", { destroy });
-  await join("host");
+  await join("owner");
   await press("settings-button");
   await press("end-lobby-button");
   expect(destroy).not.toHaveBeenCalled();

@@ -532,6 +532,7 @@ export interface ParticipantInfo {
   name: string;
   kind: "human" | "agent";
   role?: "host" | "guest";
+  owner?: boolean;
   presence?: "present" | "reconnecting";
   muted?: boolean;
   camera?: boolean;

@@ -170,6 +170,11 @@ export function isHost(state: SessionState): boolean {
   return ownInfo(state)?.role === "host";
 }
 
+/** Host for as long as the lobby lasts, not only because no other host was there. */
+export function isOwner(state: SessionState): boolean {
+  return ownInfo(state)?.owner ?? false;
+}
+
 /** Whether we may add, mute and remove agents here. */
 export function mayChangeAgents(state: SessionState): boolean {
   return state.lobby?.settings?.agents_by !== "host" || isHost(state);

@@ -57,6 +57,9 @@ class ParticipantInfo(Data):
     kind: Literal["human", "agent"]
     role: Role = "guest"
     """A host may moderate and change the lobby's settings; agents are guests."""
+    owner: bool = False
+    """A host who made the lobby or was made host of it. Others are host for the moment, and what they change
+    lasts until everybody has left."""
     presence: Literal["present", "reconnecting"] = "present"
     muted: bool = False
     camera: bool = False

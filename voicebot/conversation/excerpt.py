@@ -1,0 +1,173 @@
+"""What somebody may have of a conversation who was there for a part of it: what they saw and heard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from voicebot.audio.frames import OPUS_RATE
+from voicebot.audio.ogg import OggOpusWriter, read_packets
+from voicebot.audio.opus import packet_samples, silence_packets
+from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.writer import line_of
+from voicebot.events import (
+    AgentStateChanged,
+    ConversationEnded,
+    ConversationStarted,
+    Event,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutSentence,
+    PlayoutStarted,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptFinal,
+    TranscriptInterim,
+    UserChat,
+)
+
+SEEN_AND_HEARD = (
+    AgentStateChanged,
+    ConversationEnded,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutSentence,
+    PlayoutStarted,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptFinal,
+    TranscriptInterim,
+    UserChat,
+)
+"""What everybody in a lobby notices. Of anything else an excerpt has nothing, so that no new kind of event
+can carry words into it from before."""
+
+
+class Span(NamedTuple):
+    """Seconds since the conversation began; `end` is infinite while somebody is there."""
+
+    start: float
+    end: float
+
+
+def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Span]:
+    """When somebody was there who came under these participant ids, in order."""
+    spans: list[Span] = []
+    began: dict[str | None, float] = {}
+    for event in events:
+        if event.participant_id not in participant_ids:
+            continue
+        if isinstance(event, ParticipantJoined):
+            began.setdefault(event.participant_id, event.t)
+        elif isinstance(event, ParticipantLeft) and event.participant_id in began:
+            spans.append(Span(began.pop(event.participant_id), event.t))
+    return [*spans, *(Span(start, math.inf) for start in began.values())]
+
+
+def excerpt(events: Sequence[Event], spans: Iterable[Span]) -> list[Event]:
+    """The events of these spans, numbered anew.
+
+    What had begun before a span, or went on after it, is left out. Those who were there already join when it
+    begins, under the names they had then.
+    """
+    kept: list[Event] = [event for event in events if isinstance(event, ConversationStarted)]
+    for span in spans:
+        kept += _already_there(events, span)
+        seen = [event for event in events if isinstance(event, SEEN_AND_HEARD) and _within(event, span)]
+        speeches = {event.speech_id for event in seen if isinstance(event, PlayoutStarted)}
+        kept += [event for event in seen if event.speech_id is None or event.speech_id in speeches]
+    return [_alone(event, seq) for seq, event in enumerate(kept)]
+
+
+def _already_there(events: Iterable[Event], span: Span) -> list[ParticipantJoined]:
+    here: dict[str | None, ParticipantJoined] = {}
+    for event in events:
+        if event.t >= span.start:
+            continue
+        match event:
+            case ParticipantJoined():
+                here[event.participant_id] = event.model_copy(update={"t": span.start})
+            case ParticipantUpdated(changes={"name": str(name)}) if event.participant_id in here:
+                joined = here[event.participant_id]
+                here[event.participant_id] = joined.model_copy(update={"name": name})
+            case ParticipantLeft():
+                here.pop(event.participant_id, None)
+            case _:
+                pass
+    return list(here.values())
+
+
+def _within(event: Event, span: Span) -> bool:
+    begin, end = event.t, event.t
+    match event:
+        case TranscriptFinal():
+            begin, end = event.start_t, event.end_t
+        case TranscriptInterim():
+            begin = event.start_t
+        case SpeechStopped():
+            begin = event.t - event.duration_s
+        case _:
+            pass
+    return span.start <= begin and end <= span.end
+
+
+def _alone(event: Event, seq: int) -> Event:
+    """Without what it says of others."""
+    changes: dict[str, object] = {"seq": seq, "cause_seq": None}
+    if isinstance(event, PlayoutFinished | PlayoutInterrupted):
+        changes["planned_text"] = event.heard_text
+    return event.model_copy(update=changes)
+
+
+def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
+    """The manifest of an excerpt: its participants, and no settings and personas."""
+    made = Manifest(
+        conversation_id=manifest.conversation_id,
+        wall_clock=manifest.wall_clock,
+        lobby_id=manifest.lobby_id,
+        lobby_name=manifest.lobby_name,
+        models=manifest.models,
+        software=manifest.software,
+    )
+    for event in events:
+        made = made.after(event)
+    return made
+
+
+def write_excerpt(
+    manifest: Manifest, events: Sequence[Event], spans: Sequence[Span], source: Path, target: Path
+) -> None:
+    """Make `target` the folder of an excerpt of the conversation in `source`. Blocks. Raises OSError.
+
+    Its recordings are as long as the whole ones, and silent outside the spans, so that times stay the same.
+    """
+    kept = excerpt(events, spans)
+    target.mkdir(parents=True)
+    (target / "events.jsonl").write_bytes(b"".join(map(line_of, kept)))
+    (target / "manifest.json").write_text(excerpt_manifest(manifest, kept).model_dump_json(indent=2) + "\n")
+    heard = {event.participant_id for event in kept}
+    for path in sorted((source / "audio").glob("*.ogg")):
+        if path.stem.partition("~")[0] in heard and not path.is_symlink():
+            writer = OggOpusWriter(target / "audio" / path.name)
+            writer.write(masked(read_packets(path), spans))
+            writer.close()
+
+
+def masked(packets: Iterable[bytes], spans: Sequence[Span]) -> Iterator[bytes]:
+    """Opus packets, with silence of the same length in place of those that are not wholly in a span."""
+    at = 0
+    for packet in packets:
+        samples = packet_samples(packet)
+        begin, at = at / OPUS_RATE, at + samples
+        if any(span.start <= begin and at / OPUS_RATE <= span.end for span in spans):
+            yield packet
+        else:
+            yield from silence_packets(samples)
