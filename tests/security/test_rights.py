@@ -300,6 +300,15 @@ async def test_no_setting_of_another_host_keeps_an_owner_out(hosting: Hosting, v
     assert (info.role, info.owner) == ("host", True)
 
 
+async def test_nobody_owns_the_demo_lobby_of_a_later_start(host: Any, visit: Any) -> None:
+    hosting = await host(demo=False)
+    mallory = await visit(hosting)
+    await mallory.send("create_lobby", {"name": "Demo", "slug": "demo"})
+    assert (await mallory.expect("error"))["data"]["code"] == "id_taken"
+    made = await mallory.http.post("api/lobbies", json={"name": "Demo", "slug": "demo"})
+    assert (made.status_code, made.json()["error"]["code"]) == (409, "id_taken")
+
+
 # ---------------------------------------------------------------- what was said before one came
 
 

@@ -19,7 +19,8 @@ import pytest
 from tests.server.conftest import Visitor
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.drain import SENTENCE, Drain
-from voicebot.server.hosting import DEMO_LOBBY, Hosting
+from voicebot.server.hosting import Hosting
+from voicebot.server.lobbies import DEMO_LOBBY
 from voicebot.signaling.messages import ParticipantInfo
 
 

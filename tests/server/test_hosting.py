@@ -31,8 +31,9 @@ from voicebot.events import ConnectionState, ConversationEnded, Event, LoopStall
 from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
-from voicebot.server.hosting import DEMO_LOBBY, Hosting, _real_media
+from voicebot.server.hosting import Hosting, _real_media
 from voicebot.server.listening import QuietServer, bind, make_server
+from voicebot.server.lobbies import DEMO_LOBBY
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 

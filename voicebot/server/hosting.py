@@ -34,7 +34,7 @@ from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
 from voicebot.server.limits import Limits
 from voicebot.server.listening import QuietServer, bind, make_server
-from voicebot.server.lobbies import Lobbies
+from voicebot.server.lobbies import DEMO_LOBBY, Lobbies
 from voicebot.server.measured_store import measured
 from voicebot.server.metrics import Amounts, Present
 from voicebot.server.moderator import Moderator
@@ -57,7 +57,6 @@ from voicebot.store.shared import shared
 
 logger = logging.getLogger(__name__)
 
-DEMO_LOBBY = "demo"
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""

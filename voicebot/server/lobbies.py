@@ -30,6 +30,8 @@ from voicebot.store.base import BanRecord, LobbyRecord, Store
 
 logger = logging.getLogger(__name__)
 
+DEMO_LOBBY = "demo"
+"""The lobby that the server makes for itself: it has no owner."""
 MAX_LOBBIES = 200
 SEATS_KEPT = 300.0
 """Seconds without a server after which nobody is expected back: seats from before are not kept free."""
@@ -140,6 +142,8 @@ class Lobbies:
         self, name: str, slug: str | None, settings: LobbySettings, host: str
     ) -> ServedLobby:
         """One that ends when it stays empty; `host` is the session's handle. Raises as `create`."""
+        if slug == DEMO_LOBBY:  # else somebody would own it at the next start of a server that has one
+            raise _taken(slug)
         served = await self.create(name, slug, settings, hosts=(host,), closes_when_empty=True)
         self._watch(served.room, unused=self._limits.unused_lobby)
         return served
