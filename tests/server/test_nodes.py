@@ -68,7 +68,8 @@ async def test_what_the_server_forwards_it_does_not_keep(nodes: Nodes) -> None:
 
 
 async def test_a_host_throws_out_somebody_of_another_server(nodes: Nodes) -> None:
-    _a, b, ada, bob = await pair(nodes)
+    a, b, ada, bob = await pair(nodes)
+    a.moderate("demo").make_host(ada.me)
     await ada.send("moderation", {"action": "ban", "participant_id": bob.me}, lobby="demo")
     await bob.expect("user_left", lambda m: m["data"]["participant_id"] == bob.me)
     id = await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
