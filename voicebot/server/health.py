@@ -55,7 +55,7 @@ async def metrics(request: Request, wired: Wired) -> Response:
     if not may_read(request, wired.metrics_token, behind_proxy=wired.addresses.public is not None):
         return JSONResponse({"detail": "Not Found"}, status_code=404)
     text, content_type = wired.telemetry.metrics.render(request.headers.get("accept", ""))
-    return Response(text, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+    return Response(text, headers={"Content-Type": content_type})
 
 
 def may_read(request: Request, token: str, *, behind_proxy: bool) -> bool:

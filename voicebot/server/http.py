@@ -76,7 +76,6 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
     found, renewed = await wired.sessions.admit(secret)
     if renewed is not None:
         wired.cookie.write(request, response, renewed, found.session.expires - wired.clock())
-    response.headers["Cache-Control"] = "no-store"
     return SessionCreated(session=found.session.handle, version=__version__)
 
 

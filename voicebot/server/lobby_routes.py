@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
 from pydantic import Field
 
 from voicebot.agent.models import SwapRole
@@ -194,9 +193,8 @@ async def remove_agent(agent_id: str, served: WithAgents) -> None:
 
 
 @lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))
-async def ice_servers(served: Joined, caller: Caller, wired: Wired, response: Response) -> IceServersData:
+async def ice_servers(served: Joined, caller: Caller, wired: Wired) -> IceServersData:
     """ICE servers with fresh credentials, for who has joined."""
     assert caller.seat is not None
     plan = wired.ice(caller.seat.participant_id)
-    response.headers["Cache-Control"] = "no-store"
     return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
