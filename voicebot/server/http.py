@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from voicebot import logs
 from voicebot.errors import SignalingError
-from voicebot.server.floods import address_of
 from voicebot.server.forwarded import forwarded
+from voicebot.server.networks import address_of
 from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import ErrorData

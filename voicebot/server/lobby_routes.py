@@ -11,8 +11,9 @@ from voicebot.agent.models import SwapRole
 from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.moderation import check_agents, check_host
-from voicebot.server.floods import address_of
+from voicebot.server.holdings import Maker
 from voicebot.server.http import Body, Caller, Wired, problems
+from voicebot.server.networks import address_of
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.signaling.messages import (
     AgentCreateData,
@@ -80,8 +81,9 @@ WithAgents = Annotated[ServedLobby, Depends(with_agents)]
 async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby and be its host. Without `settings` it is private: people knock."""
     wired.drain.admit()
-    wired.floods.lobby(caller.session.handle, address_of(request))
-    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
+    maker = Maker(caller.session.handle, address_of(request))
+    wired.floods.lobby(maker.session, maker.address)
+    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, maker)
     return served.lobby.info()
 
 
