@@ -26,6 +26,8 @@ class Ready(BaseModel):
     ready: bool
     problems: dict[str, str]
     """What is not ready (server, draining, models, media, store), and why."""
+    warnings: dict[str, str]
+    """What is amiss though people can come in: recording, when the disk has no room, and what to do."""
     models: dict[str, str]
     client_built: bool
 
@@ -44,6 +46,7 @@ async def ready(wired: Wired, response: Response) -> Ready:
     return Ready(
         ready=not problems,
         problems=problems,
+        warnings=wired.warnings(),
         models=wired.model_names(),
         client_built=wired.client.built,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from voicebot.clock import Clock
 from voicebot.errors import VoicebotError
-from voicebot.events import Event
+from voicebot.events import ErrorEvent, Event
 from voicebot.lobby.door import Door
 from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, Updated
 from voicebot.lobby.moderation import ReportLimit
@@ -31,6 +31,8 @@ from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling.messages import (
     ChatData,
     ChatMessage,
+    Error,
+    ErrorData,
     JoinLobby,
     LobbyDestroyed,
     LobbyDestroyedData,
@@ -52,6 +54,30 @@ from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
 _NEW = LobbyRecord("", "")
+NOTICES = {
+    notice.code: notice
+    for notice in (
+        ErrorData(
+            code="conversation_full",
+            message="This conversation has become very long: its record is closed, and a new one begins.",
+            hint="Go on talking; agents remember what was said.",
+            retryable=True,
+        ),
+        ErrorData(
+            code="recording_stopped",
+            message="Recording has stopped: the server's disk is full.",
+            hint="Go on talking; who runs the server has to make room.",
+            retryable=True,
+        ),
+        ErrorData(
+            code="recording_resumed",
+            message="Voices are recorded again.",
+            hint="The server's disk has room again.",
+            retryable=True,
+        ),
+    )
+}
+"""What everyone in the lobby is told of its conversation, by the code of the event."""
 
 
 class ServedLobby:
@@ -387,6 +413,8 @@ class ServedLobby:
             self._keeper.lobby_changed(self)
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, ErrorEvent) and (notice := NOTICES.get(event.code)) is not None:
+            self._broadcast(Error(lobby=self.lobby.id, data=notice))
         message = self._captions.message(event)
         if message is not None:
             self._broadcast(message)

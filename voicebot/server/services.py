@@ -51,6 +51,8 @@ class Services:
     """For a role (stt, tts, llm), what people in a lobby may swap in."""
     problems: Callable[[], Awaitable[dict[str, str]]]
     """What keeps people from coming in, by part; empty when nothing does."""
+    warnings: Callable[[], dict[str, str]]
+    """What is amiss though people can come in, by part."""
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
     addresses: Addresses
