@@ -277,3 +277,18 @@ def test_a_disk_that_does_not_say_counts_as_full(settings: Settings) -> None:
     assert "Input/output error" in space.problem
     nowhere = SpaceLimits(settings.data_dir / "not/made/yet", reserve=0, quota=MIB)
     assert nowhere.measure().problem == ""
+
+
+def test_counting_many_files_takes_a_small_part_of_the_time(settings: Settings) -> None:
+    now, counted = 0.0, 0
+
+    def slowly(_: Path) -> int:
+        nonlocal now, counted
+        now, counted = now + 1.0, counted + 1
+        return 0
+
+    limits = SpaceLimits(settings.data_dir, reserve=0, quota=MIB, used=slowly, clock=lambda: now)
+    for _ in range(1000):
+        limits.measure()
+        now += 1.0
+    assert 30 <= counted <= 50

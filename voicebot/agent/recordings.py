@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.notices import NOT_RECORDED, RECORDED_AGAIN
 from voicebot.events import ErrorEvent
 from voicebot.media.base import MediaPlane, RecordingFailed
 
@@ -32,7 +33,7 @@ class Recordings:
                 self._plane.stop_recording(self._host_id, participant_id)
             else:
                 self.start(participant_id)
-        code, message = ("recording_stopped", problem) if problem else ("recording_resumed", RESUMED)
+        code, message = (NOT_RECORDED, problem) if problem else (RECORDED_AGAIN, RESUMED)
         self._log.emit(ErrorEvent(code=code, message=message, retryable=True))
 
     def start(self, participant_id: str) -> None:

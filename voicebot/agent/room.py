@@ -20,6 +20,7 @@ from voicebot.agent.models import Models, Swapped, SwapRole
 from voicebot.agent.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
+from voicebot.conversation.notices import FULL
 from voicebot.conversation.space import Space
 from voicebot.errors import ModelError, VoicebotError, one_line
 from voicebot.events import (
@@ -407,7 +408,7 @@ class Room:
         self._end(f"{reason} The next conversation has begun.")
         self._begin(greeted=True, remembering=True)
         message = f"The conversation {before.conversation_id} has ended, and a new one begins. {reason}"
-        self._emit(ErrorEvent(code="conversation_full", message=message, retryable=True))
+        self._emit(ErrorEvent(code=FULL, message=message, retryable=True))
         for participant_id in self._connections.connected:
             if self._dialogue is not None and participant_id in self.lobby.participants:
                 self._dialogue.connected(participant_id)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicebot.clock import Clock, monotonic
 from voicebot.conversation.quota import MIB
 
 GIB = 1024 * MIB
@@ -15,6 +16,10 @@ LAST = 0.5
 """Of the reserve: the part that is left when events, too, wait in memory."""
 BEYOND = 1.05
 """Of the quota of all conversations: up to this, events are still written."""
+
+
+COUNTING = 20
+"""How many times as long as it takes to count what the conversations have, it is not counted again."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,12 @@ class SpaceLimits:
         quota: int,
         free: Callable[[Path], int] = free_bytes,
         used: Callable[[Path], int] = used_bytes,
+        clock: Clock = monotonic,
     ) -> None:
         self._folder, self._reserve, self._quota = folder, reserve, quota
         self._free, self._used = free, used
+        self._clock = clock
+        self._counted, self._count_at = 0, 0.0
 
     def measure(self) -> Space:
         """As it is now; a disk that does not say counts as full."""
@@ -85,7 +93,7 @@ class SpaceLimits:
                 recordings=False,
                 events=free >= LAST * self._reserve,
             )
-        used = self._used(self._folder) if self._quota else 0
+        used = self._count() if self._quota else 0
         if self._quota and used >= self._quota:
             return Space(
                 f"All conversations together have {used / GIB:.1f} GiB, and may have {self._quota / GIB:g}"
@@ -94,3 +102,12 @@ class SpaceLimits:
                 events=used < BEYOND * self._quota,
             )
         return Space()
+
+    def _count(self) -> int:
+        """Many files take long to count: at most a twentieth of the time goes into it."""
+        began = self._clock()
+        if began >= self._count_at:
+            self._counted = self._used(self._folder)
+            ended = self._clock()
+            self._count_at = ended + COUNTING * (ended - began)
+        return self._counted

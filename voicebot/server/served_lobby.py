@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicebot.clock import Clock
+from voicebot.conversation.notices import WORDS
 from voicebot.errors import VoicebotError
 from voicebot.events import ErrorEvent, Event
 from voicebot.lobby.door import Door
@@ -54,30 +55,6 @@ from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
 _NEW = LobbyRecord("", "")
-NOTICES = {
-    notice.code: notice
-    for notice in (
-        ErrorData(
-            code="conversation_full",
-            message="This conversation has become very long: its record is closed, and a new one begins.",
-            hint="Go on talking; agents remember what was said.",
-            retryable=True,
-        ),
-        ErrorData(
-            code="recording_stopped",
-            message="Recording has stopped: the server's disk is full.",
-            hint="Go on talking; who runs the server has to make room.",
-            retryable=True,
-        ),
-        ErrorData(
-            code="recording_resumed",
-            message="Voices are recorded again.",
-            hint="The server's disk has room again.",
-            retryable=True,
-        ),
-    )
-}
-"""What everyone in the lobby is told of its conversation, by the code of the event."""
 
 
 class ServedLobby:
@@ -413,7 +390,9 @@ class ServedLobby:
             self._keeper.lobby_changed(self)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, ErrorEvent) and (notice := NOTICES.get(event.code)) is not None:
+        if isinstance(event, ErrorEvent) and event.code in WORDS:
+            words, hint = WORDS[event.code]
+            notice = ErrorData(code=event.code, message=words, hint=hint, retryable=True)
             self._broadcast(Error(lobby=self.lobby.id, data=notice))
         message = self._captions.message(event)
         if message is not None:
