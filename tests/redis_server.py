@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.coturn import free_port
+
+README = Path(__file__).parents[1] / "README.md"
 
 
 class RedisServer:
@@ -56,6 +59,17 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def limited(self) -> str:
+        """The address for a user who may do what the README says that a server needs."""
+        found = re.search(r"^ACL SETUSER voicebot .*$", README.read_text("utf-8"), re.MULTILINE)
+        assert found is not None
+        with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
+            sock.sendall(f"{found[0]}\r\n".encode())
+            assert sock.recv(256) == b"+OK\r\n"
+        password = re.search(r" >(\S+)", found[0])
+        assert password is not None
+        return self.url.replace("://", f"://voicebot:{password[1]}@")
 
 
 @contextmanager

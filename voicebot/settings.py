@@ -57,6 +57,18 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port; the next free one is taken when it is in use")
     public_url: str = Field("", description="The address people open, behind a proxy")
     data_dir: Path = Field(Path("data"), description="Conversations and downloaded models are kept here")
+    conversation_events: int = Field(
+        50_000, ge=100, description="Events of one conversation; then the next one begins, in the same lobby"
+    )
+    conversation_mib: float = Field(
+        64.0, gt=0, description="The same by size, as MiB of events.jsonl without recordings"
+    )
+    conversations_gib: float = Field(
+        50.0, ge=0, description="All conversations together; then nothing is recorded. 0: no limit"
+    )
+    disk_reserve_mib: int = Field(
+        500, ge=0, description="What stays free on the disk of DATA_DIR: with less, nothing is recorded"
+    )
     store: str = Field(
         "sqlite", description="sqlite (in DATA_DIR, survives a restart), memory, or redis://host:6379/0"
     )

@@ -18,10 +18,14 @@ from voicebot.events import (
 from voicebot.settings import load_settings
 
 SECRETS = {"coturn_secret": "canary-1", "openai_api_key": "canary-2"}
+ADDRESSES = {
+    "openai_base_url": "http://user:canary-3@llm.local:9/v1?api-key=canary-4",
+    "store": "redis://cache.local:6379/0?password=canary-5",
+}
 
 
 def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
-    settings = load_settings(None, **SECRETS, openai_base_url="http://user:canary-3@llm.local:9/v1", port=0)
+    settings = load_settings(None, **SECRETS, **ADDRESSES, port=0)
     log = new_conversation(
         tmp_path, "lob", "Kitchen", settings=settings, models={"stt": "pocketsphinx"}, seeds={"voice": 3}
     )

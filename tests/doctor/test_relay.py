@@ -162,10 +162,21 @@ async def test_the_ranges_of_ipv6_are_proven_where_it_is_relayed(start: Start) -
     assert "Unknown" not in said
 
 
+async def test_open_private_networks_leave_the_clouds_services_denied(start: Start) -> None:
+    with start(*IPV6, allow_private=True) as running:
+        url = f"turn:{running.address}:{running.port}?transport=udp"
+        [denied] = [c for c in await running.checks(url, allow_private=True) if c.group == "Denied"]
+    private = sum(one.private for one in DENIED)
+    assert denied.status == "ok"
+    assert denied.detail.startswith(f"{len(DENIED) - private} of {len(DENIED)} ranges")
+    assert f"{private} are open as --allow-private says" in denied.detail
+
+
 async def test_denying_ipv4_alone_leaves_ways_around_it(start: Start) -> None:
     with start(*IPV6, without=r"denied-peer-ip=[0-9a-f]*:") as running:
         url = f"turn:{running.address}:{running.port}?transport=udp"
         checks = await running.checks(url)
     failed = {c.name: c.advice for c in checks if c.group == "Denied" and c.status == "failed"}
+    assert {"fd00:ec2::/32", "fec0::/10", "::ffff:0:0:0/96", "2001::/23", "3fff::/20"} <= set(failed)
     assert {"::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32", "fe80::/10", "fc00::/7"} <= set(failed)
     assert "denied-peer-ip=::ffff:0:0-::ffff:ffff:ffff" in failed["::ffff:0:0/96"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.server.conftest import host, hosting, media, models, settings, visit
+from tests.server.conftest import host, hosting, media, models, nodes, redis, settings, visit
 
-__all__ = ["host", "hosting", "media", "models", "settings", "visit"]
+__all__ = ["host", "hosting", "media", "models", "nodes", "redis", "settings", "visit"]

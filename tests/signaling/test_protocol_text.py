@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
+from voicebot.conversation.notices import WORDS
 from voicebot.server.http import STATUS
 from voicebot.server.outbox import TOO_SLOW
 from voicebot.server.sessions import REPLACED, UNAUTHENTICATED
@@ -89,6 +90,11 @@ def test_every_error_code_of_the_tables_is_raised() -> None:
     assert codes(ON_THE_WIRE) | codes(OVER_HTTP) | NOT_TOLD.keys() <= raised()
     assert not codes(ON_THE_WIRE) & codes(OVER_HTTP)
     assert not (codes(ON_THE_WIRE) | codes(OVER_HTTP)) & NOT_TOLD.keys()
+
+
+def test_what_everyone_is_told_unasked_is_described() -> None:
+    assert {f"`{code}`" for code in WORDS if f"`{code}`" not in FLAT} == set()
+    assert all(message and hint for message, hint in WORDS.values())
 
 
 def test_the_statuses_are_those_of_the_code() -> None:

@@ -106,7 +106,7 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     elif request.param == "sqlite":
         made = SqlitePlace(tmp_path)
     else:
-        made = RedisPlace(request.getfixturevalue("redis").url, tmp_path)
+        made = RedisPlace(request.getfixturevalue("redis").limited(), tmp_path)
     yield made
     await made.close()
 

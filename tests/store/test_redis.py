@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from tests.coturn import free_port
 from tests.redis_server import RedisServer, redis_server
@@ -16,6 +18,7 @@ from voicebot.errors import StoreError
 from voicebot.settings import Settings
 from voicebot.store import open_store
 from voicebot.store.base import LobbyRecord, SeatRecord, SessionRecord
+from voicebot.store.exclusive import FolderLock
 from voicebot.store.redis import RedisStore
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -161,3 +164,60 @@ async def test_what_nobody_deletes_goes_by_itself(opened: Open, redis: RedisServ
     assert await store.seats("expiry") == []
     async with Redis.from_url(redis.url) as client:
         assert await client.exists("voicebot:seats:expiry") == 0
+
+
+async def test_its_user_may_do_nothing_but_what_a_server_does(tmp_path: Path) -> None:
+    """The one of the README; the other tests of the store work with it."""
+    with redis_server(tmp_path) as redis:
+        async with Redis.from_url(redis.limited(), protocol=2) as limited:
+            for command in (
+                ("CONFIG", "GET", "*"),
+                ("FLUSHALL",),
+                ("KEYS", "*"),
+                ("ACL", "LIST"),
+                ("DEBUG", "JMAP"),
+                ("SET", "of-another-program", "1"),
+                ("PUBLISH", "anything", "1"),
+                ("EVAL", "return redis.call('GET', 'of-another-program')", "0"),
+            ):
+                with pytest.raises(RedisError, match=r"(?i)no permissions|can.t access|not allowed"):
+                    await limited.execute_command(*command)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://127.0.0.1:1/0", []),
+        ("redis://localhost:1/0", []),
+        ("redis://[::1]:1", []),
+        ("redis://:geheim@10.0.0.5:1/0", []),
+        ("redis://user:geheim@cache:1/0", []),
+        ("redis://10.0.0.5:1/0", ["password"]),
+        ("redis://cache:1/0", ["password"]),
+        ("redis://:geheim@redis.example.org:1/0", ["unencrypted"]),
+        ("redis://redis.example.org:1/0?password=geheim", ["unencrypted"]),
+        ("redis://8.8.8.8:1/0", ["password", "unencrypted"]),
+        ("rediss://:geheim@redis.example.org:1/0", []),
+        ("rediss://redis.example.org:1/0", ["password"]),
+        ("rediss://:geheim@redis.example.org:1/0?ssl_cert_reqs=none", ["prove"]),
+    ],
+)
+async def test_an_open_redis_is_warned_of(
+    url: str,
+    said: list[str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def nobody(*_: object, **__: object) -> None:
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr("redis.asyncio.connection.Connection._connect", nobody)
+    with caplog.at_level(logging.WARNING), pytest.raises(StoreError) as caught:
+        await RedisStore.open(url, FolderLock(tmp_path))
+    warnings = [r.getMessage() for r in caplog.records if r.name == "voicebot.store.redis"]
+    assert len(warnings) == len(said)
+    for word, warning in zip(said, warnings, strict=True):
+        assert word in warning
+        assert "STORE" in warning
+    assert "geheim" not in "".join([*warnings, str(caught.value)])

@@ -23,7 +23,7 @@ SOON = time.time() + 3600.5
 
 @pytest.fixture
 async def place(redis: RedisServer, tmp_path: Path) -> AsyncIterator[RedisPlace]:
-    made = RedisPlace(redis.url, tmp_path)
+    made = RedisPlace(redis.limited(), tmp_path)
     yield made
     await made.close()
 

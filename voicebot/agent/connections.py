@@ -21,6 +21,11 @@ class Connections:
         """Somebody is connected."""
         return bool(self._connected)
 
+    @property
+    def connected(self) -> frozenset[str]:
+        """Who is connected to the agents."""
+        return frozenset(self._connected)
+
     async def answer(
         self,
         participant_id: str,

@@ -122,6 +122,17 @@ class Dialogue:
         if (ears := self._ears.get(participant_id)) is not None:
             ears.lost()
 
+    @property
+    def quiet(self) -> bool:
+        """Nobody speaks, nothing is being understood, and nobody waits for an answer."""
+        answering = self._answering
+        return (
+            not self._floor.speaking
+            and answering.turn is None
+            and not (self._agenda.unanswered or self._agenda.answers)
+            and not any(ears.finishing for ears in self._ears.values())
+        )
+
     def media_gone(self) -> None:
         """Every playout is over without a notice."""
         for participant_id in self.company.people_ids:

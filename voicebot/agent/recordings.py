@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.notices import NOT_RECORDED, RECORDED_AGAIN
 from voicebot.events import ErrorEvent
 from voicebot.media.base import MediaPlane, RecordingFailed
+
+RESUMED = "There is room on the disk again: voices are recorded as before."
 
 
 class Recordings:
@@ -18,10 +21,24 @@ class Recordings:
     ) -> None:
         self._log, self._plane, self._host_id, self._name = log, plane, host_id, name
         self._failed: set[Path] = set()
+        self._held = False
+
+    def hold(self, problem: str, participants: Iterable[str]) -> None:
+        """Record nobody while there is a `problem`, and everybody again once it is over."""
+        if bool(problem) == self._held:
+            return
+        self._held = bool(problem)
+        for participant_id in participants:
+            if problem:
+                self._plane.stop_recording(self._host_id, participant_id)
+            else:
+                self.start(participant_id)
+        code, message = (NOT_RECORDED, problem) if problem else (RECORDED_AGAIN, RESUMED)
+        self._log.emit(ErrorEvent(code=code, message=message, retryable=True))
 
     def start(self, participant_id: str) -> None:
         """A new file, which the media plane goes on with after its process died."""
-        if (path := self._log.audio_path(participant_id)) is not None:
+        if not self._held and (path := self._log.audio_path(participant_id)) is not None:
             self._plane.record(self._host_id, participant_id, path, self._log.origin)
 
     def on_failed(self, notice: RecordingFailed) -> bool:

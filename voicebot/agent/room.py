@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,8 @@ from voicebot.agent.models import Models, Swapped, SwapRole
 from voicebot.agent.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
+from voicebot.conversation.notices import FULL
+from voicebot.conversation.space import Space
 from voicebot.errors import ModelError, VoicebotError, one_line
 from voicebot.events import (
     AgentStateChanged,
@@ -76,6 +79,7 @@ class Room:
         self._numbers = itertools.count(1)
         self._unsubscribe: Callable[[], None] | None = None
         self._connections = Connections(media, self.host_peer)
+        self._space = Space()
 
     @property
     def agents(self) -> Mapping[str, Agent]:
@@ -107,6 +111,12 @@ class Room:
         self._agents.clear()
         self._plane.close_host(self.host_peer)
 
+    def make_room(self, space: Space) -> None:
+        """What there is room for on the disk from now on; a change is told in the conversation."""
+        self._space = space
+        if self._dialogue is not None:
+            self._use_space(self._dialogue)
+
     def subscribe(self, fn: OnEvent) -> Callable[[], None]:
         """Call `fn` with every event of every conversation of this room from now on."""
         self._subscribers.append(fn)
@@ -121,6 +131,7 @@ class Room:
 
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
         """A person comes in; the first one begins a conversation. Raises what `Lobby.join` raises."""
+        self._renew()
         info = self.lobby.join(info)
         if self._dialogue is None:
             # logs those present, this person among them; who reconnects was here before a restart
@@ -151,6 +162,7 @@ class Room:
 
     def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
         """Change what is known of a participant; see `Lobby.update` for the errors."""
+        self._renew()
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.update(participant_id, **changes)
         if info != before:
@@ -168,6 +180,7 @@ class Room:
 
     def chat(self, participant_id: str, text: str) -> None:
         """A typed line: logged, remembered and answered."""
+        self._renew()
         event = self._emit(UserChat(participant_id=participant_id, text=text))
         if self._dialogue is not None and text.strip():
             self._dialogue.chat(participant_id, text, event.seq)
@@ -346,8 +359,8 @@ class Room:
 
     # ------------------------------------------------------------ inside
 
-    def _begin(self, *, greeted: bool) -> None:
-        """The first person is here."""
+    def _begin(self, *, greeted: bool, remembering: bool = False) -> None:
+        """The first person is here; or, `remembering`, the conversation before has become too long."""
         log = new_conversation(
             self._settings.data_dir,
             self.lobby.id,
@@ -359,9 +372,11 @@ class Room:
             wall=self._wall,
         )
         log.subscribe(self._publish, replay=True)
+        log.subscribe(partial(self._watch_length, asyncio.get_running_loop(), log))
         self.log = log
-        for agent in self._agents.values():
-            agent.memory = self._new_memory(agent)
+        if not remembering:
+            for agent in self._agents.values():
+                agent.memory = self._new_memory(agent)
         self._dialogue = Dialogue(
             lobby=self.lobby,
             log=log,
@@ -374,8 +389,30 @@ class Room:
             new_id=self._new_id,
             greeted=greeted,
         )
+        self._use_space(self._dialogue)
         for info in self.lobby.participants.values():
             self._joined(info)
+
+    def _use_space(self, dialogue: Dialogue) -> None:
+        dialogue.log.hold(not self._space.events)
+        problem = "" if self._space.recordings else self._space.problem
+        dialogue.recordings.hold(problem, self.lobby.participants)
+
+    def _renew(self) -> None:
+        """End a conversation that has become too long when nobody speaks, or at last anyway; all stay, and
+        so does what agents remember."""
+        dialogue, before = self._dialogue, self.log
+        if dialogue is None or before is None or not (reason := before.full):
+            return
+        if not (dialogue.quiet or before.overdue):
+            return
+        self._end(f"{reason} The next conversation has begun.")
+        self._begin(greeted=True, remembering=True)
+        message = f"The conversation {before.conversation_id} has ended, and a new one begins. {reason}"
+        self._emit(ErrorEvent(code=FULL, message=message, retryable=True))
+        for participant_id in self._connections.connected:
+            if self._dialogue is not None and participant_id in self.lobby.participants:
+                self._dialogue.connected(participant_id)
 
     def _end(self, reason: str) -> None:
         dialogue, self._dialogue = self._dialogue, None
@@ -398,7 +435,8 @@ class Room:
         except Exception:
             logger.exception("A conversation of %s did not end well", self.lobby.id)
         dialogue.log.emit(ConversationEnded(reason=reason))
-        await asyncio.to_thread(dialogue.log.close)
+        if not await asyncio.to_thread(dialogue.log.close):
+            logger.error("The last of %s could not be written.", dialogue.log.conversation_id)
 
     def _joined(self, info: ParticipantInfo) -> None:
         agent = self._agents.get(info.id)
@@ -508,6 +546,11 @@ class Room:
                 fn(event)
             except Exception:  # an observer never breaks a conversation
                 logger.exception("An observer of room %s failed on %s", self.lobby.id, event.type)
+
+    def _watch_length(self, loop: asyncio.AbstractEventLoop, log: ConversationLog, event: Event) -> None:
+        """Events may come from any thread, and in the middle of anything."""
+        if log is self.log and log.full and not loop.is_closed():
+            loop.call_soon_threadsafe(self._renew)
 
     def _new_id(self, what: str) -> str:
         """Unique for the life of the room: the media plane tells speeches apart by it."""

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.manifest import Manifest, plain_settings
-from voicebot.conversation.writer import LogWriter
-from voicebot.events import ConversationStarted, ErrorEvent, Event
+from voicebot.conversation.quota import MIB, OVERDUE, SPENT, Quota
+from voicebot.conversation.writer import LogWriter, line_of
+from voicebot.events import ConversationEnded, ConversationStarted, ErrorEvent, Event
 
 if TYPE_CHECKING:
     from voicebot.settings import Settings
@@ -41,6 +42,7 @@ class ConversationLog:
         clock: monotonic seconds; its reading now becomes t = 0.
         wall: used once, for the moment of t = 0.
         manifest: what is known at the start; kept up to date from the events.
+        quota: how much it may be; None for any number of events.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class ConversationLog:
         clock: Clock = monotonic,
         wall: WallClock = utc_now,
         manifest: Manifest | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.conversation_id = conversation_id
         self.folder = folder
@@ -59,13 +62,16 @@ class ConversationLog:
         self.manifest = manifest or Manifest(conversation_id=conversation_id)
         if not self.manifest.wall_clock:
             self.manifest = self.manifest.model_copy(update={"wall_clock": self.wall_clock.isoformat()})
+        self._quota = quota
+        self._size = 0
+        self._left_out = 0
         self._clock = clock
         self._events: list[Event] = []
         self._lock = threading.Lock()
         self._subscribers: list[OnEvent] = []
         self._undelivered: deque[Event] = deque()
         self._delivering = False
-        self._closed = False
+        self._closed = self._ended = False
         self._trouble: str | None = None
         self._audio_names: set[str] = set()
         try:
@@ -81,14 +87,35 @@ class ConversationLog:
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        """It has ended: what comes now belongs to no conversation."""
+        return self._closed or self._ended
+
+    @property
+    def full(self) -> str:
+        """Why this conversation should end as soon as nobody speaks; empty while it may go on."""
+        if self._quota is None:
+            return ""
+        return self._quota.full(len(self._events), self._size, len(self.manifest.participants))
+
+    @property
+    def overdue(self) -> bool:
+        """It should end now, whoever speaks."""
+        return self._beyond(OVERDUE)
+
+    def hold(self, held: bool) -> None:
+        """Whether events wait in memory, because the disk is too full to be written to."""
+        if self._writer is not None:
+            self._writer.hold(held)
 
     def at(self, clock_time: float) -> float:
         """Seconds since the conversation began; 0 for what lies before it."""
         return max(0.0, clock_time - self.origin)
 
     def emit(self, event: Event) -> Event:
-        """Stamp, append, write and hand to the subscribers. Never blocks, never raises."""
+        """Stamp, append, write and hand to the subscribers. Never blocks, never raises.
+
+        With half as much again as its quota a conversation keeps nothing more: the event gets `seq` -1.
+        """
         self._report_trouble()
         return self._append(event)
 
@@ -135,11 +162,21 @@ class ConversationLog:
 
     def _append(self, event: Event) -> Event:
         t = event.t if event.t >= 0 else self.at(self._clock())
+        event, size = self._measured(event)
         with self._lock:
+            if self._beyond(SPENT) and not isinstance(event, ConversationEnded):
+                self._left_out += 1
+                if self._left_out == 1:
+                    logger.warning("%s is full: what comes now is not in it", self.conversation_id)
+                return event.model_copy(
+                    update={"conversation_id": self.conversation_id, "seq": -1, "t": round(t, 6)}
+                )
+            self._size += size
             stamped = event.model_copy(
                 update={"conversation_id": self.conversation_id, "seq": len(self._events), "t": round(t, 6)}
             )
             self._events.append(stamped)
+            self._ended = self._ended or isinstance(stamped, ConversationEnded)
             self.manifest = self.manifest.after(stamped)
             self._undelivered.append(stamped)
             if self._closed:
@@ -148,6 +185,20 @@ class ConversationLog:
             self._writer.wake()
         self._deliver()
         return stamped
+
+    def _beyond(self, factor: float) -> bool:
+        return self._quota is not None and self._quota.beyond(factor, len(self._events), self._size)
+
+    def _measured(self, event: Event) -> tuple[Event, int]:
+        """The event and its size; one that alone is more than a conversation may be is left out, and said."""
+        if self._quota is None:
+            return event, 0
+        size = len(line_of(event))
+        if size <= self._quota.size:
+            return event, size
+        message = f"Something too large ({event.type}, {size / MIB:.1f} MiB) was left out (CONVERSATION_MIB)."
+        event = ErrorEvent(participant_id=event.participant_id, code="too_large", message=message)
+        return event, len(line_of(event))
 
     def _deliver(self) -> None:
         """In order, also when a subscriber emits: whoever is delivering goes on with it."""
@@ -220,8 +271,13 @@ def new_conversation(
         settings=plain_settings(settings),
         **more,
     )
+    quota = None
+    if settings is not None:
+        quota = Quota(settings.conversation_events, int(settings.conversation_mib * MIB))
     folder = None if data_dir is None else Path(data_dir) / "conversations" / conversation_id
-    log = ConversationLog(conversation_id, folder, clock=clock, wall=lambda: start, manifest=manifest)
+    log = ConversationLog(
+        conversation_id, folder, clock=clock, wall=lambda: start, manifest=manifest, quota=quota
+    )
     log.emit(
         ConversationStarted(t=0.0, wall_clock=start.isoformat(), lobby_id=lobby_id, lobby_name=lobby_name)
     )

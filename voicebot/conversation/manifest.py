@@ -136,16 +136,16 @@ class Manifest(BaseModel):
 
 
 def plain_settings(settings: Settings | None) -> dict[str, Any]:
-    """Every setting that is no secret; a password inside an address is cut out."""
+    """Every setting that is no secret; what may be a password in an address is cut out."""
     if settings is None:
         return {}
     plain: dict[str, Any] = {}
     for name, value in settings:
         if isinstance(value, SecretStr):
             continue
-        if isinstance(value, str) and "@" in value and "//" in value:
+        if isinstance(value, str) and "//" in value:
             parts = urlsplit(value)
-            value = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+            value = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
         plain[name] = value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
     return plain
 

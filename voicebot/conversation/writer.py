@@ -63,6 +63,7 @@ class LogWriter:
         self._begun = False
         self._sync_at: float | None = None
         self._closing = False
+        self._held = False
         self._thread = threading.Thread(target=self._run, name=f"log {folder.name}", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -71,6 +72,14 @@ class LogWriter:
         """There is something to write."""
         with self._state:
             self._wakes += 1
+            self._state.notify_all()
+
+    def hold(self, held: bool) -> None:
+        """While held nothing is written, as if the disk were full."""
+        with self._state:
+            self._held = held
+            self._wakes += 1
+            self._urgent = self._urgent or not held
             self._state.notify_all()
 
     def flush(self, timeout: float) -> bool:
@@ -127,6 +136,8 @@ class LogWriter:
         return None if self._sync_at is None else max(0.0, self._sync_at - monotonic())
 
     def _write(self, *, last: bool) -> None:
+        if self._held:
+            raise OSError(errno.ENOSPC, "too little space is left")
         file = self._opened()
         events, manifest = self._source(self._written)
         if events:

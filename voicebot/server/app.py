@@ -12,6 +12,7 @@ from voicebot.server.context import RequestContext
 from voicebot.server.conversation_routes import conversations
 from voicebot.server.floods import TooFast
 from voicebot.server.health import operation
+from voicebot.server.holdings import TooManyHeld
 from voicebot.server.http import STATUS, api, pages, problems
 from voicebot.server.lobby_routes import lobbies
 from voicebot.server.passing import PassingMiddleware
@@ -84,7 +85,8 @@ async def _voicebot_error(request: Request, error: Exception) -> Response:
         headers = {"Retry-After": str(error.wait)}
     elif error.code == "draining":
         headers = {"Retry-After": str(request.app.state.services.drain.retry_after)}
-    return JSONResponse(error_body(error), status_code=STATUS.get(error.code, 500), headers=headers)
+    status = 429 if isinstance(error, TooManyHeld) else STATUS.get(error.code, 500)  # the asker's, not ours
+    return JSONResponse(error_body(error), status_code=status, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -24,7 +24,6 @@ from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.sessions import Browser
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
-PRIVATE = {"Cache-Control": "no-store"}
 ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 
 
@@ -124,7 +123,7 @@ async def list_conversations(served: Reading, caller: Caller, wired: Wired) -> l
 
 def _file(content: Iterator[bytes], media_type: str, name: str) -> StreamingResponse:
     disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingResponse(content, media_type=media_type, headers=PRIVATE | disposition)
+    return StreamingResponse(content, media_type=media_type, headers=disposition)
 
 
 def _answers(media_type: str) -> dict[int | str, dict[str, Any]]:

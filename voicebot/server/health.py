@@ -26,6 +26,8 @@ class Ready(BaseModel):
     ready: bool
     problems: dict[str, str]
     """What is not ready (server, draining, models, media, store), and why."""
+    warnings: dict[str, str]
+    """What is amiss though people can come in: recording, when the disk has no room, and what to do."""
     models: dict[str, str]
     client_built: bool
 
@@ -44,6 +46,7 @@ async def ready(wired: Wired, response: Response) -> Ready:
     return Ready(
         ready=not problems,
         problems=problems,
+        warnings=wired.warnings(),
         models=wired.model_names(),
         client_built=wired.client.built,
     )
@@ -55,7 +58,7 @@ async def metrics(request: Request, wired: Wired) -> Response:
     if not may_read(request, wired.metrics_token, behind_proxy=wired.addresses.public is not None):
         return JSONResponse({"detail": "Not Found"}, status_code=404)
     text, content_type = wired.telemetry.metrics.render(request.headers.get("accept", ""))
-    return Response(text, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+    return Response(text, headers={"Content-Type": content_type})
 
 
 def may_read(request: Request, token: str, *, behind_proxy: bool) -> bool:

@@ -20,6 +20,8 @@ from typing import Any
 
 from voicebot.agent.models import Models
 from voicebot.clock import Clock, monotonic
+from voicebot.conversation.quota import MIB
+from voicebot.conversation.space import GIB, Space, SpaceLimits
 from voicebot.conversation.stall import Stall, StallMonitor
 from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.events import LoopStall
@@ -38,7 +40,7 @@ from voicebot.server.lobbies import DEMO_LOBBY, Lobbies
 from voicebot.server.measured_store import measured
 from voicebot.server.metrics import Amounts, Present
 from voicebot.server.moderator import Moderator
-from voicebot.server.ports import RoomPort
+from voicebot.server.ports import RecordingRoom, RoomPort
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import Services
@@ -60,6 +62,8 @@ logger = logging.getLogger(__name__)
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
+SPACE_EVERY = 5.0
+"""Seconds after which the disk is measured again."""
 RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
 
 
@@ -67,7 +71,7 @@ class Hosting:
     """One running server. It can be started again after `stop`, unless it was given a media plane,
     which starts only once.
 
-    `media`, `models`, `room` and `store` replace the real parts (tests, special hosts).
+    `media`, `models`, `room`, `space` and `store` replace the real parts (tests, special hosts).
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Hosting:
         clock: Clock = monotonic,
         limits: Limits | None = None,
         static: Path = STATIC,
+        space: SpaceLimits | None = None,
     ) -> None:
         self.settings = settings
         self.demo = demo
@@ -105,6 +110,12 @@ class Hosting:
         self._serving: asyncio.Task[None] | None = None
         self._cluster: Cluster | None = None
         self._ready = False
+        self._space = Space()
+        self._space_limits = space or SpaceLimits(
+            settings.data_dir / "conversations",
+            reserve=settings.disk_reserve_mib * MIB,
+            quota=int(settings.conversations_gib * GIB),
+        )
         self._ice_key = secrets.token_bytes(32)
         self._wire()
         self._stalls = StallMonitor(self._stalled, clock=clock, on_beat=self.telemetry.metrics.lag.observe)
@@ -218,6 +229,7 @@ class Hosting:
         if self.demo and DEMO_LOBBY not in self.rooms:
             await self._make_demo()
         self._stalls.start()
+        self._spawn(self._watch_space(), "watch the disk")
         self._ready = True
 
     async def _open_store(self) -> None:
@@ -244,7 +256,10 @@ class Hosting:
     def _make_room(self, lobby: Lobby) -> RoomPort:
         assert self._media is not None
         assert self._models is not None
-        return self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        if isinstance(room, RecordingRoom):
+            room.make_room(self._space)
+        return room
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
         """The agents come back at once, the media plane is first: people are connected to them while the
@@ -368,6 +383,25 @@ class Hosting:
             found["store"] = str(error) or f"It gave no answer in {STORE_PATIENCE:g} s."
         return found
 
+    def warnings(self) -> dict[str, str]:
+        """What is amiss though people can come in, by part: recording."""
+        return {"recording": self._space.problem} if self._space.problem else {}
+
+    async def _watch_space(self) -> None:
+        """Measure the disk now and then; what changes is logged, and told in every conversation."""
+        while True:
+            space = await asyncio.to_thread(self._space_limits.measure)
+            if bool(space.problem) != bool(self._space.problem):
+                if space.problem:
+                    logger.error("Nothing is recorded any more: %s", space.problem)
+                else:
+                    logger.warning("There is room on the disk again: voices are recorded.")
+            self._space = space
+            for room in self.rooms.values():
+                if isinstance(room, RecordingRoom):
+                    room.make_room(space)
+            await asyncio.sleep(SPACE_EVERY)
+
     def _present(self) -> dict[str, Amounts]:
         """For `voicebot.server.metrics.PRESENT`."""
         rooms = list(self.rooms.values())
@@ -376,6 +410,7 @@ class Hosting:
         return {
             "ready": float(self._ready and not self._drain.active),
             "draining": float(self._drain.active),
+            "recording": float(self._space.recordings),
             "sessions": float(self._sessions.count),
             "lobbies": float(len(rooms)),
             "participants": {
@@ -461,6 +496,7 @@ class Hosting:
             model_names=self._model_names,
             model_options=lambda role: [option.spec for option in self.models.options(role)],
             problems=self.problems,
+            warnings=self.warnings,
             spawn=self._spawn,
             client=self._static,
             addresses=Addresses(self.settings.public_url, self.settings.host),

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from voicebot import logs
 from voicebot.errors import SignalingError
-from voicebot.server.floods import address_of
 from voicebot.server.forwarded import forwarded
+from voicebot.server.networks import address_of
 from voicebot.server.services import Services, services
 from voicebot.server.sessions import Browser
 from voicebot.signaling.messages import ErrorData
@@ -76,7 +76,6 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
     found, renewed = await wired.sessions.admit(secret)
     if renewed is not None:
         wired.cookie.write(request, response, renewed, found.session.expires - wired.clock())
-    response.headers["Cache-Control"] = "no-store"
     return SessionCreated(session=found.session.handle, version=__version__)
 
 

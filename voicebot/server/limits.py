@@ -28,7 +28,7 @@ class Limits:
     """How long a request, that for a WebSocket too, may take to arrive."""
     sockets_per_session: int = 3
     sockets_per_address: int = 256
-    """Open WebSockets from one address; those of this machine do not count."""
+    """Open WebSockets from one address, more from around it; those of this machine do not count."""
     flood: float = 60.0
     """How long one may keep sending faster than `messages_per_second` before the socket is closed."""
     unused_lobby: float = 600.0
@@ -39,10 +39,10 @@ class Limits:
     """How long its agents stay once the last person has left."""
     sessions_per_second: float = 0.5
     sessions_burst: int = 120
-    """New sessions from one address: a class behind one router opens the page at once."""
+    """New sessions from one address (a class behind a router opens the page at once), more from around it."""
     lobbies_per_second: float = 1 / 60
     lobbies_burst: int = 10
-    """New lobbies by one session, and five times as many by all from one address."""
+    """New lobbies by one session, and five times as many by all from one address, more from around it."""
 
 
 class TokenBucket:
@@ -75,12 +75,23 @@ class Allowance:
         self._rate, self._burst, self._remembered = rate, burst, remembered
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def wait(self, who: str, now: float) -> float:
+        """0, or in how many seconds there will be a token of theirs."""
+        if who in self._used:  # who asks in vain is not forgotten for it
+            self._used.move_to_end(who)
+        tokens = self._tokens(who, now)
+        return 0.0 if tokens >= 1 else (1 - tokens) / self._rate
+
     def take(self, who: str, now: float) -> float:
         """Use one token of theirs; returns 0, or in how many seconds there will be one, and uses none."""
-        tokens, time = self._used.pop(who, (float(self._burst), now))
-        tokens = min(self._burst, tokens + (now - time) * self._rate)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
-        self._used[who] = (tokens if wait else tokens - 1, now)
-        while len(self._used) > self._remembered:
-            self._used.popitem(last=False)
+        wait = self.wait(who, now)
+        if not wait:
+            self._used[who] = (self._tokens(who, now) - 1, now)
+            self._used.move_to_end(who)
+            while len(self._used) > self._remembered:
+                self._used.popitem(last=False)
         return wait
+
+    def _tokens(self, who: str, now: float) -> float:
+        tokens, time = self._used.get(who, (float(self._burst), now))
+        return min(self._burst, tokens + (now - time) * self._rate)

@@ -16,6 +16,7 @@ from voicebot.errors import SignalingError, StoreError
 from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaStats, Notice
+from voicebot.server.holdings import Holdings, Maker
 from voicebot.server.limits import Limits
 from voicebot.server.lines import SERVICE_RESTART
 from voicebot.server.persistence import Persistence
@@ -69,6 +70,7 @@ class Lobbies:
         self._left_out: Collection[str] = ()
         self._opening: set[str] = set()
         """Ids of those that are being opened: their leases would be given to this server twice."""
+        self._holdings = Holdings()
         sessions.token = self._keeper.token
 
     @property
@@ -101,10 +103,12 @@ class Lobbies:
         id: str | None,
         settings: LobbySettings,
         *,
-        hosts: Sequence[str] = (),
-        closes_when_empty: bool = False,
+        maker: Maker | None = None,
     ) -> ServedLobby:
         """A new one; without `id` it gets one that cannot be guessed.
+
+        That of a `maker` ends when it stays empty, and is one of those the maker may have; when there is
+        no place, one that nobody has ever been in, of whoever has most, gives way.
 
         Raises:
             SignalingError: `bad_name`, `bad_id`, `id_taken` (also by another server), or `too_many`.
@@ -113,14 +117,47 @@ class Lobbies:
             self._new_id(id),
             name,
             settings=settings.model_dump(),
-            hosts=tuple(hosts),
-            closes_when_empty=closes_when_empty,
+            hosts=() if maker is None else (maker.session,),
+            closes_when_empty=maker is not None,
         )
+        superfluous = self._place(maker)
         self._opening.add(record.id)
+        if maker is not None:
+            self._holdings.add(record.id, maker)
         try:
+            if superfluous is not None:
+                logger.info("Lobby %s gives its place to another one.", superfluous)
+                await self.close(superfluous, "Nobody came, and others needed the place.")
             return await self._make(record)
+        except BaseException:
+            self._holdings.remove(record.id)
+            raise
         finally:
             self._opening.discard(record.id)
+
+    def _place(self, maker: Maker | None) -> str | None:
+        """Find a place for one more lobby: a free one (None), or that of the lobby that is returned."""
+        free = MAX_LOBBIES - self._places
+        if maker is not None:
+            self._holdings.check(maker, max(free, 1))
+        if free > 0:
+            return None
+        unused = [
+            lobby_id
+            for lobby_id, vacancy in self._vacancies.items()
+            if not vacancy.used and not self._served[lobby_id].door.waiting
+        ]
+        found = self._holdings.gives_way(maker, unused) if maker is not None else None
+        if found is None:
+            raise SignalingError(
+                "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
+            )
+        return found
+
+    @property
+    def _places(self) -> int:
+        """How many are taken, by those that are being opened, too."""
+        return len(self._rooms.keys() | self._opening)
 
     async def _make(self, record: LobbyRecord) -> ServedLobby:
         if not await self._keeper.take(record.id):
@@ -139,12 +176,12 @@ class Lobbies:
             raise
 
     async def create_for_browser(
-        self, name: str, slug: str | None, settings: LobbySettings, host: str
+        self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
     ) -> ServedLobby:
-        """One that ends when it stays empty; `host` is the session's handle. Raises as `create`."""
+        """One that ends when it stays empty. Raises as `create`."""
         if slug == DEMO_LOBBY:  # else somebody would own it at the next start of a server that has one
             raise _taken(slug)
-        served = await self.create(name, slug, settings, hosts=(host,), closes_when_empty=True)
+        served = await self.create(name, slug, settings, maker=maker)
         self._watch(served.room, unused=self._limits.unused_lobby)
         return served
 
@@ -152,14 +189,14 @@ class Lobbies:
         """Open those that are kept and that no other server serves, without their agents."""
         self._left_out = leave_out
         for record in await self._store.lobbies():
-            if len(self._rooms) >= MAX_LOBBIES:
+            if self._places >= MAX_LOBBIES:
                 logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
             else:
                 await self._restore(record)
 
     async def adopt(self, record: LobbyRecord) -> None:
         """Go on with a lobby that no server serves any more, if there is room. Raises StoreError."""
-        if len(self._rooms) >= MAX_LOBBIES or record.id in {*self._rooms, *self._unopened, *self._opening}:
+        if self._places >= MAX_LOBBIES or record.id in {*self._rooms, *self._unopened, *self._opening}:
             return
         self._opening.add(record.id)
         try:
@@ -197,6 +234,8 @@ class Lobbies:
             seated = [one for one in sessions if one.seat and one.expires > now]
             served.reseat([(self._sessions.restore(one), one.seat) for one in seated if one.seat])
         if record.closes_when_empty:
+            if record.hosts:  # where its maker was is not written down
+                self._holdings.add(record.id, Maker(record.hosts[0]))
             self._watch(served.room, unused=self._limits.empty_lobby)
         return served
 
@@ -208,10 +247,6 @@ class Lobbies:
             )
         if lobby_id in self._rooms or lobby_id in self._opening:
             raise _taken(lobby_id)
-        if len(self._rooms) >= MAX_LOBBIES:
-            raise SignalingError(
-                "There are too many lobbies.", hint="Try again later.", code="too_many", retryable=True
-            )
         return lobby_id
 
     async def _open(
@@ -257,6 +292,7 @@ class Lobbies:
 
     async def _end(self, lobby_id: str, reason: str, *, for_good: bool = True) -> None:
         served, room = self._served.pop(lobby_id, None), self._rooms.pop(lobby_id, None)
+        self._holdings.remove(lobby_id)
         vacancy = self._vacancies.pop(lobby_id, None)
         if vacancy is not None:
             vacancy.close()

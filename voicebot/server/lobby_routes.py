@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
 from pydantic import Field
 
 from voicebot.agent.models import SwapRole
 from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right, Standing
-from voicebot.server.floods import address_of
+from voicebot.server.holdings import Maker
 from voicebot.server.http import Body, Caller, Wired, problems
+from voicebot.server.networks import address_of
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.signaling.messages import (
     AgentCreateData,
@@ -77,8 +77,9 @@ Ending = Annotated[ServedLobby, Depends(having("end_lobby"))]
 async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
     """Make a lobby and be its host. Without `settings` it is private: people knock."""
     wired.drain.admit()
-    wired.floods.lobby(caller.session.handle, address_of(request))
-    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, caller.session.handle)
+    maker = Maker(caller.session.handle, address_of(request))
+    wired.floods.lobby(maker.session, maker.address)
+    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, maker)
     return served.lobby.info()
 
 
@@ -189,9 +190,8 @@ async def remove_agent(agent_id: str, served: ChangingAgents) -> None:
 
 
 @lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))
-async def ice_servers(served: Joined, caller: Caller, wired: Wired, response: Response) -> IceServersData:
+async def ice_servers(served: Joined, caller: Caller, wired: Wired) -> IceServersData:
     """ICE servers with fresh credentials, for who has joined."""
     assert caller.seat is not None
     plan = wired.ice(caller.seat.participant_id)
-    response.headers["Cache-Control"] = "no-store"
     return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)

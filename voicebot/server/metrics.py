@@ -142,6 +142,7 @@ class Present(Collector):
 PRESENT = {
     "draining": ("1 while nobody new is taken", ""),
     "ready": ("1 when people can come in", ""),
+    "recording": ("1 while the disk has room for recordings", ""),
     "sessions": ("Sessions in memory", ""),
     "lobbies": ("Lobbies", ""),
     "participants": ("People and agents in lobbies", "kind"),

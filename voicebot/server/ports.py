@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.space import Space
 from voicebot.events import Event
 from voicebot.lobby.lobby import LeaveReason, Lobby
 from voicebot.media.base import Answer, IceServerConfig, Notice
@@ -48,3 +49,12 @@ class RoomPort(Protocol):
     def chat(self, participant_id: str, text: str) -> None: ...
     def on_notice(self, notice: Notice) -> None: ...
     def subscribe(self, fn: Callable[[Event], None]) -> Callable[[], None]: ...
+
+
+@runtime_checkable
+class RecordingRoom(Protocol):
+    """A room that keeps what is said on the disk."""
+
+    def make_room(self, space: Space) -> None:
+        """What there is room for from now on; a change is told in the conversation."""
+        ...

@@ -23,13 +23,17 @@ def error_body(error: VoicebotError) -> dict[str, Any]:
     return {"error": _data(error).model_dump()}
 
 
+def hidden_error_body() -> dict[str, Any]:
+    """Of an unexpected error, whose text stays in the server's log."""
+    return error_body(_hidden())
+
+
 def failure(error: Exception, id: str | None, what: str) -> Error:
     """Of whatever went wrong. An unexpected error's text stays in the server's log, under `what` it was."""
     if isinstance(error, VoicebotError):
         return error_message(error, id)
     logger.error("%s failed", what, exc_info=error)
-    hidden = VoicebotError("The server could not do this.", hint="Its log says why; everything else goes on.")
-    return error_message(hidden, id)
+    return error_message(_hidden(), id)
 
 
 def refusal(error: Exception, message: ClientMessage, what: str) -> Error | LobbyFullMessage:
@@ -37,6 +41,10 @@ def refusal(error: Exception, message: ClientMessage, what: str) -> Error | Lobb
     if isinstance(error, LobbyFull) and isinstance(message, JoinLobby):
         return LobbyFullMessage(id=message.id, lobby=message.lobby, data=LobbyFullData(limit=error.limit))
     return failure(error, message.id, what)
+
+
+def _hidden() -> VoicebotError:
+    return VoicebotError("The server could not do this.", hint="Its log says why; everything else goes on.")
 
 
 def _data(error: VoicebotError) -> ErrorData:

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicebot.errors import VoicebotError
 from voicebot.server.addresses import Addresses, is_loopback_name, parse_host
-from voicebot.server.refusals import error_body
+from voicebot.server.refusals import error_body, hidden_error_body
 from voicebot.signaling.session import SESSION_SECONDS
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
@@ -94,7 +94,10 @@ def security_headers(scheme: str, host: str, addresses: Addresses) -> dict[str, 
 
 
 class SecurityMiddleware:
-    """Adds the headers; refuses unknown names of the server, and changes that no page of it asks for."""
+    """Adds the headers; refuses unknown names of the server, and changes that no page of it asks for.
+
+    What says nothing else about it (the client's files do) is kept by no cache, refusals and failures too.
+    """
 
     def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
         self._app, self._addresses = app, addresses
@@ -105,10 +108,15 @@ class SecurityMiddleware:
             return
         headers = Headers(scope=scope)
         added = security_headers(scope["scheme"], headers.get("host", ""), self._addresses)
+        answered = False
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(added)
+                answered = True
+                sent = MutableHeaders(scope=message)
+                sent.update(added)
+                sent.setdefault("Cache-Control", "no-store")
             await send(message)
 
         app = self._app
@@ -118,7 +126,12 @@ class SecurityMiddleware:
             headers, scope["scheme"]
         ):
             app = refuse_origin(missing="origin" not in headers)
-        await app(scope, receive, send_with_headers)
+        try:
+            await app(scope, receive, send_with_headers)
+        except Exception:  # the framework's own answer to it would be outside, without headers
+            if not answered:
+                await JSONResponse(hidden_error_body(), 500)(scope, receive, send_with_headers)
+            raise
 
 
 def refuse_host() -> Response:
@@ -140,4 +153,4 @@ def refuse_origin(missing: bool = False) -> Response:
 
 def _refusal(status: int, code: str, message: str, hint: str) -> Response:
     body = error_body(VoicebotError(message, hint=hint, code=code))
-    return JSONResponse(body, status_code=status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body, status_code=status)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicebot.clock import Clock
+from voicebot.conversation.notices import WORDS
 from voicebot.errors import VoicebotError
-from voicebot.events import Event
+from voicebot.events import ErrorEvent, Event
 from voicebot.lobby.door import Door
 from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, Updated
 from voicebot.lobby.moderation import ReportLimit
@@ -32,6 +33,8 @@ from voicebot.server.sessions import Browser, Seat
 from voicebot.signaling.messages import (
     ChatData,
     ChatMessage,
+    Error,
+    ErrorData,
     JoinLobby,
     LobbyDestroyed,
     LobbyDestroyedData,
@@ -409,6 +412,10 @@ class ServedLobby:
             self._keeper.lobby_changed(self)
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, ErrorEvent) and event.code in WORDS:
+            words, hint = WORDS[event.code]
+            notice = ErrorData(code=event.code, message=words, hint=hint, retryable=True)
+            self._broadcast(Error(lobby=self.lobby.id, data=notice))
         message = self._captions.message(event)
         if message is not None:
             self._broadcast(message)

@@ -15,6 +15,7 @@ from voicebot.server.addresses import Addresses
 from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
+from voicebot.server.holdings import Maker
 from voicebot.server.limits import Limits
 from voicebot.server.security import SessionCookie
 from voicebot.server.served_lobby import ServedLobby
@@ -26,10 +27,10 @@ from voicebot.signaling.turn import IcePlan
 
 
 class CreateLobby(Protocol):
-    """Make a lobby in a browser's name; `host` is the handle of its session. Raises SignalingError."""
+    """Make a lobby in a browser's name, whose session is its host. Raises SignalingError."""
 
     async def __call__(
-        self, name: str, slug: str | None, settings: LobbySettings, host: str
+        self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
     ) -> ServedLobby: ...
 
 
@@ -50,6 +51,8 @@ class Services:
     """For a role (stt, tts, llm), what people in a lobby may swap in."""
     problems: Callable[[], Awaitable[dict[str, str]]]
     """What keeps people from coming in, by part; empty when nothing does."""
+    warnings: Callable[[], dict[str, str]]
+    """What is amiss though people can come in, by part."""
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
     addresses: Addresses

@@ -34,7 +34,7 @@ class StaticClient:
     def index(self) -> Response:
         """The page, or one that says how to build it."""
         if not self.built:
-            return HTMLResponse(UNBUILT, status_code=503, headers={"Cache-Control": "no-store"})
+            return HTMLResponse(UNBUILT, status_code=503)
         return FileResponse(self._folder / "index.html", headers={"Cache-Control": REVALIDATE})
 
     def file(self, path: str) -> Response:

@@ -12,6 +12,7 @@ from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right
 from voicebot.server.drain import Drain
 from voicebot.server.floods import Floods
+from voicebot.server.holdings import Maker
 from voicebot.server.refusals import error_message, failure, refusal
 from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.services import CreateLobby
@@ -195,7 +196,8 @@ class Switchboard:
     async def _create(self, browser: Browser, message: m.CreateLobby) -> None:
         try:
             wish = message.data
-            served = await self._create_lobby(wish.name, wish.slug, wish.settings, browser.session.handle)
+            maker = Maker(browser.session.handle, browser.address)
+            served = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
             browser.send(m.LobbyCreated(id=message.id, data=served.lobby.info()))
         except Exception as error:
             browser.send(failure(error, message.id, "Making a lobby"))

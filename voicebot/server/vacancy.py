@@ -33,6 +33,11 @@ class Vacancy:
         self._unsubscribe = lobby.subscribe(self._on_lobby)
         self._watch()
 
+    @property
+    def used(self) -> bool:
+        """Whether anybody has ever been in it."""
+        return self._used
+
     def close(self) -> None:
         """Stop watching."""
         self._unsubscribe()

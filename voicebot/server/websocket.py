@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -14,10 +13,11 @@ from voicebot.errors import SignalingError, StoreError
 from voicebot.server.addresses import Addresses
 from voicebot.server.cluster import Cluster
 from voicebot.server.drain import Drain
-from voicebot.server.floods import address_of
+from voicebot.server.floods import Crowd
 from voicebot.server.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
 from voicebot.server.limits import Limits
 from voicebot.server.lines import ABNORMAL, TRY_AGAIN
+from voicebot.server.networks import address_of
 from voicebot.server.outbox import TOO_SLOW, Close, Outbox
 from voicebot.server.refusals import error_message
 from voicebot.server.security import SessionCookie
@@ -63,7 +63,7 @@ class SocketEndpoint:
         self._addresses, self._clock = addresses, clock
         self._limits, self._telemetry, self._drain = limits, telemetry, drain
         self._cluster = cluster
-        self._sockets: Counter[str] = Counter()
+        self._crowd = Crowd(limits.sockets_per_address)
 
     async def serve(self, socket: WebSocket) -> None:
         """From the handshake to the last word of one socket."""
@@ -81,19 +81,16 @@ class SocketEndpoint:
             self._telemetry.refused("origin")
             return
         address = address_of(socket)
-        if address and self._sockets[address] >= self._limits.sockets_per_address:
-            logger.warning("Too many WebSockets from one address: one more was refused.")
+        if not self._crowd.enter(address):
+            logger.warning("Too many WebSockets from one address or network: one more was refused.")
             await socket.accept()
             await socket.close(TOO_MANY, "too many sockets from this address")
             self._telemetry.refused("too_many")
             return
-        self._sockets[address] += 1
         try:
             await self._identify(socket)
         finally:
-            self._sockets[address] -= 1
-            if not self._sockets[address]:
-                del self._sockets[address]
+            self._crowd.leave(address)
 
     async def _identify(self, socket: WebSocket, by: Forwarded | None = None) -> None:
         try:

@@ -41,34 +41,63 @@ class Denied:
 
 
 DENIED = (
+    # IANA's IPv4 special-purpose registry, and multicast
     Denied("0.0.0.0/8", "this network; Linux takes it for this machine", "0.0.0.0"),
     Denied("10.0.0.0/8", "private", "10.0.0.1", private=True),
     Denied("100.64.0.0/10", "carrier-grade NAT", "100.64.0.1", private=True),
     Denied("127.0.0.0/8", "loopback", "127.0.0.1"),
     Denied("169.254.0.0/16", "link-local, with the clouds' metadata servers", "169.254.169.254"),
     Denied("172.16.0.0/12", "private", "172.16.0.1", private=True),
-    Denied("192.0.0.0/24", "IETF protocols", "192.0.0.1"),
+    Denied("192.0.0.0/24", "IETF protocols, and Oracle Cloud's metadata server", "192.0.0.192"),
     Denied("192.0.2.0/24", "documentation", "192.0.2.1"),
+    Denied("192.31.196.0/24", "AS112: answers for private names", "192.31.196.1"),
+    Denied("192.52.193.0/24", "multicast tunnels (AMT)", "192.52.193.1"),
     Denied("192.88.99.0/24", "6to4 relays", "192.88.99.1"),
     Denied("192.168.0.0/16", "private", "192.168.0.1", private=True),
+    Denied("192.175.48.0/24", "AS112: answers for private names", "192.175.48.1"),
     Denied("198.18.0.0/15", "benchmarks", "198.18.0.1"),
     Denied("198.51.100.0/24", "documentation", "198.51.100.1"),
     Denied("203.0.113.0/24", "documentation", "203.0.113.1"),
     Denied("224.0.0.0/4", "multicast", "224.0.0.1"),
     Denied("240.0.0.0/4", "reserved and broadcast", "255.255.255.255"),
+    # IPv6: only 2000::/3 is given out, so all before and after it, and what is special within it
+    Denied("::/3", "reserved", "1000::1"),
     Denied("::1/128", "loopback", "::1"),
     Denied("::/96", "deprecated IPv4 in IPv6", "::7f00:1"),
     Denied("::ffff:0:0/96", "IPv4 in IPv6, loopback and all", "::ffff:127.0.0.1"),
+    Denied("::ffff:0:0:0/96", "SIIT: IPv4 again", "::ffff:0:7f00:1"),
     Denied("64:ff9b::/96", "NAT64: IPv4 again", "64:ff9b::7f00:1"),
     Denied("64:ff9b:1::/48", "local NAT64", "64:ff9b:1::7f00:1"),
     Denied("100::/64", "discarded", "100::1"),
+    Denied("100:0:0:1::/64", "a dummy prefix", "100:0:0:1::1"),
+    Denied("2001::/23", "IETF protocols, benchmarks, ORCHID", "2001:20::1"),
     Denied("2001::/32", "Teredo: IPv4 again", "2001::1"),
     Denied("2001:db8::/32", "documentation", "2001:db8::1"),
     Denied("2002::/16", "6to4: IPv4 again", "2002:7f00:1::1"),
+    Denied("2620:4f:8000::/48", "AS112: answers for private names", "2620:4f:8000::1"),
+    Denied("3fff::/20", "documentation", "3fff::1"),
+    Denied("4000::/2", "reserved", "4000::1"),
+    Denied("5f00::/16", "segment routing", "5f00::1"),
+    Denied("8000::/2", "reserved", "8000::1"),
+    Denied("c000::/3", "reserved", "c000::1"),
+    Denied("e000::/4", "reserved", "e000::1"),
+    Denied("f000::/5", "reserved", "f000::1"),
+    Denied("f800::/6", "reserved", "f800::1"),
     Denied("fc00::/7", "unique local", "fd00::1", private=True),
+    Denied("fe00::/9", "reserved", "fe00::1"),
     Denied("fe80::/10", "link-local", "fe80::1"),
+    Denied("fec0::/10", "site-local", "fec0::1"),
     Denied("ff00::/8", "multicast", "ff02::1"),
+    # what clouds answer their own machines with, keys and all: outside the ranges above, or within a
+    # private one, where it stays denied when that is open
+    Denied("100.100.100.200/32", "Alibaba Cloud's metadata server", "100.100.100.200"),
+    Denied("168.63.129.16/32", "Azure's metadata server", "168.63.129.16"),
+    Denied("fd00:42::42/128", "Scaleway's metadata server", "fd00:42::42"),
+    Denied("fd00:c1::a9fe:a9fe/128", "Oracle Cloud's metadata server", "fd00:c1::a9fe:a9fe"),
+    Denied("fd00:ec2::/32", "AWS's metadata server, and its other services", "fd00:ec2::254"),
+    Denied("fd20:ce::254/128", "Google Cloud's metadata server", "fd20:ce::254"),
 )
+"""The IPv4 that a site hides in IPv6 of its own (NAT64 with its own prefix, 6rd, ISATAP) cannot be listed."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +198,12 @@ def _check(options: CoturnOptions) -> None:
     for name, value in (("listening-ip", options.listening_ip), ("external-ip", options.external_ip)):
         for part in filter(None, value.split("/", 1)):
             _check_address(name, part)
+    private = options.external_ip.partition("/")[2]
+    if private and (what := _never_opened(private)):
+        raise SettingsError(
+            f"--external-ip opens {private} to everybody, which is no address of a relay ({what}).",
+            hint="After the / goes the address of the relay's machine in its own network, such as 10.0.0.5.",
+        )
     if (options.cert is None) != (options.key is None):
         raise SettingsError("TLS needs both a certificate and its key.", hint="Give --cert and --key.")
     if any(character in f"{options.cert}{options.key}" for character in "\r\n"):
@@ -187,3 +222,10 @@ def _check_address(name: str, text: str) -> None:
         raise SettingsError(
             f"--{name} {text!r} is no IP address.", hint="Write it like 198.51.100.7, not as a host name."
         ) from None
+
+
+def _never_opened(address: str) -> str:
+    """What is at an address that stays denied whatever is allowed; empty for others."""
+    ip = ipaddress.ip_address(address)
+    found = (one for one in DENIED if not one.private and ip in ipaddress.ip_network(one.network))
+    return next((one.what for one in found), "")

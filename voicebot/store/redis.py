@@ -6,6 +6,7 @@ Whatever has to happen at once is one script: Redis runs it without anything in 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from redis import exceptions
-from redis.asyncio import Redis
+from redis.asyncio import Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -28,8 +29,11 @@ from voicebot.store.base import (
     SessionRecord,
 )
 from voicebot.store.exclusive import FolderLock
+from voicebot.store.exposed import exposed
 from voicebot.store.records import dump, load, load_all
 from voicebot.store.shared import ANSWER_SECONDS, Lease
+
+logger = logging.getLogger(__name__)
 
 STREAM_ENTRIES = 1000
 PREFIX = "voicebot:"
@@ -217,6 +221,10 @@ class RedisStore:
                 f"STORE={where} is no address of a Redis server: {one_line(error)}.",
                 hint="Use redis://localhost:6379/0, or redis://:password@host:6379/0.",
             ) from None
+        pool = redis.connection_pool
+        encrypted = issubclass(pool.connection_class, SSLConnection)
+        for warning in exposed(where, pool.connection_kwargs, encrypted=encrypted):
+            logger.warning("%s", warning)
         store = cls(redis, lock, where, prefix)
         try:
             await store._call(redis.ping())
@@ -410,7 +418,7 @@ def _entries(found: Any) -> list[Any]:
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _explain(where: str, error: Exception) -> StoreError:

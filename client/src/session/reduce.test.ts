@@ -239,6 +239,21 @@ test("too many is no news of a candidate, but the answer to whoever asks for a l
   });
 });
 
+test("what everyone is told of the conversation sends nobody back to the door", () => {
+  const told = (code: string): ServerMessage => ({
+    type: "error",
+    lobby: "demo",
+    data: { code, message: "Recording has stopped.", hint: "Go on talking." },
+  });
+  for (const code of ["conversation_full", "recording_stopped", "recording_resumed"]) {
+    const entering = { ...initialState("demo", "Grace"), phase: "joining" as const };
+    expect(after([told(code)], entering)).toMatchObject({
+      phase: "joining",
+      toasts: [{ message: "Recording has stopped.", hint: "Go on talking." }],
+    });
+  }
+});
+
 test("a lobby that was made takes nobody away from another one", () => {
   const created: ServerMessage = { type: "lobby_created", data: { id: "tea", name: "Tea" } };
   expect(after([created], initialState(null, ""))).toMatchObject({

@@ -19,6 +19,9 @@ const PAGE = Math.random().toString(36).slice(2, 8);
 /** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
 const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
 
+/** Told to everyone in a lobby: nobody did anything wrong. */
+const NOTICES = new Set(["conversation_full", "recording_stopped", "recording_resumed"]);
+
 /** As many cameras as may be are on; whoever asked is in the lobby without one. */
 export const CAMERA_LIMIT = "camera_limit";
 
@@ -193,7 +196,8 @@ function failed(state: SessionState, id: string | null, error: ErrorData): Sessi
     return { ...outside(state, "gone"), reason: "missing" };
   }
   // Refused at the door: back to where the name can be changed and joining tried again.
-  const refused = ENTERING.has(state.phase) && error.code !== CAMERA_LIMIT;
+  const refused =
+    ENTERING.has(state.phase) && error.code !== CAMERA_LIMIT && !NOTICES.has(error.code);
   const next = refused ? { ...state, phase: "prejoin" as const } : state;
   return withToast(next, "error", inWords(error));
 }
