@@ -10,6 +10,7 @@ import av
 
 from voicebot.audio.frames import OPUS_RATE, TIME_BASE
 from voicebot.audio.opus import packet_samples
+from voicebot.folders import make_folder, open_file
 
 PAGE_MICROSECONDS = 200_000
 """A page is on disk after at most two of these: what a killed process loses."""
@@ -23,13 +24,14 @@ class OggOpusWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError when the folder cannot be written."""
+        """Raises OSError when the folder cannot be written, or what is there is a link or no file."""
         self.path = path
         self.samples = 0
         """Samples written, at `OPUS_RATE`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        old = read_packets(path) if path.exists() and path.stat().st_size else []
+        make_folder(path.parent)
+        old = read_packets(path) if _made(path) else []
         target = path.with_name(path.name + ".part") if old else path
+        _made(target)
         self._container = av.open(
             str(target),
             "w",
@@ -59,6 +61,15 @@ class OggOpusWriter:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _made(path: Path) -> int:
+    """The size of a regular file that is there afterwards; libavformat would follow a link."""
+    handle = open_file(path, os.O_RDWR | os.O_CREAT)
+    try:
+        return os.fstat(handle).st_size
+    finally:
+        os.close(handle)
 
 
 def read_packets(path: Path) -> list[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -14,7 +13,8 @@ from starlette.concurrency import run_in_threadpool
 
 from voicebot.conversation.manifest import Manifest
 from voicebot.errors import SignalingError
-from voicebot.server.downloads import chunks_of, manifest_of, manifests, zipped
+from voicebot.folders import Folder
+from voicebot.server.downloads import conversation, events_of, manifest_of, manifests, zipped
 from voicebot.server.http import Body, Caller, Wired, problems
 from voicebot.server.lobby_routes import Hosted
 from voicebot.server.served_lobby import ServedLobby
@@ -58,21 +58,25 @@ async def _written(served: ServedLobby) -> None:
         await run_in_threadpool(served.room.log.flush)
 
 
-async def found(conversation_id: ConversationId, served: Hosted, caller: Caller, wired: Wired) -> Path:
+async def found(conversation_id: ConversationId, served: Hosted, caller: Caller, wired: Wired) -> Folder:
     """The folder of a conversation that the caller may read."""
-    folder = wired.conversations / conversation_id
+    folder = conversation(wired.conversations, conversation_id)
     await _written(served)
     manifest = await run_in_threadpool(manifest_of, folder)
     if manifest is None or not _for(manifest, served, caller.session.handle):
-        raise SignalingError(
-            "There is no such conversation of this lobby.",
-            hint="GET the list of its conversations.",
-            code="unknown_conversation",
-        )
+        raise _unknown()
     return folder
 
 
-Found = Annotated[Path, Depends(found)]
+def _unknown() -> SignalingError:
+    return SignalingError(
+        "There is no such conversation of this lobby.",
+        hint="GET the list of its conversations.",
+        code="unknown_conversation",
+    )
+
+
+Found = Annotated[Folder, Depends(found)]
 
 
 @conversations.get("", responses=problems(403, 404))
@@ -107,8 +111,11 @@ def _answers(media_type: str) -> dict[int | str, dict[str, Any]]:
 )
 async def read_events(folder: Found) -> StreamingResponse:
     """Every event of a conversation so far, one JSON object a line."""
-    path = folder / "events.jsonl"
-    return _file(chunks_of(path), "application/x-ndjson", f"{folder.name}.jsonl")
+    try:
+        content = await run_in_threadpool(events_of, folder)
+    except OSError:
+        raise _unknown() from None
+    return _file(content, "application/x-ndjson", f"{folder.name}.jsonl")
 
 
 @conversations.get(
