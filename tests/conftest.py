@@ -1,10 +1,11 @@
-"""What every test shares: nobody's own settings, and in CI nothing skipped: a skip there is a failure."""
+"""What every test shares: nobody's own settings and caches; a skip in CI is a failure."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -24,6 +25,10 @@ STRICT = os.environ.get("CI", "").lower() in ("true", "1")
 for _name in list(os.environ):
     if _name.lower() in Settings.model_fields or _name.upper().startswith("OPENAI_"):
         del os.environ[_name]
+
+# nor read or fill their caches
+_CACHES = tempfile.TemporaryDirectory(prefix="voicebot-caches-", ignore_cleanup_errors=True)
+os.environ["XDG_CACHE_HOME"] = _CACHES.name
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from voicebot.audio.opus import OpusDecoder, OpusEncoder, packet_samples
 from voicebot.conversation.excerpt import SEEN_AND_HEARD, Span, excerpt, presence, write_excerpt
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import AnyEvent, Event
+from voicebot.folders import Folder
 
 ALICE, MALLORY, BOT = "p-alice", "p-mallory", "agent-bot"
 OLD = "north"
@@ -76,7 +77,7 @@ def test_nothing_of_before_and_in_between_is_in_it(log: ConversationLog, tmp_pat
     spans = presence(log.events, {MALLORY, "p-mallory2"})
     assert spans == [Span(10, 20), Span(30, math.inf)]
     folder = tmp_path / log.conversation_id
-    write_excerpt(log.manifest, log.events, spans, tmp_path / "nothing", folder)
+    write_excerpt(log.manifest, log.events, spans, Folder(tmp_path / "nothing"), folder)
     for path in folder.iterdir():
         assert OLD not in path.read_text()
     found = voicebot.load(folder, cache=False)
@@ -112,7 +113,8 @@ def test_recordings_are_silent_where_one_was_not_there(log: ConversationLog, tmp
         writer.write([encoder.encode(tone) for _ in range(35 * 50)])
         writer.close()
     target = tmp_path / log.conversation_id
-    write_excerpt(log.manifest, log.events, presence(log.events, {MALLORY, "p-mallory2"}), source, target)
+    spans = presence(log.events, {MALLORY, "p-mallory2"})
+    write_excerpt(log.manifest, log.events, spans, Folder(source), target)
     assert [path.name for path in (target / "audio").iterdir()] == [f"{ALICE}.ogg"]
     packets = read_packets(target / "audio" / f"{ALICE}.ogg")
     assert sum(map(packet_samples, packets)) == 35 * OPUS_RATE

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -355,18 +358,36 @@ def test_a_conversation_that_broke_off_has_open_ends(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the cache
 
 
-def sets(root: Path) -> list[str]:
-    return sorted(p.name for p in (root / ".frames").iterdir())
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
 
 
-def test_the_cache_gives_the_same_frames_and_problems(root: Path) -> None:
+def repack(file: Path, name: str, content: bytes) -> None:
+    """The cache with another content of one of its files."""
+    with zipfile.ZipFile(file) as archive:
+        inside = {entry: archive.read(entry) for entry in archive.namelist()}
+        comment = archive.comment
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = comment
+        for entry, old in inside.items():
+            archive.writestr(entry, content if entry == name else old)
+
+
+def texts(file: Path) -> list[str]:
+    with zipfile.ZipFile(file) as archive:
+        return pd.read_parquet(io.BytesIO(archive.read("turns.parquet")))["text"].tolist()
+
+
+def test_the_cache_gives_the_same_frames_and_problems(root: Path, cache: Path) -> None:
     with (root / "golden" / "events.jsonl").open("ab") as file:
         file.write(b"{torn")
-    first = load(root)
-    before = sets(root)
-    second = load(root)
-    assert sets(root) == before
-    assert len(before) == 2  # the index and one set
+    first = load(root, cache=cache)
+    [before] = cache.iterdir()
+    content = before.read_bytes()
+    second = load(root, cache=cache)
+    assert list(cache.iterdir()) == [before]
+    assert before.read_bytes() == content
     check_dtypes(second)
     for name in COLUMNS:
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name))
@@ -390,28 +411,44 @@ def test_the_cache_is_rebuilt_for_what_changed_and_kept_for_the_rest(root: Path)
     assert load(root).events.groupby("conversation_id").size().to_dict() == counts
 
 
-def test_the_cache_is_really_read(root: Path) -> None:
-    load(root)
-    [folder] = [p for p in (root / ".frames").iterdir() if p.is_dir()]
-    turns = pd.read_parquet(folder / "turns.parquet")
-    turns["text"] = "from the cache"
-    turns.to_parquet(folder / "turns.parquet", index=False)
-    assert set(load(root).turns["text"]) == {"from the cache"}
+def test_which_of_two_copies_is_read_does_not_depend_on_the_cache(root: Path, cache: Path) -> None:
+    (root / "golden").rename(root / "middle")
+    load(root, cache=cache)
+    shutil.copytree(root / "middle", root / "a-copy")
+    for kept in (cache, cache, False):
+        loaded = load(root, cache=kept)
+        assert loaded.conversations["path"].tolist() == [str(root / "a-copy")]
+        assert [str(p) for p in loaded.problems] == [f"{root / 'middle'}: is a copy of conversation golden"]
+
+
+def test_the_cache_is_really_read(root: Path, cache: Path) -> None:
+    load(root, cache=cache)
+    [file] = cache.iterdir()
+    with zipfile.ZipFile(file) as archive:
+        turns = pd.read_parquet(io.BytesIO(archive.read("turns.parquet")))
+    repack(file, "turns.parquet", turns.assign(text="from the cache").to_parquet(index=False))
+    assert set(load(root, cache=cache).turns["text"]) == {"from the cache"}
     assert set(load(root, cache=False).turns["text"]) != {"from the cache"}
 
 
-@pytest.mark.parametrize("damage", ["index", "parquet", "gone"])
-def test_a_broken_cache_is_rebuilt(root: Path, damage: str) -> None:
-    load(root)
-    [folder] = [p for p in (root / ".frames").iterdir() if p.is_dir()]
+@pytest.mark.parametrize("damage", ["index", "parquet", "cut", "folder", "link"])
+def test_a_broken_cache_is_rebuilt(root: Path, cache: Path, damage: str) -> None:
+    load(root, cache=cache)
+    [file] = cache.iterdir()
     if damage == "index":
-        (root / ".frames" / "index.json").write_text("{")
+        repack(file, "index.json", b"{")
     elif damage == "parquet":
-        (folder / "turns.parquet").write_bytes(b"PAR1")
+        repack(file, "turns.parquet", b"PAR1")
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-100])
+    elif damage == "folder":
+        file.unlink()
+        file.mkdir()
     else:
-        shutil.rmtree(folder)
-    assert len(load(root).turns) == 4
-    assert len(load(root).turns) == 4
+        file.rename(cache.parent / "elsewhere")
+        file.symlink_to(cache.parent / "elsewhere")
+    assert len(load(root, cache=cache).turns) == 4
+    assert len(load(root, cache=cache).turns) == 4
 
 
 def test_a_moved_folder_does_not_keep_old_paths(root: Path) -> None:
@@ -421,28 +458,58 @@ def test_a_moved_folder_does_not_keep_old_paths(root: Path) -> None:
     assert load(moved).conversations["path"].tolist() == [str(moved / "golden")]
 
 
-def test_a_folder_that_cannot_be_written_is_still_read(root: Path) -> None:
-    (root / ".frames").write_text("in the way")
-    assert len(load(root)) == 1
+def test_without_a_place_for_the_cache_everything_is_still_read(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "in the way").touch()
+    assert len(load(root, cache=tmp_path / "in the way")) == 1
 
 
-def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path) -> None:
+def test_the_users_cache_folder_is_theirs_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root.parent / "caches"))
+    load(root)
+    folder = root.parent / "caches" / "voicebot" / "frames"
+    [file] = folder.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path, cache: Path) -> None:
     log = ConversationLog("second", root / "second")
     log.emit(ParticipantJoined(participant_id="cy", name="Cy", kind="human"))
     log.emit(TranscriptFinal(participant_id="cy", utterance_id="u", text="my secret", start_t=1, end_t=2))
     assert log.close()
-
-    def kept() -> str:
-        return "".join(
-            pd.read_parquet(path).to_csv() for path in sorted((root / ".frames").rglob("*.parquet"))
-        )
-
-    load(root)
-    assert "my secret" in kept()
+    load(root, cache=cache)
+    [file] = cache.iterdir()
+    assert "my secret" in texts(file)
     shutil.rmtree(root / "second")
-    load(root)
-    assert "my secret" not in kept()
-    assert "what is tea" in kept()
+    load(root, cache=cache)
+    assert "my secret" not in texts(file)
+    assert "what is tea" in texts(file)
+
+
+def test_folders_that_are_gone_are_forgotten_by_any_load(root: Path, cache: Path, tmp_path: Path) -> None:
+    load(root, cache=cache)
+    write_example(tmp_path / "others" / "second", "second").close()
+    shutil.rmtree(root)
+    [of_root] = cache.iterdir()
+    load(tmp_path / "others", cache=cache)
+    assert not of_root.exists()
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_the_cache_remembers_the_folders_that_were_loaded_last(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voicebot.conversation.cache.KEPT", 2)
+    made = []
+    for n in range(3):
+        write_example(tmp_path / str(n) / "c", f"c{n}").close()
+        load(tmp_path / str(n), cache=cache)
+        [new] = set(cache.iterdir()) - set(made)
+        os.utime(new, (n, n))
+        made.append(new)
+    (cache / "notes.zip").write_text("not ours")
+    load(tmp_path / "2", cache=cache)
+    assert set(cache.iterdir()) == {made[1], made[2], cache / "notes.zip"}
 
 
 # ---------------------------------------------------------------- anything at all

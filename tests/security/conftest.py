@@ -1,7 +1,28 @@
-"""A running server and its visitors, as the tests of the server have them."""
+"""A running server and its visitors, as the tests of the server have them, and somebody's own files."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from tests.security.hostile import PRIVATE, record
 from tests.server.conftest import host, hosting, media, models, nodes, redis, settings, visit
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import ParticipantJoined, UserChat
 
 __all__ = ["host", "hosting", "media", "models", "nodes", "redis", "settings", "visit"]
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """Somebody's own files: a conversation and whatever else."""
+    home = tmp_path / "home"
+    log = ConversationLog("private", home / "private")
+    log.emit(ParticipantJoined(participant_id="cy", name="Cy", kind="human"))
+    log.emit(UserChat(participant_id="cy", text=PRIVATE))
+    assert log.close()
+    record(home / "private/audio/cy.ogg")
+    (home / "photos").mkdir()
+    (home / "photos" / "one.png").write_bytes(b"png")
+    return home

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 
 from voicebot.audio.frames import OPUS_RATE, TIME_BASE
 from voicebot.audio.opus import packet_samples
+from voicebot.folders import make_folder, open_file
 
 PAGE_MICROSECONDS = 200_000
 """A page is on disk after at most two of these: what a killed process loses."""
@@ -23,13 +25,14 @@ class OggOpusWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError when the folder cannot be written."""
+        """Raises OSError when the folder cannot be written, or what is there is a link or no file."""
         self.path = path
         self.samples = 0
         """Samples written, at `OPUS_RATE`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        old = read_packets(path) if path.exists() and path.stat().st_size else []
+        make_folder(path.parent)
+        old = read_packets(path) if _made(path) else []
         target = path.with_name(path.name + ".part") if old else path
+        _made(target)
         self._container = av.open(
             str(target),
             "w",
@@ -61,11 +64,20 @@ class OggOpusWriter:
         self._container.close()
 
 
-def read_packets(path: Path) -> list[bytes]:
+def _made(path: Path) -> int:
+    """The size of a regular file that is there afterwards; libavformat would follow a link."""
+    handle = open_file(path, os.O_RDWR | os.O_CREAT)
+    try:
+        return os.fstat(handle).st_size
+    finally:
+        os.close(handle)
+
+
+def read_packets(source: Path | BinaryIO) -> list[bytes]:
     """The packets of an Ogg Opus file, up to where it was torn off; empty when unreadable."""
     packets: list[bytes] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(source) if isinstance(source, Path) else source, "r") as container:
             packets.extend(bytes(packet) for packet in container.demux(audio=0) if packet.size)
     except (av.FFmpegError, IndexError):
         pass

@@ -1,67 +1,80 @@
-"""Parsed conversations as Parquet: derived, disposable, and never trusted over the JSONL.
+"""Parsed conversations, kept in the user's own cache folder: derived, disposable, never beside the logs.
 
-`<root>/.frames/index.json` says which files, by size and time of change, the Parquet
-files were made from. A new set is written beside the old one and becomes valid with the
-one rename of the index, so that readers in other processes never see a mixture.
+A log may come from anybody, and whoever packs a folder could pack a cache that fits it. So nothing that
+lies in the folder is taken for a cache, and each conversation is known by a hash of the content it was
+made from. There is one file for each folder that was loaded, a zip of Parquet files, which is replaced as
+a whole: readers in other processes never see a mixture.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-import secrets
-import shutil
+import os
+import re
+import tempfile
+import zipfile
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import platformdirs
 
 from voicebot.conversation.columns import COLUMNS
 from voicebot.conversation.frames import Rows, frame_of
 from voicebot.conversation.problems import Problem
+from voicebot.folders import open_file
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Grows with every change of the columns or of how they are computed."""
+KEPT = 50
+"""Loaded folders that are remembered, those that were used last."""
+OURS = re.compile(r"frames-[0-9a-f]{32}(\.zip|-\w+\.part)")
+
+
+def user_folder() -> Path:
+    """Where caches are kept if nobody says otherwise; `XDG_CACHE_HOME` moves it."""
+    return platformdirs.user_cache_path("voicebot", appauthor=False) / "frames"
 
 
 class FrameCache:
-    """What is known of `folders`; `root` None only holds what is put."""
+    """What is known of the conversations in `root`; without a `folder` it only holds what is put."""
 
-    def __init__(self, root: Path | None, folders: Sequence[Path]) -> None:
-        self._folder = None if root is None else root / ".frames"
-        self._stamps = {folder.name: stamp(folder) for folder in folders}
+    def __init__(self, root: Path, folder: Path | None) -> None:
+        name = blake2b(os.fsencode(root), digest_size=16).hexdigest()
+        self._root = root
+        self._file = None if folder is None else folder / f"frames-{name}.zip"
+        self._known: dict[str, dict[str, Any]] = {}
         self._index: dict[str, dict[str, Any]] = {}
         self._frames: dict[str, pd.DataFrame] = {}
-        self._changed = False
+        self._kept: set[str] = set()
         self._fresh = Rows()
-        if self._folder is not None and (self._folder / "index.json").exists():
-            self._read(self._folder)
-        self.ids = {i for entry in self._index.values() for i in entry["ids"]}
-        """Conversations that are here."""
-        self._kept = set(self.ids)
+        if self._file is not None:
+            self._read(self._file)
 
-    def has(self, folder: Path) -> bool:
-        """Whether the folder's conversation is here and unchanged."""
-        return folder.name in self._index
+    def known(self, name: str, key: str) -> str | None:
+        """The id of the conversation in the folder `name`, if its content still has this key."""
+        entry = self._known.get(name)
+        return entry["id"] if entry is not None and entry["key"] == key else None
 
-    def put(self, folder: Path, rows: Rows, problems: Sequence[Problem]) -> None:
+    def keep(self, name: str) -> None:
+        """A conversation that is known is as it was."""
+        self._index[name] = self._known[name]
+        self._kept.add(self._known[name]["id"])
+
+    def put(self, name: str, key: str, conversation_id: str, rows: Rows, problems: Sequence[Problem]) -> None:
         """A conversation that has just been read."""
-        ids = [row["conversation_id"] for row in rows.by_frame["conversations"]]
-        self._index[folder.name] = {
-            "stamp": self._stamps[folder.name],
-            "ids": ids,
-            "problems": [list(problem) for problem in problems],
-        }
-        self.ids.update(ids)
-        self._changed = True
-        for name, some in rows.by_frame.items():
-            self._fresh.by_frame[name] += some
+        self._index[name] = {"key": key, "id": conversation_id, "problems": [list(p) for p in problems]}
+        for frame, some in rows.by_frame.items():
+            self._fresh.by_frame[frame] += some
 
     def frames(self) -> tuple[dict[str, pd.DataFrame], list[Problem]]:
-        """Everything; writes the cache when something has changed."""
+        """Everything that was kept and put; writes the cache when something has changed."""
         frames = {}
         for name in COLUMNS:
             frame = frame_of(name, self._fresh.by_frame[name])
@@ -70,60 +83,69 @@ class FrameCache:
                 old = old[old["conversation_id"].isin(self._kept)]
                 frame = pd.concat([old, frame]) if len(frame) else old
             frames[name] = frame.reset_index(drop=True)
-        if self._folder is not None and self._changed:
+        if self._file is not None:
             try:
-                self._write(self._folder, frames)
+                self._save(self._file, frames)
             except Exception:  # a cache that cannot be written costs time, nothing else
-                logger.debug("No cache in %s", self._folder, exc_info=True)
+                logger.debug("No cache in %s", self._file, exc_info=True)
         return frames, [Problem(*p) for name in sorted(self._index) for p in self._index[name]["problems"]]
 
-    def _read(self, folder: Path) -> None:
+    def _read(self, path: Path) -> None:
         try:
-            index = json.loads((folder / "index.json").read_text())
-            made_for = (index["format"], index["columns"], index["root"])
-            if made_for != (FORMAT, COLUMNS, str(folder)):
-                return
-            frames = {name: pd.read_parquet(folder / index["set"] / f"{name}.parquet") for name in COLUMNS}
-            for name, frame in frames.items():
-                frames[name] = frame.astype(COLUMNS[name])
-            known = index["conversations"]
-            self._index = {
-                n: known[n] for n, at in self._stamps.items() if n in known and known[n]["stamp"] == at
-            }
-            self._changed = self._index.keys() != known.keys()
-            self._frames = frames
+            with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file, zipfile.ZipFile(file) as archive:
+                if not _own(os.fstat(file.fileno())):
+                    return
+                index = json.loads(archive.read("index.json"))
+                if (index["format"], index["columns"], index["root"]) != (FORMAT, COLUMNS, str(self._root)):
+                    return
+                for name, columns in COLUMNS.items():
+                    parquet = io.BytesIO(archive.read(f"{name}.parquet"))
+                    self._frames[name] = pd.read_parquet(parquet).astype(columns)
+            self._known = index["conversations"]
+        except FileNotFoundError:
+            pass
         except Exception:  # a broken cache is rebuilt
-            logger.debug("The cache in %s is unusable", folder, exc_info=True)
+            logger.debug("The cache %s is unusable", path, exc_info=True)
 
-    def _write(self, folder: Path, frames: dict[str, pd.DataFrame]) -> None:
-        name = secrets.token_hex(8)
-        (folder / name).mkdir(parents=True)
-        for frame_name, frame in frames.items():
-            frame.to_parquet(folder / name / f"{frame_name}.parquet", index=False)
-        content = {
-            "format": FORMAT,
-            "columns": COLUMNS,
-            "root": str(folder),
-            "set": name,
-            "conversations": self._index,
-        }
-        partial = folder / f"{name}.json"
-        partial.write_text(json.dumps(content))
-        partial.replace(folder / "index.json")
-        for other in folder.iterdir():
-            if other.is_dir() and other.name != name:
-                shutil.rmtree(other, ignore_errors=True)
+    def _save(self, path: Path, frames: dict[str, pd.DataFrame]) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _own(path.parent.stat()):
+            raise PermissionError("The cache folder belongs to somebody else")
+        if self._index != self._known:
+            self._write(path, frames)
+        elif self._index:
+            os.utime(path)
+        _forget(path.parent)
 
-
-def stamp(folder: Path) -> dict[str, list[int]]:
-    """Size and time of change of everything the frames are made from."""
-    try:
-        return _stamp(folder)
-    except OSError:  # reading it will say why
-        return {}
+    def _write(self, path: Path, frames: dict[str, pd.DataFrame]) -> None:
+        index = {"format": FORMAT, "columns": COLUMNS, "root": str(self._root), "conversations": self._index}
+        handle, partial = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+                archive.comment = os.fsencode(self._root)
+                archive.writestr("index.json", json.dumps(index))
+                for name, frame in frames.items():
+                    archive.writestr(f"{name}.parquet", frame.to_parquet(index=False))
+            os.replace(partial, path)
+        except BaseException:
+            os.unlink(partial)
+            raise
 
 
-def _stamp(folder: Path) -> dict[str, list[int]]:
-    files = [folder / "events.jsonl", folder / "manifest.json", *sorted((folder / "audio").glob("*.ogg"))]
-    stats = {path.name: path.stat() for path in files if path.exists()}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+def _own(found: os.stat_result) -> bool:
+    """Whether this user made it; what others made is not believed."""
+    return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+
+
+def _forget(folder: Path) -> None:
+    """Drop what was not used for longest, and what is about folders that are gone."""
+    ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
+    ours.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
+    for rank, path in enumerate(ours):
+        if rank >= KEPT or (path.suffix == ".zip" and not _root_of(path).is_dir()):
+            path.unlink()
+
+
+def _root_of(path: Path) -> Path:
+    with os.fdopen(open_file(path, os.O_RDONLY), "rb") as file, zipfile.ZipFile(file) as archive:
+        return Path(os.fsdecode(archive.comment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from voicebot.audio.frames import OPUS_RATE
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import packet_samples, silence_packets
 from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.ogg import participant_of, recordings
 from voicebot.conversation.writer import line_of
 from voicebot.events import (
     AgentStateChanged,
@@ -30,6 +32,7 @@ from voicebot.events import (
     TranscriptInterim,
     UserChat,
 )
+from voicebot.folders import Folder, Refused
 
 SEEN_AND_HEARD = (
     AgentStateChanged,
@@ -143,7 +146,7 @@ def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
 
 
 def write_excerpt(
-    manifest: Manifest, events: Sequence[Event], spans: Sequence[Span], source: Path, target: Path
+    manifest: Manifest, events: Sequence[Event], spans: Sequence[Span], source: Folder, target: Path
 ) -> None:
     """Make `target` the folder of an excerpt of the conversation in `source`. Blocks. Raises OSError.
 
@@ -154,10 +157,12 @@ def write_excerpt(
     (target / "events.jsonl").write_bytes(b"".join(map(line_of, kept)))
     (target / "manifest.json").write_text(excerpt_manifest(manifest, kept).model_dump_json(indent=2) + "\n")
     heard = {event.participant_id for event in kept}
-    for path in sorted((source / "audio").glob("*.ogg")):
-        if path.stem.partition("~")[0] in heard and not path.is_symlink():
-            writer = OggOpusWriter(target / "audio" / path.name)
-            writer.write(masked(read_packets(path), spans))
+    for name in recordings(source):
+        if participant_of(name) not in heard:
+            continue
+        with suppress(Refused), source.folder("audio").open(name) as file:
+            writer = OggOpusWriter(target / "audio" / name)
+            writer.write(masked(read_packets(file), spans))
             writer.close()
 
 

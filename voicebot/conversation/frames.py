@@ -16,7 +16,6 @@ import pandas as pd
 from voicebot.conversation.columns import COLUMNS, Row
 from voicebot.conversation.latency import PARTS
 from voicebot.conversation.manifest import Manifest, Person
-from voicebot.conversation.ogg import ogg_duration
 from voicebot.conversation.speculation import speculation_rows
 from voicebot.events import (
     EndpointCancelled,
@@ -58,7 +57,11 @@ def frame_of(name: str, rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def rows_of(
-    events: Sequence[Event], manifest: Manifest, folder: Path | None = None, problems: int = 0
+    events: Sequence[Event],
+    manifest: Manifest,
+    folder: Path | None = None,
+    audio: Sequence[Row] = (),
+    problems: int = 0,
 ) -> Rows:
     """The rows of one conversation. `manifest` is brought up to date from the events."""
     for event in events:
@@ -92,7 +95,7 @@ def rows_of(
         }
         for who, person in people.items()
     ]
-    rows["audio"] = _audio_rows(folder)
+    rows["audio"] = [dict(row) for row in audio]
     kinds = [person.kind for person in people.values()]
     rows["conversations"] = [
         {
@@ -324,24 +327,3 @@ def _talked(who: str, rows: Mapping[str, Sequence[Row]]) -> float:
         if row["participant_id"] == who and row.get("speech_id") and row["end_s"] is not None
     ]
     return float(sum(span for span in spans if span is not None))
-
-
-def _audio_rows(folder: Path | None) -> list[Row]:
-    if folder is None:
-        return []
-    rows = []
-    for path in sorted((folder / "audio").glob("*.ogg")):
-        try:
-            size = path.stat().st_size
-        except OSError:
-            continue
-        rows.append(
-            {
-                "participant_id": path.stem.partition("~")[0],
-                "path": str(path),
-                "offset_s": 0.0,  # recordings begin with the conversation
-                "duration_s": ogg_duration(path),
-                "size_bytes": size,
-            }
-        )
-    return rows

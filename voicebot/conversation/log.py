@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import secrets
 import threading
@@ -143,7 +144,7 @@ class ConversationLog:
             return None
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", participant_id).strip(".") or "unnamed"
         name, n = stem, 1
-        while name in self._audio_names or (self.folder / "audio" / f"{name}.ogg").exists():
+        while name in self._audio_names or os.path.lexists(self.folder / "audio" / f"{name}.ogg"):
             n += 1
             name = f"{stem}~{n}"
         self._audio_names.add(name)

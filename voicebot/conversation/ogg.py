@@ -1,24 +1,78 @@
-"""The length of an Ogg Opus file from its last page (RFC 3533 and 7845), without decoding it."""
+"""The recordings in a conversation's folder; how long each is, from its last page (RFC 3533 and 7845)."""
 
 from __future__ import annotations
 
+import os
+import re
 import struct
-from pathlib import Path
+from typing import BinaryIO
+
+from voicebot.conversation.columns import Row
+from voicebot.conversation.problems import Problem
+from voicebot.folders import Folder
 
 OPUS_CLOCK = 48_000
 """Hz of Ogg Opus granule positions, whatever rate was encoded (RFC 7845, section 4)."""
 LARGEST_PAGE = 65_307
 """Bytes (RFC 3533, section 6)."""
+RECORDING = re.compile(r"(?!\.)[A-Za-z0-9_.~-]+\.ogg")
+"""What the recorder calls its files: no other name gets into an archive, which others unpack."""
 
 
-def ogg_duration(path: Path) -> float | None:
-    """Seconds; None when the file is no readable Ogg Opus file."""
+def recordings(conversation: Folder) -> list[str]:
+    """The names in its `audio` folder that the recorder can have given, sorted; none without that folder."""
     try:
-        with path.open("rb") as file:
-            head = file.read(LARGEST_PAGE)
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 2 * LARGEST_PAGE))
-            tail = file.read()
+        return [name for name in conversation.folder("audio").names() if RECORDING.fullmatch(name)]
+    except OSError:
+        return []
+
+
+def participant_of(recording: str) -> str:
+    """Whom it recorded, as far as a file's name holds their id."""
+    return recording.removesuffix(".ogg").partition("~")[0]
+
+
+def audio_rows(conversation: Folder) -> tuple[list[Row], list[Problem]]:
+    """Rows of the `audio` frame, and what lies there and is no recording that can be read."""
+    folder = conversation.folder("audio")
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    try:
+        names = [name for name in folder.names() if name.endswith(".ogg")]
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        return [], [Problem.of(error)]
+    for name in names:
+        path = str(folder.path / name)
+        try:
+            path.encode()  # a name in another encoding fits into no frame
+            with folder.open(name) as file:
+                duration, size = ogg_duration(file), os.fstat(file.fileno()).st_size
+        except UnicodeEncodeError:
+            problems.append(Problem.unnamed(path))
+        except OSError as error:
+            problems.append(Problem.of(error))
+        else:
+            rows.append(
+                {
+                    "participant_id": participant_of(name),
+                    "path": path,
+                    "offset_s": 0.0,  # recordings begin with the conversation
+                    "duration_s": duration,
+                    "size_bytes": size,
+                }
+            )
+    return rows, problems
+
+
+def ogg_duration(file: BinaryIO) -> float | None:
+    """Seconds; None when it is no readable Ogg Opus file."""
+    try:
+        head = file.read(LARGEST_PAGE)
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 2 * LARGEST_PAGE))
+        tail = file.read(2 * LARGEST_PAGE)
     except OSError:
         return None
     opus = head.find(b"OpusHead")

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from voicebot.clock import monotonic
 from voicebot.conversation.manifest import Manifest, software_versions
 from voicebot.events import Event
+from voicebot.folders import open_file
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -175,13 +176,15 @@ class LogWriter:
         return file
 
     def _open(self, path: str, flags: int) -> int:
-        return os.open(path, flags if self._begun else flags | os.O_EXCL, 0o666)
+        return open_file(path, flags if self._begun else flags | os.O_EXCL)
 
     def _write_manifest(self, manifest: Manifest) -> None:
         if not manifest.software:
             manifest = manifest.model_copy(update={"software": software_versions()})
         partial = self._folder / ".manifest.json.part"
-        partial.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8", errors="replace")
+        text = manifest.model_dump_json(indent=2) + "\n"
+        with open(partial, "wb", opener=open_file) as file:
+            file.write(text.encode("utf-8", "replace"))
         partial.replace(self._folder / "manifest.json")
 
     def _give_up_file(self) -> None:

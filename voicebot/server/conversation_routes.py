@@ -16,8 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from voicebot.conversation.excerpt import Span, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.conversation.manifest import Manifest
 from voicebot.errors import SignalingError
+from voicebot.folders import Folder
 from voicebot.lobby.rights import has
-from voicebot.server.downloads import chunks_of, manifest_of, manifests, zipped
+from voicebot.server.downloads import conversation, events_of, manifest_of, manifests, zipped
 from voicebot.server.http import Body, Caller, Wired, problems
 from voicebot.server.lobby_routes import having
 from voicebot.server.served_lobby import ServedLobby
@@ -73,17 +74,13 @@ async def _written(served: ServedLobby) -> None:
 
 async def found(
     conversation_id: ConversationId, served: Reading, caller: Caller, wired: Wired
-) -> AsyncIterator[Path]:
+) -> AsyncIterator[Folder]:
     """The folder of a conversation that the caller may read, or one with an excerpt of it."""
-    folder = wired.conversations / conversation_id
+    folder = conversation(wired.conversations, conversation_id)
     await _written(served)
     manifest = await run_in_threadpool(manifest_of, folder)
     if manifest is None or not _readable(manifest, served, caller):
-        raise SignalingError(
-            "There is no such conversation of this lobby.",
-            hint="GET the list of its conversations.",
-            code="unknown_conversation",
-        )
+        raise _unknown()
     spans = _spans(served, caller)
     if spans is None:
         yield folder
@@ -91,12 +88,20 @@ async def found(
     assert served.room.log is not None
     events = tuple(served.room.log.events)
     with TemporaryDirectory(prefix="voicebot-") as temporary:
-        part = Path(temporary) / conversation_id
-        await run_in_threadpool(write_excerpt, manifest, events, spans, folder, part)
+        part = Folder(Path(temporary)).folder(conversation_id)
+        await run_in_threadpool(write_excerpt, manifest, events, spans, folder, part.path)
         yield part
 
 
-Found = Annotated[Path, Depends(found)]
+def _unknown() -> SignalingError:
+    return SignalingError(
+        "There is no such conversation of this lobby.",
+        hint="GET the list of its conversations.",
+        code="unknown_conversation",
+    )
+
+
+Found = Annotated[Folder, Depends(found)]
 
 
 @conversations.get("", responses=problems(403, 404))
@@ -137,8 +142,11 @@ def _answers(media_type: str) -> dict[int | str, dict[str, Any]]:
 )
 async def read_events(folder: Found) -> StreamingResponse:
     """Every event of a conversation so far, one JSON object a line."""
-    path = folder / "events.jsonl"
-    return _file(chunks_of(path), "application/x-ndjson", f"{folder.name}.jsonl")
+    try:
+        content = await run_in_threadpool(events_of, folder)
+    except OSError:
+        raise _unknown() from None
+    return _file(content, "application/x-ndjson", f"{folder.name}.jsonl")
 
 
 @conversations.get(

@@ -3,74 +3,94 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
 from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.ogg import recordings
+from voicebot.conversation.reader import LARGEST_MANIFEST
+from voicebot.folders import Folder
 
 CHUNK = 256 * 1024
+FIRST, LAST = 315_619_200, 4_354_732_800
+"""The time that a zip file can hold, in seconds since 1970: the years 1980 to 2107."""
+
+
+def conversation(folder: Path, conversation_id: str) -> Folder:
+    """The one of that id in the folder of all; no link leads out of it."""
+    return Folder(folder).folder(conversation_id)
 
 
 def manifests(folder: Path) -> list[Manifest]:
     """Of all conversations in the folder, oldest first; what cannot be read is left out."""
-    found: list[Manifest] = []
-    for path in sorted(folder.glob("*/manifest.json")):
-        manifest = manifest_of(path.parent)
-        if manifest is not None:
-            found.append(manifest)
-    return found
-
-
-def manifest_of(folder: Path) -> Manifest | None:
-    """None when there is none that can be read, or it is another conversation's."""
-    path = folder / "manifest.json"
     try:
-        if folder.is_symlink() or path.is_symlink():
-            return None
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        names = Folder(folder).names()
+    except OSError:
+        return []
+    found = (manifest_of(conversation(folder, name)) for name in names)
+    return [manifest for manifest in found if manifest is not None]
+
+
+def manifest_of(folder: Folder) -> Manifest | None:
+    """None when there is none that can be read, or it is another conversation's."""
+    try:
+        manifest = Manifest.model_validate_json(folder.read("manifest.json", LARGEST_MANIFEST))
     except (OSError, ValidationError):
         return None
     return manifest if manifest.conversation_id == folder.name else None
 
 
-def chunks_of(path: Path) -> Iterator[bytes]:
-    """The file as it is now: what is appended meanwhile is not in it. Raises OSError."""
-    with path.open("rb") as file:
-        left = path.stat().st_size
+def events_of(folder: Folder) -> Iterator[bytes]:
+    """The events as they are now. Raises OSError at once when they cannot be read."""
+    return _chunks(folder.open("events.jsonl"))
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    """What is appended meanwhile is not in it."""
+    with file:
+        left = os.fstat(file.fileno()).st_size
         while left > 0 and (chunk := file.read(min(CHUNK, left))):
             left -= len(chunk)
             yield chunk
 
 
-def zipped(folder: Path) -> Iterator[bytes]:
-    """The conversation's folder as a zip file, made while it is read.
+def zipped(folder: Folder) -> Iterator[bytes]:
+    """The files of a conversation as a zip file, made while it is read; others in its folder are left out.
 
     The manifest comes without the server's settings, which are no business of a lobby's hosts.
     """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_symlink() or not path.is_file():
+        if (manifest := manifest_of(folder)) is not None:
+            public = manifest.model_copy(update={"settings": {}})
+            archive.writestr(f"{folder.name}/manifest.json", public.model_dump_json(indent=2))
+        for where, name in (("", "events.jsonl"), *(("audio/", name) for name in recordings(folder))):
+            try:
+                file = (folder.folder("audio") if where else folder).open(name)
+            except OSError:
                 continue
-            name = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-            if path == folder / "manifest.json":
-                manifest = manifest_of(folder)
-                if manifest is not None:
-                    public = manifest.model_copy(update={"settings": {}})
-                    archive.writestr(name, public.model_dump_json(indent=2))
-                continue
-            info = zipfile.ZipInfo.from_file(path, name)
+            info = zipfile.ZipInfo(f"{folder.name}/{where}{name}", _changed(file))
+            info.external_attr = 0o644 << 16
             # Opus does not get smaller
-            info.compress_type = zipfile.ZIP_STORED if path.suffix == ".ogg" else zipfile.ZIP_DEFLATED
+            info.compress_type = zipfile.ZIP_STORED if where else zipfile.ZIP_DEFLATED
             with archive.open(info, "w", force_zip64=True) as entry:
-                for chunk in chunks_of(path):
+                for chunk in _chunks(file):
                     entry.write(chunk)
                     yield pipe.take()
             yield pipe.take()
     yield pipe.take()
+
+
+def _changed(file: BinaryIO) -> tuple[int, int, int, int, int, int]:
+    """When, as far as a zip file can say it."""
+    at = time.localtime(min(max(os.fstat(file.fileno()).st_mtime, FIRST), LAST))
+    return at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec
 
 
 class _Pipe(io.RawIOBase):

@@ -7,6 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from voicebot.folders import open_file
+
 FILE = "voicebot.lock"
 
 
@@ -21,7 +23,7 @@ class FolderLock:
 
     def take(self) -> bool:
         """Whether it is ours now; False while another server has it. Raises OSError."""
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = open_file(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(handle):
             os.close(handle)
             return False

@@ -16,6 +16,7 @@ import aiosqlite
 
 from voicebot.clock import Clock, monotonic
 from voicebot.errors import StoreError, one_line
+from voicebot.folders import open_file
 from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.local import Leases
@@ -217,7 +218,7 @@ async def _connect(path: Path) -> aiosqlite.Connection:
 
 
 def _touch(path: Path) -> None:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.close(open_file(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
