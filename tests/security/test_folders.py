@@ -19,7 +19,7 @@ from voicebot.conversation.captions import srt, webvtt
 from voicebot.conversation.columns import COLUMNS
 from voicebot.conversation.frames import Rows, rows_of
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load
+from voicebot.conversation.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
 from voicebot.errors import LogError
 from voicebot.folders import Folder, Refused
 
@@ -161,7 +161,7 @@ def test_a_forged_cache_is_not_believed(shared: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
-    [("good/events.jsonl", b"A drink", b"A drunk"), ("good/manifest.json", b'"Ann & Co"', b'"Eve & Co"')],
+    [("good/events.jsonl", b"A drink", b"A drunk"), ("good/manifest.json", b"Kitchen", b"Kitchan")],
 )
 def test_the_cache_is_known_by_content_and_not_by_times(
     shared: Path, file: str, old: bytes, new: bytes
@@ -174,8 +174,7 @@ def test_the_cache_is_known_by_content_and_not_by_times(
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (at.st_size, at.st_mtime_ns)
     loaded, anew = load(shared), load(shared, cache=False)
     assert everything(loaded) == everything(anew)
-    if file.endswith("events.jsonl"):
-        assert new.decode() in everything(loaded)
+    assert new.decode() in everything(loaded)
 
 
 def test_a_recording_that_was_replaced_has_its_own_length(shared: Path) -> None:
@@ -292,14 +291,12 @@ def test_what_is_swapped_between_two_looks_is_not_followed(shared: Path, victim:
 
     swapping = threading.Thread(target=swap)
     swapping.start()
-    seen = set()
+    seen = []
     try:
-        for _ in range(2000):
-            try:
-                seen.add(Folder(shared).folder("good").read("events.jsonl", 1 << 20))
-            except OSError:
-                seen.add(b"refused")
+        for _ in range(500):
+            with contextlib.suppress(OSError):
+                seen += read_events(path)[0]
     finally:
         stop.set()
         swapping.join()
-    assert seen <= {honest, b"refused"}
+    assert PRIVATE not in str(seen)
