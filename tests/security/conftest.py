@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.server.conftest import host, hosting, media, models, settings, visit
+from tests.workbench.conftest import page
 
-__all__ = ["host", "hosting", "media", "models", "settings", "visit"]
+__all__ = ["host", "hosting", "media", "models", "page", "settings", "visit"]
