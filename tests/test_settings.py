@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from voicebot.errors import SettingsError
-from voicebot.settings import is_loopback, load_settings
+from voicebot.settings import Settings, is_loopback, load_settings
 
 
 def test_nothing_set_is_the_defaults() -> None:
@@ -104,6 +105,61 @@ def test_which_addresses_only_this_machine_reaches(host: str, local: bool) -> No
 def test_secrets_are_not_shown() -> None:
     settings = load_settings(None, openai_api_key="canary", coturn_secret="canary")
     assert "canary" not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+SECRET_ADDRESSES = {
+    "openai_base_url": "https://user:canary@llm.example/canary-path/v1?key=canary",
+    "store": "rediss://user:canary@redis.example:6380/0?password=canary",
+    "coturn_server": "turn:user:canary@turn.example:3478?transport=udp, turns:canary@turn.example",
+    "public_url": "https://user:canary@voice.example/room?key=canary#canary",
+}
+
+
+def test_addresses_are_printed_and_dumped_without_what_is_secret_in_them() -> None:
+    settings = load_settings(None, **SECRET_ADDRESSES)
+    for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
+        assert "canary" not in text
+        for part in ("https://llm.example/…/v1", "rediss://redis.example:6380/0", "turns:turn.example"):
+            assert part in text
+    copy = settings.model_copy(update={"store": "redis://:canary@other.example"})
+    assert "canary" not in repr(copy)
+    assert settings.openai_base_url == SECRET_ADDRESSES["openai_base_url"]  # for who connects
+    assert settings.public_url == "https://voice.example/room"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, value.replace("://", "ps://"))
+            for name, value in SECRET_ADDRESSES.items()
+            if "://" in value
+        ),
+        ("openai_base_url", "user:canary@llm.example/v1"),
+        ("openai_base_url", "sk-canary-0123456789"),
+        ("openai_base_url", "http://user:can/ary@llm.example/v1"),
+        ("openai_base_url", "http://user:can#ary@llm.example/v1"),
+        ("openai_base_url", "http://user:1?canary@llm.example/v1"),
+        ("store", "user:canary@redis.example"),
+        ("store", "canary-0"),
+        ("public_url", "user:canary@voice.example"),
+        ("public_url", "https://user:canary@[voice"),
+        ("port", "sk-proj-canary-0123456789-0123456789-0123456789"),
+        ("log_level", "redis://:canary@redis.example"),
+        ("mcp_config", '{"mcpServers": {"a": {"url": "https://h/canary"}}}'),
+        ("coturn_secret", ["canary"]),
+    ],
+)
+def test_a_wrong_setting_is_named_without_what_may_be_secret(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=name.upper()) as caught:
+        load_settings(None, **{name: value})
+    said = "".join(traceback.format_exception(caught.value))
+    with pytest.raises(ValidationError) as unread:
+        Settings(_env_file=None, **{name: value})  # type: ignore[call-arg, arg-type]
+    said += "".join(traceback.format_exception_only(unread.value))
+    assert "canary" not in said
+    assert "can/ary" not in said
+    assert "'can'" not in said  # which a library took for a port
 
 
 def test_values_are_tidied() -> None:

@@ -13,10 +13,12 @@
     └── LogError             a conversation log cannot be read
 
 `message` says what happened, `hint` says what to do next, `code` is stable and
-for programs, `retryable` says whether trying the same again can help.
+for programs, `retryable` says whether trying the same again can help. Neither text holds a secret.
 """
 
 from __future__ import annotations
+
+from voicebot.redaction import redacted
 
 
 class VoicebotError(Exception):
@@ -28,9 +30,9 @@ class VoicebotError(Exception):
     def __init__(
         self, message: str, *, hint: str = "", code: str | None = None, retryable: bool | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = redacted(message)
+        self.hint = redacted(hint)
+        super().__init__(self.message)
         if code is not None:
             self.code = code
         if retryable is not None:
@@ -101,6 +103,7 @@ class LogError(VoicebotError):
     code = "log"
 
 
-def one_line(error: Exception) -> str:
-    """What a foreign error says, as a part of a sentence: one short line without a full stop."""
-    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+def one_line(error: BaseException | str) -> str:
+    """What a foreign error says, as a part of a sentence: one short line without a full stop or a secret."""
+    said = " ".join(redacted(str(error)).split())  # before it is cut: half a secret would not be known
+    return said[:300].rstrip(".") or type(error).__name__

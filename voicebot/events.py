@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from voicebot.redaction import redacted
 
 SCHEMA_VERSION = 1
 SAMPLE_RATE = 16_000
@@ -449,7 +451,8 @@ class LoopStall(Event):
 class ErrorEvent(Event):
     type: Literal["error"] = "error"
     code: str
-    message: str
+    message: Annotated[str, AfterValidator(redacted)]
+    """What happened; secrets of this process are taken out, whoever's error it was."""
     retryable: bool = False
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel, one_line
+from voicebot.redaction import shown
 from voicebot.registry import Progress
 from voicebot.settings import Settings
 
@@ -110,7 +111,7 @@ async def download(
         )
     if not await reachable():
         raise ModelLoadError(
-            f"{repo} is not on this machine, and {endpoint()} does not answer: offline?",
+            f"{repo} is not on this machine, and {shown(endpoint())} does not answer: offline?",
             hint=instead,
             retryable=True,
         )
@@ -167,19 +168,19 @@ def _download(
             name: Path(hf_hub_download(repo, name, cache_dir=folder, endpoint=endpoint(), tqdm_class=bar))
             for name in sizes
         }
-    except GatedRepoError as error:
+    except GatedRepoError:
         raise ModelLoadError(
-            f"{repo} is for those who have agreed to its terms on {endpoint()}/{repo}.",
+            f"{repo} is for those who have agreed to its terms on {shown(endpoint())}/{repo}.",
             hint="Agree there, and put an access token into the environment as HF_TOKEN.",
-        ) from error
-    except (RepositoryNotFoundError, EntryNotFoundError) as error:
-        raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from error
+        ) from None  # these quote whole addresses
+    except (RepositoryNotFoundError, EntryNotFoundError):
+        raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from None
     except _Stopped:
         raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
     except Exception as error:  # the HTTP library below the hub's client is not part of its interface
         raise ModelLoadError(
             f"{repo} cannot be downloaded: {one_line(error)}.", hint=instead, retryable=True
-        ) from error
+        ) from None
     progress(f"{repo} is here", 1.0)
     return next(iter(paths.values())).parent
 

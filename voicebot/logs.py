@@ -5,7 +5,8 @@ JSON each line has `time` (ISO, UTC), `level`, `logger`, `message`, the ids of t
 in (`request`, `session`, `lobby`, `participant`), and `exception` as data where there was one. What
 is passed as `extra` is added: `logger.info("banned", extra={"by": handle})`.
 
-Never logged, at any level: SDP, candidates, secrets, what people say and how they are called.
+Never logged, at any level: SDP, candidates, secrets, what people say and how they are called. Libraries
+write what a server answers, and with it a key; `guard` and the formatters take out what is known as secret.
 
 `configure` is for programs only. In a notebook the root logger is the user's and stays as it is.
 """
@@ -19,6 +20,8 @@ from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
+
+from voicebot.redaction import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +68,28 @@ def configure(level: str, format: str, console: Console) -> None:
     set_levels(level)
 
 
+@cache
+def guard() -> None:
+    """From now on no record of this process's log holds a secret, whoever writes it and whoever reads it."""
+    make, plain = logging.getLogRecordFactory(), logging.Formatter()
+
+    def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        try:
+            said = record.getMessage()
+        except Exception:  # its handler will say so
+            return record
+        if (clean := redacted(said)) != said:
+            record.msg, record.args = clean, ()
+        if record.exc_info and record.exc_info[0] is not None:
+            trace = plain.formatException(record.exc_info)
+            if (clean := redacted(trace)) != trace:
+                record.exc_text = clean
+        return record
+
+    logging.setLogRecordFactory(guarded)
+
+
 def set_levels(level: str) -> None:
     """`level` is for what this package says. Libraries would log traffic, cookies, candidates and rows of
     the store: of them there are warnings only, whatever the level.
@@ -109,12 +134,12 @@ class TextFormatter(logging.Formatter):
     """A line as ever, with `extra` fields behind it."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = redacted(super().format(record))
         added = " ".join(f"{name}={value}" for name, value in extras(record).items() if name != SOURCE)
         if not added:
             return text
         first, newline, rest = text.partition("\n")
-        return f"{first} [{added}]{newline}{rest}"
+        return f"{first} [{redacted(added)}]{newline}{rest}"
 
 
 def json_formatter() -> logging.Formatter:
@@ -124,8 +149,12 @@ def json_formatter() -> logging.Formatter:
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
-        processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False)],
+        processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False), _clean],
     )
+
+
+def _clean(logger: object, method: str, line: Any) -> str:
+    return redacted(str(line))
 
 
 def _fields(logger: object, method: str, event: Fields) -> Fields:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
-from voicebot.errors import MissingDependency, ModelError, ModelLoadError, UnknownModel
+from voicebot.errors import MissingDependency, ModelError, ModelLoadError, UnknownModel, one_line
+from voicebot.redaction import shown
 from voicebot.registry import Availability
 from voicebot.settings import Settings
 
@@ -21,7 +23,18 @@ CHECK_TIMEOUT = 5.0
 
 
 def server(settings: Settings) -> str:
-    """The address in use, "" when none is set up."""
+    """The address in use, fit to be seen; "" when none is set up."""
+    return shown(_server(settings))
+
+
+def endpoint(settings: Settings) -> tuple[str, dict[str, str]]:
+    """Where requests go, which may hold a password, and the query that each of them has."""
+    parts = urlsplit(_server(settings))
+    address = parts._replace(query="", fragment="").geturl().rstrip("/")
+    return address, dict(parse_qsl(parts.query, keep_blank_values=True))
+
+
+def _server(settings: Settings) -> str:
     if settings.openai_base_url:
         return settings.openai_base_url
     return OPENAI if settings.openai_api_key.get_secret_value() else ""
@@ -55,15 +68,15 @@ async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpe
         return client, await listed_models(client)
     except (openai.APIConnectionError, openai.AuthenticationError, openai.PermissionDeniedError) as error:
         await client.close()
-        raise explain(error, address, ModelLoadError) from error
+        raise explain(error, address, ModelLoadError) from None
     except openai.OpenAIError:
         return client, ()  # some servers have no list of models
-    except Exception as error:  # what the client makes of a web page
+    except Exception:  # what the client makes of a web page
         await client.close()
         raise ModelLoadError(
             f"{address} answers, but not as an OpenAI-compatible server does.",
             hint="OPENAI_BASE_URL must be the address that ends in /v1.",
-        ) from error
+        ) from None
     except BaseException:
         await client.close()
         raise
@@ -73,8 +86,10 @@ def make_client(settings: Settings, *, timeout: float | Timeout, retries: int) -
     """A client for the set-up server, which need not be up yet; `timeout` in seconds."""
     import openai
 
+    address, query = endpoint(settings)
     return openai.AsyncOpenAI(
-        base_url=server(settings),
+        base_url=address,
+        default_query=query,
         # a local server wants no key, the client insists on one
         api_key=settings.openai_api_key.get_secret_value() or "none",
         timeout=timeout,
@@ -112,9 +127,9 @@ async def try_out(
         if not isinstance(
             error, (openai.BadRequestError, openai.NotFoundError, openai.UnprocessableEntityError)
         ):
-            raise said from error
+            raise said from None
         offers = f"It lists: {', '.join(sorted(listed)[:20])}." if listed else said.hint
-        raise UnknownModel(said.message, hint=offers) from error
+        raise UnknownModel(said.message, hint=offers) from None
     except BaseException:
         await client.close()
         raise
@@ -125,7 +140,8 @@ def explain(
 ) -> E:
     """An error of the openai client as one of ours, with what to do next.
 
-    `otherwise` is what to do when the server has not that model.
+    `address` is as `server` gives it, `otherwise` what to do when the server has not that model. Raise it
+    `from None`: a notebook would show what the server answered, in which it may repeat the key.
     """
     import openai
 
@@ -133,7 +149,7 @@ def explain(
         return kind(f"{address} did not answer in time.", hint="Is it overloaded?", retryable=True)
     if isinstance(error, openai.APIConnectionError):
         return kind(
-            f"{address} cannot be reached ({error.__cause__ or error}).",
+            f"{address} cannot be reached ({one_line(error.__cause__ or error)}).",
             hint="Start the server, or correct OPENAI_BASE_URL.",
             retryable=True,
         )
@@ -149,6 +165,8 @@ def explain(
     if isinstance(error, openai.RateLimitError):
         return kind(f"{address} says: too many requests.", hint="Wait, or raise the limit.", retryable=True)
     if isinstance(error, openai.APIStatusError):
-        said = " ".join(error.message.split())[:300]
-        return kind(f"{address} answered {error.status_code}: {said}.", retryable=error.status_code >= 500)
-    return kind(f"{address} failed: {error or type(error).__name__}.")
+        return kind(
+            f"{address} answered {error.status_code}: {one_line(error.message or error)}.",
+            retryable=error.status_code >= 500,
+        )
+    return kind(f"{address} failed: {one_line(error)}.")

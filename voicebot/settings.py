@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.errors import SettingsError
+from voicebot.logs import guard
+from voicebot.redaction import ESCAPES, LEFT_OUT, keep, keep_address, keep_named, public, shown, unambiguous
 
 EVERYWHERE = ("", "0.0.0.0", "::")
 """Values of HOST that listen on every network of the machine."""
 HOME_MARKS = (".env", ".env.example", "environment.yml")
+ADDRESSES = ("openai_base_url", "store", "coturn_server", "public_url")
+"""Settings that may have a password in them: written out as they are `shown`, wrong ones, too."""
+LONGEST_VALUE = 40
+"""Characters of a wrong value that is repeated; a longer one may be a key on the wrong line."""
 
 
 class Settings(BaseSettings):
     """What can be set; every name below is an environment variable or a line of `.env`.
 
-    An empty value means "not set". Use `load_settings()` to get readable errors.
+    An empty value means "not set". Use `load_settings()` to get readable errors. What is printed or dumped
+    of them holds no secret; an attribute such as `settings.store` is the value itself.
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, env_file_encoding="utf-8"
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        env_file_encoding="utf-8",
+        hide_input_in_errors=True,
     )
 
     coturn_server: str = Field("", description="turn:host:3478, turns:host, or a bare host name")
@@ -146,7 +161,9 @@ class Settings(BaseSettings):
     def _http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https:// (its /v1 address)")
-        return value.rstrip("/")
+        if not unambiguous(value):
+            raise ValueError(f"must be an address such as http://localhost:11434/v1; {ESCAPES}")
+        return value if "?" in value else value.rstrip("/")
 
     @field_validator("stt_language")
     @classmethod
@@ -189,7 +206,7 @@ class Settings(BaseSettings):
             usable = False
         if value and not usable:
             raise ValueError("must be the whole address that people open, such as https://voice.example.org")
-        return value
+        return public(value)
 
     @field_validator("log_level")
     @classmethod
@@ -211,6 +228,40 @@ class Settings(BaseSettings):
         if value not in {"sqlite", "memory"} and not value.startswith(("redis://", "rediss://")):
             raise ValueError("must be sqlite, memory, or an address such as redis://localhost:6379/0")
         return value
+
+    @field_validator("mcp_config")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if "{" in value:
+            raise ValueError("must be the path of a file, not what is in it")
+        return value
+
+    @field_serializer(*ADDRESSES)
+    def _shown(self, value: str) -> str:
+        several = [value] if "//" in value else re.split(r",\s*", value)  # of COTURN_SERVER
+        return ", ".join(map(shown, several))
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from self.model_dump().items()
+
+    def model_post_init(self, context: Any, /) -> None:
+        self._keep_secrets()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy._keep_secrets()
+        return copy
+
+    def _keep_secrets(self) -> None:
+        """Nothing of them may come out by way of an error, an event or a log."""
+        guard()
+        keep_named(os.environ)
+        for _, value in self:
+            if isinstance(value, SecretStr):
+                keep(value.get_secret_value())
+        keep_address(self.openai_base_url)
+        if "://" in self.store:
+            keep_address(self.store)
 
 
 def find_home(start: Path | None = None) -> Path:
@@ -248,7 +299,10 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> 
         return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg, arg-type]
     except ValidationError as error:
         wrong = [
-            (str(e["loc"][0]), f"={e['input']!r}: {e['msg'].removeprefix('Value error, ')}")
+            (
+                name := str(e["loc"][0]),
+                f"={_seen(name, e['input'])!r}: {e['msg'].removeprefix('Value error, ')}",
+            )
             for e in error.errors()
         ]
         if all(name in overrides for name, _ in wrong):
@@ -263,3 +317,14 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> 
         raise SettingsError(
             f"{env_file} cannot be read: {error}.", hint="It must be a readable text file in UTF-8."
         ) from None
+
+
+def _seen(name: str, value: object) -> object:
+    """What is repeated of a wrong value: nothing that could be a secret."""
+    if name in ADDRESSES and isinstance(value, str):
+        return shown(value)
+    text = str(value)
+    secret = Settings.model_fields[name].annotation is SecretStr
+    if secret or len(text) > LONGEST_VALUE or any(mark in text for mark in ("@", "://", "{")):
+        return LEFT_OUT
+    return value

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.brain import Thought
 from voicebot.agent.mcp_servers import McpServers
 from voicebot.agent.tools import ToolResult
-from voicebot.errors import VoicebotError
+from voicebot.errors import VoicebotError, one_line
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona
 from voicebot.testing.models import ScriptedLLM
@@ -213,6 +214,32 @@ async def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, mes
     with pytest.raises(VoicebotError, match=message) as error:
         await agent_with(McpServers(str(path))).use_mcp("files")
     assert "MCP_CONFIG" in error.value.hint
+
+
+async def test_a_server_that_fails_is_named_without_what_it_is_given(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    at = f"127.0.0.1:{port}/hooks/canary-path-0/mcp?key=canary-query-0"
+    away = {"url": f"http://ann:canary-pass-0@{at}", "headers": {"Authorization": "Bearer canary-header-0"}}
+    broken = {
+        "command": sys.executable,
+        "args": ["-c", "raise SystemExit(1)", "--api-key", "canary-option-0", "-e", "TOKEN=canary-pair-0"],
+        "env": {"TRAINS_TOKEN": "canary-env-0"},
+    }
+    path = tmp_path / "mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"away": away, "broken": broken}}))
+    servers = McpServers(str(path))
+    for name, seen in (("away", f"http://127.0.0.1:{port}/…/…/mcp"), ("broken", sys.executable)):
+        with pytest.raises(VoicebotError, match="does not work") as caught:
+            await servers.tools(name)
+        said = "".join(traceback.format_exception(caught.value))
+        assert seen in said
+        assert "canary" not in said
+    assert "canary" not in repr(servers.configured())
+    for secret in ("header", "query", "path", "pass", "option", "pair", "env"):
+        assert one_line(RuntimeError(f"canary-{secret}-0")) == "***"
+    await servers.aclose()
 
 
 async def test_without_a_configuration_there_are_no_servers() -> None:

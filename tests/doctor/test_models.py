@@ -81,6 +81,23 @@ async def test_the_key_is_sent_and_a_wrong_one_is_said(openai_server: Start) -> 
     assert "wrong-key" not in check.detail + check.advice
 
 
+async def test_user_password_and_query_are_sent_and_not_said() -> None:
+    async with OpenAIServer(models=["m"], prefix="/t0ken-canary") as server:
+        base = server.url.replace("://", "://ann:pass-canary@") + "?key=canary"
+        check = await server_check(using(base, "m"))
+        assert (check.status, check.detail) == (
+            "ok",
+            f"{server.url.replace('t0ken-canary', '…')} answers and has m",
+        )
+        assert server.queries == ["key=canary"]
+        assert server.authorizations[0].startswith("Basic ")
+    check = await server_check(using(base, "m"))
+    assert "cannot be reached" in check.detail
+    assert "canary" not in f"{check}"
+    async for check in examine(using(base, "m")):
+        assert "canary" not in f"{check}"
+
+
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import traceback
 from collections.abc import AsyncIterator
 
 import pytest
@@ -37,6 +39,40 @@ async def test_it_streams_and_sends_nothing_elsewhere() -> None:
         assert server.requests[0]["model"] == "test"
         assert server.requests[0]["messages"][0]["content"] == "Be Ada."
         assert server.paths == ["/v1/chat/completions"]
+        await llm.aclose()
+
+
+async def test_user_password_path_and_query_are_sent_and_not_shown() -> None:
+    async with OpenAIServer(["Hello."], prefix="/hooks/t0ken-canary", models=["other"]) as server:
+        address = server.url.replace("://", "://ann:p%40ss-canary@") + "?api-version=1&key=canary-key"
+        llm = await OpenAILLM.load(
+            "", settings(server, openai_base_url=address, openai_api_key="sk-canary-1")
+        )
+        assert "".join(await said(llm)) == "Hello."
+        checked = await llm.check()
+        assert checked.reason.startswith(server.url.replace("/hooks/t0ken-canary", "/…/…"))
+        assert "canary" not in f"{checked} {llm.base_url} {vars(llm)['_settings']!r}"
+        assert server.paths == ["/v1/chat/completions", "/v1/models"]
+        assert set(server.queries) == {"api-version=1&key=canary-key"}
+        assert {base64.b64decode(a.removeprefix("Basic ")) for a in server.authorizations} == {
+            b"ann:p@ss-canary"
+        }
+        await llm.aclose()
+
+
+async def test_what_a_server_repeats_is_not_passed_on() -> None:
+    echo = "no route http://ann:pass-canary@h/t0ken-canary sk-canary-2 YW5uOnBhc3MtY2FuYXJ5"
+    async with OpenAIServer([Fail(400, echo), Fail(401, echo)], prefix="/t0ken-canary") as server:
+        address = server.url.replace("://", "://ann:pass-canary@")
+        llm = await OpenAILLM.load(
+            "", settings(server, openai_base_url=address, openai_api_key="sk-canary-2")
+        )
+        for _ in range(2):
+            with pytest.raises(ModelFailed) as caught:
+                await said(llm)
+            shown = "".join(traceback.format_exception(caught.value))  # as a notebook does
+            assert "canary" not in shown
+            assert "YW5uOnBhc3MtY2FuYXJ5" not in shown
         await llm.aclose()
 
 

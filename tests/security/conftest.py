@@ -8,10 +8,11 @@ import pytest
 
 from tests.security.hostile import PRIVATE, record
 from tests.server.conftest import host, hosting, media, models, nodes, redis, settings, visit
+from tests.workbench.conftest import page
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import ParticipantJoined, UserChat
 
-__all__ = ["host", "hosting", "media", "models", "nodes", "redis", "settings", "visit"]
+__all__ = ["host", "hosting", "media", "models", "nodes", "page", "redis", "settings", "visit"]
 
 
 @pytest.fixture

@@ -164,6 +164,24 @@ async def test_a_collector_that_is_away_is_said_once_and_delays_nobody_for_long(
     assert all(r.levelno == logging.WARNING for r in caplog.records if r.name == "voicebot.server.tracing")
 
 
+async def test_of_a_failure_the_type_arrives_and_not_its_words(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    tracing = open_tracing()
+    telemetry = Telemetry(monotonic, tracing)
+    for block in (telemetry.request("GET"), telemetry.receiving("ping"), telemetry.span("load models")):
+        with pytest.raises(ValueError, match="canary"), block:
+            raise ValueError("Incorrect API key provided: canary")
+    assert tracing is not None
+    await tracing.aclose()
+    assert len(collector.spans) == 3
+    for span in collector.spans:
+        assert "canary" not in str(span)
+        assert span.status.code == span.status.STATUS_CODE_ERROR
+        assert {a.key: a.value.string_value for a in span.attributes}["error.type"] == "ValueError"
+
+
 async def test_without_a_word_about_it_there_is_no_tracing(host: Any) -> None:
     hosting = await host()
     assert hosting.telemetry.tracing is None

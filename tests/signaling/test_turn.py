@@ -88,6 +88,19 @@ def test_a_wrong_server_is_named(server: str) -> None:
         ice_plan(server, "secret", "u1", 0.0)
 
 
+@pytest.mark.parametrize("server", ["turn:ann:canary@h", "turn:canary@h:1", "turn:h?transport=udp&p=canary"])
+def test_a_password_in_a_server_is_refused_and_not_repeated(server: str) -> None:
+    with pytest.raises(SettingsError, match="COTURN_SERVER='turn:h") as caught:
+        ice_plan(server, "secret", "u1", 0.0)
+    assert "canary" not in str(caught.value)
+
+
+def test_credentials_are_not_printed() -> None:
+    plan = ice_plan("turn:h", "secret", "u1", 0.0)
+    assert plan.servers[1].credential
+    assert plan.servers[1].credential not in repr(plan)
+
+
 def test_an_ipv6_address_without_brackets_is_explained() -> None:
     with pytest.raises(SettingsError) as caught:
         ice_plan("turn:2001:db8::1", "secret", "u1", 0.0)

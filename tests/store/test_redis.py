@@ -60,6 +60,9 @@ async def test_nobody_there_is_said(opened: Open) -> None:
         await opened(f"redis://:geheim@127.0.0.1:{port}/0")
     assert "STORE" in caught.value.hint
     assert "geheim" not in str(caught.value)
+    with pytest.raises(StoreError, match=f"127.0.0.1:{port}/0 does not answer") as caught:
+        await opened(f"redis://127.0.0.1:{port}/0?password=geheim")
+    assert "geheim" not in str(caught.value)
     with pytest.raises(StoreError, match="does not answer"):  # and the folder was left free
         await opened(f"redis://127.0.0.1:{port}/0")
 
@@ -68,6 +71,15 @@ async def test_an_address_that_is_none_is_said(opened: Open) -> None:
     with pytest.raises(StoreError, match="no address") as caught:
         await opened("redis://localhost:port/0")
     assert "redis://localhost:6379/0" in caught.value.hint
+
+
+@pytest.mark.parametrize("password", ["geh#eim", "geh/eim", "12#eim", "geh?eim", "12?eim@", "geh[eim"])
+async def test_a_password_that_is_no_part_of_an_address_is_not_repeated(opened: Open, password: str) -> None:
+    with pytest.raises(StoreError, match="no address") as caught:
+        await opened(f"redis://:{password}@localhost:6379/0")
+    assert "%23 for #" in str(caught.value)
+    said = str(caught.value).replace("redis://localhost:6379/0", "")
+    assert not any(part in said for part in ("eim", "'geh'", "'12'", ":12"))
 
 
 async def test_a_refused_password_is_said_and_never_repeated(opened: Open, tmp_path: Path) -> None:

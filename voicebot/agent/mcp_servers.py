@@ -17,6 +17,7 @@ import logging
 import os
 import re
 from collections.abc import Collection
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from voicebot.agent.tools import failure_of
 from voicebot.errors import VoicebotError, one_line
+from voicebot.redaction import keep_address, keep_headers, keep_named, shown
 
 if TYPE_CHECKING:
     from agents import FunctionTool
@@ -45,10 +47,10 @@ class McpServerConfig(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     command: str = ""
-    args: list[str] = []
-    env: dict[str, str] = {}
+    args: list[str] = Field([], repr=False)
+    env: dict[str, str] = Field({}, repr=False)
     cwd: str | None = None
-    url: str = ""
+    url: str = Field("", repr=False)
     """Of a streamable HTTP server."""
     headers: dict[str, str] = Field({}, repr=False)
 
@@ -59,6 +61,20 @@ class McpServerConfig(BaseModel):
         if self.url and not self.url.startswith(("http://", "https://")):
             raise ValueError("url must start with http:// or https://")
         return self
+
+    def keep_secrets(self) -> None:
+        """What a server is given to know us by comes out in no error and no log."""
+        keep_headers(self.headers)
+        keep_named(self.env)
+        keep_named(_options(self.args))
+        for one in self.args:
+            name, colon, value = one.partition(": ")
+            if colon:
+                keep_headers({name: value})
+            elif "://" in one:
+                keep_address(one)
+        if self.url:
+            keep_address(self.url)
 
 
 class McpServers:
@@ -81,11 +97,14 @@ class McpServers:
         if not isinstance(servers, dict):
             raise _wrong(f'{self._config} has no "mcpServers".')
         try:
-            return {name: McpServerConfig.model_validate(_filled(raw)) for name, raw in servers.items()}
+            found = {name: McpServerConfig.model_validate(_filled(raw)) for name, raw in servers.items()}
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise _wrong(f"{self._config} is wrong: {where} {first['msg']}.") from None
+        for config in found.values():
+            config.keep_secrets()
+        return found
 
     async def tools(self, server: str, only: Collection[str] = ()) -> list[FunctionTool]:
         """The tools of a server, or `only` those named; connects it if it is not connected any more.
@@ -195,7 +214,7 @@ class _Connection:
     def _fail(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        what = self._config.command or self._config.url
+        what = self._config.command or shown(self._config.url)
         if isinstance(error, TimeoutError):
             why = f"no answer in {CONNECT_TIMEOUT:g} s"
         else:
@@ -242,6 +261,15 @@ async def _tools_of(server: MCPServer) -> list[FunctionTool]:
         )
         for tool in await server.list_tools()
     ]
+
+
+def _options(args: list[str]) -> dict[str, str]:
+    """By name the values of --name=value and --name value, and of NAME=value as Docker's -e takes it."""
+    found = {}
+    for one, following in zip_longest(args, args[1:], fillvalue=""):
+        name, given, value = one.partition("=")
+        found[name.lstrip("-").replace("-", "_")] = value if given else following
+    return found
 
 
 def _filled(raw: Any) -> Any:

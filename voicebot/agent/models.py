@@ -12,7 +12,7 @@ from voicebot.agent.choose import Choice, choose
 from voicebot.agent.endpoint_model import EndOfTurnModel
 from voicebot.agent.endpointing import model_path
 from voicebot.agent.mcp_servers import McpServers
-from voicebot.errors import ModelError, ModelLoadError
+from voicebot.errors import ModelError, ModelLoadError, one_line
 from voicebot.llm.base import LLM
 from voicebot.registry import (
     Availability,
@@ -214,7 +214,7 @@ class Models:
             except ModelError as error:
                 options.append(Option(provider, Availability("missing", error.message, error.hint)))
             except Exception as error:  # a third party's class may raise anything
-                options.append(Option(provider, Availability("missing", f"fails: {error}")))
+                options.append(Option(provider, Availability("missing", f"fails: {one_line(error)}")))
         return options
 
     def subscribe(self, fn: Callable[[Swapped], None]) -> Callable[[], None]:

@@ -6,7 +6,6 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -136,18 +135,11 @@ class Manifest(BaseModel):
 
 
 def plain_settings(settings: Settings | None) -> dict[str, Any]:
-    """Every setting that is no secret; what may be a password in an address is cut out."""
+    """Every setting that is no secret; of addresses what is shown of them."""
     if settings is None:
         return {}
-    plain: dict[str, Any] = {}
-    for name, value in settings:
-        if isinstance(value, SecretStr):
-            continue
-        if isinstance(value, str) and "//" in value:
-            parts = urlsplit(value)
-            value = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
-        plain[name] = value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-    return plain
+    secret = {name for name, value in settings if isinstance(value, SecretStr)}
+    return settings.model_dump(mode="json", exclude=secret)
 
 
 @cache

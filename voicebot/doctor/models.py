@@ -13,7 +13,7 @@ from voicebot.agent.endpoint_model import EndOfTurnModel
 from voicebot.agent.endpointing import model_path
 from voicebot.agent.models import Models, Option
 from voicebot.doctor.check import Check
-from voicebot.errors import ModelError
+from voicebot.errors import ModelError, one_line
 from voicebot.registry import Availability, Role, backend_class, split_spec
 from voicebot.settings import Settings
 
@@ -80,7 +80,7 @@ def _availability(name: Role, spec: str, settings: Settings) -> Option:
     except ModelError as error:
         return Option(spec, Availability("missing", error.message, error.hint))
     except Exception as error:  # a third party's class may raise anything
-        return Option(spec, Availability("missing", f"fails: {error}"))
+        return Option(spec, Availability("missing", f"fails: {one_line(error)}"))
 
 
 async def end_of_turn(settings: Settings) -> Check | None:
@@ -99,13 +99,12 @@ async def end_of_turn(settings: Settings) -> Check | None:
 
 async def language_model_server(settings: Settings) -> Check | None:
     """Does the server of OPENAI_BASE_URL (or OpenAI) answer, and has it the model? None: not set."""
-    key = settings.openai_api_key.get_secret_value()
     base = openai_api.server(settings)
     if not base:
         return None
     name = "language model server"
     try:
-        models = await _listed(base, key)
+        models = await _listed(settings)
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
         if code in (401, 403):
@@ -136,7 +135,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             "Models",
             name,
             "failed",
-            f"{base} cannot be reached: {error or type(error).__name__}",
+            f"{base} cannot be reached: {one_line(error)}",
             "Start the server, or correct OPENAI_BASE_URL in .env.",
         )
     except ValueError:
@@ -182,11 +181,13 @@ async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_POR
     ]
 
 
-async def _listed(base: str, key: str) -> list[str]:
+async def _listed(settings: Settings) -> list[str]:
     """The ids of GET /models. Raises httpx's errors, or ValueError for another kind of answer."""
+    address, query = openai_api.endpoint(settings)
+    key = settings.openai_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     async with httpx.AsyncClient(timeout=PATIENCE, follow_redirects=True) as http:
-        answer = await http.get(f"{base}/models", headers=headers)
+        answer = await http.get(f"{address}/models", params=query, headers=headers)
     answer.raise_for_status()
     content: Any = answer.json()
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):

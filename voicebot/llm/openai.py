@@ -26,6 +26,7 @@ class OpenAILLM:
     def __init__(self, model: str, settings: Settings) -> None:
         self.name = f"openai:{model}"
         self.base_url = openai_api.server(settings)
+        """Of the server, fit to be seen."""
         self._model = model
         self._settings = settings
         self._client: AsyncOpenAI | None = None

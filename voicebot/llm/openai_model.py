@@ -35,11 +35,11 @@ class ExplainedModel(Model):
         try:
             return await self.inner.get_response(*args, **kwargs)
         except Exception as error:
-            raise self._explain(error) from error
+            raise self._explain(error) from None
 
     async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
         try:
             async for event in self.inner.stream_response(*args, **kwargs):
                 yield event
         except Exception as error:
-            raise self._explain(error) from error
+            raise self._explain(error) from None

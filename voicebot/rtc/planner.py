@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from voicebot.clock import Clock, monotonic
@@ -47,7 +47,7 @@ class Way:
 
     url: str
     username: str | None
-    credential: str | None
+    credential: str | None = field(repr=False)
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from voicebot.errors import SettingsError, VoicebotError
+from voicebot.redaction import shown
 from voicebot.server.limits import Limits
 from voicebot.server.transports import SocketProtocol, http_protocol
 from voicebot.signaling.messages import MAX_FRAME
@@ -31,7 +32,7 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError) as error:
         raise SettingsError(
-            f"HOST={host!r} is not an address: {error}.",
+            f"HOST={(shown(host) if '@' in host else host)!r} is not an address: {error}.",
             hint="Use 127.0.0.1 for this machine or 0.0.0.0 for the local network.",
         ) from None
     last: OSError | None = None

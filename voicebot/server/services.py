@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,7 +63,7 @@ class Services:
     floods: Floods
     telemetry: Telemetry
     drain: Drain
-    metrics_token: str = ""
+    metrics_token: str = field(default="", repr=False)
     cluster: Cluster | None = None
     """Other servers on the same store."""
 

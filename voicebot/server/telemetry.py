@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
@@ -123,7 +124,8 @@ class Telemetry:
             return _NOTHING
         # a root of its own, so that the sampler decides about each; a socket may live for days
         socket = get_current_span().get_span_context()
-        return self.tracing.tracer.start_as_current_span(
+        return _span(
+            self.tracing,
             f"message {type}",
             context=set_span_in_context(INVALID),
             links=[Link(socket)] if socket.is_valid else None,
@@ -281,8 +283,22 @@ class Telemetry:
         if self.tracing is None:
             yield None
             return
-        with self.tracing.tracer.start_as_current_span(name, kind=kind, attributes=attributes) as span:
+        with _span(self.tracing, name, kind=kind, attributes=attributes) as span:
             yield span
+
+
+@contextmanager
+def _span(tracing: Tracing, name: str, **options: Any) -> Iterator[Span]:
+    """Of an error the collector gets the type alone: its words may quote a server that repeats a key."""
+    with tracing.tracer.start_as_current_span(
+        name, record_exception=False, set_status_on_exception=False, **options
+    ) as span:
+        try:
+            yield span
+        except Exception as error:
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(Status(StatusCode.ERROR))
+            raise
 
 
 def _kind(ends: tuple[str, str], host_peer: str) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -105,7 +105,7 @@ class CoturnOptions:
     """What `voicebot coturn` can be told."""
 
     realm: str
-    secret: str
+    secret: str = field(repr=False)
     port: int = PORT
     tls_port: int = SECURE_PORT
     min_port: int = 49152

@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicebot.errors import SettingsError
+from voicebot.redaction import shown
 
 Scheme = Literal["stun", "stuns", "turn", "turns"]
 Transport = Literal["udp", "tcp"]
 
 PORT = 3478
 SECURE_PORT = 5349
-HINT = "Write turn:host:3478, turns:host, or a bare host name; an IPv6 address in brackets."
+HINT = (
+    "Write turn:host:3478, turns:host, or a bare host name; an IPv6 address in brackets; no user or password."
+)
 _ADDRESS = re.compile(
     r"""(?:(?P<scheme>stuns?|turns?):)?
-        (?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<host>[^\s:/?\[\]]+))
+        (?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<host>[^\s:/?@\[\]]+))
         (?::(?P<port>\d{1,5}))?
         (?:\?transport=(?P<transport>udp|tcp))?""",
     re.VERBOSE | re.IGNORECASE,
@@ -105,7 +108,7 @@ def _parse(part: str) -> TurnAddress:
 
 
 def _wrong(part: str, hint: str = HINT) -> SettingsError:
-    return SettingsError(f"COTURN_SERVER={part!r} is not a TURN server.", hint=hint)
+    return SettingsError(f"COTURN_SERVER={shown(part)!r} is not a TURN server.", hint=hint)
 
 
 def _is_ipv6(text: str) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Redis, SSLConnection
@@ -20,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from voicebot.errors import StoreError, one_line
+from voicebot.redaction import ESCAPES, keep_address, shown, unambiguous
 from voicebot.store.base import (
     BanRecord,
     LeaseLost,
@@ -204,8 +204,11 @@ class RedisStore:
         Raises:
             StoreError: the address is wrong, nobody answers there, or the password is refused.
         """
-        where = _without_password(url)
+        keep_address(url)
+        where = shown(url)
         try:
+            if not unambiguous(url):
+                raise ValueError(ESCAPES)
             redis = Redis.from_url(
                 url,
                 decode_responses=False,
@@ -414,11 +417,6 @@ def _ms(seconds: float) -> int:
 def _entries(found: Any) -> list[Any]:
     """Of the one stream that was read."""
     return found[0][1] if found else []
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
 
 def _explain(where: str, error: Exception) -> StoreError:

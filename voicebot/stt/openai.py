@@ -116,7 +116,7 @@ class OpenAISTT:
                     return plain
             return await self._plain(audio)
         except openai.OpenAIError as error:
-            raise openai_api.explain(error, self._address, ModelFailed, self._model) from error
+            raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
 
     async def _plain(self, audio: bytes) -> Transcription:
         answer = await self._client.audio.transcriptions.create(

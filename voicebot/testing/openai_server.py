@@ -78,17 +78,23 @@ class OpenAIServer:
         *,
         models: Sequence[str] = ("test",),
         api_key: str | None = None,
+        prefix: str = "",
     ) -> None:
         self.script: list[Step] = [Say(step) if isinstance(step, str) else step for step in script]
         self.models = list(models)
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
-        """Every request's path, in order."""
+        """Every request's path, in order, without `prefix`."""
+        self.queries: list[str] = []
+        self.authorizations: list[str] = []
+        """What came with each, as it was sent."""
         self.problems: list[str] = []
         self.cancelled = 0
         """Streams that the client left before their end."""
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self._api_key = api_key
+        self.prefix = prefix
+        """Stands before `/v1` in the address; such as "/hooks/secret"."""
         self._stop = asyncio.Event()
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
@@ -102,7 +108,7 @@ class OpenAIServer:
         """For OPENAI_BASE_URL."""
         if self._socket is None:
             raise RuntimeError("The server has not been started.")
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/v1"
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}{self.prefix}/v1"
 
     async def __aenter__(self) -> OpenAIServer:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -223,6 +229,9 @@ class _Door:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
             key = headers.get(b"authorization", b"").decode("latin-1")
+            self._server.queries.append(scope["query_string"].decode("latin-1"))
+            self._server.authorizations.append(key)
+            scope = {**scope, "path": scope["path"].removeprefix(self._server.prefix)}
             if not self._server.admit(scope["path"], key):
                 await _error(Fail(401, "Incorrect API key provided"))(scope, receive, send)
                 return

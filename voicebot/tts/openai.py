@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot import openai_api
-from voicebot.errors import ModelFailed
+from voicebot.errors import ModelFailed, one_line
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
@@ -90,14 +90,14 @@ class OpenAITTS:
                     if pcm.size:
                         yield _louder(pcm, style.volume)
         except openai.OpenAIError as error:
-            raise openai_api.explain(error, self._address, ModelFailed, self._model) from error
+            raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
         except OSError as error:
-            raise ModelFailed(f"{self._address} broke off while speaking: {error}.") from error
+            raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
         except Exception as error:
             if type(error).__module__.startswith(
                 ("httpx", "httpcore")
             ):  # cut off in the middle of the stream
-                raise ModelFailed(f"{self._address} broke off while speaking: {error}.") from error
+                raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
             raise
 
     def _request(self, text: str, style: VoiceStyle) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets  # type: ignore[import-untyped]
 
 from voicebot.agent.models import Models, SwapRole
-from voicebot.errors import VoicebotError
+from voicebot.errors import VoicebotError, one_line
 from voicebot.registry import Progress
 
 ROLES: dict[SwapRole, str] = {"stt": "Speech to text", "tts": "Text to speech", "llm": "Language model"}
@@ -86,7 +86,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
             self._say(f"{error.message} {error.hint} {kept} stays.", bad=True)
         except Exception as error:  # a third party's backend may raise anything; the panel must live on
             kept = self._models.chosen[self._role].spec
-            self._say(f"{spec} failed: {type(error).__name__}: {error}. {kept} stays.", bad=True)
+            self._say(f"{spec} failed: {type(error).__name__}: {one_line(error)}. {kept} stays.", bad=True)
         else:
             self.refresh()
             self._say(f"{spec} answers from the next turn on.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicebot.conversation.stall import culprit
-from voicebot.errors import VoicebotError
+from voicebot.errors import VoicebotError, one_line
 from voicebot.events import ErrorEvent, Event, LoopStall
 from voicebot.workbench.feed import Feed, source
 
@@ -50,7 +50,7 @@ class NoticesPane(Feed):
         if isinstance(error, VoicebotError):
             self.add("error", f"{what}: {error.message}", error.hint)
         else:
-            self.add("error", f"{what}: {type(error).__name__}: {error}", "")
+            self.add("error", f"{what}: {type(error).__name__}: {one_line(error)}", "")
 
     def add(self, level: str, text: str, hint: str, key: str = "") -> None:
         """Show a notice; one with the same `key` (or text) is replaced and counted."""

@@ -79,7 +79,7 @@ class IceServer(Data):
 
     urls: list[str]
     username: str | None = None
-    credential: str | None = None
+    credential: str | None = Field(default=None, repr=False)
 
 
 class LobbySettings(Data):
