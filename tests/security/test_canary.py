@@ -249,11 +249,15 @@ async def converse(server: Running, leaks: Leaks) -> list[str]:
         person = Listener(http, server.url)
         person.leaks = leaks
         await person.open()
-        await person.join(name)
+        if name == "Ada":  # who made a lobby reads everything that was said in it
+            made = {"name": "Own", "slug": "own", "settings": {"private": False}}
+            (await http.post("api/lobbies", json=made)).raise_for_status()
+        await person.join(name, "own")
         return person
 
-    ada = await come("Ada")  # the host
-    async with Guest(server.url, "demo", name="Guest") as guest:
+    ada = await come("Ada")
+    (await ada.http.post("api/lobbies/own/agents", json={"description": "a captain"})).raise_for_status()
+    async with Guest(server.url, "own", name="Guest") as guest:
         await guest.connected()
         await guest.chat("What is the secret?")
         bob = await come("Bob")
@@ -262,7 +266,7 @@ async def converse(server: Running, leaks: Leaks) -> list[str]:
         given += [s["credential"] for s in to_host["data"]["ice_servers"] if s.get("credential")]
         candidate = {"candidate": f"candidate:1 1 udp 2130706431 {ADDRESS} 50000 typ host"}
         for peer, epoch in ((bob.me, start["epoch"]), (to_host["peer"], to_host["epoch"]), ("nobody", 1)):
-            at = {"peer": peer, "epoch": epoch, "lobby": "demo"}
+            at = {"peer": peer, "epoch": epoch, "lobby": "own"}
             await ada.send("webrtc_offer", {"sdp": SDP, "tracks": {"0": ada.me}}, **at)
             await ada.send("ice_candidate", candidate | {"username_fragment": UFRAG}, **at)
             await ada.send("webrtc_answer", {"sdp": SDP}, **at)
@@ -276,31 +280,31 @@ async def converse(server: Running, leaks: Leaks) -> list[str]:
             json.dumps({"type": "ping", "data": {SDP: 1}}),
         ):
             await ada.send_text(frame)
-        await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
+        await ada.send("agent_create", {"description": "a pirate"}, lobby="own")
         await ada.expect("agent_created")
         await ada.settle()
         await bob.settle()
-        agents = (await ada.http.get("api/lobbies/demo/agents")).json()
+        agents = (await ada.http.get("api/lobbies/own/agents")).json()
         asked: list[tuple[str, str, Any]] = [
             ("GET", "", None),
             ("GET", "health", None),
             ("GET", "ready", None),
             ("GET", "metrics", None),
             ("GET", "api/openapi.json", None),
-            ("GET", "api/lobbies/demo", None),
-            ("GET", "api/lobbies/demo/ice-servers", None),
+            ("GET", "api/lobbies/own", None),
+            ("GET", "api/lobbies/own/ice-servers", None),
             ("GET", "api/nothing", None),
             ("POST", "api/lobbies", {"name": 7}),
-            ("POST", "api/lobbies/demo/agents", {"description": "a sailor"}),
-            ("PATCH", f"api/lobbies/demo/agents/{agents[0]['id']}", {"llm": "openai:nonsense"}),
-            ("DELETE", f"api/lobbies/demo/agents/{agents[-1]['id']}", None),
+            ("POST", "api/lobbies/own/agents", {"description": "a sailor"}),
+            ("PATCH", f"api/lobbies/own/agents/{agents[0]['id']}", {"llm": "openai:nonsense"}),
+            ("DELETE", f"api/lobbies/own/agents/{agents[-1]['id']}", None),
         ]
         for method, path, body in asked:
             answer = await ada.http.request(method, path, json=body)
             leaks.add("http", answer.text)
             leaks.add("http", str([pair for pair in answer.headers.items() if pair[0] != "set-cookie"]))
         await download(ada, leaks)
-        await ada.send("leave_lobby", lobby="demo")
+        await ada.send("leave_lobby", lobby="own")
     for person in (ada, bob):
         assert person.socket is not None
         await person.settle()
@@ -316,7 +320,7 @@ async def converse(server: Running, leaks: Leaks) -> list[str]:
 
 async def download(host: Listener, leaks: Leaks) -> None:
     """The conversation, once what a server said is in it."""
-    path = "api/lobbies/demo/conversations"
+    path = "api/lobbies/own/conversations"
     [listed] = (await host.http.get(path)).json()
     async with asyncio.timeout(30):
         while True:
