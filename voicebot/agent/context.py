@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.data import as_data
+from voicebot.agent.data import as_data, label
 from voicebot.agent.memory import Memory, Remembered
 from voicebot.agent.models import Models
 from voicebot.agent.tokens import BYTES_PER_TOKEN
@@ -148,7 +148,7 @@ async def summarise(llm: LLM, name: str, memory: Memory, lines: Sequence[Remembe
         record = Memory()
         record.summary = memory.summary
         # its own words are a line like any other's here: nothing that was said is the minutes' own
-        record.lines = [Remembered(line.speaker or name, line.text) for line in lines]
+        record.lines = [Remembered(line.speaker or label(name), line.text) for line in lines]
         text = REASONING.sub("", "".join([delta async for delta in _minutes(llm, record)]))
     if not (text := as_data(text)):
         raise ModelFailed("It wrote nothing.")
