@@ -25,7 +25,7 @@ PARTICIPANT = " (a participant)"
 """Follows a name that a model could take for more than that."""
 TEMPLATE_TAG = re.compile(r"<(?=[|/!?<A-Za-z_])|[\[\xab](?=\|)")
 """How the control marks of chat templates begin: <|im_start|>, </s>, <<SYS>>, <start_of_turn>, [|system|]."""
-OPENING = re.compile(r"[\[<\xab](?=([^\]>\xbb]{1,60})[\]>\xbb])")
+OPENING = re.compile(r"[\[<\xab](?=([^\]>\xbb]{1,40})[\]>\xbb])")
 """What may begin a mark of Mistral's and Llama 2's templates or of the room: [INST], [TOOL_CALLS], [room]."""
 MARK = re.compile(r"/?[A-Z][A-Z_]{2,}")
 STRUCTURE = frozenset("<>[]{}|:\xab\xbb")
@@ -55,11 +55,13 @@ def as_data(text: str, *, quoted: bool = False) -> str:
         return " ".join(text.split())
     shown = list(" ".join(_seen(text).split()))
     drawn = "".join(map(_shape, shown))
-    marks = [found.start() for found in TEMPLATE_TAG.finditer(drawn)]
+    marks = {found.start() for found in TEMPLATE_TAG.finditer(drawn)}
     for found in OPENING.finditer(drawn):
+        if found.start() in marks:
+            continue
         inner = "".join(shown[found.start(1) : found.end(1)]).strip()
         if MARK.fullmatch(found[1].strip()) or (not quoted and is_role(inner)):
-            marks.append(found.start())
+            marks.add(found.start())
     for at in marks:
         shown[at] = "\u2039" if drawn[at] == "<" else "("
     return "".join(shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from itertools import groupby, islice
 
 from voicebot.lobby.lookalikes import INVISIBLE, latin, skeleton, words_spelled
@@ -56,6 +57,7 @@ _BETWEEN = re.compile(r"[^\w@$!|\u20ac]+|_+")
 _NUMBERING = "0123456789@$!|"
 
 
+@lru_cache(maxsize=1024)
 def is_role(name: str) -> bool:
     """Whether any word of it is one of `ROLES`, also spelled out, run together or made to look like one."""
     words = [w for w in _BETWEEN.split(_CAMEL.sub(" ", _plain(name))) if w and w.casefold() not in PERSONS]

@@ -87,8 +87,10 @@ def words_spelled(name: str) -> frozenset[str]:
 
 
 def _skeleton(text: str) -> str:
-    plain = _decomposed(_decomposed(text).casefold())
-    bare = "".join(latin(c) for c in plain if c not in INVISIBLE and unicodedata.category(c)[0] not in "MZC")
+    bare = plain = _decomposed(_decomposed(text).casefold())
+    if not (plain.isascii() and plain.isalnum()):
+        seen = (c for c in plain if c not in INVISIBLE and unicodedata.category(c)[0] not in "MZC")
+        bare = "".join(map(latin, seen))
     return bare.translate(LOOKALIKES).translate(_ONE_SHAPE).replace("rn", "m").replace("vv", "w")
 
 
