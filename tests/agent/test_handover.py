@@ -54,7 +54,10 @@ async def test_the_other_agent_knows_why_as_data() -> None:
     rows = given[-1].splitlines()
     assert rows[0] == '[room] {"agents": ["Ada"]}'
     tag, _, told = rows[1].partition("] ")
-    assert (tag, json.loads(told)) == ("[handed over", {"by": "Ada System", "why": "Anna wants to cook."})
+    assert (tag, json.loads(told)) == (
+        "[handed over",
+        {"by": "Ada System (a participant)", "why": "Anna wants to cook."},
+    )
     assert rows[2:] == ["Anna: how do I cook a crab"]
     assert llm.calls[0].lines == [Line("Anna", "how do I cook a crab")]
     assert "Anna" not in llm.calls[0].instructions

@@ -15,6 +15,13 @@ from voicebot.llm.small_talk import IDENTITY
 from voicebot.persona import create_persona
 
 
+@pytest.mark.parametrize("row", ["[room] nonsense", "[room] [1]", f"[room] {'[' * 100_000}"])
+def test_a_row_that_is_not_the_rooms_fools_no_parser(row: str) -> None:
+    lines = lines_of(f"Anna: hello\n{row}")
+    assert lines == [Line("Anna", "hello")]
+    assert lines.company == Company()
+
+
 def test_lines_of_several_people_are_one_message_and_roles_alternate() -> None:
     memory = Memory()
     memory.heard("Anna", "hello\nthere")

@@ -42,6 +42,7 @@ def pieces(text: str, size: int = 3) -> list[str]:
         ("See [the docs. Here](https://x.org/a.b?c) now.", ["See the docs. Here now."]),
         ("Look at https://www.example.com/a/b?c=d. It is nice there.",
          ["Look at example.com.", "It is nice there."]),
+        ("See [tea](https://x.org/a) or https://x.org/a, **now** a | b.", ["See tea or x.org,", "now a, b."]),
         ("Great \U0001f600\U0001f44d\U0001f3fd! Really \u2764\ufe0f nice.", ["Great!", "Really nice."]),
         ("\U0001f600", []),
         ("No! Yes. Maybe so, I would say.", ["No!", "Yes. Maybe so, I would say."]),

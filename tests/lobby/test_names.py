@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, distinct_name, graphemes, skeleton
+from voicebot.lobby.lookalikes import LOOKALIKES, shapes, skeleton
+from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, distinct_name, graphemes
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,31 @@ def test_a_clean_name_is_stable_and_harmless(raw: str) -> None:
         "\U0001d400lice",  # mathematical
         "Alice\ufe0f",
         "Alic\u00e9",
+        "\u13aaLIC\u13ac",  # Cherokee
+        "\ua4eelice",  # Lisu
+        "A\u029f\u026a\u1d04\u1d07",  # small capitals
+        "\u023alice",  # with a stroke
+        "\U0001f170\U0001f17b\U0001f178\U0001f172\U0001f174",  # in boxes
     ],
 )
 def test_a_name_that_looks_like_anothers_gets_a_number(other: str) -> None:
     assert skeleton(other) == skeleton("Alice")
     assert distinct_name(clean_name(other), ["Alice"]) == f"{clean_name(other)} 2"
+
+
+def test_capitals_are_read_as_they_look() -> None:
+    """A Greek capital is drawn like another Latin letter than its small one is."""
+    assert distinct_name("\u03a4\u039f\u039d\u03a5", ["TONY"]) == "\u03a4\u039f\u039d\u03a5 2"
+    assert (
+        distinct_name("\u0391\u03bd\u03bd\u03b1", ["\u0391\u039d\u039d\u0391"])
+        == "\u0391\u03bd\u03bd\u03b1 2"
+    )
+
+
+def test_the_lookalikes_are_pairs() -> None:
+    assert "".join(map(chr, LOOKALIKES)).isalpha()
+    assert {chr(latin) for latin in LOOKALIKES.values()} <= set("abcdefghijklmnopqrstuvwxyz")
+    assert not any(chr(letter).isascii() for letter in LOOKALIKES)
 
 
 def test_names_that_differ_stay_as_they_are() -> None:
@@ -96,5 +117,5 @@ def test_a_numbered_name_is_a_clean_one_that_looks_different(raw: str, other: st
     except SignalingError:
         return
     found = distinct_name(name, [taken])
-    assert skeleton(found) != skeleton(taken)
+    assert not shapes(found) & shapes(taken)
     assert clean_name(found) == found

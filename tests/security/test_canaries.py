@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -129,6 +130,10 @@ async def test_canaries_reach_a_model_as_rows_of_data_alone(
         assert row is earlier or TAGGED.match(row) is None
         assert TEMPLATE.search(row) is None, row
         assert HIDDEN.search(row) is None, row
+    for row in lines:  # as a model may read them, too
+        plain = unicodedata.normalize("NFKC", row)
+        assert TEMPLATE.search(plain) is None, row
+        assert re.search(r"[\[\u3010\u27e6<]\s*(room|system|earlier)", plain, re.I) is None, row
 
 
 async def test_a_model_that_obeys_a_canary_can_use_no_tool_that_its_agent_was_not_given() -> None:

@@ -130,6 +130,11 @@ ENGLISH: list[tuple[str, Ending]] = [
     ("ada at example dot com", Ending.PLAIN),
     ("It is ada@example", Ending.DICTATION),
     ("It is ada@example.com.", Ending.SENTENCE),
+    ("It is ada@example", Ending.DICTATION),
+    ("It is ada@", Ending.DICTATION),
+    ("ada@example.com is mine.", Ending.SENTENCE),
+    ("See https://www.example.com.", Ending.SENTENCE),
+    ("See www.", Ending.DICTATION),
     ("what is your phone number", Ending.QUESTION_SHAPE),
 ]  # fmt: skip
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.data import as_data
+from voicebot.agent.data import as_data, label
 from voicebot.agent.memory import Memory, Remembered
 from voicebot.agent.models import Models
+from voicebot.agent.speakable import without_reasoning
 from voicebot.agent.tokens import BYTES_PER_TOKEN
 from voicebot.clock import Clock
 from voicebot.errors import ModelError, ModelFailed, one_line
@@ -35,7 +35,6 @@ PATIENCE = 60.0
 """Seconds for one summary: nobody waits for it, and a small machine may be slow."""
 RETRY = (15.0, 60.0, 300.0)
 """Seconds until the next attempt after a failure, longer each time."""
-REASONING = re.compile(r"<(think|thinking|thought|reasoning)\b.*?</\1\s*>", re.I | re.S)
 WORDS = 150
 MINUTES = f"""\
 You keep the minutes of a conversation for one of its participants. You are given what was said: each line
@@ -148,8 +147,8 @@ async def summarise(llm: LLM, name: str, memory: Memory, lines: Sequence[Remembe
         record = Memory()
         record.summary = memory.summary
         # its own words are a line like any other's here: nothing that was said is the minutes' own
-        record.lines = [Remembered(line.speaker or name, line.text) for line in lines]
-        text = REASONING.sub("", "".join([delta async for delta in _minutes(llm, record)]))
+        record.lines = [Remembered(line.speaker or label(name), line.text) for line in lines]
+        text = without_reasoning("".join([delta async for delta in _minutes(llm, record)]))
     if not (text := as_data(text)):
         raise ModelFailed("It wrote nothing.")
     return text

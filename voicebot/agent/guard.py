@@ -67,8 +67,8 @@ class Guard:
         text, run = self._text, max(self._runs.values(), default=0)
         for found in WORD.finditer(text, self._scanned):
             if found.end() == len(text) and not final:
+                self._scanned = found.start()
                 break  # it may go on
-            self._scanned = found.end()
             self._runs = self._go_on(self._runs, _plain(found[0]))
             run = max(self._runs.values(), default=0)
             if run >= QUOTED:
@@ -76,6 +76,8 @@ class Guard:
                 return text[self._given : self._safe]
             if run < HELD:
                 self._safe = found.end()
+        else:
+            self._scanned = len(text)
         if final or run < HELD - 1:
             self._safe = len(text)
         given, self._given = text[self._given : self._safe], self._safe

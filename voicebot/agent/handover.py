@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from voicebot.agent.data import as_data, label
 from voicebot.agent.tools import HAND_OVER
 from voicebot.llm.lines import HANDED_OVER
+from voicebot.lobby.lookalikes import skeleton
 
 if TYPE_CHECKING:
     from agents import FunctionTool
@@ -32,7 +32,7 @@ class Handed:
 
     def row(self) -> str:
         """As the other agent's model gets it."""
-        told = {"by": label(self.by), "why": self.why}
+        told = {"by": label(self.by), "why": as_data(self.why)}
         return f"{HANDED_OVER} {json.dumps(told, ensure_ascii=False)}"
 
 
@@ -72,4 +72,4 @@ class HandOver:
 
 
 def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", label(name)).casefold()
+    return skeleton(label(name))

@@ -6,6 +6,7 @@ why the turn was handed over are data, and reach the model as rows of the conver
 
 from __future__ import annotations
 
+from voicebot.agent.data import as_data
 from voicebot.persona import Persona
 
 RULES = """\
@@ -38,7 +39,9 @@ What you get:
 
 def instructions(persona: Persona) -> str:
     """The system prompt of a persona."""
-    return f"You are {persona.name}: {persona.character}\n\nYour own language is {persona.language}.\n{RULES}"
+    name, language = as_data(persona.name, quoted=True), persona.language
+    character = "\n".join(as_data(line, quoted=True) for line in persona.character.splitlines())
+    return f"You are {name}: {character}\n\nYour own language is {language}.\n{RULES}"
 
 
 def protected() -> str:

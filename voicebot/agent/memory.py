@@ -155,7 +155,7 @@ class Memory:
         """From now on this summary stands for these lines and for the summary of before."""
         gone = {id(line) for line in lines}
         self.lines = [line for line in self.lines if id(line) not in gone]
-        summary = as_data(summary)
+        summary = as_data(summary, quoted=True)
         self.summary = summary if self.budget is None else newest(summary, self.longest_summary)
 
     @property

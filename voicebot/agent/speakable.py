@@ -15,8 +15,14 @@ SHORT = 16
 LONG = 240
 """A sentence longer than this is cut at a comma or, failing that, between two words."""
 
+LOOKED_AT = 2 * LONG
+"""Characters in which the end of a sentence is looked for, before it is cut as one that is too long."""
+LONGEST_WORD = 20
+"""No abbreviation is longer."""
+
 HIDDEN = ("think", "thinking", "thought", "reasoning", "scratchpad")
-OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^>]*>|```", re.I)
+OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^<>]*>|```", re.I)
+CLOSING = {name: re.compile(rf"</{name}\s*>", re.I) for name in HIDDEN} | {None: re.compile("```")}
 STRAY = re.compile(rf"</(?:{'|'.join(HIDDEN)})\s*>", re.I)
 PARTIAL = re.compile(r"<(?:[A-Za-z/][^<>\n]{0,80})?$|`{1,2}$")
 """What a cut-off tag or code fence looks like at the end of a chunk."""
@@ -26,7 +32,8 @@ ABBREVIATIONS = {
     "dept", "u.s", "u.k", "a.m", "p.m", "cf", "fig", "vol", "gen", "col", "capt", "lt", "rev", "est",
 }  # fmt: skip
 SENTENCE_END = re.compile(
-    r"[.!?\u2026\u3002\uff01\uff1f]+[\"'\u201d\u2019)\]*_]*(?=\s)|[\u3002\uff01\uff1f]|\n+"
+    r"(?<![.!?\u2026\u3002\uff01\uff1f])[.!?\u2026\u3002\uff01\uff1f]++[\"'\u201d\u2019)\]*_]*+(?=\s)"
+    r"|[\u3002\uff01\uff1f]|\n+"
 )
 CLAUSE_END = re.compile(r"[,;:\u2013\u2014]\s")
 
@@ -34,16 +41,16 @@ EMOJI = re.compile(
     "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u2190-\u21ff"
     "\ufe0e\ufe0f\u200d\u20e3\U000e0000-\U000e007f]+"
 )
-URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*?)?(?=[.,!?;:]*(?:[\s)\]>]|$))", re.I)
+URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*)?", re.I)
 CLEANING: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
-    (re.compile(r"\[([^\]]+)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"!\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
+    (re.compile(r"\[([^\[\]]+)\]\([^()]*\)"), r"\1"),
     (re.compile(r"</?[A-Za-z][^<>\n]{0,80}>"), " "),
     (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022])\s+", re.M), ""),
-    (re.compile(r"^\s*(?:[-*_=]\s*){3,}$", re.M), ""),
+    (re.compile(r"^[^\S\n]*(?:[-*_=][^\S\n]*){3,}$", re.M), ""),
     (re.compile(r"(?<=\d)(?:\*| \* )(?=\d)"), " times "),
     (re.compile(r"\*{1,3}|~~|`+|(?<!\w)_{1,2}(?=\S)|(?<=\S)_{1,2}(?!\w)"), ""),
-    (re.compile(r"\s*\|\s*"), ", "),
+    (re.compile(r"\|"), ", "),
 )
 ITEM = re.compile(r"\s{0,8}(\d{1,3})[.)]\s+")
 
@@ -57,6 +64,8 @@ class Speakable:
         self._closing: re.Pattern[str] | None = None
         """What ends the hidden part we are in; None outside of one."""
         self._given = 0
+        self._short = 0
+        """Up to there in the text, what could be said is shorter than `SHORT`."""
         self._new_line = False
         """The text begins a line that is not the answer's first."""
         self._item = 0
@@ -87,8 +96,7 @@ class Speakable:
             begin = OPENING.search(self._raw)
             if begin is not None:
                 shown += self._raw[: begin.start()] + (" " if begin.group(1) else "\n")
-                name = begin.group(1)
-                self._closing = re.compile(rf"</{name}\s*>", re.I) if name else re.compile("```")
+                self._closing = CLOSING[begin.group(1) and begin.group(1).lower()]
                 self._raw = self._raw[begin.end() :]
                 continue
             held = None if final else PARTIAL.search(self._raw)
@@ -102,7 +110,7 @@ class Speakable:
         pieces: list[str] = []
         while (end := self._end()) is not None:
             self._give(self._text[:end], pieces)
-            self._text = self._text[end:]
+            self._text, self._short = self._text[end:], 0
         if final:
             self._give(self._text, pieces)
             self._text = ""
@@ -128,14 +136,19 @@ class Speakable:
         """Where the next piece ends in the text so far, or None."""
         text = self._text
         item = self._number(text)
-        for found in SENTENCE_END.finditer(text, item.end() if item else 0):
+        for found in SENTENCE_END.finditer(text, item.end() if item else 0, LOOKED_AT):
+            if found.end() < self._short and "\n" not in found.group():
+                continue
             if _inside_link(text, found.start()) or not _is_end(text, found):
                 continue
-            if self._given and len(clean(text[: found.end()])) < SHORT and "\n" not in found.group():
-                continue
+            if self._given and "\n" not in found.group():
+                missing = SHORT - len(clean(text[: found.end()]))
+                if missing > 0:
+                    self._short = found.end() + missing
+                    continue
             return found.end()
         if not self._given:
-            for clause in CLAUSE_END.finditer(text):
+            for clause in CLAUSE_END.finditer(text, 0, LOOKED_AT):
                 if clause.start() >= FIRST_CLAUSE and not _inside_link(text, clause.start()):
                     return clause.end()
         if len(text) > LONG:
@@ -144,14 +157,34 @@ class Speakable:
         return None
 
 
+def without_reasoning(text: str) -> str:
+    """A whole answer without what a model thinks before it; what is never closed stays."""
+    shown, at, open_ended = "", 0, set[str]()
+    for begin in OPENING.finditer(text):
+        name = (begin.group(1) or "").lower()
+        if begin.start() < at or not name or name in open_ended:
+            continue
+        if (end := CLOSING[name].search(text, begin.end())) is None:
+            open_ended.add(name)  # nor is any later one closed
+            continue
+        shown, at = shown + text[at : begin.start()], end.end()
+    return shown + text[at:]
+
+
 def clean(text: str) -> str:
     """Plain speakable text of one piece; "" when nothing in it can be said."""
-    text = URL.sub(lambda m: m.group(1).removeprefix("www."), text)
+    text = URL.sub(_host, text)
     for pattern, replacement in CLEANING:
         text = pattern.sub(replacement, text)
     text = " ".join(EMOJI.sub(" ", text).split()).strip(" |").lstrip(",; ")
-    text = re.sub(r"\s+([,.!?;:])", r"\1", text)
+    text = re.sub(r" ([,.!?;:])", r"\1", text)
     return text if any(c.isalnum() for c in text) else ""
+
+
+def _host(url: re.Match[str]) -> str:
+    """The name of an address that is read out, with the punctuation after the address."""
+    address = url.group()
+    return url.group(1).removeprefix("www.") + address[len(address.rstrip(".,!?;:")) :]
 
 
 def _is_end(text: str, found: re.Match[str]) -> bool:
@@ -159,7 +192,8 @@ def _is_end(text: str, found: re.Match[str]) -> bool:
         return True
     if found.group().startswith(".."):
         return True
-    word = re.split(r"[\s(\"']", text[: found.start()])[-1].casefold()
+    before = text[max(0, found.start() - LONGEST_WORD) : found.start()]
+    word = re.split(r"[\s(\"']", before)[-1].casefold()
     # "Dr. Who", "J. Smith"
     return not (word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from voicebot.conversation.columns import Row
 from voicebot.conversation.frames import rows_of
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.markup import in_srt, in_tags
 from voicebot.conversation.reader import read_conversation
 from voicebot.errors import LogError
 
@@ -36,14 +37,14 @@ def webvtt(source: ConversationLog | str | Path) -> str:
     blocks = ["WEBVTT"]
     for n, cue in enumerate(cues(source), 1):
         times = f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}"
-        blocks.append(f"{n}\n{times}\n<v {_escaped(cue.speaker)}>{_escaped(cue.text)}</v>")
+        blocks.append(f"{n}\n{times}\n<v {in_tags(cue.speaker)}>{in_tags(cue.text)}</v>")
     return "\n\n".join(blocks) + "\n"
 
 
 def srt(source: ConversationLog | str | Path) -> str:
     """The same as SubRip: the speaker's name stands before the text. Raises LogError."""
     blocks = [
-        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.speaker}: {cue.text}\n"
+        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{in_srt(f'{cue.speaker}: {cue.text}')}\n"
         for n, cue in enumerate(cues(source), 1)
     ]
     return "\n".join(blocks)
@@ -109,7 +110,3 @@ def _clock(seconds: float, point: str) -> str:
     milliseconds = max(0, round(seconds * 1000))
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -56,8 +57,10 @@ class Company:
 
     @classmethod
     def of(cls, row: str) -> Company:
-        """From such a row."""
-        known: dict[str, Any] = json.loads(row.removeprefix(ROOM))
+        """From such a row. Raises ValueError: it is none."""
+        known = json.loads(row.removeprefix(ROOM))
+        if not isinstance(known, dict):
+            raise ValueError("not who is here")
         people, agents, answer = (tuple(known.get(name, ())) for name in ("people", "agents", "answer"))
         return cls(people, agents, answer, known.get("add", False))
 
@@ -80,7 +83,8 @@ def lines_of(items: str | Iterable[Any]) -> Lines:
             for row in text.splitlines():
                 if tagged := TAGGED.match(row):
                     if tagged[1] == ROOM:
-                        lines.company = Company.of(row)
+                        with suppress(ValueError, RecursionError):
+                            lines.company = Company.of(row)
                     continue
                 speaker, colon, said = row.partition(": ")
                 lines.append(Line(speaker, said.strip()) if colon else Line("someone", row.strip()))

@@ -18,7 +18,8 @@ from voicebot.turn.endpointing_words import (
     WITHIN_NUMBERS,
 )
 
-WRITTEN_ADDRESS = re.compile(r"(\S+@\S*?|www\.\S*?|https?:\S*?)[.,;!?]*$", re.I)
+WRITTEN_ADDRESS = re.compile(r"(?<!\S)(?=\S+@|\S*www\.|\S*https?:)(\S*[^\s.,;!?])[.,;!?]*$", re.I)
+"""The last word, if it is one; tried once for each word, since a pattern that may begin anywhere is cubic."""
 WHOLE_DOMAIN = re.compile(r"\.([a-z]{2,})$", re.I)
 MY_ADDRESS = re.compile(r"\bmy (e-?mail|e mail)( address)? is (?P<rest>.+)$", re.I)
 LETTER = re.compile(r"[a-z]")

@@ -23,7 +23,7 @@ SIGNS = [
 ]  # fmt: skip
 """The commonest of Switchboard's (Jurafsky et al. 1997), as recognisers write them, and other languages'."""
 LAUGHTER = re.compile(r"(?:[bm]?u?a?(?:ha|he|hi|ho|ah|eh){2,}h?|lol|laughter|laughs|laughing|chuckles?)")
-NOISE = re.compile(r"[\[(<*][^\])>*]*[\])>*]|\+\+[a-z]+\+\+")
+NOISE = re.compile(r"[\[(<*][^\])>*]{0,80}[\])>*]|\+\+[a-z]+\+\+")
 """How recognisers write what is no speech: [laughter], (coughs), <noise>, *sighs*, ++uh++."""
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 

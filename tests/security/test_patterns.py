@@ -1,0 +1,193 @@
+"""Text of others that is slow to read: every regular expression, and every function that reads such text."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import cache, partial
+from itertools import product
+
+import pytest
+
+from tests.security.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
+from voicebot.agent.data import as_data, label
+from voicebot.agent.guard import Guard
+from voicebot.agent.instructions import RULES
+from voicebot.agent.speakable import Speakable, without_reasoning
+from voicebot.errors import VoicebotError
+from voicebot.llm.arithmetic import answer
+from voicebot.llm.extract import extract
+from voicebot.llm.lines import Line as Row
+from voicebot.llm.lines import lines_of
+from voicebot.llm.small_talk import reply
+from voicebot.lobby.names import clean_name, distinct_name, graphemes
+from voicebot.persona import create_persona
+from voicebot.turn.addressing import addressees
+from voicebot.turn.echo import Played, own_voice
+from voicebot.turn.endpointing_text import read
+from voicebot.turn.interruption import judge
+from voicebot.turn.scene import Present, Scene
+from voicebot.turn.words import is_question
+
+LENGTH = 2048
+SIZES = (20, 128, 512, LENGTH)
+"""Growing, so that even a cubic or an exponential pattern is found out soon."""
+REFERENCE = re.compile(r"[^\0]*\0")
+"""Quadratic, and quick: it reads to the end from every place."""
+REPEATS = 9
+ALLOWED = 2.0
+"""Times the reference: for one pattern, 5 ms on a machine of 2024."""
+MADE = {
+    "voicebot/llm/phrases.py pattern": None,  # each of them is compiled while the package is imported
+    "voicebot/llm/small_talk.py f'\\\\b{re.escape(name)}\\\\W*\\\\?'": r"\bada\W*\?",
+    "voicebot/llm/small_talk.py f'^(?:hey |hello |okay |so )?{own}\\\\b ?|\\\\b ?{own}$'": (
+        r"^(?:hey |hello |okay |so )?ada\b ?|\b ?ada$"
+    ),
+    "voicebot/persona/create.py own": r"(?<!\w)Ada(?!\w)",
+}
+"""Patterns that are made of something while the program runs, by their place: an example of each."""
+PRESENT = (
+    Present("a", "Ada Lovelace", True, "a grumpy lighthouse keeper"),
+    Present("b", "Bruno", True, "a cook"),
+    Present("c", "Anna", False),
+)
+
+
+def taken(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def fastest(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    return min(taken(work) for _ in range(repeats))
+
+
+def is_slow(work: Callable[[], object], times: float) -> bool:
+    """Whether it takes so many times as long as a quadratic pattern of the simplest kind.
+
+    Measured again beside it before it is said: what else the machine does makes both of them slow.
+    """
+    if taken(work) < quick() * times:
+        return False
+    return all(
+        taken(work) > times * fastest(lambda: REFERENCE.search("a" * LENGTH), 3) for _ in range(REPEATS)
+    )
+
+
+@cache
+def quick() -> float:
+    return fastest(lambda: REFERENCE.search("a" * LENGTH))
+
+
+def patterns() -> list[Found]:
+    found, made = in_functions()
+    assert set(made) == set(MADE), "give an example of what a new pattern is made of to MADE"
+    examples = [Found(where, pattern, 0) for where, pattern in MADE.items() if pattern is not None]
+    return list(dict.fromkeys([*of_modules(), *found, *examples]))
+
+
+def test_every_pattern_is_found() -> None:
+    """Those in tuples and dictionaries, those in functions, and one in each module that has any."""
+    found = patterns()
+    assert len(found) > 100
+    where = {one.where.split(":")[0].removesuffix(".py").replace("/", ".") for one in found}
+    with_some = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bre\.(compile|search|match|fullmatch|split|findall|finditer|sub)\(", path.read_text())
+    }
+    assert with_some <= {place.split(" ")[0] for place in where}
+
+
+def test_what_makes_a_pattern_slow_is_known() -> None:
+    """The strings find out a cubic, an exponential and a quadratic pattern."""
+    for pattern in (r"(\S+@\S*?|www\.\S*?)[.,;!?]*$", r"(?:a+)+b", r"!\[([^\]]*)\]\([^)]*\)", r"\s+x"):
+        assert worst(Found("here", pattern, 0)) is not None
+
+
+@pytest.mark.parametrize("found", patterns(), ids=str)
+def test_no_pattern_is_slow(found: Found) -> None:
+    assert worst(found) is None
+
+
+def worst(found: Found) -> tuple[str, int] | None:
+    """A string that takes too long, and its length."""
+    pattern = found.compiled
+
+    def search(text: str) -> object:
+        return pattern.match(text) if found.anchored else deque(pattern.finditer(text), maxlen=0)
+
+    for (prefix, pump), suffix, size in product(pumps(pattern), SUFFIXES, SIZES):
+        text = prefix + pump * max(1, size // len(pump)) + suffix
+        if is_slow(partial(search, text), ALLOWED):
+            return text[:100], size
+    return None
+
+
+def refused(read: Callable[[str], object]) -> Callable[[str], object]:
+    """What is refused is read, too."""
+
+    def reading(text: str) -> None:
+        with suppress(VoicebotError):
+            read(text)
+
+    return reading
+
+
+def speak(text: str) -> None:
+    speakable = Speakable()
+    for at in range(0, len(text), 4):
+        speakable.push(text[at : at + 4])
+    speakable.finish()
+
+
+def stand_guard(text: str) -> None:
+    guard = Guard(RULES)
+    for at in range(0, len(text), 4):
+        guard.push(text[at : at + 4])
+    guard.finish()
+
+
+READERS: dict[str, Callable[[str], object]] = {
+    "as_data": as_data,
+    "label": label.__wrapped__,
+    "guard": stand_guard,
+    "speakable": speak,
+    "whole answers": lambda text: Speakable().push(text),
+    "without_reasoning": without_reasoning,
+    "arithmetic": answer,
+    "extract": lambda text: extract("", [Row("Anna", text)], 500),
+    "lines_of": lambda text: lines_of(f"Tom: {text}\n[room] {text}"),
+    "small talk": lambda text: reply("You are Ada: a cook.\n", [Row("Tom", text)], datetime(2026, 1, 1)),
+    "clean_name": refused(clean_name),
+    "distinct_name": lambda text: distinct_name(text, [text]),
+    "graphemes": graphemes,
+    "create_persona": refused(lambda text: create_persona(text[:2000])),
+    "addressees": lambda text: addressees(text, Scene("c", PRESENT)),
+    "read": lambda text: read(text, names=["Ada Lovelace", "Bruno"]),
+    "judge": judge,
+    "is_question": is_question,
+    "own_voice": lambda text: own_voice(text, 0.0, 60.0, [Played(text, 0.0, 60.0)]),
+}
+ROUNDS = 60.0
+"""Times the reference: for a function that tries many patterns, or is given the text in 500 pieces."""
+PUMPS = (
+    *GENERIC, "a ", "a, ", "! ", "?", "a. ", "Dr. ", "1. ", "[a] ", "[a](", "![a](", "<think", "<think>",
+    "</think>", "a@", "www.", "https://a ", "https://a,", "my email is ", "ada ", "ada, ", "bruno or ",
+    "hey ada ", "ha", "one ", "plus one ", "1*", "9 times ", "hundred ", "e\u0301", "\u0301", "\U0001f1e9",
+    "\U0001f600\u200d", "[room] ", "[roomx ", "\xaba\xbb ", "| ", "- ", "-\n", "the cook ", "and ",
+    "what is ", "who ", "you ", "\uff41", "S\u0336", "a|", "((", "a.", "\u200d", "\0", "i am ",
+    "never change these ",    "'a", "a-", "..", "You are x: ", "im happy ",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_that_reads_text_of_others_is_slow(name: str) -> None:
+    for prefix, pump, suffix, size in product(("", "Ada, my email is "), PUMPS, SUFFIXES, SIZES):
+        text = prefix + pump * max(1, size // len(pump)) + suffix
+        assert not is_slow(partial(READERS[name], text), ROUNDS), (text[:60], size)
