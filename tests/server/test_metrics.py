@@ -318,6 +318,7 @@ async def test_ready_says_which_part_is_not(host: Any) -> None:
         async with httpx.AsyncClient(base_url=hosting.url) as http:
             assert (await http.get("health")).json()["status"] == "ok"
             answer = await http.get("ready")
+            assert (await http.head("ready")).status_code == answer.status_code
         body = answer.json()
         assert body["ready"] == (not body["problems"])
         return answer.status_code, body["problems"]

@@ -45,7 +45,7 @@ def _readable(manifest: Manifest, served: ServedLobby, caller: Browser) -> bool:
     """Whether this host may read it, wholly or in part.
 
     An owner may read all that was said in the lobby since it was made: an earlier lobby of the same name was
-    another one. A host for the moment may read the running conversation, as far as they were there.
+    another one. An acting host may read the running conversation, as far as they were there.
     """
     if manifest.lobby_id != served.lobby.id:
         return False

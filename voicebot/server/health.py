@@ -32,12 +32,14 @@ class Ready(BaseModel):
     client_built: bool
 
 
+@operation.head("/health", include_in_schema=False)
 @operation.get("/health")
 async def health() -> Health:
     """The process answers."""
     return Health(status="ok", version=__version__)
 
 
+@operation.head("/ready", include_in_schema=False)
 @operation.get("/ready", responses={503: {"model": Ready}})
 async def ready(wired: Wired, response: Response) -> Ready:
     """People can come in; 503, and which part is not ready, while they cannot."""

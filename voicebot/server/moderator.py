@@ -39,7 +39,7 @@ class Moderator:
     """Of one lobby. `by` is the participant id of who asks, held to `voicebot.lobby.rights`; None is who runs
     the server (a notebook), who may do everything. `tell(person, message)` never waits.
 
-    What a host for the moment changes holds until everybody has left (`emptied`).
+    What an acting host changes holds until everybody has left (`emptied`).
 
     All methods raise SignalingError: `forbidden`, `unknown_participant`, `bad_message`.
     """
