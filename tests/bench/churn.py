@@ -178,7 +178,8 @@ async def _settled(http: httpx.AsyncClient, at: float, empty: dict[str, Any]) ->
     try:
         async with asyncio.timeout(60):
             while any(
-                state[name] > empty[name] or state[name] < 0 for name in ("people", "lobbies", "files")
+                state[name] > empty[name] or state[name] < 0
+                for name in ("people", "lobbies", "files", "tasks")
             ):
                 await asyncio.sleep(0.05)
                 state = await _state(http)

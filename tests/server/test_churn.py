@@ -10,17 +10,17 @@ import os
 import pytest
 
 from tests.bench.churn import churn
-from tests.bench.signaling import GROWTH_MIB, server
+from tests.bench.signaling import server
 
 SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or (40 if os.environ.get("CI") else 10))
 
 
 @pytest.mark.timeout(SECONDS + 120)
-async def test_memory_files_and_tasks_stay_flat() -> None:
+async def test_files_and_tasks_stay_flat() -> None:
+    """Each round ends as the first began. Memory, which takes half an hour to tell, is the bench's."""
     with server("hasty") as started:
         assert started is not None
         churned = await churn(started[0], SECONDS)
     assert {"cut", "reload", "agent", "chat", "leave", "abort"} <= set(churned.done)
     assert churned.growth("files") == 0
     assert churned.growth("tasks") == 0
-    assert churned.growth("mib") <= GROWTH_MIB, [round(sample.mib, 1) for sample in churned.samples]
