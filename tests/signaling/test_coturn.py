@@ -40,9 +40,10 @@ IANA_RESERVED = [
     *("a000::/3", "c000::/3", "e000::/4", "f000::/5", "f800::/6", "fe00::/9"),
 ]
 PRIVATE = ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]
-METADATA = [  # AWS, Azure, Google, Oracle, Alibaba, Scaleway, OpenStack
+METADATA = [  # AWS, Azure, Google, Oracle, Alibaba, Scaleway, OpenStack, Akamai
     *("169.254.169.254", "fd00:ec2::254", "fd00:ec2::23", "168.63.129.16", "fd20:ce::254", "192.0.0.192"),
     *("fd00:c1::a9fe:a9fe", "100.100.100.200", "fd00:42::42", "fe80::a9fe:a9fe"),
+    *("fd00:100::100:200", "fd00:a9fe:a9fe::1"),
 ]
 OPEN = ["8.8.8.8", "100.128.0.1", "172.32.0.1", "192.0.1.1", "2600::1", "2a00:1450::1"]
 

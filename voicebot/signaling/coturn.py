@@ -92,6 +92,8 @@ DENIED = (
     # private one, where it stays denied when that is open
     Denied("100.100.100.200/32", "Alibaba Cloud's metadata server", "100.100.100.200"),
     Denied("168.63.129.16/32", "Azure's metadata server", "168.63.129.16"),
+    Denied("fd00:100::100:200/128", "Alibaba Cloud's metadata server", "fd00:100::100:200"),
+    Denied("fd00:a9fe:a9fe::1/128", "Akamai's metadata server (Linode)", "fd00:a9fe:a9fe::1"),
     Denied("fd00:42::42/128", "Scaleway's metadata server", "fd00:42::42"),
     Denied("fd00:c1::a9fe:a9fe/128", "Oracle Cloud's metadata server", "fd00:c1::a9fe:a9fe"),
     Denied("fd00:ec2::/32", "AWS's metadata server, and its other services", "fd00:ec2::254"),
