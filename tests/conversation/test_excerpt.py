@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -123,3 +124,26 @@ def test_recordings_are_silent_where_one_was_not_there(log: ConversationLog, tmp
     loud = np.abs(sound.reshape(-1, OPUS_RATE).astype(float)).mean(axis=1) > 1000  # by the second
     assert list(np.flatnonzero(loud)) == [*range(10, 20), *range(30, 35)]
     assert not sound[: 10 * OPUS_RATE].any()
+
+
+class Counted(list[Event]):
+    """Knows how many of its events have been looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[Event]:
+        for event in super().__iter__():
+            self.looks += 1
+            yield event
+
+
+def test_who_comes_and_goes_again_and_again_costs_no_more(log: ConversationLog) -> None:
+    """A long conversation is read once, not once for each time that somebody was there."""
+    events = Counted(log.events)
+    excerpt(events, [Span(10, 20)])
+    once = events.looks
+    spans = [Span(t / 10, t / 10 + 0.05) for t in range(1000)]
+    kept = excerpt(events, spans)
+    assert events.looks == 2 * once
+    there = [event.name for event in kept if isinstance(event, e.ParticipantJoined) and event.t == 99.9]
+    assert there == ["Alice", "Bot", "Mallory"]

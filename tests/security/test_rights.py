@@ -6,6 +6,7 @@ import asyncio
 import io
 import itertools
 import re
+import threading
 import zipfile
 from collections.abc import Sequence
 from importlib.resources import files
@@ -19,6 +20,7 @@ from tests.server.test_doors import knock, make
 from voicebot.errors import SignalingError
 from voicebot.events import TranscriptFinal
 from voicebot.lobby.rights import RIGHTS, Action, Right, Standing, check, lasts
+from voicebot.server import conversation_routes
 from voicebot.server.hosting import Hosting
 from voicebot.server.served_lobby import ServedLobby
 
@@ -288,6 +290,22 @@ async def test_who_was_let_in_for_the_moment_knocks_again(hosting: Hosting, visi
     await knock(eve, lobby, "Eve")
 
 
+async def test_who_was_sent_away_may_come_when_all_have_left(hosting: Hosting, visit: Any) -> None:
+    """Not half a minute later: a denial is of the moment, too."""
+    mallory, bob = await visit(hosting, joined="Mallory"), await visit(hosting)
+    await bob.expect("session_established")
+    await mallory.send("lobby_update", {"private": True}, lobby="demo")
+    await mallory.settle()
+    await knock(bob, "demo", "Bob")
+    (visitor,) = hosting.served("demo").door.waiting
+    await mallory.send("moderation", {"action": "deny", "participant_id": visitor}, lobby="demo")
+    assert (await bob.expect("error"))["data"]["code"] == "unknown_lobby"
+    await mallory.send("leave_lobby", lobby="demo")
+    await mallory.settle()
+    await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
+    await bob.expect("lobby_joined")
+
+
 async def test_no_setting_of_another_host_keeps_an_owner_out(hosting: Hosting, visit: Any) -> None:
     ada, mallory = await visit(hosting), await visit(hosting)
     lobby = await make(ada, settings={"private": False})
@@ -350,3 +368,29 @@ async def test_nothing_temporary_is_left_of_a_download(
         assert (await mallory.http.get(f"{base}/{listed['id']}{end}")).status_code == 200
     while any((tmp_path / "temporary").iterdir()):  # noqa: ASYNC110 (it goes once all of it is sent)
         await asyncio.sleep(0)
+
+
+async def test_nobody_waits_while_a_part_of_a_conversation_is_made(
+    hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversation may have tens of thousands of events: they are not read on the loop. Of all that there
+    are, only the running one is looked at."""
+    mallory = await visit(hosting, joined="Mallory")
+    loop, told = threading.current_thread(), []
+
+    def note(name: str, do: Any) -> Any:
+        def noted(*args: Any) -> Any:
+            told.append((name, threading.current_thread()))
+            return do(*args)
+
+        return noted
+
+    for name in ("presence", "excerpt", "excerpt_manifest", "write_excerpt", "manifest_of"):
+        monkeypatch.setattr(conversation_routes, name, note(name, getattr(conversation_routes, name)))
+    monkeypatch.setattr(conversation_routes, "manifests", None)
+    base = "api/lobbies/demo/conversations"
+    (listed,) = (await mallory.http.get(base)).json()
+    assert [name for name, _ in told].count("manifest_of") == 1
+    assert (await mallory.http.get(f"{base}/{listed['id']}/events.jsonl")).status_code == 200
+    assert {"presence", "excerpt", "excerpt_manifest", "write_excerpt"} <= {name for name, _ in told}
+    assert loop not in {thread for _, thread in told}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -62,7 +64,7 @@ class Span(NamedTuple):
 
 
 def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Span]:
-    """When somebody was there who came under these participant ids, in order."""
+    """When somebody was there who came under these participant ids: one after the other, in order."""
     spans: list[Span] = []
     began: dict[str | None, float] = {}
     for event in events:
@@ -72,43 +74,61 @@ def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[
             began.setdefault(event.participant_id, event.t)
         elif isinstance(event, ParticipantLeft) and event.participant_id in began:
             spans.append(Span(began.pop(event.participant_id), event.t))
-    return [*spans, *(Span(start, math.inf) for start in began.values())]
+    return sorted([*spans, *(Span(start, math.inf) for start in began.values())])
 
 
-def excerpt(events: Sequence[Event], spans: Iterable[Span]) -> list[Event]:
-    """The events of these spans, numbered anew.
+def excerpt(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
+    """The events of these spans (as of `presence`), numbered anew. Each event is looked at once, however
+    many spans there are.
 
     What had begun before a span, or went on after it, is left out. Those who were there already join when it
     begins, under the names they had then.
     """
-    kept: list[Event] = [event for event in events if isinstance(event, ConversationStarted)]
-    for span in spans:
-        kept += _already_there(events, span)
-        seen = [event for event in events if isinstance(event, SEEN_AND_HEARD) and _within(event, span)]
-        speeches = {event.speech_id for event in seen if isinstance(event, PlayoutStarted)}
-        kept += [event for event in seen if event.speech_id is None or event.speech_id in speeches]
+    kept: list[Event] = []
+    seen: list[list[Event]] = [[] for _ in spans]
+    coming: list[Event] = []
+    for event in events:
+        if isinstance(event, ConversationStarted):
+            kept.append(event)
+        elif isinstance(event, SEEN_AND_HEARD):
+            if (index := _span_of(spans, *_moments(event))) is not None:
+                seen[index].append(event)
+            if isinstance(event, ParticipantJoined | ParticipantUpdated | ParticipantLeft):
+                coming.append(event)
+    for there, within in zip(_already_there(coming, spans), seen, strict=True):
+        speeches = {event.speech_id for event in within if isinstance(event, PlayoutStarted)}
+        kept += there
+        kept += [event for event in within if event.speech_id is None or event.speech_id in speeches]
     return [_alone(event, seq) for seq, event in enumerate(kept)]
 
 
-def _already_there(events: Iterable[Event], span: Span) -> list[ParticipantJoined]:
+def _already_there(coming: Iterable[Event], spans: Iterable[Span]) -> Iterator[list[ParticipantJoined]]:
+    """For each span those who had come before it and not gone."""
     here: dict[str | None, ParticipantJoined] = {}
-    for event in events:
-        if event.t >= span.start:
-            continue
-        match event:
-            case ParticipantJoined():
-                here[event.participant_id] = event.model_copy(update={"t": span.start})
-            case ParticipantUpdated(changes={"name": str(name)}) if event.participant_id in here:
-                joined = here[event.participant_id]
-                here[event.participant_id] = joined.model_copy(update={"name": name})
-            case ParticipantLeft():
-                here.pop(event.participant_id, None)
-            case _:
-                pass
-    return list(here.values())
+    ahead = deque(sorted(coming, key=lambda event: event.t))
+    for span in spans:
+        while ahead and ahead[0].t < span.start:
+            match event := ahead.popleft():
+                case ParticipantJoined():
+                    here[event.participant_id] = event
+                case ParticipantUpdated(changes={"name": str(name)}) if event.participant_id in here:
+                    joined = here[event.participant_id]
+                    here[event.participant_id] = joined.model_copy(update={"name": name})
+                case ParticipantLeft():
+                    here.pop(event.participant_id, None)
+                case _:
+                    pass
+        yield [joined.model_copy(update={"t": span.start}) for joined in here.values()]
 
 
-def _within(event: Event, span: Span) -> bool:
+def _span_of(spans: Sequence[Span], begin: float, end: float) -> int | None:
+    """The index of the span that holds all of it."""
+    index = bisect_right(spans, begin, key=lambda span: span.start) - 1
+    return index if index >= 0 and end <= spans[index].end else None
+
+
+def _moments(event: Event) -> tuple[float, float]:
+    """When that began and ended which it tells of."""
     begin, end = event.t, event.t
     match event:
         case TranscriptFinal():
@@ -119,7 +139,7 @@ def _within(event: Event, span: Span) -> bool:
             begin = event.t - event.duration_s
         case _:
             pass
-    return span.start <= begin and end <= span.end
+    return begin, end
 
 
 def _alone(event: Event, seq: int) -> Event:
@@ -172,7 +192,7 @@ def masked(packets: Iterable[bytes], spans: Sequence[Span]) -> Iterator[bytes]:
     for packet in packets:
         samples = packet_samples(packet)
         begin, at = at / OPUS_RATE, at + samples
-        if any(span.start <= begin and at / OPUS_RATE <= span.end for span in spans):
+        if _span_of(spans, begin, at / OPUS_RATE) is not None:
             yield packet
         else:
             yield from silence_packets(samples)

@@ -156,7 +156,7 @@ class Door:
 
     def emptied(self) -> None:
         """Everybody has left: what was done for the moment is over."""
-        for moment in (self._admitted_now, self._expelled_now, self._banned_now):
+        for moment in (self._admitted_now, self._expelled_now, self._banned_now, self._denied):
             moment.clear()
 
     def released(self) -> list[Visitor]:

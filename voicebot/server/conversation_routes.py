@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +15,10 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from voicebot.conversation.excerpt import Span, excerpt, excerpt_manifest, presence, write_excerpt
+from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.manifest import Manifest
 from voicebot.errors import SignalingError
+from voicebot.events import Event
 from voicebot.folders import Folder
 from voicebot.lobby.rights import has
 from voicebot.server.downloads import conversation, events_of, manifest_of, manifests, zipped
@@ -41,29 +44,38 @@ class Conversation(Body):
 Reading = Annotated[ServedLobby, Depends(having("read_running"))]
 
 
-def _readable(manifest: Manifest, served: ServedLobby, caller: Browser) -> bool:
-    """Whether this host may read it, wholly or in part.
-
-    An owner may read all that was said in the lobby since it was made: an earlier lobby of the same name was
-    another one. An acting host may read the running conversation, as far as they were there.
-    """
+def _since_it_was_made(manifest: Manifest, served: ServedLobby) -> bool:
+    """Whether it is this lobby's: an earlier lobby of the same name was another one."""
     if manifest.lobby_id != served.lobby.id:
         return False
-    if has(served.standing(caller), "read_all"):
-        try:
-            return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - 1
-        except ValueError:
-            return False
-    log = served.room.log
-    return log is not None and manifest.conversation_id == log.conversation_id
+    try:
+        return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - 1
+    except ValueError:
+        return False
 
 
-def _spans(served: ServedLobby, caller: Browser) -> list[Span] | None:
-    """When the caller was there in the running conversation; None for who may read all of every one."""
-    log = served.room.log
-    if has(served.standing(caller), "read_all") or log is None:
-        return None
-    return presence(tuple(log.events), served.seats.ids(caller.session.handle))
+@dataclass(frozen=True)
+class _Part:
+    """What an acting host may have of the running conversation: that for which they were there."""
+
+    events: tuple[Event, ...]
+    participant_ids: set[str]
+    """Theirs."""
+
+    def spans(self) -> list[Span]:
+        return presence(self.events, self.participant_ids)
+
+    def manifest(self, manifest: Manifest) -> Manifest:
+        """That of the part. Takes a while."""
+        return excerpt_manifest(manifest, excerpt(self.events, self.spans()))
+
+    def write(self, manifest: Manifest, source: Folder, target: Path) -> None:
+        """The folder of the part. Blocks. Raises OSError."""
+        write_excerpt(manifest, self.events, self.spans(), source, target)
+
+
+def _part(served: ServedLobby, caller: Browser, log: ConversationLog) -> _Part:
+    return _Part(tuple(log.events), served.seats.ids(caller.session.handle))
 
 
 async def _written(served: ServedLobby) -> None:
@@ -79,18 +91,21 @@ async def found(
     folder = conversation(wired.conversations, conversation_id)
     await _written(served)
     manifest = await run_in_threadpool(manifest_of, folder)
-    if manifest is None or not _readable(manifest, served, caller):
+    if manifest is None:
         raise _unknown()
-    spans = _spans(served, caller)
-    if spans is None:
+    if has(served.standing(caller), "read_all"):
+        if not _since_it_was_made(manifest, served):
+            raise _unknown()
         yield folder
         return
-    assert served.room.log is not None
-    events = tuple(served.room.log.events)
+    log = served.room.log
+    if log is None or log.conversation_id != conversation_id:
+        raise _unknown()
+    part = _part(served, caller, log)
     with TemporaryDirectory(prefix="voicebot-") as temporary:
-        part = Folder(Path(temporary)).folder(conversation_id)
-        await run_in_threadpool(write_excerpt, manifest, events, spans, folder, part.path)
-        yield part
+        target = Folder(Path(temporary)).folder(conversation_id)
+        await run_in_threadpool(part.write, manifest, folder, target.path)
+        yield target
 
 
 def _unknown() -> SignalingError:
@@ -108,22 +123,24 @@ Found = Annotated[Folder, Depends(found)]
 async def list_conversations(served: Reading, caller: Caller, wired: Wired) -> list[Conversation]:
     """The conversations of a lobby that you are host of, oldest first."""
     await _written(served)
-    spans = _spans(served, caller)
-    listed = []
-    for manifest in await run_in_threadpool(manifests, wired.conversations):
-        if not _readable(manifest, served, caller):
-            continue
-        if spans is not None and served.room.log is not None:
-            manifest = excerpt_manifest(manifest, excerpt(tuple(served.room.log.events), spans))
-        listed.append(
-            Conversation(
-                id=manifest.conversation_id,
-                began=manifest.wall_clock,
-                seconds=manifest.ended_t,
-                participants=[person.name for person in manifest.participants.values() if person.name],
-            )
-        )
-    return listed
+    if has(served.standing(caller), "read_all"):
+        every = await run_in_threadpool(manifests, wired.conversations)
+        return [_listed(manifest) for manifest in every if _since_it_was_made(manifest, served)]
+    log = served.room.log
+    if log is None:
+        return []
+    part = _part(served, caller, log)
+    running = await run_in_threadpool(manifest_of, conversation(wired.conversations, log.conversation_id))
+    return [] if running is None else [_listed(await run_in_threadpool(part.manifest, running))]
+
+
+def _listed(manifest: Manifest) -> Conversation:
+    return Conversation(
+        id=manifest.conversation_id,
+        began=manifest.wall_clock,
+        seconds=manifest.ended_t,
+        participants=[person.name for person in manifest.participants.values() if person.name],
+    )
 
 
 def _file(content: Iterator[bytes], media_type: str, name: str) -> StreamingResponse:
