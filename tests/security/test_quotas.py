@@ -13,7 +13,7 @@ from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
 from voicebot.agent.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import PARTICIPANTS, SPENT, Quota
-from voicebot.conversation.space import SpaceLimits, used_bytes
+from voicebot.conversation.space import BLOCK, SpaceLimits, used_bytes
 from voicebot.events import ConversationEnded, Event, ParticipantJoined, ToolReturned, UserChat, any_event
 from voicebot.server.hosting import Hosting
 from voicebot.server.limits import Limits
@@ -277,6 +277,16 @@ def test_a_disk_that_does_not_say_counts_as_full(settings: Settings) -> None:
     assert "Input/output error" in space.problem
     nowhere = SpaceLimits(settings.data_dir / "not/made/yet", reserve=0, quota=MIB)
     assert nowhere.measure().problem == ""
+
+
+def test_many_small_conversations_count_as_what_they_take(tmp_path: Path) -> None:
+    """Who comes and goes begins a new one each time: folders, and files of less than a block."""
+    for n in range(50):
+        folder = tmp_path / f"conversation-{n}" / "audio"
+        folder.mkdir(parents=True)
+        (folder / "a.ogg").write_bytes(b"x")
+        (folder.parent / "events.jsonl").write_bytes(b"x" * (BLOCK + 1))
+    assert used_bytes(tmp_path) >= 50 * (2 + 1 + 2) * BLOCK
 
 
 def test_counting_many_files_takes_a_small_part_of_the_time(settings: Settings) -> None:
