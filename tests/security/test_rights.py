@@ -356,6 +356,30 @@ async def test_who_stays_gets_what_was_said_while_they_were_there(hosting: Hosti
     assert "the north secret" in (await mallory.http.get(f"{base}/{listed['id']}/events.jsonl")).text
 
 
+async def test_who_makes_a_lobby_of_the_same_name_at_once_reads_nothing_of_the_one_before(
+    hosting: Hosting, visit: Any
+) -> None:
+    """A guest waits for its end, and is an owner a moment later: of another lobby."""
+    ada, mallory = await visit(hosting), await visit(hosting)
+    await make(ada, slug="tea", settings={"private": False})
+    for visitor, name in ((ada, "Ada"), (mallory, "Mallory")):
+        await visitor.join(name, "tea")
+    await ada.send("chat_message", {"text": "the north secret"}, lobby="tea")
+    await ada.settle()
+    log = hosting.rooms["tea"].log
+    assert log is not None
+    assert (await ada.http.delete("api/lobbies/tea")).status_code == 204
+    await make(mallory, slug="tea")
+    base = "api/lobbies/tea/conversations"
+    assert (await mallory.http.get(base)).json() == []
+    for end in (".zip", "/events.jsonl"):
+        assert (await mallory.http.get(f"{base}/{log.conversation_id}{end}")).status_code == 404
+    await mallory.send("join_lobby", {"name": "Mallory"}, lobby="tea")
+    await mallory.expect("lobby_joined")
+    (own,) = (await mallory.http.get(base)).json()
+    assert own["id"] != log.conversation_id
+
+
 async def test_nothing_temporary_is_left_of_a_download(
     hosting: Hosting, visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from voicebot.server.served_lobby import ServedLobby
 from voicebot.server.sessions import Browser
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
+ROUNDING = 1e-5
+"""Seconds: manifests tell microseconds. No lobby is made, used, ended and made again in so short a time."""
 ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 
 
@@ -49,7 +51,7 @@ def _since_it_was_made(manifest: Manifest, served: ServedLobby) -> bool:
     if manifest.lobby_id != served.lobby.id:
         return False
     try:
-        return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - 1
+        return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - ROUNDING
     except ValueError:
         return False
 
