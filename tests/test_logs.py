@@ -6,6 +6,9 @@ import asyncio
 import io
 import json
 import logging
+import secrets
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +19,7 @@ from rich.console import Console
 from voicebot import logs
 from voicebot.media.process import _log
 from voicebot.media.wire import Log
+from voicebot.redaction import keep
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -29,7 +33,9 @@ def root() -> Iterator[None]:
     levels = {name: logging.getLogger(name).level for name in names}
     for handler in handlers:  # pytest's own would be closed
         root.removeHandler(handler)
+    hooks = sys.excepthook, threading.excepthook
     yield
+    sys.excepthook, threading.excepthook = hooks
     for handler in list(root.handlers):
         root.removeHandler(handler)
     for handler in handlers:
@@ -75,6 +81,27 @@ def test_an_exception_is_data_without_the_values_of_variables(written: Lines) ->
     assert line["exception"][0]["exc_value"] == "wrong"
     assert line["exception"][0]["frames"][-1]["name"] == "fail"
     assert "hunter2" not in json.dumps(line)
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_what_nobody_caught_is_logged_without_a_secret(out: io.StringIO, format: str) -> None:
+    secret = secrets.token_hex(8)
+    keep(secret)
+    logs.configure("INFO", format, Console(file=out, width=200))
+
+    def fail() -> None:
+        raise OSError(f"not with {secret}")
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    try:
+        fail()
+    except OSError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert secret not in out.getvalue()
+    assert out.getvalue().count("A defect of the program") == 2
+    assert out.getvalue().count("not with ***") == 2
 
 
 async def test_ids_follow_a_task_and_those_it_starts(written: Lines) -> None:

@@ -132,6 +132,25 @@ def test_words_and_models_are_no_secrets() -> None:
     assert redacted(said) == said
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["lm-studio", "sk-no-key-required", "not-needed", "your-api-key", "xxxxxxxx", "voicebot", "localhost"],
+)
+def test_what_stands_for_no_key_is_no_secret(word: str) -> None:
+    keep(word)
+    keep_address(f"redis://default:{word}@h/0")
+    assert redacted(f"{word} said so") == f"{word} said so"
+
+
+@pytest.mark.parametrize(
+    "address", ["https://h/v1?{}", "https://h/v1#{}", "https://h/v1;key={}", "https://h/v1;{}/x"]
+)
+def test_a_part_of_an_address_without_a_name_is_kept(address: str) -> None:
+    secret = secrets.token_hex(8)
+    keep_address(address.format(secret))
+    assert redacted(f"got {secret} and {secret}=") == "got *** and ***="
+
+
 def test_what_the_environment_and_headers_name_is_kept() -> None:
     made = {
         name: secrets.token_hex(8) for name in ("SPEECH_API_KEY", "HF_TOKEN", "otel", "proxy", "mcp", "plain")

@@ -14,6 +14,8 @@ write what a server answers, and with it a key; `guard` and the formatters take 
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,6 +27,8 @@ from voicebot.redaction import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+logger = logging.getLogger(__name__)
 
 LogFormat = Literal["text", "json"]
 Fields = MutableMapping[str, Any]
@@ -66,6 +70,16 @@ def configure(level: str, format: str, console: Console) -> None:
         handler.setFormatter(TextFormatter("%(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], force=True)
     set_levels(level)
+    sys.excepthook = _on_defect
+    threading.excepthook = lambda args: _on_defect(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _on_defect(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What nobody caught goes to the log, too: Python would print it with the secrets that are in it."""
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+    elif not issubclass(kind, SystemExit):
+        logger.critical("A defect of the program", exc_info=(kind, error or kind(), trace))
 
 
 @cache

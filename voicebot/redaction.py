@@ -34,6 +34,13 @@ _PLAIN_SEGMENT = re.compile(
     re.IGNORECASE,
 )
 _PLAIN_QUERY = re.compile(r"transport=(?:udp|tcp)", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"(?:your|my|fake|dummy|test|no|not|sk|api|key|token|secret|password|none|null|needed|required|unused|"
+    r"changeme|placeholder|anything|undefined|example|default|localhost|voicebot|ollama|lm|studio|llama|cpp|"
+    r"vllm|x|[-_. ])+",
+    re.IGNORECASE,
+)
+"""What people write where a key is asked for and none is needed: words that texts have, too."""
 _NAMES_A_MODEL = {"deployments", "engines", "models"}
 _SECRET_NAME = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
 _HEADERS_NAME = re.compile(r"_HEADERS$", re.IGNORECASE)
@@ -87,8 +94,11 @@ def unambiguous(address: str) -> bool:
 def keep(secret: str) -> None:
     """From now on `secret` is `HIDDEN` in whatever passes through `redacted`, in any usual encoding.
 
-    What is as short as an ordinary word is not looked for: texts would suffer, and hide nothing.
+    What is as short as an ordinary word is not looked for, nor what stands for no key ("not-needed"): texts
+    would suffer, and hide nothing.
     """
+    if _PLACEHOLDER.fullmatch(secret):
+        return
     if len(secret) >= SURE or (len(secret) >= 4 and not secret.isalpha() and not secret.isdigit()):
         _learn(dict.fromkeys(_forms(secret), HIDDEN))
 
@@ -113,12 +123,14 @@ def keep_address(address: str) -> None:
         hidden = not _PLAIN_SEGMENT.fullmatch(segment) and before not in _NAMES_A_MODEL
         if hidden and len(segment) >= SURE and not segment.isalpha():
             keep(segment)
+            for name, _, value in (piece.partition("=") for piece in segment.split(";")[1:]):
+                keep(value or name)
         before = segment.lower()
     if len(query) > 4 and not _PLAIN_QUERY.fullmatch(query[1:]):
         _learn({query: ""})
-        for name, value in parse_qsl(query[1:]):
+        for name, value in parse_qsl(query[1:], keep_blank_values=True):
             if name.lower() != "api-version":
-                keep(value)
+                keep(value or name)
 
 
 def keep_headers(headers: Mapping[str, str]) -> None:

@@ -79,6 +79,10 @@ def test_words_stay_and_everything_else_goes(text: str, expected: str) -> None:
         ),
         ("Roomi", "Roomi"),
         ("Al", "Al"),
+        ("Ai Weiwei", "Ai Weiwei"),
+        ("Ban Ki-moon", "Ban Ki-moon"),
+        ("The Ai", "The Ai (a participant)"),
+        ("Ai 2", "Ai 2 (a participant)"),
         ("Aito Kim", "Aito Kim"),
     ],
 )
@@ -152,6 +156,14 @@ def test_no_bracket_of_any_script_makes_a_tag_of_the_rooms() -> None:
                 assert opening not in as_data(f"{opening}room{closing} x").replace("\u2039", ""), hex(
                     ord(opening)
                 )
+
+
+@pytest.mark.parametrize(
+    "mark", ["<\u4e28im_start\u4e28>", "<\u23b8x\u23b9>", "\u227a|im_start|\u227b", "\u22b2|x|\u22b3"]
+)
+def test_signs_that_are_drawn_like_a_mark_make_none(mark: str) -> None:
+    assert as_data(f"{mark} hello") == f"\u2039{mark[1:]} hello"
+    assert not set(mark) & set("\u4e28\u23b8\u23b9\u227a\u227b\u22b2\u22b3") & set(label(mark))
 
 
 SIGNS = st.sampled_from([*BRACKETS, *COLONS, "\u200d", "\u3164", "\ufe0f", "\u0338", " ", "-", "_", "."])

@@ -262,6 +262,30 @@ def test_a_log_of_rubbish_is_not_read_to_its_end(shared: Path, line: bytes) -> N
     assert "the rest is not read" in loaded.problems[-1].reason
 
 
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-1e999", "1e308", "9" * 30, "9" * 5000])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"type": "transcript.final", "utterance_id": "u", "text": "hi", "start_t": {0}, "end_t": 1',
+        '"type": "transcript.final", "utterance_id": "u", "text": "hi", "end_t": 1, '
+        '"words": [{{"text": "hi", "start": 0, "end": {0}}}]',
+        '"type": "vad.speech_stopped", "duration_s": {0}',
+        '"type": "speculation.cancelled", "reason": "", "seconds": 1, "written": {0}',
+    ],
+)
+def test_a_number_that_is_no_time_and_no_count_is_damage(shared: Path, fields: str, number: str) -> None:
+    folder = shared / "odd"
+    folder.mkdir()
+    said = '{"type": "user.chat", "seq": 0, "t": 1, "text": "hello"}\n'
+    (folder / "events.jsonl").write_text(f'{said}{{{fields.format(number)}, "seq": 1, "t": 1}}\n')
+    for cache in (False, True, True):
+        loaded = load(shared, cache=cache)
+        assert set(loaded.conversations["conversation_id"]) == {"good", "odd"}
+        assert [p.line for p in loaded.problems if p.path == str(folder / "events.jsonl")] == [2]
+    for captions in (webvtt, srt):
+        assert "hello" in captions(folder)
+
+
 # ---------------------------------------------------------------- the door itself
 
 

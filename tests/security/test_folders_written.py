@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.security.hostile import TRAPS, contents, record, released, returned
-from voicebot.audio.ogg import OggOpusWriter
+from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import StoreError
 from voicebot.events import ParticipantJoined, UserChat
@@ -67,6 +67,21 @@ def test_no_id_steers_a_recording(tmp_path: Path, id: str) -> None:
     assert path.parent == tmp_path / "c" / "audio"
     assert not path.name.startswith(".")
     assert path.name.count("~") == 0
+
+
+def test_a_playlist_is_no_recording(tmp_path: Path) -> None:
+    """libavformat would open the files that it names, also through a link."""
+    (tmp_path / "home").mkdir()
+    record(tmp_path / "home/cy.ogg")
+    audio = tmp_path / "c/audio"
+    audio.mkdir(parents=True)
+    (audio / "out").symlink_to(tmp_path / "home")
+    path = audio / "ann.ogg"
+    path.write_text("ffconcat version 1.0\nfile out/cy.ogg\n")
+    assert read_packets(path) == []
+    with path.open("rb") as file:
+        assert read_packets(file) == []
+    assert read_packets(audio / "out/cy.ogg")
 
 
 @pytest.mark.parametrize("file", ["voicebot.lock", "voicebot.sqlite"])

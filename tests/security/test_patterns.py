@@ -18,7 +18,19 @@ from voicebot.agent.data import as_data, label
 from voicebot.agent.guard import Guard
 from voicebot.agent.instructions import RULES
 from voicebot.agent.speakable import Speakable, without_reasoning
+from voicebot.conversation.frames import rows_of
+from voicebot.conversation.manifest import Manifest, Person
 from voicebot.errors import VoicebotError
+from voicebot.events import (
+    ConsentGiven,
+    Event,
+    ParticipantJoined,
+    ParticipantLeft,
+    PersonaCreated,
+    PlayoutSentence,
+    SpeechStopped,
+    UserChat,
+)
 from voicebot.llm.arithmetic import answer
 from voicebot.llm.extract import extract
 from voicebot.llm.lines import Line as Row
@@ -195,3 +207,29 @@ def test_nothing_that_reads_text_of_others_is_slow(name: str) -> None:
     for prefix, pump, suffix, size in product(("", "Ada, my email is "), PUMPS, SUFFIXES, SIZES):
         text = prefix + pump * max(1, size // len(pump)) + suffix
         assert not is_slow(partial(READERS[name], text), ROUNDS), (text[:60], size)
+
+
+MANY = 40_000
+EVENTS: dict[str, Callable[[int], Event]] = {
+    "joins": lambda n: ParticipantJoined(participant_id=str(n), name="Ann", kind="human"),
+    "speakers": lambda n: SpeechStopped(participant_id=str(n), duration_s=1.0),
+    "leavers": lambda n: ParticipantLeft(participant_id=str(n)),
+    "consents": lambda n: ConsentGiven(participant_id="ann", scope=str(n)),
+    "personas": lambda n: PersonaCreated(persona={}, persona_hash=str(n)),
+    "sentences": lambda n: PlayoutSentence(speech_id="s", index=n, text="word " * 50),
+}
+PEOPLE = Manifest(conversation_id="c", participants={str(n): Person() for n in range(MANY)})
+PLAIN = 6.0
+"""Times what as many plain events take; with the square of their number it would be hundreds."""
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_many_events_are_read_in_a_time_that_grows_with_their_number(kind: str) -> None:
+    def reading(make: Callable[[int], Event], manifest: Manifest) -> Callable[[], object]:
+        events = [make(n).model_copy(update={"seq": n, "t": float(n)}) for n in range(MANY)]
+        return partial(rows_of, events, manifest)
+
+    nobody = Manifest(conversation_id="c")
+    plain = reading(lambda n: UserChat(participant_id="ann", text="word " * 50), nobody)
+    many = reading(EVENTS[kind], PEOPLE if kind == "speakers" else nobody)
+    assert any(taken(many) < PLAIN * taken(plain) for _ in range(3))

@@ -38,9 +38,10 @@ SIGNS = frozenset(
 QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
 SHAPES = {
     ":": "\u05c3\u0589\u1361\u16eb\u16ec\u1803\u1809\u205a\u205e\u2236\u2237\u2806\u2e2c\ua4fd\ufe30",
-    "<": "\u02c2\u1438\u16b2\U0001d236",
-    ">": "\u02c3\u1433\U0001d237",
-    "|": "\xa6\u01c0\u05c0\u16c1\u2016\u2223\u2225\u2502\u2503\u2551\u23d0\u2758\u2759\u275a\uffe8",
+    "<": "\u02c2\u1438\u16b2\u227a\u22b0\u22b2\U0001d236",
+    ">": "\u02c3\u1433\u227b\u22b1\u22b3\U0001d237",
+    "|": "\xa6\u01c0\u05c0\u16c1\u2016\u2223\u2225\u2502\u2503\u2551\u23d0\u2758\u2759\u275a\uffe8"
+    "\u23b8\u23b9\u3021\u4e28",
 }
 """What Unicode's names do not tell: signs and letters that are drawn like these."""
 

@@ -42,6 +42,8 @@ WITHIN = {
 """These also as a part of a word, as are those of other scripts: some are written without spaces."""
 PERSONS = {"al"}
 """Names of people that look like one of them."""
+PARTS = {"Ai", "Ki", "Ia"}
+"""Parts of names, in this spelling and beside others: Ai Weiwei, Ban Ki-moon."""
 
 LONGEST = 200
 """Characters of a name that are looked at; lobbies take 40, which may be several for a reader's one."""
@@ -61,6 +63,8 @@ _NUMBERING = "0123456789@$!|"
 def is_role(name: str) -> bool:
     """Whether any word of it is one of `ROLES`, also spelled out, run together or made to look like one."""
     words = [w for w in _BETWEEN.split(_CAMEL.sub(" ", _plain(name))) if w and w.casefold() not in PERSONS]
+    if any(word.isalpha() and word not in PARTS and word.casefold() not in _SMALL for word in words):
+        words = [word for word in words if word not in PARTS]
     joined = "".join(words)
     for single, group in groupby(words, lambda word: len(word) == 1):
         for word in ["".join(group)] if single else group:

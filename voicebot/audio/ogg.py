@@ -74,10 +74,13 @@ def _made(path: Path) -> int:
 
 
 def read_packets(source: Path | BinaryIO) -> list[bytes]:
-    """The packets of an Ogg Opus file, up to where it was torn off; empty when unreadable."""
+    """The packets of an Ogg Opus file, up to where it was torn off; empty when unreadable.
+
+    Whatever else it is stays unread: libavformat would open the files that a playlist names.
+    """
     packets: list[bytes] = []
     try:
-        with av.open(str(source) if isinstance(source, Path) else source, "r") as container:
+        with av.open(str(source) if isinstance(source, Path) else source, "r", format="ogg") as container:
             packets.extend(bytes(packet) for packet in container.demux(audio=0) if packet.size)
     except (av.FFmpegError, IndexError):
         pass

@@ -107,6 +107,6 @@ def _pieces(text: str) -> list[str]:
 
 
 def _clock(seconds: float, point: str) -> str:
-    milliseconds = max(0, round(seconds * 1000))
+    milliseconds = round(max(0.0, seconds) * 1000)
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{point}{rest % 1000:03}"

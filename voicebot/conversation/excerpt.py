@@ -160,9 +160,7 @@ def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
         models=manifest.models,
         software=manifest.software,
     )
-    for event in events:
-        made = made.after(event)
-    return made
+    return made.after_all(events)
 
 
 def write_excerpt(

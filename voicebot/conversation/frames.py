@@ -64,8 +64,7 @@ def rows_of(
     problems: int = 0,
 ) -> Rows:
     """The rows of one conversation. `manifest` is brought up to date from the events."""
-    for event in events:
-        manifest = manifest.after(event)
+    manifest = manifest.after_all(events)
     out = Rows()
     people = manifest.participants
     rows = out.by_frame
@@ -82,6 +81,7 @@ def rows_of(
     for row in rows["turns"]:
         person = people.get(row["participant_id"] or "", Person())
         row["name"], row["kind"] = person.name, person.kind
+    talked = _talked(rows)
     rows["participants"] = [
         {
             "participant_id": who,
@@ -90,7 +90,7 @@ def rows_of(
             "persona_hash": person.persona_hash,
             "joined_s": person.joined_t,
             "left_s": person.left_t,
-            "speech_s": _talked(who, rows),
+            "speech_s": talked.get(who, 0.0),
             "consent": ",".join(person.consent),
         }
         for who, person in people.items()
@@ -279,12 +279,14 @@ def _spoken_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[
     A speech the log breaks off in is not `complete`.
     """
     rows: dict[str | None, Row] = {}
+    said: dict[str | None, list[str]] = {}
     for event in events:
         if isinstance(event, PlayoutStarted | PlayoutSentence | PlayoutFinished | PlayoutInterrupted):
             row = rows.setdefault(event.speech_id, _speech_row(event, event.t))
             if isinstance(event, PlayoutSentence):
-                row["text"] = f"{row['text']} {event.text}".strip()
+                said.setdefault(event.speech_id, [row["text"]]).append(event.text)
             elif isinstance(event, PlayoutFinished | PlayoutInterrupted):
+                said.pop(event.speech_id, None)
                 row.update(
                     end_s=event.t,
                     text=event.heard_text,
@@ -298,6 +300,8 @@ def _spoken_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[
                 shown.update(end_s=event.end_t, text=event.text, complete=True)
                 rows[event.speech_id] = shown
             rows[event.speech_id].update(utterance_id=event.utterance_id, language=event.language)
+    for speech_id, texts in said.items():
+        rows[speech_id]["text"] = " ".join(text for text in map(str.strip, texts) if text)
     return list(rows.values())
 
 
@@ -319,11 +323,15 @@ def _by_agent(event: Event, people: Mapping[str, Person]) -> bool:
     return people.get(event.participant_id or "", Person()).kind == "agent"
 
 
-def _talked(who: str, rows: Mapping[str, Sequence[Row]]) -> float:
-    spans = [row["duration_s"] for row in rows["speech"] if row["participant_id"] == who]
+def _talked(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, float]:
+    """Seconds of speech by participant."""
+    talked: dict[str | None, float] = {}
+    spans = [(row["participant_id"], row["duration_s"]) for row in rows["speech"]]
     spans += [
-        row["end_s"] - row["start_s"]
+        (row["participant_id"], row["end_s"] - row["start_s"])
         for row in rows["turns"]
-        if row["participant_id"] == who and row.get("speech_id") and row["end_s"] is not None
+        if row.get("speech_id") and row["end_s"] is not None
     ]
-    return float(sum(span for span in spans if span is not None))
+    for who, span in spans:
+        talked[who] = talked.get(who, 0.0) + (span or 0.0)
+    return talked

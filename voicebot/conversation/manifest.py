@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,21 @@ RECORDED_PACKAGES = (
     "numpy",
     "pydantic",
 )
+
+
+TOLD = (
+    ConversationStarted,
+    ConversationEnded,
+    ParticipantJoined,
+    ParticipantUpdated,
+    ParticipantLeft,
+    ConsentGiven,
+    ConsentWithdrawn,
+    PersonaCreated,
+    PersonaUpdated,
+    ModelSwapped,
+)
+"""The events that a manifest tells of."""
 
 
 class Person(BaseModel):
@@ -85,53 +101,57 @@ class Manifest(BaseModel):
 
     def after(self, event: Event) -> Manifest:
         """This manifest itself when the event changes nothing."""
-        match event:
-            case ConversationStarted():
-                if self.lobby_id and self.wall_clock:
-                    return self
-                return self.model_copy(
-                    update={
-                        "wall_clock": event.wall_clock,
-                        "lobby_id": event.lobby_id,
-                        "lobby_name": event.lobby_name,
-                    }
-                )
-            case ConversationEnded():
-                return self.model_copy(update={"ended_t": event.t})
-            case ParticipantJoined():
-                joined = Person(
-                    name=event.name, kind=event.kind, persona_hash=event.persona_hash, joined_t=event.t
-                )
-                return self._with_participant(event.participant_id, joined)
-            case ParticipantUpdated() if isinstance(name := event.changes.get("name"), str):
-                return self._changed(event.participant_id, name=name)
-            case ParticipantLeft():
-                return self._changed(event.participant_id, left_t=event.t)
-            case ConsentGiven():
-                scopes = {*self._person(event.participant_id).consent, event.scope}
-                return self._changed(event.participant_id, consent=tuple(sorted(scopes)))
-            case ConsentWithdrawn():
-                scopes = {*self._person(event.participant_id).consent} - {event.scope}
-                return self._changed(event.participant_id, consent=tuple(sorted(scopes)))
-            case PersonaCreated() | PersonaUpdated():
-                return self.model_copy(
-                    update={"personas": self.personas | {event.persona_hash: event.persona}}
-                )
-            case ModelSwapped() if event.role not in self.models:
-                return self.model_copy(update={"models": self.models | {event.role: event.old or event.new}})
-        return self
+        return self.after_all((event,)) if isinstance(event, TOLD) else self
 
-    def _person(self, participant_id: str | None) -> Person:
-        return self.participants.get(participant_id or "", Person())
+    def after_all(self, events: Iterable[Event]) -> Manifest:
+        """The same for many events, in time that grows with their number."""
+        began: dict[str, Any] = {}
+        ended_t = self.ended_t
+        people, personas, models = dict(self.participants), dict(self.personas), dict(self.models)
+        consents: dict[str, set[str]] = {}
 
-    def _changed(self, participant_id: str | None, **changes: Any) -> Manifest:
-        person = self._person(participant_id).model_copy(update=changes)
-        return self._with_participant(participant_id, person)
+        def change(who: str | None, **changes: Any) -> None:
+            if who is not None:
+                people[who] = people.get(who, Person()).model_copy(update=changes)
 
-    def _with_participant(self, participant_id: str | None, person: Person) -> Manifest:
-        if participant_id is None:
-            return self
-        return self.model_copy(update={"participants": self.participants | {participant_id: person}})
+        def scopes(who: str | None) -> set[str]:
+            change(who)
+            return consents.setdefault(who or "", {*people.get(who or "", Person()).consent})
+
+        for event in events:
+            who = event.participant_id
+            match event:
+                case ConversationStarted():
+                    known = {"lobby_id": self.lobby_id, "wall_clock": self.wall_clock} | began
+                    if not (known["lobby_id"] and known["wall_clock"]):
+                        began = event.model_dump(include={"wall_clock", "lobby_id", "lobby_name"})
+                case ConversationEnded():
+                    ended_t = event.t
+                case ParticipantJoined() if who is not None:
+                    people[who] = Person(
+                        name=event.name, kind=event.kind, persona_hash=event.persona_hash, joined_t=event.t
+                    )
+                    consents.pop(who, None)
+                case ParticipantUpdated() if isinstance(name := event.changes.get("name"), str):
+                    change(who, name=name)
+                case ParticipantLeft():
+                    change(who, left_t=event.t)
+                case ConsentGiven():
+                    scopes(who).add(event.scope)
+                case ConsentWithdrawn():
+                    scopes(who).discard(event.scope)
+                case PersonaCreated() | PersonaUpdated():
+                    personas[event.persona_hash] = event.persona
+                case ModelSwapped():
+                    models.setdefault(event.role, event.old or event.new)
+                case _:
+                    pass
+        for who, given in consents.items():
+            if who in people:
+                change(who, consent=tuple(sorted(given)))
+        changed = {"participants": people, "personas": personas, "models": models, "ended_t": ended_t}
+        after = self.model_copy(update=began | changed)
+        return self if after == self else after
 
 
 def plain_settings(settings: Settings | None) -> dict[str, Any]:

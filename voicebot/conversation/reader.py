@@ -9,9 +9,8 @@ the content of their files has changed.
 from __future__ import annotations
 
 import io
-import math
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -27,7 +26,7 @@ from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.ogg import audio_rows
 from voicebot.conversation.problems import Problem
 from voicebot.errors import LogError
-from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, any_event
+from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, TranscriptFinal, any_event
 from voicebot.folders import Folder
 from voicebot.settings import find_home
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from voicebot.conversation.log import ConversationLog
 
 LARGEST = 2**53
-"""Larger whole numbers are damage: they do not survive JSON in other languages."""
+"""From here on a number is damage: it is no time, and whole ones do not survive JSON in other languages."""
 LARGEST_LOG = 1 << 30
 LARGEST_MANIFEST = 1 << 26
 LARGEST_LINE = 1 << 24
@@ -245,12 +244,18 @@ def _event(line: bytes) -> tuple[Event | None, str]:
         remark = f"unknown kind of event {event.type!r}"
         if first["type"] != "union_tag_invalid":
             return None, f"damaged {event.type!r}: {'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
-    whole = [n for n in (event.seq, event.cause_seq or 0, event.sample or 0) if abs(n) >= LARGEST]
-    if event.seq < 0 or whole or not (math.isfinite(event.t) and event.t >= 0):
-        return None, "not an event: seq or t is out of range"
+    if event.seq < 0 or event.t < 0 or not all(abs(n) < LARGEST for n in _numbers(event)):
+        return None, "not an event: a number is out of range"
     if event.schema_version > SCHEMA_VERSION:
         remark = f"written by a newer version (schema {event.schema_version})"
     return event, remark
+
+
+def _numbers(event: Event) -> Iterator[float]:
+    """Those that frames are made of; fields that this version does not know are kept as they are."""
+    words = event.words if isinstance(event, TranscriptFinal) else ()
+    for some in (event, *words):
+        yield from (value for value in vars(some).values() if isinstance(value, int | float))
 
 
 def _folders(top: Folder, problems: list[Problem]) -> list[Folder]:
