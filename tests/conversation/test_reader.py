@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -141,6 +142,15 @@ def test_a_notebook_finds_the_conversations_of_its_project(
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="data/conversations"):
         load(tmp_path / "nowhere")
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: object) -> list[str]:  # to root nothing is forbidden
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(LogError, match="cannot be read: Permission denied"):
+        load(tmp_path)
 
 
 def test_an_empty_folder_gives_empty_frames_with_their_columns(tmp_path: Path) -> None:
@@ -470,6 +480,26 @@ def test_the_users_cache_folder_is_theirs_alone(root: Path, monkeypatch: pytest.
     [file] = folder.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_relative_cache_folder_is_ignored(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would lie among the logs where they are loaded from their own folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    monkeypatch.chdir(root)
+    before = sorted(root.rglob("*"))
+    assert len(load(root)) == 1
+    assert sorted(root.rglob("*")) == before
+
+
+def test_a_damaged_cache_keeps_no_others(root: Path, cache: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    shutil.copytree(root, gone)
+    load(gone, cache=cache)
+    shutil.rmtree(gone)
+    damaged = cache / f"frames-{'0' * 32}.zip"
+    damaged.write_bytes(b"no zip")
+    load(root, cache=cache)
+    assert len([path for path in cache.iterdir() if path != damaged]) == 1
 
 
 def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path, cache: Path) -> None:

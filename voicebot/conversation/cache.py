@@ -16,6 +16,7 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,13 @@ KEPT = 50
 OURS = re.compile(r"frames-[0-9a-f]{32}(\.zip|-\w+\.part)")
 
 
-def user_folder() -> Path:
-    """Where caches are kept if nobody says otherwise; `XDG_CACHE_HOME` moves it."""
-    return platformdirs.user_cache_path("voicebot", appauthor=False) / "frames"
+def user_folder() -> Path | None:
+    """Where caches are kept if nobody says otherwise; `XDG_CACHE_HOME` moves it.
+
+    None for somebody without a home, and where that variable is relative: it could be a folder of logs.
+    """
+    folder = platformdirs.user_cache_path("voicebot", appauthor=False) / "frames"
+    return folder if folder.is_absolute() else None
 
 
 class FrameCache:
@@ -142,8 +147,9 @@ def _forget(folder: Path) -> None:
     ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
     ours.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
     for rank, path in enumerate(ours):
-        if rank >= KEPT or (path.suffix == ".zip" and not _root_of(path).is_dir()):
-            path.unlink()
+        with suppress(OSError, zipfile.BadZipFile):
+            if rank >= KEPT or (path.suffix == ".zip" and not _root_of(path).is_dir()):
+                path.unlink()
 
 
 def _root_of(path: Path) -> Path:

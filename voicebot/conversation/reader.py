@@ -85,7 +85,7 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
             named; silently off where that cannot be written. It holds what was said.
 
     Raises:
-        LogError: there is no such folder.
+        LogError: there is no such folder, or it cannot be read.
     """
     root = Path(path)
     if not root.is_dir():
@@ -95,13 +95,20 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
             f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
             hint="Give the folder of one conversation, or the one that holds them: data/conversations.",
         )
-    top = Folder(root.resolve())  # it may be a link itself, what lies in it may not
-    if stat.S_ISDIR(top.mode("conversations")) and not top.mode("events.jsonl"):
-        top = top.folder("conversations")
     problems: list[Problem] = []
+    top = Folder(root.resolve())  # it may be a link itself, what lies in it may not
+    try:
+        if stat.S_ISDIR(top.mode("conversations")) and not top.mode("events.jsonl"):
+            top = top.folder("conversations")
+        folders = _folders(top, problems)
+    except OSError as error:
+        raise LogError(
+            f"{top.path} cannot be read: {error.strerror}.",
+            hint="Ask its owner for the right to read it.",
+        ) from None
     store = FrameCache(top.path, None if not cache else user_folder() if cache is True else Path(cache))
     ids: set[str] = set()
-    for folder in _folders(top, problems):
+    for folder in folders:
         try:
             source = Source.of(folder)
             key = source.key
