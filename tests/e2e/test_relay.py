@@ -55,6 +55,7 @@ def relay(tmp_path: Path) -> Iterator[Relay]:
         yield Relay(port, tls, ca, tmp_path / "coturn.log")
 
 
+@pytest.mark.alone  # what is heard is recognised again: beside another browser there are gaps in it
 @pytest.mark.parametrize("way", ["udp", "tcp", "tls"])
 async def test_people_and_agents_hear_each_other_through_the_relay(
     way: str, relay: Relay, serve: Serve, chromium: Chromium, speech: Speech
