@@ -19,7 +19,6 @@ BEYOND = 1.05
 """Of the quota of all conversations: up to this, events are still written."""
 BLOCK = 4096
 """What a file of one byte takes of a disk, and a folder, too."""
-
 COUNTING = 20
 """How many times as long as it takes to count what the conversations have, it is not counted again."""
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from voicebot.errors import SignalingError
 from voicebot.lobby.lookalikes import INVISIBLE, shapes
-from voicebot.lobby.lookalikes import skeleton as skeleton
 
 MAX_GRAPHEMES = 40
 MAX_MARKS = 4
