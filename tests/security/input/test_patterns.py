@@ -13,7 +13,7 @@ from itertools import product
 
 import pytest
 
-from tests.security.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
+from tests.security.input.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
 from voicebot.agent.data import as_data, label
 from voicebot.agent.guard import Guard
 from voicebot.agent.instructions import RULES
