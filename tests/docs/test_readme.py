@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.redis_server import redis_server
+from tests.support.redis_server import redis_server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser
 
-from tests.coturn import configured, free_port
 from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
 from tests.e2e.test_lobby import ANSWER, transcribe
+from tests.support.coturn import configured, free_port
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.testing.openai_server import OpenAIServer

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from starlette.requests import HTTPConnection
 
-from tests.coturn import free_port
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory, own_origin
 from tests.server.net.test_transports import from_address
+from tests.support.coturn import free_port
 from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
-from tests.dns_server import serving
+from tests.support.dns_server import serving
 from voicebot.agent.models.models import Models
 from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog

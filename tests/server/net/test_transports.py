@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.faults import FaultProxy, Kind
+from tests.support.faults import FaultProxy, Kind
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
 from voicebot.server.sessions.client_session import Browser

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.cuts import random_cuts
+from tests.support.cuts import random_cuts
 from voicebot.events import UserChat
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits

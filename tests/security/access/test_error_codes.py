@@ -25,7 +25,7 @@ from voicebot.signaling.messages import IceServer
 from voicebot.signaling.turn import IcePlan
 from voicebot.testing.media import FakeMediaPlane
 
-TEXT = (Path(__file__).parents[2] / "voicebot/signaling/protocol.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[3] / "voicebot/signaling/protocol.md").read_text("utf-8")
 ON_THE_WIRE, OVER_HTTP = TEXT.split("## Errors")[1].split("## Close codes")[0].split("Over HTTP")
 
 

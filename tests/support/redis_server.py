@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.coturn import free_port
+from tests.support.coturn import free_port
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 class RedisServer:

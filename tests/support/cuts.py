@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.faults import SILENCES, FaultProxy
-from tests.wire_client import WireClient
+from tests.support.faults import SILENCES, FaultProxy
+from tests.support.wire_client import WireClient
 
 
 @dataclass

@@ -29,8 +29,8 @@ import pytest
 from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed
 
-from tests.redis_server import RedisServer, redis_server
 from tests.server.conftest import Visitor, own_origin
+from tests.support.redis_server import RedisServer, redis_server
 from tests.workbench.conftest import Page
 from voicebot.errors import VoicebotError
 from voicebot.experiment.guest import Guest

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conversation.example import write_example
-from tests.security.hostile import LINKS, PRIVATE, TRAPS, contents, record, returned
+from tests.security.folders.hostile import LINKS, PRIVATE, TRAPS, contents, record, returned
 from voicebot import folders
 from voicebot.conversation.captions import srt, webvtt
 from voicebot.conversation.columns import COLUMNS

@@ -1,7 +1,7 @@
 """Load for a signaling server, from a process of its own: idle sockets, relayed messages, joins.
 
 Each kind of server has an adapter that opens sockets and pairs two of them; what is measured is
-the same for all. `python -m tests.bench.sockets KIND URL PID ...` prints one JSON object.
+the same for all. `python -m tests.bench.processes.sockets KIND URL PID ...` prints one JSON object.
 """
 
 from __future__ import annotations

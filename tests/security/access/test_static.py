@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.security.test_origins import raw_request
+from tests.security.access.test_origins import raw_request
 from voicebot.server.hosting import Hosting
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.security.hostile import PRIVATE, TRAPS, contents, record, released
+from tests.security.folders.hostile import PRIVATE, TRAPS, contents, record, released
 from voicebot.server.hosting import Hosting
 
 

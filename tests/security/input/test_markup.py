@@ -21,7 +21,7 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.markup import plain
 from voicebot.events import ParticipantJoined, TranscriptFinal
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "02_conversations.ipynb"
+NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "02_conversations.ipynb"
 NAMES = (
     '<a href="javascript:document.title=1">click me</a>',
     '<b onclick="x()">bold</b> & co',

@@ -13,7 +13,7 @@ from itertools import product
 
 import pytest
 
-from tests.security.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
+from tests.security.input.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
 from voicebot.agent.speaking.sentences import Speakable, without_reasoning
 from voicebot.agent.thinking.data import as_data, label
 from voicebot.agent.thinking.guard import Guard

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.hostile import TRAPS, contents, record, released, returned
+from tests.security.folders.hostile import TRAPS, contents, record, released, returned
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import StoreError

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 
-from tests.security.fuzzing import MESSAGES, SCHEMA, frames
+from tests.security.input.fuzzing import MESSAGES, SCHEMA, frames
 from tests.server.conftest import Visitor, own_origin
 from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM

@@ -13,7 +13,7 @@ from tests.server.conftest import Visitor
 from voicebot.server.hosting import Hosting
 from voicebot.signaling.messages import ClientMessage
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/messages.json").read_text("utf-8"))
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden/messages.json").read_text("utf-8"))
 TYPES = sorted(m.model_fields["type"].default for m in get_args(get_args(ClientMessage)[0]))
 TO_A_PEER = {
     "webrtc_offer",
