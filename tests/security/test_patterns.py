@@ -38,11 +38,11 @@ from voicebot.llm.lines import lines_of
 from voicebot.llm.small_talk import reply
 from voicebot.lobby.names import clean_name, distinct_name, graphemes
 from voicebot.persona import create_persona
-from voicebot.turn.addressing import addressees
+from voicebot.turn.addressing.addressees import addressees
+from voicebot.turn.addressing.scene import Present, Scene
 from voicebot.turn.echo import Played, own_voice
-from voicebot.turn.endpointing_text import read
+from voicebot.turn.endpointing.text import read
 from voicebot.turn.interruption import judge
-from voicebot.turn.scene import Present, Scene
 from voicebot.turn.words import is_question
 
 LENGTH = 2048
