@@ -18,7 +18,7 @@ from voicebot.settings import Settings
 from voicebot.stt.base import TimedWord, Transcription
 from voicebot.stt.faster_whisper import backend as faster_whisper
 from voicebot.stt.faster_whisper.backend import MAX_WAITING, FasterWhisperSTT
-from voicebot.stt.faster_whisper.decoder import Heard, Window
+from voicebot.stt.faster_whisper.decoder import Hypothesis, Window
 from voicebot.testing.small_models import WHISPER_LANGUAGES, make_whisper_model
 
 
@@ -71,12 +71,12 @@ class Scripted:
         self.batches: list[Sequence[Window]] = []
         self.unloaded = 0
 
-    def __call__(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard] | None:
+    def __call__(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis] | None:
         self.asked += windows
         self.batches.append(windows)
         self.begun.set()
         assert self.gate.wait(20)
-        heard = Heard((TimedWord(" yes", 0.0, 0.5),), "en")
+        heard = Hypothesis((TimedWord(" yes", 0.0, 0.5),), "en")
         return None if give_up() else [heard] * len(windows)
 
     def unload(self) -> None:
@@ -173,7 +173,7 @@ async def test_a_model_that_is_too_slow_says_once_what_to_do(
 
 
 async def test_a_failure_of_the_model_is_that_of_the_utterance() -> None:
-    def fails(windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard]:
+    def fails(windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis]:
         raise RuntimeError("out of memory")
 
     stt = FasterWhisperSTT(fails, "scripted", unload=lambda: None)

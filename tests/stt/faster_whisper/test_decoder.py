@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from voicebot.stt.faster_whisper.decoder import (
     FEWEST_TOKENS,
     TOKENS_PER_SECOND,
-    Heard,
+    Hypothesis,
     WhisperDecoder,
     Window,
 )
@@ -55,13 +55,13 @@ def noise(seconds: float, seed: int) -> NDArray[np.int16]:
     return np.random.default_rng(seed).normal(0, 3000, int(seconds * 16_000)).astype(np.int16)
 
 
-def alone(decoder: WhisperDecoder, window: Window) -> Heard:
+def alone(decoder: WhisperDecoder, window: Window) -> Hypothesis:
     heard = decoder.decode([window], bool)
     assert heard is not None
     return heard[0]
 
 
-def same(one: Heard, other: Heard) -> None:
+def same(one: Hypothesis, other: Hypothesis) -> None:
     assert [word.text for word in one.words] == [word.text for word in other.words]
     for key in ("start", "end"):
         times = [[getattr(word, key) for word in heard.words] for heard in (one, other)]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot.stt.base import TimedWord
-from voicebot.stt.faster_whisper.hallucinations import nobody_spoke, without_loop
+from voicebot.stt.faster_whisper.hallucinations import is_hallucination, without_loop
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,9 @@ from voicebot.stt.faster_whisper.hallucinations import nobody_spoke, without_loo
 def test_what_nobody_said(
     text: str, no_speech: float, log_probability: float, faint: bool, made_up: bool
 ) -> None:
-    assert nobody_spoke(text, no_speech=no_speech, log_probability=log_probability, faint=faint) is made_up
+    assert (
+        is_hallucination(text, no_speech=no_speech, log_probability=log_probability, faint=faint) is made_up
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from voicebot.errors import ModelFailed
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
-from voicebot.stt.faster_whisper.decoder import WINDOW, Heard, Window
+from voicebot.stt.faster_whisper.decoder import WINDOW, Hypothesis, Window
 from voicebot.stt.faster_whisper.stream import LONGEST, TRIM, WhisperStream
 
 SAID, PAUSE = 4000, 1600
@@ -38,7 +38,7 @@ def word(number: int) -> str:
     return f" w{number}" + ("." if number % SENTENCE == SENTENCE - 1 else "")
 
 
-def recognise(window: Window) -> Heard:
+def recognise(window: Window) -> Hypothesis:
     """The words in it; one that is not whole is heard as something else."""
     assert len(window.pcm) <= WINDOW * STT_RATE
     level = np.abs(window.pcm.astype(int))
@@ -47,30 +47,30 @@ def recognise(window: Window) -> Heard:
     for start, end in zip(edges[::2], edges[1::2], strict=True):
         text = word(LOUDEST - int(level[start])) if end - start == SAID else " half"
         heard.append(TimedWord(text, start / STT_RATE, end / STT_RATE, 0.9))
-    return Heard(tuple(heard), window.language or "de")
+    return Hypothesis(tuple(heard), window.language or "de")
 
 
 class Whisper:
     """Hears at once what is urgent, and what is not when the test lets it."""
 
-    def __init__(self, recognise: Callable[[Window], Heard] = recognise) -> None:
+    def __init__(self, recognise: Callable[[Window], Hypothesis] = recognise) -> None:
         self.recognise = recognise
         self.urgent: list[Window] = []
         self.partial: list[Window] = []
-        self.asked: list[tuple[Callable[[], Window | None], asyncio.Future[Heard | None]]] = []
+        self.asked: list[tuple[Callable[[], Window | None], asyncio.Future[Hypothesis | None]]] = []
         self.gate = asyncio.Event()
         self.gate.set()
 
     def stream(self, language: str = "") -> WhisperStream:
         return WhisperStream(self.hear, self.glimpse, language)
 
-    async def hear(self, window: Window) -> Heard:
+    async def hear(self, window: Window) -> Hypothesis:
         self.urgent.append(window)
         await self.gate.wait()
         return self.recognise(window)
 
-    def glimpse(self, take: Callable[[], Window | None]) -> asyncio.Future[Heard | None]:
-        future: asyncio.Future[Heard | None] = asyncio.get_running_loop().create_future()
+    def glimpse(self, take: Callable[[], Window | None]) -> asyncio.Future[Hypothesis | None]:
+        future: asyncio.Future[Hypothesis | None] = asyncio.get_running_loop().create_future()
         self.asked.append((take, future))
         return future
 
@@ -196,7 +196,7 @@ async def test_a_draft_under_way_is_shared_and_given_up_when_nobody_waits() -> N
 async def test_a_failed_draft_is_tried_again_at_the_end() -> None:
     calls: list[Window] = []
 
-    def fails_once(window: Window) -> Heard:
+    def fails_once(window: Window) -> Hypothesis:
         calls.append(window)
         if len(calls) == 1:
             raise ModelFailed("scripted")
@@ -233,8 +233,8 @@ async def test_silence_is_not_decoded() -> None:
 
 
 async def test_what_is_made_up_on_a_faint_noise_is_nothing() -> None:
-    def subtitles(window: Window) -> Heard:
-        return Heard((TimedWord(" Thank", 0, 0.1), TimedWord(" you.", 0.1, 0.2)), "en")
+    def subtitles(window: Window) -> Hypothesis:
+        return Hypothesis((TimedWord(" Thank", 0, 0.1), TimedWord(" you.", 0.1, 0.2)), "en")
 
     for level, expected in ((60, ""), (3000, "Thank you.")):
         stream = Whisper(subtitles).stream()

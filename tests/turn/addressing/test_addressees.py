@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.persona.create import NAMES
-from voicebot.turn import Present, Said, Scene, addressees, called_by_name, is_question
-from voicebot.turn.addressing.roles import noun
+from voicebot.turn import DialogueContext, Participant, PriorTurn, addressees, called_by_name, is_question
+from voicebot.turn.addressing.roles import role_noun
 
-ADA = Present("a", "Ada", True, "a curious guide")
-BRUNO = Present("b", "Bruno", True, "a grumpy lighthouse keeper")
-MIRA = Present("m", "Mira", True, "a doctor who knows medicine")
-ANNA = Present("h1", "Anna", False)
-TOM = Present("h2", "Tom", False)
+ADA = Participant("a", "Ada", True, "a curious guide")
+BRUNO = Participant("b", "Bruno", True, "a grumpy lighthouse keeper")
+MIRA = Participant("m", "Mira", True, "a doctor who knows medicine")
+ANNA = Participant("h1", "Anna", False)
+TOM = Participant("h2", "Tom", False)
 ALL = (ADA, BRUNO, MIRA, ANNA, TOM)
 
 
 def ids(text: str, **changes: object) -> tuple[str, ...]:
-    return addressees(text, Scene("h1", ALL, **changes)).ids  # type: ignore[arg-type]
+    return addressees(text, DialogueContext("h1", ALL, **changes)).ids  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_by_name_also_as_a_recogniser_spells_it(text: str, expected: tuple[str, 
     assert ids(text) == expected
 
 
-CAST = tuple(Present(name, name, True) for name in NAMES)
+CAST = tuple(Participant(name, name, True) for name in NAMES)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ CAST = tuple(Present(name, name, True) for name in NAMES)
 def test_everyday_words_call_nobody(text: str) -> None:
     for agent in CAST:
         others = [other for other in CAST if other is not agent][:1]
-        decision = addressees(text, Scene("h1", (agent, *others, ANNA)))
+        decision = addressees(text, DialogueContext("h1", (agent, *others, ANNA)))
         assert "by name" not in decision.reason, decision
     assert not called_by_name(text, CAST)
 
@@ -76,39 +76,39 @@ def test_everyday_words_call_nobody(text: str) -> None:
     ],
 )
 def test_long_names_and_those_of_several_words(name: str, text: str, called: bool) -> None:
-    assert called_by_name(text, [Present("x", name, True)]) is called
+    assert called_by_name(text, [Participant("x", name, True)]) is called
 
 
 def test_who_is_alone_with_one_agent_always_means_it() -> None:
-    decision = addressees("tom did you see that", Scene("h1", (ADA, ANNA)))
+    decision = addressees("tom did you see that", DialogueContext("h1", (ADA, ANNA)))
     assert (decision.ids, decision.reason) == (("a",), "the only agent")
 
 
 def test_a_single_agent_leaves_people_alone_who_talk_to_each_other() -> None:
-    def decide(speaker: str, text: str, *talk: Said) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        decision = addressees(text, Scene(speaker, (ADA, ANNA, TOM), talk=talk))
+    def decide(speaker: str, text: str, *history: PriorTurn) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        decision = addressees(text, DialogueContext(speaker, (ADA, ANNA, TOM), history=history))
         return decision.ids, decision.people
 
     assert decide("h1", "tom did you see that") == ((), ("h2",))
-    asked = Said("h1", ("h2",), 3.0, question=True)
+    asked = PriorTurn("h1", ("h2",), 3.0, question=True)
     assert decide("h2", "yes it was huge", asked) == ((), ("h1",))
     assert decide("h2", "Ada, did you see it?", asked) == (("a",), ())
     assert decide("h2", "what is the time", replace(asked, ago_s=60.0)) == (("a",), ())
 
 
 def test_several_may_add_to_the_answer_of_one() -> None:
-    everyone = addressees("what does everyone think?", Scene("h1", ALL, last_spoke=("a", "m", "b")))
+    everyone = addressees("what does everyone think?", DialogueContext("h1", ALL, last_spoke=("a", "m", "b")))
     assert (everyone.ids, everyone.may_add) == (("a",), ("m", "b"))
-    first = addressees("Mira, what do you think? And the others?", Scene("h1", ALL))
+    first = addressees("Mira, what do you think? And the others?", DialogueContext("h1", ALL))
     assert (first.ids, first.may_add) == (("m",), ("a", "b"))
-    assert addressees("Mira, what do you think?", Scene("h1", ALL)).may_add == ()
+    assert addressees("Mira, what do you think?", DialogueContext("h1", ALL)).may_add == ()
 
 
 def test_an_agent_that_is_called_beside_a_person_answers() -> None:
-    either = addressees("Tom, Ada or Bruno, what is the time?", Scene("h1", ALL))
+    either = addressees("Tom, Ada or Bruno, what is the time?", DialogueContext("h1", ALL))
     assert (either.ids, either.may_add, either.people) == (("a",), ("b",), ("h2",))
     assert ids("can Tom or Ada tell me the time?") == ("a",)
-    twice = addressees("Ada, tell me. Ada or Bruno or Mira or Bruno?", Scene("h1", ALL))
+    twice = addressees("Ada, tell me. Ada or Bruno or Mira or Bruno?", DialogueContext("h1", ALL))
     assert (twice.ids, twice.may_add) == (("a",), ("b", "m"))
 
 
@@ -117,7 +117,7 @@ def test_an_agent_that_is_called_beside_a_person_answers() -> None:
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
 )
 def test_a_name_that_is_a_word(text: str, called: bool) -> None:
-    assert called_by_name(text, [Present("w", "Will", True)]) is called
+    assert called_by_name(text, [Participant("w", "Will", True)]) is called
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_questions(text: str, question: bool) -> None:
     ],
 )
 def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, spoken: str) -> None:
-    assert called_by_name(f"{spoken}, are you there?", [Present("x", name, True)])
+    assert called_by_name(f"{spoken}, are you there?", [Participant("x", name, True)])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, sp
     ],
 )
 def test_what_an_agent_is(role: str, is_a: str) -> None:
-    assert noun(role) == is_a
+    assert role_noun(role) == is_a
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_what_an_agent_is(role: str, is_a: str) -> None:
 )
 def test_people_may_be_named_like_words(name: str, text: str) -> None:
     """And whoever is does not keep the others from talking with the agents."""
-    present = (ADA, BRUNO, ANNA, Present("h2", name, False))
-    assert addressees(text, Scene("h1", present, "b", 5.0)).ids == ("b",)
+    present = (ADA, BRUNO, ANNA, Participant("h2", name, False))
+    assert addressees(text, DialogueContext("h1", present, "b", 5.0)).ids == ("b",)
 
 
 @pytest.mark.parametrize("text", ["what about Tom", "What does Tom think?", "let Tom try"])
@@ -187,7 +187,7 @@ def test_people_are_spoken_about_where_agents_are_invited(text: str) -> None:
     [("Anne-Marie", "anne marie"), ("Grace Hopper", "grace"), ("Dr. Grace Hopper", "doctor grace")],
 )
 def test_names_of_several_parts(name: str, spoken: str) -> None:
-    assert called_by_name(f"{spoken} what do you think", [Present("x", name, True)])
+    assert called_by_name(f"{spoken} what do you think", [Participant("x", name, True)])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_people_among_themselves_are_left_alone() -> None:
 
 def test_the_running_dialogue_goes_on_for_a_while() -> None:
     assert ids("and why is that", partner_id="b", partner_s=5.0) == ("b",)
-    assert addressees("and why is that", Scene("h1", ALL, "b", 500.0)).confidence < 0.6
+    assert addressees("and why is that", DialogueContext("h1", ALL, "b", 500.0)).confidence < 0.6
 
 
 def test_a_question_to_all_goes_to_the_one_silent_longest() -> None:
@@ -222,14 +222,14 @@ def test_by_role() -> None:
 
 
 def test_agents_answer_agents_only_when_asked_by_name() -> None:
-    assert addressees("The sea is grey. What do you say, Bruno?", Scene("a", ALL)).ids == ("b",)
-    assert addressees("Bruno is right. What about you, Anna?", Scene("a", ALL)).ids == ()
-    assert addressees("I agree with Bruno.", Scene("a", ALL)).ids == ()
-    assert addressees("Is this not brunoesque?", Scene("a", ALL)).ids == ()
+    assert addressees("The sea is grey. What do you say, Bruno?", DialogueContext("a", ALL)).ids == ("b",)
+    assert addressees("Bruno is right. What about you, Anna?", DialogueContext("a", ALL)).ids == ()
+    assert addressees("I agree with Bruno.", DialogueContext("a", ALL)).ids == ()
+    assert addressees("Is this not brunoesque?", DialogueContext("a", ALL)).ids == ()
 
 
 def test_no_agents_no_addressee() -> None:
-    assert addressees("hello", Scene("h1", (ANNA, TOM))).ids == ()
+    assert addressees("hello", DialogueContext("h1", (ANNA, TOM))).ids == ()
 
 
 WORDS = st.sampled_from(
@@ -263,16 +263,16 @@ WORDS = st.sampled_from(
     st.sampled_from(["h1", "h2", "a", "gone"]),
     st.lists(
         st.builds(
-            Said, st.sampled_from(["h1", "h2", "a", "gone"]), st.sampled_from([(), ("h1",), ("h2", "b")])
+            PriorTurn, st.sampled_from(["h1", "h2", "a", "gone"]), st.sampled_from([(), ("h1",), ("h2", "b")])
         )
     ),
     st.booleans(),
 )
 def test_whatever_is_said_only_others_who_are_here_are_named(
-    text: str, speaker: str, talk: list[Said], muted: bool
+    text: str, speaker: str, history: list[PriorTurn], muted: bool
 ) -> None:
     present = [replace(p, muted=p.is_agent and muted) for p in ALL]
-    decision = addressees(text, Scene(speaker, present, talk=talk))
+    decision = addressees(text, DialogueContext(speaker, present, history=history))
     agents = {"a", "b", "m"} - {speaker}
     assert set(decision.ids) <= agents
     assert set(decision.may_add) <= agents - set(decision.ids)

@@ -35,7 +35,7 @@ def test_words_about_an_agent_never_call_it_even_misheard() -> None:
 
 def test_the_parts_have_no_line_in_common_and_each_has_every_category() -> None:
     parts = {part: load(part) for part in ("development", "heldout")}
-    said = {part: {(line.text, line.scene.speaker_id) for line in lines} for part, lines in parts.items()}
+    said = {part: {(line.text, line.context.speaker_id) for line in lines} for part, lines in parts.items()}
     assert not said["development"] & said["heldout"]
     categories = [{line.category for line in lines} for lines in parts.values()]
     assert categories[0] == categories[1]

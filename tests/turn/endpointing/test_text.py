@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.turn.endpointing.text import Ending, read
+from voicebot.turn.endpointing.text import Ending, read_ending
 
 NAMES = ("Ada", "Bruno", "Anna Lee")
 
@@ -141,7 +141,7 @@ ENGLISH: list[tuple[str, Ending]] = [
 
 @pytest.mark.parametrize(("text", "ending"), ENGLISH)
 def test_english(text: str, ending: Ending) -> None:
-    assert read(text, names=NAMES).ending is ending
+    assert read_ending(text, names=NAMES).ending is ending
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_english(text: str, ending: Ending) -> None:
 )
 def test_other_languages_are_read_by_punctuation_and_digits(text: str, language: str, ending: Ending) -> None:
     names = (*NAMES, "\u092a\u094d\u0930\u093f\u092f\u093e", "\u5c0f\u660e", "\u30b1\u30f3")
-    assert read(text, language=language, names=names).ending is ending
+    assert read_ending(text, language=language, names=names).ending is ending
 
 
 @pytest.mark.parametrize(
@@ -187,15 +187,17 @@ def test_other_languages_are_read_by_punctuation_and_digits(text: str, language:
     ],
 )
 def test_a_reading_says_why_in_words(text: str, because: str) -> None:
-    assert read(text, names=NAMES).because == because
+    assert read_ending(text, names=NAMES).because == because
 
 
 @given(st.text(max_size=80), st.sampled_from(["", "en", "de", "zh"]))
 def test_anything_can_be_read_and_twice_the_same(text: str, language: str) -> None:
-    assert read(text, language=language, names=NAMES) == read(text, language=language, names=NAMES)
+    assert read_ending(text, language=language, names=NAMES) == read_ending(
+        text, language=language, names=NAMES
+    )
 
 
 @given(st.sampled_from([text for text, _ in ENGLISH if text.islower()]))
 def test_a_question_mark_is_never_read_as_less_complete(text: str) -> None:
-    asked = read(f"{text}?", names=NAMES).ending
+    asked = read_ending(f"{text}?", names=NAMES).ending
     assert asked is Ending.QUESTION or asked in (Ending.VOCATIVE, Ending.FILLER)

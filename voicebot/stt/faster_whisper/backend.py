@@ -20,7 +20,7 @@ from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE
 from voicebot.stt.faster_whisper.batcher import Batcher
-from voicebot.stt.faster_whisper.decoder import Heard, WhisperDecoder, Window
+from voicebot.stt.faster_whisper.decoder import Hypothesis, WhisperDecoder, Window
 from voicebot.stt.faster_whisper.stream import WhisperStream
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ SLOW = 3.0
 """Seconds for a final text that make a conversation stumble."""
 TRIAL = (np.random.default_rng(0).standard_normal(STT_RATE) * 300).astype(np.int16)
 """A second of noise: the first decode of all prepares the model and takes longer."""
-Decoder = Callable[[Sequence[Window], Callable[[], bool]], Sequence[Heard] | None]
+Decoder = Callable[[Sequence[Window], Callable[[], bool]], Sequence[Hypothesis] | None]
 """What `WhisperDecoder.decode` is."""
 Unload = Callable[[], None]
 INSTEAD = (
@@ -83,7 +83,7 @@ class FasterWhisperSTT:
     ) -> None:
         self._language = language
         self._unload = unload
-        self._batcher: Batcher[Window, Heard] = Batcher(
+        self._batcher: Batcher[Window, Hypothesis] = Batcher(
             decoder,
             name="whisper",
             kind=lambda window: window.language,
@@ -157,7 +157,7 @@ class FasterWhisperSTT:
         """Begin an utterance, in the language of the settings; without that it is detected."""
         return WhisperStream(self.hear, self._batcher.patient, self._language)
 
-    async def hear(self, window: Window) -> Heard:
+    async def hear(self, window: Window) -> Hypothesis:
         """What was said in up to 30 s; cancelling gives it up. Raises ModelFailed."""
         if self._closed:
             raise self._was_closed()

@@ -34,7 +34,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Heard:
+class Hypothesis:
     """What the model made of one window; word times count from its beginning, words carry their blanks."""
 
     words: tuple[TimedWord, ...]
@@ -64,7 +64,7 @@ class WhisperDecoder:
         self._pad, self._compression = pad_or_trim, get_compression_ratio
         self._tokenizer, self._suppressed = Tokenizer, get_suppressed_tokens
 
-    def decode(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Heard] | None:
+    def decode(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis] | None:
         """What was said in each window, in order; None once `give_up()`."""
         extractor = self._model.feature_extractor
         features = np.stack(
@@ -77,7 +77,7 @@ class WhisperDecoder:
         if give_up():
             return None
         languages = self._languages(windows, encoded)
-        heard: dict[int, Heard] = {}
+        heard: dict[int, Hypothesis] = {}
         for language in dict.fromkeys(languages):
             members = [number for number, spoken in enumerate(languages) if spoken == language]
             part = encoded if len(members) == len(windows) else self._model.encode(features[members])
@@ -99,7 +99,7 @@ class WhisperDecoder:
 
     def _decode(
         self, encoded: Any, windows: Sequence[Window], language: str, give_up: Callable[[], bool]
-    ) -> list[Heard] | None:
+    ) -> list[Hypothesis] | None:
         model = self._model
         tokenizer = self._tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
@@ -126,7 +126,7 @@ class WhisperDecoder:
             if not words and text.strip():
                 words = (TimedWord(text, 0.0, length),)
             heard.append(
-                Heard(
+                Hypothesis(
                     words,
                     language,
                     no_speech=result.no_speech_prob,

@@ -42,7 +42,7 @@ SUBTITLES = frozenset(
 """Whole utterances that Whisper makes up for near-silence, without case and punctuation."""
 
 
-def nobody_spoke(text: str, *, no_speech: float, log_probability: float, faint: bool) -> bool:
+def is_hallucination(text: str, *, no_speech: float, log_probability: float, faint: bool) -> bool:
     """Did Whisper make `text` up? A known phrase counts only where the audio is too faint for speech."""
     unsure = no_speech > NO_SPEECH and log_probability < LOG_PROBABILITY
     return unsure or (faint and _bare(text) in SUBTITLES)

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from voicebot.stt.base import SHORTEST, STT_RATE, TimedWord, Transcription
 from voicebot.stt.drafts import Drafts
 from voicebot.stt.faster_whisper.agreement import Agreement
-from voicebot.stt.faster_whisper.decoder import Heard, Window
-from voicebot.stt.faster_whisper.hallucinations import nobody_spoke, without_loop
+from voicebot.stt.faster_whisper.decoder import Hypothesis, Window
+from voicebot.stt.faster_whisper.hallucinations import is_hallucination, without_loop
 from voicebot.stt.loudness import Loudness
 
 STEP = round(0.3 * STT_RATE)
@@ -39,9 +39,9 @@ CUT_FROM, LONGEST = 20 * STT_RATE, 28 * STT_RATE
 ENOUGH = 2 * STT_RATE
 """Samples of speech from which a language is told reliably enough to keep it for the utterance."""
 
-Hear = Callable[[Window], Awaitable[Heard]]
+Hear = Callable[[Window], Awaitable[Hypothesis]]
 """What was said in a window, soon. Raises ModelFailed; cancelling gives it up."""
-Glimpse = Callable[[Callable[[], Window | None]], "asyncio.Future[Heard | None]"]
+Glimpse = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
 """What was said in the window that is taken once the model has time; may never come."""
 
 
@@ -68,7 +68,7 @@ class WhisperStream:
         self._loudness = Loudness()
         self._agreement = Agreement()
         self._drafts = Drafts(self._loudness, self._transcribe)
-        self._partial: asyncio.Future[Heard | None] | None = None
+        self._partial: asyncio.Future[Hypothesis | None] | None = None
         self._taken: _Span | None = None
         self._taken_at = FIRST - STEP
         self._over = False
@@ -122,7 +122,7 @@ class WhisperStream:
             return None
         return self._window(self._taken)
 
-    def _seen(self, partial: asyncio.Future[Heard | None]) -> None:
+    def _seen(self, partial: asyncio.Future[Hypothesis | None]) -> None:
         self._partial = None
         # a failure is told by the final decode, which meets it as well
         heard = None if partial.cancelled() or partial.exception() is not None else partial.result()
@@ -199,10 +199,10 @@ class WhisperStream:
         self._pcm = [whole]
         return Window(whole[span.start - self._window_from : span.end - self._window_from], self._language)
 
-    def _words(self, span: _Span, heard: Heard) -> list[TimedWord]:
+    def _words(self, span: _Span, heard: Hypothesis) -> list[TimedWord]:
         """Its words with times of the utterance; none when they are made up."""
         words = without_loop(heard.words, heard.repetition)
-        made_up = nobody_spoke(
+        made_up = is_hallucination(
             "".join(word.text for word in words),
             no_speech=heard.no_speech,
             log_probability=heard.log_probability,
@@ -213,7 +213,7 @@ class WhisperStream:
         offset = span.start / STT_RATE
         return [replace(word, start=offset + word.start, end=offset + word.end) for word in words]
 
-    def _learn_language(self, span: _Span, heard: Heard) -> None:
+    def _learn_language(self, span: _Span, heard: Hypothesis) -> None:
         if not self._language and span.end - span.start >= ENOUGH:
             self._language = heard.language
 

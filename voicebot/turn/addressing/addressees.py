@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicebot.turn.addressing.groups import to_all, to_others
+from voicebot.turn.addressing.context import DialogueContext, Participant
+from voicebot.turn.addressing.groups import addresses_everyone, addresses_others
 from voicebot.turn.addressing.mentions import Mention, mentions
-from voicebot.turn.addressing.roles import about_its_subject, asked_by_role
-from voicebot.turn.addressing.scene import Present, Scene
-from voicebot.turn.addressing.sidetalk import among_people, of_somebody
+from voicebot.turn.addressing.roles import asked_by_role, closest_subject
+from voicebot.turn.addressing.sidetalk import side_talk_partners, speaks_of_third_person
 from voicebot.turn.vocabulary import HAND_OVER, SIGNS
-from voicebot.turn.words import QUESTION, Line, asks
+from voicebot.turn.words import QUESTION, Tokens, asks
 
 DIALOGUE_S = 30.0
 """A dialogue is running if the agent last spoke with this person at most so many seconds ago.
@@ -37,7 +37,7 @@ class Addressees:
     """People it was said to; what they say next is likely for the one who spoke."""
 
 
-def addressees(text: str, scene: Scene) -> Addressees:
+def addressees(text: str, context: DialogueContext) -> Addressees:
     """Decide whom `text` is for, by the first of these that applies.
 
     An agent called by name or role; a person called by name; a question to all or to the others; people's
@@ -45,36 +45,40 @@ def addressees(text: str, scene: Scene) -> Addressees:
     has been silent longest. Where one person is alone with one agent, everything is for it. An agent's words
     are for another one only if it asks that one by name.
     """
-    agents = [p for p in scene.present if p.is_agent and p.id != scene.speaker_id]
-    people = [p for p in scene.present if not p.is_agent and p.id != scene.speaker_id]
+    agents = [p for p in context.present if p.is_agent and p.id != context.speaker_id]
+    people = [p for p in context.present if not p.is_agent and p.id != context.speaker_id]
     if not agents:
         return Addressees((), 1.0, "no agent is here")
-    if any(p.is_agent and p.id == scene.speaker_id for p in scene.present):
-        return _by_agent(Line.of(text), [*agents, *people])
+    if any(p.is_agent and p.id == context.speaker_id for p in context.present):
+        return _by_agent(Tokens.of(text), [*agents, *people])
     if len(agents) == 1 and not people:
         return Addressees((agents[0].id,), 1.0, "the only agent")
-    return _Person(Line.of(text), scene, agents, people).means()
+    return _Resolver(Tokens.of(text), context, agents, people).resolve()
 
 
-def called_by_name(text: str, agents: Sequence[Present]) -> bool:
+def called_by_name(text: str, agents: Sequence[Participant]) -> bool:
     """Whether a person's words call one of these agents, and do not only speak of it."""
-    return any(m.called for m in mentions(Line.of(text), agents, misheard=False))
+    return any(m.called for m in mentions(Tokens.of(text), agents, misheard=False))
 
 
-class _Person:
+class _Resolver:
     """A person's line among several who may be meant."""
 
     def __init__(
-        self, line: Line, scene: Scene, agents: Sequence[Present], people: Sequence[Present]
+        self,
+        line: Tokens,
+        context: DialogueContext,
+        agents: Sequence[Participant],
+        people: Sequence[Participant],
     ) -> None:
-        self.line, self.scene, self.people = line, scene, people
+        self.line, self.context, self.people = line, context, people
         self.all_agents = agents
         free = [agent for agent in agents if not agent.muted]
-        self.free = sorted(free, key=lambda agent: _index(scene.last_spoke, agent.id))
+        self.free = sorted(free, key=lambda agent: _index(context.last_spoke, agent.id))
         """Agents who can speak, the one who has been silent longest first."""
         self.named = mentions(line, [*agents, *people])
 
-    def means(self) -> Addressees:
+    def resolve(self) -> Addressees:
         called = [m for m in self.named if m.called]
         if ours := [m for m in called if m.who.is_agent]:
             return self._named(ours, [m for m in called if not m.who.is_agent])
@@ -85,10 +89,10 @@ class _Person:
             return Addressees((), 0.8, f"said to {names}", people=_ids(called))
         if not self.free:
             return Addressees((), 1.0, "every agent is muted")
-        if to_others(self.line):
-            rest = [a for a in self.free if a.id not in self.scene.last_spoke[-1:]] or self.free
+        if addresses_others(self.line):
+            rest = [a for a in self.free if a.id not in self.context.last_spoke[-1:]] or self.free
             return self._one_of(rest, "a question to the others")
-        if to_all(self.line):
+        if addresses_everyone(self.line):
             return self._one_of(self.free, "a question to all")
         return self._among_people() or self._by_context()
 
@@ -96,14 +100,14 @@ class _Person:
         first, *further = called  # "Tom or Ada": Tom may answer, and no one tells whether he does
         ids = dict.fromkeys([first.who.id, *(m.who.id for m in further if not m.instead)])
         may_add = [m.who.id for m in further if m.instead]
-        if to_all(self.line) or to_others(self.line):
+        if addresses_everyone(self.line) or addresses_others(self.line):
             may_add += [agent.id for agent in self.free]
         may_add = [id for id in dict.fromkeys(may_add) if id not in ids]
         names = " and ".join(dict.fromkeys(m.who.name for m in called))
         score = max(m.score for m in called)
         return Addressees(tuple(ids), score, f"called by name: {names}", tuple(may_add), _ids(others))
 
-    def _one_of(self, agents: Sequence[Present], what: str) -> Addressees:
+    def _one_of(self, agents: Sequence[Participant], what: str) -> Addressees:
         first, *rest = (agent.id for agent in agents)
         return Addressees((first,), 0.7, f"{what}; the one who has been silent longest answers", tuple(rest))
 
@@ -115,10 +119,10 @@ class _Person:
         partner, since, asked = self._partner()
         in_dialogue = partner is not None and since <= DIALOGUE_S
         agent_ids = {agent.id for agent in self.all_agents}
-        if to := among_people(self.scene.speaker_id, self.scene.talk, agent_ids, in_dialogue):
+        if to := side_talk_partners(self.context.speaker_id, self.context.history, agent_ids, in_dialogue):
             here = tuple(p.id for p in self.people if p.id in to)
             return Addressees((), 0.7, "people's talk among themselves", people=here)
-        if of_somebody(self.line, in_dialogue) and self._just_spoke() is not None:
+        if speaks_of_third_person(self.line, in_dialogue) and self._just_spoke() is not None:
             return Addressees((), 0.6, "people speak of an agent")
         if self.line.words and set(self.line.words) <= SIGNS and len(self.line.words) <= 4:
             if partner is not None and asked and since <= ANSWER_S:
@@ -139,7 +143,7 @@ class _Person:
         just = self._just_spoke()
         if just in free and self._is_asked():
             return Addressees((just.id,), 0.6, f"a question after {just.name} spoke")
-        if by_role := about_its_subject(self.line, free):
+        if by_role := closest_subject(self.line, free):
             return Addressees((by_role.id,), 0.6, f"the subject of {by_role.name}")
         if partner is not None:
             return Addressees((partner.id,), 0.5, "the last one this person talked with")
@@ -149,19 +153,19 @@ class _Person:
             (free[0].id,), 0.4, "nobody in particular; the one who has been silent longest answers"
         )
 
-    def _partner(self) -> tuple[Present | None, float, bool]:
+    def _partner(self) -> tuple[Participant | None, float, bool]:
         """The agent that last spoke with this person, how many seconds ago, and whether it asked."""
-        known = next((a for a in self.free if a.id == self.scene.partner_id), None)
-        since = self.scene.partner_s if known is not None else float("inf")
+        known = next((a for a in self.free if a.id == self.context.partner_id), None)
+        since = self.context.partner_s if known is not None else float("inf")
         free = {agent.id: agent for agent in self.free}
-        for said in reversed(self.scene.talk):
-            if self.scene.speaker_id in said.to and said.speaker_id in free and said.ago_s <= since:
+        for said in reversed(self.context.history):
+            if self.context.speaker_id in said.to and said.speaker_id in free and said.ago_s <= since:
                 return free[said.speaker_id], said.ago_s, said.question
         return known, since, False
 
-    def _just_spoke(self) -> Present | None:
+    def _just_spoke(self) -> Participant | None:
         """The agent that spoke a moment ago, if nobody has since."""
-        newest = self.scene.talk[-1] if self.scene.talk else None
+        newest = self.context.history[-1] if self.context.history else None
         if newest is None or newest.ago_s > JUST_S:
             return None
         return next((agent for agent in self.free if agent.id == newest.speaker_id), None)
@@ -173,7 +177,7 @@ class _Person:
         )
 
 
-def _by_agent(line: Line, others: Sequence[Present]) -> Addressees:
+def _by_agent(line: Tokens, others: Sequence[Participant]) -> Addressees:
     """Whom an agent asks in its last two sentences; its words are written, so that names are not misheard."""
     ends = [at for at in range(1, len(line.gaps)) if line.ends(at)][-2:]
     for end in reversed(ends):

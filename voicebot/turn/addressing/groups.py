@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from voicebot.turn.vocabulary import AUXILIARY, EVERYONE, GREETED, PRONOUNS
-from voicebot.turn.words import COMMA, Line, asks
+from voicebot.turn.words import COMMA, Tokens, asks
 
 _TO_ALL = re.compile(
     r"\b((all|each|both|either|two|three|one|which|who) of you|(any|some|every) ?(one|body)? of you|"
@@ -22,19 +22,19 @@ _OTHERS = re.compile(
 )
 
 
-def to_all(line: Line) -> bool:
+def addresses_everyone(line: Tokens) -> bool:
     """Said to all of them: whoever is there may answer."""
     if _TO_ALL.search(" ".join(line.words)):
         return True
     return any(word in EVERYONE and _is_called(line, at) for at, word in enumerate(line.words))
 
 
-def to_others(line: Line) -> bool:
+def addresses_others(line: Tokens) -> bool:
     """Said to those who have not answered yet."""
     return _OTHERS.search(" ".join(line.words)) is not None
 
 
-def _is_called(line: Line, at: int) -> bool:
+def _is_called(line: Tokens, at: int) -> bool:
     """ "does everyone know" and "hello everyone", not "everyone knows" and "I told everyone"."""
     if line.words[at + 1 : at + 2] == ("else",):
         return False

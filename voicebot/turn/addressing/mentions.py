@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from voicebot.turn.addressing.scene import Present
-from voicebot.turn.sounds import first_sound, fold, likeness, similarity
+from voicebot.turn.addressing.context import Participant
+from voicebot.turn.sounds import first_sound, fold, name_similarity, phonetic_similarity
 from voicebot.turn.vocabulary import (
     ABOUT,
     AUXILIARY,
@@ -23,7 +23,7 @@ from voicebot.turn.vocabulary import (
     SIGNS,
     THIRD,
 )
-from voicebot.turn.words import COMMA, WORD, Line, asks
+from voicebot.turn.words import COMMA, WORD, Tokens, asks
 
 MISHEARD = 0.7
 """Likeness from which a word counts as a name where a name is expected.
@@ -64,7 +64,7 @@ COMPLETE = re.compile(
 class Mention:
     """A name in a line: the words from `at` up to `end`."""
 
-    who: Present
+    who: Participant
     at: int
     end: int
     score: float
@@ -75,7 +75,7 @@ class Mention:
     """Another of those who are called before it may answer instead ("Ada or Bruno")."""
 
 
-def mentions(line: Line, present: Sequence[Present], *, misheard: bool = True) -> list[Mention]:
+def mentions(line: Tokens, present: Sequence[Participant], *, misheard: bool = True) -> list[Mention]:
     """The names of `present` in `line`, in the order of the words.
 
     Where no name is called, a word that sounds a little like one is taken for it (`misheard`) if it stands
@@ -99,7 +99,7 @@ def mentions(line: Line, present: Sequence[Present], *, misheard: bool = True) -
     return judged
 
 
-def _without_thanked(line: Line, judged: list[Mention]) -> list[Mention]:
+def _without_thanked(line: Tokens, judged: list[Mention]) -> list[Mention]:
     """ "Thank you, Ada. Bruno, your turn" calls Bruno only."""
     thanked = [m for m in judged if m.called and line.before(m.at).endswith(("thanks", "thank you", "bye"))]
     if any(m.called for m in judged if m not in thanked):
@@ -107,7 +107,7 @@ def _without_thanked(line: Line, judged: list[Mention]) -> list[Mention]:
     return judged
 
 
-def _found(line: Line, present: Sequence[Present]) -> list[Mention]:
+def _found(line: Tokens, present: Sequence[Participant]) -> list[Mention]:
     """Names that are surely in the line, the best of those that are at the same place."""
     runs: dict[int, dict[str, dict[str, list[int]]]] = {}
     candidates: list[Mention] = []
@@ -120,7 +120,7 @@ def _found(line: Line, present: Sequence[Present]) -> list[Mention]:
                     runs[size] = _runs(line, size)
                 for spoken, places in runs[size].get(start, {}).items():
                     # several words may be one name that a recogniser took apart
-                    score = similarity(name, spoken if size == span else spoken.replace(" ", ""))
+                    score = name_similarity(name, spoken if size == span else spoken.replace(" ", ""))
                     if score:
                         candidates += [
                             Mention(who, at, at + size, score * weight)
@@ -137,7 +137,7 @@ def _found(line: Line, present: Sequence[Present]) -> list[Mention]:
     return sorted(best, key=lambda m: m.at)[-MOST:]
 
 
-def _runs(line: Line, size: int) -> dict[str, dict[str, list[int]]]:
+def _runs(line: Tokens, size: int) -> dict[str, dict[str, list[int]]]:
     """So many words in a row, by their first sound, and where they are."""
     runs: dict[str, dict[str, list[int]]] = {}
     words = [word.removesuffix("'s") for word in line.words]
@@ -148,7 +148,7 @@ def _runs(line: Line, size: int) -> dict[str, dict[str, list[int]]]:
     return runs
 
 
-def _is_a_word(line: Line, at: int, size: int) -> bool:
+def _is_a_word(line: Tokens, at: int, size: int) -> bool:
     """ "Will you come?" does not call Will, nor "an apple" somebody who is called An; "hey Will" does."""
     if size > 1 or line.words[at] not in EVERYDAY:
         return False
@@ -156,7 +156,7 @@ def _is_a_word(line: Line, at: int, size: int) -> bool:
     return not (greeted or line.gaps[at] == COMMA or line.gaps[at + 1] == COMMA)
 
 
-def _names(who: Present) -> Iterator[tuple[str, float]]:
+def _names(who: Participant) -> Iterator[tuple[str, float]]:
     """The whole name, and its parts where they are enough: "Grace Hopper" is Grace, "Ada 2" not Ada."""
     parts = [fold(part) for part in WORD.findall(who.name)]
     if not parts:
@@ -171,7 +171,7 @@ def _names(who: Present) -> Iterator[tuple[str, float]]:
                     yield part, 0.9
 
 
-def _groups(line: Line, found: Sequence[Mention]) -> list[list[Mention]]:
+def _groups(line: Tokens, found: Sequence[Mention]) -> list[list[Mention]]:
     """Names in a row are called or spoken about together: "Ada, Bruno and Mira"."""
     groups: list[list[Mention]] = []
     for m in found:
@@ -184,7 +184,7 @@ def _groups(line: Line, found: Sequence[Mention]) -> list[list[Mention]]:
     return groups
 
 
-def _called(line: Line, group: Sequence[Mention]) -> bool:
+def _called(line: Tokens, group: Sequence[Mention]) -> bool:
     """Whether these names are called rather than spoken about."""
     at, end = group[0].at, group[-1].end
     words, before, after = line.words, line.before(at), line.after(end)
@@ -212,7 +212,7 @@ def _called(line: Line, group: Sequence[Mention]) -> bool:
     return previous not in ABOUT - {"when"} and (previous in GREETINGS or asked)
 
 
-def opens(line: Line, at: int) -> bool:
+def opens(line: Tokens, at: int) -> bool:
     """Nothing but a greeting or the like is before this word in its sentence."""
     for _ in range(5):
         if line.begins(at):
@@ -239,7 +239,7 @@ def _is_subject(after: Sequence[str], *, several: bool) -> bool:
     return (first.endswith("s") and not first.endswith("ss")) or first.endswith("ed")
 
 
-def _misheard(line: Line, present: Sequence[Present], taken: Collection[int]) -> Mention | None:
+def _misheard(line: Tokens, present: Sequence[Participant], taken: Collection[int]) -> Mention | None:
     """A word where a name must be that sounds somewhat like one, and not like two."""
     best: Mention | None = None
     for at, size, least in list(_slots(line))[-MOST:]:
@@ -248,7 +248,7 @@ def _misheard(line: Line, present: Sequence[Present], taken: Collection[int]) ->
         if at in taken or at + size - 1 in taken or least > 1:
             continue
         scores = sorted(
-            ((max(likeness(name, spoken) for name, _ in _names(who)), i)
+            ((max(phonetic_similarity(name, spoken) for name, _ in _names(who)), i)
              for i, who in enumerate(present) if WORD.search(who.name)),
             reverse=True,
         )  # fmt: skip
@@ -272,7 +272,7 @@ def _least(run: Sequence[str], expected: float) -> float:
     return SURE if len(run[0]) > 5 and run[0].endswith(("ly", "ing")) else expected
 
 
-def _slots(line: Line) -> Iterator[tuple[int, int, float]]:
+def _slots(line: Tokens) -> Iterator[tuple[int, int, float]]:
     """Where nothing but a name is expected: the word, how many words, how alike they must be at least."""
     count = len(line.words)
     for at in range(count):

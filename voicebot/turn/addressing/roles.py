@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from voicebot.turn.addressing.context import Participant
 from voicebot.turn.addressing.mentions import COMPLETE, MOST, opens
-from voicebot.turn.addressing.scene import Present
 from voicebot.turn.vocabulary import AFTER_NOUN, GREETINGS, NO_SUBJECT
-from voicebot.turn.words import COMMA, Line, asks
+from voicebot.turn.words import COMMA, Tokens, asks
 
 _ASKED = re.compile(
     r"\b((ask|asking|let|hear from|question (for|to)|goes to|over to|"
@@ -24,9 +24,9 @@ LONGEST_ROLE = 400
 
 
 @lru_cache(maxsize=512)
-def noun(role: str) -> str:
+def role_noun(role: str) -> str:
     """What somebody with this character is, in one word: "a grumpy lighthouse keeper" -> "keeper"; or ""."""
-    line = Line.of(role[:LONGEST_ROLE])
+    line = Tokens.of(role[:LONGEST_ROLE])
     for at, word in enumerate(line.words[:-1]):
         if word not in {"a", "an", "the"}:
             continue
@@ -37,18 +37,18 @@ def noun(role: str) -> str:
     return ""
 
 
-def asked_by_role(line: Line, agents: Sequence[Present]) -> Present | None:
+def asked_by_role(line: Tokens, agents: Sequence[Participant]) -> Participant | None:
     """The one agent whose role is called or asked for; speaking of "my doctor" does not."""
-    by_noun: dict[str, list[Present]] = {}
+    by_noun: dict[str, list[Participant]] = {}
     for agent in agents:
-        if word := noun(agent.role):
+        if word := role_noun(agent.role):
             by_noun.setdefault(word, []).append(agent)
     places = [at for at, word in enumerate(line.words) if len(by_noun.get(word, ())) == 1]
     asked = next((at for at in places[-MOST:] if _is_asked(line, at)), None)
     return by_noun[line.words[asked]][0] if asked is not None else None
 
 
-def _is_asked(line: Line, at: int) -> bool:
+def _is_asked(line: Tokens, at: int) -> bool:
     before, end = line.before(at), at + 1
     to_answer = re.search(r"\bthe( \w+)?$", before) and _TO_ANSWER.match(line.after(end))
     if to_answer or _ASKED.search(before) or _ASKED_FIRST.match(before):
@@ -60,7 +60,7 @@ def _is_asked(line: Line, at: int) -> bool:
     return opens(line, at) and (asks(line, end) or line.gaps[end] == COMMA or previous in GREETINGS)
 
 
-def about_its_subject(line: Line, agents: Sequence[Present]) -> Present | None:
+def closest_subject(line: Tokens, agents: Sequence[Participant]) -> Participant | None:
     """The one agent whose character has the most words in common with what was said, if one has."""
     said = {_stem(word) for word in line.words if len(word) > 4}
     scored = [(len(said & _subjects(agent.role)), agent) for agent in agents]
@@ -71,7 +71,9 @@ def about_its_subject(line: Line, agents: Sequence[Present]) -> Present | None:
 
 @lru_cache(maxsize=512)
 def _subjects(role: str) -> frozenset[str]:
-    return frozenset(_stem(word) for word in Line.of(role).words if len(word) > 4 and word not in NO_SUBJECT)
+    return frozenset(
+        _stem(word) for word in Tokens.of(role).words if len(word) > 4 and word not in NO_SUBJECT
+    )
 
 
 def _stem(word: str) -> str:

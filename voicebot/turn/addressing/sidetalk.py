@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from voicebot.turn.addressing.scene import Said
-from voicebot.turn.words import Line
+from voicebot.turn.addressing.context import PriorTurn
+from voicebot.turn.words import Tokens
 
 SIDE_S = 15.0
 """For so many seconds after a person has spoken to another one, their next words are for each other.
@@ -28,14 +28,14 @@ _PERHAPS = re.compile(
 )
 
 
-def among_people(
-    speaker_id: str, talk: Sequence[Said], agent_ids: Collection[str], in_dialogue: bool
+def side_talk_partners(
+    speaker_id: str, history: Sequence[PriorTurn], agent_ids: Collection[str], in_dialogue: bool
 ) -> frozenset[str]:
     """The people this speaker is talking with; empty when there is no such talk.
 
     `in_dialogue`: an agent and this speaker have just talked, so that other people's talk is not joined.
     """
-    for said in reversed(talk):
+    for said in reversed(history):
         if said.ago_s > SIDE_S:
             break
         to_people = frozenset(said.to) - frozenset(agent_ids)
@@ -54,7 +54,7 @@ def among_people(
     return frozenset()
 
 
-def of_somebody(line: Line, in_dialogue: bool) -> bool:
+def speaks_of_third_person(line: Tokens, in_dialogue: bool) -> bool:
     """Whether an agent is spoken of as he or she ("what did she say?").
 
     In a dialogue with an agent, "he is ..." is likelier about somebody they talk about.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from voicebot.turn.endpointing.base import EndpointDecision, Pause
 from voicebot.turn.endpointing.settings import EndpointingSettings
-from voicebot.turn.endpointing.text import Ending, read
+from voicebot.turn.endpointing.text import Ending, read_ending
 
 TOLD_PACE = 0.1
 """How far from 1 a speaker's pace must be to be named in a reason."""
@@ -24,7 +24,7 @@ class DynamicEndpointing:
 
     def decide(self, pause: Pause) -> EndpointDecision:
         settings = self.settings
-        reading = read(pause.text, language=pause.language, names=pause.names, settings=settings)
+        reading = read_ending(pause.text, language=pause.language, names=pause.names, settings=settings)
         delay, reasons = delays(settings)[reading.ending], [reading.because]
         if reading.ending.complete and pause.text_lag_s > settings.stale_text:
             delay = settings.delay

@@ -30,7 +30,7 @@ LONG_NUMBER = 6
 
 
 @dataclass(frozen=True)
-class Spoken:
+class TrailingNumber:
     """What stands at the end of a text."""
 
     digits: int = 0
@@ -47,10 +47,10 @@ class Spoken:
         return self.digits > 0 or self.letters > 0
 
 
-def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
+def trailing_number(words: Sequence[str], *, english: bool) -> TrailingNumber:
     """The digits or letters at the end of `words` (lower case, hyphens split, "12:30" one word)."""
     if english and " ".join(words[-2:]) in HALVES_OF_THE_DAY:
-        return Spoken()
+        return TrailingNumber()
     start = len(words)
     while start and _part(words[start - 1], english):
         start -= 1
@@ -60,24 +60,24 @@ def trailing_number(words: Sequence[str], *, english: bool) -> Spoken:
     before = words[max(0, start - 6) : start]
     announced = english and any(word in DICTATES for word in before)
     if not run and announced and (spelled := ABBREVIATION.fullmatch(words[-1])):
-        return Spoken(letters=len(spelled[0].replace(".", "")), announced=True)
+        return TrailingNumber(letters=len(spelled[0].replace(".", "")), announced=True)
     written = [word for word in run if word.isdigit()]
     spoken = [word for word in run if word in DIGITS]
     letters = [word for word in run if LETTER.fullmatch(word)]
     amounts = [word for word in run if word in NUMBERS or (word[0].isdigit() and not word.isdigit())]
     if run == ["one"] and before[-1:] and before[-1] in BEFORE_ONE:
-        return Spoken()
+        return TrailingNumber()
     if letters and len(run) < 2 and not written:
-        return Spoken()  # "plan b", "so do i"
+        return TrailingNumber()  # "plan b", "so do i"
     digits = sum(map(len, written)) + len(spoken) + len(amounts)
     pieces = len(written) + len(spoken) + len(letters)
     singly = (pieces >= 2 and len(amounts) < pieces) or max(map(len, written), default=0) > LONG_NUMBER
     if english and len(written) == len(run) == 2 and before[-1:] and before[-1] in MONTHS:
         singly = False  # "May 5, 1984"
-    return Spoken(digits, len(letters), singly, announced)
+    return TrailingNumber(digits, len(letters), singly, announced)
 
 
-def address_open(text: str, words: Sequence[str]) -> bool | None:
+def address_unfinished(text: str, words: Sequence[str]) -> bool | None:
     """True: an address is being dictated; False: one that is whole stands at the end; None: no address."""
     if found := WRITTEN_ADDRESS.search(text.rstrip()):
         return not WHOLE_DOMAIN.search(found[1])

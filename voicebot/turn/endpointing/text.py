@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from voicebot.turn.endpointing import vocabulary as english_words
-from voicebot.turn.endpointing.numbers import Spoken, address_open, trailing_number
+from voicebot.turn.endpointing.numbers import TrailingNumber, address_unfinished, trailing_number
 from voicebot.turn.endpointing.settings import EndpointingSettings
-from voicebot.turn.sounds import similarity
+from voicebot.turn.sounds import name_similarity
 from voicebot.turn.words import LETTERS
 
 WORD = re.compile(
@@ -28,7 +28,7 @@ _DEFAULT = EndpointingSettings()
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "
 """What may stand after the last mark."""
 SAME_NAME = 0.95
-"""`similarity` from which a word alone is somebody's name as a recogniser wrote it."""
+"""`name_similarity` from which a word alone is somebody's name as a recogniser wrote it."""
 HONORIFIC = 2
 """Letters that may be added to a name where no spaces are written ("-san"); more of them are a sentence."""
 
@@ -69,7 +69,7 @@ class Reading:
     because: str
 
 
-def read(
+def read_ending(
     text: str,
     *,
     language: str = "",
@@ -90,7 +90,7 @@ def read(
         return _reading(Ending.QUESTION)
     if mark == "...":
         return Reading(Ending.UNFINISHED, "it breaks off")
-    if is_english and (address := address_open(text, words)) is not None:
+    if is_english and (address := address_unfinished(text, words)) is not None:
         if address:
             return Reading(Ending.DICTATION, "an address is being dictated")
         return _reading(Ending.SENTENCE if mark == "." else Ending.PLAIN)
@@ -125,14 +125,14 @@ def _called(words: Sequence[str], names: Sequence[str]) -> str:
     for name in names:
         span = len(WORD.findall(name))
         alone = 0 < len(said) <= span and len(spoken) <= len(name) + HONORIFIC
-        if alone and similarity(name, spoken) >= SAME_NAME:
+        if alone and name_similarity(name, spoken) >= SAME_NAME:
             return name
-        if span > 1 and len(said) == 1 and similarity(WORD.findall(name)[0], said[0]) >= SAME_NAME:
+        if span > 1 and len(said) == 1 and name_similarity(WORD.findall(name)[0], said[0]) >= SAME_NAME:
             return name
     return ""
 
 
-def _number(number: Spoken, settings: EndpointingSettings) -> Reading:
+def _number(number: TrailingNumber, settings: EndpointingSettings) -> Reading:
     if number.digits >= settings.whole_number:
         return Reading(Ending.NUMBER, f"a number of {number.digits} digits, which may be whole")
     count = number.digits + number.letters

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicebot.turn import Addressees, Present, Said, Scene, addressees
+from voicebot.turn import Addressees, DialogueContext, Participant, PriorTurn, addressees
 
 HERE = Path(__file__).parent
 PARTS = ("development", "heldout", "recognised")
@@ -29,12 +29,12 @@ class Labelled:
     number: int
     category: str
     text: str
-    scene: Scene
+    context: DialogueContext
     to: frozenset[str]
     add: tuple[str, ...] | None
 
     def decide(self) -> Addressees:
-        return addressees(self.text, self.scene)
+        return addressees(self.text, self.context)
 
     def right(self, decision: Addressees) -> bool:
         return frozenset(decision.ids) == self.to and (self.add is None or decision.may_add == self.add)
@@ -53,11 +53,11 @@ def false_calls(part: str, names: Sequence[str]) -> tuple[list[str], int]:
     for text in lines:
         for name in names:
             present = [
-                Present("x", name, True),
-                Present("y", "Wolfgang", True),
-                Present("anna", "Anna", False),
+                Participant("x", name, True),
+                Participant("y", "Wolfgang", True),
+                Participant("anna", "Anna", False),
             ]
-            decision = addressees(text, Scene("anna", present, "y", 4.0))
+            decision = addressees(text, DialogueContext("anna", present, "y", 4.0))
             if decision.ids != ("y",) and "by name" in decision.reason:
                 calls.append(f"{text!r}: {decision.reason}")
     return calls, len(lines) * len(names)
@@ -66,9 +66,9 @@ def false_calls(part: str, names: Sequence[str]) -> tuple[list[str], int]:
 def _labelled(part: str, number: int, line: dict[str, Any], rooms: dict[str, Any]) -> Labelled:
     trio = {name.casefold(): [name, ""] for name in line.get("agents", ())}
     room = rooms[line["room"]] if not trio else {"people": {"anna": "Anna", "tom": "Tom"}, "agents": trio}
-    people = [Present(id, name, False) for id, name in room["people"].items()]
+    people = [Participant(id, name, False) for id, name in room["people"].items()]
     agents = [
-        Present(id, name, True, role, muted=bool(flags))
+        Participant(id, name, True, role, muted=bool(flags))
         for id, (name, role, *flags) in room["agents"].items()
     ]
     talk = [_said(part) for part in line.get("talk", "").split(";") if part.strip()]
@@ -80,17 +80,19 @@ def _labelled(part: str, number: int, line: dict[str, Any], rooms: dict[str, Any
     spoke = [said for said in talk if said.speaker_id in room["agents"]]
     order = line.get("last") or list(dict.fromkeys(s.speaker_id for s in reversed(spoke)))[::-1]
     partner, since = line.get("partner", "").split() or (None, "inf")
-    scene = Scene(line["by"], [*people, *agents], partner, float(since), tuple(order), tuple(talk))
+    context = DialogueContext(
+        line["by"], [*people, *agents], partner, float(since), tuple(order), tuple(talk)
+    )
     add = line.get("add")
     to = frozenset(line["to"])
-    return Labelled(part, number, line["cat"], line["text"], scene, to, None if add is None else tuple(add))
+    return Labelled(part, number, line["cat"], line["text"], context, to, None if add is None else tuple(add))
 
 
-def _said(shorthand: str) -> Said:
+def _said(shorthand: str) -> PriorTurn:
     who, ago = shorthand.split()
     speaker, to = who.split(">")
     names = tuple(name for name in to.rstrip("?").split(",") if name)
-    return Said(speaker, names, float(ago), to.endswith("?"))
+    return PriorTurn(speaker, names, float(ago), to.endswith("?"))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Present:
+class Participant:
     """Somebody in the lobby."""
 
     id: str
@@ -20,7 +20,7 @@ class Present:
 
 
 @dataclass(frozen=True)
-class Said:
+class PriorTurn:
     """A line of the conversation so far, without its words."""
 
     speaker_id: str
@@ -32,16 +32,16 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Scene:
+class DialogueContext:
     """What addressing looks at besides the words."""
 
     speaker_id: str
-    present: Sequence[Present]
+    present: Sequence[Participant]
     partner_id: str | None = None
     """The agent that last spoke with this speaker."""
     partner_s: float = float("inf")
     """Seconds since then."""
     last_spoke: Sequence[str] = ()
     """Agents, the one who spoke last at the end."""
-    talk: Sequence[Said] = ()
+    history: Sequence[PriorTurn] = ()
     """The last lines of people and agents, the newest at the end."""

@@ -14,7 +14,7 @@ from voicebot.stt.loudness import Loudness
 Transcribe = Callable[[NDArray[np.int16]], Awaitable[Transcription]]
 
 
-class CollectedStream:
+class BufferedStream:
     """Collects an utterance and hands it to `transcribe(pcm)` at its end."""
 
     def __init__(self, transcribe: Transcribe) -> None:
@@ -44,7 +44,7 @@ class CollectedStream:
         return await self._transcribe(pcm)
 
 
-class DraftingCollectedStream(CollectedStream):
+class DraftingBufferedStream(BufferedStream):
     """Transcribes what it collected also when a draft is asked for: at most once more for every pause."""
 
     def __init__(self, transcribe: Transcribe) -> None:
