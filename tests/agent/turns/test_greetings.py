@@ -16,7 +16,7 @@ from voicebot.events import (
     SpeechStopped,
     TranscriptFinal,
 )
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 from voicebot.signaling.messages import ParticipantInfo
 from voicebot.testing.models import Hears
 
@@ -80,7 +80,7 @@ async def test_a_new_agent_lets_people_finish_and_be_answered_first(tmp_path: Pa
         await stage.said(bruno)
         spoken = [(e.participant_id, e.text) for e in stage.of(TranscriptFinal)]
         assert spoken[1:] == [(ada.id, "It is noon."), (bruno.id, "I am Bruno.")]
-        assert stage.llm.calls[0].lines == [Line("Anna", "Ada, what time is it")]
+        assert stage.llm.calls[0].lines == [ChatLine("Anna", "Ada, what time is it")]
 
 
 async def test_who_was_asked_first_does_not_introduce_itself_any_more(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from voicebot.agent.thinking.runner import NO_SUCH_TOOL
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.errors import SignalingError
 from voicebot.events import ErrorEvent, LLMFinished, TranscriptFinal, TranscriptInterim
-from voicebot.llm.lines import ROOM, TAGGED, Call, Lines
+from voicebot.llm.lines import ROOM, TAGGED, ChatHistory, ScriptedCall
 from voicebot.llm.openai import OpenAILLM
 from voicebot.persona import create_persona
 from voicebot.settings import Settings
@@ -147,7 +147,10 @@ async def test_a_model_that_obeys_a_canary_can_use_no_tool_that_its_agent_was_no
 
     ada, bruno = (Agent(f"agent-{p.name}", p, on_state=lambda agent: None) for p in (ADA, BRUNO))
     bruno.tool(delete_files)
-    obeys = [Call("delete_files", {"path": CANARY}), Call("hand_over", {"to": "Bruno", "why": "x"})]
+    obeys = [
+        ScriptedCall("delete_files", {"path": CANARY}),
+        ScriptedCall("hand_over", {"to": "Bruno", "why": "x"}),
+    ]
     for name, words in scenes():
         for agent in (ada, bruno):
             told: list[ToolCall | ToolResult] = []
@@ -190,7 +193,7 @@ class Parrot(ScriptedLLM):
         super().__init__(name="parrot")
         self.answers = 0
 
-    async def _write(self, instructions: str, lines: Lines) -> AsyncIterator[str | Call]:
+    async def _write(self, instructions: str, lines: ChatHistory) -> AsyncIterator[str | ScriptedCall]:
         self.answers += 1
         texts = (instructions, f"Gladly, {lines[-1].speaker}. {SECRET}", f"It says: {SECRET.upper()} Good?")
         text = texts[self.answers % len(texts)]

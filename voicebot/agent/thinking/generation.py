@@ -18,7 +18,7 @@ from voicebot.agent.thinking.unicode import Whole, whole
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.llm.base import LLM
-from voicebot.llm.lines import Company
+from voicebot.llm.lines import RoomContext
 from voicebot.persona import Persona
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Thought:
         self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._tool_timeout = timeout, tool_timeout
         here, others, asked = (tuple(label(name) for name in names) for names in (people, agents, to))
-        self._company = Company(here, others, asked, adding)
+        self._company = RoomContext(here, others, asked, adding)
         self._draft, self._committed = draft, committed
         self._before, self._hand_over = handed, hand_over
         self._on_tool = on_tool
