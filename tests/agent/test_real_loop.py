@@ -11,7 +11,7 @@ import pytest
 import soxr
 
 from voicebot.agent import Models, Room
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.events import (
     Event,
     LatencyMeasured,

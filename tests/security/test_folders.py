@@ -15,11 +15,11 @@ import pytest
 from tests.conversation.example import write_example
 from tests.security.hostile import LINKS, PRIVATE, TRAPS, contents, record, returned
 from voicebot import folders
-from voicebot.conversation.captions import srt, webvtt
-from voicebot.conversation.columns import COLUMNS
-from voicebot.conversation.frames import Rows, rows_of
+from voicebot.conversation.frames.columns import COLUMNS
+from voicebot.conversation.frames.rows import Rows, rows_of
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
+from voicebot.conversation.reading.captions import srt, webvtt
+from voicebot.conversation.reading.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
 from voicebot.errors import LogError
 from voicebot.folders import Folder, Refused
 

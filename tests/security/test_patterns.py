@@ -18,7 +18,7 @@ from voicebot.agent.data import as_data, label
 from voicebot.agent.guard import Guard
 from voicebot.agent.instructions import RULES
 from voicebot.agent.speakable import Speakable, without_reasoning
-from voicebot.conversation.frames import rows_of
+from voicebot.conversation.frames.rows import rows_of
 from voicebot.conversation.manifest import Manifest, Person
 from voicebot.errors import VoicebotError
 from voicebot.events import (

@@ -10,13 +10,13 @@ import ipywidgets  # type: ignore[import-untyped]
 
 from voicebot.events import Event
 from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
-from voicebot.workbench.agents import AgentsPane
-from voicebot.workbench.controls import ROLES, AddAgent, ModelControl, Swap
-from voicebot.workbench.latency import LatencyPane
-from voicebot.workbench.lobby_link import LobbyLink
-from voicebot.workbench.notices import NoticesPane
-from voicebot.workbench.people import People
-from voicebot.workbench.transcript import TranscriptPane
+from voicebot.workbench.panes.agents import AgentsPane
+from voicebot.workbench.panes.controls import ROLES, AddAgent, ModelControl, Swap
+from voicebot.workbench.panes.latency import LatencyPane
+from voicebot.workbench.panes.lobby_link import LobbyLink
+from voicebot.workbench.panes.notices import NoticesPane
+from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.transcript import TranscriptPane
 
 if TYPE_CHECKING:
     from voicebot.agent.models import Models

@@ -20,8 +20,8 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import EVERYWHERE, Settings
-from voicebot.workbench.lobby_link import LobbyLink
 from voicebot.workbench.panel import Panel
+from voicebot.workbench.panes.lobby_link import LobbyLink
 from voicebot.workbench.speaking import Speaking
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from voicebot.agent.tools import ToolFunction, make_tool
-from voicebot.conversation.reader import Conversations
+from voicebot.conversation.reading.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
 from voicebot.workbench.frames import events_frame, models_frame, options_frame
 from voicebot.workbench.home import notebook_settings
-from voicebot.workbench.lobby_link import LobbyLink
+from voicebot.workbench.panes.lobby_link import LobbyLink
 from voicebot.workbench.session import Session
 from voicebot.workbench.speaking import Said
 

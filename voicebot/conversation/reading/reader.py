@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 from pydantic import ValidationError
 
-from voicebot.conversation.cache import FrameCache, user_folder
-from voicebot.conversation.columns import COLUMNS, Row
-from voicebot.conversation.frames import rows_of
+from voicebot.conversation.frames.columns import COLUMNS, Row
+from voicebot.conversation.frames.rows import rows_of
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.ogg import audio_rows
-from voicebot.conversation.problems import Problem
+from voicebot.conversation.reading.cache import FrameCache, user_folder
+from voicebot.conversation.reading.ogg import audio_rows
+from voicebot.conversation.reading.problems import Problem
 from voicebot.errors import LogError
 from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, TranscriptFinal, any_event
 from voicebot.folders import Folder
@@ -45,7 +45,7 @@ MOST_PROBLEMS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """The frames of one or many conversations; see `voicebot.conversation.frames.COLUMNS`."""
+    """The frames of one or many conversations; see `voicebot.conversation.frames.columns.COLUMNS`."""
 
     conversations: pd.DataFrame
     participants: pd.DataFrame

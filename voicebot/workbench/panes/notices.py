@@ -5,7 +5,7 @@ from __future__ import annotations
 from voicebot.conversation.stall import culprit
 from voicebot.errors import VoicebotError, one_line
 from voicebot.events import ErrorEvent, Event, LoopStall
-from voicebot.workbench.feed import Feed, source
+from voicebot.workbench.panes.feed import Feed, source
 
 
 class NoticesPane(Feed):

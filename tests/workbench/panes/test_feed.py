@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from voicebot.workbench.feed import Feed, source
+from voicebot.workbench.panes.feed import Feed, source
 
 
 class Pane(Feed):

@@ -1,6 +1,6 @@
 """Live panes: bounded rows in Python, sent to the page in increments.
 
-The page's part is `feed.js`. The protocol is four custom messages:
+The page's part is `static/feed.js`. The protocol is four custom messages:
 
     page -> kernel   {"type": "hello"}                       a view opened, or saw a gap
     kernel -> page   {"type": "rows", "seq", "rows", "gone"} what changed since `seq - 1`
@@ -21,12 +21,12 @@ from typing import Any
 import anywidget
 
 Row = dict[str, Any]
-_HERE = Path(__file__).parent
+_STATIC = Path(__file__).parent / "static"
 
 
 def source(*names: str) -> str:
-    """The text of files beside this module, one after the other."""
-    return "\n".join((_HERE / name).read_text("utf-8") for name in names)
+    """The text of files in `static`, one after the other."""
+    return "\n".join((_STATIC / name).read_text("utf-8") for name in names)
 
 
 class Feed(anywidget.AnyWidget):

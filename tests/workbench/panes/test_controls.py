@@ -10,7 +10,7 @@ from voicebot.agent.choose import Choice
 from voicebot.agent.models import Option
 from voicebot.errors import ModelLoadError
 from voicebot.registry import Availability
-from voicebot.workbench.controls import AddAgent, ModelControl
+from voicebot.workbench.panes.controls import AddAgent, ModelControl
 
 
 class Offered:

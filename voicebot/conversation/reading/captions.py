@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from voicebot.conversation.columns import Row
-from voicebot.conversation.frames import rows_of
+from voicebot.conversation.frames.columns import Row
+from voicebot.conversation.frames.rows import rows_of
 from voicebot.conversation.log import ConversationLog
-from voicebot.conversation.markup import in_srt, in_tags
-from voicebot.conversation.reader import read_conversation
+from voicebot.conversation.reading.markup import in_srt, in_tags
+from voicebot.conversation.reading.reader import read_conversation
 from voicebot.errors import LogError
 
 LONGEST_CUE = 84

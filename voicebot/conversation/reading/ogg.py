@@ -7,8 +7,8 @@ import re
 import struct
 from typing import BinaryIO
 
-from voicebot.conversation.columns import Row
-from voicebot.conversation.problems import Problem
+from voicebot.conversation.frames.columns import Row
+from voicebot.conversation.reading.problems import Problem
 from voicebot.folders import Folder
 
 OPUS_CLOCK = 48_000

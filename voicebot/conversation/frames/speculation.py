@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voicebot.conversation.columns import Row
+from voicebot.conversation.frames.columns import Row
 from voicebot.events import Event, SpeculationCancelled, SpeculationCommitted, SpeculationStarted
 
 

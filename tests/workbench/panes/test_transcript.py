@@ -10,8 +10,8 @@ from voicebot.events import (
     TranscriptInterim,
     UserChat,
 )
-from voicebot.workbench.people import People
-from voicebot.workbench.transcript import TranscriptPane
+from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.transcript import TranscriptPane
 
 
 def say(pane: TranscriptPane, *events: Event) -> list[dict]:

@@ -5,7 +5,7 @@ import asyncio
 from voicebot.errors import ModelLoadError
 from voicebot.events import ErrorEvent, LoopStall
 from voicebot.workbench import speaking
-from voicebot.workbench.notices import NoticesPane
+from voicebot.workbench.panes.notices import NoticesPane
 
 CELL = "/tmp/ipykernel_4711/2042614983.py:2 <module>"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from voicebot.events import Event, LatencyMeasured, TranscriptFinal
-from voicebot.workbench.feed import Feed, source
-from voicebot.workbench.people import People
+from voicebot.workbench.panes.feed import Feed, source
+from voicebot.workbench.panes.participants import People
 
 PARTS = {
     "end_of_turn_delay": "waiting for the end of the turn",

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from voicebot.events import LatencyMeasured, TranscriptFinal
-from voicebot.workbench.latency import PARTS, LatencyPane
-from voicebot.workbench.people import People
+from voicebot.workbench.panes.latency import PARTS, LatencyPane
+from voicebot.workbench.panes.participants import People
 
 
 async def test_a_turn_is_shown_with_its_parts_in_order_and_what_was_asked(page):

@@ -15,8 +15,8 @@ from voicebot import events as e
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, packet_samples
-from voicebot.conversation.excerpt import SEEN_AND_HEARD, Span, excerpt, presence, write_excerpt
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.reading.excerpt import SEEN_AND_HEARD, Span, excerpt, presence, write_excerpt
 from voicebot.events import AnyEvent, Event
 from voicebot.folders import Folder
 

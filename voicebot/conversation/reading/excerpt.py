@@ -14,7 +14,7 @@ from voicebot.audio.frames import OPUS_RATE
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import packet_samples, silence_packets
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.ogg import participant_of, recordings
+from voicebot.conversation.reading.ogg import participant_of, recordings
 from voicebot.conversation.writer import line_of
 from voicebot.events import (
     AgentStateChanged,

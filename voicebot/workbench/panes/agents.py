@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.workbench.feed import Feed, source
-from voicebot.workbench.people import People
+from voicebot.workbench.panes.feed import Feed, source
+from voicebot.workbench.panes.participants import People
 
 
 class AgentsPane(Feed):

@@ -13,8 +13,8 @@ from voicebot.events import (
     TranscriptInterim,
     UserChat,
 )
-from voicebot.workbench.feed import Feed, Row, source
-from voicebot.workbench.people import People
+from voicebot.workbench.panes.feed import Feed, Row, source
+from voicebot.workbench.panes.participants import People
 
 
 class TranscriptPane(Feed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 
 Row = dict[str, Any]
 """One row of a frame, by column; what is left out is missing there."""

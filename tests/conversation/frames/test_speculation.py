@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voicebot.conversation.log import ConversationLog
-from voicebot.conversation.reader import Conversations
+from voicebot.conversation.reading.reader import Conversations
 from voicebot.events import (
     ConversationStarted,
     LatencyMeasured,

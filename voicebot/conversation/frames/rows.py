@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from voicebot.conversation.columns import COLUMNS, Row
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.columns import COLUMNS, Row
+from voicebot.conversation.frames.latency import PARTS
+from voicebot.conversation.frames.speculation import speculation_rows
 from voicebot.conversation.manifest import Manifest, Person
-from voicebot.conversation.speculation import speculation_rows
 from voicebot.events import (
     EndpointCancelled,
     EndpointConfirmed,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.conversation.latency import PARTS, measure
+from voicebot.conversation.frames.latency import PARTS, measure
 from voicebot.events import (
     ConversationStarted,
     EndpointConfirmed,

@@ -24,9 +24,9 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
-from voicebot.conversation.columns import COLUMNS
-from voicebot.conversation.frames import Rows, frame_of
-from voicebot.conversation.problems import Problem
+from voicebot.conversation.frames.columns import COLUMNS
+from voicebot.conversation.frames.rows import Rows, frame_of
+from voicebot.conversation.reading.problems import Problem
 from voicebot.folders import open_file
 
 logger = logging.getLogger(__name__)

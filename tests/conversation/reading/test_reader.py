@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conversation.example import write_example
-from voicebot.conversation.captions import srt
-from voicebot.conversation.columns import COLUMNS
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.columns import COLUMNS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.log import ConversationLog
-from voicebot.conversation.reader import Conversations, load, read_events
+from voicebot.conversation.reading.captions import srt
+from voicebot.conversation.reading.reader import Conversations, load, read_events
 from voicebot.errors import LogError
 from voicebot.events import (
     AddresseeDecided,
@@ -35,7 +35,7 @@ from voicebot.events import (
     UserChat,
 )
 
-GOLDEN = Path(__file__).parents[1] / "data" / "golden-conversation"
+GOLDEN = Path(__file__).parents[2] / "data" / "golden-conversation"
 
 
 @pytest.fixture
@@ -529,7 +529,7 @@ def test_folders_that_are_gone_are_forgotten_by_any_load(root: Path, cache: Path
 def test_the_cache_remembers_the_folders_that_were_loaded_last(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicebot.conversation.cache.KEPT", 2)
+    monkeypatch.setattr("voicebot.conversation.reading.cache.KEPT", 2)
     made = []
     for n in range(3):
         write_example(tmp_path / str(n) / "c", f"c{n}").close()

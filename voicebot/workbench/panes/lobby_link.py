@@ -5,7 +5,7 @@ from __future__ import annotations
 import anywidget
 import traitlets
 
-from voicebot.workbench.feed import source
+from voicebot.workbench.panes.feed import source
 
 
 class LobbyLink(anywidget.AnyWidget):

@@ -6,8 +6,8 @@ import av
 import pytest
 
 from tests.conversation.example import write_example
-from voicebot.conversation.captions import LONGEST_CUE, cues, srt, webvtt
 from voicebot.conversation.log import ConversationLog
+from voicebot.conversation.reading.captions import LONGEST_CUE, cues, srt, webvtt
 from voicebot.errors import LogError
 from voicebot.events import ParticipantJoined, TranscriptFinal
 
