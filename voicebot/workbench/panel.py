@@ -15,7 +15,7 @@ from voicebot.workbench.panes.controls import ROLES, AddAgent, ModelControl, Swa
 from voicebot.workbench.panes.latency import LatencyPane
 from voicebot.workbench.panes.lobby_link import LobbyLink
 from voicebot.workbench.panes.notices import NoticesPane
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 from voicebot.workbench.panes.transcript import TranscriptPane
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         remove: Callable[[str], None],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.people = People()
+        self.participants = ShownParticipants()
         self.notices = NoticesPane()
         self.link = LobbyLink(url=url, public=public)
-        self.agents = AgentsPane(self.people)
+        self.agents = AgentsPane(self.participants)
         self.add_agent = AddAgent(spawn, loop)
-        self.transcript = TranscriptPane(self.people)
-        self.latency = LatencyPane(self.people)
+        self.transcript = TranscriptPane(self.participants)
+        self.latency = LatencyPane(self.participants)
         self.models = {role: ModelControl(role, models, swap, loop) for role in ROLES}
         self.agents.on_page("remove", lambda message: remove(str(message.get("id"))))
         left = ipywidgets.VBox([self.transcript, self.latency], layout=_column("3 1 460px"))

@@ -16,7 +16,7 @@ from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, packet_samples
 from voicebot.conversation.log import ConversationLog
-from voicebot.conversation.reading.excerpt import SEEN_AND_HEARD, Span, excerpt, presence, write_excerpt
+from voicebot.conversation.reading.excerpt import SEEN_AND_HEARD, Interval, excerpt, presence, write_excerpt
 from voicebot.events import AnyEvent, Event
 from voicebot.folders import Folder
 
@@ -75,10 +75,10 @@ def log() -> ConversationLog:
 
 
 def test_nothing_of_before_and_in_between_is_in_it(log: ConversationLog, tmp_path: Path) -> None:
-    spans = presence(log.events, {MALLORY, "p-mallory2"})
-    assert spans == [Span(10, 20), Span(30, math.inf)]
+    intervals = presence(log.events, {MALLORY, "p-mallory2"})
+    assert intervals == [Interval(10, 20), Interval(30, math.inf)]
     folder = tmp_path / log.conversation_id
-    write_excerpt(log.manifest, log.events, spans, Folder(tmp_path / "nothing"), folder)
+    write_excerpt(log.manifest, log.events, intervals, Folder(tmp_path / "nothing"), folder)
     for path in folder.iterdir():
         assert OLD not in path.read_text()
     found = voicebot.load(folder, cache=False)
@@ -114,8 +114,8 @@ def test_recordings_are_silent_where_one_was_not_there(log: ConversationLog, tmp
         writer.write([encoder.encode(tone) for _ in range(35 * 50)])
         writer.close()
     target = tmp_path / log.conversation_id
-    spans = presence(log.events, {MALLORY, "p-mallory2"})
-    write_excerpt(log.manifest, log.events, spans, Folder(source), target)
+    intervals = presence(log.events, {MALLORY, "p-mallory2"})
+    write_excerpt(log.manifest, log.events, intervals, Folder(source), target)
     assert [path.name for path in (target / "audio").iterdir()] == [f"{ALICE}.ogg"]
     packets = read_packets(target / "audio" / f"{ALICE}.ogg")
     assert sum(map(packet_samples, packets)) == 35 * OPUS_RATE
@@ -140,10 +140,10 @@ class Counted(list[Event]):
 def test_who_comes_and_goes_again_and_again_costs_no_more(log: ConversationLog) -> None:
     """A long conversation is read once, not once for each time that somebody was there."""
     events = Counted(log.events)
-    excerpt(events, [Span(10, 20)])
+    excerpt(events, [Interval(10, 20)])
     once = events.looks
-    spans = [Span(t / 10, t / 10 + 0.05) for t in range(1000)]
-    kept = excerpt(events, spans)
+    intervals = [Interval(t / 10, t / 10 + 0.05) for t in range(1000)]
+    kept = excerpt(events, intervals)
     assert events.looks == 2 * once
     there = [event.name for event in kept if isinstance(event, e.ParticipantJoined) and event.t == 99.9]
     assert there == ["Alice", "Bot", "Mallory"]

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from voicebot.events import LatencyMeasured, TranscriptFinal
 from voicebot.workbench.panes.latency import PARTS, LatencyPane
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 
 
 async def test_a_turn_is_shown_with_its_parts_in_order_and_what_was_asked(page):
-    people = People()
-    people.add("p", "Ada", "human")
-    people.add("a", "Keeper", "agent")
-    pane = LatencyPane(people)
+    participants = ShownParticipants()
+    participants.add("p", "Ada", "human")
+    participants.add("a", "Keeper", "agent")
+    pane = LatencyPane(participants)
     pane.on_event(TranscriptFinal(participant_id="p", utterance_id="u", text="How deep is it?", t=2.0))
     pane.on_event(TranscriptFinal(participant_id="a", utterance_id="v", text="Deep.", t=3.0))
     pane.on_event(
@@ -40,7 +40,7 @@ async def test_a_turn_is_shown_with_its_parts_in_order_and_what_was_asked(page):
 
 
 async def test_a_cancelled_turn_is_flagged(page):
-    pane = LatencyPane(People())
+    pane = LatencyPane(ShownParticipants())
     pane.on_event(LatencyMeasured(participant_id="a", seq=1, t=1.0, end_of_turn_delay=0.5, cancelled=True))
     [row] = pane.rows
     assert row["cancelled"]

@@ -4,7 +4,7 @@ import asyncio
 
 from voicebot.errors import ModelLoadError
 from voicebot.events import ErrorEvent, LoopStall
-from voicebot.workbench import speaking
+from voicebot.workbench import guests
 from voicebot.workbench.panes.notices import NoticesPane
 
 CELL = "/tmp/ipykernel_4711/2042614983.py:2 <module>"
@@ -24,7 +24,7 @@ async def test_a_stall_says_for_how_long_and_what_to_do(page):
 
 async def test_only_a_cell_is_called_one(page):
     pane = NoticesPane()
-    pane.stalled(0.6, f"{speaking.__file__}:30 guest")
+    pane.stalled(0.6, f"{guests.__file__}:30 guest")
     pane.stalled(0.7, f"{asyncio.__file__}:10 run")
     pane.stalled(0.8, "/home/ada/analysis.py:7 crunch")
     pane.stalled(0.9)

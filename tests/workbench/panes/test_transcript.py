@@ -10,7 +10,7 @@ from voicebot.events import (
     TranscriptInterim,
     UserChat,
 )
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 from voicebot.workbench.panes.transcript import TranscriptPane
 
 
@@ -21,7 +21,7 @@ def say(pane: TranscriptPane, *events: Event) -> list[dict]:
 
 
 async def test_interim_text_becomes_the_final_row(page):
-    pane = TranscriptPane(People())
+    pane = TranscriptPane(ShownParticipants())
     rows = say(
         pane,
         ParticipantJoined(participant_id="p", name="Ada", kind="human", t=0.0),
@@ -37,7 +37,7 @@ async def test_interim_text_becomes_the_final_row(page):
 
 
 async def test_an_interruption_keeps_what_was_heard_and_shows_what_was_not(page):
-    pane = TranscriptPane(People())
+    pane = TranscriptPane(ShownParticipants())
     [row] = say(
         pane,
         TranscriptInterim(participant_id="a", utterance_id="u7", speech_id="s", text="The tide is", t=4.0),
@@ -60,7 +60,7 @@ async def test_an_interruption_keeps_what_was_heard_and_shows_what_was_not(page)
 
 
 async def test_noise_without_words_leaves_no_row(page):
-    pane = TranscriptPane(People())
+    pane = TranscriptPane(ShownParticipants())
     assert say(pane, TranscriptFinal(participant_id="p", utterance_id="u", text=" ", t=1.0)) == []
     rows = say(
         pane,
@@ -71,7 +71,7 @@ async def test_noise_without_words_leaves_no_row(page):
 
 
 async def test_utterances_of_two_conversations_do_not_mix(page):
-    pane = TranscriptPane(People())
+    pane = TranscriptPane(ShownParticipants())
     for conversation in ("c1", "c2"):
         pane.on_event(
             TranscriptFinal(
@@ -82,7 +82,7 @@ async def test_utterances_of_two_conversations_do_not_mix(page):
 
 
 async def test_chat_and_swaps_are_shown(page):
-    pane = TranscriptPane(People())
+    pane = TranscriptPane(ShownParticipants())
     rows = say(
         pane,
         ConversationStarted(wall_clock="2030-01-01T00:00:00Z", lobby_id="l", t=0.0),
@@ -95,9 +95,9 @@ async def test_chat_and_swaps_are_shown(page):
 
 
 async def test_people_keep_their_colours(page):
-    people = People()
-    first, second = people.add("a", "Ada", "human"), people.add("b", "Bo", "agent")
+    participants = ShownParticipants()
+    first, second = participants.add("a", "Ada", "human"), participants.add("b", "Bo", "agent")
     assert first.colour != second.colour
-    assert people.add("a", "Ada L.", "human") is first
-    assert people.get("a").name == "Ada L."
-    assert people.get("stranger").name == "stranger"
+    assert participants.add("a", "Ada L.", "human") is first
+    assert participants.get("a").name == "Ada L."
+    assert participants.get("stranger").name == "stranger"

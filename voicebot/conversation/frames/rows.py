@@ -16,7 +16,7 @@ import pandas as pd
 from voicebot.conversation.frames.columns import COLUMNS, Row
 from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.frames.speculation import speculation_rows
-from voicebot.conversation.manifest import Manifest, Person
+from voicebot.conversation.manifest import Manifest, ParticipantRecord
 from voicebot.events import (
     EndpointCancelled,
     EndpointConfirmed,
@@ -79,7 +79,7 @@ def rows_of(
         key=lambda row: (row["start_s"], row["end_s"] or 0),
     )
     for row in rows["turns"]:
-        person = people.get(row["participant_id"] or "", Person())
+        person = people.get(row["participant_id"] or "", ParticipantRecord())
         row["name"], row["kind"] = person.name, person.kind
     talked = _talked(rows)
     rows["participants"] = [
@@ -233,7 +233,7 @@ def _word_rows(events: Iterable[Event]) -> list[Row]:
     ]
 
 
-def _heard_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[Row]:
+def _heard_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
     """What people said; noise without words is no turn."""
     return [
         {
@@ -273,7 +273,7 @@ def _typed_rows(events: Sequence[Event]) -> list[Row]:
     ]
 
 
-def _spoken_rows(events: Iterable[Event], people: Mapping[str, Person]) -> list[Row]:
+def _spoken_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
     """What agents were heard to say, or showed as text when the voice failed.
 
     A speech the log breaks off in is not `complete`.
@@ -319,8 +319,8 @@ def _speech_row(event: Event, start: float) -> Row:
     }
 
 
-def _by_agent(event: Event, people: Mapping[str, Person]) -> bool:
-    return people.get(event.participant_id or "", Person()).kind == "agent"
+def _by_agent(event: Event, people: Mapping[str, ParticipantRecord]) -> bool:
+    return people.get(event.participant_id or "", ParticipantRecord()).kind == "agent"
 
 
 def _talked(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, float]:

@@ -26,7 +26,7 @@ import platformdirs
 
 from voicebot.conversation.frames.columns import COLUMNS
 from voicebot.conversation.frames.rows import Rows, frame_of
-from voicebot.conversation.reading.problems import Problem
+from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.folders import open_file
 
 logger = logging.getLogger(__name__)
@@ -72,13 +72,15 @@ class FrameCache:
         self._index[name] = self._known[name]
         self._kept.add(self._known[name]["id"])
 
-    def put(self, name: str, key: str, conversation_id: str, rows: Rows, problems: Sequence[Problem]) -> None:
+    def put(
+        self, name: str, key: str, conversation_id: str, rows: Rows, problems: Sequence[LoadProblem]
+    ) -> None:
         """A conversation that has just been read."""
         self._index[name] = {"key": key, "id": conversation_id, "problems": [list(p) for p in problems]}
         for frame, some in rows.by_frame.items():
             self._fresh.by_frame[frame] += some
 
-    def frames(self) -> tuple[dict[str, pd.DataFrame], list[Problem]]:
+    def frames(self) -> tuple[dict[str, pd.DataFrame], list[LoadProblem]]:
         """Everything that was kept and put; writes the cache when something has changed."""
         frames = {}
         for name in COLUMNS:
@@ -93,7 +95,9 @@ class FrameCache:
                 self._save(self._file, frames)
             except Exception:  # a cache that cannot be written costs time, nothing else
                 logger.debug("No cache in %s", self._file, exc_info=True)
-        return frames, [Problem(*p) for name in sorted(self._index) for p in self._index[name]["problems"]]
+        return frames, [
+            LoadProblem(*p) for name in sorted(self._index) for p in self._index[name]["problems"]
+        ]
 
     def _read(self, path: Path) -> None:
         try:

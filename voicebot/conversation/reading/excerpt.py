@@ -34,7 +34,7 @@ from voicebot.events import (
     TranscriptInterim,
     UserChat,
 )
-from voicebot.folders import Folder, Refused
+from voicebot.folders import Folder, UnsafePath
 
 SEEN_AND_HEARD = (
     AgentStateChanged,
@@ -56,16 +56,16 @@ SEEN_AND_HEARD = (
 can carry words into it from before."""
 
 
-class Span(NamedTuple):
+class Interval(NamedTuple):
     """Seconds since the conversation began; `end` is infinite while somebody is there."""
 
     start: float
     end: float
 
 
-def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Span]:
+def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Interval]:
     """When somebody was there who came under these participant ids: one after the other, in order."""
-    spans: list[Span] = []
+    intervals: list[Interval] = []
     began: dict[str | None, float] = {}
     for event in events:
         if event.participant_id not in participant_ids:
@@ -73,41 +73,43 @@ def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[
         if isinstance(event, ParticipantJoined):
             began.setdefault(event.participant_id, event.t)
         elif isinstance(event, ParticipantLeft) and event.participant_id in began:
-            spans.append(Span(began.pop(event.participant_id), event.t))
-    return sorted([*spans, *(Span(start, math.inf) for start in began.values())])
+            intervals.append(Interval(began.pop(event.participant_id), event.t))
+    return sorted([*intervals, *(Interval(start, math.inf) for start in began.values())])
 
 
-def excerpt(events: Sequence[Event], spans: Sequence[Span]) -> list[Event]:
-    """The events of these spans (as of `presence`), numbered anew. Each event is looked at once, however
-    many spans there are.
+def excerpt(events: Sequence[Event], intervals: Sequence[Interval]) -> list[Event]:
+    """Return the events within these intervals, numbered anew.
 
-    What had begun before a span, or went on after it, is left out. Those who were there already join when it
-    begins, under the names they had then.
+    The intervals are those of `presence`. An event that began before an interval or went on after it is
+    left out. People who were there before an interval join at its start, under the names they had then.
+    The work grows with the number of events, not with the number of intervals.
     """
     kept: list[Event] = []
-    seen: list[list[Event]] = [[] for _ in spans]
+    seen: list[list[Event]] = [[] for _ in intervals]
     coming: list[Event] = []
     for event in events:
         if isinstance(event, ConversationStarted):
             kept.append(event)
         elif isinstance(event, SEEN_AND_HEARD):
-            if (index := _span_of(spans, *_moments(event))) is not None:
+            if (index := _interval_of(intervals, *_moments(event))) is not None:
                 seen[index].append(event)
             if isinstance(event, ParticipantJoined | ParticipantUpdated | ParticipantLeft):
                 coming.append(event)
-    for there, within in zip(_already_there(coming, spans), seen, strict=True):
+    for there, within in zip(_already_there(coming, intervals), seen, strict=True):
         speeches = {event.speech_id for event in within if isinstance(event, PlayoutStarted)}
         kept += there
         kept += [event for event in within if event.speech_id is None or event.speech_id in speeches]
     return [_alone(event, seq) for seq, event in enumerate(kept)]
 
 
-def _already_there(coming: Iterable[Event], spans: Iterable[Span]) -> Iterator[list[ParticipantJoined]]:
-    """For each span those who had come before it and not gone."""
+def _already_there(
+    coming: Iterable[Event], intervals: Iterable[Interval]
+) -> Iterator[list[ParticipantJoined]]:
+    """For each interval those who had come before it and not gone."""
     here: dict[str | None, ParticipantJoined] = {}
     ahead = deque(sorted(coming, key=lambda event: event.t))
-    for span in spans:
-        while ahead and ahead[0].t < span.start:
+    for interval in intervals:
+        while ahead and ahead[0].t < interval.start:
             match event := ahead.popleft():
                 case ParticipantJoined():
                     here[event.participant_id] = event
@@ -118,13 +120,13 @@ def _already_there(coming: Iterable[Event], spans: Iterable[Span]) -> Iterator[l
                     here.pop(event.participant_id, None)
                 case _:
                     pass
-        yield [joined.model_copy(update={"t": span.start}) for joined in here.values()]
+        yield [joined.model_copy(update={"t": interval.start}) for joined in here.values()]
 
 
-def _span_of(spans: Sequence[Span], begin: float, end: float) -> int | None:
-    """The index of the span that holds all of it."""
-    index = bisect_right(spans, begin, key=lambda span: span.start) - 1
-    return index if index >= 0 and end <= spans[index].end else None
+def _interval_of(intervals: Sequence[Interval], begin: float, end: float) -> int | None:
+    """The index of the interval that holds all of it."""
+    index = bisect_right(intervals, begin, key=lambda interval: interval.start) - 1
+    return index if index >= 0 and end <= intervals[index].end else None
 
 
 def _moments(event: Event) -> tuple[float, float]:
@@ -164,13 +166,16 @@ def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
 
 
 def write_excerpt(
-    manifest: Manifest, events: Sequence[Event], spans: Sequence[Span], source: Folder, target: Path
+    manifest: Manifest, events: Sequence[Event], intervals: Sequence[Interval], source: Folder, target: Path
 ) -> None:
-    """Make `target` the folder of an excerpt of the conversation in `source`. Blocks. Raises OSError.
+    """Write an excerpt of the conversation in `source` to the folder `target`. Blocks.
 
-    Its recordings are as long as the whole ones, and silent outside the spans, so that times stay the same.
+    The recordings keep their length and are silent outside the intervals, so that times stay the same.
+
+    Raises:
+        OSError: a file could not be read or written.
     """
-    kept = excerpt(events, spans)
+    kept = excerpt(events, intervals)
     target.mkdir(parents=True)
     (target / "events.jsonl").write_bytes(b"".join(map(line_of, kept)))
     (target / "manifest.json").write_text(excerpt_manifest(manifest, kept).model_dump_json(indent=2) + "\n")
@@ -178,19 +183,19 @@ def write_excerpt(
     for name in recordings(source):
         if participant_of(name) not in heard:
             continue
-        with suppress(Refused), source.folder("audio").open(name) as file:
+        with suppress(UnsafePath), source.folder("audio").open(name) as file:
             writer = OggOpusWriter(target / "audio" / name)
-            writer.write(masked(read_packets(file), spans))
+            writer.write(masked(read_packets(file), intervals))
             writer.close()
 
 
-def masked(packets: Iterable[bytes], spans: Sequence[Span]) -> Iterator[bytes]:
-    """Opus packets, with silence of the same length in place of those that are not wholly in a span."""
+def masked(packets: Iterable[bytes], intervals: Sequence[Interval]) -> Iterator[bytes]:
+    """Yield the Opus packets, each outside the intervals replaced by silence of its length."""
     at = 0
     for packet in packets:
         samples = packet_samples(packet)
         begin, at = at / OPUS_RATE, at + samples
-        if _span_of(spans, begin, at / OPUS_RATE) is not None:
+        if _interval_of(intervals, begin, at / OPUS_RATE) is not None:
             yield packet
         else:
             yield from silence_packets(samples)

@@ -8,7 +8,7 @@ import struct
 from typing import BinaryIO
 
 from voicebot.conversation.frames.columns import Row
-from voicebot.conversation.reading.problems import Problem
+from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.folders import Folder
 
 OPUS_CLOCK = 48_000
@@ -32,17 +32,17 @@ def participant_of(recording: str) -> str:
     return recording.removesuffix(".ogg").partition("~")[0]
 
 
-def audio_rows(conversation: Folder) -> tuple[list[Row], list[Problem]]:
+def audio_rows(conversation: Folder) -> tuple[list[Row], list[LoadProblem]]:
     """Rows of the `audio` frame, and what lies there and is no recording that can be read."""
     folder = conversation.folder("audio")
     rows: list[Row] = []
-    problems: list[Problem] = []
+    problems: list[LoadProblem] = []
     try:
         names = [name for name in folder.names() if name.endswith(".ogg")]
     except FileNotFoundError:
         return [], []
     except OSError as error:
-        return [], [Problem.of(error)]
+        return [], [LoadProblem.of(error)]
     for name in names:
         path = str(folder.path / name)
         try:
@@ -50,9 +50,9 @@ def audio_rows(conversation: Folder) -> tuple[list[Row], list[Problem]]:
             with folder.open(name) as file:
                 duration, size = ogg_duration(file), os.fstat(file.fileno()).st_size
         except UnicodeEncodeError:
-            problems.append(Problem.unnamed(path))
+            problems.append(LoadProblem.unnamed(path))
         except OSError as error:
-            problems.append(Problem.of(error))
+            problems.append(LoadProblem.of(error))
         else:
             rows.append(
                 {

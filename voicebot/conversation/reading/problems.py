@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple, Self
 
 
-class Problem(NamedTuple):
+class LoadProblem(NamedTuple):
     """One thing that could not be read."""
 
     path: str

@@ -24,7 +24,7 @@ from voicebot.conversation.frames.rows import rows_of
 from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.reading.cache import FrameCache, user_folder
 from voicebot.conversation.reading.ogg import audio_rows
-from voicebot.conversation.reading.problems import Problem
+from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.errors import LogError
 from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, TranscriptFinal, any_event
 from voicebot.folders import Folder
@@ -57,7 +57,7 @@ class Conversations:
     speech: pd.DataFrame
     endpoints: pd.DataFrame
     audio: pd.DataFrame
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[LoadProblem, ...] = ()
     """Everything that could not be read."""
 
     @classmethod
@@ -95,7 +95,7 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
             f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
             hint="Give the folder of one conversation, or the one that holds them: data/conversations.",
         )
-    problems: list[Problem] = []
+    problems: list[LoadProblem] = []
     top = Folder(root.resolve())  # it may be a link itself, what lies in it may not
     try:
         if stat.S_ISDIR(top.mode("conversations")) and not top.mode("events.jsonl"):
@@ -119,7 +119,7 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
                 conversation_id = fresh[1].conversation_id
             if conversation_id in ids:
                 reason = f"is a copy of conversation {conversation_id}"
-                problems.append(Problem(str(folder.path), 0, reason))
+                problems.append(LoadProblem(str(folder.path), 0, reason))
                 continue
             if fresh is None:
                 store.keep(folder.name)
@@ -129,9 +129,9 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
                 store.put(folder.name, key, conversation_id, rows, found)
             ids.add(conversation_id)
         except OSError as error:
-            problems.append(Problem.of(error))
+            problems.append(LoadProblem.of(error))
         except (ValueError, OverflowError) as error:
-            problems.append(Problem(str(folder.path), 0, f"cannot be read: {error}"))
+            problems.append(LoadProblem(str(folder.path), 0, f"cannot be read: {error}"))
     frames, kept = store.frames()
     return Conversations(**frames, problems=(*problems, *kept))
 
@@ -144,7 +144,7 @@ class Source(NamedTuple):
     manifest: bytes
     """Empty when there is none that can be read."""
     audio: list[Row]
-    problems: list[Problem]
+    problems: list[LoadProblem]
 
     @classmethod
     def of(cls, folder: Folder) -> Source:
@@ -155,10 +155,10 @@ class Source(NamedTuple):
         try:
             manifest = folder.read("manifest.json", LARGEST_MANIFEST)
         except FileNotFoundError as error:
-            problems.append(Problem(str(error.filename), 0, "is missing; rebuilt from the events"))
+            problems.append(LoadProblem(str(error.filename), 0, "is missing; rebuilt from the events"))
         except OSError as error:
             reason = f"cannot be read, rebuilt from the events: {error.strerror}"
-            problems.append(Problem(str(error.filename), 0, reason))
+            problems.append(LoadProblem(str(error.filename), 0, reason))
         return cls(folder, events, manifest, audio, problems)
 
     @property
@@ -168,7 +168,7 @@ class Source(NamedTuple):
         parts = (blake2b(part).digest() for part in (self.events, self.manifest, rest))
         return blake2b(b"".join(parts)).hexdigest()
 
-    def parsed(self) -> tuple[list[Event], Manifest, list[Problem]]:
+    def parsed(self) -> tuple[list[Event], Manifest, list[LoadProblem]]:
         """The events, the manifest, and what was wrong with them."""
         path = self.folder.path
         events, problems = _events(self.events, path / "events.jsonl")
@@ -180,34 +180,34 @@ class Source(NamedTuple):
                 kept.append(event)
             else:
                 reason = f"event {event.seq} belongs to another conversation, {event.conversation_id!r}"
-                problems.append(Problem(str(path / "events.jsonl"), 0, reason))
+                problems.append(LoadProblem(str(path / "events.jsonl"), 0, reason))
         return kept, manifest, problems
 
-    def _manifest(self, events: Sequence[Event], problems: list[Problem]) -> Manifest:
+    def _manifest(self, events: Sequence[Event], problems: list[LoadProblem]) -> Manifest:
         path = self.folder.path / "manifest.json"
         try:
             return Manifest.model_validate_json(self.manifest)
         except ValidationError as error:
             if not any(problem.path == str(path) for problem in problems):
                 reason = f"cannot be read, rebuilt from the events: {str(error).splitlines()[0]}"
-                problems.append(Problem(str(path), 0, reason))
+                problems.append(LoadProblem(str(path), 0, reason))
         first = next((e for e in events if isinstance(e, ConversationStarted)), None)
         return Manifest(conversation_id=(first.conversation_id if first else "") or self.folder.name)
 
 
-def read_conversation(folder: Path) -> tuple[list[Event], Manifest, list[Problem]]:
+def read_conversation(folder: Path) -> tuple[list[Event], Manifest, list[LoadProblem]]:
     """The events and manifest of one folder, and what was wrong with them. Raises OSError."""
     return Source.of(Folder(folder)).parsed()
 
 
-def read_events(path: Path) -> tuple[list[Event], list[Problem]]:
+def read_events(path: Path) -> tuple[list[Event], list[LoadProblem]]:
     """Every line that is an event, in order, and a problem for each that is not. Raises OSError."""
     return _events(Folder(path.parent).read(path.name, LARGEST_LOG), path)
 
 
-def _events(content: bytes, path: Path) -> tuple[list[Event], list[Problem]]:
+def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]:
     events: list[Event] = []
-    problems: list[Problem] = []
+    problems: list[LoadProblem] = []
     seen: set[int] = set()
     useless = 0
     for number, line in enumerate(io.BytesIO(content), 1):
@@ -217,7 +217,7 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[Problem]]:
         elif event is None and reason and not line.endswith(b"\n"):  # a whole file ends with one
             reason = "torn last line (the writer was cut off)"
         if reason:
-            problems.append(Problem(str(path), number, reason))
+            problems.append(LoadProblem(str(path), number, reason))
         if event is not None:
             seen.add(event.seq)
             events.append(event)
@@ -225,11 +225,11 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[Problem]]:
         useless += 1
         if useless == MOST_PROBLEMS:
             reason = f"{useless} lines are no events; the rest is not read"
-            problems.append(Problem(str(path), 0, reason))
+            problems.append(LoadProblem(str(path), 0, reason))
             break
     missing = (max(seen) + 1 - len(seen)) if seen else 0
     if missing:
-        problems.append(Problem(str(path), 0, f"{missing} events are missing between the others"))
+        problems.append(LoadProblem(str(path), 0, f"{missing} events are missing between the others"))
     return events, problems
 
 
@@ -265,7 +265,7 @@ def _numbers(event: Event) -> Iterator[float]:
         yield from (value for value in vars(some).values() if isinstance(value, int | float))
 
 
-def _folders(top: Folder, problems: list[Problem]) -> list[Folder]:
+def _folders(top: Folder, problems: list[LoadProblem]) -> list[Folder]:
     """The conversations in a folder, or itself where it is one."""
     if top.mode("events.jsonl"):
         return [top]
@@ -276,15 +276,15 @@ def _folders(top: Folder, problems: list[Problem]) -> list[Folder]:
             str(folder.path).encode()  # a name in another encoding fits into no frame
             mode = 0 if name.startswith(".") else top.mode(name)
             if stat.S_ISLNK(mode):
-                problems.append(Problem(str(folder.path), 0, "is a link and not followed"))
+                problems.append(LoadProblem(str(folder.path), 0, "is a link and not followed"))
             elif not stat.S_ISDIR(mode):
                 continue
             elif folder.mode("events.jsonl"):
                 found.append(folder)
             else:
-                problems.append(Problem(str(folder.path), 0, "has no events.jsonl"))
+                problems.append(LoadProblem(str(folder.path), 0, "has no events.jsonl"))
         except UnicodeEncodeError:
-            problems.append(Problem.unnamed(str(folder.path)))
+            problems.append(LoadProblem.unnamed(str(folder.path)))
         except OSError as error:
-            problems.append(Problem.of(error))
+            problems.append(LoadProblem.of(error))
     return found

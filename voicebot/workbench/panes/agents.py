@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voicebot.signaling.messages import ParticipantInfo
 from voicebot.workbench.panes.feed import Feed, source
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 
 
 class AgentsPane(Feed):
@@ -14,11 +14,11 @@ class AgentsPane(Feed):
     _css = source("theme.css", "agents.css")
     limit = 64
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, participants: ShownParticipants) -> None:
         super().__init__()
-        self._people = people
+        self._participants = participants
 
     def show(self, info: ParticipantInfo) -> None:
         """Add a participant or bring it up to date."""
-        person = self._people.add(info.id, info.name, info.kind)
+        person = self._participants.add(info.id, info.name, info.kind)
         self.put({**info.model_dump(), "colour": person.colour})

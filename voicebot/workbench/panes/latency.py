@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voicebot.events import Event, LatencyMeasured, TranscriptFinal
 from voicebot.workbench.panes.feed import Feed, source
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 
 PARTS = {
     "end_of_turn_delay": "waiting for the end of the turn",
@@ -26,18 +26,18 @@ class LatencyPane(Feed):
     _css = source("theme.css", "latency.css")
     limit = 50
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, participants: ShownParticipants) -> None:
         super().__init__()
-        self._people = people
+        self._participants = participants
         self._question = ""
 
     def on_event(self, event: Event) -> None:
         """Show a measured turn; remember what it may have been asked."""
         if isinstance(event, TranscriptFinal):
-            if self._people.get(event.participant_id).kind == "human" and event.text.strip():
+            if self._participants.get(event.participant_id).kind == "human" and event.text.strip():
                 self._question = event.text
         elif isinstance(event, LatencyMeasured):
-            person = self._people.get(event.participant_id)
+            person = self._participants.get(event.participant_id)
             parts = [
                 [key, label, value]
                 for key, label in PARTS.items()

@@ -8,7 +8,7 @@ COLOURS = 8
 
 
 @dataclass
-class Person:
+class ShownParticipant:
     """A participant as the panes show it; `colour` is an index into the theme's palette."""
 
     id: str
@@ -17,23 +17,23 @@ class Person:
     colour: int
 
 
-class People:
+class ShownParticipants:
     """Everyone seen so far. Those who left keep name and colour, for the rows they left behind."""
 
     def __init__(self) -> None:
-        self._people: dict[str, Person] = {}
+        self._participants: dict[str, ShownParticipant] = {}
 
-    def add(self, participant_id: str, name: str, kind: str) -> Person:
+    def add(self, participant_id: str, name: str, kind: str) -> ShownParticipant:
         """Learn a participant, or its new name."""
-        known = self._people.get(participant_id)
+        known = self._participants.get(participant_id)
         if known is None:
-            known = Person(participant_id, name, kind, len(self._people) % COLOURS)
-            self._people[participant_id] = known
+            known = ShownParticipant(participant_id, name, kind, len(self._participants) % COLOURS)
+            self._participants[participant_id] = known
         known.name, known.kind = name, kind
         return known
 
-    def get(self, participant_id: str | None) -> Person:
+    def get(self, participant_id: str | None) -> ShownParticipant:
         """The participant; someone unknown gets its id as name."""
         if participant_id is None:
-            return Person("", "", "", COLOURS - 1)
-        return self._people.get(participant_id) or self.add(participant_id, participant_id, "human")
+            return ShownParticipant("", "", "", COLOURS - 1)
+        return self._participants.get(participant_id) or self.add(participant_id, participant_id, "human")

@@ -14,7 +14,7 @@ from voicebot.events import (
     UserChat,
 )
 from voicebot.workbench.panes.feed import Feed, Row, source
-from voicebot.workbench.panes.participants import People
+from voicebot.workbench.panes.participants import ShownParticipants
 
 
 class TranscriptPane(Feed):
@@ -23,9 +23,9 @@ class TranscriptPane(Feed):
     _esm = source("feed.js", "transcript.js")
     _css = source("theme.css", "transcript.css")
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, participants: ShownParticipants) -> None:
         super().__init__()
-        self._people = people
+        self._participants = participants
         self._spoken: dict[str, str] = {}  # speech_id -> row id, the newest few
 
     def on_event(self, event: Event) -> None:
@@ -40,10 +40,10 @@ class TranscriptPane(Feed):
             case ConversationStarted():
                 self._line(event, "note", f"Conversation {event.conversation_id} begins")
             case ParticipantJoined():
-                self._people.add(event.participant_id or "", event.name, event.kind)
+                self._participants.add(event.participant_id or "", event.name, event.kind)
                 self._line(event, "note", f"{event.name} joined")
             case ParticipantLeft():
-                self._line(event, "note", f"{self._people.get(event.participant_id).name} left")
+                self._line(event, "note", f"{self._participants.get(event.participant_id).name} left")
             case ModelSwapped():
                 self._line(event, "note", f"{event.role.upper()} is now {event.new} (was {event.old})")
             case _:
@@ -87,7 +87,7 @@ class TranscriptPane(Feed):
         self.put({**self._base(event, kind), "id": row_id, "text": text, "final": True})
 
     def _base(self, event: Event, kind: str) -> Row:
-        person = self._people.get(event.participant_id)
+        person = self._participants.get(event.participant_id)
         return {
             "kind": kind,
             "t": event.t,

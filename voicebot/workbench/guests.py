@@ -1,4 +1,4 @@
-"""Simulated people that a notebook lets speak."""
+"""Simulated people: a notebook lets them join the lobby and speak."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ from voicebot.experiment.guest import Guest
 from voicebot.tts.base import TTS, VoiceStyle
 
 if TYPE_CHECKING:
-    from voicebot.workbench.session import Session
+    from voicebot.agent.models import Models
+    from voicebot.agent.room import Room
+    from voicebot.workbench.panes.participants import ShownParticipants
 
 CLEAR_VOICE = "flite:slt"
-"""What a guest speaks with where it is installed: the embedded recogniser understands it,
-while it understands little of espeak-ng's voices."""
+"""The guests' voice where flite is installed. The built-in recogniser understands it well, and
+espeak-ng's voices badly."""
 
 QUIET = 1.0
-"""Seconds after an answer in which nobody goes on: then the exchange is over."""
+"""Seconds without an event that end an exchange."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """What came of one sentence of a guest."""
+class Exchange:
+    """One sentence of a guest, and the answers to it."""
 
     text: str
-    """What was said."""
+    """What the guest said."""
     heard: str
-    """What the speech-to-text model understood; "" when nothing."""
+    """The transcript of it; "" when the speech-to-text model recognised nothing."""
     answers: tuple[tuple[str, str], ...]
-    """(agent's name, what it was heard to say), in order; empty when nobody answered in time."""
+    """Pairs of an agent's name and the words of it that were played, in order. Empty if nobody answered."""
     latency: float | None
-    """Seconds from the last sample said to the first sample of the answer, as measured."""
+    """Seconds from the guest's last sample to the first sample of the answer; None without an answer."""
 
     def __str__(self) -> str:
         lines = [f"heard: {self.heard or 'nothing'}"]
@@ -49,60 +51,67 @@ class Said:
         return "\n".join(lines)
 
 
-class Speaking:
-    """The guests of one session, by name."""
+class Guests:
+    """The simulated people in one lobby, by name.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    Args:
+        url: The server's address on this machine.
+        room: The lobby that they join.
+        models: The source of their voice.
+        participants: The names of the agents that answer.
+    """
+
+    def __init__(self, url: str, room: Room, models: Models, participants: ShownParticipants) -> None:
+        self._url = url
+        self._room = room
+        self._models = models
+        self._participants = participants
         self._guests: dict[str, Guest] = {}
         self._one_at_a_time = asyncio.Lock()
         self._joining = asyncio.Lock()
 
     async def guest(self, name: str) -> Guest:
-        """The guest of that name; joins when it is not there (any more)."""
+        """Return the guest of that name, which joins if it is not in the lobby."""
         async with self._joining:
             if name not in self._guests:
                 self._guests[name] = Guest(
-                    self._session.local_url,
-                    self._session.room.lobby.id,
+                    self._url,
+                    self._room.lobby.id,
                     name=name,
                     tts=await self._clear_voice(),
                     style=VoiceStyle(seed=len(self._guests)),
                 )
             return await self._guests[name].join()
 
-    async def say(self, text: str, *, name: str, within: float) -> Said:
+    async def say(self, text: str, *, name: str, within: float) -> Exchange:
         """See `Workbench.say`."""
         async with self._one_at_a_time:
             guest = await self.guest(name)
             await guest.connected()
-            await self.quiet(within)  # a polite guest lets them finish greeting it
+            await self.quiet(within)  # let the agents finish their greeting
             listening = _Listening(guest.id)
-            unsubscribe = self._session.room.subscribe(listening.on_event)
+            unsubscribe = self._room.subscribe(listening.on_event)
             try:
                 await guest.say(text)
                 await listening.over(within)
             finally:
                 unsubscribe()
-        names = self._session.panel.people
-        return Said(
+        return Exchange(
             text,
             " ".join(listening.heard),
-            tuple((names.get(agent_id).name, heard) for agent_id, heard in listening.answers),
+            tuple((self._participants.get(agent_id).name, heard) for agent_id, heard in listening.answers),
             listening.latency,
         )
 
     async def quiet(self, within: float) -> None:
-        """Wait until no agent thinks or speaks, `within` seconds at the longest."""
+        """Wait until no agent is thinking or speaking, for at most `within` seconds."""
         changed = asyncio.Event()
-        unsubscribe = self._session.room.subscribe(lambda _: changed.set())
+        unsubscribe = self._room.subscribe(lambda _: changed.set())
         try:
             async with asyncio.timeout(within):
                 while True:
                     changed.clear()
-                    busy = any(
-                        a.state in ("thinking", "speaking") for a in self._session.room.agents.values()
-                    )
+                    busy = any(a.state in ("thinking", "speaking") for a in self._room.agents.values())
                     try:
                         await asyncio.wait_for(changed.wait(), None if busy else QUIET)
                     except TimeoutError:
@@ -113,7 +122,7 @@ class Speaking:
             unsubscribe()
 
     async def leave(self, name: str | None = None) -> None:
-        """One guest, or all of them, leave."""
+        """Let one guest leave; None stands for all of them."""
         for known in [name] if name is not None else list(self._guests):
             if known in self._guests:
                 await self._guests[known].leave()
@@ -121,14 +130,14 @@ class Speaking:
 
     async def _clear_voice(self) -> TTS:
         try:
-            voice = await self._session.hosting.models.get("tts", CLEAR_VOICE)
+            voice = await self._models.get("tts", CLEAR_VOICE)
         except ModelError:
-            return self._session.hosting.models.tts
+            return self._models.tts
         return cast("TTS", voice)
 
 
 class _Listening:
-    """Collects what follows a guest's sentence."""
+    """Collects the events that follow a guest's sentence."""
 
     def __init__(self, guest_id: str) -> None:
         self._guest_id = guest_id
@@ -150,7 +159,7 @@ class _Listening:
         self._changed.set()
 
     async def over(self, within: float) -> None:
-        """Wait for an answer and the quiet after it, `within` seconds at the longest."""
+        """Wait for an answer and the silence after it, for at most `within` seconds."""
         try:
             async with asyncio.timeout(within):
                 while True:
