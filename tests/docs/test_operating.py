@@ -1,32 +1,74 @@
-"""What the README says to those who run a server: configurations that parse and name what there is."""
+"""The configurations in operating.md parse, and its names and numbers are those of the code."""
 
 from __future__ import annotations
 
 import configparser
 import re
 import signal
-from pathlib import Path
 
 import yaml
+from pydantic import SecretStr
 
+from tests.docs.pages import OPERATING, fenced
+from voicebot.lobby.capacity import Capacity
 from voicebot.media.base import MediaStats
 from voicebot.server.drain import SENTENCE
 from voicebot.server.health import operation
+from voicebot.server.limits import Limits
+from voicebot.server.lobbies import MAX_LOBBIES
 from voicebot.server.metrics import PRESENT, Metrics, Present
 from voicebot.settings import Settings
+from voicebot.signaling.messages import MAX_FRAME
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+
+def only(language: str) -> str:
+    [block] = fenced(OPERATING, language)
+    return block
 
 
-def fenced(language: str) -> str:
-    [block] = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    return str(block)
+def default(name: str) -> str:
+    value = Settings.model_fields[name].default
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`)? *\| (.+) \|$", OPERATING, re.MULTILINE)
+    assert sorted(rows) == sorted(
+        (name.upper(), default(name), str(field.description)) for name, field in Settings.model_fields.items()
+    )
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    section = OPERATING.split("## Limits")[1].split("## Monitoring")[0]
+    told = dict(re.findall(r"^\| (.+?) \| (.*\d.*) \|$", section, re.MULTILINE))
+    limits, capacity = Limits(), Capacity()
+    assert told == {
+        "lobbies on one server": f"{MAX_LOBBIES}",
+        "people in a lobby; with their camera on": f"{capacity.humans}; {capacity.video}",
+        "agents in a lobby": f"{capacity.agents}",
+        "people who wait for admission to a lobby": f"{capacity.waiting}",
+        "WebSockets of one session; of one address": (
+            f"{limits.sockets_per_session}; {limits.sockets_per_address}"
+        ),
+        "new sessions from one address": (
+            f"{limits.sessions_burst} at once, then 1 in {1 / limits.sessions_per_second:.0f} s"
+        ),
+        "new lobbies of one session; of one address": (
+            f"{limits.lobbies_burst} at once, then 1 in {1 / limits.lobbies_per_second:.0f} s;"
+            " five times that"
+        ),
+        "messages of one session": f"{limits.burst} at once, then {limits.messages_per_second:.0f} a second",
+        "a message": f"{MAX_FRAME // 1024} KiB",
+        "an empty lobby that was made in a browser": (
+            f"ends after {limits.empty_lobby:.0f} s; after {limits.unused_lobby:.0f} s if nobody ever came"
+        ),
+    }
 
 
 def test_the_service_waits_for_longer_than_the_server_drains() -> None:
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read_string(fenced("ini"))
+    unit.read_string(only("ini"))
     service = unit["Service"]
     assert signal.Signals[service["KillSignal"]] is signal.SIGTERM
     environment = dict(entry.split("=") for entry in service["Environment"].split())
@@ -37,7 +79,7 @@ def test_the_service_waits_for_longer_than_the_server_drains() -> None:
 
 
 def test_the_proxy_passes_on_what_the_server_asks_for() -> None:
-    block = fenced("nginx")
+    block = only("nginx")
     headers = dict(re.findall(r"proxy_set_header (\S+) (\S+);", block))
     assert headers["Host"] == "$host"
     assert headers["X-Forwarded-Proto"] == "$scheme"
@@ -47,7 +89,7 @@ def test_the_proxy_passes_on_what_the_server_asks_for() -> None:
 
 
 def test_prometheus_is_told_where_and_with_what() -> None:
-    [job] = yaml.safe_load(fenced("yaml"))["scrape_configs"]
+    [job] = yaml.safe_load(only("yaml"))["scrape_configs"]
     [target] = job["static_configs"][0]["targets"]
     assert target == f"127.0.0.1:{Settings.model_fields['port'].default}"
     assert job["authorization"]["credentials"] == "<METRICS_TOKEN>"
@@ -58,7 +100,7 @@ def test_the_paths_it_names_exist() -> None:
     paths = {route.path for route in operation.routes}  # type: ignore[attr-defined]
     assert paths == {"/health", "/ready", "/metrics"}
     for path in paths:
-        assert f"`{path}`" in README
+        assert f"`{path}`" in OPERATING
 
 
 def test_the_metrics_it_names_exist() -> None:
@@ -69,6 +111,6 @@ def test_the_metrics_it_names_exist() -> None:
         )
     )
     there = {family.name for family in metrics.registry.collect()}
-    named = set(re.findall(r"`(voicebot_[a-z_]+)`", README))
+    named = set(re.findall(r"`(voicebot_[a-z_]+)`", OPERATING))
     assert len(named) > 10
     assert named <= there
