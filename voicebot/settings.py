@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
     stt_drafts: str = Field(
         "auto",
-        description="Let a server transcribe at every pause: always, never, or auto (a server on this network)",
+        description="Let a server transcribe at every pause: always, never, or auto (a local server)",
     )
     vad_model: str = Field("silero", description="Voice activity detector")
 
