@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from tests.docs.pages import OPERATING, fenced
 from voicebot.lobby.capacity import Capacity
 from voicebot.media.base import MediaStats
-from voicebot.server.drain import SENTENCE
-from voicebot.server.health import operation
-from voicebot.server.limits import Limits
-from voicebot.server.lobbies import MAX_LOBBIES
-from voicebot.server.metrics import PRESENT, Metrics, Present
+from voicebot.server.endpoints.health import operation
+from voicebot.server.lobby.lobbies import MAX_LOBBIES
+from voicebot.server.net.drain import SENTENCE
+from voicebot.server.net.limits import Limits
+from voicebot.server.telemetry.metrics import PRESENT, Metrics, Present
 from voicebot.settings import Settings
 from voicebot.signaling.messages import MAX_FRAME
 

@@ -18,7 +18,7 @@ from voicebot.experiment.guest import Guest
 from voicebot.tts.base import TTS, VoiceStyle
 
 if TYPE_CHECKING:
-    from voicebot.agent.models import Models
+    from voicebot.agent.models.models import Models
     from voicebot.agent.room import Room
     from voicebot.workbench.panes.participants import ShownParticipants
 
