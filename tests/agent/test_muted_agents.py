@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.stage import Stage
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     FloorDenied,
@@ -16,8 +17,6 @@ from voicebot.events import (
     TranscriptFinal,
 )
 from voicebot.turn import Denial
-
-from .stage import Stage
 
 
 async def test_it_hears_and_remembers_and_answers_nobody(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from voicebot.llm.offline import OfflineLLM
 from voicebot.server import hosting
 from voicebot.server.lobby import lobbies as lobbies_module
 from voicebot.server.net.limits import Limits
-from voicebot.server.sessions.sessions import sessions
+from voicebot.server.sessions import sessions
 from voicebot.server.telemetry.gc_tuning import settle_collector
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane

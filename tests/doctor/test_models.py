@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent.test_endpoint_model import make_model as make_end_of_turn_model
+from tests.agent.models.test_endpoint_model import make_model as make_end_of_turn_model
 from voicebot.doctor import examine, models
 from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM

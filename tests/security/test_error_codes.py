@@ -331,6 +331,6 @@ async def test_each_code_over_http_comes_with_its_status(
         await ask("GET", "api/lobbies/demo", Cookie=ada.cookie[:-1])
     rows = re.findall(r"^\| (`.*?) \| (\d+) \|", OVER_HTTP, re.MULTILINE)
     table = {code: int(status) for row, status in rows for code in re.findall(r"`(\w+)`", row)}
-    between_servers = {"too_large": 421}  # asked for in tests/server/test_nodes.py: it takes two
+    between_servers = {"too_large": 421}  # asked for in tests/server/cluster/test_nodes.py: it takes two
     assert seen | between_servers == table
     assert not seen.keys() & between_servers.keys()

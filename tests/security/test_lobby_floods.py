@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 
 from tests.coturn import free_port
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory, own_origin
-from tests.server.test_transports import from_address
+from tests.server.net.test_transports import from_address
 from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM

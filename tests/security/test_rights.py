@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.server.conftest import Visitor
-from tests.server.test_doors import knock, make
+from tests.server.lobby.test_doors import knock, make
 from voicebot.errors import SignalingError
 from voicebot.events import TranscriptFinal
 from voicebot.lobby.rights import RIGHTS, Action, Right, Standing, check, lasts

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from voicebot.server.net.close_codes import CloseCode
+
 UNHEARD = 1024
 """Words that may wait to be heard on one line, until it is given up."""
-ABNORMAL = 1006
-SERVICE_RESTART = 1012
-TRY_AGAIN = 1013
 Word = tuple[str, Any]
 
 
@@ -77,15 +76,15 @@ class Line:
 
     def abort(self) -> None:
         """Give it up, at both ends."""
-        self._other.mention(self.id, "lost", TRY_AGAIN)
-        self.lose(TRY_AGAIN)
+        self._other.mention(self.id, "lost", CloseCode.TRY_AGAIN)
+        self.lose(CloseCode.TRY_AGAIN)
 
     def hang_up(self) -> None:
         """Whatever the other end still does for it is not needed any more."""
         if not self.lost:
-            self._other.mention(self.id, "gone", ABNORMAL)
-        self.lose(ABNORMAL)
+            self._other.mention(self.id, "gone", CloseCode.ABNORMAL)
+        self.lose(CloseCode.ABNORMAL)
 
     def close(self) -> None:
         """Everything was said."""
-        self.lose(ABNORMAL)
+        self.lose(CloseCode.ABNORMAL)

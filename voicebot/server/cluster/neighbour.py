@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import TRY_AGAIN, Line, LineLost
+from voicebot.server.cluster.channels import Line, LineLost
+from voicebot.server.net.close_codes import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Neighbour:
         """Lose the lines that the other end has opened and does not have any more; the ids of those that
         it has, and that are not here."""
         for id in self.lines.keys() - self.opened - set(theirs):
-            self.lines[id].lose(TRY_AGAIN)
+            self.lines[id].lose(CloseCode.TRY_AGAIN)
         return [id for id in theirs if id not in self.lines]
 
     def lose(self, code: int) -> None:
@@ -106,7 +107,7 @@ class Neighbour:
                 waiting += [done for _, done in self._unsaid]
                 self._unsaid.clear()
                 _settle(waiting, LineLost(str(error)))
-                self.lose(TRY_AGAIN)
+                self.lose(CloseCode.TRY_AGAIN)
                 return
             self._number += 1  # one that failed and is there after all has its number twice
             _settle(waiting, None)

@@ -17,9 +17,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import SERVICE_RESTART, Line, LineLost
+from voicebot.server.cluster.channels import Line, LineLost
 from voicebot.server.cluster.neighbour import Neighbour
 from voicebot.server.lobby import persistence
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.store.shared import SharedStore
 
 logger = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ class Nodes:
         self._tasks = []
         for other in self._others.values():
             for line in list(other.lines.values()):
-                other.mention(line.id, "lost", SERVICE_RESTART)
-            other.lose(SERVICE_RESTART)
+                other.mention(line.id, "lost", CloseCode.SERVICE_RESTART)
+            other.lose(CloseCode.SERVICE_RESTART)
         if self._serving:
             await asyncio.wait(self._serving, timeout=FAREWELL_SECONDS)
         for task in self._serving:
@@ -121,7 +122,7 @@ class Nodes:
             other, number, words = self._other(entry["from"]), int(entry["number"]), entry["words"]
             if not other.follows(number) and other.lines:
                 logger.warning("Something that server %s said is missing, or it began anew.", entry["from"])
-                other.lose(SERVICE_RESTART)
+                other.lose(CloseCode.SERVICE_RESTART)
             other.heard_at = self._listened_at
             for id, kind, what in words:
                 self._heard(other, id, kind, what)
@@ -131,7 +132,7 @@ class Nodes:
     def _heard(self, other: Neighbour, id: str, kind: str, what: Any) -> None:
         if kind == "alive":
             for unknown in other.compare(what):
-                other.mention(unknown, "lost", SERVICE_RESTART)
+                other.mention(unknown, "lost", CloseCode.SERVICE_RESTART)
         elif kind == "open":
             task = asyncio.get_running_loop().create_task(
                 self._answer(other.answer(id), what), name=f"line {id}"
@@ -163,7 +164,7 @@ class Nodes:
             await asyncio.sleep(persistence.RENEW)
             for other in self._others.values():
                 if self._listened_at - other.heard_at > persistence.LEASE:
-                    other.lose(SERVICE_RESTART)
+                    other.lose(CloseCode.SERVICE_RESTART)
                 if other.lines:
                     other.mention("", "alive", sorted(other.opened))
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from voicebot.server.cluster.channels import ABNORMAL, Line
+from voicebot.server.cluster.channels import Line
 from voicebot.server.cluster.forwarded import MAX_BODY, Arrival, Forwarded, scope_of
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.transports import ABORT
-from voicebot.server.sessions.sessions import REPLACED, Sessions
+from voicebot.server.sessions.sessions import Sessions
 
 
 class _TooLarge(Exception):
@@ -38,7 +39,7 @@ class Remote:
         browser = await self._sessions.named(handle)
         if browser is not None:
             if browser.outbox is not None:
-                browser.outbox.close(REPLACED, "opened in another tab")
+                browser.outbox.close(CloseCode.REPLACED, "opened in another tab")
             browser.leave_for(None)
             await self._sessions.write(browser)
         await line.say("end", 0)
@@ -64,7 +65,7 @@ class Remote:
                 case "gone":
                     return {"type": "websocket.disconnect", "code": data}
                 case _:
-                    return {"type": "websocket.disconnect", "code": ABNORMAL}
+                    return {"type": "websocket.disconnect", "code": CloseCode.ABNORMAL}
 
         async def send(message: Message) -> None:
             match message["type"]:

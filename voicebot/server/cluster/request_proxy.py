@@ -17,7 +17,8 @@ from voicebot.server.cluster.nodes import Nodes
 from voicebot.server.cluster.router import Whereabouts
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.net.wire_errors import error_body
-from voicebot.server.sessions.sessions import Browser, Sessions
+from voicebot.server.sessions.client_session import Browser
+from voicebot.server.sessions.sessions import Sessions
 
 REQUEST_SECONDS = 30.0
 """Within this the other server has to answer: a model may have to be loaded for it."""

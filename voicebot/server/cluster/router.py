@@ -9,7 +9,8 @@ from voicebot.server.cluster.channels import LineLost
 from voicebot.server.cluster.forwarded import Arrival, Onward
 from voicebot.server.cluster.nodes import Nodes
 from voicebot.server.lobby.controller import ServedLobby
-from voicebot.server.sessions.sessions import Browser, Sessions
+from voicebot.server.sessions.client_session import Browser
+from voicebot.server.sessions.sessions import Sessions
 from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.messages import JoinLobby
 

@@ -10,15 +10,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import ABNORMAL, SERVICE_RESTART, TRY_AGAIN, Line, LineLost
+from voicebot.server.cluster.channels import Line, LineLost
 from voicebot.server.cluster.forwarded import ONWARD, Arrival, Onward, describe
 from voicebot.server.cluster.nodes import Nodes
 from voicebot.server.cluster.router import ATTACH_SECONDS, Whereabouts
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.transports import abort
-from voicebot.server.sessions.outbox import TOO_SLOW
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import Browser
 from voicebot.signaling.messages import Message
 from voicebot.signaling.written import write
 
@@ -46,7 +46,7 @@ class Carrier:
         try:
             if not await self._taken(socket, browser, line, arrival):
                 line.abort()
-                await _close(socket, TRY_AGAIN, "try again later")
+                await _close(socket, CloseCode.TRY_AGAIN, "try again later")
                 return None
             self._carried.add(line)
             if self._drain.active:
@@ -90,7 +90,7 @@ class Carrier:
                     seq = await down
             if seq is None:  # it has not let go: nobody knows what was numbered
                 line.abort()
-                await _close(socket, SERVICE_RESTART, "try again")
+                await _close(socket, CloseCode.SERVICE_RESTART, "try again")
                 return None
             ended.arrival.seq = seq
             browser.session.advance(seq)
@@ -107,7 +107,7 @@ class Carrier:
             while True:
                 event = await socket.receive()
                 if event["type"] == "websocket.disconnect":
-                    code = int(event.get("code") or ABNORMAL)
+                    code = int(event.get("code") or CloseCode.ABNORMAL)
                     await line.say("gone", code)
                     return code
                 wait = bucket.take(self._clock())
@@ -146,7 +146,7 @@ class Carrier:
                         case "lost":
                             await socket.close(data, "try again")
             except TimeoutError:
-                logger.debug("A forwarded socket is too slow (%d).", TOO_SLOW)
+                logger.debug("A forwarded socket is too slow (%d).", CloseCode.TOO_SLOW)
                 abort(socket.scope)
             except (WebSocketDisconnect, RuntimeError):
                 pass

@@ -25,7 +25,7 @@ from voicebot.server.endpoints.downloads import conversation, events_of, manifes
 from voicebot.server.endpoints.http import Body, Caller, Wired, problems
 from voicebot.server.endpoints.lobby_routes import having
 from voicebot.server.lobby.controller import ServedLobby
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import Browser
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
 ROUNDING = 1e-5

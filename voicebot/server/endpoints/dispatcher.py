@@ -16,7 +16,7 @@ from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.rate_limits import Floods
 from voicebot.server.net.wire_errors import error_message, failure, refusal
-from voicebot.server.sessions.sessions import Browser, Seat
+from voicebot.server.sessions.client_session import Browser, Seat
 from voicebot.server.telemetry.telemetry import Telemetry
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
@@ -98,7 +98,7 @@ class Switchboard:
         if message.ack is not None:
             browser.session.acknowledge(message.ack)
         if browser.seat is not None:
-            browser.seat.lobby.negotiations.heard(browser.seat.participant_id)
+            self._lobby(browser.seat.place.lobby.id).negotiations.heard(browser.seat.participant_id)
         if isinstance(message, m.Ping):
             browser.send_unstamped(m.Pong(id=message.id))
             return
@@ -134,7 +134,7 @@ class Switchboard:
         who = WHO[type(message)]
         if who is Who.ANYONE:
             return
-        place = browser.place if who is Who.PLACED else _seat(browser).lobby
+        place = browser.place if who is Who.PLACED else _seat(browser).place
         if place is None:
             raise _not_joined("You are in no lobby.")
         if message.lobby is not None and message.lobby != place.lobby.id:
@@ -143,7 +143,7 @@ class Switchboard:
             place.check(who, browser)
 
     def _in_lobby(self, browser: Browser, seat: Seat, message: m.ClientMessage) -> None:
-        lobby, me = seat.lobby, seat.participant_id
+        lobby, me = self._lobby(seat.place.lobby.id), seat.participant_id
         match message:
             case m.LobbyUpdate():
                 lobby.update(browser, message.data)

@@ -14,7 +14,7 @@ from voicebot.errors import SignalingError
 from voicebot.server.cluster.forwarded import forwarded
 from voicebot.server.endpoints.services import Services, services
 from voicebot.server.net.networks import address_of
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import Browser
 from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
 

@@ -47,11 +47,11 @@ class AgentChanges(Body):
     llm: Annotated[str, Field(max_length=200)] | None = None
 
 
-async def joined(lobby_id: str, caller: Caller) -> ServedLobby:
+async def joined(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
     """The lobby the caller sits in; a lobby of others is as good as none."""
-    if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
+    if caller.seat is None or caller.seat.place.lobby.id != lobby_id:
         raise no_such_lobby()
-    return caller.seat.lobby
+    return wired.lobbies[lobby_id]
 
 
 def having(right: Right) -> Callable[..., Awaitable[ServedLobby]]:
@@ -60,7 +60,7 @@ def having(right: Right) -> Callable[..., Awaitable[ServedLobby]]:
     async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
         served = wired.lobbies.get(lobby_id)
         if served is None or served.standing(caller) is not Standing.OWNER:
-            served = await joined(lobby_id, caller)
+            served = await joined(lobby_id, caller, wired)
         served.check(right, caller)
         return served
 
@@ -90,7 +90,7 @@ async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetail
     if served is None:
         raise no_such_lobby()
     lobby = served.lobby
-    inside = caller.seat is not None and caller.seat.lobby is served
+    inside = caller.seat is not None and caller.seat.place is served
     if not inside and served.door.way(caller.session.handle, wired.clock()) == "knock":
         known = LobbyInfo(id=lobby.id, name=lobby.name, settings=LobbySettings(private=True))
         return LobbyDetails(lobby=known, knock=True)

@@ -10,11 +10,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from voicebot import logs
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
-from voicebot.server.cluster.channels import ABNORMAL, TRY_AGAIN
 from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.cluster.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
 from voicebot.server.endpoints.dispatcher import Switchboard
 from voicebot.server.net.addresses import Addresses
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.networks import address_of
@@ -22,8 +22,9 @@ from voicebot.server.net.rate_limits import Crowd
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.net.transports import abort
 from voicebot.server.net.wire_errors import error_message
-from voicebot.server.sessions.outbox import TOO_SLOW, Close, Outbox
-from voicebot.server.sessions.sessions import UNAUTHENTICATED, Browser, Seat, Sessions
+from voicebot.server.sessions.client_session import Browser, Seat
+from voicebot.server.sessions.outbox import Close, Outbox
+from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
 from voicebot.signaling.messages import (
     SessionEstablished,
@@ -35,9 +36,6 @@ from voicebot.signaling.written import write
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
-REFUSED = 4403
-TOO_MANY = 4429
-GOING_AWAY = 1001
 IN_ONE_GO = 8
 """Frames that have arrived together and are carried out before others, writers above all, have a turn:
 else the answers to a burst would fill the queues of sockets that are not slow at all."""
@@ -77,14 +75,14 @@ class SocketEndpoint:
                 socket.headers.get("origin", ""),
             )
             await socket.accept()  # a refused handshake would tell the page nothing
-            await socket.close(REFUSED, "this origin may not connect")
+            await socket.close(CloseCode.WRONG_ORIGIN, "this origin may not connect")
             self._telemetry.refused("origin")
             return
         address = address_of(socket)
         if not self._crowd.enter(address):
             logger.warning("Too many WebSockets from one address or network: one more was refused.")
             await socket.accept()
-            await socket.close(TOO_MANY, "too many sockets from this address")
+            await socket.close(CloseCode.TOO_MANY, "too many sockets from this address")
             self._telemetry.refused("too_many")
             return
         try:
@@ -101,7 +99,7 @@ class SocketEndpoint:
         except StoreError as error:
             logger.warning("A session could not be looked up: %s %s", error, error.hint)
             await socket.accept()
-            await socket.close(TRY_AGAIN, "try again later")
+            await socket.close(CloseCode.TRY_AGAIN, "try again later")
             self._telemetry.refused("store")
             return
         await socket.accept()
@@ -110,7 +108,7 @@ class SocketEndpoint:
         elif browser.session.expired(self._clock()):
             await self._refuse(socket, SessionExpired())
         elif browser.sockets >= self._limits.sockets_per_session:
-            await socket.close(TOO_MANY, "too many sockets of this session")
+            await socket.close(CloseCode.TOO_MANY, "too many sockets of this session")
             self._telemetry.refused("too_many")
         else:
             browser.sockets += 1
@@ -127,7 +125,7 @@ class SocketEndpoint:
 
     async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
         await socket.send_text(write(message).text)
-        await socket.close(UNAUTHENTICATED)
+        await socket.close(CloseCode.UNAUTHENTICATED)
         self._telemetry.refused(message.type)
 
     async def _place(self, socket: WebSocket, browser: Browser) -> None:
@@ -138,7 +136,7 @@ class SocketEndpoint:
                 at = await self._cluster.whereabouts.of_socket(browser)
             except StoreError as error:
                 logger.info("A socket has to try again: %s", error)
-                await socket.close(TRY_AGAIN, "try again later")
+                await socket.close(CloseCode.TRY_AGAIN, "try again later")
                 self._telemetry.refused("store")
                 return
         while True:
@@ -162,7 +160,7 @@ class SocketEndpoint:
         hello = SessionEstablishedData(
             session=browser.session.handle,
             resumed=seat is not None,
-            lobby=seat.lobby.lobby.id if seat is not None else None,
+            lobby=seat.place.lobby.id if seat is not None else None,
             participant_id=seat.participant_id if seat is not None else None,
             heartbeat_s=self._limits.heartbeat,
             version=__version__,
@@ -177,7 +175,7 @@ class SocketEndpoint:
         writer = loop.create_task(self._write(socket, outbox), name=f"writer {browser.session.handle}")
         if arrival.frame:
             self._switchboard.receive(browser, arrival.frame)
-        ended: int | Onward = ABNORMAL
+        ended: int | Onward = CloseCode.ABNORMAL
         try:
             ended = await self._read(socket, browser, fence)
             if isinstance(ended, Onward):
@@ -188,7 +186,7 @@ class SocketEndpoint:
             expiry.cancel()
             writer.cancel()
             if browser.detach(fence):
-                browser.lost(closed_by_browser=ended in (1000, GOING_AWAY))
+                browser.lost(closed_by_browser=ended in (1000, CloseCode.GOING_AWAY))
             await asyncio.gather(writer, return_exceptions=True)
         if not isinstance(ended, Onward):
             return None
@@ -210,13 +208,13 @@ class SocketEndpoint:
                 if seat is None:
                     logs.unbind("lobby", "participant")
                 else:
-                    logs.bind(lobby=seat.lobby.lobby.id, participant=seat.participant_id)
+                    logs.bind(lobby=seat.place.lobby.id, participant=seat.participant_id)
             event = await socket.receive()
             handled += 1
             if handled % IN_ONE_GO == 0:
                 await asyncio.sleep(0)
             if event["type"] == "websocket.disconnect":
-                code = int(event.get("code") or ABNORMAL)
+                code = int(event.get("code") or CloseCode.ABNORMAL)
                 return Onward(None, Arrival()) if code == ONWARD and browser.session.holds(fence) else code
             if not browser.session.holds(fence):
                 continue  # a newer socket speaks for this session
@@ -229,7 +227,7 @@ class SocketEndpoint:
                     continue
                 if bucket.flooded_for(self._clock()) > limits.flood and browser.outbox is not None:
                     logger.warning("Session %s sends too much: closed.", browser.session.handle)
-                    browser.outbox.close(TOO_MANY, "too many messages")
+                    browser.outbox.close(CloseCode.TOO_MANY, "too many messages")
             text = event.get("text")
             if text is None:
                 error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")
@@ -241,7 +239,7 @@ class SocketEndpoint:
                 except StoreError as error:
                     logger.info("A socket has to try again: %s", error)
                     if browser.outbox is not None and browser.session.holds(fence):
-                        browser.outbox.close(TRY_AGAIN, "try again later")
+                        browser.outbox.close(CloseCode.TRY_AGAIN, "try again later")
                     continue
                 if not browser.session.holds(fence):
                     continue
@@ -267,8 +265,9 @@ class SocketEndpoint:
                         return
                     await socket.send_text(item)
         except TimeoutError:
-            outbox.close(TOO_SLOW, "too slow")  # no more is queued; a code would not get through either
-            self._telemetry.closed(TOO_SLOW)
+            # no more is queued; a code would not get through either
+            outbox.close(CloseCode.TOO_SLOW, "too slow")
+            self._telemetry.closed(CloseCode.TOO_SLOW)
             abort(socket.scope)
         except (WebSocketDisconnect, RuntimeError):
             pass  # closed while it was being written to

@@ -23,13 +23,13 @@ from voicebot.server.lobby.announcements import Announcements
 from voicebot.server.lobby.captions import Captions
 from voicebot.server.lobby.moderator import Moderator
 from voicebot.server.lobby.negotiations import Negotiations
+from voicebot.server.lobby.persistence import LobbyStore, NullLobbyStore
 from voicebot.server.lobby.ports import RoomPort
 from voicebot.server.lobby.presence import Seats
-from voicebot.server.lobby.store import Forgetful, Keeper
 from voicebot.server.lobby.waiting_room import Doorway
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.wire_errors import error_message, failure
-from voicebot.server.sessions.sessions import Browser, Seat
+from voicebot.server.sessions.client_session import Browser, Seat
 from voicebot.signaling.messages import (
     ChatData,
     ChatMessage,
@@ -73,7 +73,7 @@ class ServedLobby:
         clock: Clock,
         ice: Callable[[str], IcePlan],
         limits: Limits,
-        keeper: Keeper | None = None,
+        keeper: LobbyStore | None = None,
         record: LobbyRecord = _NEW,
         bans: Sequence[BanRecord] = (),
         reports: ReportLimit | None = None,
@@ -84,7 +84,7 @@ class ServedLobby:
         self.lobby = room.lobby
         self._ice, self._clock = ice, clock
         self._limits = limits
-        self._keeper: Keeper = keeper or Forgetful()
+        self._keeper: LobbyStore = keeper or NullLobbyStore()
         self.closes_when_empty = record.closes_when_empty
         """Made in a browser, for as long as somebody is there."""
         self.created = record.created or wall()
@@ -222,7 +222,7 @@ class ServedLobby:
         Raises:
             LobbyFull, SignalingError: `unknown_lobby` also where this lobby is nothing to it, `bad_name`.
         """
-        if browser.seat is None or browser.seat.lobby is not self:
+        if browser.seat is None or browser.seat.place is not self:
             passage = self.door.passage(browser.session.handle, self._clock())
             clean_name(message.data.name)
             browser.leave_for(self)
@@ -278,7 +278,7 @@ class ServedLobby:
 
     def leave(self, browser: Browser) -> None:
         """A browser leaves its seat for good, or waits no longer."""
-        if browser.seat is not None and browser.seat.lobby is self:
+        if browser.seat is not None and browser.seat.place is self:
             self._remove(browser.seat.participant_id, "left")
         elif browser.waiting is self:
             self.doorway.gone(browser)
@@ -319,7 +319,7 @@ class ServedLobby:
         """What a browser is to this lobby; an owner is that without being here, too."""
         if browser.session.handle in self.door.hosts:
             return Standing.OWNER
-        if browser.seat is not None and browser.seat.lobby is self:
+        if browser.seat is not None and browser.seat.place is self:
             return self.moderator.standing(browser.seat.participant_id)
         return Standing.VISITOR if browser.waiting is self else Standing.STRANGER
 
@@ -335,7 +335,7 @@ class ServedLobby:
 
     def _send_captions(self, browser: Browser) -> None:
         """What was said so far, to who has just come (back)."""
-        seated = browser.seat is not None and browser.seat.lobby is self
+        seated = browser.seat is not None and browser.seat.place is self
         if seated and self.room.log is not None:
             for caption in self._captions.so_far(self.room.log.conversation_id):
                 browser.send(caption)
@@ -409,7 +409,7 @@ class ServedLobby:
 
     def _changed(self) -> None:
         if not self._closed:
-            self._keeper.lobby_changed(self)
+            self._keeper.lobby_changed(self.lobby.id)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, ErrorEvent) and event.code in WORDS:

@@ -16,12 +16,12 @@ from voicebot.errors import SignalingError, StoreError
 from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaStats, Notice
-from voicebot.server.cluster.channels import SERVICE_RESTART
 from voicebot.server.lobby.controller import ServedLobby
 from voicebot.server.lobby.idle_timeout import Vacancy
 from voicebot.server.lobby.persistence import Persistence
 from voicebot.server.lobby.ports import RoomPort
 from voicebot.server.lobby.quotas import Holdings, Maker
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.limits import Limits
 from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
@@ -270,7 +270,7 @@ class Lobbies:
         )
         served.negotiations.watch(self._telemetry.connections(room.host_peer))
         room.subscribe(lambda event: self._telemetry.follow(room.log, event))
-        self._keeper.keep(served)
+        self._keeper.keep(record.id, served.record)
         return served
 
     # ------------------------------------------------------------ ending
@@ -308,7 +308,7 @@ class Lobbies:
             for browser in (*(one for _, one in served.seats.items()), *served.doorway.browsers):
                 self._sessions.give_up(browser)
                 if browser.outbox is not None:
-                    browser.outbox.close(SERVICE_RESTART, "another server goes on with the lobby")
+                    browser.outbox.close(CloseCode.SERVICE_RESTART, "another server goes on with the lobby")
         self._spawn(
             self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
         )

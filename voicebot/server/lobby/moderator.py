@@ -15,9 +15,9 @@ from voicebot.lobby.lobby import LeaveReason
 from voicebot.lobby.moderation import ReportLimit, unknown_participant
 from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.logs import AUDIT
+from voicebot.server.lobby.persistence import LobbyStore
 from voicebot.server.lobby.ports import RoomPort
 from voicebot.server.lobby.presence import Known, Seats
-from voicebot.server.lobby.store import Keeper
 from voicebot.server.lobby.waiting_room import Doorway
 from voicebot.signaling.messages import Message, Moderation, ModerationData
 from voicebot.store.base import BanRecord, ReportRecord
@@ -51,7 +51,7 @@ class Moderator:
         doorway: Doorway,
         seats: Seats,
         *,
-        keeper: Keeper,
+        keeper: LobbyStore,
         changed: Callable[[], None],
         tell: Callable[[str, Message], None],
         remove: Remove,

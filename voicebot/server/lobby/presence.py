@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import Browser
 
 REMEMBERED = 64
 """Those who left and can still be reported."""

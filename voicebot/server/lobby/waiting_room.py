@@ -12,7 +12,7 @@ from voicebot.errors import VoicebotError
 from voicebot.lobby.door import Door, Visitor, no_such_lobby
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.net.wire_errors import error_message, refusal
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import Browser
 from voicebot.signaling.messages import (
     JoinLobby,
     Knocking,

@@ -8,27 +8,20 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
-from voicebot.server.net.limits import Limits, TokenBucket
+from voicebot.server.sessions.client_session import Browser
 from voicebot.server.sessions.outbox import Outbox
 from voicebot.server.sessions.writer import SessionWriter
-from voicebot.signaling.messages import Message, SessionExpired
+from voicebot.signaling.messages import Message
 from voicebot.signaling.session import SESSION_SECONDS, Session
-from voicebot.signaling.written import Written, write
 from voicebot.store.base import SeatRecord, SessionRecord, Store
 from voicebot.store.shared import shared
 
-if TYPE_CHECKING:
-    from voicebot.server.lobby.controller import ServedLobby
-
 logger = logging.getLogger(__name__)
 
-UNAUTHENTICATED = 4401
-REPLACED = 4409
 ROTATE_SECONDS = 3600.0
 """Age of a secret at which the next page load gives another one."""
 OVERLAP_SECONDS = 60.0
@@ -39,119 +32,6 @@ IDLE_SECONDS = 300.0
 EXPIRED_SECONDS = 3600.0
 """How long after its end the store knows a session, to say so rather than that it is unknown."""
 MAX_SECRET = 128
-
-
-@dataclass(frozen=True)
-class Seat:
-    """A browser's place in a lobby."""
-
-    lobby: ServedLobby
-    participant_id: str
-
-
-def _nothing(browser: Browser) -> None:
-    pass
-
-
-class Browser:
-    """One browser: its session, the socket that counts (if any), its seat in a lobby.
-
-    `changed(browser)` is called when its seat is taken, freed or looks different.
-    """
-
-    def __init__(self, session: Session, clock: Clock, changed: Callable[[Browser], None] = _nothing) -> None:
-        self.session, self.clock = session, clock
-        self.outbox: Outbox | None = None
-        self.address = ""
-        """Where its newest socket came from."""
-        self.sockets = 0
-        """WebSockets that are open, also those that a newer one has replaced."""
-        self.bucket: TokenBucket | None = None
-        """How fast it may send; the session's, so that a new socket does not fill it."""
-        self.idle_since = clock()
-        self._seat: Seat | None = None
-        self._changed = changed
-        self.waiting: ServedLobby | None = None
-        """At whose door it waits to be let in; never while it has a seat."""
-
-    def rate(self, limits: Limits) -> TokenBucket:
-        """What its messages are taken from, whichever server carries them out."""
-        if self.bucket is None:
-            self.bucket = TokenBucket(limits.messages_per_second, limits.burst, self.clock())
-        return self.bucket
-
-    @property
-    def seat(self) -> Seat | None:
-        return self._seat
-
-    @seat.setter
-    def seat(self, seat: Seat | None) -> None:
-        self._seat = seat
-        self._changed(self)
-
-    def seat_changed(self) -> None:
-        """Name, role or devices of the seated person are others now."""
-        self._changed(self)
-
-    def attach(self, outbox: Outbox) -> int:
-        """A new socket takes over; the one before is closed with 4409."""
-        if self.outbox is not None:
-            self.outbox.close(REPLACED, "opened in another tab")
-        self.outbox = outbox
-        return self.session.attach()
-
-    def detach(self, fence: int) -> bool:
-        """A socket closed; True when it was the one that counts."""
-        counted = self.session.detach(fence)
-        if counted:
-            self.outbox = None
-            self.idle_since = self.clock()
-        return counted
-
-    def expire(self) -> None:
-        """The session is over: say so, close the socket with 4401, and free the seat."""
-        self.session.expire()
-        if self.outbox is not None:
-            self.outbox.put(write(SessionExpired()))
-            self.outbox.close(UNAUTHENTICATED, "session expired")
-        self.leave_for(None)
-
-    def leave_for(self, lobby: ServedLobby | None) -> None:
-        """Give up the seat or the place at a door, unless it is this lobby's."""
-        if self.seat is not None and self.seat.lobby is not lobby:
-            self.seat.lobby.leave(self)
-        if self.waiting is not None and self.waiting is not lobby:
-            self.waiting.leave(self)
-
-    @property
-    def place(self) -> ServedLobby | None:
-        """The lobby it sits in, or at whose door it waits."""
-        return self.seat.lobby if self.seat is not None else self.waiting
-
-    def lost(self, closed_by_browser: bool = False) -> None:
-        """It has no socket, or a new one that has not spoken yet: its seat or place is kept for a while."""
-        if self.place is not None:
-            self.place.lost(self, closed_by_browser)
-
-    def send(self, message: Message | Written) -> None:
-        """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
-        message = message if isinstance(message, Written) else write(message)
-        seq = self.session.number(message, self.clock())
-        if self.outbox is not None and self.session.live:
-            self.outbox.put(message, seq)
-
-    def send_unstamped(self, message: Message) -> None:
-        """Queue what only this socket is told: pong and the session's own messages."""
-        if self.outbox is not None:
-            self.outbox.put(write(message))
-
-    def replay(self, last_seq: int) -> bool:
-        """Go on after `last_seq`; False when not all that followed is kept."""
-        missed = self.session.replay(last_seq, self.clock())
-        if self.outbox is not None:
-            for sent in missed or ():
-                self.outbox.put(sent.message, sent.seq)
-        return missed is not None
 
 
 class Sessions:
@@ -374,7 +254,7 @@ class Sessions:
         seat = browser.seat
         if seat is None:
             return replace(record, seat=None)
-        lobby = seat.lobby.lobby
+        lobby = seat.place.lobby
         info = lobby.participants.get(seat.participant_id)
         if info is None:
             return replace(record, seat=None) if self._shared is not None else record

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent.thinking.runner import memory
-from voicebot.agent.turns.turn import reply_queue as agenda
+from voicebot.agent.thinking import memory
+from voicebot.agent.turns import reply_queue
 from voicebot.events import AddresseeDecided, AgentStateChanged, PlayoutSentence, UserChat
 
-CODE = str(Path(agenda.__file__).parent.parent)
+CODE = str(Path(reply_queue.__file__).parents[1])
 FIRST_THOUGHT = """
 import asyncio, sys, threading
 
@@ -102,7 +102,7 @@ async def test_the_work_of_many_lines_grows_as_their_number(tmp_path: Path) -> N
 async def test_whom_a_flood_of_words_is_for_is_told_from_the_newest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agenda, "LONGEST_CALL", 100)
+    monkeypatch.setattr(reply_queue, "LONGEST_CALL", 100)
     async with Stage(tmp_path, llm=["Well.", "Yes."]) as stage:
         await stage.agent("Ada, a guide")
         bruno = await stage.agent("Bruno, a cook")

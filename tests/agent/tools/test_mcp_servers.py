@@ -17,7 +17,8 @@ from mcp.server.mcpserver import MCPServer
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.thinking.generation import Thought
-from voicebot.agent.tools.function_tools import ToolResult, mcp_servers
+from voicebot.agent.tools import mcp_servers
+from voicebot.agent.tools.function_tools import ToolResult
 from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError, one_line
 from voicebot.llm.lines import Call

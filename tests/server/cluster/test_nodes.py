@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.server.conftest import Visitor
+from tests.server.net.test_transports import Proxied, no_sockets
 from tests.server.several import Nodes, chat, pair, resume, seat_written, vanish
-from tests.server.test_transports import Proxied, no_sockets
 from voicebot.errors import SignalingError
 from voicebot.server.hosting import Hosting
 from voicebot.signaling.messages import ChatData, ChatMessage

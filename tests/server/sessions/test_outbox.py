@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
-from voicebot.server.sessions.outbox import TOO_SLOW, Close, Outbox
+from voicebot.server.net.close_codes import CloseCode
+from voicebot.server.sessions.outbox import Close, Outbox
 from voicebot.signaling.messages import (
     AgentStateChanged,
     AgentStateData,
@@ -67,10 +68,10 @@ async def test_a_reader_that_is_too_slow_is_closed_instead_of_waited_for() -> No
     for _ in range(4):
         by_count.put(write(Pong()))
     assert by_count.waiting == 0
-    assert await by_count.get() == Close(TOO_SLOW, "too slow")
+    assert await by_count.get() == Close(CloseCode.TOO_SLOW, "too slow")
     by_size = Outbox(max_bytes=200)
     by_size.put(write(ChatMessage(lobby="l", data=ChatData(text="x" * 300))))
-    assert await by_size.get() == Close(TOO_SLOW, "too slow")
+    assert await by_size.get() == Close(CloseCode.TOO_SLOW, "too slow")
 
 
 async def test_states_never_make_it_too_slow() -> None:

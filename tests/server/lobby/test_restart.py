@@ -16,8 +16,8 @@ from tests.coturn import free_port
 from tests.redis_server import redis_server
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
+from voicebot.agent.models import choose as choosing
 from voicebot.agent.models.models import Models
-from voicebot.agent.models.models import choose as choosing
 from voicebot.settings import Settings
 from voicebot.store import open_store
 from voicebot.store.base import LobbyRecord, SessionRecord, Store

@@ -13,12 +13,12 @@ import pytest
 from agents import function_tool
 
 from voicebot.agent.agent import Agent
+from voicebot.agent.thinking import runner as thinking
 from voicebot.agent.thinking.generation import Thought
 from voicebot.agent.thinking.guard import declined
 from voicebot.agent.thinking.instructions import RULES
 from voicebot.agent.thinking.memory import Memory
 from voicebot.agent.thinking.runner import NO_SUCH_TOOL, REFUSED, WITHHELD
-from voicebot.agent.thinking.runner import runner as thinking
 from voicebot.agent.tools.function_tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.llm.lines import Call

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.server.conftest import Visitor
 from voicebot.events import ModerationEvent
 from voicebot.server.hosting import Hosting
 from voicebot.signaling.messages import ClientMessage
 
-from .conftest import Visitor
 from .test_doors import knock, make, refusal
 
 

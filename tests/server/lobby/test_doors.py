@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.server.conftest import Visitor
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
-
-from .conftest import Visitor
 
 
 async def make(host: Visitor, name: str = "Tea room", **data: Any) -> str:

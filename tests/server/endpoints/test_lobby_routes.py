@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.server.conftest import Visitor
 from voicebot.server.hosting import Hosting
 
-from .conftest import Visitor
 from .test_doors import make
 
 
