@@ -11,7 +11,7 @@ import pytest
 import soxr
 
 from voicebot.agent import Models, Room
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.events import (
     Event,
     LatencyMeasured,
@@ -27,7 +27,7 @@ from voicebot.persona import create_persona
 from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 

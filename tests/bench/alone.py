@@ -20,7 +20,7 @@ import numpy as np
 
 import voicebot
 from tests.bench.report import Figure
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.registry import load_backend
 from voicebot.settings import load_settings
 from voicebot.tts.base import TTS, VoiceStyle

@@ -20,9 +20,9 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import EVERYWHERE, Settings
-from voicebot.workbench.lobby_link import LobbyLink
+from voicebot.workbench.guests import Guests
 from voicebot.workbench.panel import Panel
-from voicebot.workbench.speaking import Speaking
+from voicebot.workbench.panes.lobby_link import LobbyLink
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
@@ -35,7 +35,7 @@ EVENTS_KEPT = 200_000
 LOBBY_NAME = "Notebook"
 
 
-class Session:
+class WorkbenchSession:
     """A started workbench. Belongs to the loop that started it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -45,7 +45,7 @@ class Session:
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self.room: Room
         self.panel: Panel
-        self.speaking = Speaking(self)
+        self.guests: Guests
         self.hosting.on_stall = self._stalled
         self._undo = contextlib.ExitStack()
         self._agents: dict[object, str] = {}
@@ -72,6 +72,7 @@ class Session:
             spawn=partial(self.spawn, another=True),
             remove=self._remove_soon,
         )
+        self.guests = Guests(self.local_url, self.room, self.hosting.models, self.panel.participants)
         for info in self.room.lobby.participants.values():
             self.panel.on_lobby(Joined(info))
         self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
@@ -103,7 +104,7 @@ class Session:
         if self._stopped:
             return
         self.open = False
-        await self.speaking.leave()
+        await self.guests.leave()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

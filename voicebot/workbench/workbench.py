@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
 from voicebot.agent.tools.function_tools import ToolFunction, make_tool
-from voicebot.conversation.reader import Conversations
+from voicebot.conversation.reading.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
 from voicebot.workbench.frames import events_frame, models_frame, options_frame
+from voicebot.workbench.guests import Exchange
 from voicebot.workbench.home import notebook_settings
-from voicebot.workbench.lobby_link import LobbyLink
-from voicebot.workbench.session import Session
-from voicebot.workbench.speaking import Said
+from voicebot.workbench.panes.lobby_link import LobbyLink
+from voicebot.workbench.session import WorkbenchSession
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class _Running:
     """What this process has running: at most one workbench."""
 
-    session: Session | None = None
+    session: WorkbenchSession | None = None
     locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
         default_factory=WeakKeyDictionary
     )
@@ -69,7 +69,7 @@ class Workbench:
 
     def __init__(self, **settings: object) -> None:
         self.settings = notebook_settings(**settings)  # type: ignore[arg-type]
-        self._session: Session | None = None
+        self._session: WorkbenchSession | None = None
 
     def __repr__(self) -> str:
         return f"<Workbench {self.link}>" if self.running else "<Workbench, not started>"
@@ -95,7 +95,7 @@ class Workbench:
             if session is not None and (not session.open or session.settings != self.settings):
                 await session.stop()  # or finish what was interrupted
             if session is None or not session.open:
-                session = Session(self.settings)
+                session = WorkbenchSession(self.settings)
                 await session.start()
                 self._running.session = session
             self._session = session
@@ -202,7 +202,7 @@ class Workbench:
         """
         await self._started().swap(role, spec, progress)
 
-    async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Said:
+    async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Exchange:
         """Let a simulated person say something in the lobby, and wait for the answer.
 
         It joins at its first sentence like a browser does (WebSocket, WebRTC) and stays
@@ -211,19 +211,19 @@ class Workbench:
         Raises:
             VoicebotError: it could not join or speak.
         """
-        return await self._started().speaking.say(text, name=name, within=within)
+        return await self._started().guests.say(text, name=name, within=within)
 
     async def quiet(self, within: float = 30.0) -> None:
         """Wait until no agent thinks or speaks, `within` seconds at the longest."""
-        await self._started().speaking.quiet(within)
+        await self._started().guests.quiet(within)
 
     async def guest(self, name: str = "Guest") -> Guest:
         """The simulated person of that name, joined. See `voicebot.experiment.guest.Guest`."""
-        return await self._started().speaking.guest(name)
+        return await self._started().guests.guest(name)
 
     async def leave(self, name: str | None = None) -> None:
         """The simulated person of that name (None: all of them) leaves the lobby."""
-        await self._started().speaking.leave(name)
+        await self._started().guests.leave(name)
 
     def panel(self) -> Panel:
         """The live panel. Each display is a view of the same one, with the backlog."""
@@ -233,7 +233,7 @@ class Workbench:
         """The lobby's page inside the notebook, with the link that opens it in a tab."""
         return self._started().client(height)
 
-    def _started(self) -> Session:
+    def _started(self) -> WorkbenchSession:
         if self._session is None or not self._session.open:
             raise VoicebotError("The workbench is not running.", hint="Run `await wb.start()` first.")
         return self._session

@@ -14,7 +14,7 @@ from voicebot.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from voicebot.lobby.lobby import Lobby
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedLLM, ScriptedTTS
 from voicebot.tts.base import VoiceStyle

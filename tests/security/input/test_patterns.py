@@ -18,8 +18,8 @@ from voicebot.agent.speaking.sentences import Speakable, without_reasoning
 from voicebot.agent.thinking.data import as_data, label
 from voicebot.agent.thinking.guard import Guard
 from voicebot.agent.thinking.instructions import RULES
-from voicebot.conversation.frames import rows_of
-from voicebot.conversation.manifest import Manifest, Person
+from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.manifest import Manifest, ParticipantRecord
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     ConsentGiven,
@@ -218,7 +218,7 @@ EVENTS: dict[str, Callable[[int], Event]] = {
     "personas": lambda n: PersonaCreated(persona={}, persona_hash=str(n)),
     "sentences": lambda n: PlayoutSentence(speech_id="s", index=n, text="word " * 50),
 }
-PEOPLE = Manifest(conversation_id="c", participants={str(n): Person() for n in range(MANY)})
+PEOPLE = Manifest(conversation_id="c", participants={str(n): ParticipantRecord() for n in range(MANY)})
 PLAIN = 6.0
 """Times what as many plain events take; with the square of their number it would be hundreds."""
 

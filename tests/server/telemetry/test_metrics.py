@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 from voicebot import events
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.stall import Stall
 from voicebot.errors import StoreError
 from voicebot.media.base import MediaGone, MediaStats

@@ -17,8 +17,8 @@ from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.stt.base import STT, Transcription
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.stt.pocketsphinx import backend as pocketsphinx
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.stt.pocketsphinx.worker_process import WorkerProcess
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS

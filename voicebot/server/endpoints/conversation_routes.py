@@ -14,9 +14,9 @@ from fastapi import Path as PathParam
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from voicebot.conversation.excerpt import Span, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.reading.excerpt import Interval, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.errors import SignalingError
 from voicebot.events import Event
 from voicebot.folders import Folder
@@ -64,7 +64,7 @@ class _Part:
     participant_ids: set[str]
     """Theirs."""
 
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[Interval]:
         return presence(self.events, self.participant_ids)
 
     def manifest(self, manifest: Manifest) -> Manifest:
