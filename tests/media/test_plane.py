@@ -213,21 +213,6 @@ async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end
     ]
 
 
-async def test_what_must_not_be_interrupted_goes_on(stage: Stage, speech: np.ndarray, speak: Any) -> None:
-    plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
-    browser = stage.browser()
-    await browser.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 3, RATE), RATE, interruptible=False)
-    plane.end("host", "marlin", "s1")
-    await browser.hear("marlin", 5)
-    await browser.mic.say(speak(speech))
-    ended = await notices.wait(PlayoutEnded)
-    assert ended.complete
-    assert ended.played == pytest.approx(3, abs=0.001)
-    assert notices.of(SpeechStarted)
-
-
 async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     plane, notices = stage.plane, stage.notices
     plane.add_agent("host", "marlin")

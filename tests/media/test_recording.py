@@ -193,7 +193,7 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     await notices.wait(SpeechStopped)
     await browser.mic.say(speak(speech)[:60])
     await notices.wait(SpeechStarted, count=2)
-    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE, interruptible=False)
+    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE)
     await notices.wait(PlayoutStarted)
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)

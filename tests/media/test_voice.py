@@ -118,13 +118,13 @@ async def test_speeches_follow_one_another_without_a_gap(rig: Rig) -> None:
     assert rig.left[-1] - rig.left[0] == pytest.approx(0.2)
 
 
-async def test_an_interruption_spares_what_must_be_heard(rig: Rig) -> None:
+async def test_a_speech_that_is_held_lets_the_next_one_be_heard(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
-    rig.say("b", 0, tone(0.1), may=False)
+    rig.say("b", 0, tone(0.1))
     rig.voice.end("b")
     await asyncio.sleep(0.1)
     assert rig.voice.talking
-    rig.voice.hold_for("ada")
+    rig.voice.hold("a", "ada")
     assert not rig.voice.talking
     await asyncio.sleep(1)
     rig.voice.stop("a")

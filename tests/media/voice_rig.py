@@ -38,10 +38,9 @@ class Rig:
         index: int,
         pcm: np.ndarray,
         rate: int = RATE,
-        may: bool = True,
         held: bool = False,
     ) -> None:
-        self.voice.say(speech, index, pcm, rate, may, held)
+        self.voice.say(speech, index, pcm, rate, held)
 
     def ended(self) -> list[PlayoutEnded]:
         return [n for n in self.notices if isinstance(n, PlayoutEnded)]

@@ -164,8 +164,8 @@ class PlayoutEnded:
 class PlayoutHeld:
     """The person `by` has talked over this speech for `interrupt_after`: it waits for `resume` or `stop`.
 
-    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold, of every speech of the
-    agent that may be interrupted. `HOLD_LIMIT` seconds without an answer are a `stop`.
+    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold and of every speech of the
+    agent. `HOLD_LIMIT` seconds without an answer are a `stop`.
     """
 
     host_id: str
@@ -333,7 +333,6 @@ class MediaPlane(Protocol):
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it.

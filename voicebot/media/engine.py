@@ -164,7 +164,6 @@ class Engine:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         host = self._hosts.get(host_id)
@@ -172,7 +171,7 @@ class Engine:
             self._never_played(host_id, agent_id, speech_id)
             return
         try:
-            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible, held)
+            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, held)
         except ValueError as error:
             log.error("audio of speech %s cannot be played: %s", speech_id, error)
             host.voices[agent_id].stop(speech_id)  # or it counted as heard

@@ -459,13 +459,12 @@ class ProcessMediaPlane:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         if (host_id, agent_id, speech_id) in self._over:
             return
         self._playing[host_id, agent_id, speech_id] = None
-        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible, held)
+        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, held)
         if not self._command("say", *arguments):
             self._never_played(host_id, agent_id, speech_id)
 

@@ -41,7 +41,6 @@ class Speech:
     """Filled by `add`, encoded by `next_frame`. Counts are output samples, 48 kHz."""
 
     speech_id: str
-    interruptible: bool
     held: bool = False
     """Nothing of it is sent now."""
     held_for: str = ""

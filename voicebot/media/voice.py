@@ -81,9 +81,7 @@ class Voice:
 
     # ------------------------------------------------------------ commands
 
-    def say(
-        self, speech_id: str, index: int, pcm: Pcm, rate: int, interruptible: bool, held: bool = False
-    ) -> None:
+    def say(self, speech_id: str, index: int, pcm: Pcm, rate: int, held: bool = False) -> None:
         """Queue audio; a speech id not seen before begins a speech and, unless held, ends the one before.
 
         Raises:
@@ -96,7 +94,7 @@ class Voice:
             raise ValueError(f"sample rate must be positive, not {rate}")
         speech = self._find(speech_id)
         if speech is None:
-            speech = Speech(speech_id, interruptible, held)
+            speech = Speech(speech_id, held)
             if held:  # what is being said now must not get into its first frames
                 speech.encoder = OpusEncoder()
             else:
@@ -117,7 +115,7 @@ class Voice:
             return
         speech = self._find(speech_id)
         if speech is None:  # nothing was ever said
-            self._ended(Speech(speech_id, True), complete=True)
+            self._ended(Speech(speech_id), complete=True)
             return
         speech.end()
         self._added(speech)
@@ -143,8 +141,8 @@ class Voice:
         )
 
     def hold_for(self, by: str) -> None:
-        """The same for every speech that may be interrupted."""
-        for speech in [speech for speech in self._speeches if speech.interruptible]:
+        """The same for every speech of the agent."""
+        for speech in list(self._speeches):
             self.hold(speech.speech_id, by)
 
     def resume(self, speech_id: str) -> None:
@@ -162,7 +160,7 @@ class Voice:
         """Drop what is queued, at once."""
         if self._closed or speech_id in self._over:
             return
-        self._drop(self._find(speech_id) or Speech(speech_id, True))
+        self._drop(self._find(speech_id) or Speech(speech_id))
 
     def close(self) -> None:
         """Stop everything; the open speeches are reported as ended."""
@@ -175,9 +173,8 @@ class Voice:
 
     @property
     def talking(self) -> bool:
-        """Whether a speech that may be interrupted is being heard."""
-        speech = self._current
-        return speech is not None and speech.sent > 0 and speech.interruptible
+        """Whether a speech is being heard."""
+        return self._current is not None and self._current.sent > 0
 
     @property
     def late_frames(self) -> int:
