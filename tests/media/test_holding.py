@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from tests.media.voice_rig import RATE, Rig, tone
+from tests.media.outbound_rig import RATE, Rig, tone
 from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.media import base
-from voicebot.media.base import HOLD_LIMIT, PlayoutHeld, PlayoutMark, PlayoutResumed, PlayoutStarted
+from voicebot.media.base import HOLD_LIMIT, PlayoutAudible, PlayoutHeld, PlayoutMark, PlayoutResumed
 
 pytestmark = pytest.mark.virtual_time
 
@@ -96,7 +96,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert ended.interrupted_by == "bo"
     assert ended.played == pytest.approx(0.64)
     assert ended.pieces[1] == pytest.approx((0.34, 2))
-    assert len([n for n in rig.notices if isinstance(n, PlayoutStarted)]) == 1
+    assert len([n for n in rig.notices if isinstance(n, PlayoutAudible)]) == 1
     assert len([n for n in rig.notices if isinstance(n, PlayoutMark)]) == 2
 
 
@@ -153,7 +153,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
     rig.voice.resume("s")
     assert rig.left == [at]
     await asyncio.sleep(1)
-    (started,) = [n for n in rig.notices if isinstance(n, PlayoutStarted)]
+    (started,) = [n for n in rig.notices if isinstance(n, PlayoutAudible)]
     assert at <= started.time < at + 0.01
     assert rig.ended()[0].played == pytest.approx(0.4)
     assert not [n for n in rig.notices if isinstance(n, PlayoutResumed)]

@@ -27,8 +27,8 @@ from voicebot.media.base import (
     SilenceReached,
 )
 from voicebot.media.host import Host
+from voicebot.media.outbound_audio import OutboundAudio
 from voicebot.media.recording import Recorder
-from voicebot.media.voice import Voice
 from voicebot.rtc.planner import Planner
 from voicebot.vad.base import VAD
 
@@ -192,7 +192,7 @@ class Engine:
         if voice := self._voice(host_id, agent_id):
             voice.stop(speech_id)
 
-    def _voice(self, host_id: str, agent_id: str) -> Voice | None:
+    def _voice(self, host_id: str, agent_id: str) -> OutboundAudio | None:
         host = self._hosts.get(host_id)
         return host.voices.get(agent_id) if host is not None else None
 

@@ -28,7 +28,7 @@ from voicebot.media.base import (
     PeerState,
     RecordingFailed,
     SilenceReached,
-    SpeechStopped,
+    VoiceActivityStopped,
 )
 from voicebot.testing.hearing import FakeHearing, Person, as_speech
 from voicebot.testing.playout import Player, Speech
@@ -141,7 +141,7 @@ class FakeMediaPlane:
         for name, host in self._hosts.items():
             for participant_id, person in host.people.items():
                 if person.speaking:
-                    self._notice(SpeechStopped(name, participant_id, self._time()))
+                    self._notice(VoiceActivityStopped(name, participant_id, self._time()))
                 if person.until is not None:
                     self._notice(SilenceReached(name, participant_id, person.until))
         known = {name: (host.hearing, tuple(host.agents)) for name, host in self._hosts.items()}

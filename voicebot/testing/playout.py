@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from voicebot.media.base import (
     HOLD_LIMIT,
     OnNotice,
+    PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
-    PlayoutStarted,
 )
 
 
@@ -163,7 +163,7 @@ class Player:
         who = (speech.host_id, speech.agent_id, speech.speech_id)
         if speech.started is None:
             speech.started = speech.flowing = now
-            self._notify(PlayoutStarted(*who, time=now))
+            self._notify(PlayoutAudible(*who, time=now))
         if speech._resuming:
             speech._resuming, speech.flowing = False, now
             self._notify(PlayoutResumed(*who, time=now))

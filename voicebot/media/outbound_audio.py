@@ -20,13 +20,13 @@ from voicebot.clock import Clock
 from voicebot.media.base import (
     HOLD_LIMIT,
     OnNotice,
+    PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
-    PlayoutStarted,
 )
-from voicebot.media.speech import Frame, Speech
+from voicebot.media.queued_speech import Frame, QueuedSpeech
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class _Tail(Enum):
     CUT = "cut"
 
 
-class Voice:
+class OutboundAudio:
     """Speeches of one agent, played in the order they were begun; held ones let the others pass."""
 
     def __init__(
@@ -70,8 +70,8 @@ class Voice:
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(origin)
         self._encoder = OpusEncoder()
-        self._speeches: deque[Speech] = deque()
-        self._current: Speech | None = None
+        self._speeches: deque[QueuedSpeech] = deque()
+        self._current: QueuedSpeech | None = None
         self._over: deque[str] = deque(maxlen=FORGET_AFTER)
         self._timer: asyncio.TimerHandle | None = None
         self._limits: dict[str, asyncio.TimerHandle] = {}
@@ -94,7 +94,7 @@ class Voice:
             raise ValueError(f"sample rate must be positive, not {rate}")
         speech = self._find(speech_id)
         if speech is None:
-            speech = Speech(speech_id, held)
+            speech = QueuedSpeech(speech_id, held)
             if held:  # what is being said now must not get into its first frames
                 speech.encoder = OpusEncoder()
             else:
@@ -115,7 +115,7 @@ class Voice:
             return
         speech = self._find(speech_id)
         if speech is None:  # nothing was ever said
-            self._ended(Speech(speech_id), complete=True)
+            self._ended(QueuedSpeech(speech_id), complete=True)
             return
         speech.end()
         self._added(speech)
@@ -160,7 +160,7 @@ class Voice:
         """Drop what is queued, at once."""
         if self._closed or speech_id in self._over:
             return
-        self._drop(self._find(speech_id) or Speech(speech_id))
+        self._drop(self._find(speech_id) or QueuedSpeech(speech_id))
 
     def close(self) -> None:
         """Stop everything; the open speeches are reported as ended."""
@@ -187,7 +187,7 @@ class Voice:
 
     # ------------------------------------------------------------ the 20 ms path
 
-    def _added(self, speech: Speech) -> None:
+    def _added(self, speech: QueuedSpeech) -> None:
         """More of it can be sent, or got ready."""
         if not speech.held:
             self._go()
@@ -237,7 +237,7 @@ class Voice:
             self._tail = None if self._choose() is not None else _Tail.WHOLE
         return False
 
-    def _choose(self) -> Speech | None:
+    def _choose(self) -> QueuedSpeech | None:
         """The one that is being heard, else the first that is not held."""
         if self._current is None:
             self._current = next((speech for speech in self._speeches if not speech.held), None)
@@ -245,7 +245,7 @@ class Voice:
                 self._encoder, self._current.encoder = self._current.encoder, None
         return self._current
 
-    def _play(self, speech: Speech, frame: Frame) -> None:
+    def _play(self, speech: QueuedSpeech, frame: Frame) -> None:
         due = self._pacer.due
         self._send(frame.payload, self._pacer.pts, due)
         self._played(due, frame.pcm)
@@ -261,22 +261,22 @@ class Voice:
                 self._notify(PlayoutMark(*who, span.index, at))
         if frame.audible is not None and not speech.started:
             speech.started = True
-            self._notify(PlayoutStarted(*who, due + frame.audible / OPUS_RATE))
+            self._notify(PlayoutAudible(*who, due + frame.audible / OPUS_RATE))
         speech.sent = end
 
     # ------------------------------------------------------------ holds and endings
 
-    def _find(self, speech_id: str) -> Speech | None:
+    def _find(self, speech_id: str) -> QueuedSpeech | None:
         return next((s for s in self._speeches if s.speech_id == speech_id), None)
 
-    def _end_those_before(self, speech: Speech) -> None:
+    def _end_those_before(self, speech: QueuedSpeech) -> None:
         for before in self._speeches:
             if before is speech:
                 break
             if not before.held:
                 before.end()
 
-    def _hold(self, speech: Speech) -> None:
+    def _hold(self, speech: QueuedSpeech) -> None:
         speech.held = True
         if speech is self._current:
             # it goes on with the encoder it broke off with, whatever is said meanwhile
@@ -284,17 +284,17 @@ class Voice:
             self._current = None
             self._fall_silent(speech)
 
-    def _fall_silent(self, speech: Speech) -> None:
+    def _fall_silent(self, speech: QueuedSpeech) -> None:
         """What was being heard breaks off: softly, unless another one takes over."""
         self._tail = _Tail.CUT if speech.sent else None
         if self._tail is not None or self._choose() is not None:
             self._go()
 
-    def _release(self, speech: Speech) -> None:
+    def _release(self, speech: QueuedSpeech) -> None:
         if (limit := self._limits.pop(speech.speech_id, None)) is not None:
             limit.cancel()
 
-    def _drop(self, speech: Speech) -> None:
+    def _drop(self, speech: QueuedSpeech) -> None:
         self._release(speech)
         if speech in self._speeches:
             self._speeches.remove(speech)
@@ -303,7 +303,7 @@ class Voice:
             self._current = None
             self._fall_silent(speech)
 
-    def _ended(self, speech: Speech, *, complete: bool) -> None:
+    def _ended(self, speech: QueuedSpeech, *, complete: bool) -> None:
         self._over.append(speech.speech_id)
         self._notify(
             PlayoutEnded(

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.media.voice_rig import RATE, Rig, tone
-from voicebot.media.base import PlayoutMark, PlayoutStarted
-from voicebot.media.voice import FORGET_AFTER
+from tests.media.outbound_rig import RATE, Rig, tone
+from voicebot.media.base import PlayoutAudible, PlayoutMark
+from voicebot.media.outbound_audio import FORGET_AFTER
 
 pytestmark = pytest.mark.virtual_time
 
@@ -61,7 +61,7 @@ async def test_leading_silence_is_not_the_start_of_speech(rig: Rig) -> None:
     rig.say("s", 0, np.concatenate([np.zeros(RATE // 4, np.int16), tone(0.2)]))
     rig.voice.end("s")
     await asyncio.sleep(1)
-    (started,) = [n for n in rig.notices if isinstance(n, PlayoutStarted)]
+    (started,) = [n for n in rig.notices if isinstance(n, PlayoutAudible)]
     assert started.time == pytest.approx(rig.sent[0][2] + 0.25, abs=0.005)
 
 

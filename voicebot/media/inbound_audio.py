@@ -45,7 +45,7 @@ class _Packet(NamedTuple):
     arrival: float
 
 
-class Hearing:
+class InboundAudio:
     """The ear for one participant.
 
     `agent_talking` tells whether an agent is being heard now; `barge_in` is
