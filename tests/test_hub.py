@@ -15,7 +15,7 @@ from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressRep
 
 from tests.hub_server import Hub, serving
 from voicebot import hub
-from voicebot.agent.choose import choose
+from voicebot.agent.models.choose import choose
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel
 from voicebot.settings import Settings
 from voicebot.stt import faster_whisper

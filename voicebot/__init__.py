@@ -21,7 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voicebot.agent.models import Models as Models
+    from voicebot.agent.models.models import Models as Models
     from voicebot.conversation.captions import srt as srt
     from voicebot.conversation.captions import webvtt as webvtt
     from voicebot.conversation.latency import measure as measure
@@ -50,7 +50,7 @@ _HOMES = {
     "Hosting": "voicebot.server.hosting",
     "LLM": "voicebot.llm.base",
     "Lobby": "voicebot.lobby.lobby",
-    "Models": "voicebot.agent.models",
+    "Models": "voicebot.agent.models.models",
     "Persona": "voicebot.persona.persona",
     "STT": "voicebot.stt.base",
     "Settings": "voicebot.settings",

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent import agenda, memory
+from voicebot.agent.thinking.runner import memory
+from voicebot.agent.turns.turn import reply_queue as agenda
 from voicebot.events import AddresseeDecided, AgentStateChanged, PlayoutSentence, UserChat
 
 CODE = str(Path(agenda.__file__).parent.parent)
@@ -26,8 +27,8 @@ class Watch:
             self.importing.append(threading.current_thread())
 
 sys.meta_path.insert(0, Watch())
-from voicebot.agent.brain import Thought
-from voicebot.agent.memory import Memory
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.memory import Memory
 from voicebot.llm.offline import OfflineLLM
 from voicebot.persona import create_persona
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from tests.hub_server import serving
-from voicebot.agent.choose import LocalLLM, choose, probe_local_llms
+from voicebot.agent.models.choose import LocalLLM, choose, probe_local_llms
 from voicebot.errors import UnknownModel
 from voicebot.settings import Settings
 from voicebot.testing.openai_server import OpenAIServer

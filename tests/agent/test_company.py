@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.company import Company
+from voicebot.agent.turns.addressing import Company
 from voicebot.lobby.lobby import Lobby
 from voicebot.persona import create_persona
 from voicebot.signaling.messages import ParticipantInfo

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought
-from voicebot.agent.context import HIGH, MINUTES, PATIENCE, RETRY, ContextKeeper
-from voicebot.agent.memory import Memory
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
+from voicebot.agent.thinking.context import HIGH, MINUTES, PATIENCE, RETRY, ContextKeeper
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.memory import Memory
 from voicebot.errors import ModelFailed
 from voicebot.events import ContextSummarised, ErrorEvent, Event
 from voicebot.llm.base import LLM

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.agent.data import as_data, label
+from voicebot.agent.thinking.data import as_data, label
 from voicebot.llm.lines import TAGGED, Line, lines_of
 
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from voicebot.agent.ears import Ears
-from voicebot.agent.endpointing import EndOfTurn
-from voicebot.agent.models import Models
-from voicebot.agent.utterance import Utterance
+from voicebot.agent.hearing.recognition import Ears
+from voicebot.agent.hearing.utterance import Utterance
+from voicebot.agent.models.endpointing import EndOfTurn
+from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import ModelFailed
 from voicebot.events import (

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent.endpoint_model import FRAMES, MAX_WAITING, MELS, SAMPLES, EndOfTurnModel, features
-from voicebot.agent.models import Models
+from voicebot.agent.models.endpoint_model import FRAMES, MAX_WAITING, MELS, SAMPLES, EndOfTurnModel, features
+from voicebot.agent.models.models import Models
 from voicebot.errors import ModelFailed, ModelLoadError
 from voicebot.settings import Settings
 from voicebot.testing.models import ScriptedLLM, ScriptedSTT, ScriptedTTS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent.endpoint_model import SAMPLES
-from voicebot.agent.endpointing import Tail, constants_of, endpointing_of, model_path
+from voicebot.agent.models.endpoint_model import SAMPLES
+from voicebot.agent.models.endpointing import Tail, constants_of, endpointing_of, model_path
 from voicebot.errors import SettingsError
 from voicebot.events import EndpointConfirmed
 from voicebot.settings import load_settings

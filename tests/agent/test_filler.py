@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from voicebot.agent.filler import PHRASES, Filler, Fillers
-from voicebot.agent.speech import Speech, SpokenPiece
-from voicebot.agent.tools import ToolCall, ToolResult
+from voicebot.agent.speaking.filler import PHRASES, Filler, Fillers
+from voicebot.agent.speaking.speech import Speech, SpokenPiece
+from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 
 pytestmark = pytest.mark.virtual_time
 

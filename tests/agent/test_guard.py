@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.agent.guard import Guard, declined
-from voicebot.agent.instructions import RULES
+from voicebot.agent.thinking.guard import Guard, declined
+from voicebot.agent.thinking.instructions import RULES
 from voicebot.llm.lines import Line
 from voicebot.llm.small_talk import reply
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from voicebot.agent.brain import Thought
-from voicebot.agent.handover import LONGEST_REASON, Handed, HandOver
-from voicebot.agent.memory import Memory
-from voicebot.agent.tools import ToolCall
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.handover import LONGEST_REASON, Handed, HandOver
+from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.tools.function_tools import ToolCall
 from voicebot.llm.lines import Call, Line
 from voicebot.persona import create_persona
 from voicebot.testing.models import ScriptedLLM

@@ -15,11 +15,10 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
-from voicebot.agent import mcp_servers
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought
-from voicebot.agent.mcp_servers import McpServers
-from voicebot.agent.tools import ToolResult
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.tools.function_tools import ToolResult, mcp_servers
+from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError, one_line
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona

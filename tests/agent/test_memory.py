@@ -7,9 +7,9 @@ from agents.memory import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.agent.instructions import instructions
-from voicebot.agent.memory import Memory, Remembered
-from voicebot.agent.tokens import MESSAGE_TOKENS, estimate, newest
+from voicebot.agent.thinking.instructions import instructions
+from voicebot.agent.thinking.memory import Memory, Remembered
+from voicebot.agent.thinking.tokens import MESSAGE_TOKENS, estimate, newest
 from voicebot.llm.lines import Company, Line, lines_of
 from voicebot.llm.small_talk import IDENTITY
 from voicebot.persona import create_persona

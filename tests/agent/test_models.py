@@ -91,7 +91,7 @@ async def test_one_that_cannot_be_loaded_is_told_while_another_is_still_download
         finally:
             given_up.set()
 
-    monkeypatch.setattr("voicebot.agent.choose.load_backend", load)
+    monkeypatch.setattr("voicebot.agent.models.choose.load_backend", load)
     models = Models(settings, llm=ScriptedLLM())
     with pytest.raises(UnknownModel, match="nonsense"):
         await models.start()
@@ -130,7 +130,7 @@ async def test_what_is_loaded_after_closing_is_closed(
         await gate.wait()
         return late
 
-    monkeypatch.setattr("voicebot.agent.models.load_backend", load)
+    monkeypatch.setattr("voicebot.agent.models.models.load_backend", load)
     loading = asyncio.ensure_future(getattr(models, how)("stt", "late"))
     await begun.wait()
     await models.aclose()

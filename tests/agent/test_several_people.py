@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
-from voicebot.agent.answering import SETTLE_S
+from voicebot.agent.turns.scheduler import SETTLE_S
 from voicebot.events import AddresseeDecided, FloorGranted, PlayoutStarted, TranscriptFinal
 from voicebot.testing.models import Hears, Step
 

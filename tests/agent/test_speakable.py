@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.agent.speakable import Speakable, clean
+from voicebot.agent.speaking.sentences import Speakable, clean
 
 
 def pieces(text: str, size: int = 3) -> list[str]:

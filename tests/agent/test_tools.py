@@ -12,14 +12,14 @@ from typing import Any, Literal
 import pytest
 from agents import function_tool
 
-from voicebot.agent import thinking
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought
-from voicebot.agent.guard import declined
-from voicebot.agent.instructions import RULES
-from voicebot.agent.memory import Memory
-from voicebot.agent.thinking import NO_SUCH_TOOL, REFUSED, WITHHELD
-from voicebot.agent.tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.guard import declined
+from voicebot.agent.thinking.instructions import RULES
+from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.thinking.runner import NO_SUCH_TOOL, REFUSED, WITHHELD
+from voicebot.agent.thinking.runner import runner as thinking
+from voicebot.agent.tools.function_tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.llm.lines import Call
 from voicebot.persona import create_persona
@@ -388,7 +388,7 @@ async def test_a_long_result_is_cut() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_draft_is_answered_and_not_remembered() -> None:
-    from voicebot.agent.memory import Remembered
+    from voicebot.agent.thinking.memory import Remembered
 
     asked = Asked("Two questions.")
     asked.agent.memory = Memory(1000)

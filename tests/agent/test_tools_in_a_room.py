@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
-from voicebot.agent.handover import MOST
+from voicebot.agent.thinking.handover import MOST
 from voicebot.events import (
     ContextSummarised,
     ErrorEvent,

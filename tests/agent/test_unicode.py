@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.stage import Stage
-from voicebot.agent.unicode import Whole, whole
+from voicebot.agent.thinking.unicode import Whole, whole
 from voicebot.events import LLMFinished, TranscriptFinal, TranscriptInterim
 from voicebot.testing.models import Hears
 

@@ -20,12 +20,12 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.lines import Line
 from voicebot.llm.text_model import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
-from voicebot.server.collector import settle_collector
+from voicebot.server.telemetry.gc_tuning import settle_collector
 from voicebot.settings import Settings, load_settings
 from voicebot.stt.base import Transcription
 from voicebot.tts.base import VoiceStyle

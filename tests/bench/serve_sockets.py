@@ -19,12 +19,13 @@ from typing import Any
 import psutil
 from starlette.responses import JSONResponse
 
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
-from voicebot.server import hosting, sessions
-from voicebot.server import lobbies as lobbies_module
-from voicebot.server.collector import settle_collector
-from voicebot.server.limits import Limits
+from voicebot.server import hosting
+from voicebot.server.lobby import lobbies as lobbies_module
+from voicebot.server.net.limits import Limits
+from voicebot.server.sessions.sessions import sessions
+from voicebot.server.telemetry.gc_tuning import settle_collector
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from voicebot.media.base import MediaStats
-from voicebot.server.drain import SENTENCE
-from voicebot.server.health import operation
-from voicebot.server.metrics import PRESENT, Metrics, Present
+from voicebot.server.endpoints.health import operation
+from voicebot.server.net.drain import SENTENCE
+from voicebot.server.telemetry.metrics import PRESENT, Metrics, Present
 from voicebot.settings import Settings
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.agent import instructions as prompt
 from voicebot.agent.agent import Agent
-from voicebot.agent.brain import Thought
-from voicebot.agent.data import label
-from voicebot.agent.guard import declined
-from voicebot.agent.handover import Handed
-from voicebot.agent.memory import Memory, Remembered
-from voicebot.agent.thinking import NO_SUCH_TOOL
-from voicebot.agent.tools import ToolCall, ToolResult
+from voicebot.agent.thinking.data import label
+from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.guard import declined
+from voicebot.agent.thinking.handover import Handed
+from voicebot.agent.thinking.memory import Memory, Remembered
+from voicebot.agent.thinking.runner import NO_SUCH_TOOL
+from voicebot.agent.thinking.runner import instructions as prompt
+from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.errors import SignalingError
 from voicebot.events import ErrorEvent, LLMFinished, TranscriptFinal, TranscriptInterim
 from voicebot.llm.lines import ROOM, TAGGED, Call, Lines

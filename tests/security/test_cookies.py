@@ -13,10 +13,10 @@ import pytest
 
 from tests.server.conftest import own_origin
 from voicebot.errors import SignalingError
-from voicebot.server.floods import Floods, TooFast
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Allowance, Limits
-from voicebot.server.sessions import OVERLAP_SECONDS, ROTATE_SECONDS
+from voicebot.server.net.limits import Allowance, Limits
+from voicebot.server.net.rate_limits import Floods, TooFast
+from voicebot.server.sessions.sessions import OVERLAP_SECONDS, ROTATE_SECONDS
 
 
 async def cookie_of(hosting: Hosting, scheme: str) -> tuple[str, Any]:

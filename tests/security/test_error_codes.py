@@ -20,7 +20,7 @@ from voicebot.media.base import MediaPlane
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import IceServer
 from voicebot.signaling.turn import IcePlan
 from voicebot.testing.media import FakeMediaPlane

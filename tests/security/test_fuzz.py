@@ -23,10 +23,10 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from tests.security.fuzzing import MESSAGES, SCHEMA, frames
 from tests.server.conftest import Visitor, own_origin
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.signaling.frames import read
 from voicebot.testing.media import FakeMediaPlane

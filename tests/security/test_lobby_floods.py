@@ -13,14 +13,14 @@ from starlette.requests import HTTPConnection
 from tests.coturn import free_port
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory, own_origin
 from tests.server.test_transports import from_address
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM
-from voicebot.server.floods import Crowd, Floods, TooFast
-from voicebot.server.holdings import Holdings, Maker
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
-from voicebot.server.networks import address_of, networks_of
+from voicebot.server.lobby.quotas import Holdings, Maker
+from voicebot.server.net.limits import Limits
+from voicebot.server.net.networks import address_of, networks_of
+from voicebot.server.net.rate_limits import Crowd, Floods, TooFast
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -32,7 +32,7 @@ UNLIMITED: dict[str, Any] = {"lobbies_burst": 1000, "sessions_burst": 1000, "lob
 @pytest.fixture
 async def small(host: HostingFactory, monkeypatch: pytest.MonkeyPatch) -> Hosting:
     """A server of few lobbies, one of which is the demo, where only what is open at once is bounded."""
-    monkeypatch.setattr("voicebot.server.lobbies.MAX_LOBBIES", MAX)
+    monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     return await host(limits=Limits(**UNLIMITED))
 
 
@@ -170,7 +170,7 @@ async def test_after_a_restart_lobbies_count_for_their_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Addresses are not written down."""
-    monkeypatch.setattr("voicebot.server.lobbies.MAX_LOBBIES", MAX)
+    monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     wishes = Settings(_env_file=None, port=free_port(), data_dir=tmp_path / "data")  # type: ignore[call-arg]
 
     async def start() -> Hosting:

@@ -19,10 +19,10 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS
 
 from tests.server.conftest import Visitor, own_origin
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -140,7 +140,7 @@ def test_every_operation_keeps_to_its_document(
 
 
 def test_every_route_is_in_the_document_or_is_a_page(served: Served) -> None:
-    from voicebot.server.http import pages
+    from voicebot.server.endpoints.http import pages
 
     paths = httpx.get(f"{served.url}/api/openapi.json").json()["paths"]
     assert all(path.startswith("/api/") or path in {"/health", "/ready", "/metrics"} for path in paths)

@@ -11,12 +11,12 @@ import pytest
 from starlette.datastructures import Headers
 
 from tests.server.conftest import own_origin
-from voicebot.server.addresses import Addresses, parse_host, parse_origin
-from voicebot.server.conversation_routes import conversations
-from voicebot.server.health import operation
+from voicebot.server.endpoints.conversation_routes import conversations
+from voicebot.server.endpoints.health import operation
+from voicebot.server.endpoints.http import api, pages
+from voicebot.server.endpoints.lobby_routes import lobbies
 from voicebot.server.hosting import Hosting
-from voicebot.server.http import api, pages
-from voicebot.server.lobby_routes import lobbies
+from voicebot.server.net.addresses import Addresses, parse_host, parse_origin
 from voicebot.store.base import SessionRecord
 from voicebot.store.memory import MemoryStore
 

@@ -14,10 +14,10 @@ from itertools import product
 import pytest
 
 from tests.security.patterns import GENERIC, PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
-from voicebot.agent.data import as_data, label
-from voicebot.agent.guard import Guard
-from voicebot.agent.instructions import RULES
-from voicebot.agent.speakable import Speakable, without_reasoning
+from voicebot.agent.speaking.sentences import Speakable, without_reasoning
+from voicebot.agent.thinking.data import as_data, label
+from voicebot.agent.thinking.guard import Guard
+from voicebot.agent.thinking.instructions import RULES
 from voicebot.conversation.frames import rows_of
 from voicebot.conversation.manifest import Manifest, Person
 from voicebot.errors import VoicebotError

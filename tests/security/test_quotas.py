@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import PARTICIPANTS, SPENT, Quota
 from voicebot.conversation.space import BLOCK, SpaceLimits, used_bytes
 from voicebot.events import ConversationEnded, Event, ParticipantJoined, ToolReturned, UserChat, any_event
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 

@@ -20,9 +20,9 @@ from tests.server.test_doors import knock, make
 from voicebot.errors import SignalingError
 from voicebot.events import TranscriptFinal
 from voicebot.lobby.rights import RIGHTS, Action, Right, Standing, check, lasts
-from voicebot.server import conversation_routes
+from voicebot.server.endpoints import conversation_routes
 from voicebot.server.hosting import Hosting
-from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.lobby.controller import ServedLobby
 
 ACTIONS: Sequence[Action] = get_args(Action)
 OF_A_LOBBY = ("change_lobby", "end_lobby", "choose_recogniser", "read_running", "read_all")

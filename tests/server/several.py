@@ -15,10 +15,10 @@ from redis.backoff import NoBackoff
 
 from tests.redis_server import RedisServer
 from tests.server.conftest import Visitor
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import gc
-from voicebot.server.collector import THRESHOLDS, settle_collector
+from voicebot.server.telemetry.gc_tuning import THRESHOLDS, settle_collector
 kept = [[] for _ in range(1000)]
 settle_collector()
 assert gc.get_freeze_count() > 1000 and gc.get_threshold() == THRESHOLDS

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.cuts import random_cuts
 from voicebot.events import UserChat
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 
 from .conftest import Visitor
 

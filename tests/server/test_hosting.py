@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.dns_server import serving
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.stall import Stall
@@ -32,8 +32,8 @@ from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting, _real_media
-from voicebot.server.listening import QuietServer, bind, make_server
-from voicebot.server.lobbies import DEMO_LOBBY
+from voicebot.server.lobby.lobbies import DEMO_LOBBY
+from voicebot.server.net.listening import QuietServer, bind, make_server
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 
@@ -103,7 +103,7 @@ def test_a_port_that_one_may_not_use_is_not_called_taken(monkeypatch: pytest.Mon
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(
-        "voicebot.server.listening.socket.socket", type("S", (socket.socket,), {"bind": refuse})
+        "voicebot.server.net.listening.socket.socket", type("S", (socket.socket,), {"bind": refuse})
     )
     with pytest.raises(SettingsError, match=":80: Permission denied") as caught:
         bind("127.0.0.1", 80)

@@ -195,7 +195,7 @@ async def test_what_is_wrong_with_an_agent_is_the_askers_mistake(hosting: Hostin
 async def test_too_many_lobbies_are_no_defect(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicebot.server.lobbies.MAX_LOBBIES", 1)
+    monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", 1)
     ada = await visit(hosting)
     refused = await ada.http.post("api/lobbies", json={"name": "Tea"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too_many")

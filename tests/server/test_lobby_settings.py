@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import LobbySettings
 
 from .test_doors import make

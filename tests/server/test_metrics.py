@@ -17,9 +17,9 @@ from voicebot.conversation.stall import Stall
 from voicebot.errors import StoreError
 from voicebot.media.base import MediaGone, MediaStats
 from voicebot.server.hosting import Hosting
-from voicebot.server.metrics import MAX_CODES, Metrics
-from voicebot.server.outbox import Outbox
-from voicebot.server.telemetry import UNDER_WAY
+from voicebot.server.sessions.outbox import Outbox
+from voicebot.server.telemetry.metrics import MAX_CODES, Metrics
+from voicebot.server.telemetry.telemetry import UNDER_WAY
 from voicebot.settings import Settings
 from voicebot.signaling.messages import Pong
 from voicebot.signaling.negotiation import Begin, Failed, Ready, Restart

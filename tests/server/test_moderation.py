@@ -306,6 +306,6 @@ async def test_the_notebook_may_do_everything(
 def test_every_message_of_a_browser_has_a_rule() -> None:
     from typing import get_args
 
-    from voicebot.server.switchboard import WHO
+    from voicebot.server.endpoints.dispatcher import WHO
 
     assert set(WHO) == set(get_args(get_args(ClientMessage)[0]))

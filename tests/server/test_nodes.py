@@ -114,7 +114,7 @@ async def test_a_download_too_large_to_be_passed_on_says_so(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _a, _b, _ada, bob = await pair(nodes)
-    monkeypatch.setattr("voicebot.server.remote.MAX_BODY", 10)
+    monkeypatch.setattr("voicebot.server.cluster.remote.MAX_BODY", 10)
     answer = await bob.http.get("api/lobbies/demo")
     assert (answer.status_code, answer.json()["error"]["code"]) == (421, "too_large")
     large = await bob.http.post(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from voicebot.server.outbox import TOO_SLOW, Close, Outbox
+from voicebot.server.sessions.outbox import TOO_SLOW, Close, Outbox
 from voicebot.signaling.messages import (
     AgentStateChanged,
     AgentStateData,

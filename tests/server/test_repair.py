@@ -10,8 +10,8 @@ import pytest
 
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import Answer, IceServerConfig
-from voicebot.server.negotiations import Negotiations
-from voicebot.server.ports import RoomPort
+from voicebot.server.lobby.negotiations import Negotiations
+from voicebot.server.lobby.ports import RoomPort
 from voicebot.signaling import messages as m
 from voicebot.signaling.messages import Message, ParticipantInfo
 from voicebot.signaling.negotiation import Timeouts

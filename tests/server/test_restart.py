@@ -16,8 +16,8 @@ from tests.coturn import free_port
 from tests.redis_server import redis_server
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
-from voicebot.agent import choose as choosing
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
+from voicebot.agent.models.models import choose as choosing
 from voicebot.settings import Settings
 from voicebot.store import open_store
 from voicebot.store.base import LobbyRecord, SessionRecord, Store
@@ -313,7 +313,7 @@ async def test_agents_are_back_before_the_models_are_loaded(
         await loaded.wait()
         return await choosing.choose(*role_and_more)
 
-    monkeypatch.setattr("voicebot.agent.models.choose", choose)
+    monkeypatch.setattr("voicebot.agent.models.models.choose", choose)
     starting = asyncio.ensure_future(hosting.start())
     async with asyncio.timeout(20):
         while True:

@@ -14,8 +14,8 @@ import pytest
 
 from voicebot.errors import StoreError
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
-from voicebot.server.sessions import (
+from voicebot.server.net.limits import Limits
+from voicebot.server.sessions.sessions import (
     EXPIRED_SECONDS,
     IDLE_SECONDS,
     OVERLAP_SECONDS,

@@ -12,7 +12,7 @@ import pytest
 from voicebot.events import UserChat
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits, TokenBucket
+from voicebot.server.net.limits import Limits, TokenBucket
 from voicebot.signaling.messages import MAX_FRAME
 from voicebot.testing.media import FakeMediaPlane
 

@@ -17,8 +17,8 @@ from tests.redis_server import RedisServer
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.server.several import Nodes, chat, pair, resume, seat_written, until, vanish
-from voicebot.server import persistence
 from voicebot.server.hosting import Hosting
+from voicebot.server.lobby import persistence
 from voicebot.store.base import LeaseLost, SeatRecord
 from voicebot.store.shared import Lease, shared
 
@@ -110,7 +110,7 @@ async def test_when_redis_goes_away_what_is_here_goes_on(nodes: Nodes, short_lea
 async def test_who_died_while_redis_was_away_has_its_lobbies_taken_over(
     nodes: Nodes, short_leases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voicebot.server.takeover.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("voicebot.server.cluster.takeover.ANSWER_SECONDS", 0.2)
     a, b, _ada, bob = await pair(nodes)
     nodes.redis.stop()
     await vanish(a)

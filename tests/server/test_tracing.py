@@ -23,8 +23,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from voicebot.clock import monotonic
 from voicebot.events import LatencyMeasured
-from voicebot.server.telemetry import MEASURED, Telemetry
-from voicebot.server.tracing import CLOSE_TIMEOUT, open_tracing
+from voicebot.server.telemetry.telemetry import MEASURED, Telemetry
+from voicebot.server.telemetry.tracing import CLOSE_TIMEOUT, open_tracing
 
 
 @dataclass
@@ -158,10 +158,12 @@ async def test_a_collector_that_is_away_is_said_once_and_delays_nobody_for_long(
         async with asyncio.timeout(CLOSE_TIMEOUT + 20):
             await hosting.stop()
             await flush
-    said = [r.getMessage() for r in caplog.records if r.name == "voicebot.server.tracing"]
+    said = [r.getMessage() for r in caplog.records if r.name == "voicebot.server.telemetry.tracing"]
     assert said
     assert len(said) == len(set(said))
-    assert all(r.levelno == logging.WARNING for r in caplog.records if r.name == "voicebot.server.tracing")
+    assert all(
+        r.levelno == logging.WARNING for r in caplog.records if r.name == "voicebot.server.telemetry.tracing"
+    )
 
 
 async def test_of_a_failure_the_type_arrives_and_not_its_words(

@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.faults import FaultProxy, Kind
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits, TokenBucket
-from voicebot.server.sessions import Browser
+from voicebot.server.net.limits import Limits, TokenBucket
+from voicebot.server.sessions.sessions import Browser
 from voicebot.signaling.messages import ChatData, ChatMessage
 
 FOREIGN = "203.0.113.7"

@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 
 from voicebot.conversation.notices import WORDS
-from voicebot.server.http import STATUS
-from voicebot.server.outbox import TOO_SLOW
-from voicebot.server.sessions import REPLACED, UNAUTHENTICATED
-from voicebot.server.websocket import REFUSED, TOO_MANY, TRY_AGAIN
+from voicebot.server.endpoints.http import STATUS
+from voicebot.server.endpoints.websocket import REFUSED, TOO_MANY, TRY_AGAIN
+from voicebot.server.sessions.outbox import TOO_SLOW
+from voicebot.server.sessions.sessions import REPLACED, UNAUTHENTICATED
 from voicebot.signaling.messages import ClientMessage, Message, ServerMessage
 from voicebot.signaling.negotiation import Timeouts
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from voicebot.agent.choose import Choice
-from voicebot.agent.models import Option
+from voicebot.agent.models.choose import Choice
+from voicebot.agent.models.models import Option
 from voicebot.errors import ModelLoadError
 from voicebot.registry import Availability
 from voicebot.workbench.controls import AddAgent, ModelControl

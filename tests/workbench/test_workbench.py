@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from voicebot.agent.mcp_servers import McpServers
-from voicebot.agent.tools import make_tool
+from voicebot.agent.tools.function_tools import make_tool
+from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError
 from voicebot.events import LoopStall
 from voicebot.workbench import Workbench

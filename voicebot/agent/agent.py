@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from voicebot.agent.filler import Fillers
-from voicebot.agent.memory import Memory
-from voicebot.agent.tools import HAND_OVER, make_tool
+from voicebot.agent.speaking.filler import Fillers
+from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.tools.function_tools import HAND_OVER, make_tool
 from voicebot.errors import VoicebotError
 from voicebot.events import AgentState
 from voicebot.persona import Persona
 from voicebot.signaling.messages import ParticipantInfo
 
 if TYPE_CHECKING:
-    from voicebot.agent.mcp_servers import McpServers
+    from voicebot.agent.tools.mcp_servers import McpServers
     from voicebot.llm.base import LLM
     from voicebot.tts.base import TTS
 
@@ -78,8 +78,9 @@ class Agent:
                 \"""The tide in a harbour now.\"""
                 return tides[harbour]
 
-        Running the cell again replaces the tool of that name. See `voicebot.agent.tools.make_tool` for what
-        a function needs; `agent.tool(function)` does the same, and takes openai-agents' tools as well.
+        Running the cell again replaces the tool of that name. `agent.tool(function)` does the same, and
+        takes openai-agents' tools as well. `voicebot.agent.tools.function_tools.make_tool` says what a
+        function needs.
 
         Args:
             name: What the model calls it; the function's own name when empty.

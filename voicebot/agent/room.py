@@ -14,10 +14,10 @@ from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.connections import Connections
-from voicebot.agent.dialogue import Dialogue
-from voicebot.agent.memory import Memory
-from voicebot.agent.models import Models, Swapped, SwapRole
-from voicebot.agent.playout import PlayoutNotice
+from voicebot.agent.models.models import Models, Swapped, SwapRole
+from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.turns.conversation import Dialogue
+from voicebot.agent.turns.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
 from voicebot.conversation.notices import FULL

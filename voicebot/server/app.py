@@ -8,19 +8,19 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
-from voicebot.server.context import RequestContext
-from voicebot.server.conversation_routes import conversations
-from voicebot.server.floods import TooFast
-from voicebot.server.health import operation
-from voicebot.server.holdings import TooManyHeld
-from voicebot.server.http import STATUS, api, pages, problems
-from voicebot.server.lobby_routes import lobbies
-from voicebot.server.passing import PassingMiddleware
-from voicebot.server.refusals import error_body
-from voicebot.server.security import SecurityMiddleware
-from voicebot.server.services import Services
-from voicebot.server.switchboard import Switchboard
-from voicebot.server.websocket import SocketEndpoint
+from voicebot.server.cluster.request_proxy import PassingMiddleware
+from voicebot.server.endpoints.conversation_routes import conversations
+from voicebot.server.endpoints.dispatcher import Switchboard
+from voicebot.server.endpoints.health import operation
+from voicebot.server.endpoints.http import STATUS, api, pages, problems
+from voicebot.server.endpoints.lobby_routes import lobbies
+from voicebot.server.endpoints.request_context import RequestContext
+from voicebot.server.endpoints.services import Services
+from voicebot.server.endpoints.websocket import SocketEndpoint
+from voicebot.server.lobby.quotas import TooManyHeld
+from voicebot.server.net.rate_limits import TooFast
+from voicebot.server.net.security import SecurityMiddleware
+from voicebot.server.net.wire_errors import error_body
 from voicebot.version import __version__
 
 REFUSED = problems(400, 401, 403, 404, 409, 421, 422, 424, 429, 503)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.clock import Clock, monotonic
 from voicebot.conversation.quota import MIB
 from voicebot.conversation.space import GIB, Space, SpaceLimits
@@ -29,25 +29,25 @@ from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
-from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
-from voicebot.server.cluster import Cluster
-from voicebot.server.drain import Drain
-from voicebot.server.floods import Floods
-from voicebot.server.limits import Limits
-from voicebot.server.listening import QuietServer, bind, make_server
-from voicebot.server.lobbies import DEMO_LOBBY, Lobbies
-from voicebot.server.measured_store import measured
-from voicebot.server.metrics import Amounts, Present
-from voicebot.server.moderator import Moderator
-from voicebot.server.ports import RecordingRoom, RoomPort
-from voicebot.server.security import SessionCookie
-from voicebot.server.served_lobby import ServedLobby
-from voicebot.server.services import Services
-from voicebot.server.sessions import Sessions
-from voicebot.server.static_client import STATIC, StaticClient
-from voicebot.server.telemetry import Telemetry
-from voicebot.server.tracing import open_tracing
+from voicebot.server.cluster.cluster import Cluster
+from voicebot.server.endpoints.services import Services
+from voicebot.server.endpoints.static_client import STATIC, StaticClient
+from voicebot.server.lobby.controller import ServedLobby
+from voicebot.server.lobby.lobbies import DEMO_LOBBY, Lobbies
+from voicebot.server.lobby.moderator import Moderator
+from voicebot.server.lobby.ports import RecordingRoom, RoomPort
+from voicebot.server.net.addresses import Addresses
+from voicebot.server.net.drain import Drain
+from voicebot.server.net.limits import Limits
+from voicebot.server.net.listening import QuietServer, bind, make_server
+from voicebot.server.net.rate_limits import Floods
+from voicebot.server.net.security import SessionCookie
+from voicebot.server.sessions.sessions import Sessions
+from voicebot.server.telemetry.measured_store import measured
+from voicebot.server.telemetry.metrics import Amounts, Present
+from voicebot.server.telemetry.telemetry import Telemetry
+from voicebot.server.telemetry.tracing import open_tracing
 from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan, ice_plan
@@ -403,7 +403,7 @@ class Hosting:
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:
-        """For `voicebot.server.metrics.PRESENT`."""
+        """For `voicebot.server.telemetry.metrics.PRESENT`."""
         rooms = list(self.rooms.values())
         people = [person for room in rooms for person in room.lobby.humans]
         waiting = [outbox.waiting for outbox in self._sessions.outboxes]

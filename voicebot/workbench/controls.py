@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets  # type: ignore[import-untyped]
 
-from voicebot.agent.models import Models, SwapRole
+from voicebot.agent.models.models import Models, SwapRole
 from voicebot.errors import VoicebotError, one_line
 from voicebot.registry import Progress
 

@@ -19,7 +19,7 @@ from voicebot.workbench.people import People
 from voicebot.workbench.transcript import TranscriptPane
 
 if TYPE_CHECKING:
-    from voicebot.agent.models import Models
+    from voicebot.agent.models.models import Models
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
-from voicebot.agent.models import Swapped, SwapRole
+from voicebot.agent.models.models import Swapped, SwapRole
 from voicebot.agent.room import Room
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
@@ -27,7 +27,7 @@ from voicebot.workbench.speaking import Speaking
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
-    from voicebot.server.ports import RoomPort
+    from voicebot.server.lobby.ports import RoomPort
 
 EVENTS_KEPT = 200_000
 """Events of all conversations of a session kept in memory for `Workbench.events`."""

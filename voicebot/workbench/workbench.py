@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
-from voicebot.agent.tools import ToolFunction, make_tool
+from voicebot.agent.tools.function_tools import ToolFunction, make_tool
 from voicebot.conversation.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from voicebot.agent.agent import Agent
-    from voicebot.agent.models import SwapRole
+    from voicebot.agent.models.models import SwapRole
     from voicebot.agent.room import Room
     from voicebot.experiment.guest import Guest
     from voicebot.persona import Persona
-    from voicebot.server.moderator import Moderator
+    from voicebot.server.lobby.moderator import Moderator
     from voicebot.workbench.panel import Panel
 
 

@@ -1,0 +1,169 @@
+"""Browsers that wait at the door of a lobby, and what its hosts are told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from voicebot.clock import Clock
+from voicebot.errors import VoicebotError
+from voicebot.lobby.door import Door, Visitor, no_such_lobby
+from voicebot.lobby.lobby import Lobby
+from voicebot.server.net.wire_errors import error_message, refusal
+from voicebot.server.sessions.sessions import Browser
+from voicebot.signaling.messages import (
+    JoinLobby,
+    Knocking,
+    KnockingData,
+    LobbyWaiting,
+    LobbyWaitingData,
+    Message,
+)
+from voicebot.signaling.messages import Visitor as VisitorData
+
+
+@dataclass
+class _Wait:
+    browser: Browser
+    wish: JoinLobby
+    """The message that lobby_joined or an error will answer."""
+    grace: asyncio.TimerHandle | None = None
+
+
+class Doorway:
+    """`enter(browser, wish)` seats a browser that may come in; `tell_hosts(message)` never waits."""
+
+    def __init__(
+        self,
+        lobby: Lobby,
+        door: Door,
+        *,
+        clock: Clock,
+        enter: Callable[[Browser, JoinLobby], None],
+        tell_hosts: Callable[[Message], None],
+    ) -> None:
+        self._lobby, self._door, self._clock = lobby, door, clock
+        self._enter, self._tell_hosts = enter, tell_hosts
+        self._waits: dict[str, _Wait] = {}
+
+    @property
+    def browsers(self) -> list[Browser]:
+        """Those who wait."""
+        return [wait.browser for wait in self._waits.values()]
+
+    def wait(self, browser: Browser, wish: JoinLobby) -> None:
+        """A browser knocks, or knocks again. Raises SignalingError (`bad_name`)."""
+        visitor = self._door.knock(f"v-{secrets.token_hex(8)}", browser.session.handle, wish.data.name)
+        known = self._waits.pop(visitor.id, None)
+        if known is not None and known.grace is not None:
+            known.grace.cancel()
+        self._waits[visitor.id] = _Wait(browser, wish)
+        self._say_waiting(browser, wish)
+        self.announce()
+
+    def gone(self, browser: Browser) -> None:
+        """A browser waits no longer."""
+        visitor = self._door.gone(browser.session.handle)
+        if visitor is not None:
+            self._forget(visitor)
+            self.announce()
+
+    def lost(self, browser: Browser, grace: float) -> None:
+        """A waiting browser has no socket: it waits on for `grace` seconds."""
+        wait = self._of(browser)
+        if wait is not None:
+            if wait.grace is not None:
+                wait.grace.cancel()
+            wait.grace = asyncio.get_running_loop().call_later(grace, self.gone, browser)
+
+    def resumed(self, browser: Browser, replayed: bool) -> None:
+        """A waiting browser is back with its page as it was."""
+        wait = self._of(browser)
+        if wait is not None:
+            if wait.grace is not None:
+                wait.grace.cancel()
+                wait.grace = None
+            if not replayed:
+                self._say_waiting(browser, wait.wish)
+
+    def knocking(self) -> Knocking:
+        """Everyone who waits, for a host to read."""
+        waiting = [VisitorData(id=one.id, name=one.name) for one in self._door.waiting.values()]
+        return Knocking(lobby=self._lobby.id, data=KnockingData(waiting=waiting))
+
+    def announce(self) -> None:
+        """Tell the hosts who waits now."""
+        self._tell_hosts(self.knocking())
+
+    # ------------------------------------------------------------ answers
+
+    def admit(self, visitor_id: str, *, lasting: bool = True) -> Visitor:
+        """Raises SignalingError (`unknown_participant`), LobbyFull: the visitor goes on waiting."""
+        visitor = self._door.admit(visitor_id, lasting=lasting)
+        self.announce()  # first, so that nobody is at the door and inside at once
+        self._let_in(visitor)
+        return visitor
+
+    def deny(self, visitor_id: str) -> Visitor:
+        """Raises SignalingError (`unknown_participant`)."""
+        visitor = self._door.deny(visitor_id, self._clock())
+        self.turn_away([visitor])
+        return visitor
+
+    def turn_away(self, visitors: Sequence[Visitor]) -> None:
+        """They are told that there is no such lobby; they wait in no list of the door any more."""
+        for visitor in visitors:
+            wait = self._forget(visitor)
+            if wait is not None:
+                wait.browser.send(error_message(no_such_lobby(), wait.wish.id))
+        if visitors:
+            self.announce()
+
+    def settings_changed(self) -> None:
+        """Open the door to those who need not wait any more, or shut it."""
+        self.turn_away(self._door.shut())
+        released = self._door.released()
+        if released:
+            self.announce()
+        for visitor in released:
+            self._let_in(visitor)
+
+    def close(self, *, tell: bool = True) -> None:
+        """The lobby is gone; without `tell` those who wait knock again at the next server."""
+        for visitor in list(self._door.waiting.values()):
+            self._door.gone(visitor.handle)
+            wait = self._forget(visitor)
+            if wait is not None and tell:
+                wait.browser.send(error_message(no_such_lobby(), wait.wish.id))
+
+    # ------------------------------------------------------------ inside
+
+    def _let_in(self, visitor: Visitor) -> None:
+        wait = self._forget(visitor)
+        if wait is None:
+            return
+        try:
+            self._enter(wait.browser, wait.wish)
+        except VoicebotError as error:
+            wait.browser.send(refusal(error, wait.wish, "Letting a visitor in"))
+        else:
+            if wait.grace is not None:  # admitted while its socket is lost: it may still come back
+                wait.browser.lost()
+
+    def _forget(self, visitor: Visitor) -> _Wait | None:
+        wait = self._waits.pop(visitor.id, None)
+        if wait is not None:
+            if wait.grace is not None:
+                wait.grace.cancel()
+            wait.browser.waiting = None
+        return wait
+
+    def _of(self, browser: Browser) -> _Wait | None:
+        visitor = self._door.visitor(browser.session.handle)
+        return self._waits.get(visitor.id) if visitor is not None else None
+
+    def _say_waiting(self, browser: Browser, wish: JoinLobby) -> None:
+        data = LobbyWaitingData(name=self._lobby.name)
+        browser.send(LobbyWaiting(id=wish.id, lobby=self._lobby.id, data=data))
