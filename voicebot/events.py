@@ -41,7 +41,6 @@ class Event(BaseModel):
     turn_id: str | None = None
     speech_id: str | None = None
     cause_seq: int | None = None
-    track_id: str | None = None
     sample: int | None = None
 
 

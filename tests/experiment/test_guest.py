@@ -17,9 +17,9 @@ from voicebot.errors import MediaError, SignalingError
 from voicebot.events import Event
 from voicebot.experiment.guest import Guest
 from voicebot.lobby.lobby import Lobby
-from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, SpeechStarted
+from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, VoiceActivityStarted
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc.caller import RATE, Heard
+from voicebot.rtc.caller import RATE, ReceivedFrame
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
@@ -81,7 +81,7 @@ class BeepingRoom:
     def chat(self, participant_id: str, text: str) -> None: ...
 
     def on_notice(self, notice: Notice) -> None:
-        if isinstance(notice, SpeechStarted):
+        if isinstance(notice, VoiceActivityStarted):
             self.spoke.append(notice.participant_id)
             t = np.arange(RATE) / RATE
             beep = (9000 * np.sin(2 * np.pi * 700 * t)).astype(np.int16)
@@ -115,7 +115,7 @@ class Ears:
         self.loud: dict[str, list[float]] = {}
         self._changed = asyncio.Event()
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: ReceivedFrame) -> None:
         if np.abs(heard.pcm).max() > 2000:
             self.loud.setdefault(heard.participant_id, []).append(heard.time)
             self._changed.set()

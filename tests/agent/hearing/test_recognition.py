@@ -97,11 +97,11 @@ class Ear:
         if type(notice) in self.deaf:
             return
         match notice:
-            case media.SpeechStarted():
+            case media.VoiceActivityStarted():
                 self.ears.started(notice)
             case media.SpeechAudio():
                 self.ears.audio(notice)
-            case media.SpeechStopped():
+            case media.VoiceActivityStopped():
                 self.ears.stopped(notice)
             case media.SilenceReached():
                 self.ears.silence(dataclasses.replace(notice, probability=self.doubt))
@@ -226,7 +226,7 @@ async def test_a_partial_result_that_comes_in_the_pause_is_looked_for() -> None:
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea"])
     async with ear(stt=Undrafted([hears])) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         stream = anna.stt.streams[0]
         stream.interim = lambda: Transcription("i like tea and")  # type: ignore[method-assign]
         await speaking
@@ -315,7 +315,7 @@ async def test_half_a_sentence_is_drafted_later_unless_it_turns_out_to_be_all(
     stt = Slow([Hears("i like tea and coffee", interim=["i", "i like", "i like tea and"])], 0.01)
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         stopped = asyncio.get_running_loop().time()
         stt.streams[0].interim = lambda: Transcription(known)  # type: ignore[method-assign]
         await speaking
@@ -358,7 +358,7 @@ async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> 
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea and"])
     async with ear(hears) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         await asyncio.sleep(0)
         anna.ears.lost()
         await anna.utterances()
@@ -379,7 +379,7 @@ async def test_a_draft_that_fails_costs_nothing() -> None:
     stt = ScriptedSTT(["one two"])
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStarted)
+        await anna.plane.wait_for(media.VoiceActivityStarted)
 
         async def fail() -> Transcription:
             raise ModelFailed("no drafts today")

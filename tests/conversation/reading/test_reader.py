@@ -226,6 +226,14 @@ def test_events_of_plug_ins_and_newer_versions_are_kept_with_a_remark(root: Path
     ]
 
 
+def test_an_older_log_with_a_track_id_in_every_event_gives_the_same_frames(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    path.write_text(path.read_text().replace('"sample":', '"track_id":null,"sample":'))
+    older, newer = load(root / "golden", cache=False), load(GOLDEN, cache=False)
+    assert older.problems == ()
+    pd.testing.assert_frame_equal(older.events, newer.events)
+
+
 def test_missing_events_are_counted(root: Path) -> None:
     path = root / "golden" / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)

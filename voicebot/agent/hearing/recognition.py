@@ -123,7 +123,7 @@ class Ears:
 
     # ------------------------------------------------------------ notices
 
-    def started(self, notice: media.SpeechStarted) -> None:
+    def started(self, notice: media.VoiceActivityStarted) -> None:
         """Speech begins, or goes on after a pause."""
         hearing = self._now
         if hearing is not None:
@@ -149,7 +149,7 @@ class Ears:
         hearing.push(notice)
         self._show_interim(hearing)
 
-    def stopped(self, notice: media.SpeechStopped) -> None:
+    def stopped(self, notice: media.VoiceActivityStopped) -> None:
         """A pause; the turn is over if it lasts."""
         hearing = self._now
         if hearing is None:
@@ -333,7 +333,7 @@ class Ears:
             name=f"{hearing.utterance_id} of {self.participant_id}",
         )
 
-    def _go_on(self, hearing: Hearing, notice: media.SpeechStarted) -> None:
+    def _go_on(self, hearing: Hearing, notice: media.VoiceActivityStarted) -> None:
         watch, hearing.watch = hearing.watch, None
         if hearing.drafting is not None:
             hearing.drafting.cancel()

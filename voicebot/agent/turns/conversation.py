@@ -153,12 +153,12 @@ class Dialogue:
     def on_notice(self, notice: media.Notice) -> bool:
         """A notice about hearing or playout; False when it is not for this conversation."""
         match notice:
-            case media.SpeechStarted():
+            case media.VoiceActivityStarted():
                 self.company.connected(notice.participant_id)
                 self._ears_of(notice.participant_id).started(notice)
             case media.SpeechAudio():
                 self._ears_of(notice.participant_id).audio(notice)
-            case media.SpeechStopped():
+            case media.VoiceActivityStopped():
                 self._ears_of(notice.participant_id).stopped(notice)
             case media.SilenceReached():
                 self._ears_of(notice.participant_id).silence(notice)
@@ -166,7 +166,7 @@ class Dialogue:
                 if (turn := self._playout.turn_of(notice)) is not None:
                     self._overlap.on_notice(turn, notice)
                 return self._playout.on_notice(notice)
-            case media.PlayoutStarted() | media.PlayoutMark() | media.PlayoutEnded():
+            case media.PlayoutAudible() | media.PlayoutMark() | media.PlayoutEnded():
                 return self._playout.on_notice(notice)
             case media.RecordingFailed():
                 return self.recordings.on_failed(notice)

@@ -8,7 +8,7 @@ import numpy as np
 
 from voicebot.audio.opus import OpusDecoder
 from voicebot.media.base import Notice, PlayoutEnded
-from voicebot.media.voice import Voice
+from voicebot.media.outbound_audio import OutboundAudio
 
 RATE = 16_000
 
@@ -24,7 +24,7 @@ class Rig:
         self.sent: list[tuple[bytes, int, float]] = []
         self.left: list[float] = []
         self.notices: list[Notice] = []
-        self.voice = Voice(
+        self.voice = OutboundAudio(
             "host", "marlin", clock=loop.time, origin=loop.time(), send=self._send, notify=self.notices.append
         )
 
@@ -38,10 +38,9 @@ class Rig:
         index: int,
         pcm: np.ndarray,
         rate: int = RATE,
-        may: bool = True,
         held: bool = False,
     ) -> None:
-        self.voice.say(speech, index, pcm, rate, may, held)
+        self.voice.say(speech, index, pcm, rate, held)
 
     def ended(self) -> list[PlayoutEnded]:
         return [n for n in self.notices if isinstance(n, PlayoutEnded)]

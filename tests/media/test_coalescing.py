@@ -6,7 +6,7 @@ import selectors
 
 import pytest
 
-from voicebot.media.gathering import BUSY, GATHER, LOOK, GatheringSelector
+from voicebot.media.coalescing import BUSY, GATHER, LOOK, CoalescingSelector
 
 
 class Clockwork:
@@ -24,7 +24,7 @@ class Clockwork:
         self.now += seconds
 
 
-def woken(selector: GatheringSelector, clock: Clockwork, rate: float) -> None:
+def woken(selector: CoalescingSelector, clock: Clockwork, rate: float) -> None:
     """So many events a second for a while."""
     for _ in range(int(rate * LOOK * 1.1) + 1):
         clock.now += 1 / rate
@@ -33,7 +33,7 @@ def woken(selector: GatheringSelector, clock: Clockwork, rate: float) -> None:
 
 def test_a_busy_loop_looks_less_often_and_a_calm_one_at_once() -> None:
     clock = Clockwork()
-    selector = GatheringSelector(clock.time, clock.sleep)
+    selector = CoalescingSelector(clock.time, clock.sleep)
     read, write = os.pipe()
     selector.register(read, selectors.EVENT_READ)
     os.write(write, b"x")
@@ -57,7 +57,7 @@ def test_a_busy_loop_looks_less_often_and_a_calm_one_at_once() -> None:
 
 def test_a_timer_that_is_due_is_not_kept_waiting() -> None:
     clock = Clockwork()
-    selector = GatheringSelector(clock.time, clock.sleep)
+    selector = CoalescingSelector(clock.time, clock.sleep)
     woken(selector, clock, BUSY * 2)
     clock.slept.clear()
     selector.select(0)
@@ -76,5 +76,5 @@ def test_a_loop_runs_on_it() -> None:
             reached = await loop.run_in_executor(None, lambda n: n + 1, reached)
         return reached
 
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(GatheringSelector())) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(CoalescingSelector())) as runner:
         assert runner.run(work()) == 3

@@ -20,13 +20,13 @@ from voicebot.clock import Clock
 from voicebot.media.base import (
     HOLD_LIMIT,
     OnNotice,
+    PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
-    PlayoutStarted,
 )
-from voicebot.media.speech import Frame, Speech
+from voicebot.media.queued_speech import Frame, QueuedSpeech
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class _Tail(Enum):
     CUT = "cut"
 
 
-class Voice:
+class OutboundAudio:
     """Speeches of one agent, played in the order they were begun; held ones let the others pass."""
 
     def __init__(
@@ -70,8 +70,8 @@ class Voice:
         self._loop = asyncio.get_running_loop()
         self._pacer = Pacer(origin)
         self._encoder = OpusEncoder()
-        self._speeches: deque[Speech] = deque()
-        self._current: Speech | None = None
+        self._speeches: deque[QueuedSpeech] = deque()
+        self._current: QueuedSpeech | None = None
         self._over: deque[str] = deque(maxlen=FORGET_AFTER)
         self._timer: asyncio.TimerHandle | None = None
         self._limits: dict[str, asyncio.TimerHandle] = {}
@@ -81,9 +81,7 @@ class Voice:
 
     # ------------------------------------------------------------ commands
 
-    def say(
-        self, speech_id: str, index: int, pcm: Pcm, rate: int, interruptible: bool, held: bool = False
-    ) -> None:
+    def say(self, speech_id: str, index: int, pcm: Pcm, rate: int, held: bool = False) -> None:
         """Queue audio; a speech id not seen before begins a speech and, unless held, ends the one before.
 
         Raises:
@@ -96,7 +94,7 @@ class Voice:
             raise ValueError(f"sample rate must be positive, not {rate}")
         speech = self._find(speech_id)
         if speech is None:
-            speech = Speech(speech_id, interruptible, held)
+            speech = QueuedSpeech(speech_id, held)
             if held:  # what is being said now must not get into its first frames
                 speech.encoder = OpusEncoder()
             else:
@@ -117,7 +115,7 @@ class Voice:
             return
         speech = self._find(speech_id)
         if speech is None:  # nothing was ever said
-            self._ended(Speech(speech_id, True), complete=True)
+            self._ended(QueuedSpeech(speech_id), complete=True)
             return
         speech.end()
         self._added(speech)
@@ -143,8 +141,8 @@ class Voice:
         )
 
     def hold_for(self, by: str) -> None:
-        """The same for every speech that may be interrupted."""
-        for speech in [speech for speech in self._speeches if speech.interruptible]:
+        """The same for every speech of the agent."""
+        for speech in list(self._speeches):
             self.hold(speech.speech_id, by)
 
     def resume(self, speech_id: str) -> None:
@@ -162,7 +160,7 @@ class Voice:
         """Drop what is queued, at once."""
         if self._closed or speech_id in self._over:
             return
-        self._drop(self._find(speech_id) or Speech(speech_id, True))
+        self._drop(self._find(speech_id) or QueuedSpeech(speech_id))
 
     def close(self) -> None:
         """Stop everything; the open speeches are reported as ended."""
@@ -175,9 +173,8 @@ class Voice:
 
     @property
     def talking(self) -> bool:
-        """Whether a speech that may be interrupted is being heard."""
-        speech = self._current
-        return speech is not None and speech.sent > 0 and speech.interruptible
+        """Whether a speech is being heard."""
+        return self._current is not None and self._current.sent > 0
 
     @property
     def late_frames(self) -> int:
@@ -190,7 +187,7 @@ class Voice:
 
     # ------------------------------------------------------------ the 20 ms path
 
-    def _added(self, speech: Speech) -> None:
+    def _added(self, speech: QueuedSpeech) -> None:
         """More of it can be sent, or got ready."""
         if not speech.held:
             self._go()
@@ -240,7 +237,7 @@ class Voice:
             self._tail = None if self._choose() is not None else _Tail.WHOLE
         return False
 
-    def _choose(self) -> Speech | None:
+    def _choose(self) -> QueuedSpeech | None:
         """The one that is being heard, else the first that is not held."""
         if self._current is None:
             self._current = next((speech for speech in self._speeches if not speech.held), None)
@@ -248,7 +245,7 @@ class Voice:
                 self._encoder, self._current.encoder = self._current.encoder, None
         return self._current
 
-    def _play(self, speech: Speech, frame: Frame) -> None:
+    def _play(self, speech: QueuedSpeech, frame: Frame) -> None:
         due = self._pacer.due
         self._send(frame.payload, self._pacer.pts, due)
         self._played(due, frame.pcm)
@@ -264,22 +261,22 @@ class Voice:
                 self._notify(PlayoutMark(*who, span.index, at))
         if frame.audible is not None and not speech.started:
             speech.started = True
-            self._notify(PlayoutStarted(*who, due + frame.audible / OPUS_RATE))
+            self._notify(PlayoutAudible(*who, due + frame.audible / OPUS_RATE))
         speech.sent = end
 
     # ------------------------------------------------------------ holds and endings
 
-    def _find(self, speech_id: str) -> Speech | None:
+    def _find(self, speech_id: str) -> QueuedSpeech | None:
         return next((s for s in self._speeches if s.speech_id == speech_id), None)
 
-    def _end_those_before(self, speech: Speech) -> None:
+    def _end_those_before(self, speech: QueuedSpeech) -> None:
         for before in self._speeches:
             if before is speech:
                 break
             if not before.held:
                 before.end()
 
-    def _hold(self, speech: Speech) -> None:
+    def _hold(self, speech: QueuedSpeech) -> None:
         speech.held = True
         if speech is self._current:
             # it goes on with the encoder it broke off with, whatever is said meanwhile
@@ -287,17 +284,17 @@ class Voice:
             self._current = None
             self._fall_silent(speech)
 
-    def _fall_silent(self, speech: Speech) -> None:
+    def _fall_silent(self, speech: QueuedSpeech) -> None:
         """What was being heard breaks off: softly, unless another one takes over."""
         self._tail = _Tail.CUT if speech.sent else None
         if self._tail is not None or self._choose() is not None:
             self._go()
 
-    def _release(self, speech: Speech) -> None:
+    def _release(self, speech: QueuedSpeech) -> None:
         if (limit := self._limits.pop(speech.speech_id, None)) is not None:
             limit.cancel()
 
-    def _drop(self, speech: Speech) -> None:
+    def _drop(self, speech: QueuedSpeech) -> None:
         self._release(speech)
         if speech in self._speeches:
             self._speeches.remove(speech)
@@ -306,7 +303,7 @@ class Voice:
             self._current = None
             self._fall_silent(speech)
 
-    def _ended(self, speech: Speech, *, complete: bool) -> None:
+    def _ended(self, speech: QueuedSpeech, *, complete: bool) -> None:
         self._over.append(speech.speech_id)
         self._notify(
             PlayoutEnded(

@@ -14,10 +14,10 @@ from voicebot.media.base import (
     HearingSettings,
     Notice,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
-from voicebot.media.hearing import Hearing
+from voicebot.media.inbound_audio import InboundAudio
 from voicebot.testing.speech import speak
 from voicebot.vad.base import VADStream
 from voicebot.vad.silero import SileroVAD
@@ -69,7 +69,7 @@ class Ear:
         self.source = object()
         self._encoder = OpusEncoder()
         self._phase = 0
-        self.hearing = Hearing(
+        self.hearing = InboundAudio(
             "host",
             "ada",
             settings or HearingSettings(),
@@ -120,7 +120,7 @@ def test_an_utterance_is_started_handed_over_and_stopped() -> None:
     ear.speak(1)
     fell_silent = ear.now
     ear.be_quiet(1)
-    (started,), (stopped,) = ear.of(SpeechStarted), ear.of(SpeechStopped)
+    (started,), (stopped,) = ear.of(VoiceActivityStarted), ear.of(VoiceActivityStopped)
     assert started.time == pytest.approx(spoke, abs=0.04)
     assert ear.told[0] - started.time == pytest.approx(0.064, abs=0.03)
     assert stopped.time == pytest.approx(fell_silent, abs=0.04)
@@ -132,7 +132,7 @@ def test_an_utterance_is_started_handed_over_and_stopped() -> None:
     whole = np.concatenate([c.pcm for c in chunks])
     assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.13, abs=0.05)
     order = [type(n) for n in ear.notices]
-    assert order == [SpeechStarted, *[SpeechAudio] * len(chunks), SpeechStopped]
+    assert order == [VoiceActivityStarted, *[SpeechAudio] * len(chunks), VoiceActivityStopped]
     assert len(chunks) == pytest.approx(1.2 / 0.096, abs=2)  # a few windows each
 
 
@@ -141,7 +141,7 @@ def test_a_click_is_no_utterance() -> None:
     ear.be_quiet(1)
     ear.speak(0.02)
     ear.be_quiet(1)
-    assert ear.of(SpeechStarted) == []
+    assert ear.of(VoiceActivityStarted) == []
 
 
 def test_what_was_handed_over_is_not_handed_over_again() -> None:
@@ -151,7 +151,7 @@ def test_what_was_handed_over_is_not_handed_over_again() -> None:
     ear.be_quiet(0.3)
     ear.speak(0.5)
     ear.be_quiet(1)
-    assert len(ear.of(SpeechStarted)) == 2
+    assert len(ear.of(VoiceActivityStarted)) == 2
     for a, b in pairwise(ear.of(SpeechAudio)):
         assert b.time >= a.time + len(a.pcm) / 16_000 - 0.001
 
@@ -226,7 +226,7 @@ def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
     ear.lose(0.06)
     ear.speak(0.4)
     ear.be_quiet(0.5)
-    assert len(ear.of(SpeechStarted)) == 1
+    assert len(ear.of(VoiceActivityStarted)) == 1
     whole = np.concatenate([c.pcm for c in ear.of(SpeechAudio)])
     assert len(whole) / 16_000 == pytest.approx(0.4 + 0.86 + 0.13, abs=0.05)
 
@@ -235,14 +235,14 @@ def test_a_microphone_turned_off_mid_word_ends_the_utterance() -> None:
     ear = Ear()
     ear.speak(0.5)
     ear.hearing.idle(ear.now + 0.1)
-    assert ear.of(SpeechStopped) == []
+    assert ear.of(VoiceActivityStopped) == []
     ear.hearing.idle(ear.now + 1)
-    assert len(ear.of(SpeechStopped)) == 1
+    assert len(ear.of(VoiceActivityStopped)) == 1
     ear.lose(60)
     ear.speak(0.5)
     ear.be_quiet(0.5)
-    assert len(ear.of(SpeechStarted)) == len(ear.of(SpeechStopped)) == 2
-    assert ear.of(SpeechStarted)[1].time == pytest.approx(ear.now - 1.0, abs=0.05)
+    assert len(ear.of(VoiceActivityStarted)) == len(ear.of(VoiceActivityStopped)) == 2
+    assert ear.of(VoiceActivityStarted)[1].time == pytest.approx(ear.now - 1.0, abs=0.05)
 
 
 def test_another_connection_goes_on_with_its_own_timestamps() -> None:
@@ -253,7 +253,7 @@ def test_another_connection_goes_on_with_its_own_timestamps() -> None:
     ear.be_quiet(0.5)
     ear.speak(0.3)
     ear.be_quiet(0.5)
-    assert len(ear.of(SpeechStarted)) == len(ear.of(SpeechStopped)) == 2
+    assert len(ear.of(VoiceActivityStarted)) == len(ear.of(VoiceActivityStopped)) == 2
 
 
 def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
@@ -277,11 +277,11 @@ def test_a_microphone_taken_off_and_put_back_is_heard_at_the_time_it_speaks() ->
         ear.speak(0.5)
         fell_silent = ear.now
         ear.be_quiet(0.5)
-        assert ear.of(SpeechStarted)[-1].time == pytest.approx(spoke, abs=0.04)
-        assert ear.of(SpeechStopped)[-1].time == pytest.approx(fell_silent, abs=0.04)
+        assert ear.of(VoiceActivityStarted)[-1].time == pytest.approx(spoke, abs=0.04)
+        assert ear.of(VoiceActivityStopped)[-1].time == pytest.approx(fell_silent, abs=0.04)
         assert [time for _, time, _ in ear.recorded[-50:]] == pytest.approx(spoke + np.arange(50) * 0.02)
     assert len(ear.recorded) == 200
-    assert len(ear.of(SpeechStarted)) == 2
+    assert len(ear.of(VoiceActivityStarted)) == 2
 
 
 def test_packets_that_only_waited_keep_their_times() -> None:
@@ -346,10 +346,10 @@ def test_a_detector_that_is_asked_less_often_decides_the_same(noise: float) -> N
         ear.bring(pcm)
         ears.append(ear)
     plain, frugal = ears
-    for kind in (SpeechStarted, SpeechStopped):
+    for kind in (VoiceActivityStarted, VoiceActivityStopped):
         times = [[n.time for n in ear.of(kind)] for ear in ears]
         assert times[1] == pytest.approx(times[0], abs=0.033)
-    told = [ear.told[[type(n) for n in ear.notices].index(SpeechStopped)] for ear in ears]
+    told = [ear.told[[type(n) for n in ear.notices].index(VoiceActivityStopped)] for ear in ears]
     assert told[1] == pytest.approx(told[0], abs=0.041)
     heard = [np.concatenate([n.pcm for n in ear.of(SpeechAudio)]) for ear in (plain, frugal)]
     assert len(heard[0]) == pytest.approx(len(heard[1]), abs=2 * 512)
@@ -379,4 +379,4 @@ def test_rubbish_is_left_out() -> None:
     ear.packet(b"\x03")
     ear.speak(0.3)
     ear.be_quiet(0.5)
-    assert len(ear.of(SpeechStopped)) == 1
+    assert len(ear.of(VoiceActivityStopped)) == 1

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.media.voice_rig import RATE, Rig, tone
-from voicebot.media.base import PlayoutMark, PlayoutStarted
-from voicebot.media.voice import FORGET_AFTER
+from tests.media.outbound_rig import RATE, Rig, tone
+from voicebot.media.base import PlayoutAudible, PlayoutMark
+from voicebot.media.outbound_audio import FORGET_AFTER
 
 pytestmark = pytest.mark.virtual_time
 
@@ -61,7 +61,7 @@ async def test_leading_silence_is_not_the_start_of_speech(rig: Rig) -> None:
     rig.say("s", 0, np.concatenate([np.zeros(RATE // 4, np.int16), tone(0.2)]))
     rig.voice.end("s")
     await asyncio.sleep(1)
-    (started,) = [n for n in rig.notices if isinstance(n, PlayoutStarted)]
+    (started,) = [n for n in rig.notices if isinstance(n, PlayoutAudible)]
     assert started.time == pytest.approx(rig.sent[0][2] + 0.25, abs=0.005)
 
 
@@ -118,13 +118,13 @@ async def test_speeches_follow_one_another_without_a_gap(rig: Rig) -> None:
     assert rig.left[-1] - rig.left[0] == pytest.approx(0.2)
 
 
-async def test_an_interruption_spares_what_must_be_heard(rig: Rig) -> None:
+async def test_a_speech_that_is_held_lets_the_next_one_be_heard(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
-    rig.say("b", 0, tone(0.1), may=False)
+    rig.say("b", 0, tone(0.1))
     rig.voice.end("b")
     await asyncio.sleep(0.1)
     assert rig.voice.talking
-    rig.voice.hold_for("ada")
+    rig.voice.hold("a", "ada")
     assert not rig.voice.talking
     await asyncio.sleep(1)
     rig.voice.stop("a")

@@ -13,7 +13,7 @@ from voicebot.audio.resampling import Resampler
 
 
 @dataclass
-class Span:
+class PieceSpan:
     """Consecutive audio of one piece, in output samples of its speech."""
 
     index: int
@@ -37,16 +37,15 @@ class Frame:
 
 
 @dataclass
-class Speech:
+class QueuedSpeech:
     """Filled by `add`, encoded by `next_frame`. Counts are output samples, 48 kHz."""
 
     speech_id: str
-    interruptible: bool
     held: bool = False
     """Nothing of it is sent now."""
     held_for: str = ""
     """The person it is held for; "" when the control plane holds it."""
-    spans: list[Span] = field(default_factory=list)
+    spans: list[PieceSpan] = field(default_factory=list)
     ready: deque[Frame] = field(default_factory=deque)
     """Encoded, not sent yet."""
     encoder: OpusEncoder | None = None
@@ -82,7 +81,7 @@ class Speech:
         if self.spans and self.spans[-1].index == index:
             self.spans[-1].end = end
         else:
-            self.spans.append(Span(index, self.queued, end))
+            self.spans.append(PieceSpan(index, self.queued, end))
         self.queued = end
         self._queue.put(self._resampler.feed(pcm))
 

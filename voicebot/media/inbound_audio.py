@@ -45,10 +45,10 @@ class _Packet(NamedTuple):
     arrival: float
 
 
-class Hearing:
+class InboundAudio:
     """The ear for one participant.
 
-    `agent_talking` tells whether an interruptible agent is being heard now; `barge_in` is
+    `agent_talking` tells whether an agent is being heard now; `barge_in` is
     called once a person has talked over it for `interrupt_after`; `on_packet` is the
     recorder's.
     """

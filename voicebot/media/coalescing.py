@@ -18,7 +18,7 @@ LOOK = 0.25
 """Seconds over which wakes are counted."""
 
 
-class GatheringSelector(selectors.DefaultSelector):
+class CoalescingSelector(selectors.DefaultSelector):
     """The system's own selector that, while there is much to do, looks only every `GATHER` seconds."""
 
     def __init__(
