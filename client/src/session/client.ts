@@ -6,18 +6,18 @@ import type { DeviceKind, openDevice } from "../rtc/devices";
 import { Levels } from "../rtc/levels";
 import { type destroyLobby, ensureSession, lookUpLobby, socketUrl } from "../signaling/endpoints";
 import { type Outgoing, Signaling, type SignalingOptions } from "../signaling/signaling";
-import { Attendance } from "./attendance";
-import { IceRefresh } from "./iceRefresh";
 import { Incoming } from "./incoming";
-import { recall } from "./memory";
-import { Moderation } from "./moderation";
-import { OwnMedia } from "./ownMedia";
-import { Peers } from "./peers";
-import { asking } from "./reduceModeration";
-import { Seat } from "./seat";
+import { Attendance } from "./lobby/attendance";
+import { IceRefresh } from "./lobby/iceRefresh";
+import { recall } from "./lobby/memory";
+import { Moderation } from "./lobby/moderation";
+import { Seat } from "./lobby/seat";
+import { atFirst } from "./lobby/stay";
+import { OwnMedia } from "./media/ownMedia";
+import { Peers } from "./media/peers";
+import { asking } from "./reduce/reduceModeration";
+import { say } from "./reduce/toasts";
 import type { Asked, SessionState } from "./state";
-import { atFirst } from "./stay";
-import { say } from "./toasts";
 
 export interface ClientParts {
   signaling?: Partial<SignalingOptions>;

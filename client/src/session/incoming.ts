@@ -1,11 +1,11 @@
 import type { StoreApi } from "zustand/vanilla";
 import type { ServerMessage } from "../protocol/messages";
 import type { Connections } from "../rtc/connections";
-import type { Attendance } from "./attendance";
-import type { IceRefresh } from "./iceRefresh";
-import type { OwnMedia } from "./ownMedia";
-import type { Peers } from "./peers";
-import { CAMERA_LIMIT, reduce } from "./reduce";
+import type { Attendance } from "./lobby/attendance";
+import type { IceRefresh } from "./lobby/iceRefresh";
+import type { OwnMedia } from "./media/ownMedia";
+import type { Peers } from "./media/peers";
+import { CAMERA_LIMIT, reduce } from "./reduce/reduce";
 import type { Phase, SessionState } from "./state";
 
 /** The server has ended the stay. */
