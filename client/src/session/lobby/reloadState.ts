@@ -2,8 +2,8 @@ import type { StoreApi } from "zustand/vanilla";
 import type { DeviceKind } from "../../rtc/devices";
 import { initialState, type Phase, type SessionState, type TimelineEntry } from "../state";
 
-/** What a tab remembers of its stay in a lobby, so that a reload leads back into it. */
-export interface Stay {
+/** What a tab remembers of the lobby it is in, so that a reload leads back into it. */
+export interface ReloadState {
   lobby: string;
   name: string;
   muted: boolean;
@@ -11,27 +11,31 @@ export interface Stay {
   camera: boolean;
 }
 
-const STAY = "voicebot.stay";
+/** The key is older than the name: a page of an earlier version may have written it. */
+const STATE = "voicebot.stay";
 const SAID = "voicebot.said";
 /** Lines of the conversation that survive a reload. */
 const SAID_LIMIT = 200;
 /** A device that was in use opens in this time, or it is opened after one is back. */
 const DEVICES_MS = 2_000;
-/** Here the stay is over, whatever the reason. */
+/** Here there is nothing to come back to, whatever the reason. */
 const OVER = new Set<Phase>(["left", "gone", "full", "expired", "refused", "elsewhere"]);
 
 /** What a page shows first: the start page, a lobby's door, or the way back to where it was. */
 export function atFirst(lobby: string | null, suggested: string): SessionState {
   const state = initialState(lobby, suggested);
-  const stay = recallStay(lobby);
-  if (!stay) return state;
-  const { name, muted } = stay;
+  const remembered = recallReloadState(lobby);
+  if (!remembered) return state;
+  const { name, muted } = remembered;
   return { ...state, phase: "returning", name, muted, timeline: recallSaid() };
 }
 
 /** Open what was open, as long as that does not take long. */
-export async function reopen(stay: Stay, open: (kind: DeviceKind) => Promise<void>): Promise<void> {
-  const kinds = (["microphone", "camera"] as const).filter((kind) => stay[kind]);
+export async function reopen(
+  before: ReloadState,
+  open: (kind: DeviceKind) => Promise<void>,
+): Promise<void> {
+  const kinds = (["microphone", "camera"] as const).filter((kind) => before[kind]);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, DEVICES_MS);
@@ -40,8 +44,8 @@ export async function reopen(stay: Stay, open: (kind: DeviceKind) => Promise<voi
   clearTimeout(timer);
 }
 
-/** Remembers the stay as it changes, until it is over or the page goes away. */
-export class StayKeeper {
+/** Keeps the reload state up to date until the lobby is left or the page goes away. */
+export class ReloadStateKeeper {
   readonly #store: StoreApi<SessionState>;
   readonly #stop: () => void;
   #written = "";
@@ -51,7 +55,7 @@ export class StayKeeper {
     this.#stop = store.subscribe((state) => this.#changed(state));
   }
 
-  /** The page goes away: what happens to the state from now on is no part of the stay. */
+  /** The page goes away: what happens from now on is not remembered. */
   keep(): void {
     this.#stop();
     const { phase, timeline } = this.#store.getState();
@@ -59,18 +63,18 @@ export class StayKeeper {
   }
 
   #changed(state: SessionState): void {
-    const stay = stayOf(state);
-    if (stay !== null && stay !== this.#written) write(STAY, stay);
-    else if (stay === null && OVER.has(state.phase)) forgetStay();
-    this.#written = stay ?? "";
+    const text = reloadStateOf(state);
+    if (text !== null && text !== this.#written) write(STATE, text);
+    else if (text === null && OVER.has(state.phase)) forgetReloadState();
+    this.#written = text ?? "";
   }
 }
 
-/** The stay this tab was in when the page went away, if it was in this lobby. */
-export function recallStay(lobby: string | null): Stay | null {
-  const stay = read(STAY) as Partial<Stay> | null;
-  if (!stay || !lobby || stay.lobby !== lobby || typeof stay.name !== "string") return null;
-  const { name, muted = false, microphone = false, camera = false } = stay;
+/** What this tab remembered when the page went away, if it was in this lobby. */
+export function recallReloadState(lobby: string | null): ReloadState | null {
+  const found = read(STATE) as Partial<ReloadState> | null;
+  if (!found || !lobby || found.lobby !== lobby || typeof found.name !== "string") return null;
+  const { name, muted = false, microphone = false, camera = false } = found;
   return { lobby, name, muted, microphone, camera };
 }
 
@@ -81,18 +85,18 @@ function recallSaid(): readonly TimelineEntry[] {
 }
 
 /** The part of the state that is remembered, as text; null outside of a lobby. */
-function stayOf(state: SessionState): string | null {
+function reloadStateOf(state: SessionState): string | null {
   const { phase, lobbyId, name, muted, microphone, camera } = state;
   if (phase !== "lobby" || !lobbyId) return null;
   const used = ({ status }: { status: string }) => status === "on" || status === "asking";
-  const stay: Stay = {
+  const remembered: ReloadState = {
     lobby: lobbyId,
     name,
     muted,
     microphone: used(microphone),
     camera: used(camera),
   };
-  return JSON.stringify(stay);
+  return JSON.stringify(remembered);
 }
 
 /** Interim captions are not kept: the server says them again, or they were never finished. */
@@ -101,9 +105,9 @@ function rememberSaid(timeline: readonly TimelineEntry[]): void {
   write(SAID, JSON.stringify(kept.slice(-SAID_LIMIT)));
 }
 
-export function forgetStay(): void {
+export function forgetReloadState(): void {
   try {
-    sessionStorage.removeItem(STAY);
+    sessionStorage.removeItem(STATE);
     sessionStorage.removeItem(SAID);
   } catch {
     // Then nothing was kept either.

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { settle } from "../../testing/settle";
-import { Seat } from "./seat";
+import { TabLock } from "./tabLock";
 
 /** The browser's locks, as far as they are used: exclusive, first come first served. */
 class FakeLocks {
@@ -31,8 +31,8 @@ afterEach(() => {
   Reflect.deleteProperty(navigator, "locks");
 });
 
-test("one tab has the seat until it lets go", async () => {
-  const [first, second] = [new Seat(), new Seat()];
+test("one tab holds the lock until it lets go", async () => {
+  const [first, second] = [new TabLock(), new TabLock()];
   expect(await first.claim()).toBe(true);
   const claimed = second.claim(1_000);
   await vi.advanceTimersByTimeAsync(999);
@@ -40,8 +40,8 @@ test("one tab has the seat until it lets go", async () => {
   expect(await claimed).toBe(true);
 });
 
-test("who waits no longer can ask again later", async () => {
-  const [first, second] = [new Seat(), new Seat()];
+test("a tab that stopped waiting can ask again later", async () => {
+  const [first, second] = [new TabLock(), new TabLock()];
   await first.claim();
   const claimed = second.claim(1_000);
   await vi.advanceTimersByTimeAsync(1_000);
@@ -51,8 +51,8 @@ test("who waits no longer can ask again later", async () => {
   expect(await again).toBe(true);
 });
 
-test("a wish that was given up holds nothing when its turn comes", async () => {
-  const [first, second, third] = [new Seat(), new Seat(), new Seat()];
+test("a request that was given up holds nothing when its turn comes", async () => {
+  const [first, second, third] = [new TabLock(), new TabLock(), new TabLock()];
   await first.claim();
   void second.claim();
   second.release();
@@ -61,13 +61,13 @@ test("a wish that was given up holds nothing when its turn comes", async () => {
   expect(await third.claim(1_000)).toBe(true);
 });
 
-test("another server's page below another path is another seat", async () => {
-  await new Seat("https://example.org/a/").claim();
-  expect(await new Seat("https://example.org/b/?lobby=demo").claim(0)).toBe(true);
+test("a server's page under another path has a lock of its own", async () => {
+  await new TabLock("https://example.org/a/").claim();
+  expect(await new TabLock("https://example.org/b/?lobby=demo").claim(0)).toBe(true);
 });
 
-test("where a browser has no locks every tab is the only one", async () => {
+test("in a browser without locks, every tab counts as the only one", async () => {
   Reflect.deleteProperty(navigator, "locks");
-  expect(await new Seat().claim()).toBe(true);
-  expect(await new Seat().claim(1_000)).toBe(true);
+  expect(await new TabLock().claim()).toBe(true);
+  expect(await new TabLock().claim(1_000)).toBe(true);
 });

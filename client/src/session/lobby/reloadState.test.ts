@@ -6,7 +6,7 @@ import { FakeSocket } from "../../testing/FakeSocket";
 import { settle } from "../../testing/settle";
 import { texts } from "../../texts";
 import { Client, type ClientParts } from "../client";
-import { recallStay } from "./stay";
+import { recallReloadState } from "./reloadState";
 
 let clients: Client[] = [];
 
@@ -145,17 +145,17 @@ test("lines that were kept and lines that come have keys of their own", async ()
 test("without its seat, or in another lobby, a reloaded page shows the door", async () => {
   (await inLobby()).unload();
   for (const lobby of [null, "other"]) {
-    const stay = sessionStorage.getItem("voicebot.stay");
+    const kept = sessionStorage.getItem("voicebot.stay");
     const after = await reload();
     greet(lobby !== null, lobby);
     expect(FakeSocket.last.of("join_lobby")).toEqual([]);
     expect(after.state).toMatchObject({ phase: "prejoin", timeline: [], link: "closed" });
-    expect(recallStay("demo")).toBeNull();
-    sessionStorage.setItem("voicebot.stay", stay ?? "");
+    expect(recallReloadState("demo")).toBeNull();
+    sessionStorage.setItem("voicebot.stay", kept ?? "");
   }
 });
 
-test("the stay belongs to its lobby", async () => {
+test("the reload state belongs to its lobby", async () => {
   (await inLobby()).unload();
   expect(load("?lobby=other").state.phase).toBe("prejoin");
   expect(load("").state.phase).toBe("start");
@@ -166,21 +166,21 @@ test.each<[string, (client: Client) => void]>([
   ["gone", () => FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", data: {} })],
   ["elsewhere", () => FakeSocket.last.drop(4409)],
   ["expired", () => FakeSocket.last.receive({ type: "session_expired", data: {} })],
-])("a stay that is over is forgotten: %s", async (phase, end) => {
+])("a lobby that is over is forgotten: %s", async (phase, end) => {
   const client = await inLobby();
-  expect(recallStay("demo")).not.toBeNull();
+  expect(recallReloadState("demo")).not.toBeNull();
   end(client);
   expect(client.state.phase).toBe(phase);
-  expect(recallStay("demo")).toBeNull();
+  expect(recallReloadState("demo")).toBeNull();
   client.unload();
   expect((await reload()).state.phase).toBe("prejoin");
 });
 
-test("a duplicated tab does not take the seat from the one that is live", async () => {
+test("a duplicated tab does not take the lock from the one that is live", async () => {
   (await inLobby()).unload();
   const sockets = FakeSocket.sockets.length;
   const claim = vi.fn(async (patience?: number) => patience === undefined);
-  const after = await reload({ seat: { claim, release: () => {} } });
+  const after = await reload({ tabLock: { claim, release: () => {} } });
   expect(after.state).toMatchObject({ phase: "prejoin", name: "Grace" });
   expect(FakeSocket.sockets).toHaveLength(sockets);
   expect(claim).toHaveBeenCalledOnce();
@@ -237,13 +237,13 @@ test("whoever does not want to come back is at the door", async () => {
   after.turnAround();
   expect(after.state.phase).toBe("prejoin");
   expect(FakeSocket.last.closedWith).toBe(1000);
-  expect(recallStay("demo")).toBeNull();
+  expect(recallReloadState("demo")).toBeNull();
 });
 
-test("storage that holds something else is no stay", () => {
+test("storage that holds something else is no reload state", () => {
   for (const text of ["", "{", "3", "[]", '{"lobby":"demo"}', '{"lobby":"x","name":"G"}']) {
     sessionStorage.setItem("voicebot.stay", text);
-    expect(recallStay("demo")).toBeNull();
+    expect(recallReloadState("demo")).toBeNull();
   }
 });
 

@@ -9,37 +9,37 @@ import { ENTERING, entering, notAdded, outside } from "../reduce/reduce";
 import type { SessionState } from "../state";
 import type { IceRefresh } from "./iceRefresh";
 import { remember } from "./memory";
-import type { Seat } from "./seat";
-import { forgetStay, recallStay, reopen, StayKeeper } from "./stay";
+import { forgetReloadState, ReloadStateKeeper, recallReloadState, reopen } from "./reloadState";
+import type { TabLock } from "./tabLock";
 
-/** The page before a reload lets go of the seat at once; another tab does not. */
+/** The page before a reload lets go of the lock at once; another tab does not. */
 const OTHER_TAB_MS = 1_000;
 
-export interface AttendanceParts {
+export interface LobbyLifecycleParts {
   store: StoreApi<SessionState>;
   signaling: Signaling;
   media: OwnMedia;
   peers: Peers;
   iceRefresh: IceRefresh;
-  seat: Pick<Seat, "claim" | "release">;
+  tabLock: Pick<TabLock, "claim" | "release">;
   lookUp: typeof lookUpLobby;
 }
 
 /** Coming to a lobby, leaving it, and coming back after a reload or a lost connection. */
-export class Attendance {
-  readonly #parts: AttendanceParts;
+export class LobbyLifecycle {
+  readonly #parts: LobbyLifecycleParts;
   readonly #store: StoreApi<SessionState>;
   readonly #signaling: Signaling;
-  readonly #stay: StayKeeper;
+  readonly #reloadState: ReloadStateKeeper;
   /** The devices are open, or will take longer: a reloaded page may join again. */
   #returns = false;
 
-  constructor(parts: AttendanceParts) {
+  constructor(parts: LobbyLifecycleParts) {
     this.#parts = parts;
     this.#store = parts.store;
     this.#signaling = parts.signaling;
     this.#signaling.onLink((change) => this.#linked(change));
-    this.#stay = new StayKeeper(parts.store);
+    this.#reloadState = new ReloadStateKeeper(parts.store);
   }
 
   get #state(): SessionState {
@@ -82,7 +82,7 @@ export class Attendance {
     const { lobbyId, lobby, phase } = this.#state;
     if (!lobbyId || phase === "lobby" || ENTERING.has(phase)) return;
     remember("name", name);
-    void this.#parts.seat.claim();
+    void this.#parts.tabLock.claim();
     this.#store.setState({ ...entering(this.#state, lobbyId), lobby, name, phase: "joining" });
     if (this.#signaling.state === "open") this.#sendJoin();
     // Otherwise the join goes out as soon as the session is there.
@@ -106,21 +106,21 @@ export class Attendance {
 
   /** The page goes away. The server keeps the seat for a moment, so that a reload comes back. */
   unload(): void {
-    this.#stay.keep();
+    this.#reloadState.keep();
     this.end();
   }
 
   /** Let go of everything; the state stays as it is. */
   end(): void {
-    const { iceRefresh, media, peers, seat } = this.#parts;
+    const { iceRefresh, media, peers, tabLock } = this.#parts;
     iceRefresh.stop();
     peers.closeAll();
     this.#signaling.close();
-    seat.release();
+    tabLock.release();
     media.release();
   }
 
-  /** The stay is over. */
+  /** We are in the lobby no longer. */
   finish(phase: "left" | "expired" | "elsewhere"): void {
     this.end();
     this.#store.setState(outside(this.#state, phase));
@@ -166,24 +166,24 @@ export class Attendance {
 
   /** Back to where this tab was before it was loaded again. */
   async #comeBack(): Promise<void> {
-    const { media, seat } = this.#parts;
-    const stay = recallStay(this.#state.lobbyId);
-    if (!(await seat.claim(OTHER_TAB_MS))) {
-      // A duplicate of a tab that is live: that one keeps the seat until a person decides.
+    const { media, tabLock } = this.#parts;
+    const before = recallReloadState(this.#state.lobbyId);
+    if (!(await tabLock.claim(OTHER_TAB_MS))) {
+      // A duplicate of a tab that is live: that one keeps the lock until a person decides.
       this.#toTheDoor();
       return;
     }
     if (this.#state.phase !== "returning") return;
     this.#signaling.connect();
-    if (stay) await reopen(stay, (kind) => media.reopen(kind));
+    if (before) await reopen(before, (kind) => media.reopen(kind));
     this.#returns = true;
     if (this.#state.phase === "returning" && this.#signaling.state === "open") this.#sendJoin();
   }
 
   /** Show the page before joining; what was open stays open for it. */
   #toTheDoor(): void {
-    forgetStay();
-    this.#parts.seat.release();
+    forgetReloadState();
+    this.#parts.tabLock.release();
     this.#signaling.close();
     this.#store.setState({ ...outside(this.#state, "prejoin"), timeline: [] });
     void this.peek();
