@@ -80,15 +80,15 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
 
 
 @pages.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-async def index(wired: Wired) -> Response:
+async def index(request: Request, wired: Wired) -> Response:
     """The page; it asks for its session itself, so that reading changes nothing."""
-    return wired.client.index()
+    return wired.client.index(request)
 
 
 @pages.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
-async def static(path: str, wired: Wired) -> Response:
-    """A file of the client, or the page for any other address."""
-    return wired.client.file(path) if "." in path or path.startswith("api") else await index(wired)
+async def static(path: str, request: Request, wired: Wired) -> Response:
+    """A file of the client; for any other address a page that says so, or an error."""
+    return wired.client.file(path, request)
 
 
 STATUS = {
