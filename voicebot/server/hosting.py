@@ -544,6 +544,6 @@ def _real_media(settings: Settings) -> MediaPlane:
 
 
 def _real_room(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> RoomPort:
-    from voicebot.agent.room import Room
+    from voicebot.agent.session import AgentSession
 
-    return Room(lobby, media=media, models=models, settings=settings, clock=clock)
+    return AgentSession(lobby, media=media, models=models, settings=settings, clock=clock)

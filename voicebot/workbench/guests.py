@@ -19,7 +19,7 @@ from voicebot.tts.base import TTS, VoiceStyle
 
 if TYPE_CHECKING:
     from voicebot.agent.models.models import Models
-    from voicebot.agent.room import Room
+    from voicebot.agent.session import AgentSession
     from voicebot.workbench.panes.participants import ShownParticipants
 
 CLEAR_VOICE = "flite:slt"
@@ -61,7 +61,7 @@ class Guests:
         participants: The names of the agents that answer.
     """
 
-    def __init__(self, url: str, room: Room, models: Models, participants: ShownParticipants) -> None:
+    def __init__(self, url: str, room: AgentSession, models: Models, participants: ShownParticipants) -> None:
         self._url = url
         self._room = room
         self._models = models

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from voicebot.agent.models.models import Swapped, SwapRole
-from voicebot.agent.room import Room
+from voicebot.agent.session import AgentSession
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
 from voicebot.events import Event
@@ -43,7 +43,7 @@ class WorkbenchSession:
         self.loop = asyncio.get_running_loop()
         self.hosting = Hosting(settings, demo=False)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.room: Room
+        self.room: AgentSession
         self.panel: Panel
         self.guests: Guests
         self.hosting.on_stall = self._stalled
@@ -60,7 +60,9 @@ class WorkbenchSession:
         """Start all of it, or nothing. Raises VoicebotError."""
         try:
             await self.hosting.start()
-            self.room = cast("Room", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME))
+            self.room = cast(
+                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
+            )
         except BaseException:
             await self.hosting.stop()
             raise

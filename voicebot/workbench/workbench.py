@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from voicebot.agent.agent import Agent
     from voicebot.agent.models.models import SwapRole
-    from voicebot.agent.room import Room
+    from voicebot.agent.session import AgentSession
     from voicebot.experiment.guest import Guest
     from voicebot.persona import Persona
     from voicebot.server.lobby.moderator import Moderator
@@ -117,7 +117,7 @@ class Workbench:
         return self._started().link
 
     @property
-    def room(self) -> Room:
+    def room(self) -> AgentSession:
         """The lobby with its agents, models and current conversation."""
         return self._started().room
 

@@ -11,7 +11,7 @@ import pytest
 from voicebot.agent.agent import Agent
 from voicebot.agent.models.models import Models
 from voicebot.agent.thinking.context import HIGH, MINUTES, PATIENCE, RETRY, ContextKeeper
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.memory import Memory
 from voicebot.errors import ModelFailed
 from voicebot.events import ContextSummarised, ErrorEvent, Event
@@ -64,8 +64,8 @@ class Talk:
     async def answer(self) -> str:
         self.agent.memory.heard("Tom", "and what now")
         persona = self.agent.persona
-        thought = Thought(persona, self.llm, self.agent.memory, timeout=5)
-        return "".join([delta async for delta in thought.deltas()])
+        generation = Generation(persona, self.llm, self.agent.memory, timeout=5)
+        return "".join([delta async for delta in generation.deltas()])
 
 
 def scripted(*script: str | Sequence[Step]) -> ScriptedLLM:

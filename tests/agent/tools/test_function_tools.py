@@ -14,7 +14,7 @@ from agents import function_tool
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.thinking import runner as thinking
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.guard import declined
 from voicebot.agent.thinking.instructions import RULES
 from voicebot.agent.thinking.memory import Memory
@@ -37,13 +37,13 @@ class Asked:
         self.agent.memory.heard("Anna", "how is the tide")
         self.told: list[ToolCall | ToolResult] = []
 
-    def thought(self, **options: Any) -> Thought:
+    def generation(self, **options: Any) -> Generation:
         options = {"timeout": 5.0, "tool_timeout": 20.0, "on_tool": self.told.append} | options
         agent = self.agent
-        return Thought(agent.persona, self.llm, agent.memory, tools=agent.tools, **options)
+        return Generation(agent.persona, self.llm, agent.memory, tools=agent.tools, **options)
 
     async def answer(self, **options: Any) -> str:
-        text = "".join([delta async for delta in self.thought(**options).deltas()])
+        text = "".join([delta async for delta in self.generation(**options).deltas()])
         self.llm.assert_consumed()
         return text
 
@@ -280,7 +280,7 @@ async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
     asked.agent.tool(tide)
     committed = asyncio.Event()
     text = ""
-    async for delta in asked.thought(committed=committed).deltas():
+    async for delta in asked.generation(committed=committed).deltas():
         text += delta
         await asyncio.sleep(1)
         committed.set()
@@ -356,12 +356,12 @@ async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
     ran: list[str] = []
     asked = Asked([ScriptedCall("note", {"text": QUOTE})], ["Gladly. ", QUOTE, " and more"])
     asked.agent.tool(note)
-    thought = asked.thought()
-    text = "".join([delta async for delta in thought.deltas()])
+    generation = asked.generation()
+    text = "".join([delta async for delta in generation.deltas()])
     assert text.startswith("Gladly. ")
     assert text.endswith(declined("en"))
     assert QUOTE[30:] not in text
-    assert thought.withheld
+    assert generation.withheld
     assert ran == []
     assert asked.results == [(REFUSED, True)]
     assert asked.told[0] == ToolCall(asked.told[0].call_id, "note", WITHHELD)
@@ -399,5 +399,5 @@ async def test_a_draft_is_answered_and_not_remembered() -> None:
     assert await asked.answer(draft=draft, people=["Anna", "Tom"], to=["Anna"]) == "Two questions."
     lines = asked.llm.calls[0].lines
     assert [line.text for line in lines] == ["one question", "and another"]
-    assert lines.room.answer == ("Anna",)
+    assert lines.session.answer == ("Anna",)
     assert len(asked.agent.memory.lines) == 1

@@ -16,7 +16,7 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.tools import mcp_servers
 from voicebot.agent.tools.function_tools import ToolResult
 from voicebot.agent.tools.mcp_servers import McpServers
@@ -84,8 +84,10 @@ async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
     told: list[Any] = []
     llm = ScriptedLLM([list(calls), "Well."])
     agent.memory.heard("Anna", "how is the tide")
-    thought = Thought(agent.persona, llm, agent.memory, tools=agent.tools, timeout=60, on_tool=told.append)
-    assert "".join([delta async for delta in thought.deltas()]) == "Well."
+    generation = Generation(
+        agent.persona, llm, agent.memory, tools=agent.tools, timeout=60, on_tool=told.append
+    )
+    assert "".join([delta async for delta in generation.deltas()]) == "Well."
     return [(one.result, one.failed) for one in told if isinstance(one, ToolResult)]
 
 

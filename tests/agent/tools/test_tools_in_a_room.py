@@ -138,7 +138,7 @@ async def test_a_turn_for_an_agent_that_is_silenced_meanwhile_comes_back(tmp_pat
         await stage.person()
         await stage.media.hear("anna", 1.0)
         await stage.wait(FloorGranted)
-        stage.room.mute(bruno.id)
+        stage.session.mute(bruno.id)
         await stage.said(ada)
         assert await stage.said(ada, 2) == "Then I say it."
         assert not stage.of(Handoff)
@@ -153,10 +153,10 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
     async with Stage(tmp_path, llm=script, context_tokens=500) as stage:
         ada = await stage.agent()
         await stage.person()
-        stage.room.chat("anna", "boats " * 250)
+        stage.session.chat("anna", "boats " * 250)
         await stage.said(ada)
         await asyncio.sleep(1.0)  # and the summary is begun
-        stage.room.chat("anna", "and now")
+        stage.session.chat("anna", "and now")
         assert await stage.said(ada, 2) == "And still I answer."
         assert stage.events[-1].t < 20.0  # nobody waited for the summary
         event = await stage.wait(ContextSummarised)
@@ -196,14 +196,14 @@ async def test_an_agent_that_comes_back_says_which_tools_it_has_lost(
     async with Stage(tmp_path) as stage:
         ada = await stage.agent()
         give_slow_tool(ada, 0.0)
-        (record,) = stage.room.agent_records()
-        await stage.room.remove(ada.id)
-        back = await stage.room.restore(record)
+        (record,) = stage.session.agent_records()
+        await stage.session.remove(ada.id)
+        back = await stage.session.restore(record)
         assert "Ada is back in lobby demo without its tools (tide). Run the code" in caplog.text
         assert back.lost_tools == ["tide"]
-        assert stage.room.agent_records() == [record]  # the next restart tells it again
+        assert stage.session.agent_records() == [record]  # the next restart tells it again
         give_slow_tool(back, 0.0)
         assert back.lost_tools == []
-        assert stage.room.agent_records() == [record]
+        assert stage.session.agent_records() == [record]
         back.forget_tool("tide")
-        assert stage.room.agent_records()[0].tools == ()
+        assert stage.session.agent_records()[0].tools == ()

@@ -151,11 +151,11 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
         await stage.media.hear("anna", 1.0)
         await stage.wait(TTSFirstAudio)
         if what == "mute":
-            stage.room.mute(ada.id)
+            stage.session.mute(ada.id)
         elif what == "remove":
-            await stage.room.remove(ada.id)
+            await stage.session.remove(ada.id)
         elif what == "leave":
-            stage.room.leave("anna")
+            stage.session.leave("anna")
         else:
             stage.media.die()
         if what == "leave":

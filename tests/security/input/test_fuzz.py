@@ -77,10 +77,10 @@ class Scene:
         if self.lobby:
             await self.hosting.close_lobby(self.lobby)
         self.lobby = lobby
-        room = await self.hosting.create_lobby("Fuzz", lobby)
-        await room.spawn("a pirate")
+        session = await self.hosting.create_lobby("Fuzz", lobby)
+        await session.spawn("a pirate")
         await self.come_in()
-        return [*room.lobby.participants, room.host_peer]
+        return [*session.lobby.participants, session.host_peer]
 
     async def come_in(self) -> None:
         for name, person in zip(("Hostess", "Guest"), self.people, strict=True):
@@ -138,7 +138,7 @@ def test_whatever_is_sent_the_server_goes_on(
         memory = memory or process.memory_info().rss
     assert process.memory_info().rss - memory < 100_000_000
     assert len(asyncio.all_tasks(runner.get_loop())) < tasks + 100
-    assert len(built.hosting.rooms) <= 2 + 2 * (5 + SECONDS)  # as many as one session may make
+    assert len(built.hosting.sessions) <= 2 + 2 * (5 + SECONDS)  # as many as one session may make
 
 
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)

@@ -22,7 +22,7 @@ TIMES = Timeouts()
 BASE = 1_000
 
 
-class Room:
+class AgentSession:
     """The part of a room that negotiations need."""
 
     log = None
@@ -53,7 +53,7 @@ class Scene:
 
     def __init__(self, *people: str, agent: bool = False, turn: str = "") -> None:
         self.lobby = Lobby("demo", "Demo")
-        self.room = Room(self.lobby)
+        self.room = AgentSession(self.lobby)
         self.away: set[str] = set()
         self.told: list[tuple[str, Message]] = []
         self.tasks: list[asyncio.Task[None]] = []

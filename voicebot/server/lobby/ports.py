@@ -1,4 +1,4 @@
-"""What the server needs of a room, in the server's own terms; `voicebot.agent.room.Room` has it."""
+"""What the server needs of `voicebot.agent.session.AgentSession`, in its own terms."""
 
 from __future__ import annotations
 

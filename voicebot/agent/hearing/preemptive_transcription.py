@@ -20,7 +20,7 @@ DRAFT_PATIENCE = 10.0
 """Seconds that a confirmed end waits for the draft under way; the final text reuses it then."""
 
 
-class Drafting:
+class PreemptiveTranscription:
     """The recogniser's provisional text and the learned model's word for one pause, side by side.
 
     Args:

@@ -1,4 +1,4 @@
-"""A room: one lobby with its agents and the conversation that is going on in it."""
+"""The agents of one lobby, and the conversation that is going on in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.connections import Connections
 from voicebot.agent.models.models import Models, Swapped, SwapRole
 from voicebot.agent.thinking.memory import Memory
-from voicebot.agent.turns.conversation import Dialogue
+from voicebot.agent.turns.conversation import Conversation
 from voicebot.agent.turns.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
 from voicebot.conversation.log import ConversationLog, new_conversation
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 OnEvent = Callable[[Event], None]
 
 
-class Room:
+class AgentSession:
     """One lobby, its agent host and the current conversation.
 
     A conversation begins with the first person and ends when the last has left; agents stay,
@@ -73,8 +73,8 @@ class Room:
         self._plane, self._models, self._settings = media, models, settings
         self._clock, self._wall = clock, wall
         self._agents: dict[str, Agent] = {}
-        self._dialogue: Dialogue | None = None
-        self._ending: dict[asyncio.Task[None], Dialogue] = {}
+        self._conversation: Conversation | None = None
+        self._ending: dict[asyncio.Task[None], Conversation] = {}
         self._subscribers: list[OnEvent] = []
         self._numbers = itertools.count(1)
         self._unsubscribe: Callable[[], None] | None = None
@@ -89,7 +89,7 @@ class Room:
     @property
     def active(self) -> bool:
         """A conversation is going on."""
-        return self._dialogue is not None
+        return self._conversation is not None
 
     async def open(self) -> None:
         """Open the agent host on the media plane. Safe to call again."""
@@ -112,13 +112,13 @@ class Room:
         self._plane.close_host(self.host_peer)
 
     def make_room(self, space: Space) -> None:
-        """What there is room for on the disk from now on; a change is told in the conversation."""
+        """Say what the disk has space for from now on; the conversation tells of a change."""
         self._space = space
-        if self._dialogue is not None:
-            self._use_space(self._dialogue)
+        if self._conversation is not None:
+            self._use_space(self._conversation)
 
     def subscribe(self, fn: OnEvent) -> Callable[[], None]:
-        """Call `fn` with every event of every conversation of this room from now on."""
+        """Call `fn` with every event of every conversation of this lobby from now on."""
         self._subscribers.append(fn)
 
         def unsubscribe() -> None:
@@ -133,7 +133,7 @@ class Room:
         """A person comes in; the first one begins a conversation. Raises what `Lobby.join` raises."""
         self._renew()
         info = self.lobby.join(info)
-        if self._dialogue is None:
+        if self._conversation is None:
             # logs those present, this person among them; who reconnects was here before a restart
             self._begin(greeted=info.presence == "reconnecting")
         else:
@@ -147,8 +147,8 @@ class Room:
         if participant_id in self._agents:
             self._drop(participant_id)
             return
-        if self._dialogue is not None:
-            self._dialogue.left(participant_id)
+        if self._conversation is not None:
+            self._conversation.left(participant_id)
         self._connections.left(participant_id)
         self._plane.stop_recording(self.host_peer, participant_id)
         hosts = {host.id for host in self.lobby.hosts}
@@ -182,8 +182,8 @@ class Room:
         """A typed line: logged, remembered and answered."""
         self._renew()
         event = self._emit(UserChat(participant_id=participant_id, text=text))
-        if self._dialogue is not None and text.strip():
-            self._dialogue.chat(participant_id, text, event.seq)
+        if self._conversation is not None and text.strip():
+            self._conversation.chat(participant_id, text, event.seq)
 
     # ------------------------------------------------------------ agents
 
@@ -203,7 +203,7 @@ class Room:
 
         Raises:
             VoicebotError: the description or name is unusable.
-            LobbyFull: no room for one more agent.
+            LobbyFull: the lobby has no place for one more agent.
         """
         taken = [agent.persona for agent in self._agents.values()]
         persona = (
@@ -218,13 +218,13 @@ class Room:
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
         self._plane.add_agent(self.host_peer, agent.id)
-        if self._dialogue is not None:
+        if self._conversation is not None:
             self._joined(info)
         late = bool(self._connections) and id is None  # else the first one of those who come is greeted
         self._wake()
         await self._models.wait_until_started()
-        if late and self._dialogue is not None and agent.id in self._agents:
-            self._dialogue.greet(agent)
+        if late and self._conversation is not None and agent.id in self._agents:
+            self._conversation.greet(agent)
         return agent
 
     async def remove(self, agent_id: str) -> None:
@@ -242,8 +242,8 @@ class Room:
             return
         agent.muted = muted
         self.update(agent_id, muted=muted)
-        if self._dialogue is not None and muted:
-            self._dialogue.muted(agent)
+        if self._conversation is not None and muted:
+            self._conversation.muted(agent)
 
     def agent_records(self) -> list[AgentRecord]:
         """Enough to let the same agents come back with `restore`."""
@@ -265,7 +265,7 @@ class Room:
         Its tools are Python code, which no record holds: those that it has not been given again are logged.
 
         Raises:
-            VoicebotError: what is kept of the persona is unusable. LobbyFull: no room.
+            VoicebotError: what is kept of the persona is unusable. LobbyFull: the lobby has no place left.
         """
         try:
             persona = Persona.model_validate(dict(record.persona))
@@ -344,18 +344,18 @@ class Room:
             elif isinstance(notice, media.PeerState):
                 self._on_peer(notice)
             elif isinstance(notice, PlayoutNotice | media.RecordingFailed):
-                for dialogue in (self._dialogue, *self._ending.values()):
-                    if dialogue is not None and dialogue.on_notice(notice):
+                for conversation in (self._conversation, *self._ending.values()):
+                    if conversation is not None and conversation.on_notice(notice):
                         return
             elif (
-                self._dialogue is not None
+                self._conversation is not None
                 and self._models.started  # nobody would understand what is said before
                 and getattr(notice, "participant_id", "") in self.lobby.participants
             ):
-                self._dialogue.on_notice(notice)
+                self._conversation.on_notice(notice)
         except Exception as error:  # one bad notice must not stop those after it
             logger.exception("A notice of the media plane failed: %r", notice)
-            self._emit(ErrorEvent(code="internal", message=f"Something went wrong in the room: {error}"))
+            self._emit(ErrorEvent(code="internal", message=f"Something went wrong in the lobby: {error}"))
 
     # ------------------------------------------------------------ inside
 
@@ -377,7 +377,7 @@ class Room:
         if not remembering:
             for agent in self._agents.values():
                 agent.memory = self._new_memory(agent)
-        self._dialogue = Dialogue(
+        self._conversation = Conversation(
             lobby=self.lobby,
             log=log,
             agents=self.agents,
@@ -389,54 +389,54 @@ class Room:
             new_id=self._new_id,
             greeted=greeted,
         )
-        self._use_space(self._dialogue)
+        self._use_space(self._conversation)
         for info in self.lobby.participants.values():
             self._joined(info)
 
-    def _use_space(self, dialogue: Dialogue) -> None:
-        dialogue.log.hold(not self._space.events)
+    def _use_space(self, conversation: Conversation) -> None:
+        conversation.log.hold(not self._space.events)
         problem = "" if self._space.recordings else self._space.problem
-        dialogue.recordings.hold(problem, self.lobby.participants)
+        conversation.recordings.hold(problem, self.lobby.participants)
 
     def _renew(self) -> None:
         """End a conversation that has become too long when nobody speaks, or at last anyway; all stay, and
         so does what agents remember."""
-        dialogue, before = self._dialogue, self.log
-        if dialogue is None or before is None or not (reason := before.full):
+        conversation, before = self._conversation, self.log
+        if conversation is None or before is None or not (reason := before.full):
             return
-        if not (dialogue.quiet or before.overdue):
+        if not (conversation.quiet or before.overdue):
             return
         self._end(f"{reason} The next conversation has begun.")
         self._begin(greeted=True, remembering=True)
         message = f"The conversation {before.conversation_id} has ended, and a new one begins. {reason}"
         self._emit(ErrorEvent(code=FULL, message=message, retryable=True))
         for participant_id in self._connections.connected:
-            if self._dialogue is not None and participant_id in self.lobby.participants:
-                self._dialogue.connected(participant_id)
+            if self._conversation is not None and participant_id in self.lobby.participants:
+                self._conversation.connected(participant_id)
 
     def _end(self, reason: str) -> None:
-        dialogue, self._dialogue = self._dialogue, None
-        if dialogue is None:
+        conversation, self._conversation = self._conversation, None
+        if conversation is None:
             return
         for participant_id in self.lobby.participants:
             self._plane.stop_recording(self.host_peer, participant_id)
         for agent in self._agents.values():
             agent.become("idle")
         task = asyncio.get_running_loop().create_task(
-            self._wind_up(dialogue, reason), name=f"end of {dialogue.log.conversation_id}"
+            self._wind_up(conversation, reason), name=f"end of {conversation.log.conversation_id}"
         )
-        self._ending[task] = dialogue
+        self._ending[task] = conversation
         task.add_done_callback(lambda done: self._ending.pop(done, None))
 
-    async def _wind_up(self, dialogue: Dialogue, reason: str) -> None:
+    async def _wind_up(self, conversation: Conversation, reason: str) -> None:
         """What is being spoken is stopped and its heard part still logged."""
         try:
-            await dialogue.close()
+            await conversation.close()
         except Exception:
             logger.exception("A conversation of %s did not end well", self.lobby.id)
-        dialogue.log.emit(ConversationEnded(reason=reason))
-        if not await asyncio.to_thread(dialogue.log.close):
-            logger.error("The last of %s could not be written.", dialogue.log.conversation_id)
+        conversation.log.emit(ConversationEnded(reason=reason))
+        if not await asyncio.to_thread(conversation.log.close):
+            logger.error("The last of %s could not be written.", conversation.log.conversation_id)
 
     def _joined(self, info: ParticipantInfo) -> None:
         agent = self._agents.get(info.id)
@@ -453,8 +453,8 @@ class Room:
             self._emit(
                 PersonaCreated(participant_id=info.id, persona=persona.as_dict(), persona_hash=persona.hash)
             )
-        if self._dialogue is not None:
-            self._dialogue.recordings.start(info.id)
+        if self._conversation is not None:
+            self._conversation.recordings.start(info.id)
 
     def _agent(self, agent_id: str) -> Agent:
         agent = self._agents.get(agent_id)
@@ -463,8 +463,8 @@ class Room:
         return agent
 
     def _drop(self, agent_id: str) -> None:
-        if self._dialogue is not None:
-            self._dialogue.left(agent_id)
+        if self._conversation is not None:
+            self._conversation.left(agent_id)
         del self._agents[agent_id]
         self._plane.stop_recording(self.host_peer, agent_id)
         self._plane.remove_agent(self.host_peer, agent_id)
@@ -472,25 +472,25 @@ class Room:
         self._emit(ParticipantLeft(participant_id=agent_id, reason="removed"))
 
     def _open_host(self) -> None:
-        hearing = HearingSettings(
+        current = HearingSettings(
             interrupt_after=self._settings.interrupt_after,
             utterance_pause=self._settings.endpoint_delay,
             max_utterance=self._settings.max_utterance,
         )
         # a pause is only noticed after pause_after, so it may not be longer than the endpoint's delay
-        hearing = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
-        self._plane.open_host(self.host_peer, hearing)
+        current = replace(current, pause_after=min(current.pause_after, self._settings.endpoint_delay))
+        self._plane.open_host(self.host_peer, current)
 
     def _on_peer(self, notice: media.PeerState) -> None:
         self._emit(self._connections.event(notice))
         if notice.peer_id not in self.lobby.participants or self._connections.outdated(notice):
             return
         connected = self._connections.follow(notice)
-        if self._dialogue is not None and connected is not None:
+        if self._conversation is not None and connected is not None:
             if connected:
-                self._dialogue.connected(notice.peer_id)
+                self._conversation.connected(notice.peer_id)
             else:
-                self._dialogue.connection_lost(notice.peer_id)
+                self._conversation.connection_lost(notice.peer_id)
 
     def _on_media_gone(self, notice: media.MediaGone) -> None:
         self._connections.media_gone()
@@ -501,8 +501,8 @@ class Room:
                 retryable=True,
             )
         )
-        if self._dialogue is not None:
-            self._dialogue.media_gone()  # hosts, agents and recordings are set up again by the media plane
+        if self._conversation is not None:
+            self._conversation.media_gone()  # the media plane sets up hosts, agents and recordings again
 
     def _on_state(self, agent: Agent) -> None:
         if agent.id in self._agents:
@@ -524,8 +524,8 @@ class Room:
         for agent in waiting:
             agent.ready = True
             agent.become("idle")
-        if self._dialogue is not None:
-            self._dialogue.ready()
+        if self._conversation is not None:
+            self._conversation.ready()
 
     def _new_memory(self, agent: Agent) -> Memory:
         return Memory(self._settings.context_tokens, agent.id)
@@ -538,14 +538,14 @@ class Room:
 
     def _emit(self, event: Event) -> Event:
         """Into the present conversation; without one there is nobody to tell."""
-        return self.log.emit(event) if self._dialogue is not None and self.log is not None else event
+        return self.log.emit(event) if self._conversation is not None and self.log is not None else event
 
     def _publish(self, event: Event) -> None:
         for fn in list(self._subscribers):
             try:
                 fn(event)
             except Exception:  # an observer never breaks a conversation
-                logger.exception("An observer of room %s failed on %s", self.lobby.id, event.type)
+                logger.exception("An observer of lobby %s failed on %s", self.lobby.id, event.type)
 
     def _watch_length(self, loop: asyncio.AbstractEventLoop, log: ConversationLog, event: Event) -> None:
         """Events may come from any thread, and in the middle of anything."""
@@ -553,5 +553,5 @@ class Room:
             loop.call_soon_threadsafe(self._renew)
 
     def _new_id(self, what: str) -> str:
-        """Unique for the life of the room: the media plane tells speeches apart by it."""
+        """Unique for the life of the session: the media plane tells speeches apart by it."""
         return f"{what}-{next(self._numbers)}"
