@@ -64,7 +64,7 @@ def speak(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
+def controller(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
     """(address, process id) of our server with models that cost nothing; pinned: on the first core alone."""
     env = {**os.environ, "DATA_DIR": str(folder), "PEER_MODE": mode}
     env.pop("VOICEBOT_PEERS", None)
@@ -93,7 +93,7 @@ def probe(folder: Path, mode: str, pinned: bool = False, **counts: int) -> tuple
     if not (folder / "question.wav").exists():
         speak(folder)
     data = Path(tempfile.mkdtemp(dir=folder))
-    with served(data, mode, pinned) as (url, pid):
+    with controller(data, mode, pinned) as (url, pid):
         options = [f"--{name}={count}" for name, count in counts.items()]
         script = [sys.executable, str(PROCESSES / "probe.py"), url, str(folder), f"--pid={pid}"]
         command = [*_on_core(1, pinned), *script, *options]

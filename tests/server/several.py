@@ -83,8 +83,8 @@ async def vanish(hosting: Hosting) -> None:
 async def pair(nodes: Nodes) -> tuple[Hosting, Hosting, Visitor, Visitor]:
     """Ada at a, which has the demo lobby; Bob at b."""
     a, b = await nodes.start("a"), await nodes.start("b")
-    assert list(a.rooms) == ["demo"]
-    assert list(b.rooms) == []
+    assert list(a.agent_sessions) == ["demo"]
+    assert list(b.agent_sessions) == []
     ada = await (await nodes.visit(a)).join("Ada")
     bob = await (await nodes.visit(b)).join("Bob")
     await seat_written(b, bob.me)

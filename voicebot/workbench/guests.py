@@ -61,9 +61,11 @@ class Guests:
         participants: The names of the agents that answer.
     """
 
-    def __init__(self, url: str, room: AgentSession, models: Models, participants: ShownParticipants) -> None:
+    def __init__(
+        self, url: str, agent_session: AgentSession, models: Models, participants: ShownParticipants
+    ) -> None:
         self._url = url
-        self._room = room
+        self._room = agent_session
         self._models = models
         self._participants = participants
         self._guests: dict[str, Guest] = {}

@@ -117,15 +117,15 @@ class Workbench:
         return self._started().link
 
     @property
-    def room(self) -> AgentSession:
+    def agent_session(self) -> AgentSession:
         """The lobby with its agents, models and current conversation."""
-        return self._started().room
+        return self._started().agent_session
 
     @property
     def moderator(self) -> Moderator:
         """What a host of the lobby may do: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)`."""
         session = self._started()
-        return session.hosting.moderate(session.room.lobby.id)
+        return session.hosting.moderate(session.agent_session.lobby.id)
 
     @property
     def events(self) -> pd.DataFrame:
@@ -139,7 +139,7 @@ class Workbench:
         Raises:
             VoicebotError: nobody has been in the lobby yet.
         """
-        log = self._started().room.log
+        log = self._started().agent_session.log
         if log is None:
             raise VoicebotError(
                 "There was no conversation yet: one begins when a person joins.",
@@ -192,7 +192,7 @@ class Workbench:
 
     async def remove(self, agent: Agent | str) -> None:
         """Take an agent (or its id) out of the lobby."""
-        await self._started().room.remove(agent if isinstance(agent, str) else agent.id)
+        await self._started().agent_session.remove(agent if isinstance(agent, str) else agent.id)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
         """Load another model and use it from the next turn on: `swap("tts", "flite:slt")`.

@@ -13,12 +13,12 @@ from voicebot.agent.models.models import SwapRole
 from voicebot.clock import Clock
 from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.static_client import StaticClient
-from voicebot.server.lobby.controller import ServedLobby
+from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
-from voicebot.server.net.rate_limits import Floods
+from voicebot.server.net.rate_limits import RateLimits
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
@@ -31,7 +31,7 @@ class CreateLobby(Protocol):
 
     async def __call__(
         self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
-    ) -> ServedLobby: ...
+    ) -> LobbyController: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Services:
 
     sessions: Sessions
     cookie: SessionCookie
-    lobbies: Mapping[str, ServedLobby]
+    lobbies: Mapping[str, LobbyController]
     create_lobby: CreateLobby
     close_lobby: Callable[[str, str], Coroutine[Any, Any, None]]
     """Of an id, with the reason that everyone in it is told."""
@@ -60,7 +60,7 @@ class Services:
     """The folder of the recorded ones."""
     clock: Clock
     limits: Limits
-    floods: Floods
+    rate_limits: RateLimits
     telemetry: Telemetry
     drain: Drain
     metrics_token: str = field(default="", repr=False)

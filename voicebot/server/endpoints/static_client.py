@@ -67,7 +67,7 @@ class StaticClient:
         """The page, or one that says how to build it."""
         if not self.built:
             return _page("AI Voicebot: the client is not built", UNBUILT, 503)
-        return _served(self._folder / "index.html", REVALIDATE, request.headers)
+        return _controllers(self._folder / "index.html", REVALIDATE, request.headers)
 
     def file(self, path: str, request: Request) -> Response:
         """A file by its path below the folder; to a browser that asks for a page, one that helps on.
@@ -82,14 +82,14 @@ class StaticClient:
         if found and wanted.suffix not in ENCODINGS.values():
             # vite puts a hash of the content into the names below assets/
             hashed = path.startswith("assets/")
-            return _served(wanted, IMMUTABLE if hashed else REVALIDATE, request.headers)
+            return _controllers(wanted, IMMUTABLE if hashed else REVALIDATE, request.headers)
         is_api = path == "api" or path.startswith("api/")
         if is_api or "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
         return _missing(path, request)
 
 
-def _served(file: Path, caching: str, asked: Headers) -> Response:
+def _controllers(file: Path, caching: str, asked: Headers) -> Response:
     """A file, in the smallest form that the browser takes. Ranges are those of that form."""
     accepted = _accepted(asked.get("accept-encoding", ""))
     forms = ((name, file.with_name(file.name + end)) for name, end in ENCODINGS.items() if name in accepted)
