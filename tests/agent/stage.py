@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from voicebot.agent import Agent, AgentSession, Models
-from voicebot.events import AgentStateChanged, Event, TranscriptFinal
+from voicebot.events import AgentStateEvent, Event, TranscriptFinal
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import PlayoutEnded
 from voicebot.settings import Settings
@@ -100,7 +100,7 @@ class Stage:
         """What people heard of the agent's count-th speech, when it is over and the floor free."""
         final = await self.wait(TranscriptFinal, lambda e: e.participant_id == agent.id, count)
         await self.wait(
-            AgentStateChanged,
+            AgentStateEvent,
             lambda e: e.participant_id == agent.id and e.seq > final.seq and e.state != "speaking",
         )
         return final.text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.events import AgentStateChanged, ErrorEvent, ParticipantJoined, SpeechStarted, TranscriptFinal
+from voicebot.events import AgentStateEvent, ErrorEvent, ParticipantJoined, SpeechStarted, TranscriptFinal
 from voicebot.signaling.messages import ParticipantInfo
 
 pytestmark = pytest.mark.virtual_time
@@ -26,12 +26,12 @@ async def test_an_agent_is_seen_getting_ready_and_answers_when_the_models_are_th
         assert stage.lobby.agents == [seen]
         assert seen.state == "initializing"
         assert not spawning.done()
-        for kind in (SpeechStarted, TranscriptFinal, AgentStateChanged, ErrorEvent):
+        for kind in (SpeechStarted, TranscriptFinal, AgentStateEvent, ErrorEvent):
             assert stage.of(kind) == []
 
         await stage.models.swap("llm", "offline")
         ada = await spawning
-        assert stage.of(AgentStateChanged)[0].state == "idle"
+        assert stage.of(AgentStateEvent)[0].state == "idle"
         assert "4" in await stage.said(ada)  # and need not introduce itself any more
         await stage.media.hear("anna", 1.0)
         await stage.wait(TranscriptFinal, lambda event: event.text == "what time is it")

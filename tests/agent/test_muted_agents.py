@@ -11,7 +11,7 @@ from voicebot.errors import VoicebotError
 from voicebot.events import (
     FloorDenied,
     LLMStarted,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PlayoutInterrupted,
     PlayoutStarted,
     TranscriptFinal,
@@ -25,7 +25,7 @@ async def test_it_hears_and_remembers_and_answers_nobody(tmp_path: Path) -> None
         await stage.person()
         stage.session.mute(agent.id)
         assert stage.lobby.participants[agent.id].muted is True
-        (told,) = stage.of(ParticipantUpdated)
+        (told,) = stage.of(ParticipantUpdateEvent)
         assert (told.participant_id, told.changes) == (agent.id, {"muted": True})
         stage.session.chat("anna", "Ada, I like the north wind.")
         denied = await stage.wait(FloorDenied)

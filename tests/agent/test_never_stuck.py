@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.agent.stage import Stage
 from voicebot.errors import ModelFailed
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     FloorGranted,
     FloorReleased,
     PlayoutFinished,
@@ -145,7 +145,7 @@ def check(stage: Stage) -> None:
     for agent in stage.session.agents.values():
         own = [line.text for line in agent.memory.lines if line.speaker is None]
         assert own == [e.text for e in finals if e.participant_id == agent.id and e.text]
-    last = {e.participant_id: e.state for e in stage.of(AgentStateChanged)}
+    last = {e.participant_id: e.state for e in stage.of(AgentStateEvent)}
     assert all(state == "idle" for id, state in last.items() if id in stage.session.agents)
 
 

@@ -9,7 +9,7 @@ from tests.agent.stage import Stage
 from voicebot.errors import MediaError, ModelFailed, VoicebotError
 from voicebot.events import (
     AddresseeDecided,
-    AgentStateChanged,
+    AgentStateEvent,
     ConnectionState,
     ConversationEnded,
     EndpointCancelled,
@@ -72,7 +72,7 @@ async def test_the_agent_greets_by_voice_when_the_first_person_is_connected(tmp_
         assert await stage.said(ada) == "Hello, I am Ada."
         await stage.person("tom", "Tom")  # the second one is not greeted again
         assert ada.memory.messages() == [{"role": "assistant", "content": "Hello, I am Ada."}]
-        states = [e.state for e in stage.of(AgentStateChanged)]
+        states = [e.state for e in stage.of(AgentStateEvent)]
         assert states == ["thinking", "speaking", "idle"]
 
 

@@ -24,14 +24,14 @@ from voicebot.conversation.notices import FULL
 from voicebot.conversation.space import Space
 from voicebot.errors import ModelError, VoicebotError, one_line
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     ConversationEnded,
     ErrorEvent,
     Event,
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PersonaCreated,
     UserChat,
 )
@@ -156,7 +156,7 @@ class AgentSession:
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
         for heir in self.lobby.hosts:
             if heir.id not in hosts:
-                self._emit(ParticipantUpdated(participant_id=heir.id, changes={"role": "host"}))
+                self._emit(ParticipantUpdateEvent(participant_id=heir.id, changes={"role": "host"}))
         if not self.lobby.humans:
             self._end("everyone has left")
 
@@ -166,7 +166,7 @@ class AgentSession:
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.update(participant_id, **changes)
         if info != before:
-            self._emit(ParticipantUpdated(participant_id=participant_id, changes=changes))
+            self._emit(ParticipantUpdateEvent(participant_id=participant_id, changes=changes))
         return info
 
     def make_host(self, participant_id: str) -> ParticipantInfo:
@@ -175,7 +175,7 @@ class AgentSession:
         info = self.lobby.make_host(participant_id, owner=True)
         if info != before:
             changes = {"role": "host", "owner": True}
-            self._emit(ParticipantUpdated(participant_id=participant_id, changes=changes))
+            self._emit(ParticipantUpdateEvent(participant_id=participant_id, changes=changes))
         return info
 
     def chat(self, participant_id: str, text: str) -> None:
@@ -203,7 +203,7 @@ class AgentSession:
 
         Raises:
             VoicebotError: the description or name is unusable.
-            LobbyFull: the lobby has no place for one more agent.
+            LobbyFullError: the lobby has no place for one more agent.
         """
         taken = [agent.persona for agent in self._agents.values()]
         persona = (
@@ -265,7 +265,8 @@ class AgentSession:
         Its tools are Python code, which no record holds: those that it has not been given again are logged.
 
         Raises:
-            VoicebotError: what is kept of the persona is unusable. LobbyFull: the lobby has no place left.
+            VoicebotError: the stored persona is unusable.
+            LobbyFullError: the lobby has no place left.
         """
         try:
             persona = Persona.model_validate(dict(record.persona))
@@ -507,7 +508,7 @@ class AgentSession:
     def _on_state(self, agent: Agent) -> None:
         if agent.id in self._agents:
             self.lobby.update(agent.id, state=agent.state)
-            self._emit(AgentStateChanged(participant_id=agent.id, state=agent.state))
+            self._emit(AgentStateEvent(participant_id=agent.id, state=agent.state))
 
     def _on_swapped(self, swapped: Swapped) -> None:
         self._emit(ModelSwapped(role=swapped.role, old=swapped.old, new=swapped.new))

@@ -13,7 +13,7 @@ import pytest
 from tests.agent.stage import Stage
 from voicebot.agent.thinking import memory
 from voicebot.agent.turns import reply_queue
-from voicebot.events import AddresseeDecided, AgentStateChanged, PlayoutSentence, UserChat
+from voicebot.events import AddresseeDecided, AgentStateEvent, PlayoutSentence, UserChat
 
 CODE = str(Path(reply_queue.__file__).parents[1])
 FIRST_THOUGHT = """
@@ -86,7 +86,7 @@ async def burst(folder: Path, lines: int) -> tuple[int, int]:
         assert len(heard) == len(stage.of(UserChat)) == lines + 1
         assert heard[-1] == f"Ada, and what about number {lines - 1}?"
         assert len(stage.of(AddresseeDecided)) == 3  # the question, then one for each person
-        await stage.wait(AgentStateChanged, lambda e: e.state == "idle", 2)
+        await stage.wait(AgentStateEvent, lambda e: e.state == "idle", 2)
     return taking.lines, scheduler.lines
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     InterruptionBackchannel,
     InterruptionDetected,
     InterruptionFalse,
@@ -55,7 +55,7 @@ async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) 
         assert (false.cause_seq, stage.of(InterruptionResumed)[0].cause_seq) == (detected.seq, false.seq)
         assert ada.memory.messages()[-1] == {"role": "assistant", "content": ANSWER}
         assert len(stage.of(LatencyMeasured)) == 1
-        states = [e.state for e in stage.of(AgentStateChanged) if e.participant_id == ada.id]
+        states = [e.state for e in stage.of(AgentStateEvent) if e.participant_id == ada.id]
         assert states[-4:] == ["speaking", "listening", "speaking", "idle"]
 
 

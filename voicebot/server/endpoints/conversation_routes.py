@@ -33,7 +33,7 @@ ROUNDING = 1e-5
 ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 
 
-class Conversation(Body):
+class RecordedConversation(Body):
     id: str
     began: str
     """ISO 8601, UTC."""
@@ -122,7 +122,7 @@ Found = Annotated[Folder, Depends(found)]
 
 
 @conversations.get("", responses=problems(403, 404))
-async def list_conversations(controller: Reading, caller: Caller, wired: Wired) -> list[Conversation]:
+async def list_conversations(controller: Reading, caller: Caller, wired: Wired) -> list[RecordedConversation]:
     """The conversations of a lobby that you are host of, oldest first."""
     await _written(controller)
     if has(controller.standing(caller), "read_all"):
@@ -136,8 +136,8 @@ async def list_conversations(controller: Reading, caller: Caller, wired: Wired) 
     return [] if running is None else [_listed(await run_in_threadpool(part.manifest, running))]
 
 
-def _listed(manifest: Manifest) -> Conversation:
-    return Conversation(
+def _listed(manifest: Manifest) -> RecordedConversation:
+    return RecordedConversation(
         id=manifest.conversation_id,
         began=manifest.wall_clock,
         seconds=manifest.ended_t,

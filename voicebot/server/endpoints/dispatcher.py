@@ -10,7 +10,7 @@ from voicebot.clock import Clock
 from voicebot.errors import SignalingError
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right
-from voicebot.server.endpoints.services import CreateLobby
+from voicebot.server.endpoints.services import LobbyFactory
 from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.drain import Drain
@@ -67,7 +67,7 @@ class Dispatcher:
         self,
         *,
         lobbies: Mapping[str, LobbyController],
-        create_lobby: CreateLobby,
+        create_lobby: LobbyFactory,
         ice: Callable[[str], IcePlan],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Clock,

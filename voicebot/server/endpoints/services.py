@@ -26,7 +26,7 @@ from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan
 
 
-class CreateLobby(Protocol):
+class LobbyFactory(Protocol):
     """Make a lobby in a browser's name, whose session is its host. Raises SignalingError."""
 
     async def __call__(
@@ -41,7 +41,7 @@ class Services:
     sessions: Sessions
     cookie: SessionCookie
     lobbies: Mapping[str, LobbyController]
-    create_lobby: CreateLobby
+    create_lobby: LobbyFactory
     close_lobby: Callable[[str, str], Coroutine[Any, Any, None]]
     """Of an id, with the reason that everyone in it is told."""
     ice: Callable[[str], IcePlan]

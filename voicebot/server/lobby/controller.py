@@ -220,7 +220,8 @@ class LobbyController:
         with the camera off, and told so.
 
         Raises:
-            LobbyFull, SignalingError: `unknown_lobby` also where this lobby is nothing to it, `bad_name`.
+            LobbyFullError: everybody who fits is here.
+            SignalingError: `unknown_lobby`, also when the door does not let the client know; `bad_name`.
         """
         if client.seat is None or client.seat.place is not self:
             passage = self.door.passage(client.session.handle, self._clock())

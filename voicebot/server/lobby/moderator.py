@@ -205,7 +205,7 @@ class Moderator:
         self._changed()
 
     def admit(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Let a visitor in. Raises LobbyFull, and they go on waiting."""
+        """Let a visitor in. Raises LobbyFullError, and they go on waiting."""
         lasting = self._check(by, "admit", visitor_id)
         visitor = self._waiting_room.admit(visitor_id, lasting=lasting)
         self._done("admit", visitor.handle, reason, by)

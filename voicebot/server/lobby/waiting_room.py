@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from voicebot.clock import Clock
 from voicebot.errors import VoicebotError
-from voicebot.lobby.door import Door, Visitor, no_such_lobby
+from voicebot.lobby.door import Door, WaitingVisitor, no_such_lobby
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.net.wire_errors import error_message, refusal
 from voicebot.server.sessions.client_session import ClientSession
@@ -20,8 +20,8 @@ from voicebot.signaling.messages import (
     LobbyWaiting,
     LobbyWaitingData,
     Message,
+    Visitor,
 )
-from voicebot.signaling.messages import Visitor as VisitorData
 
 
 @dataclass
@@ -90,7 +90,7 @@ class WaitingRoom:
 
     def knocking(self) -> Knocking:
         """Everyone who waits, for a host to read."""
-        waiting = [VisitorData(id=one.id, name=one.name) for one in self._door.waiting.values()]
+        waiting = [Visitor(id=one.id, name=one.name) for one in self._door.waiting.values()]
         return Knocking(lobby=self._lobby.id, data=KnockingData(waiting=waiting))
 
     def announce(self) -> None:
@@ -99,20 +99,20 @@ class WaitingRoom:
 
     # ------------------------------------------------------------ answers
 
-    def admit(self, visitor_id: str, *, lasting: bool = True) -> Visitor:
-        """Raises SignalingError (`unknown_participant`), LobbyFull: the visitor goes on waiting."""
+    def admit(self, visitor_id: str, *, lasting: bool = True) -> WaitingVisitor:
+        """Raises SignalingError (`unknown_participant`), LobbyFullError: the visitor goes on waiting."""
         visitor = self._door.admit(visitor_id, lasting=lasting)
         self.announce()  # first, so that nobody is at the door and inside at once
         self._let_in(visitor)
         return visitor
 
-    def deny(self, visitor_id: str) -> Visitor:
+    def deny(self, visitor_id: str) -> WaitingVisitor:
         """Raises SignalingError (`unknown_participant`)."""
         visitor = self._door.deny(visitor_id, self._clock())
         self.turn_away([visitor])
         return visitor
 
-    def turn_away(self, visitors: Sequence[Visitor]) -> None:
+    def turn_away(self, visitors: Sequence[WaitingVisitor]) -> None:
         """They are told that there is no such lobby; they wait in no list of the door any more."""
         for visitor in visitors:
             wait = self._forget(visitor)
@@ -140,7 +140,7 @@ class WaitingRoom:
 
     # ------------------------------------------------------------ inside
 
-    def _let_in(self, visitor: Visitor) -> None:
+    def _let_in(self, visitor: WaitingVisitor) -> None:
         wait = self._forget(visitor)
         if wait is None:
             return
@@ -152,7 +152,7 @@ class WaitingRoom:
             if wait.grace is not None:  # admitted while its socket is lost: it may still come back
                 wait.client.lost()
 
-    def _forget(self, visitor: Visitor) -> _Wait | None:
+    def _forget(self, visitor: WaitingVisitor) -> _Wait | None:
         wait = self._waits.pop(visitor.id, None)
         if wait is not None:
             if wait.grace is not None:
