@@ -37,6 +37,8 @@ STRETCH = 8
 """Letters of a stretch of the agent's words that are enough where a person says much on top."""
 LONGEST_TEXT = 150
 """Words that are looked at: half a minute without a pause is no echo, and time is limited."""
+LONGEST_LETTERS = 4 * LONGEST_TEXT
+"""The same in letters, where words are long or are not set apart."""
 LETTERS_PER_SECOND = 13.0
 """How fast a sentence is spoken whose end is not known."""
 
@@ -112,7 +114,7 @@ def detect_echo(
     near = [s for s in played if s.start <= end and _end(s) + LONGEST + JITTER >= start]
     if not heard or not near:
         return Echo(0.0, text, "no agent could be heard")
-    if len(heard) > LONGEST_TEXT:
+    if len(heard) > LONGEST_TEXT or sum(len(w.letters) for w in heard) > LONGEST_LETTERS:
         return Echo(0.0, text, "it is too long for an echo")
     said = [w for s in near for w in _timed(s.text, s.start, _end(s), s.words)]
     said = [w for w in said if start - LONGEST - 1.0 <= w.time <= end + 1.0]
