@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+import regex
+
 from voicebot.errors import SignalingError
 from voicebot.lobby.lookalikes import INVISIBLE, shapes
 
@@ -12,8 +14,6 @@ MAX_GRAPHEMES = 40
 MAX_MARKS = 4
 """On one letter; no language needs more, and a tower of them covers what is above it."""
 _ZWJ = "\u200d"
-_REGIONAL = range(0x1F1E6, 0x1F200)
-_SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
 def clean_name(raw: str) -> str:
@@ -54,19 +54,6 @@ def distinct_name(name: str, taken: Iterable[str]) -> str:
 
 
 def graphemes(text: str) -> list[str]:
-    """What a reader counts as characters, near enough to UAX #29 for a length limit.
-
-    Marks, joiners, variation selectors and skin tones stay with what they follow, flags
-    are pairs; Hangul needs no rule because the text is NFC.
-    """
-    found: list[str] = []
-    for char in text:
-        last = found[-1] if found else ""
-        joined = last.endswith(_ZWJ) or char == _ZWJ
-        extends = unicodedata.category(char) in {"Mn", "Me", "Mc"} or ord(char) in _SKIN_TONES
-        flag = ord(char) in _REGIONAL and len(last) == 1 and ord(last) in _REGIONAL
-        if last and (joined or extends or flag):
-            found[-1] = last + char
-        else:
-            found.append(char)
+    """What a reader counts as characters (extended grapheme clusters, UAX #29), as the client counts them."""
+    found: list[str] = regex.findall(r"\X", text)
     return found

@@ -15,9 +15,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Protocol
+
+from rapidfuzz import fuzz
 
 LONGEST = 0.6
 """Seconds an echo takes at most: the network both ways, the browser's jitter buffer, a wireless speaker."""
@@ -277,4 +278,4 @@ def _like(one: str, other: str, short: bool = False) -> float:
     longer, less = max(len(one), len(other)), min(len(one), len(other))
     if not less or (not short and (less <= 3 or 2 * less < ALIKE * (less + longer))):
         return 0.0
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    return fuzz.ratio(one, other) / 100

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import groupby
+
+from rapidfuzz import fuzz
 
 SAME_SOUND = 0.95
 """Similarity of another spelling of the same sound (1 is equal)."""
@@ -71,11 +72,7 @@ def name_similarity(name: str, spoken: str) -> float:
         return SAME_SOUND
     if len(a) < LONG or spoken.count(" ") != name.count(" ") or one[:1] != other[:1]:
         return 0.0
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.real_quick_ratio() < FUZZY or matcher.quick_ratio() < FUZZY:
-        return 0.0
-    ratio = matcher.ratio()
-    return ratio if ratio >= FUZZY else 0.0
+    return fuzz.ratio(one, other, score_cutoff=FUZZY * 100) / 100
 
 
 @lru_cache(maxsize=4096)
