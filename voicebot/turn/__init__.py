@@ -3,10 +3,15 @@
 from voicebot.turn.addressing.addressees import Addressees, addressees, called_by_name
 from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
 from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
-from voicebot.turn.endpointing.base import EndpointDecision, Endpointing, FixedEndpointing, Pause
-from voicebot.turn.endpointing.dynamic import DynamicEndpointing
-from voicebot.turn.endpointing.learned import LearnedEndpointing
 from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import (
+    DynamicEndpointing,
+    EndpointDecision,
+    Endpointing,
+    FixedEndpointing,
+    LearnedEndpointing,
+    Pause,
+)
 from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends

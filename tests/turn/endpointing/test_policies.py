@@ -16,7 +16,7 @@ from voicebot.turn import (
     Pause,
     PauseStatistics,
 )
-from voicebot.turn.endpointing.dynamic import delays
+from voicebot.turn.endpointing.policies import delays
 from voicebot.turn.endpointing.text import Ending
 
 DEFAULT = EndpointingSettings()

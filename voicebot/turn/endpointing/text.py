@@ -16,6 +16,7 @@ from voicebot.turn.endpointing import vocabulary as english_words
 from voicebot.turn.endpointing.numbers import TrailingNumber, address_unfinished, trailing_number
 from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.sounds import name_similarity
+from voicebot.turn.vocabulary import AUXILIARIES, AUXILIARY, PRONOUNS, QUESTION_WORDS
 from voicebot.turn.words import LETTERS
 
 WORD = re.compile(
@@ -184,12 +185,11 @@ def _english(words: list[str], mark: str) -> Reading:
 
 def _answered(words: Sequence[str]) -> bool:
     """ "Yes it is", "no i don't"."""
-    helps = english_words.AUXILIARIES | english_words.NEGATED
     return (
         len(words) == 3
         and words[0] in english_words.YES_NO
-        and words[1] in english_words.PRONOUNS
-        and words[2] in helps
+        and words[1] in PRONOUNS
+        and words[2] in AUXILIARY
     )
 
 
@@ -202,13 +202,12 @@ def _asks(words: Sequence[str]) -> bool:
         return False
     if _question_word(rest[:1]):
         return True
-    helps = english_words.AUXILIARIES | english_words.NEGATED
-    return rest[0] in helps and rest[1] in english_words.PRONOUNS | {"the", "a", "my", "your", "anyone"}
+    return rest[0] in AUXILIARY and rest[1] in PRONOUNS | {"the", "a", "my", "your", "anyone"}
 
 
 def _question_word(words: Sequence[str]) -> str:
     """The first one of them, without what is contracted to it."""
-    return next((word.split("'")[0] for word in words if word.split("'")[0] in english_words.WH_WORDS), "")
+    return next((word.split("'")[0] for word in words if word.split("'")[0] in QUESTION_WORDS), "")
 
 
 def _hangs(words: Sequence[str]) -> bool:
@@ -216,9 +215,9 @@ def _hangs(words: Sequence[str]) -> bool:
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last in english_words.PREPOSITIONS:
         return True
-    if last in english_words.AUXILIARIES:
-        return before not in english_words.PRONOUNS  # "I think it is", "do you know what it was"
-    if last in english_words.WH_WORDS:
+    if last in AUXILIARIES:
+        return before not in PRONOUNS  # "I think it is", "do you know what it was"
+    if last in QUESTION_WORDS:
         return before not in english_words.WH_BEFORE
     return last == "so" and before not in english_words.SO_BEFORE
 
