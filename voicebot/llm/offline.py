@@ -48,14 +48,14 @@ class OfflineLLM:
         if model:
             raise UnknownModel(f"The offline brain has no model {model!r}.", hint='Write just "offline".')
         progress("Loading openai-agents", None)
-        await asyncio.to_thread(__import__, "voicebot.llm.text_model")
-        from voicebot.llm.text_model import warm_up
+        await asyncio.to_thread(__import__, "voicebot.llm.models")
+        from voicebot.llm.models import warm_up
 
         await warm_up()
         return cls()
 
     def model(self) -> Model:
-        from voicebot.llm.text_model import TextModel
+        from voicebot.llm.models import TextModel
 
         return TextModel(self.name, self._write)
 

@@ -55,14 +55,14 @@ class OpenAILLM:
             hint = f"Set it to one of the server's models: {names}. {OFFLINE}" if names else found.hint
             raise ModelLoadError(f"The language model cannot be used: {found.reason}.", hint=hint)
         progress("Loading openai-agents", None)
-        await asyncio.to_thread(__import__, "voicebot.llm.openai_model")
-        from voicebot.llm.text_model import warm_up
+        await asyncio.to_thread(__import__, "voicebot.llm.models")
+        from voicebot.llm.models import warm_up
 
         await warm_up()
         return cls(model or settings.openai_model, settings)
 
     def model(self) -> Model:
-        from voicebot.llm.openai_model import make_model
+        from voicebot.llm.models import make_model
 
         return make_model(self._model, self._connect(), self.is_openai, self.explain)
 

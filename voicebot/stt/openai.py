@@ -28,23 +28,10 @@ TIMEOUT = 30.0
 TRIAL = np.zeros(STT_RATE // 2, np.int16)
 """Half a second of silence."""
 CODES = {
-    "english": "en",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-    "italian": "it",
-    "portuguese": "pt",
-    "dutch": "nl",
-    "polish": "pl",
-    "russian": "ru",
-    "chinese": "zh",
-    "japanese": "ja",
-    "korean": "ko",
-    "arabic": "ar",
-    "hindi": "hi",
-    "turkish": "tr",
-    "ukrainian": "uk",
-}
+    "english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt",
+    "dutch": "nl", "polish": "pl", "russian": "ru", "chinese": "zh", "japanese": "ja", "korean": "ko",
+    "arabic": "ar", "hindi": "hi", "turkish": "tr", "ukrainian": "uk",
+}  # fmt: skip
 """Servers answer with the name of a language, others with its ISO 639-1 code."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import threading
 import unicodedata
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
 from voicebot.tts.espeak_library import EspeakLibrary, Mark, SynthesisRequest
@@ -59,10 +58,9 @@ class EspeakTTS:
         library = await asyncio.to_thread(EspeakLibrary.shared)
         language = model.lower() or DEFAULT_LANGUAGE
         if language not in library.voices:
-            near = difflib.get_close_matches(language, library.voices, 3) or OFFERED
             raise UnknownModel(
                 f"espeak-ng has no language {model!r}.",
-                hint=f"Did you mean {', '.join(near)}? It has: {', '.join(library.voices)}.",
+                hint=did_you_mean(language, library.voices) + f"It has: {', '.join(library.voices)}.",
             )
         if language not in OFFERED and not await asyncio.to_thread(library.speaks, language):
             raise ModelLoadError(

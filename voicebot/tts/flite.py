@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import io
 import shutil
 import signal
@@ -18,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, UnknownModel
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice, with_volume
@@ -101,10 +100,9 @@ class FliteTTS:
         if not voices:
             raise ModelLoadError("This flite has no voices.", hint=INSTALL)
         if model and model not in built_in:
-            near = difflib.get_close_matches(model, built_in, 1)
             raise UnknownModel(
                 f"flite has no voice {model!r}.",
-                hint=(f"Did you mean {near[0]}? " if near else "") + f"It has: {', '.join(voices)}.",
+                hint=did_you_mean(model, built_in, 1) + f"It has: {', '.join(voices)}.",
             )
         progress("flite is ready", 1.0)
         return cls(program, voices, model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import json
 import re
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from voicebot import hub
 from voicebot.audio.resampling import Resampler
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
 from voicebot.tts.phonemes import Sound, sounds, word_times
@@ -33,22 +32,11 @@ if TYPE_CHECKING:
 
 REPOSITORY = "rhasspy/piper-voices"
 VOICES = (
-    "en_US-lessac-medium",
-    "en_US-ryan-medium",
-    "en_US-amy-medium",
-    "en_US-hfc_female-medium",
-    "en_US-libritts_r-medium",
-    "en_GB-alba-medium",
-    "en_GB-alan-medium",
-    "de_DE-thorsten-medium",
-    "es_ES-davefx-medium",
-    "fr_FR-siwis-medium",
-    "it_IT-paola-medium",
-    "nl_NL-mls-medium",
-    "pl_PL-darkman-medium",
-    "pt_BR-faber-medium",
-    "zh_CN-huayan-medium",
-)
+    "en_US-lessac-medium", "en_US-ryan-medium", "en_US-amy-medium", "en_US-hfc_female-medium",
+    "en_US-libritts_r-medium", "en_GB-alba-medium", "en_GB-alan-medium", "de_DE-thorsten-medium",
+    "es_ES-davefx-medium", "fr_FR-siwis-medium", "it_IT-paola-medium", "nl_NL-mls-medium",
+    "pl_PL-darkman-medium", "pt_BR-faber-medium", "zh_CN-huayan-medium",
+)  # fmt: skip
 """Worth offering; any other of the hub's can be named as well."""
 NAME = re.compile(
     r"(?P<family>[a-z]{2,3})_(?P<region>[A-Z]{2})-(?P<voice>\w+)-(?P<quality>x_low|low|medium|high)"
@@ -76,10 +64,9 @@ class PiperTTS:
         by_id = {number: speaker for speaker, number in config.speaker_id_map.items()}
         every = tuple(by_id.get(number, str(number)) for number in range(max(1, config.num_speakers)))
         if speaker and speaker not in every and not (speaker.isdigit() and int(speaker) < len(every)):
-            near = difflib.get_close_matches(speaker, every, 3)
             raise UnknownModel(
                 f"The voice {name} has no speaker {speaker!r}.",
-                hint=(f"Did you mean {', '.join(near)}? " if near else "")
+                hint=did_you_mean(speaker, every)
                 + f"It has {len(every)}: {', '.join(every[:20])}{' ...' if len(every) > 20 else ''}.",
             )
         self._speakers = {label: number for number, label in enumerate(every)}
@@ -236,10 +223,9 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
         return str(path), path, ""
     match = NAME.fullmatch(model)
     if match is None:
-        near = difflib.get_close_matches(model, VOICES, 3, 0.4)
         raise UnknownModel(
             f"There is no Piper voice {model!r}.",
-            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            hint=did_you_mean(model, VOICES, cutoff=0.4)
             + f"Some that there are: {', '.join(VOICES)}; or the path of an .onnx file.",
         )
     family, voice, quality = match["family"], match["voice"], match["quality"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import logging
 import os
@@ -16,7 +15,7 @@ import numpy as np
 
 from voicebot import hub
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE
 from voicebot.stt.faster_whisper.batcher import Batcher
@@ -222,10 +221,9 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
     elif path.is_dir():
         return model, path, ""
     elif not HUB_ID.fullmatch(model):
-        near = difflib.get_close_matches(model, SIZES, 3, 0.5)
         raise UnknownModel(
             f"There is no folder or Whisper size {model!r}.",
-            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            hint=did_you_mean(model, SIZES, cutoff=0.5)
             + f"Sizes: {', '.join(SIZES)}; or a folder, or a hub id such as owner/name.",
         )
     else:

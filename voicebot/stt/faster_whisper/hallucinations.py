@@ -12,33 +12,14 @@ LONGEST_LOOP = 8
 """Words of a phrase that is repeated."""
 TIMES = 4
 """As often as a person may well say the same thing in a row."""
-SUBTITLES = frozenset(
-    {
-        "thank you",
-        "thanks",
-        "thank you for watching",
-        "thanks for watching",
-        "thank you very much",
-        "please subscribe",
-        "subscribe",
-        "bye",
-        "bye bye",
-        "you",
-        "the end",
-        "subtitles by the amaraorg community",
-        "vielen dank",
-        "vielen dank fürs zuschauen",
-        "untertitel der amaraorg community",
-        "merci",
-        "sous-titres réalisés par la communauté damaraorg",
-        "gracias",
-        "gracias por ver el video",
-        "subtítulos por la comunidad de amaraorg",
-        "продолжение следует",
-        "ご視聴ありがとうございました",
-        "谢谢观看",
-    }
-)
+SUBTITLES = frozenset({
+    "thank you", "thanks", "thank you for watching", "thanks for watching", "thank you very much",
+    "please subscribe", "subscribe", "bye", "bye bye", "you", "the end",
+    "subtitles by the amaraorg community", "vielen dank", "vielen dank fürs zuschauen",
+    "untertitel der amaraorg community", "merci", "sous-titres réalisés par la communauté damaraorg",
+    "gracias", "gracias por ver el video", "subtítulos por la comunidad de amaraorg", "продолжение следует",
+    "ご視聴ありがとうございました", "谢谢观看",
+})  # fmt: skip
 """Whole utterances that Whisper makes up for near-silence, without case and punctuation."""
 
 

@@ -12,15 +12,14 @@ from voicebot.turn.sounds import first_sound, fold, name_similarity, phonetic_si
 from voicebot.turn.vocabulary import (
     ABOUT,
     AUXILIARY,
+    EVERYDAY,
     GREETINGS,
     NOT_A_VERB,
-    NOT_NAMES,
     OPENERS,
     PREPOSITIONS,
     PRONOUNS,
     QUESTION_WORDS,
     REQUESTS,
-    SIGNS,
     THIRD,
 )
 from voicebot.turn.words import COMMA, WORD, Tokens, asks
@@ -33,7 +32,6 @@ the misheard names that can be guessed at all is lost."""
 SURE = 0.88
 """The same where a name is possible, and other words, too ("either you come or I go")."""
 ASKING = QUESTION_WORDS | AUXILIARY | REQUESTS
-EVERYDAY = NOT_NAMES | OPENERS | SIGNS | ASKING | PRONOUNS
 MOST = 32
 """Names, and places for one, the newest, that are looked at in one line."""
 CLEAR = 0.06
@@ -167,7 +165,7 @@ def _names(who: Participant) -> Iterator[tuple[str, float]]:
             yield parts[0], 0.95
         else:
             for part in parts:
-                if len(part) >= 3 and part not in NOT_NAMES and part not in {"old", "young", "little", "big"}:
+                if len(part) >= 3 and part not in EVERYDAY and part not in {"old", "young", "little", "big"}:
                     yield part, 0.9
 
 
