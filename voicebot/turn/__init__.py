@@ -1,4 +1,4 @@
-"""Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
+"""Turn-taking: when a turn ends, whom it addresses, who has the floor, what was heard. Pure, no I/O."""
 
 from voicebot.turn.addressing.addressees import Addressees, addressees, called_by_name
 from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn

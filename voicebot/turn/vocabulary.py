@@ -1,4 +1,4 @@
-"""The English words that tell who is spoken to; names work in other languages without most of them."""
+"""English word lists for addressing and endpointing; other languages find names without most of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ OPENERS = _words("""
     thanks thank you please dear sorry then also good morning evening afternoon night bye goodbye welcome
     listen look excuse me great right sure maybe
 """)
-"""Words before a name that opens a sentence."""
+"""Words that may precede a name at the start of a sentence."""
 GREETINGS = _words("""
     hey hi hello hallo hola bonjour ciao salut thanks okay ok sorry please dear morning evening afternoon
     night bye goodbye welcome alright
 """)
-"""Those of them after which nothing but a name is expected."""
+"""Openers after which only a name is expected."""
 ABOUT = _words("""
     a an the my your his her our their this that about with from for like than of to by at without was is are
     were be been being told tell tells telling said asked ask asks asking see saw seen know knows knew love
@@ -25,14 +25,14 @@ ABOUT = _words("""
     thinks because when if while as what where how why did does do let give gave show showed find found
     remember it's i'm not only mit von uber fur zu habe con de avec pour sur
 """)
-"""Words after which a name is spoken about, not called."""
+"""Words after which a name is mentioned, not called."""
 THIRD = _words("""
     is was has had does said told thinks knows would will can could should might must may never always just
     only also often already went came thought knew made got gave took saw wrote meant fell are were have did
     ate left and's who's isn't wasn't doesn't didn't hasn't won't can't couldn't wouldn't from with ist war
     hat sagt sagte meint dice dijo dit
 """)
-"""Words after which the name before them is the subject."""
+"""Words that make the name before them the subject."""
 NOT_A_VERB = _words("""
     yes this as us thanks perhaps sometimes always guess what's who's where's how's that's it's here's there's
     let's let his its plus unless need indeed does is was has else yours less
@@ -58,28 +58,28 @@ SIGNS = _words("""
     uh huh uh-huh mhm mm mm-hmm hm hmm yeah yes yep right ok okay sure aha ah oh wow nice cool great i see
     haha hah ha true exactly indeed good no nope well
 """)
-"""Nothing but these, and the line is only a sign of listening."""
+"""A line made only of these is a backchannel."""
 PREPOSITIONS = _words("in at of for from with by the this that my your")
-"""Words that no misheard name of two words begins with."""
+"""No misheard name of two words begins with one of these."""
 EVERYONE = _words("everyone everybody anyone anybody someone somebody")
 GREETED = _words("""
     hello hi hey morning evening afternoon night bye goodbye thanks welcome then think asking okay first you
     about
 """)
-"""Words after which these are spoken to."""
+"""Words after which "everyone" is addressed."""
 AFTER_NOUN = _words("""
     who whose that which from with in of and at for to on but by as living working named called obsessed about
     without through turned always never is was
 """)
-"""Words that end what somebody is ("a doctor who ...")."""
+"""Words that end a role ("a doctor who ...")."""
 NO_SUBJECT = _words("""
     about after again always answer because before being could every everyone everything friendly gentle great
     likes loves never other people person really short small speak speaks still talks think things those under
     voice where which while world would years young sharp brief
 """)
-"""Words of a character that tell nothing of what somebody knows about."""
+"""Words of a persona's description that say nothing about its subject."""
 HAND_OVER = _words("tell explain say share describe continue help please")
-"""Words after a name by which an agent asks another one without a question."""
+"""Words after a name with which an agent hands over without a question."""
 EVERYDAY = (
     OPENERS
     | SIGNS

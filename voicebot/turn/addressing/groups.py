@@ -1,4 +1,4 @@
-"""Lines for several at once: "what does everyone think?", "and the others?"."""
+"""Lines that address a group: "what does everyone think?", "and the others?"."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _OTHERS = re.compile(
 
 
 def addresses_everyone(line: Tokens) -> bool:
-    """Said to all of them: whoever is there may answer."""
+    """Whether the line addresses everybody present."""
     if _TO_ALL.search(" ".join(line.words)):
         return True
     return any(word in EVERYONE and _is_called(line, at) for at, word in enumerate(line.words))
 
 
 def addresses_others(line: Tokens) -> bool:
-    """Said to those who have not answered yet."""
+    """Whether the line addresses those who have not answered yet."""
     return _OTHERS.search(" ".join(line.words)) is not None
 
 
 def _is_called(line: Tokens, at: int) -> bool:
-    """ "does everyone know" and "hello everyone", not "everyone knows" and "I told everyone"."""
+    """True in "does everyone know" and "hello everyone", not in "everyone knows" and "I told everyone"."""
     if line.words[at + 1 : at + 2] == ("else",):
         return False
     commas = line.gaps[at] == COMMA or line.gaps[at + 1] == COMMA

@@ -1,4 +1,4 @@
-"""Do people talk among themselves? From who spoke to whom last, and from how agents are spoken of."""
+"""Detect side talk between people, from who spoke to whom and from how agents are mentioned."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from voicebot.turn.addressing.context import PriorTurn
 from voicebot.turn.words import Tokens
 
 SIDE_S = 15.0
-"""For so many seconds after a person has spoken to another one, their next words are for each other.
+"""Two people who spoke to each other keep addressing each other for this many seconds.
 
-Answers begin within half a second of the question on average in each of ten languages (Stivers et al. 2009,
-"Universals and cultural variation in turn-taking in conversation", PNAS 106); the rest is room for thought, a
-long sentence and its recognition."""
+In each of ten languages answers begin within half a second of the question on average (Stivers et al. 2009,
+"Universals and cultural variation in turn-taking in conversation", PNAS 106). The rest leaves room for
+thought, a long sentence and its recognition."""
 JOIN_S = 10.0
-"""For so many seconds a third person's words belong to what others say to each other: shorter, for they were
-not asked."""
+"""A third person joins the side talk of others for this many seconds; fewer, because nobody asked them."""
 
 _SURELY = re.compile(
     r"\b(what did|did you (hear|get|understand) what|i (like|love|hate) what) "
@@ -31,9 +30,9 @@ _PERHAPS = re.compile(
 def side_talk_partners(
     speaker_id: str, history: Sequence[PriorTurn], agent_ids: Collection[str], in_dialogue: bool
 ) -> frozenset[str]:
-    """The people this speaker is talking with; empty when there is no such talk.
+    """Ids of the people this speaker is in side talk with; empty if there is none.
 
-    `in_dialogue`: an agent and this speaker have just talked, so that other people's talk is not joined.
+    `in_dialogue`: the speaker has just talked with an agent, and so does not join other people's side talk.
     """
     for said in reversed(history):
         if said.ago_s > SIDE_S:
@@ -42,7 +41,7 @@ def side_talk_partners(
         if said.speaker_id in agent_ids:
             if speaker_id in said.to or not said.to:
                 break
-            continue  # an agent that answers another person ends no talk of this one
+            continue  # an agent answering another person does not end this side talk
         if said.speaker_id == speaker_id:
             if to_people:
                 return to_people
@@ -55,9 +54,9 @@ def side_talk_partners(
 
 
 def speaks_of_third_person(line: Tokens, in_dialogue: bool) -> bool:
-    """Whether an agent is spoken of as he or she ("what did she say?").
+    """Whether the line speaks of an agent as he or she ("what did she say?").
 
-    In a dialogue with an agent, "he is ..." is likelier about somebody they talk about.
+    In a dialogue with an agent, "he is ..." more likely refers to somebody they are discussing.
     """
     words = " ".join(line.words)
     return bool(_SURELY.search(words) or (not in_dialogue and _PERHAPS.search(words)))

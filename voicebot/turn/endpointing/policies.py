@@ -16,7 +16,7 @@ TOLD_PACE = 0.1
 
 @dataclass(frozen=True)
 class Pause:
-    """What is known when a person has fallen silent; asked again whenever more becomes known."""
+    """What is known once a person has fallen silent; decided again whenever more becomes known."""
 
     participant_id: str
     silence_s: float
@@ -24,41 +24,41 @@ class Pause:
     speech_s: float
     """Seconds from the utterance's first speech sample to its last."""
     text: str = ""
-    """The partial transcript so far; "" when the recogniser gives none."""
+    """The interim transcript; "" if the recogniser gives none."""
     text_lag_s: float = 0.0
-    """Seconds of speech that came after the text was made: its last words may be missing."""
+    """Seconds of speech that the interim transcript does not cover; its last words may be missing."""
     language: str = ""
-    """Code of the language spoken ("en"); "" when nobody knows, which is read as English."""
+    """Code of the spoken language ("en"); "" if unknown, which counts as English."""
     names: Sequence[str] = ()
-    """Of those who can be called, for a name said alone."""
+    """Names of those who can be called, to recognise a name said alone."""
     statistics: PauseStatistics | None = None
     """How this person has paused so far."""
     speech_probability: float | None = None
-    """The VAD's (Silero's, 0 to 1) mean probability of speech at the end of the silence, once it was over."""
+    """The VAD's (Silero's) mean speech probability at the end of the silence, 0 to 1, once that is over."""
     end_probability: float | None = None
-    """A learned model's probability (0 to 1) that the turn is complete; None: no model, or no answer yet."""
+    """A learned model's probability, 0 to 1, that the turn is complete; None without a model or an answer."""
 
 
 @dataclass(frozen=True)
 class EndpointDecision:
-    """The turn ends when the silence has lasted `delay_s` in all, unless speech goes on before."""
+    """The turn ends once the silence has lasted `delay_s` in total, unless speech resumes first."""
 
     delay_s: float
     reason: str
-    """For people: what the delay follows from, and the delay."""
+    """The delay and where it comes from, for people to read."""
     expects_more: bool = False
-    """The words (or the model) say that the speaker is not done: going on is no surprise then."""
+    """Whether the words or the model say that the speaker is not done."""
 
 
 class Endpointing(Protocol):
-    """Decides anew at every pause. Pure: the same pause gives the same decision."""
+    """Decides at every pause. Pure: the same pause gives the same decision."""
 
     def decide(self, pause: Pause) -> EndpointDecision: ...
 
 
 @dataclass(frozen=True)
 class FixedEndpointing:
-    """The same silence ends every turn, whatever was said."""
+    """Every turn ends after the same silence, whatever was said."""
 
     delay_s: float = 0.5
 
@@ -68,9 +68,10 @@ class FixedEndpointing:
 
 @dataclass(frozen=True)
 class DynamicEndpointing:
-    """Short after complete words, long after "and", "um" and half a telephone number; always within bounds.
+    """A short delay after complete words, a long one after "and", "um" or half a telephone number.
 
-    Complete words never get a longer delay than incomplete ones in the same pause.
+    The delay stays within its bounds. In the same pause, complete words never get a longer one than
+    incomplete words.
     """
 
     settings: EndpointingSettings = field(default_factory=EndpointingSettings)
@@ -94,7 +95,8 @@ class DynamicEndpointing:
 
 @dataclass(frozen=True)
 class LearnedEndpointing:
-    """Complete: the least delay. Incomplete: the greatest. As long as the model is silent: by the words."""
+    """The shortest delay if the model finds the turn complete, else the longest; `DynamicEndpointing` until
+    the model has answered."""
 
     settings: EndpointingSettings = field(default_factory=EndpointingSettings)
 
@@ -111,7 +113,7 @@ class LearnedEndpointing:
 
 
 def delays(settings: EndpointingSettings) -> Mapping[Ending, float]:
-    """Seconds for each ending, for an average speaker, before the bounds."""
+    """Seconds for each ending, for an average speaker, before the bounds apply."""
     neutral = settings.delay
     return {
         Ending.QUESTION: settings.min_delay,
@@ -120,7 +122,7 @@ def delays(settings: EndpointingSettings) -> Mapping[Ending, float]:
         Ending.QUESTION_SHAPE: min(settings.question_delay, neutral),
         Ending.NOTHING: neutral,
         Ending.PLAIN: neutral,
-        # what is unfinished never gets less than what may be complete, whatever ENDPOINT_DELAY is
+        # an unfinished ending never gets less than a complete one, whatever ENDPOINT_DELAY is
         Ending.NUMBER: max(settings.number_delay, neutral),
         Ending.CLAUSE: max(settings.clause_delay, neutral),
         Ending.VOCATIVE: max(settings.vocative_delay, neutral),
