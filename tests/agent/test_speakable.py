@@ -79,7 +79,7 @@ def test_abbreviations_and_ordinals_of_a_language_end_no_sentence(
     assert pieces(text, size, language) == expected
 
 
-def test_the_first_piece_comes_at_a_comma_the_rest_by_sentence() -> None:
+def test_the_first_piece_may_end_at_a_comma_later_ones_at_a_sentence() -> None:
     speakable = Speakable()
     assert speakable.push("When I was a young keeper here, ") == ["When I was a young keeper here,"]
     assert speakable.push("the sea was calm, and the lamp was ") == []
