@@ -1,4 +1,4 @@
-"""Sums as people say them: "what is seven times eight", "12 plus 5", "half of 30"."""
+"""Answer spoken sums: "what is seven times eight", "12 plus 5"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILLER = {"what", "is", "s", "whats", "how", "much", "does", "make", "calculate"
 
 
 def answer(text: str) -> str | None:
-    """The result in words that can be spoken, or None when `text` is no sum."""
+    """The result as speakable words, or None if `text` is no sum."""
     tokens = TOKEN.findall(text.casefold().replace("-", " - ").replace("'", " "))
     values, operators, current = _parse(tokens)
     if current is None or not values:

@@ -29,11 +29,11 @@ from voicebot.errors import ModelFailed
 from voicebot.llm.lines import ChatHistory, ScriptedCall, read_history
 
 Writer = Callable[[str, ChatHistory], AsyncIterator[str | ScriptedCall]]
-"""Gets the instructions and the conversation so far, yields the answer in pieces and the tools to call."""
+"""Takes the instructions and the conversation, yields the answer in pieces and the tools to call."""
 
 
 class TextModel(Model):
-    """Answers with what `write` yields, streamed as it comes."""
+    """Streams what `write` yields."""
 
     def __init__(self, name: str, write: Writer) -> None:
         self.name = name
@@ -110,7 +110,7 @@ def _output(text: str, calls: Sequence[ScriptedCall]) -> list[Any]:
 
 
 async def warm_up() -> None:
-    """Run openai-agents once for nothing: its first run takes 0.1 s more, and nobody should wait for that."""
+    """Run openai-agents once, because its first run takes 0.1 s longer and nobody should wait for that."""
     from agents import Agent, RunConfig, Runner
 
     async def nothing(instructions: str, lines: ChatHistory) -> AsyncIterator[str]:
@@ -125,7 +125,7 @@ async def warm_up() -> None:
 def make_model(
     name: str, client: AsyncOpenAI, responses: bool, explain: Callable[[Exception], ModelFailed]
 ) -> Model:
-    """A model of this server: the responses API of OpenAI itself, chat completions elsewhere."""
+    """A model on this server, by the responses API if `responses`, else by chat completions."""
     inner: Model = (
         OpenAIResponsesModel(name, client) if responses else OpenAIChatCompletionsModel(name, client)
     )
@@ -133,7 +133,7 @@ def make_model(
 
 
 class ExplainedModel(Model):
-    """Another model whose failures become ModelFailed with words for people."""
+    """Wraps a model and turns its failures into ModelFailed with an explanation for people."""
 
     def __init__(self, inner: Model, explain: Callable[[Exception], ModelFailed]) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""Speech to text by any server with `/audio/transcriptions`."""
+"""Speech to text on any server with `/audio/transcriptions`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CODES = {
     "dutch": "nl", "polish": "pl", "russian": "ru", "chinese": "zh", "japanese": "ja", "korean": "ko",
     "arabic": "ar", "hindi": "hi", "turkish": "tr", "ukrainian": "uk",
 }  # fmt: skip
-"""Servers answer with the name of a language, others with its ISO 639-1 code."""
+"""Some servers answer with the name of a language, others with its ISO 639-1 code."""
 
 
 class OpenAISTT:
@@ -69,18 +69,18 @@ class OpenAISTT:
             settings.stt_language,
             drafts=settings.stt_drafts == "always" or (settings.stt_drafts == "auto" and _nearby(settings)),
         )
-        if model not in listed:  # an alias works all the same, a typing error does not
+        if model not in listed:  # an alias works, a typing error does not
             await openai_api.try_out(self._plain(_wav(TRIAL)), client, self._address, model, listed)
         progress(f"{model} is ready", 1.0)
         return self
 
     def stream(self) -> BufferedStream:
-        """Begin an utterance; it can be drafted where STT_DRAFTS lets it."""
+        """Begin an utterance, with drafts if STT_DRAFTS allows them."""
         kind = DraftingBufferedStream if self._drafts else BufferedStream
         return kind(self.transcribe)
 
     async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
-        """One request; word times where server and model give them. Raises ModelFailed."""
+        """Send one request; the result has word times if server and model give them. Raises ModelFailed."""
         import openai
 
         audio = await asyncio.to_thread(_wav, pcm)
@@ -98,7 +98,7 @@ class OpenAISTT:
                         len(pcm) / STT_RATE,
                     )
                 except (openai.BadRequestError, openai.UnprocessableEntityError):
-                    plain = await self._plain(audio)  # refused as well if the format was not the reason
+                    plain = await self._plain(audio)  # refused too, unless the format was the reason
                     self._verbose = False
                     return plain
             return await self._plain(audio)
@@ -120,7 +120,7 @@ class OpenAISTT:
     def _read(self, answer: Any, seconds: float) -> Transcription:
         text = getattr(answer, "text", answer)
         if not isinstance(text, str):
-            raise ModelFailed(f"{self._address} answered something that is not a transcription.")
+            raise ModelFailed(f"{self._address} did not answer with a transcription.")
         words = tuple(
             TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds))
             for word in getattr(answer, "words", None) or ()
@@ -133,7 +133,7 @@ class OpenAISTT:
 
 
 def _nearby(settings: Settings) -> bool:
-    """Is the server on this machine or network, so that nobody bills a second request?"""
+    """Whether the server is on this machine or network, so that a second request costs nothing."""
     host = urlsplit(settings.openai_base_url).hostname or ""
     try:
         return ip_address(host).is_private

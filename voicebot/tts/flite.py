@@ -1,4 +1,4 @@
-"""CMU Flite, where its program is installed: a small, clear, offline English voice."""
+"""CMU Flite, if its program is installed: small, clear, offline English voices."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class FliteTTS:
         return (self._fixed,) if self._fixed else self._voices
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
-        # its English voices read ASCII: é is said as e, what has no such letter is left out
+        # its English voices read ASCII: é becomes e, characters without such a form are dropped
         plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().replace("\0", " ")
         if not any(character.isalnum() for character in plain):
             return
@@ -134,4 +134,4 @@ class FliteTTS:
             yield with_volume(pcm, style.volume)
 
     async def aclose(self) -> None:
-        """Nothing to free: every sentence is a process of its own."""
+        """Nothing to free: each sentence runs in its own process."""

@@ -1,7 +1,7 @@
-"""A language model's token stream to sentences a voice can say.
+"""Turn a language model's token stream into sentences that a voice can speak.
 
-Reasoning, code, Markdown, emoji and addresses are taken out wherever the stream happens to
-be cut; sentences are given out as soon as they are surely complete, the first one earlier.
+Reasoning, code, Markdown, emoji and addresses are removed wherever the stream is cut. A sentence is released
+as soon as it is certainly complete, the first piece even earlier.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from markdown_it.token import Token
 from sentencex import segment
 
 FIRST_CLAUSE = 24
-"""Characters from which the first piece may already end at a comma: the voice starts sooner."""
+"""From this many characters on the first piece may end at a comma, so that the voice starts sooner."""
 SHORT = 16
-"""A later piece below this length waits for the next sentence: fewer, rounder pieces."""
+"""A later piece shorter than this waits for the next sentence, for fewer and rounder pieces."""
 LONG = 240
-"""A sentence longer than this is cut at a comma or, failing that, between two words."""
+"""A longer sentence is cut at a comma or else between two words."""
 
 LOOKED_AT = 2 * LONG
-"""Characters in which the end of a sentence is looked for, before it is cut as one that is too long."""
+"""Characters that are searched for the end of a sentence before it is cut as too long."""
 
 HIDDEN = ("think", "thinking", "thought", "reasoning", "scratchpad")
 OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^<>]*>|```", re.I)
 CLOSING = {name: re.compile(rf"</{name}\s*>", re.I) for name in HIDDEN} | {None: re.compile("```")}
 STRAY = re.compile(rf"</(?:{'|'.join(HIDDEN)})\s*>", re.I)
 PARTIAL = re.compile(r"<(?:[A-Za-z/][^<>\n]{0,80})?$|`{1,2}$")
-"""What a cut-off tag or code fence looks like at the end of a chunk."""
+"""A tag or code fence that is cut off at the end of a chunk."""
 
 LOOKED_BACK = 40
 """Characters before a full stop that tell whether it ends an abbreviation."""
@@ -64,7 +64,7 @@ ITEM = re.compile(r"\s{0,8}(\d{1,3})[.)]\s+")
 
 
 class Speakable:
-    """Feed it chunks of any size; take out pieces of clean text, in order.
+    """Takes chunks of any size and returns pieces of clean text, in order.
 
     Args:
         language: ISO 639-1 code of the language whose abbreviations and ordinals end no sentence.
@@ -75,34 +75,36 @@ class Speakable:
         self._raw = ""
         self._text = ""
         self._closing: re.Pattern[str] | None = None
-        """What ends the hidden part we are in; None outside of one."""
+        """What ends the current hidden part; None outside of one."""
         self._given = 0
         self._searched = 0
         """No piece ends in the text before this index, except at a line break."""
         self._new_line = False
-        """The text begins a line that is not the answer's first."""
+        """Whether the text begins a line other than the first."""
         self._item = 0
-        """The number of the last item of a list."""
+        """The number of the last list item."""
 
     def push(self, chunk: str) -> list[str]:
-        """More text; returns the pieces that are complete now."""
+        """Add text; return the pieces that are now complete."""
         self._raw += chunk
         self._text += self._visible(final=False)
         return self._cut(final=False)
 
     def finish(self) -> list[str]:
-        """No more text: what is left. An unclosed hidden part is dropped."""
+        """End the text; return the rest. An unclosed hidden part is dropped."""
         self._text += self._visible(final=True)
         return self._cut(final=True)
 
     def _visible(self, final: bool) -> str:
-        """Take from the raw text what is outside of reasoning and code and surely no cut-off mark."""
+        """Take the raw text outside of reasoning and code, except for a mark that may be cut off."""
         shown = ""
         while self._raw:
             if self._closing is not None:
                 end = self._closing.search(self._raw)
                 if end is None:
-                    self._raw = "" if final else self._raw[-20:]  # the closing mark may be cut in two
+                    self._raw = (
+                        "" if final else self._raw[-20:]
+                    )  # the closing mark may be split between chunks
                     break
                 self._raw, self._closing = self._raw[end.end() :], None
                 continue
@@ -138,15 +140,15 @@ class Speakable:
             pieces.append(text)
 
     def _number(self, text: str) -> re.Match[str] | None:
-        """The number of a list's item that the text begins with: one that begins or goes on counting.
+        """The list number at the beginning of the text, if it is 1 or follows the last one.
 
-        "42. That is the answer." is a sentence, also on a line of its own.
+        "42. That is the answer." is a sentence, even on its own line.
         """
         found = ITEM.match(text) if self._new_line else None
         return found if found and int(found[1]) in (1, self._item + 1) else None
 
     def _end(self, final: bool) -> int | None:
-        """Where the next piece ends in the text so far, or None."""
+        """Where the next piece ends, or None if it is not complete."""
         text = self._text
         item = self._number(text)
         for found in SENTENCE_END.finditer(text, item.end() if item else 0, LOOKED_AT):
@@ -190,24 +192,24 @@ class Speakable:
 
 
 def without_reasoning(text: str) -> str:
-    """A whole answer without what a model thinks before it; what is never closed stays."""
+    """A whole answer without its reasoning; reasoning that is never closed stays."""
     shown, at, open_ended = "", 0, set[str]()
     for begin in OPENING.finditer(text):
         name = (begin.group(1) or "").lower()
         if begin.start() < at or not name or name in open_ended:
             continue
         if (end := CLOSING[name].search(text, begin.end())) is None:
-            open_ended.add(name)  # nor is any later one closed
+            open_ended.add(name)  # no later one is closed either
             continue
         shown, at = shown + text[at : begin.start()], end.end()
     return shown + text[at:]
 
 
 def clean(text: str) -> str:
-    """Plain speakable text of one piece; "" when nothing in it can be said."""
+    """One piece as plain text; "" if nothing in it can be spoken."""
     for pattern, replacement in BEFORE_PARSING:
         text = pattern.sub(replacement, text)
-    text = URL.sub(_host, "".join(_said(MARKDOWN.parseInline(text))))
+    text = URL.sub(_host, "".join(_text_of(MARKDOWN.parseInline(text))))
     for pattern, replacement in AFTER_PARSING:
         text = pattern.sub(replacement, text)
     text = " ".join(text.split()).strip(" |").lstrip(",; ")
@@ -215,22 +217,22 @@ def clean(text: str) -> str:
     return text if any(c.isalnum() for c in text) else ""
 
 
-def _said(tokens: Sequence[Token]) -> Iterator[str]:
+def _text_of(tokens: Sequence[Token]) -> Iterator[str]:
     for token in tokens:
         if token.children is not None:  # a line or the description of an image
-            yield from _said(token.children)
+            yield from _text_of(token.children)
         else:
             yield " " if token.type in ("softbreak", "hardbreak", "html_inline") else token.content
 
 
 def _host(url: re.Match[str]) -> str:
-    """The name of an address that is read out, with the punctuation after the address."""
+    """The host of an address, which is spoken, with the punctuation after the address."""
     address = url.group()
     return url.group(1).removeprefix("www.") + address[len(address.rstrip(".,!?;:")) :]
 
 
 def _inside_link(text: str, at: int) -> bool:
-    """Between the brackets of a Markdown link that may still be open."""
+    """Whether this is inside a Markdown link that may still be open."""
     opened = text.rfind("[", 0, at)
     if opened < 0 or at - opened > 300 or "\n" in text[opened:at]:
         return False
