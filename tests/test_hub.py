@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from tests.hub_server import Hub, serving
+from tests.support.hub_server import Hub, serving
 from voicebot import hub
 from voicebot.agent.models.choose import choose
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from numpy.typing import NDArray
 from openai import AsyncOpenAI
 
-from tests.hub_server import serving
+from tests.support.hub_server import serving
 from voicebot import openai_api
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend

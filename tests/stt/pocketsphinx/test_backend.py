@@ -12,13 +12,13 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent.hearing import open_utterance as hearing
+from voicebot.agent.hearing import open_utterance
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.stt.base import STT, Transcription
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.stt.pocketsphinx import backend as pocketsphinx
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.stt.pocketsphinx.worker_process import WorkerProcess
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
@@ -190,7 +190,7 @@ async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: Poc
 
 
 def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
-    assert pocketsphinx.FINISH_TIMEOUT < hearing.FINISH_TIMEOUT
+    assert pocketsphinx.FINISH_TIMEOUT < open_utterance.FINISH_TIMEOUT
 
 
 async def test_only_english_is_offered() -> None:

@@ -23,7 +23,7 @@ REMEMBERED = 16
 """Lines of which it is known who said them to whom; older ones no longer tell who is meant."""
 
 
-class Company:
+class AddressingContext:
     """The people and agents of one conversation, as addressing sees them."""
 
     def __init__(self, lobby: Lobby, agents: Mapping[str, Agent], clock: Clock) -> None:

@@ -16,7 +16,7 @@ from voicebot.media import base as media
 from voicebot.turn import OverlapKind, classify_overlap
 
 
-class Overlap:
+class InterruptionHandler:
     """Judges by the words.
 
     The media plane holds a voice once somebody has talked over it for `interrupt_after`, or as soon as a word
