@@ -70,7 +70,7 @@ class OpenAISTT:
             drafts=settings.stt_drafts == "always" or (settings.stt_drafts == "auto" and _nearby(settings)),
         )
         if model not in listed:  # an alias works, a typing error does not
-            await openai_api.try_out(self._plain(_wav(TRIAL)), client, self._address, model, listed)
+            await openai_api.try_out(self._request(_wav(TRIAL)), client, self._address, model, listed)
         progress(f"{model} is ready", 1.0)
         return self
 
@@ -87,35 +87,24 @@ class OpenAISTT:
         try:
             if self._verbose:
                 try:
-                    return self._read(
-                        await self._client.audio.transcriptions.create(
-                            file=("speech.wav", audio, "audio/wav"),
-                            model=self._model,
-                            response_format="verbose_json",
-                            timestamp_granularities=["word"],
-                            **self._options(),
-                        ),
-                        len(pcm) / STT_RATE,
-                    )
+                    words = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
+                    return await self._request(audio, len(pcm) / STT_RATE, **words)
                 except (openai.BadRequestError, openai.UnprocessableEntityError):
-                    plain = await self._plain(audio)  # refused too, unless the format was the reason
+                    plain = await self._request(audio)  # refused too, unless the format was the reason
                     self._verbose = False
                     return plain
-            return await self._plain(audio)
+            return await self._request(audio)
         except openai.OpenAIError as error:
             raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
 
-    async def _plain(self, audio: bytes) -> Transcription:
+    async def _request(self, audio: bytes, seconds: float = 0.0, **options: Any) -> Transcription:
+        options = {"response_format": "json", **options}
+        if self._language:
+            options["language"] = self._language
         answer = await self._client.audio.transcriptions.create(
-            file=("speech.wav", audio, "audio/wav"),
-            model=self._model,
-            response_format="json",
-            **self._options(),
+            file=("speech.wav", audio, "audio/wav"), model=self._model, **options
         )
-        return self._read(answer, 0.0)
-
-    def _options(self) -> dict[str, Any]:
-        return {"language": self._language} if self._language else {}
+        return self._read(answer, seconds)
 
     def _read(self, answer: Any, seconds: float) -> Transcription:
         text = getattr(answer, "text", answer)

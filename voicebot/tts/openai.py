@@ -91,12 +91,9 @@ class OpenAITTS:
                         yield _louder(pcm, style.volume)
         except openai.OpenAIError as error:
             raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
-        except OSError as error:
-            raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
         except Exception as error:
-            if type(error).__module__.startswith(
-                ("httpx", "httpcore")
-            ):  # cut off in the middle of the stream
+            # the client does not wrap errors in the middle of the stream
+            if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "httpcore")):
                 raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
             raise
 

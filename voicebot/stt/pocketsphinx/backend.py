@@ -268,15 +268,12 @@ class PocketSphinxSTT:
             worker = await WorkerProcess.start(wire.__file__, self._on_message, self._on_exit)
         except ModelLoadError as error:
             log.error("%s", error)
-            self._starting -= 1
             if not self._workers:  # no worker is left to serve them
                 while self._waiting:
                     self._waiting.popleft().fail(ModelFailed(error.message, hint=error.hint))
             return
-        except BaseException:
+        finally:
             self._starting -= 1
-            raise
-        self._starting -= 1
         self._add(worker)
 
     def _on_message(self, worker: WorkerProcess, kind: bytes, number: int, payload: bytes) -> None:

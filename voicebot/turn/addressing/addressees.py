@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicebot.turn.addressing.context import DialogueContext, Participant
-from voicebot.turn.addressing.groups import addresses_everyone, addresses_others
+from voicebot.turn.addressing.groups import (
+    addresses_everyone,
+    addresses_others,
+    side_talk_partners,
+    speaks_of_third_person,
+)
 from voicebot.turn.addressing.mentions import Mention, mentions
 from voicebot.turn.addressing.roles import asked_by_role, closest_subject
-from voicebot.turn.addressing.sidetalk import side_talk_partners, speaks_of_third_person
 from voicebot.turn.vocabulary import HAND_OVER, SIGNS
 from voicebot.turn.words import QUESTION, Tokens, asks
 

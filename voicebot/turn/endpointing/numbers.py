@@ -6,17 +6,28 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicebot.turn.endpointing.vocabulary import (
-    ADDRESS,
-    BEFORE_ONE,
-    DICTATES,
-    DIGITS,
-    DOMAINS,
-    HALVES_OF_THE_DAY,
-    MONTHS,
-    NUMBERS,
-    WITHIN_NUMBERS,
-)
+from voicebot.turn.vocabulary import words
+
+DIGITS = words("zero oh one two three four five six seven eight nine")
+NUMBERS = words("""
+    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty
+    sixty seventy eighty ninety hundred thousand million billion
+""")
+WITHIN_NUMBERS = words("double triple point dash hyphen minus plus")
+HALVES_OF_THE_DAY = ("a m", "p m")
+"""Letters that end a time of day."""
+MONTHS = words("january february march april may june july august september october november december")
+BEFORE_ONE = words("that this which the another no any some every each good last next first other only a")
+"""After these "one" is no number ("that one")."""
+DICTATES = words("""
+    number phone telephone mobile code pin zip postcode password card account extension serial spelled spelt
+    spell spelling isbn licence license plate reference order
+""")
+"""Things that people dictate in groups of digits and letters."""
+ADDRESS = words("at dot underscore dash hyphen slash www")
+"""Words used to dictate an address."""
+DOMAINS = words("com org net edu gov io ai co uk de fr eu us info dev app ch at nl it es")
+"""Top-level domains; recognisers hardly ever write others."""
 
 WRITTEN_ADDRESS = re.compile(r"(?<!\S)(?=\S+@|\S*www\.|\S*https?:)(\S*[^\s.,;!?])[.,;!?]*$", re.I)
 """The last word, if it is an address. Tried once per word: a pattern that may start anywhere is cubic."""

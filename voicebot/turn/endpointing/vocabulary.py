@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+from voicebot.turn.vocabulary import words
 
 
 def _phrases(text: str) -> tuple[str, ...]:
     return tuple(" ".join(phrase.split()) for phrase in text.split(","))
 
 
-FILLERS = _words("um uh uhm umm uhh erm er err hm hmm hmmm mm mmm ehm")
+FILLERS = words("um uh uhm umm uhh erm er err hm hmm hmmm mm mmm ehm")
 """Fillers: they announce that more is coming (Clark and Fox Tree 2002)."""
 
 MOMENT = _phrases("""
@@ -21,14 +19,14 @@ MOMENT = _phrases("""
 """)
 """Phrases that hold the turn while somebody thinks."""
 
-NEVER_LAST = _words("""
+NEVER_LAST = words("""
     a an the and or but nor because if although though unless whether whereas than my your our their every
     into onto very i'm you're we're they're it's that's there's he's she's who's what's where's here's i'll
     you'll we'll they'll it'll i've you've we've they've i'd let's gonna wanna gotta
 """)
 """No English sentence ends with these, whatever a recogniser punctuates."""
 
-PREPOSITIONS = _words("""
+PREPOSITIONS = words("""
     of to from with for in on at by about through between among during without under toward towards against
     per via like as until since before after around behind near inside outside
 """)
@@ -43,15 +41,15 @@ OPEN_ENDS = _phrases("""
 """)
 """Phrases that an object or a clause usually follows."""
 
-WH_BEFORE = _words("know sure say tell me so then but and that's remember understand explain guess or")
+WH_BEFORE = words("know sure say tell me so then but and that's remember understand explain guess or")
 """After these a question word may end the sentence ("I know why")."""
-SO_BEFORE = _words("think thinks hope hopes guess said say says told suppose do believe or even not is")
+SO_BEFORE = words("think thinks hope hopes guess said say says told suppose do believe or even not is")
 """After these "so" may end the sentence ("I think so"); elsewhere more follows."""
 
-OPENERS = _words("so and but well okay ok oh um uh hey hi hello please now then also yes no yeah")
+OPENERS = words("so and but well okay ok oh um uh hey hi hello please now then also yes no yeah")
 """Words skipped at the beginning when looking for a question."""
 
-CALLS = _words("hey ok okay so oh yo and um uh")
+CALLS = words("hey ok okay so oh yo and um uh")
 """Words that leave a name a mere call ("hey Ada")."""
 
 ANSWERS = frozenset(
@@ -66,27 +64,6 @@ ANSWERS = frozenset(
 """)
 )
 """Whole turns, however short."""
-YES_NO = _words("yes no yeah yep yup nope nah sure ok okay")
+YES_NO = words("yes no yeah yep yup nope nah sure ok okay")
 CLOSERS = _phrases("please, thanks, thank you, bye, goodbye, right now, too, again, as well")
 """A statement that ends with one of these is complete, even without punctuation."""
-
-DIGITS = _words("zero oh one two three four five six seven eight nine")
-NUMBERS = _words("""
-    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty
-    sixty seventy eighty ninety hundred thousand million billion
-""")
-WITHIN_NUMBERS = _words("double triple point dash hyphen minus plus")
-HALVES_OF_THE_DAY = _phrases("a m, p m")
-"""Letters that end a time of day."""
-MONTHS = _words("january february march april may june july august september october november december")
-BEFORE_ONE = _words("that this which the another no any some every each good last next first other only a")
-"""After these "one" is no number ("that one")."""
-DICTATES = _words("""
-    number phone telephone mobile code pin zip postcode password card account extension serial spelled spelt
-    spell spelling isbn licence license plate reference order
-""")
-"""Things that people dictate in groups of digits and letters."""
-ADDRESS = _words("at dot underscore dash hyphen slash www")
-"""Words used to dictate an address."""
-DOMAINS = _words("com org net edu gov io ai co uk de fr eu us info dev app ch at nl it es")
-"""Top-level domains; recognisers hardly ever write others."""
