@@ -7,7 +7,7 @@ is imported before it is named, so an uninstalled or broken backend costs nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -79,6 +79,12 @@ def providers(role: Role) -> dict[str, EntryPoint]:
     return dict(sorted(found.items()))
 
 
+def did_you_mean(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> str:
+    """The beginning of a hint: up to `most` of the known names that are near to this one; "" without any."""
+    near = get_close_matches(name, list(known), most, cutoff)
+    return f"Did you mean {', '.join(near)}? " if near else ""
+
+
 def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | None = None) -> type[Backend]:
     """Import a provider's class; `known` are the `providers` of the role, when they are at hand.
 
@@ -91,10 +97,9 @@ def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | N
         known = providers(role)
     point = known.get(provider)
     if point is None:
-        near = get_close_matches(provider, known, 1)
         raise UnknownModel(
             f"There is no {role.upper()} backend called {provider!r}.",
-            hint=(f"Did you mean {near[0]}? " if near else "")
+            hint=did_you_mean(provider, known, 1)
             + f"Known ones: {', '.join(known) or 'none'}. Write it as provider:model.",
         )
     try:
