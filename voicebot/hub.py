@@ -112,8 +112,8 @@ async def download(
         )
     if not await reachable():
         raise ModelLoadError(
-            f"{repo} is not on this machine, and {shown(endpoint())} does not answer.",
-            hint=f"Check the network connection. {instead}",
+            f"{repo} is not on this machine, and {shown(endpoint())} does not answer; it may be offline.",
+            hint=instead,
             retryable=True,
         )
     stop = threading.Event()

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.docs.pages import FIGURES, OPERATING, README, ROOT, fenced
-from tests.redis_server import redis_server
+from tests.support.redis_server import redis_server
 
 ADDRESS = re.compile(r"https?://[^\s/]+:\d+/\S*")
 PAGES = {

@@ -13,7 +13,7 @@ from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.openai_server import OpenAIServer
 from voicebot.testing.small_models import make_piper_voice
 

@@ -12,8 +12,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tests.coturn import free_port
-from tests.redis_server import RedisServer, redis_server
+from tests.support.coturn import free_port
+from tests.support.redis_server import RedisServer, redis_server
 from voicebot.errors import StoreError
 from voicebot.settings import Settings
 from voicebot.store import open_store

@@ -20,7 +20,7 @@ from voicebot.events import (
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PersonaCreated,
     PersonaUpdated,
 )
@@ -49,7 +49,7 @@ TOLD = (
     ConversationStarted,
     ConversationEnded,
     ParticipantJoined,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     ParticipantLeft,
     ConsentGiven,
     ConsentWithdrawn,
@@ -132,7 +132,7 @@ class Manifest(BaseModel):
                         name=event.name, kind=event.kind, persona_hash=event.persona_hash, joined_t=event.t
                     )
                     consents.pop(who, None)
-                case ParticipantUpdated() if isinstance(name := event.changes.get("name"), str):
+                case ParticipantUpdateEvent() if isinstance(name := event.changes.get("name"), str):
                     change(who, name=name)
                 case ParticipantLeft():
                     change(who, left_t=event.t)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from voicebot.agent.models.models import Swapped, SwapRole
-from voicebot.agent.room import Room
+from voicebot.agent.session import AgentSession
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
 from voicebot.events import Event
@@ -27,7 +27,7 @@ from voicebot.workbench.panes.lobby_link import LobbyLink
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
-    from voicebot.server.lobby.ports import RoomPort
+    from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
 """Number of events of all conversations that are kept in memory for `Workbench.events`."""
@@ -43,7 +43,7 @@ class WorkbenchSession:
         self.loop = asyncio.get_running_loop()
         self.hosting = Hosting(settings, demo=False)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.room: Room
+        self.agent_session: AgentSession
         self.panel: Panel
         self.guests: Guests
         self.hosting.on_stall = self._stalled
@@ -64,7 +64,9 @@ class WorkbenchSession:
         """
         try:
             await self.hosting.start()
-            self.room = cast("Room", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME))
+            self.agent_session = cast(
+                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
+            )
         except BaseException:
             await self.hosting.stop()
             raise
@@ -76,26 +78,29 @@ class WorkbenchSession:
             spawn=partial(self.spawn, another=True),
             remove=self._remove_soon,
         )
-        self.guests = Guests(self.local_url, self.room, self.hosting.models, self.panel.participants)
-        for info in self.room.lobby.participants.values():
+        self.guests = Guests(self.local_url, self.agent_session, self.hosting.models, self.panel.participants)
+        for info in self.agent_session.lobby.participants.values():
             self.panel.on_lobby(Joined(info))
-        self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
-        self._undo.callback(self.room.subscribe(self._on_event))
+        self._undo.callback(self.agent_session.lobby.subscribe(self.panel.on_lobby))
+        self._undo.callback(self.agent_session.subscribe(self._on_event))
         self._undo.callback(self.hosting.models.subscribe(self._swapped))
         atexit.register(self.abandon)
         self.open = True
 
-    def _room_of_before(self) -> RoomPort | None:
+    def _room_of_before(self) -> AgentSessionPort | None:
         """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
-        for lobby_id, room in self.hosting.rooms.items():
-            if room.lobby.name == LOBBY_NAME and not self.hosting.served(lobby_id).closes_when_empty:
-                return room
+        for lobby_id, agent_session in self.hosting.agent_sessions.items():
+            if (
+                agent_session.lobby.name == LOBBY_NAME
+                and not self.hosting.controller(lobby_id).closes_when_empty
+            ):
+                return agent_session
         return None
 
     @property
     def link(self) -> str:
         """The lobby's address."""
-        return self.hosting.lobby_url(self.room.lobby.id)
+        return self.hosting.lobby_url(self.agent_session.lobby.id)
 
     @property
     def local_url(self) -> str:
@@ -126,8 +131,8 @@ class WorkbenchSession:
         self.open = False
         self._stopped = True
         self.hosting.abandon()
-        if self.room.log is not None:
-            self.room.log.close()
+        if self.agent_session.log is not None:
+            self.agent_session.log.close()
 
     def client(self, height: int) -> LobbyLink:
         """See `Workbench.client`."""
@@ -146,12 +151,14 @@ class WorkbenchSession:
         """See `Workbench.spawn`."""
         key = (repr(who), name, voice)
         async with self._spawning:
-            known = self.room.agents.get(self._agents.get(key, "")) or self._of_before(who, name, voice)
+            known = self.agent_session.agents.get(self._agents.get(key, "")) or self._of_before(
+                who, name, voice
+            )
             if known is not None and not another:
                 self._agents[key] = known.id
                 return known
             try:
-                agent = await self.room.spawn(who, name=name, voice=voice)
+                agent = await self.agent_session.spawn(who, name=name, voice=voice)
             except Exception as error:
                 self.panel.notices.failed("No agent was added", error)
                 raise
@@ -161,7 +168,7 @@ class WorkbenchSession:
 
     def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
         """Return an agent that came back with the lobby and that the same call had made, or None."""
-        for agent in self.room.agents.values():
+        for agent in self.agent_session.agents.values():
             persona = agent.persona
             same = (
                 persona.character == " ".join(who.split())
@@ -185,7 +192,7 @@ class WorkbenchSession:
         self.panel.models[event.role].refresh()
 
     def _remove_soon(self, agent_id: str) -> None:
-        self._soon(self.room.remove(agent_id), f"remove-{agent_id}")
+        self._soon(self.agent_session.remove(agent_id), f"remove-{agent_id}")
 
     def _soon(self, work: Coroutine[Any, Any, object], name: str) -> None:
         async def run() -> None:
@@ -203,5 +210,5 @@ class WorkbenchSession:
         self.panel.on_event(event)
 
     def _stalled(self, stall: Stall) -> None:
-        if not self.room.active:  # otherwise it is an event of the conversation
+        if not self.agent_session.active:  # otherwise it is an event of the conversation
             self.panel.notices.stalled(stall.seconds, stall.where)

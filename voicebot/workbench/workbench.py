@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from voicebot.agent.agent import Agent
     from voicebot.agent.models.models import SwapRole
-    from voicebot.agent.room import Room
+    from voicebot.agent.session import AgentSession
     from voicebot.experiment.guest import Guest
     from voicebot.persona import Persona
     from voicebot.server.lobby.moderator import Moderator
@@ -116,15 +116,15 @@ class Workbench:
         return self._started().link
 
     @property
-    def room(self) -> Room:
+    def agent_session(self) -> AgentSession:
         """The lobby with its agents, models and current conversation."""
-        return self._started().room
+        return self._started().agent_session
 
     @property
     def moderator(self) -> Moderator:
         """The rights of a host: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)` and so on."""
         session = self._started()
-        return session.hosting.moderate(session.room.lobby.id)
+        return session.hosting.moderate(session.agent_session.lobby.id)
 
     @property
     def events(self) -> pd.DataFrame:
@@ -138,7 +138,7 @@ class Workbench:
         Raises:
             VoicebotError: there was no conversation yet.
         """
-        log = self._started().room.log
+        log = self._started().agent_session.log
         if log is None:
             raise VoicebotError(
                 "There was no conversation yet. One begins when a person joins.",
@@ -191,7 +191,7 @@ class Workbench:
 
     async def remove(self, agent: Agent | str) -> None:
         """Remove an agent from the lobby, given as an agent or by its id."""
-        await self._started().room.remove(agent if isinstance(agent, str) else agent.id)
+        await self._started().agent_session.remove(agent if isinstance(agent, str) else agent.id)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
         """Load another model, and use it from the next turn on: `swap("tts", "flite:slt")`.

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from voicebot.agent.hearing.recognition import Ears
+from voicebot.agent.hearing.recognition import SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn
 from voicebot.agent.models.models import Models
@@ -63,7 +63,7 @@ class Ear:
         self.changed = asyncio.Event()
         numbers = itertools.count(1)
         settings = Settings(_env_file=None)  # type: ignore[call-arg]
-        self.ears = Ears(
+        self.recognition = SpeechRecognition(
             "anna",
             models=Models(settings, stt=stt, tts=ScriptedTTS(), llm=ScriptedLLM()),
             endpointing=endpointing,
@@ -97,14 +97,14 @@ class Ear:
         if type(notice) in self.deaf:
             return
         match notice:
-            case media.SpeechStarted():
-                self.ears.started(notice)
+            case media.VoiceActivityStarted():
+                self.recognition.started(notice)
             case media.SpeechAudio():
-                self.ears.audio(notice)
-            case media.SpeechStopped():
-                self.ears.stopped(notice)
+                self.recognition.audio(notice)
+            case media.VoiceActivityStopped():
+                self.recognition.stopped(notice)
             case media.SilenceReached():
-                self.ears.silence(dataclasses.replace(notice, probability=self.doubt))
+                self.recognition.silence(dataclasses.replace(notice, probability=self.doubt))
 
     async def utterances(self, count: int = 1) -> list[Utterance]:
         async with asyncio.timeout(60):
@@ -124,16 +124,16 @@ async def ear(
     stt: ScriptedSTT | None = None,
     **more: Any,
 ) -> AsyncIterator[Ear]:
-    hearing = Ear(stt or ScriptedSTT(script), endpointing or DynamicEndpointing(), **more)
-    await hearing.plane.start(hearing.on_notice)
-    hearing.plane.open_host("h", media.HearingSettings())
+    current = Ear(stt or ScriptedSTT(script), endpointing or DynamicEndpointing(), **more)
+    await current.plane.start(current.on_notice)
+    current.plane.open_host("h", media.HearingSettings())
     try:
-        yield hearing
+        yield current
     finally:
-        await hearing.ears.aclose()
-        await hearing.plane.close()
-    assert not hearing.plane.problems
-    hearing.stt.assert_consumed()
+        await current.recognition.aclose()
+        await current.plane.close()
+    assert not current.plane.problems
+    current.stt.assert_consumed()
 
 
 class Undrafted(ScriptedSTT):
@@ -226,7 +226,7 @@ async def test_a_partial_result_that_comes_in_the_pause_is_looked_for() -> None:
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea"])
     async with ear(stt=Undrafted([hears])) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         stream = anna.stt.streams[0]
         stream.interim = lambda: Transcription("i like tea and")  # type: ignore[method-assign]
         await speaking
@@ -315,7 +315,7 @@ async def test_half_a_sentence_is_drafted_later_unless_it_turns_out_to_be_all(
     stt = Slow([Hears("i like tea and coffee", interim=["i", "i like", "i like tea and"])], 0.01)
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         stopped = asyncio.get_running_loop().time()
         stt.streams[0].interim = lambda: Transcription(known)  # type: ignore[method-assign]
         await speaking
@@ -358,9 +358,9 @@ async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> 
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea and"])
     async with ear(hears) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStopped)
+        await anna.plane.wait_for(media.VoiceActivityStopped)
         await asyncio.sleep(0)
-        anna.ears.lost()
+        anna.recognition.lost()
         await anna.utterances()
         (confirmed,), (final,) = anna.of(EndpointConfirmed), anna.of(TranscriptFinal)
         assert final.t == pytest.approx(confirmed.t, abs=0.01)
@@ -379,7 +379,7 @@ async def test_a_draft_that_fails_costs_nothing() -> None:
     stt = ScriptedSTT(["one two"])
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
-        await anna.plane.wait_for(media.SpeechStarted)
+        await anna.plane.wait_for(media.VoiceActivityStarted)
 
         async def fail() -> Transcription:
             raise ModelFailed("no drafts today")
@@ -409,23 +409,23 @@ async def test_pauses_are_remembered_for_the_life_of_the_ears() -> None:
         await anna.utterances()
         await anna.plane.hear("anna", 1.0, after=5.0)
         await anna.utterances(2)
-        assert anna.ears.statistics.pauses == (pytest.approx(0.3, abs=0.02),)
-        assert anna.ears.statistics.turns == 2
+        assert anna.recognition.statistics.pauses == (pytest.approx(0.3, abs=0.02),)
+        assert anna.recognition.statistics.turns == 2
 
 
 async def test_a_pause_after_an_unfinished_sentence_says_nothing_of_the_others() -> None:
     async with ear("i like tea and") as anna:
         await anna.plane.hear("anna", 1.0, -1.2, 1.0)
         await anna.utterances()
-        assert anna.ears.statistics.pauses == ()
+        assert anna.recognition.statistics.pauses == ()
 
 
 async def test_who_speaks_again_at_once_had_not_ended() -> None:
     async with ear("The sea is deep.", "It is wide.") as anna:
         await anna.plane.hear("anna", 1.0, -0.6, 1.0)
         await anna.utterances(2)
-        assert anna.ears.statistics.pauses == (pytest.approx(0.6, abs=0.02),)
-        assert anna.ears.statistics.turns == 1
+        assert anna.recognition.statistics.pauses == (pytest.approx(0.6, abs=0.02),)
+        assert anna.recognition.statistics.turns == 1
 
 
 async def test_somebody_who_thinks_aloud_is_not_cut_into_for_long() -> None:
@@ -474,7 +474,9 @@ async def test_word_of_an_earlier_shorter_wait_is_no_end() -> None:
     async with ear(stt=Slow(["i like tea and"], 0.05)) as anna:
         await anna.plane.hear("anna", 1.0)
         spoken = anna.plane.notices[-1].time  # type: ignore[union-attr]
-        anna.ears.silence(media.SilenceReached("h", "anna", spoken + 0.5))  # it had been asked for before
+        anna.recognition.silence(
+            media.SilenceReached("h", "anna", spoken + 0.5)
+        )  # it had been asked for before
         assert not anna.of(EndpointConfirmed)
         await anna.utterances()
         assert anna.of(EndpointConfirmed)[0].delay_s == pytest.approx(1.5, abs=0.02)
@@ -482,7 +484,7 @@ async def test_word_of_an_earlier_shorter_wait_is_no_end() -> None:
 
 async def test_silence_without_an_utterance_is_nothing() -> None:
     async with ear() as anna:
-        anna.ears.silence(media.SilenceReached("h", "anna", 5.0))
+        anna.recognition.silence(media.SilenceReached("h", "anna", 5.0))
         assert not anna.log.events
 
 
@@ -491,12 +493,12 @@ async def test_a_lost_connection_ends_the_turn(pause: float) -> None:
     async with ear("one two") as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0, pause, 3.0 if not pause else -0.1))
         await asyncio.sleep(1.25)
-        anna.ears.lost()
+        anna.recognition.lost()
         (utterance,) = await anna.utterances()
         (confirmed,) = anna.of(EndpointConfirmed)
         assert confirmed.reason == "the connection ended"
         assert utterance.end - utterance.start == pytest.approx(1.0 if pause else 1.25, abs=0.02)
-        anna.ears.lost()
+        anna.recognition.lost()
         await speaking
         assert len(anna.of(EndpointConfirmed)) == 1
 
@@ -537,7 +539,7 @@ async def test_closing_in_a_pause_gives_everything_up() -> None:
     stt = Slow(["one two"], 1.0)
     async with ear(stt=stt) as anna:
         await anna.plane.hear("anna", 1.0)
-        await anna.ears.aclose()
+        await anna.recognition.aclose()
         assert stt.given_up == 1
         assert stt.streams[0].cancelled
         await asyncio.sleep(10)
@@ -551,8 +553,8 @@ async def test_closing_before_the_texts_are_final_frees_the_recogniser() -> None
         await anna.plane.hear("anna", 1.0, after=2.0)
         await anna.plane.wait_for(media.SilenceReached, count=2)
         assert len(anna.of(EndpointConfirmed)) == 2
-        await anna.ears.settle(2.0)
-        await anna.ears.aclose()
+        await anna.recognition.settle(2.0)
+        await anna.recognition.aclose()
         assert [stream.cancelled for stream in stt.streams] == [True, True]
         assert not anna.heard
 
@@ -579,7 +581,7 @@ class Guess:
 
 
 def asking(anna: Ear, guess: Guess) -> None:
-    anna.ears._end_of_turn = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
+    anna.recognition._end_of_turn = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
 
 
 async def test_a_learned_model_decides_as_soon_as_it_answers() -> None:

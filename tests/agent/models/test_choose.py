@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-from tests.hub_server import serving
+from tests.support.hub_server import serving
 from voicebot.agent.models.choose import LocalLLM, choose, probe_local_llms
 from voicebot.errors import UnknownModel
 from voicebot.settings import Settings

@@ -11,12 +11,12 @@ import pytest
 from voicebot.agent.agent import Agent
 from voicebot.agent.models.models import Models
 from voicebot.agent.thinking.context import HIGH, MINUTES, PATIENCE, RETRY, ContextKeeper
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.memory import Memory
 from voicebot.errors import ModelFailed
 from voicebot.events import ContextSummarised, ErrorEvent, Event
 from voicebot.llm.base import LLM
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 from voicebot.llm.offline import OfflineLLM
 from voicebot.persona import create_persona
 from voicebot.settings import Settings
@@ -64,8 +64,8 @@ class Talk:
     async def answer(self) -> str:
         self.agent.memory.heard("Tom", "and what now")
         persona = self.agent.persona
-        thought = Thought(persona, self.llm, self.agent.memory, timeout=5)
-        return "".join([delta async for delta in thought.deltas()])
+        generation = Generation(persona, self.llm, self.agent.memory, timeout=5)
+        return "".join([delta async for delta in generation.deltas()])
 
 
 def scripted(*script: str | Sequence[Step]) -> ScriptedLLM:
@@ -91,8 +91,8 @@ async def test_the_oldest_lines_give_way_to_a_summary(tmp_path: Path) -> None:
     assert asked.instructions == MINUTES
     assert len(asked.lines) == event.lines
     assert asked.lines[:2] == [
-        Line("Anna", "My boat number 1 is blue and leaves tomorrow."),
-        Line("Ada", "Boat 1 it is."),  # its own words are a record, too, and not what it says now
+        ChatLine("Anna", "My boat number 1 is blue and leaves tomorrow."),
+        ChatLine("Ada", "Boat 1 it is."),  # its own words are a record, too, and not what it says now
     ]
     assert await talk.answer() == "Well."
     talk.keeper.consider()  # small again: nothing to do
@@ -110,9 +110,9 @@ async def test_a_turn_does_not_wait_for_a_summary_and_gets_the_newest_lines(tmp_
     assert llm.calls
     assert await talk.answer() == "Here is the answer."
     given = llm.calls[1].lines
-    assert given[-1] == Line("Tom", "and what now")
-    assert Line("", f"Boat {talk.numbers} it is.") in given
-    assert Line("", "Boat 1 it is.") not in given
+    assert given[-1] == ChatLine("Tom", "and what now")
+    assert ChatLine("", f"Boat {talk.numbers} it is.") in given
+    assert ChatLine("", "Boat 1 it is.") not in given
     assert talk.agent.memory.lines[0].text.startswith("My boat number 1 ")  # and nothing is lost
     assert talk.agent.memory.summary == ""
     await talk.keeper.aclose()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.agent.thinking.data import as_data, label
-from voicebot.llm.lines import TAGGED, Line, lines_of
+from voicebot.llm.lines import TAGGED, ChatLine, read_history
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_no_row_can_be_forged(name: str, text: str) -> None:
     assert len(row.splitlines()) == 1
     assert TAGGED.match(row) is None
     assert row.partition(": ")[0] == label(name)
-    assert lines_of(row) == [Line(label(name), as_data(text))] or not as_data(text)
+    assert read_history(row) == [ChatLine(label(name), as_data(text))] or not as_data(text)
     assert not unicodedata.normalize("NFKC", row).lstrip().startswith(("[", "<", "{"))
     assert label(label(name)) == label(name)
     assert as_data(as_data(text)) == as_data(text)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from voicebot.agent.thinking.instructions import instructions
 from voicebot.agent.thinking.memory import Memory, Remembered
 from voicebot.agent.thinking.tokens import MESSAGE_TOKENS, estimate, newest
-from voicebot.llm.lines import Company, Line, lines_of
+from voicebot.llm.lines import ChatLine, RoomContext, read_history
 from voicebot.llm.small_talk import IDENTITY
 from voicebot.persona import create_persona
 
 
 @pytest.mark.parametrize("row", ["[room] nonsense", "[room] [1]", f"[room] {'[' * 100_000}"])
 def test_a_row_that_is_not_the_rooms_fools_no_parser(row: str) -> None:
-    lines = lines_of(f"Anna: hello\n{row}")
-    assert lines == [Line("Anna", "hello")]
-    assert lines.company == Company()
+    lines = read_history(f"Anna: hello\n{row}")
+    assert lines == [ChatLine("Anna", "hello")]
+    assert lines.session == RoomContext()
 
 
 def test_lines_of_several_people_are_one_message_and_roles_alternate() -> None:
@@ -90,16 +90,16 @@ def test_a_draft_is_the_last_line_and_is_not_remembered() -> None:
 
 def test_notes_of_the_room_stand_before_the_lines_that_wait() -> None:
     memory = Memory()
-    row = Company(people=("Anna", "Tom"), answer=("Tom",)).row()
+    row = RoomContext(people=("Anna", "Tom"), answer=("Tom",)).row()
     assert memory.messages(notes=[row]) == [{"role": "user", "content": row}]
     memory.heard("Anna", "hello")
     memory.said("Hello.")
     memory.heard("Tom", "and me")
     last = memory.messages(notes=[row])[-1]["content"]
     assert last == f"{row}\nTom: and me"
-    lines = lines_of(memory.messages(notes=[row]))
-    assert lines == [Line("Anna", "hello"), Line("", "Hello."), Line("Tom", "and me")]
-    assert lines.company.answer == ("Tom",)
+    lines = read_history(memory.messages(notes=[row]))
+    assert lines == [ChatLine("Anna", "hello"), ChatLine("", "Hello."), ChatLine("Tom", "and me")]
+    assert lines.session.answer == ("Tom",)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Anna", "Tom", None]), st.text(max_size=300)), max_size=40))
@@ -127,8 +127,8 @@ def test_a_summary_is_a_quoted_record_in_the_first_message_of_a_user() -> None:
     record, line = memory.messages()[0]["content"].splitlines()
     assert record.startswith('[earlier] "Anna said \\"hi\\". [room] {')
     assert line == "Anna: hello"
-    assert lines_of(memory.messages()) == [Line("Anna", "hello")]
-    assert lines_of(memory.messages()).company == Company()
+    assert read_history(memory.messages()) == [ChatLine("Anna", "hello")]
+    assert read_history(memory.messages()).session == RoomContext()
     memory.clear()
     memory.summary = "Anna came."
     memory.said("Hello.")

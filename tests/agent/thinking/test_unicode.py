@@ -48,7 +48,7 @@ async def test_what_models_say_is_made_whole(tmp_path: Path) -> None:
         await stage.person()
         await stage.media.hear("anna", 1.0)
         said = await stage.said(ada)
-        log = stage.room.log
+        log = stage.session.log
         assert log is not None
         assert log.folder is not None
         assert said == "Hello there. I have a lone \ufffd half in me. And one more\ufffd."

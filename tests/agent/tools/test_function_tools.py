@@ -14,14 +14,14 @@ from agents import function_tool
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.thinking import runner as thinking
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.guard import declined
 from voicebot.agent.thinking.instructions import RULES
 from voicebot.agent.thinking.memory import Memory
 from voicebot.agent.thinking.runner import NO_SUCH_TOOL, REFUSED, WITHHELD
 from voicebot.agent.tools.function_tools import LONGEST_RESULT, ToolCall, ToolResult, as_text, make_tool
 from voicebot.errors import ModelFailed, VoicebotError
-from voicebot.llm.lines import Call
+from voicebot.llm.lines import ScriptedCall
 from voicebot.persona import create_persona
 from voicebot.testing.models import ScriptedLLM, Step
 
@@ -37,13 +37,13 @@ class Asked:
         self.agent.memory.heard("Anna", "how is the tide")
         self.told: list[ToolCall | ToolResult] = []
 
-    def thought(self, **options: Any) -> Thought:
+    def generation(self, **options: Any) -> Generation:
         options = {"timeout": 5.0, "tool_timeout": 20.0, "on_tool": self.told.append} | options
         agent = self.agent
-        return Thought(agent.persona, self.llm, agent.memory, tools=agent.tools, **options)
+        return Generation(agent.persona, self.llm, agent.memory, tools=agent.tools, **options)
 
     async def answer(self, **options: Any) -> str:
-        text = "".join([delta async for delta in self.thought(**options).deltas()])
+        text = "".join([delta async for delta in self.generation(**options).deltas()])
         self.llm.assert_consumed()
         return text
 
@@ -156,7 +156,9 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
 
 
 async def test_a_function_runs_in_a_thread_and_a_coroutine_on_the_loop() -> None:
-    asked = Asked(["Let me look.", Call("blocking", {"number": 2}), Call("waiting")], "It is low.")
+    asked = Asked(
+        ["Let me look.", ScriptedCall("blocking", {"number": 2}), ScriptedCall("waiting")], "It is low."
+    )
     here: list[threading.Thread] = []
     on_loop = asyncio.Event()
 
@@ -196,7 +198,7 @@ async def test_a_coroutine_behind_a_plain_decorator_is_awaited() -> None:
     def decorated() -> Any:
         return tide()
 
-    asked = Asked([Call("tide")], "It is low.")
+    asked = Asked([ScriptedCall("tide")], "It is low.")
     asked.agent.tool(decorated)
     assert await asked.answer() == "It is low."
     assert asked.results == [("low", False)]
@@ -220,11 +222,11 @@ async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> Non
         return ""
 
     calls = [
-        Call("broken", {"harbour": "Brest"}),
-        Call("broken", {"wrong": 1}),
-        Call("endless"),
-        Call("foreign"),
-        Call("steal_secrets", {"all": True}),
+        ScriptedCall("broken", {"harbour": "Brest"}),
+        ScriptedCall("broken", {"wrong": 1}),
+        ScriptedCall("endless"),
+        ScriptedCall("foreign"),
+        ScriptedCall("steal_secrets", {"all": True}),
     ]
     asked = Asked(calls, "I could not find out.")
     asked.agent.tool(broken)
@@ -254,7 +256,7 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
         ran.append(harbour)
         return "low"
 
-    asked = Asked(["I will see.", Call("tide", {"harbour": "Brest"})], "It is low.")
+    asked = Asked(["I will see.", ScriptedCall("tide", {"harbour": "Brest"})], "It is low.")
     asked.agent.tool(tide)
     committed = asyncio.Event()
     answer = asyncio.create_task(asked.answer(committed=committed, timeout=5.0))
@@ -274,11 +276,11 @@ async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
         """The tide."""
         return "low"
 
-    asked = Asked(["I will see.", Call("tide")], "It is low.")
+    asked = Asked(["I will see.", ScriptedCall("tide")], "It is low.")
     asked.agent.tool(tide)
     committed = asyncio.Event()
     text = ""
-    async for delta in asked.thought(committed=committed).deltas():
+    async for delta in asked.generation(committed=committed).deltas():
         text += delta
         await asyncio.sleep(1)
         committed.set()
@@ -296,7 +298,7 @@ async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
         ran.append("x")
         return "low"
 
-    asked = Asked([Call("tide")])
+    asked = Asked([ScriptedCall("tide")])
     asked.agent.tool(tide)
     answer = asyncio.create_task(asked.answer(committed=asyncio.Event()))
     await asyncio.sleep(1)
@@ -314,7 +316,7 @@ async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
         await asyncio.sleep(15)
         return "low"
 
-    asked = Asked([Call("tide")], [1e6, "never"])
+    asked = Asked([ScriptedCall("tide")], [1e6, "never"])
     asked.agent.tool(tide)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -335,7 +337,7 @@ async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
         released.wait(30)
         return "low"
 
-    asked = Asked([Call("tide")])
+    asked = Asked([ScriptedCall("tide")])
     asked.agent.tool(tide)
     try:
         with pytest.raises(ModelFailed, match=r"The tool tide does not end.*agent\.tool"):
@@ -352,14 +354,14 @@ async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
         return "noted"
 
     ran: list[str] = []
-    asked = Asked([Call("note", {"text": QUOTE})], ["Gladly. ", QUOTE, " and more"])
+    asked = Asked([ScriptedCall("note", {"text": QUOTE})], ["Gladly. ", QUOTE, " and more"])
     asked.agent.tool(note)
-    thought = asked.thought()
-    text = "".join([delta async for delta in thought.deltas()])
+    generation = asked.generation()
+    text = "".join([delta async for delta in generation.deltas()])
     assert text.startswith("Gladly. ")
     assert text.endswith(declined("en"))
     assert QUOTE[30:] not in text
-    assert thought.withheld
+    assert generation.withheld
     assert ran == []
     assert asked.results == [(REFUSED, True)]
     assert asked.told[0] == ToolCall(asked.told[0].call_id, "note", WITHHELD)
@@ -373,7 +375,7 @@ def test_results_are_text() -> None:
 
 
 async def test_a_long_result_is_cut() -> None:
-    asked = Asked([Call("book")], "A long one.")
+    asked = Asked([ScriptedCall("book")], "A long one.")
 
     @asked.agent.tool
     def book() -> str:
@@ -397,5 +399,5 @@ async def test_a_draft_is_answered_and_not_remembered() -> None:
     assert await asked.answer(draft=draft, people=["Anna", "Tom"], to=["Anna"]) == "Two questions."
     lines = asked.llm.calls[0].lines
     assert [line.text for line in lines] == ["one question", "and another"]
-    assert lines.company.answer == ("Anna",)
+    assert lines.session.answer == ("Anna",)
     assert len(asked.agent.memory.lines) == 1

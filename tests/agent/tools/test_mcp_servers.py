@@ -16,12 +16,12 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.tools import mcp_servers
 from voicebot.agent.tools.function_tools import ToolResult
 from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError, one_line
-from voicebot.llm.lines import Call
+from voicebot.llm.lines import ScriptedCall
 from voicebot.persona import create_persona
 from voicebot.testing.models import ScriptedLLM
 
@@ -79,13 +79,15 @@ def agent_with(servers: McpServers, name: str = "Ada") -> Agent:
     return agent
 
 
-async def ask(agent: Agent, *calls: Call) -> list[tuple[str, bool]]:
+async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
     """What came of these calls."""
     told: list[Any] = []
     llm = ScriptedLLM([list(calls), "Well."])
     agent.memory.heard("Anna", "how is the tide")
-    thought = Thought(agent.persona, llm, agent.memory, tools=agent.tools, timeout=60, on_tool=told.append)
-    assert "".join([delta async for delta in thought.deltas()]) == "Well."
+    generation = Generation(
+        agent.persona, llm, agent.memory, tools=agent.tools, timeout=60, on_tool=told.append
+    )
+    assert "".join([delta async for delta in generation.deltas()]) == "Well."
     return [(one.result, one.failed) for one in told if isinstance(one, ToolResult)]
 
 
@@ -104,7 +106,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         ada, bruno = agent_with(servers), agent_with(servers, "Bruno")
         assert await ada.use_mcp("harbours", ["tide"]) == ["tide"]
         assert await bruno.use_mcp("harbours") == ["tide", "logs_read_all", "sink"]  # the same connection
-        calls = [Call("tide", {"harbour": "Brest"}), Call("sink", {"ship": "Pip"})]
+        calls = [ScriptedCall("tide", {"harbour": "Brest"}), ScriptedCall("sink", {"ship": "Pip"})]
         low, refused = await ask(ada, *calls)
         assert "low tide in Brest, says Jo None" in low[0]  # with its own environment, not with ours
         assert not low[1]
@@ -129,18 +131,18 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         (process,) = running()
         process.kill()
         process.wait(10)
-        ((dead, failed),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
+        ((dead, failed),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
         assert failed
         assert "The tool failed" in dead
         # running the cell again repairs it, for both at once
         await asyncio.gather(ada.use_mcp("harbours", ["tide"]), bruno.use_mcp("harbours", ["tide"]))
         (process,) = running()
-        ((again, _),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
+        ((again, _),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
         assert "low tide in Brest" in again
     finally:
         await servers.aclose()
     assert running() == []
-    ((gone, _),) = await ask(ada, Call("tide", {"harbour": "Brest"}))
+    ((gone, _),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
     assert "low tide" not in gone
 
 
@@ -187,7 +189,7 @@ async def test_a_server_on_http_is_reached_too(tmp_path: Path) -> None:
         servers = McpServers(str(path))
         ada = agent_with(servers)
         assert await ada.use_mcp("trains") == ["departures"]
-        ((result, failed),) = await ask(ada, Call("departures", {"station": "York"}))
+        ((result, failed),) = await ask(ada, ScriptedCall("departures", {"station": "York"}))
         assert "one train from York" in result
         assert not failed
         await servers.aclose()

@@ -23,7 +23,7 @@ from voicebot.events import (
     ToolReturned,
     TranscriptFinal,
 )
-from voicebot.llm.lines import Call, Line
+from voicebot.llm.lines import ChatLine, ScriptedCall
 from voicebot.testing.models import Hears, Step
 
 pytestmark = pytest.mark.virtual_time
@@ -40,7 +40,7 @@ def give_slow_tool(agent: Agent, seconds: float) -> None:
 
 
 async def test_people_hear_that_a_slow_tool_takes_a_moment(tmp_path: Path) -> None:
-    script: list[list[Step] | str] = [[Call("tide", {"harbour": "Brest"})], "It is low."]
+    script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "Brest"})], "It is low."]
     async with Stage(tmp_path, stt=["how is the tide"], llm=script, filler_after=1.0) as stage:
         ada = await stage.agent()
         give_slow_tool(ada, 5.0)
@@ -56,7 +56,7 @@ async def test_people_hear_that_a_slow_tool_takes_a_moment(tmp_path: Path) -> No
 
 
 async def test_a_quick_tool_and_a_broken_one_are_not_noticed(tmp_path: Path) -> None:
-    script: list[list[Step] | str] = [[Call("tide", {"harbour": "nowhere"})], "I cannot find it."]
+    script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "nowhere"})], "I cannot find it."]
     async with Stage(tmp_path, stt=["how is the tide"], llm=script) as stage:
         ada = await stage.agent()
         give_slow_tool(ada, 0.5)
@@ -69,7 +69,7 @@ async def test_a_quick_tool_and_a_broken_one_are_not_noticed(tmp_path: Path) -> 
 
 
 async def test_an_interruption_ends_the_wait(tmp_path: Path) -> None:
-    script: list[list[Step] | str] = [[Call("tide", {"harbour": "Brest"})], "Gladly."]
+    script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "Brest"})], "Gladly."]
     async with Stage(tmp_path, stt=["how is the tide", "never mind"], llm=script, filler_after=9.0) as stage:
         ada = await stage.agent()
         give_slow_tool(ada, 15.0)
@@ -85,7 +85,7 @@ async def test_an_interruption_ends_the_wait(tmp_path: Path) -> None:
 async def test_the_other_agent_answers_in_the_same_turn_and_is_measured_from_the_question(
     tmp_path: Path,
 ) -> None:
-    give = Call("hand_over", {"to": "Bruno", "why": "Anna wants a recipe."})
+    give = ScriptedCall("hand_over", {"to": "Bruno", "why": "Anna wants a recipe."})
     script: list[list[Step] | str] = [["I will ask Bruno.", give], "With salt and butter."]
     async with Stage(tmp_path, stt=["Ada, how do I cook a crab"], llm=script) as stage:
         ada = await stage.agent()
@@ -111,14 +111,14 @@ async def test_the_other_agent_answers_in_the_same_turn_and_is_measured_from_the
         assert second.e2e_latency == pytest.approx(started - question.end_t, abs=0.02)
         assert second.transcription_delay == first.transcription_delay
         assert stage.llm.calls[1].lines == [
-            Line("Anna", "Ada, how do I cook a crab"),
-            Line("Ada", "I will ask Bruno."),
+            ChatLine("Anna", "Ada, how do I cook a crab"),
+            ChatLine("Ada", "I will ask Bruno."),
         ]
 
 
 async def test_nobody_hands_a_turn_over_for_ever(tmp_path: Path) -> None:
-    there = Call("hand_over", {"to": "Bruno", "why": "x"})
-    back = Call("hand_over", {"to": "Ada", "why": "y"})
+    there = ScriptedCall("hand_over", {"to": "Bruno", "why": "x"})
+    back = ScriptedCall("hand_over", {"to": "Ada", "why": "y"})
     script: list[list[Step] | str] = [[there], [back], [there], "Then I say it."]
     async with Stage(tmp_path, stt=["Ada, how do I cook a crab"], llm=script) as stage:
         ada = await stage.agent()
@@ -130,7 +130,7 @@ async def test_nobody_hands_a_turn_over_for_ever(tmp_path: Path) -> None:
 
 
 async def test_a_turn_for_an_agent_that_is_silenced_meanwhile_comes_back(tmp_path: Path) -> None:
-    give = Call("hand_over", {"to": "Bruno", "why": "x"})
+    give = ScriptedCall("hand_over", {"to": "Bruno", "why": "x"})
     script: list[list[Step] | str] = [["Bruno knows. ", 2.0, give], "Then I say it."]
     async with Stage(tmp_path, stt=["Ada, how do I cook a crab"], llm=script) as stage:
         ada = await stage.agent()
@@ -138,7 +138,7 @@ async def test_a_turn_for_an_agent_that_is_silenced_meanwhile_comes_back(tmp_pat
         await stage.person()
         await stage.media.hear("anna", 1.0)
         await stage.wait(FloorGranted)
-        stage.room.mute(bruno.id)
+        stage.session.mute(bruno.id)
         await stage.said(ada)
         assert await stage.said(ada, 2) == "Then I say it."
         assert not stage.of(Handoff)
@@ -153,10 +153,10 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
     async with Stage(tmp_path, llm=script, context_tokens=500) as stage:
         ada = await stage.agent()
         await stage.person()
-        stage.room.chat("anna", "boats " * 250)
+        stage.session.chat("anna", "boats " * 250)
         await stage.said(ada)
         await asyncio.sleep(1.0)  # and the summary is begun
-        stage.room.chat("anna", "and now")
+        stage.session.chat("anna", "and now")
         assert await stage.said(ada, 2) == "And still I answer."
         assert stage.events[-1].t < 20.0  # nobody waited for the summary
         event = await stage.wait(ContextSummarised)
@@ -172,7 +172,7 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
 async def test_no_tool_runs_for_a_question_that_goes_on(tmp_path: Path) -> None:
     ran: list[float] = []
     half = Hears("set an alarm for seven no eight", drafts=["set an alarm for seven"])
-    script = [[Call("alarm", {"hour": 7})], [Call("alarm", {"hour": 8})], "Done."]
+    script = [[ScriptedCall("alarm", {"hour": 7})], [ScriptedCall("alarm", {"hour": 8})], "Done."]
     async with Stage(tmp_path, stt=[half], llm=script) as stage:
         ada = await stage.agent()
 
@@ -196,14 +196,14 @@ async def test_an_agent_that_comes_back_says_which_tools_it_has_lost(
     async with Stage(tmp_path) as stage:
         ada = await stage.agent()
         give_slow_tool(ada, 0.0)
-        (record,) = stage.room.agent_records()
-        await stage.room.remove(ada.id)
-        back = await stage.room.restore(record)
+        (record,) = stage.session.agent_records()
+        await stage.session.remove(ada.id)
+        back = await stage.session.restore(record)
         assert "Ada is back in lobby demo without its tools (tide). Run the code" in caplog.text
         assert back.lost_tools == ["tide"]
-        assert stage.room.agent_records() == [record]  # the next restart tells it again
+        assert stage.session.agent_records() == [record]  # the next restart tells it again
         give_slow_tool(back, 0.0)
         assert back.lost_tools == []
-        assert stage.room.agent_records() == [record]
+        assert stage.session.agent_records() == [record]
         back.forget_tool("tide")
-        assert stage.room.agent_records()[0].tools == ()
+        assert stage.session.agent_records()[0].tools == ()

@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.turns.addressing import Company
+from voicebot.agent.turns.addressing import AddressingContext
 from voicebot.lobby.lobby import Lobby
 from voicebot.persona import create_persona
 from voicebot.signaling.messages import ParticipantInfo
@@ -24,11 +24,11 @@ class Party:
             agent = Agent(who.split(",")[0].lower(), create_persona(who), on_state=lambda agent: None)
             agents[agent.id] = agent
             lobby.join(agent.info())
-        self.company = Company(lobby, agents, lambda: self.now)
+        self.addressing = AddressingContext(lobby, agents, lambda: self.now)
 
     def says(self, speaker: str, text: str, *, after: float = 3.0, final: bool = True) -> tuple[str, ...]:
         self.now += after
-        return self.company.meant(text, speaker, remember=final).ids
+        return self.addressing.meant(text, speaker, remember=final).ids
 
 
 @pytest.fixture
@@ -55,26 +55,26 @@ def test_words_that_are_not_final_are_not_remembered(party: Party) -> None:
 
 def test_yes_answers_the_agent_that_asked() -> None:
     party = Party("Ada, a guide", "Bruno, a lighthouse keeper")
-    party.company.answered("ada", ["anna"], "It is old. Tom, have you been there?")
-    party.company.answered("bruno", ["anna"], "I have.")
+    party.addressing.answered("ada", ["anna"], "It is old. Tom, have you been there?")
+    party.addressing.answered("bruno", ["anna"], "I have.")
     assert party.says("tom", "yes") == ("ada",)
     assert party.says("anna", "right") == ()
 
 
 def test_who_has_been_silent_longest_answers_a_question_to_all_and_others_may_add() -> None:
     party = Party("Ada, a guide", "Bruno, a lighthouse keeper", "Mira, a doctor")
-    party.company.answered("ada", ["anna"], "Hello.")
-    decision = party.company.meant("what does everyone think", "tom")
+    party.addressing.answered("ada", ["anna"], "Hello.")
+    decision = party.addressing.meant("what does everyone think", "tom")
     assert (decision.ids, decision.may_add) == (("bruno",), ("mira", "ada"))
 
 
 def test_who_has_left_is_not_talked_to_any_more(party: Party) -> None:
     assert party.says("anna", "Tom, did you bring the keys?") == ()
-    party.company.left("tom")
+    party.addressing.left("tom")
     assert party.says("anna", "how high is this tower") == ("ada",)
 
 
 def test_only_so_many_lines_are_kept(party: Party) -> None:
     for _ in range(100):
         party.says("anna", "Tom, are you there?", after=0.01)
-    assert len(cast("list[object]", party.company._talk)) == 16
+    assert len(cast("list[object]", party.addressing._talk)) == 16

@@ -13,7 +13,7 @@ import pytest
 from tests.agent.stage import Stage
 from voicebot.agent.thinking import memory
 from voicebot.agent.turns import reply_queue
-from voicebot.events import AddresseeDecided, AgentStateChanged, PlayoutSentence, UserChat
+from voicebot.events import AddresseeDecided, AgentStateEvent, PlayoutSentence, UserChat
 
 CODE = str(Path(reply_queue.__file__).parents[1])
 FIRST_THOUGHT = """
@@ -74,20 +74,20 @@ async def burst(folder: Path, lines: int) -> tuple[int, int]:
         await stage.agent("Bruno, a cook")
         await stage.person("anna", "Anna")
         await stage.person("tom", "Tom")
-        stage.room.chat("anna", "Ada, tell me of the sea")
+        stage.session.chat("anna", "Ada, tell me of the sea")
         await stage.wait(PlayoutSentence)
         with Work() as taking:
             for number in range(lines):
-                stage.room.chat(("anna", "tom")[number % 2], f"Ada, and what about number {number}?")
-        with Work() as answering:
+                stage.session.chat(("anna", "tom")[number % 2], f"Ada, and what about number {number}?")
+        with Work() as scheduler:
             assert await stage.said(ada) == answer
             assert await stage.said(ada, 2) == "That was a lot."
         heard = [line.text for line in stage.llm.calls[1].lines if line.speaker in ("Anna", "Tom")]
         assert len(heard) == len(stage.of(UserChat)) == lines + 1
         assert heard[-1] == f"Ada, and what about number {lines - 1}?"
         assert len(stage.of(AddresseeDecided)) == 3  # the question, then one for each person
-        await stage.wait(AgentStateChanged, lambda e: e.state == "idle", 2)
-    return taking.lines, answering.lines
+        await stage.wait(AgentStateEvent, lambda e: e.state == "idle", 2)
+    return taking.lines, scheduler.lines
 
 
 @pytest.mark.virtual_time
@@ -107,10 +107,10 @@ async def test_whom_a_flood_of_words_is_for_is_told_from_the_newest(
         await stage.agent("Ada, a guide")
         bruno = await stage.agent("Bruno, a cook")
         await stage.person()
-        stage.room.chat("anna", "Ada, hello")
+        stage.session.chat("anna", "Ada, hello")
         await stage.wait(PlayoutSentence)
-        stage.room.chat("anna", "Ada, " + "it goes on and on " * 20)
-        stage.room.chat("anna", "Bruno, what do you say?")
+        stage.session.chat("anna", "Ada, " + "it goes on and on " * 20)
+        stage.session.chat("anna", "Bruno, what do you say?")
         assert await stage.said(bruno) == "Yes."
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.events import EndpointConfirmed, InterruptionDetected, LLMStarted, TranscriptFinal
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 
 pytestmark = pytest.mark.virtual_time
 
@@ -69,7 +69,7 @@ async def test_who_calls_the_agent_over_a_television_is_answered(tmp_path: Path)
         await stage.person()
         television = asyncio.create_task(stage.media.hear("anna", 12.0))
         assert await stage.said(ada) == "It is noon."
-        assert stage.llm.calls[0].lines == [Line("Anna", "Ada, what time is it")]
+        assert stage.llm.calls[0].lines == [ChatLine("Anna", "Ada, what time is it")]
         assert not television.done()
         await television
         assert await stage.said(ada, 2) == "Yes."

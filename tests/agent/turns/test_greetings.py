@@ -16,7 +16,7 @@ from voicebot.events import (
     SpeechStopped,
     TranscriptFinal,
 )
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 from voicebot.signaling.messages import ParticipantInfo
 from voicebot.testing.models import Hears
 
@@ -43,7 +43,7 @@ async def test_what_was_written_during_a_greeting_is_answered_not_the_greeting(t
         await stage.person()
         await stage.wait(PlayoutStarted)
         await asyncio.sleep(0.5)
-        stage.room.chat("anna", "Bruno, what time is it?")
+        stage.session.chat("anna", "Bruno, what time is it?")
         await stage.said(ada)
         assert await stage.said(bruno) == "It is noon."
         assert [line.speaker for line in stage.llm.calls[0].lines] == ["Ada", "Anna"]
@@ -80,7 +80,7 @@ async def test_a_new_agent_lets_people_finish_and_be_answered_first(tmp_path: Pa
         await stage.said(bruno)
         spoken = [(e.participant_id, e.text) for e in stage.of(TranscriptFinal)]
         assert spoken[1:] == [(ada.id, "It is noon."), (bruno.id, "I am Bruno.")]
-        assert stage.llm.calls[0].lines == [Line("Anna", "Ada, what time is it")]
+        assert stage.llm.calls[0].lines == [ChatLine("Anna", "Ada, what time is it")]
 
 
 async def test_who_was_asked_first_does_not_introduce_itself_any_more(tmp_path: Path) -> None:
@@ -100,12 +100,12 @@ async def test_nobody_is_greeted_again_after_a_restart(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["It is noon."]) as stage:
         ada = await stage.agent(greeting="I am Ada.")
         anna = ParticipantInfo(id="anna", name="Anna", kind="human", presence="reconnecting")
-        stage.room.join(anna)
-        (record,) = stage.room.agent_records()
-        await stage.room.remove(ada.id)
-        await stage.room.answer("anna", 1, "offer", {"0": "anna"})
-        back = await stage.room.restore(record)
+        stage.session.join(anna)
+        (record,) = stage.session.agent_records()
+        await stage.session.remove(ada.id)
+        await stage.session.answer("anna", 1, "offer", {"0": "anna"})
+        back = await stage.session.restore(record)
         await asyncio.sleep(60)
         assert not stage.of(PlayoutStarted)
-        stage.room.chat("anna", "What time is it?")
+        stage.session.chat("anna", "What time is it?")
         assert await stage.said(back) == "It is noon."

@@ -10,7 +10,7 @@ import pytest
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     InterruptionBackchannel,
     InterruptionDetected,
     InterruptionFalse,
@@ -55,7 +55,7 @@ async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) 
         assert (false.cause_seq, stage.of(InterruptionResumed)[0].cause_seq) == (detected.seq, false.seq)
         assert ada.memory.messages()[-1] == {"role": "assistant", "content": ANSWER}
         assert len(stage.of(LatencyMeasured)) == 1
-        states = [e.state for e in stage.of(AgentStateChanged) if e.participant_id == ada.id]
+        states = [e.state for e in stage.of(AgentStateEvent) if e.participant_id == ada.id]
         assert states[-4:] == ["speaking", "listening", "speaking", "idle"]
 
 
@@ -88,8 +88,8 @@ async def test_a_long_yeah_makes_it_wait_only_until_it_is_over(tmp_path: Path) -
         resumed = await stage.media.wait_for(PlayoutResumed)
         first = stage.of(PlayoutStarted)[0].t
         # at the first short pause, not at the end of the turn
-        assert stage.room.log is not None
-        assert stage.room.log.at(resumed.time) - first == pytest.approx(0.5 + 0.9 + 0.1, abs=0.06)
+        assert stage.session.log is not None
+        assert stage.session.log.at(resumed.time) - first == pytest.approx(0.5 + 0.9 + 0.1, abs=0.06)
 
 
 async def test_a_noise_that_was_taken_for_a_word_costs_nothing(tmp_path: Path) -> None:
@@ -144,6 +144,6 @@ async def test_who_leaves_in_the_middle_of_a_word_holds_nobody_up(tmp_path: Path
         speaking = asyncio.create_task(stage.media.hear("anna", 20.0, after=0.3))
         await stage.media.wait_for(PlayoutHeld)
         speaking.cancel()
-        stage.room.leave("anna")
+        stage.session.leave("anna")
         assert await stage.said(ada) == ANSWER
         await asyncio.gather(speaking, return_exceptions=True)

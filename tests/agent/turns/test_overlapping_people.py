@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent import Models, Room
+from voicebot.agent import AgentSession, Models
 from voicebot.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from voicebot.lobby.lobby import Lobby
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedLLM, ScriptedTTS
 from voicebot.tts.base import VoiceStyle
@@ -35,20 +35,20 @@ async def test_two_who_talk_at_once_are_transcribed_apart(tmp_path: Path) -> Non
     said = {"anna": await spoken(WEATHER, "slt", settings), "tom": await spoken(HELLO, "rms", settings)}
     stt = await PocketSphinxSTT.load("", settings)
     plane = FakeMediaPlane()
-    room = Room(
+    session = AgentSession(
         Lobby("demo", "Demo"),
         media=plane,
         models=Models(settings, stt=stt, tts=ScriptedTTS(), llm=ScriptedLLM([])),
         settings=settings,
     )
     heard: asyncio.Queue[Event] = asyncio.Queue()
-    room.subscribe(heard.put_nowait)
+    session.subscribe(heard.put_nowait)
     try:
-        await plane.start(room.on_notice)
-        await room.open()
+        await plane.start(session.on_notice)
+        await session.open()
         for who in said:
-            room.join(ParticipantInfo(id=who, name=who.title(), kind="human"))
-            await room.answer(who, 1, "offer", {"0": who})
+            session.join(ParticipantInfo(id=who, name=who.title(), kind="human"))
+            await session.answer(who, 1, "offer", {"0": who})
         async with asyncio.TaskGroup() as group:
             for who, pcm in said.items():
                 group.create_task(plane.hear(who, pcm))
@@ -57,7 +57,7 @@ async def test_two_who_talk_at_once_are_transcribed_apart(tmp_path: Path) -> Non
             while sum(isinstance(e, TranscriptFinal) for e in events) < 2:
                 events.append(await heard.get())
     finally:
-        await room.close()
+        await session.close()
         await plane.close()
         await stt.aclose()
     finals = [e for e in events if isinstance(e, TranscriptFinal)]

@@ -21,7 +21,7 @@ from voicebot.events import (
     SpeculationStarted,
     TTSFirstAudio,
 )
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 from voicebot.testing.models import Hears, ScriptedTTS
 
 pytestmark = pytest.mark.virtual_time
@@ -45,7 +45,7 @@ async def test_a_prepared_answer_is_heard_at_the_end_of_the_turn(tmp_path: Path)
         assert stage.of(TTSFirstAudio)[0].t < committed.t <= stage.of(PlayoutStarted)[0].t
         assert started.speech_id == stage.of(FloorGranted)[0].speech_id
         assert not stage.of(SpeculationCancelled)
-        assert stage.llm.calls[0].lines == [Line("Anna", "what is the weather")]
+        assert stage.llm.calls[0].lines == [ChatLine("Anna", "what is the weather")]
         assert [line.text for line in ada.memory.lines] == ["what is the weather", "It rains."]
 
 
@@ -151,11 +151,11 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
         await stage.media.hear("anna", 1.0)
         await stage.wait(TTSFirstAudio)
         if what == "mute":
-            stage.room.mute(ada.id)
+            stage.session.mute(ada.id)
         elif what == "remove":
-            await stage.room.remove(ada.id)
+            await stage.session.remove(ada.id)
         elif what == "leave":
-            stage.room.leave("anna")
+            stage.session.leave("anna")
         else:
             stage.media.die()
         if what == "leave":

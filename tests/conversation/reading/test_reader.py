@@ -23,12 +23,12 @@ from voicebot.conversation.reading.reader import Conversations, load, read_event
 from voicebot.errors import LogError
 from voicebot.events import (
     AddresseeDecided,
-    AgentStateChanged,
+    AgentStateEvent,
     LatencyMeasured,
     LLMStarted,
     ModelSwapped,
     ParticipantJoined,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     SpeechStarted,
     TranscriptFinal,
     TTSStarted,
@@ -226,6 +226,14 @@ def test_events_of_plug_ins_and_newer_versions_are_kept_with_a_remark(root: Path
     ]
 
 
+def test_an_older_log_with_a_track_id_in_every_event_gives_the_same_frames(root: Path) -> None:
+    path = root / "golden" / "events.jsonl"
+    path.write_text(path.read_text().replace('"sample":', '"track_id":null,"sample":'))
+    older, newer = load(root / "golden", cache=False), load(GOLDEN, cache=False)
+    assert older.problems == ()
+    pd.testing.assert_frame_equal(older.events, newer.events)
+
+
 def test_missing_events_are_counted(root: Path) -> None:
     path = root / "golden" / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -276,8 +284,8 @@ def test_an_odd_manifest_is_rebuilt_from_the_events(root: Path, entry: object) -
 
 def test_a_rename_is_the_name_of_every_turn(root: Path) -> None:
     log = write_example(None)
-    log.emit(ParticipantUpdated(participant_id="ann", changes={"muted": True}))
-    log.emit(ParticipantUpdated(participant_id="ann", changes={"name": "Anne"}))
+    log.emit(ParticipantUpdateEvent(participant_id="ann", changes={"muted": True}))
+    log.emit(ParticipantUpdateEvent(participant_id="ann", changes={"name": "Anne"}))
     live = Conversations.of(log)
     assert live.turns["name"].tolist() == ["Anne", "Bo", "Anne", "Bo"]
     assert live.participants.set_index("participant_id").loc["ann", ["name", "joined_s"]].tolist() == [
@@ -312,7 +320,7 @@ def test_turns_have_what_was_typed_and_shown_and_no_noise() -> None:
     ann, bo = {"participant_id": "ann"}, {"participant_id": "bo", "turn_id": "t9"}
     log.emit(TranscriptFinal(**ann, t=11.0, utterance_id="u8", text=" ", start_t=10.5, end_t=10.9))
     typed = log.emit(UserChat(**ann, t=12.0, text="and cocoa?"))
-    log.emit(AgentStateChanged(participant_id="bo", t=12.0, state="thinking", cause_seq=typed.seq))
+    log.emit(AgentStateEvent(participant_id="bo", t=12.0, state="thinking", cause_seq=typed.seq))
     log.emit(
         AddresseeDecided(
             **ann, t=12.1, turn_id="t9", participant_ids=["bo"], confidence=1.0, cause_seq=typed.seq

@@ -27,7 +27,7 @@ async def told(visitor: Visitor, code: str, id: str) -> dict[str, Any]:
 
 async def test_people_of_two_servers_are_in_one_lobby(nodes: Nodes) -> None:
     _a, b, ada, bob = await pair(nodes)
-    assert list(b.rooms) == []
+    assert list(b.agent_sessions) == []
     joined = await ada.expect("user_joined", lambda m: m["data"]["participant"]["name"] == "Bob")
     assert joined["data"]["participant"]["id"] == bob.me
     await chat(ada, bob, text="from a")
@@ -92,7 +92,7 @@ async def test_requests_are_answered_by_who_has_the_lobby(nodes: Nodes) -> None:
         "api/lobbies/demo/agents", json={"description": "Grump, a lighthouse keeper"}
     )
     assert answer.status_code == 201, answer.text
-    assert answer.json()["id"] in a.rooms["demo"].agents
+    assert answer.json()["id"] in a.agent_sessions["demo"].agents
     assert len((await bob.http.get("api/lobbies/demo/agents")).json()) == 2
     assert (await bob.http.get("api/lobbies/demo/ice-servers")).status_code == 200
     refused = await bob.http.patch("api/lobbies/demo", json={"locked": True})
@@ -166,7 +166,7 @@ async def test_one_goes_from_lobby_to_lobby_whoever_has_them(nodes: Nodes) -> No
     assert joined["seq"] > before
     await ada.expect("user_left", lambda m: m["data"]["participant_id"] == bob.me)
     bob.me = joined["data"]["participant_id"]
-    assert [p.name for p in b.rooms["tea-room"].lobby.humans] == ["Bob"]
+    assert [p.name for p in b.agent_sessions["tea-room"].lobby.humans] == ["Bob"]
     id = await ada.send("join_lobby", {"name": "Ada"}, lobby="tea-room")
     ada.me = (await ada.expect("lobby_joined", lambda m: m.get("id") == id))["data"]["participant_id"]
     await bob.expect("user_joined", lambda m: m["data"]["participant"]["id"] == ada.me)
@@ -175,7 +175,7 @@ async def test_one_goes_from_lobby_to_lobby_whoever_has_them(nodes: Nodes) -> No
         joined = await person.expect("lobby_joined", lambda m, id=id: m.get("id") == id)
         person.me = joined["data"]["participant_id"]
     await chat(bob, ada, text="back again")
-    assert not b.rooms["tea-room"].lobby.humans
+    assert not b.agent_sessions["tea-room"].lobby.humans
 
 
 async def test_a_second_tab_at_another_server_takes_the_seat_along(nodes: Nodes) -> None:
@@ -190,8 +190,8 @@ async def test_a_second_tab_at_another_server_takes_the_seat_along(nodes: Nodes)
     await other.join("Bob", "tea-room")
     await ada.expect("user_left", lambda m: m["data"]["participant_id"] == bob.me)
     assert await bob.closed() == 4409
-    assert [p.id for p in b.rooms["tea-room"].lobby.humans] == [other.me]
-    assert [p.id for p in a.rooms["demo"].lobby.humans] == [ada.me]
+    assert [p.id for p in b.agent_sessions["tea-room"].lobby.humans] == [other.me]
+    assert [p.id for p in a.agent_sessions["demo"].lobby.humans] == [ada.me]
 
 
 async def test_the_cookie_is_the_same_at_each_server(nodes: Nodes) -> None:
@@ -234,7 +234,7 @@ async def test_who_is_carried_is_told_that_a_server_stops(nodes: Nodes) -> None:
     await chat(again, ada, text="while it lasts")
     await b.stop()
     assert await again.closed() == 1012
-    assert {p.id for p in a.rooms["demo"].lobby.humans} == {ada.me, bob.me}
+    assert {p.id for p in a.agent_sessions["demo"].lobby.humans} == {ada.me, bob.me}
 
 
 async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: Nodes) -> None:
@@ -245,7 +245,7 @@ async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: No
         bob.socket = await proxy.connect(bob)
         await bob.join("Bob")
         await bob.settle()
-        browser = a.served("demo").seats.get(bob.me)
+        browser = a.controller("demo").seats.get(bob.me)
         assert browser is not None
         carried = b._sessions._browsers[browser.session.handle]
         assert (carried.sockets, b._cluster.forwarded) == (1, 1)  # type: ignore[union-attr]

@@ -13,10 +13,10 @@ import pytest
 from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
-from tests.redis_server import RedisServer
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.server.several import Nodes, chat, pair, resume, seat_written, until, vanish
+from tests.support.redis_server import RedisServer
 from voicebot.server.hosting import Hosting
 from voicebot.server.lobby import persistence
 from voicebot.store.base import LeaseLost, SeatRecord
@@ -39,7 +39,7 @@ async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
     nodes: Nodes, short_leases: None
 ) -> None:
     a, b, ada, bob = await pair(nodes)
-    agents = {agent.id for agent in a.rooms["demo"].lobby.agents}
+    agents = {agent.id for agent in a.agent_sessions["demo"].lobby.agents}
     await seat_written(b, ada.me)
 
     async def kept() -> bool:
@@ -51,10 +51,13 @@ async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
     assert await bob.closed() == 1012
 
     async def taken_over() -> bool:
-        return "demo" in b.rooms and {agent.id for agent in b.rooms["demo"].lobby.agents} == agents
+        return (
+            "demo" in b.agent_sessions
+            and {agent.id for agent in b.agent_sessions["demo"].lobby.agents} == agents
+        )
 
     await until(taken_over)
-    people = b.rooms["demo"].lobby.humans
+    people = b.agent_sessions["demo"].lobby.humans
     assert {p.id: p.presence for p in people} == {ada.me: "reconnecting", bob.me: "reconnecting"}
     bob, ada = await back(bob, b, nodes), await back(ada, b, nodes)
     for person in (ada, bob):
@@ -67,7 +70,7 @@ async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
     token = a._lobbies._keeper.token("demo")
     assert token is not None
     with pytest.raises(LeaseLost):
-        await store.put_lobby(a.served("demo").record(), token)
+        await store.put_lobby(a.controller("demo").record(), token)
     with pytest.raises(LeaseLost):
         await store.put_seat("s-x", None, freed=SeatRecord("demo", ada.me, "Ada"), token=token)
     assert len(await store.seats("demo")) == 2
@@ -79,10 +82,10 @@ async def test_a_server_that_stops_hands_its_lobbies_over(nodes: Nodes, short_le
     assert await bob.closed() == 1012
     assert await ada.closed() == 1012
     again = await back(bob, b, nodes)
-    assert list(b.rooms) == ["demo"]
+    assert list(b.agent_sessions) == ["demo"]
     await chat(again, text="on we go")
     a = await nodes.start("a")
-    assert list(a.rooms) == []
+    assert list(a.agent_sessions) == []
     ada = await back(ada, a, nodes)
     await chat(ada, again, text="me too")
 
@@ -102,8 +105,8 @@ async def test_when_redis_goes_away_what_is_here_goes_on(nodes: Nodes, short_lea
     await until(away_for_longer_than_a_lease)
     nodes.redis.start()
     again = await back(bob, b, nodes)
-    assert "demo" in a.rooms  # who was alive all the time has kept it
-    assert "demo" not in b.rooms
+    assert "demo" in a.agent_sessions  # who was alive all the time has kept it
+    assert "demo" not in b.agent_sessions
     await chat(again, ada, eve, text="and on")
 
 
@@ -117,7 +120,7 @@ async def test_who_died_while_redis_was_away_has_its_lobbies_taken_over(
     assert await bob.closed() in {1012, 1013}
     nodes.redis.start()
     await back(bob, b, nodes)
-    assert list(b.rooms) == ["demo"]
+    assert list(b.agent_sessions) == ["demo"]
 
 
 async def test_a_server_that_slept_longer_than_its_lease_gives_up_what_another_one_has(
@@ -129,14 +132,14 @@ async def test_a_server_that_slept_longer_than_its_lease_gives_up_what_another_o
         task.cancel()
 
     async def taken_over() -> bool:
-        return "demo" in b.rooms
+        return "demo" in b.agent_sessions
 
     await until(taken_over)
     await chat(ada, text="to nobody else")  # it does not know yet
     keeper.start()
     assert await ada.closed() == 1012
     ada, bob = await back(ada, a, nodes), await back(bob, b, nodes)
-    assert "demo" not in a.rooms
+    assert "demo" not in a.agent_sessions
     await chat(ada, bob, text="here we all are")
 
 
@@ -152,10 +155,10 @@ async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
     nodes.redis.start()
 
     async def one_has_it() -> bool:
-        return len([hosting for hosting in (a, b) if "tea-room" in hosting.rooms]) == 1
+        return len([hosting for hosting in (a, b) if "tea-room" in hosting.agent_sessions]) == 1
 
     await until(one_has_it)
-    [winner] = [hosting for hosting in (a, b) if "tea-room" in hosting.rooms]
+    [winner] = [hosting for hosting in (a, b) if "tea-room" in hosting.agent_sessions]
 
     async def written() -> bool:
         return await winner._store.get_lobby("tea-room") is not None
@@ -170,7 +173,7 @@ async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
     for person in (ada, bob):
         await person.send("join_lobby", {"name": "Tea drinker"}, lobby="tea-room")
         joined = await person.expect("lobby_joined", lambda m: m["lobby"] == "tea-room")
-        assert joined["data"]["participant_id"] in winner.rooms["tea-room"].lobby.participants
+        assert joined["data"]["participant_id"] in winner.agent_sessions["tea-room"].lobby.participants
 
 
 async def test_a_server_stops_though_redis_hangs(
@@ -210,16 +213,16 @@ async def test_what_this_server_has_leased_again_is_not_another_ones(hosting: Ho
     keeper, store = hosting._lobbies._keeper, hosting._store
     newer = await store.acquire("demo", store.owner, 60)  # the answer to it is on its way
     assert newer is not None
-    served = hosting.served("demo")
+    controller = hosting.controller("demo")
     await hosting.create_lobby("Tea room", "tea-room")
     for id in ("demo", "tea-room"):
-        keeper.lobby_changed(hosting.served(id))
+        keeper.lobby_changed(hosting.controller(id))
     await keeper.flush()
-    assert sorted(hosting.rooms) == ["demo", "tea-room"]
+    assert sorted(hosting.agent_sessions) == ["demo", "tea-room"]
     assert (keeper.token("demo") or 0) > newer
     record = await store.get_lobby("demo")
     assert record is not None
-    assert record.version == served.record().version
+    assert record.version == controller.record().version
 
 
 # ---------------------------------------------------------------- processes

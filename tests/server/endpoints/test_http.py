@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +126,7 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     assert mixed.status_code == 422
     swapped = await ada.http.patch(address, json={"tts": offered})
     assert swapped.status_code == 200
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     (event,) = [e for e in log.events if isinstance(e, ModelSwapped)]
     assert (event.participant_id, event.role) == (made.json()["id"], "tts")
@@ -165,7 +169,7 @@ async def test_how_people_are_heard_is_for_an_owner_and_for_no_other_lobby(
         swapped.append(spec)
 
     monkeypatch.setattr(hosting.models, "swap", swap)
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     offered = hosting.models.options("stt")[0].spec
 
     async def ask(who: Any) -> tuple[int, str]:
@@ -238,29 +242,147 @@ async def test_health_and_readiness(hosting: Hosting) -> None:
         assert (await http.get("api/openapi.json")).json()["info"]["title"] == "AI Voicebot"
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+SCRIPT = "assets/app-1234.js"
+
+
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
+    """A client as the build leaves it; the style sheet was too small to be compressed."""
     folder = tmp_path / "static"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<title>built</title>")
-    (folder / "assets" / "app-1234.js").write_text("1")
+    script = folder / SCRIPT
+    script.write_text("const answer = 42;")
+    script.with_name(script.name + ".gz").write_bytes(gzip.compress(script.read_bytes()))
+    script.with_name(script.name + ".br").write_bytes(b"stands for brotli")
+    (folder / "assets" / "app-1234.css").write_text("p{}")
     (tmp_path / "secret.txt").write_text("secret")
     return folder
 
 
-async def test_the_built_client_is_served_with_its_caching(host: Any, built: Path) -> None:
+@pytest.fixture
+async def controller(host: Any, built: Path) -> AsyncIterator[httpx.AsyncClient]:
     hosting = await host(static=built)
     async with httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url)) as http:
-        for path in ("", "?lobby=demo", "some/lobby"):
-            page = await http.get(path)
-            assert "built" in page.text
-            assert page.headers["cache-control"] == "no-cache"
-        script = await http.get("assets/app-1234.js")
-        assert "immutable" in script.headers["cache-control"]
-        assert "javascript" in script.headers["content-type"]
-        for path in ("assets/gone.js", "api/nothing", "..%2fsecret.txt", "assets/..%2f..%2fsecret.txt"):
-            assert (await http.get(path)).status_code == 404
-        assert not http.cookies  # reading changes nothing
+        yield http
+
+
+async def test_the_built_client_is_served_with_its_caching(controller: httpx.AsyncClient) -> None:
+    for path in ("", "?lobby=demo", "index.html"):
+        page = await controller.get(path)
+        assert "built" in page.text
+        assert page.headers["cache-control"] == "no-cache"
+    script = await controller.get(SCRIPT)
+    assert "immutable" in script.headers["cache-control"]
+    assert "javascript" in script.headers["content-type"]
+    for path in ("assets/gone.js", "api/nothing", "..%2fsecret.txt", "assets/..%2f..%2fsecret.txt"):
+        assert (await controller.get(path)).status_code == 404
+    assert not controller.cookies  # reading changes nothing
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br", "br"),
+        ("gzip, deflate", "gzip"),
+        ("br;q=0, GZIP ; q=0.5", "gzip"),
+        ("br; q=0.000, gzip;q=0", None),
+        ("identity", None),
+        ("", None),
+    ],
+)
+async def test_the_smallest_accepted_form_of_a_file_is_sent(
+    controller: httpx.AsyncClient, built: Path, accepted: str, encoding: str | None
+) -> None:
+    end = {"br": ".br", "gzip": ".gz", None: ""}[encoding]
+    on_disk = (built / (SCRIPT + end)).read_bytes()
+    for method in ("HEAD", "GET"):
+        async with controller.stream(method, SCRIPT, headers={"Accept-Encoding": accepted}) as answer:
+            sent = b"".join([part async for part in answer.aiter_raw()])
+        assert answer.status_code == 200
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-length"] == str(len(on_disk))
+        assert sent == (on_disk if method == "GET" else b"")
+    plain = await controller.get("assets/app-1234.css", headers={"Accept-Encoding": accepted})
+    assert plain.text == "p{}"
+    assert "content-encoding" not in plain.headers
+
+
+async def test_a_file_that_the_browser_has_is_not_sent_again(
+    controller: httpx.AsyncClient, built: Path
+) -> None:
+    gzipped = {"Accept-Encoding": "gzip"}
+    tags = {
+        encoding: (await controller.head(SCRIPT, headers={"Accept-Encoding": encoding})).headers["etag"]
+        for encoding in ("br", "gzip", "identity")
+    }
+    assert len(set(tags.values())) == 3
+    for known in (tags["gzip"], f'"other", W/{tags["gzip"]}', "*"):
+        answer = await controller.get(SCRIPT, headers=gzipped | {"If-None-Match": known})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert answer.headers["etag"] == tags["gzip"]
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert "immutable" in answer.headers["cache-control"]
+    assert (await controller.get(SCRIPT, headers=gzipped | {"If-None-Match": tags["br"]})).status_code == 200
+
+    # a new build of the same size, unpacked with the same time
+    tag = (await controller.get("")).headers["etag"]
+    before = (built / "index.html").stat()
+    (built / "new.html").write_text("<title>BUILT</title>")
+    os.utime(built / "new.html", (before.st_atime, before.st_mtime - 60))
+    (built / "new.html").replace(built / "index.html")
+    answer = await controller.get("", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.text) == (200, "<title>BUILT</title>")
+
+
+async def test_a_part_of_a_file_can_be_asked_for(controller: httpx.AsyncClient, built: Path) -> None:
+    for encoding, end in (("identity", ""), ("gzip", ".gz")):
+        asked = {"Accept-Encoding": encoding, "Range": "bytes=2-5"}
+        async with controller.stream("GET", SCRIPT, headers=asked) as answer:
+            sent = b"".join([part async for part in answer.aiter_raw()])
+        whole = (built / (SCRIPT + end)).read_bytes()
+        assert (answer.status_code, sent) == (206, whole[2:6])
+        assert answer.headers["content-range"] == f"bytes 2-5/{len(whole)}"
+
+
+@pytest.mark.parametrize(
+    ("path", "start"),
+    [("tea-room", "./"), ("lobby/tea-room", "../"), ("a/b/", "../../"), ("a%2fb", "./"), ("x.php", "./")],
+)
+async def test_an_address_without_a_page_says_so_to_a_browser(
+    controller: httpx.AsyncClient, path: str, start: str
+) -> None:
+    page = await controller.get(path, headers=BROWSER)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["cache-control"] == "no-store"
+    assert page.headers["vary"] == "Accept"
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    links = re.findall('href="([^"]*)"', page.text)
+    assert links[0] == start
+    assert links[1:] == ([f"{start}?lobby=tea-room"] if "tea-room" in path else [])
+    assert "src=" not in page.text
+    assert (await controller.head(path, headers=BROWSER)).status_code == 404
+    program = await controller.get(path)
+    assert program.status_code == 404
+    assert program.json()["error"]["code"] == "not_found"
+
+
+async def test_the_api_answers_a_browser_with_json_too(controller: httpx.AsyncClient) -> None:
+    for path in ("api", "api/nothing", "api/a/b"):
+        answer = await controller.get(path, headers=BROWSER)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_what_was_compressed_has_no_address_of_its_own(controller: httpx.AsyncClient) -> None:
+    for end in (".br", ".gz"):
+        assert (await controller.get(SCRIPT + end)).status_code == 404
 
 
 async def test_an_unbuilt_client_says_what_to_do(host: Any, tmp_path: Path) -> None:

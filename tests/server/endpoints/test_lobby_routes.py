@@ -46,7 +46,7 @@ async def test_a_newcomer_learns_of_a_private_lobby_that_one_knocks(hosting: Hos
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada, "Tea room", settings={"private": True, "agents_by": "host", "people": 3})
     await ada.join("Ada", lobby)
-    await hosting.rooms[lobby].spawn("a pirate")
+    await hosting.agent_sessions[lobby].spawn("a pirate")
     seen = (await bob.http.get(f"api/lobbies/{lobby}")).json()
     assert seen == {
         "lobby": {
@@ -91,12 +91,12 @@ async def test_hosts_change_and_end_a_lobby(hosting: Hosting, visit: Any) -> Non
     for visitor in (bob, guest):
         assert (await visitor.expect("lobby_destroyed"))["lobby"] == lobby
     assert (await ada.http.delete(address)).status_code == 404
-    assert lobby not in hosting.rooms
+    assert lobby not in hosting.agent_sessions
 
 
 async def test_agents_may_be_for_hosts_alone(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     bob = await visit(hosting, joined="Bob")
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     hosting.moderate("demo").change(agents_by="host")
     for type, data in (
         ("agent_create", {"description": "a pirate"}),
@@ -113,7 +113,7 @@ async def test_agents_may_be_for_hosts_alone(hosting: Hosting, visit: Any, ada: 
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
     assert [a["id"] for a in (await bob.http.get(agents)).json()] == [agent.id]
-    assert hosting.rooms["demo"].lobby.participants[agent.id] == agent
+    assert hosting.agent_sessions["demo"].lobby.participants[agent.id] == agent
     muted = await ada.http.patch(f"{agents}/{agent.id}", json={"muted": True})
     assert muted.json()["muted"] is True
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["muted"])
@@ -133,12 +133,12 @@ async def test_hosts_download_the_conversations_of_their_lobby(hosting: Hosting,
     await bob.send("leave_lobby", lobby=lobby)
     await ada.send("leave_lobby", lobby=lobby)
     await ada.settle()
-    room: Any = hosting.rooms[lobby]
-    while room._ending:
-        await next(iter(room._ending))
+    agent_session: Any = hosting.agent_sessions[lobby]
+    while agent_session._ending:
+        await next(iter(agent_session._ending))
     base = f"api/lobbies/{lobby}/conversations"
     (listed,) = (await ada.http.get(base)).json()
-    assert listed["id"] == room.log.conversation_id
+    assert listed["id"] == agent_session.log.conversation_id
     assert listed["participants"] == ["Ada", "Bob"]
     assert listed["seconds"] >= 0
     events = await ada.http.get(f"{base}/{listed['id']}/events.jsonl")
@@ -170,14 +170,14 @@ async def test_hosts_download_the_conversations_of_their_lobby(hosting: Hosting,
 async def test_who_is_host_by_chance_reads_the_conversation_they_are_in(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:
-    first = hosting.rooms["demo"].log
+    first = hosting.agent_sessions["demo"].log
     assert first is not None
     base = "api/lobbies/demo/conversations"
     assert [c["id"] for c in (await ada.http.get(base)).json()] == [first.conversation_id]
     await ada.send("leave_lobby", lobby="demo")
     await ada.settle()
     bob = await visit(hosting, joined="Bob")
-    second = hosting.rooms["demo"].log
+    second = hosting.agent_sessions["demo"].log
     assert second is not None
     assert [c["id"] for c in (await bob.http.get(base)).json()] == [second.conversation_id]
     assert (await bob.http.get(f"{base}/{first.conversation_id}/events.jsonl")).status_code == 404

@@ -31,7 +31,7 @@ BAD = {
 
 
 def chatted(hosting: Hosting) -> list[str]:
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     return [event.text for event in log.events if isinstance(event, UserChat)]
 
@@ -135,7 +135,7 @@ async def test_without_a_session_the_socket_says_so(hosting: Hosting, visit: Any
 
 async def test_a_session_ends_on_the_open_socket(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.served("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").seats.get(ada.me)
     browser.expire()
     await ada.expect("session_expired")
     assert await ada.closed() == 4401
@@ -236,7 +236,7 @@ async def test_who_does_not_come_back_has_left(host: Any, visit: Any) -> None:
     assert left["data"] == {"participant_id": ada.me, "reason": "lost"}
     await bob.send("leave_lobby", lobby="demo")
     await bob.settle()
-    lobby: Lobby = hosting.rooms["demo"].lobby
+    lobby: Lobby = hosting.agent_sessions["demo"].lobby
     assert lobby.humans == []
     await ada.open()
     assert (await ada.expect("session_established"))["data"]["resumed"] is False
@@ -282,7 +282,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
     await ada.settle()
     await ada.socket.close(1001)
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["presence"] == "reconnecting")
-    graces = hosting.served("demo").seats._graces
+    graces = hosting.controller("demo").seats._graces
     before = graces[ada.me]
     await ada.open()
     assert (await ada.expect("session_established"))["data"]["resumed"] is True
@@ -294,7 +294,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
 
 
 async def test_a_full_lobby_says_how_many_fit(hosting: Hosting, visit: Any) -> None:
-    capacity = hosting.rooms["demo"].lobby.capacity.humans
+    capacity = hosting.agent_sessions["demo"].lobby.capacity.humans
     for number in range(capacity):
         await visit(hosting, joined=f"P{number}")
     late = await visit(hosting)
@@ -322,11 +322,11 @@ async def test_an_empty_lobby_made_in_a_browser_is_closed_but_not_the_demo(host:
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
-    while made in hosting.rooms:
+    while made in hosting.agent_sessions:
         assert (await ada.http.get("health")).status_code == 200
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     assert (await ada.expect("error"))["data"]["code"] == "unknown_lobby"
-    assert list(hosting.rooms) == ["demo"]
+    assert list(hosting.agent_sessions) == ["demo"]
 
 
 async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(host: Any, visit: Any) -> None:
@@ -339,25 +339,25 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     await ada.expect("lobby_joined")
     await ada.send("leave_lobby", lobby=made)
-    while made in hosting.rooms:
+    while made in hosting.agent_sessions:
         assert (await ada.http.get("health")).status_code == 200
 
 
 async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visit: Any) -> None:
-    room = hosting.rooms["demo"]
-    for number in range(room.lobby.capacity.video):
+    agent_session = hosting.agent_sessions["demo"]
+    for number in range(agent_session.lobby.capacity.video):
         await visit(hosting, joined=f"P{number}")
     ada = await visit(hosting, joined="Ada")
-    for person in room.lobby.humans[:-1]:
-        room.update(person.id, camera=True)
+    for person in agent_session.lobby.humans[:-1]:
+        agent_session.update(person.id, camera=True)
     id = await ada.send("participant_update", {"camera": True}, lobby="demo")
     error = await ada.expect("error")
     assert (error["id"], error["data"]["code"]) == (id, "camera_limit")
-    assert ada.me in room.lobby.participants
+    assert ada.me in agent_session.lobby.participants
     bob = await visit(hosting)
     await bob.join("Bob", camera=True)
     assert (await bob.expect("error"))["data"]["code"] == "camera_limit"
-    assert room.lobby.participants[bob.me].camera is False
+    assert agent_session.lobby.participants[bob.me].camera is False
     assert "lobby_full" not in [m["type"] for m in await bob.settle()]
 
 

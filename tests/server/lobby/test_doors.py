@@ -55,7 +55,7 @@ async def test_a_private_lobby_asks_its_host(hosting: Hosting, visit: Any, ada: 
     asked = await knock(bob, lobby, " Bob\u202e ")
     (bobs,) = await at_the_door(ada, "Bob")
     assert roster(
-        {"data": {"participants": [p.model_dump() for p in hosting.rooms[lobby].lobby.humans]}}
+        {"data": {"participants": [p.model_dump() for p in hosting.agent_sessions[lobby].lobby.humans]}}
     ) == ["Ada"]
     admitted = await ada.send("moderation", {"action": "admit", "participant_id": bobs}, lobby=lobby)
     joined = await bob.expect("lobby_joined")
@@ -64,7 +64,7 @@ async def test_a_private_lobby_asks_its_host(hosting: Hosting, visit: Any, ada: 
     assert await at_the_door(ada) == []
     echo = await ada.expect("moderation")
     assert (echo["id"], echo["data"]["action"], echo["data"]["by"]) == (admitted, "admit", ada.me)
-    roles = {p.name: p.role for p in hosting.rooms[lobby].lobby.humans}
+    roles = {p.name: p.role for p in hosting.agent_sessions[lobby].lobby.humans}
     assert roles == {"Ada": "host", "Bob": "guest"}
 
 
@@ -100,10 +100,10 @@ async def test_who_was_admitted_once_and_who_made_it_walk_in(
     again = await bob.expect("lobby_joined")
     # with no other host there the one who came first is host; who made the lobby is so again
     bobs_new = again["data"]["participant_id"]
-    assert hosting.rooms[lobby].lobby.participants[bobs_new].role == "host"
+    assert hosting.agent_sessions[lobby].lobby.participants[bobs_new].role == "host"
     await ada.send("join_lobby", {"name": "Ada"}, lobby=lobby)
     await ada.expect("lobby_joined")
-    assert [p.role for p in hosting.rooms[lobby].lobby.humans] == ["host", "host"]
+    assert [p.role for p in hosting.agent_sessions[lobby].lobby.humans] == ["host", "host"]
 
 
 async def test_missing_locked_banned_and_denied_are_the_same(
@@ -205,7 +205,7 @@ async def test_at_the_time_of_admitting_there_may_be_no_room(
     refused = await ada.send("moderation", admit, lobby=lobby)
     error = await ada.expect("error")
     assert (error["id"], error["data"]["code"]) == (refused, "lobby_full")
-    assert bobs in hosting.served(lobby).door.waiting
+    assert bobs in hosting.controller(lobby).door.waiting
     await ada.send("lobby_update", {"people": 2}, lobby=lobby)
     await ada.send("moderation", admit, lobby=lobby)
     assert (await bob.expect("lobby_joined"))["id"] == asked
@@ -219,13 +219,13 @@ async def test_cameras_are_counted_when_somebody_is_admitted(
     lobby = await make(ada)
     await ada.join("Ada", lobby, camera=True)
     bob = await visit(hosting)
-    hosting.rooms[lobby].lobby.capacity = type(hosting.rooms[lobby].lobby.capacity)(video=1)
+    hosting.agent_sessions[lobby].lobby.capacity = type(hosting.agent_sessions[lobby].lobby.capacity)(video=1)
     id = await bob.send("join_lobby", {"name": "Bob", "camera": True}, lobby=lobby)
     (bobs,) = await at_the_door(ada, "Bob")
     await ada.send("moderation", {"action": "admit", "participant_id": bobs}, lobby=lobby)
     joined = await bob.expect("lobby_joined", lambda m: m["id"] == id)
     assert (await bob.expect("error"))["data"]["code"] == "camera_limit"
-    assert hosting.rooms[lobby].lobby.participants[joined["data"]["participant_id"]].camera is False
+    assert hosting.agent_sessions[lobby].lobby.participants[joined["data"]["participant_id"]].camera is False
 
 
 async def test_a_knock_waits_for_a_host_who_comes_or_comes_back(
@@ -297,7 +297,7 @@ async def test_a_visitor_who_is_lost_for_long_waits_no_more(host: Any, visit: An
     await at_the_door(ada, "Bob")
     await bob.socket.close()
     assert await at_the_door(ada) == []
-    assert hosting.served(lobby).doorway._waits == {}
+    assert hosting.controller(lobby).waiting_room._waits == {}
 
 
 async def test_one_who_knocks_leaves_the_lobby_before_but_not_for_one_that_is_closed(
@@ -306,21 +306,21 @@ async def test_one_who_knocks_leaves_the_lobby_before_but_not_for_one_that_is_cl
     lobby = await make(ada)
     bob = await visit(hosting, joined="Bob")
     await refusal(bob, "nothing-here")
-    assert bob.me in hosting.rooms["demo"].lobby.participants
+    assert bob.me in hosting.agent_sessions["demo"].lobby.participants
     await knock(bob, lobby, "Bob")
-    assert bob.me not in hosting.rooms["demo"].lobby.participants
+    assert bob.me not in hosting.agent_sessions["demo"].lobby.participants
     for type, data in (("chat_message", {"text": "hi"}), ("moderation", {"action": "lock"})):
         await bob.send(type, data, lobby=lobby)
         assert (await bob.expect("error"))["data"]["code"] == "not_joined"
     await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
     await bob.expect("lobby_joined")
-    assert dict(hosting.served(lobby).door.waiting) == {}
+    assert dict(hosting.controller(lobby).door.waiting) == {}
 
 
 async def test_the_waiting_room_has_an_end(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
-    room = hosting.rooms[lobby].lobby
-    room.capacity = type(room.capacity)(waiting=1)
+    agent_session = hosting.agent_sessions[lobby].lobby
+    agent_session.capacity = type(agent_session.capacity)(waiting=1)
     bob, carl = await visit(hosting), await visit(hosting)
     await knock(bob, lobby, "Bob")
     await carl.send("join_lobby", {"name": "Carl"}, lobby=lobby)

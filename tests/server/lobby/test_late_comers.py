@@ -9,7 +9,7 @@ from voicebot.server.hosting import Hosting
 
 
 def say(hosting: Hosting, who: str, number: int, *, final: bool = True, text: str | None = None) -> None:
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     kind = TranscriptFinal if final else TranscriptInterim
     said = f"line {number}" if text is None else text
@@ -28,7 +28,7 @@ async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hostin
     say(hosting, ada.me, 64, text="  ")
     say(hosting, ada.me, 65, final=False)
     interim = await ada.expect("transcript", lambda m: m["data"]["text"] == "line 65")
-    name = hosting.rooms["demo"].lobby.participants[ada.me].name  # the agent has taken Ada
+    name = hosting.agent_sessions["demo"].lobby.participants[ada.me].name  # the agent has taken Ada
     assert name == "Ada 2"
     told = ("name", "participant_id", "final", "t")
     assert tuple(interim["data"][key] for key in told) == (name, ada.me, False, 65.0)

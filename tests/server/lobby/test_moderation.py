@@ -65,14 +65,14 @@ async def bob(hosting: Hosting, visit: Any, ada: Visitor) -> Visitor:
 @pytest.fixture
 def kept(hosting: Hosting) -> Kept:
     kept = Kept()
-    served = hosting.served("demo")
-    served._keeper = served.moderator._keeper = kept
+    controller = hosting.controller("demo")
+    controller._keeper = controller.moderator._keeper = kept
     return kept
 
 
 async def test_the_first_is_host_and_the_next_after_them(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
-    people = hosting.rooms["demo"].lobby.participants
+    people = hosting.agent_sessions["demo"].lobby.participants
     assert (people[ada.me].role, people[bob.me].role) == ("host", "guest")
     await ada.send("leave_lobby", lobby="demo")
     await bob.expect("user_left")
@@ -87,16 +87,16 @@ async def test_the_first_is_host_and_the_next_after_them(hosting: Hosting, visit
     "action", ["mute_request", "kick", "ban", "lock", "unlock", "admit", "deny", "make_host"]
 )
 async def test_only_hosts_moderate(hosting: Hosting, ada: Visitor, bob: Visitor, action: str) -> None:
-    before = hosting.rooms["demo"].lobby.version
+    before = hosting.agent_sessions["demo"].lobby.version
     assert await refused(bob, action, ada.me) == "forbidden"
     assert await refused(bob, action) == "forbidden"
-    assert hosting.rooms["demo"].lobby.version == before
+    assert hosting.agent_sessions["demo"].lobby.version == before
 
 
 async def test_only_hosts_change_the_lobby(hosting: Hosting, ada: Visitor, bob: Visitor) -> None:
     await bob.send("lobby_update", {"private": True}, lobby="demo")
     assert (await bob.expect("error"))["data"]["code"] == "forbidden"
-    assert not hosting.rooms["demo"].lobby.settings.private
+    assert not hosting.agent_sessions["demo"].lobby.settings.private
 
 
 async def test_whom_it_concerns_must_be_in_this_lobby(
@@ -105,7 +105,7 @@ async def test_whom_it_concerns_must_be_in_this_lobby(
     other = await hosting.create_lobby("Other")
     carl = await visit(hosting)
     await carl.join("Carl", lobby=other.lobby.id)
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     for action in ("mute_request", "kick", "ban", "make_host"):
         for whom in (carl.me, "nobody", agent.id):
             assert await refused(ada, action, whom) == "unknown_participant"
@@ -132,7 +132,7 @@ async def test_a_person_is_asked_to_mute(hosting: Hosting, visit: Any, ada: Visi
     echo = await ada.expect("moderation")
     assert (echo["id"], echo["data"]) == (id, expected)
     assert "moderation" not in [m["type"] for m in await carl.settle()]
-    assert hosting.rooms["demo"].lobby.participants[bob.me].muted is False
+    assert hosting.agent_sessions["demo"].lobby.participants[bob.me].muted is False
 
 
 async def test_who_is_kicked_learns_it_and_may_come_again(
@@ -146,8 +146,8 @@ async def test_who_is_kicked_learns_it_and_may_come_again(
     for visitor in (bob, ada, carl):
         assert (await visitor.expect("user_left"))["data"] == left
     assert (await ada.expect("moderation"))["id"] == id
-    assert bob.me not in hosting.rooms["demo"].lobby.participants
-    log = hosting.rooms["demo"].log
+    assert bob.me not in hosting.agent_sessions["demo"].lobby.participants
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     event = [e for e in log.events if isinstance(e, ModerationEvent)][-1]
     assert (event.action, event.participant_id, event.target_id) == ("kick", ada.me, bob.me)
@@ -162,7 +162,7 @@ async def test_who_is_kicked_from_a_private_lobby_has_to_knock_again(hosting: Ho
     lobby = await make(ada)
     await ada.join("Ada", lobby)
     await knock(bob, lobby, "Bob")
-    (visitor,) = hosting.served(lobby).door.waiting
+    (visitor,) = hosting.controller(lobby).door.waiting
     hosting.moderate(lobby).admit(visitor)
     joined = await bob.expect("lobby_joined")
     kick = {"action": "kick", "participant_id": joined["data"]["participant_id"]}
@@ -174,7 +174,7 @@ async def test_who_is_kicked_from_a_private_lobby_has_to_knock_again(hosting: Ho
 async def test_a_ban_lasts_and_is_kept(
     hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor, kept: Kept
 ) -> None:
-    handle = hosting.served("demo").seats.get(bob.me).session.handle  # type: ignore[union-attr]
+    handle = hosting.controller("demo").seats.get(bob.me).session.handle  # type: ignore[union-attr]
     await moderate(ada, "ban", bob.me, reason="again and again")
     assert (await bob.expect("moderation"))["data"]["action"] == "ban"
     assert (await bob.expect("user_left"))["data"]["reason"] == "banned"
@@ -183,7 +183,7 @@ async def test_a_ban_lasts_and_is_kept(
     await bob.expect("session_established", lambda m: not m["data"]["resumed"])
     assert (await refusal(bob, "demo"))["code"] == "unknown_lobby"
     (record,) = kept.bans
-    by = hosting.served("demo").seats.get(ada.me).session.handle  # type: ignore[union-attr]
+    by = hosting.controller("demo").seats.get(ada.me).session.handle  # type: ignore[union-attr]
     assert (record.lobby_id, record.handle, record.name, record.by, record.reason) == (
         "demo", handle, "Bob", by, "again and again",
     )  # fmt: skip
@@ -213,8 +213,8 @@ async def test_one_more_host(hosting: Hosting, visit: Any, ada: Visitor, bob: Vi
     for visitor, role in ((carl, "guest"), (ada, "host"), (bob, "host")):
         await visitor.send("join_lobby", {"name": "Again"}, lobby="demo")
         me = (await visitor.expect("lobby_joined"))["data"]["participant_id"]
-        assert hosting.rooms["demo"].lobby.participants[me].role == role
-    assert hosting.rooms["demo"].lobby.participants[dora.me].role == "host"
+        assert hosting.agent_sessions["demo"].lobby.participants[me].role == role
+    assert hosting.agent_sessions["demo"].lobby.participants[dora.me].role == "host"
 
 
 async def test_who_is_host_by_chance_cannot_throw_out_who_made_the_lobby(
@@ -234,9 +234,9 @@ async def test_who_is_host_by_chance_cannot_throw_out_who_made_the_lobby(
 async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
     hosting: Hosting, ada: Visitor, bob: Visitor, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seats = hosting.served("demo").seats
+    seats = hosting.controller("demo").seats
     handles = {who.me: seats.get(who.me).session.handle for who in (ada, bob)}  # type: ignore[union-attr]
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     await ada.settle()
     with caplog.at_level(logging.INFO, "voicebot.audit"):
         id = await moderate(bob, "report", ada.me, reason="was rude")
@@ -248,7 +248,7 @@ async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
         await bob.expect("user_left")
         await moderate(bob, "report", ada.me, reason="and left")
         await bob.settle()
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     assert [(r.by, r.about, r.name, r.reason) for r in kept.reports] == [
         (handles[bob.me], handles[ada.me], "Ida", "was rude"),
@@ -300,12 +300,12 @@ async def test_the_notebook_may_do_everything(
     moderator.kick(bob.me)
     left = await bob.expect("user_left", lambda m: m["data"]["participant_id"] == bob.me)
     assert left["data"]["reason"] == "kicked"
-    assert hosting.rooms["demo"].lobby.humans == []
+    assert hosting.agent_sessions["demo"].lobby.humans == []
 
 
 def test_every_message_of_a_browser_has_a_rule() -> None:
     from typing import get_args
 
-    from voicebot.server.endpoints.dispatcher import WHO
+    from voicebot.server.endpoints.dispatcher import PERMISSIONS
 
-    assert set(WHO) == set(get_args(get_args(ClientMessage)[0]))
+    assert set(PERMISSIONS) == set(get_args(get_args(ClientMessage)[0]))

@@ -11,7 +11,7 @@ import pytest
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import Answer, IceServerConfig
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.ports import RoomPort
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling import messages as m
 from voicebot.signaling.messages import Message, ParticipantInfo
 from voicebot.signaling.negotiation import Timeouts
@@ -22,7 +22,7 @@ TIMES = Timeouts()
 BASE = 1_000
 
 
-class Room:
+class AgentSession:
     """The part of a room that negotiations need."""
 
     log = None
@@ -53,7 +53,7 @@ class Scene:
 
     def __init__(self, *people: str, agent: bool = False, turn: str = "") -> None:
         self.lobby = Lobby("demo", "Demo")
-        self.room = Room(self.lobby)
+        self.agent_session = AgentSession(self.lobby)
         self.away: set[str] = set()
         self.told: list[tuple[str, Message]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -64,7 +64,7 @@ class Scene:
             self.tasks.append(loop.create_task(work, name=name))
 
         self.negotiations = Negotiations(
-            cast(RoomPort, self.room),
+            cast(AgentSessionPort, self.agent_session),
             clock=loop.time,
             ice=self.ice,
             tell=lambda person, message: self.told.append((person, message)),
@@ -196,7 +196,7 @@ async def test_each_rung_gives_both_ends_its_servers() -> None:
         epoch = start.epoch
         scene.send("ada", m.WebrtcOffer(peer="host-demo", epoch=epoch, data=m.DescriptionData(sdp="x")))
         await asyncio.gather(*scene.tasks)
-        assert scene.room.answered[-1] == ("ada", epoch, urls(start))
+        assert scene.agent_session.answered[-1] == ("ada", epoch, urls(start))
         relays[epoch] = (start.data.relay_only, urls(start))
         scene.state("ada", "host-demo", epoch, "failed")
     (everything, (udp_only, udp), (tcp_only, tcp)) = relays.values()
@@ -209,7 +209,7 @@ async def test_each_rung_gives_both_ends_its_servers() -> None:
     assert set(tcp) == {"turn:t.example:3478?transport=tcp", "turns:t.example:5349?transport=tcp"}
     (failed,) = scene.take("webrtc_failed")
     assert cast(m.WebrtcFailed, failed).data.code == "ice_failed"
-    assert scene.room.closed == ["ada"]
+    assert scene.agent_session.closed == ["ada"]
     scene.negotiations.close()
 
 

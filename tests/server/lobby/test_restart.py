@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.coturn import free_port
-from tests.redis_server import redis_server
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
+from tests.support.coturn import free_port
+from tests.support.redis_server import redis_server
 from voicebot.agent.models import choose as choosing
 from voicebot.agent.models.models import Models
 from voicebot.settings import Settings
@@ -273,22 +273,22 @@ async def test_agents_that_are_back_before_the_people_are_offered_to_them(
     host: Any, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
-    await hosting.rooms["demo"].spawn("Grump, a grumpy lighthouse keeper")
+    await hosting.agent_sessions["demo"].spawn("Grump, a grumpy lighthouse keeper")
     http = httpx.AsyncClient(base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")})
     (await http.post("api/session")).raise_for_status()
     ada = await (await Visitor(http, hosting.url).open()).join("Ann")
-    agents = {agent.id for agent in hosting.rooms["demo"].lobby.agents}
+    agents = {agent.id for agent in hosting.agent_sessions["demo"].lobby.agents}
     before = (await ada.expect("start_webrtc_negotiation"))["epoch"]
     await hosting.stop()
     assert await ada.closed() == 1012
     await hosting.start()
-    assert {agent.id for agent in hosting.rooms["demo"].lobby.agents} == agents
-    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "reconnecting"
+    assert {agent.id for agent in hosting.agent_sessions["demo"].lobby.agents} == agents
+    assert hosting.agent_sessions["demo"].lobby.participants[ada.me].presence == "reconnecting"
     await resume(ada)
     start = await ada.expect("start_webrtc_negotiation")
     assert set(start["data"]["receive"]) == agents
     assert start["epoch"] > before
-    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "present"
+    assert hosting.agent_sessions["demo"].lobby.participants[ada.me].presence == "present"
     assert "failed" not in caplog.text
     await ada.socket.close()
     await http.aclose()
@@ -298,8 +298,8 @@ async def test_agents_are_back_before_the_models_are_loaded(
     host: Any, settings: Settings, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
-    lobby = hosting.rooms["demo"].lobby
-    await hosting.rooms["demo"].spawn("Grump, a grumpy lighthouse keeper")
+    lobby = hosting.agent_sessions["demo"].lobby
+    await hosting.agent_sessions["demo"].spawn("Grump, a grumpy lighthouse keeper")
     agents = [agent.id for agent in lobby.agents]
     http = httpx.AsyncClient(base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")})
     (await http.post("api/session")).raise_for_status()
@@ -325,7 +325,7 @@ async def test_agents_are_back_before_the_models_are_loaded(
                 await asyncio.sleep(0)
     start = await ada.expect("start_webrtc_negotiation")
     assert start["data"]["receive"] == agents
-    lobby = hosting.rooms["demo"].lobby
+    lobby = hosting.agent_sessions["demo"].lobby
     assert [(agent.id, agent.state) for agent in lobby.agents] == [(id, "initializing") for id in agents]
     assert not models.started
     assert not hosting.running
@@ -340,17 +340,17 @@ async def test_agents_are_back_before_the_models_are_loaded(
 
 async def test_a_server_that_is_started_again_goes_on(host: Any, media: Any, models: Any) -> None:
     hosting = await host()
-    room = await hosting.create_lobby("Notebook", "notebook")
-    agent = await room.spawn("Grump, a grumpy lighthouse keeper")
-    room.mute(agent.id)
+    agent_session = await hosting.create_lobby("Notebook", "notebook")
+    agent = await agent_session.spawn("Grump, a grumpy lighthouse keeper")
+    agent_session.mute(agent.id)
     await hosting.stop()
-    assert list(hosting.rooms) == []
+    assert list(hosting.agent_sessions) == []
     await hosting.start()
-    assert list(hosting.rooms) == ["demo", "notebook"]
-    again = hosting.rooms["notebook"].agents[agent.id]
+    assert list(hosting.agent_sessions) == ["demo", "notebook"]
+    again = hosting.agent_sessions["notebook"].agents[agent.id]
     assert again.persona == agent.persona
     assert again.muted
-    assert len(hosting.rooms["demo"].agents) == 1
+    assert len(hosting.agent_sessions["demo"].agents) == 1
 
 
 async def test_what_cannot_come_back_costs_nothing_else(
@@ -358,9 +358,9 @@ async def test_what_cannot_come_back_costs_nothing_else(
 ) -> None:
     hosting = await host()
     for name in ("first", "second"):
-        room = await hosting.create_lobby(name, name)
-        await room.spawn("Ada, a guide")
-        await room.spawn("Bruno, a baker")
+        agent_session = await hosting.create_lobby(name, name)
+        await agent_session.spawn("Ada, a guide")
+        await agent_session.spawn("Bruno, a baker")
     await hosting.stop()
     store = await open_store(settings)
     kept = {record.id: record for record in await store.lobbies()}
@@ -371,13 +371,13 @@ async def test_what_cannot_come_back_costs_nothing_else(
     await store.put_lobby(replace(kept["second"], agents=odd))
     await store.aclose()
     await hosting.start()
-    assert list(hosting.rooms) == ["demo", "second"]
+    assert list(hosting.agent_sessions) == ["demo", "second"]
     assert "first" in caplog.text
     assert ada.id in caplog.text
-    assert list(hosting.rooms["second"].agents) == [bruno.id]
+    assert list(hosting.agent_sessions["second"].agents) == [bruno.id]
     assert "nowhere" in caplog.text
-    room = await hosting.create_lobby("First again", "first")
-    assert room.lobby.name == "First again"
+    agent_session = await hosting.create_lobby("First again", "first")
+    assert agent_session.lobby.name == "First again"
 
 
 async def test_with_memory_a_stop_closes_every_lobby(host: Any, settings: Settings) -> None:
@@ -385,4 +385,4 @@ async def test_with_memory_a_stop_closes_every_lobby(host: Any, settings: Settin
     await hosting.create_lobby("Tea room", "tea-room")
     await hosting.stop()
     await hosting.start()
-    assert list(hosting.rooms) == ["demo"]
+    assert list(hosting.agent_sessions) == ["demo"]

@@ -162,7 +162,7 @@ async def test_in_a_notebook_everyone_is_told_and_nothing_is_waited_for(host: An
     assert (await ada.expect("going_away"))["data"]["seconds"] == 0
     await hosting.start()
     bob = await visit(hosting, joined="Bob")
-    assert bob.me in hosting.rooms[DEMO_LOBBY].lobby.participants
+    assert bob.me in hosting.agent_sessions[DEMO_LOBBY].lobby.participants
 
 
 @pytest.mark.virtual_time

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.cuts import random_cuts
+from tests.support.cuts import random_cuts
 from voicebot.events import UserChat
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
@@ -43,7 +43,7 @@ async def test_what_waited_in_the_old_socket_is_carried_out_once_and_in_order(ho
     await second.send("resume", {"last_seq": first.last_seq})
     await say_all(second)
     await second.settle()
-    log = hosting.rooms["tabs"].log
+    log = hosting.agent_sessions["tabs"].log
     assert log is not None
     assert [event.text for event in log.events if isinstance(event, UserChat)] == ids
     assert await first.closed() == 4409

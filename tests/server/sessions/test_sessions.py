@@ -20,7 +20,7 @@ from voicebot.server.sessions.sessions import (
     IDLE_SECONDS,
     OVERLAP_SECONDS,
     ROTATE_SECONDS,
-    Browser,
+    ClientSession,
     Sessions,
 )
 from voicebot.signaling.messages import Pong
@@ -88,8 +88,8 @@ def key(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def seated(hosting: Hosting, participant_id: str) -> Browser:
-    browser = hosting.served("demo").seats.get(participant_id)
+def seated(hosting: Hosting, participant_id: str) -> ClientSession:
+    browser = hosting.controller("demo").seats.get(participant_id)
     assert browser is not None
     return browser
 
@@ -415,7 +415,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
     record = await store.get_session(key(secret))
     assert record is not None
     browser = later.restore(record)
-    assert isinstance(browser, Browser)
+    assert isinstance(browser, ClientSession)
     assert later.restore(record) is browser
     assert await later.find(secret) is browser
     assert browser.session.handle == before.session.handle

@@ -89,7 +89,7 @@ async def test_what_people_do_is_counted(host: Any, visit: Any) -> None:
     assert seen['voicebot_negotiation_attempts_total{peer="agents",rung="all"}'] >= 2
     assert seen["voicebot_loop_lag_seconds_count"] > 0
     assert any(name.startswith("voicebot_store_seconds_count{") for name in seen)
-    secrets = {ada.me, bob.me, "Ada", "Bob", hosting.rooms["demo"].host_peer, 'demo"'}
+    secrets = {ada.me, bob.me, "Ada", "Bob", hosting.agent_sessions["demo"].host_peer, 'demo"'}
     assert not [name for name in seen if any(secret in name for secret in secrets)]
 
 
@@ -239,7 +239,7 @@ async def test_what_waits_for_a_browser_is_counted() -> None:
 async def test_what_rooms_log_reaches_the_metrics(host: Any, visit: Any) -> None:
     hosting = await host()
     await visit(hosting, joined="Ada")
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     assert isinstance(log.events[0], events.ConversationStarted)
     log.emit(events.EchoIgnored(text="hello", similarity=0.9))

@@ -119,7 +119,7 @@ async def test_a_turn_is_a_span_with_its_parts_one_after_the_other(
     hosting = await host()
     await visit(hosting, joined="Ada")
     delays = {name: 0.01 * (n + 1) for n, name in enumerate(MEASURED)}
-    hosting.rooms["demo"].log.emit(
+    hosting.agent_sessions["demo"].log.emit(
         LatencyMeasured(turn_id="turn-1", e2e_latency=sum(delays.values()), **delays)
     )
     await hosting.stop()

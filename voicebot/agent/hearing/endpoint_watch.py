@@ -21,7 +21,7 @@ OVERDUE = 1.0
 
 
 class EndpointWatch:
-    """From `SpeechStopped` until the silence lasted (`confirmed`) or speech goes on (`close`).
+    """From `VoiceActivityStopped` until the silence lasted (`confirmed`) or speech goes on (`close`).
 
     Args:
         pause: what is known now; its `silence_s` is filled in at each decision.

@@ -21,7 +21,7 @@ from voicebot.events import (
 from voicebot.media import base as media
 
 PlayoutNotice = (
-    media.PlayoutStarted | media.PlayoutMark | media.PlayoutHeld | media.PlayoutResumed | media.PlayoutEnded
+    media.PlayoutAudible | media.PlayoutMark | media.PlayoutHeld | media.PlayoutResumed | media.PlayoutEnded
 )
 
 
@@ -60,7 +60,7 @@ class Playout:
             return False
         if (turn := self.turn_of(notice)) is not None:
             match notice:
-                case media.PlayoutStarted():
+                case media.PlayoutAudible():
                     self._started(turn, notice)
                 case media.PlayoutMark():
                     self._marked(turn, notice)
@@ -107,7 +107,7 @@ class Playout:
 
     # ------------------------------------------------------------ inside
 
-    def _started(self, turn: Turn, notice: media.PlayoutStarted) -> None:
+    def _started(self, turn: Turn, notice: media.PlayoutAudible) -> None:
         turn.speech.started = notice.time
         turn.agent.become("speaking")
         self._log.emit(turn.event(PlayoutStarted, t=self._log.at(notice.time)))

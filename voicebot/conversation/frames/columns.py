@@ -75,7 +75,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "turn_id": "str",
         "speech_id": "str",
         "cause_seq": "Int64",
-        "track_id": "str",
         "sample": "Int64",
         "data": "str",
     },

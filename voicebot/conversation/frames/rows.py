@@ -36,7 +36,8 @@ from voicebot.events import (
     UserChat,
 )
 
-ENVELOPE = frozenset(Event.model_fields)
+ENVELOPE = frozenset({*Event.model_fields, "track_id"})
+"""Older logs have a `track_id`, always null."""
 
 
 @dataclass
@@ -132,7 +133,6 @@ def _event_row(event: Event) -> Row:
         "turn_id": event.turn_id,
         "speech_id": event.speech_id,
         "cause_seq": event.cause_seq,
-        "track_id": event.track_id,
         "sample": event.sample,
         "data": json.dumps(values),
     }

@@ -17,13 +17,13 @@ from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.reading.ogg import participant_of, recordings
 from voicebot.conversation.writer import line_of
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     ConversationEnded,
     ConversationStarted,
     Event,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -37,11 +37,11 @@ from voicebot.events import (
 from voicebot.folders import Folder, UnsafePath
 
 SEEN_AND_HEARD = (
-    AgentStateChanged,
+    AgentStateEvent,
     ConversationEnded,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -93,7 +93,7 @@ def excerpt(events: Sequence[Event], intervals: Sequence[Interval]) -> list[Even
         elif isinstance(event, SEEN_AND_HEARD):
             if (index := _interval_of(intervals, *_moments(event))) is not None:
                 seen[index].append(event)
-            if isinstance(event, ParticipantJoined | ParticipantUpdated | ParticipantLeft):
+            if isinstance(event, ParticipantJoined | ParticipantUpdateEvent | ParticipantLeft):
                 coming.append(event)
     for there, within in zip(_already_there(coming, intervals), seen, strict=True):
         speeches = {event.speech_id for event in within if isinstance(event, PlayoutStarted)}
@@ -113,7 +113,7 @@ def _already_there(
             match event := ahead.popleft():
                 case ParticipantJoined():
                     here[event.participant_id] = event
-                case ParticipantUpdated(changes={"name": str(name)}) if event.participant_id in here:
+                case ParticipantUpdateEvent(changes={"name": str(name)}) if event.participant_id in here:
                     joined = here[event.participant_id]
                     here[event.participant_id] = joined.model_copy(update={"name": name})
                 case ParticipantLeft():

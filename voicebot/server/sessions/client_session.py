@@ -22,16 +22,16 @@ class Place(Protocol):
 
     @property
     def lobby(self) -> Lobby: ...
-    def leave(self, browser: Browser) -> None:
+    def leave(self, client: ClientSession) -> None:
         """It goes for good."""
 
-    def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
+    def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
         """Its socket is lost; the seat is kept for a while."""
 
-    def resumed(self, browser: Browser, replayed: bool) -> None:
+    def resumed(self, client: ClientSession, replayed: bool) -> None:
         """It is back on a new socket, its page as it was."""
 
-    def check(self, right: Right, browser: Browser) -> None:
+    def check(self, right: Right, client: ClientSession) -> None:
         """Raises SignalingError (`forbidden`) unless it has this right."""
 
 
@@ -43,17 +43,19 @@ class Seat:
     participant_id: str
 
 
-def _nothing(browser: Browser) -> None:
+def _nothing(client: ClientSession) -> None:
     pass
 
 
-class Browser:
+class ClientSession:
     """One browser: its session, the socket that counts (if any), its seat in a lobby.
 
-    `changed(browser)` is called when its seat is taken, freed or looks different.
+    `changed(client)` is called when its seat is taken, freed or looks different.
     """
 
-    def __init__(self, session: Session, clock: Clock, changed: Callable[[Browser], None] = _nothing) -> None:
+    def __init__(
+        self, session: Session, clock: Clock, changed: Callable[[ClientSession], None] = _nothing
+    ) -> None:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
         self.address = ""
@@ -122,10 +124,10 @@ class Browser:
         """The lobby it sits in, or at whose door it waits."""
         return self.seat.place if self.seat is not None else self.waiting
 
-    def lost(self, closed_by_browser: bool = False) -> None:
+    def lost(self, closed_by_client: bool = False) -> None:
         """It has no socket, or a new one that has not spoken yet: its seat or place is kept for a while."""
         if self.place is not None:
-            self.place.lost(self, closed_by_browser)
+            self.place.lost(self, closed_by_client)
 
     def send(self, message: Message | Written) -> None:
         """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""

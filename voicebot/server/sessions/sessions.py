@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
-from voicebot.server.sessions.client_session import Browser
+from voicebot.server.sessions.client_session import ClientSession
 from voicebot.server.sessions.outbox import Outbox
 from voicebot.server.sessions.writer import SessionWriter
 from voicebot.signaling.messages import Message
@@ -50,7 +50,7 @@ class Sessions:
     ) -> None:
         self._store, self._clock, self._wall, self._lifetime = store, clock, wall, lifetime
         self._shared = shared(store)
-        self._browsers: dict[str, Browser] = {}
+        self._browsers: dict[str, ClientSession] = {}
         self._records: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
         self._writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
@@ -84,13 +84,13 @@ class Sessions:
     async def sweep(self) -> None:
         """End expired sessions; forget those that nobody uses, here and in the store."""
         now = self._clock()
-        for handle, browser in list(self._browsers.items()):
-            session = browser.session
+        for handle, client in list(self._browsers.items()):
+            session = client.session
             session.forget_old(now)
-            if session.expired(now) and (browser.seat is not None or browser.outbox is not None):
-                browser.expire()
-            in_use = browser.sockets > 0 or browser.outbox is not None or browser.place is not None
-            idle = now - browser.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
+            if session.expired(now) and (client.seat is not None or client.outbox is not None):
+                client.expire()
+            in_use = client.sockets > 0 or client.outbox is not None or client.place is not None
+            idle = now - client.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
             if not in_use and (session.expired(now) or idle):
                 self._forget(handle)
         try:
@@ -111,26 +111,26 @@ class Sessions:
 
     # ------------------------------------------------------------ who is it
 
-    async def admit(self, secret: str | None) -> tuple[Browser, str | None]:
+    async def admit(self, secret: str | None) -> tuple[ClientSession, str | None]:
         """The browser of this cookie, a new one where there is no valid session.
 
         With it comes a secret to set as the cookie, when it is new or the present one is old.
         Raises StoreError when the store cannot tell.
         """
-        browser = await self.valid(secret)
-        if browser is None or secret is None:
-            fresh, browser = await self.create()
-            return browser, fresh
-        return browser, await self._rotate(browser, _key(secret))
+        client = await self.valid(secret)
+        if client is None or secret is None:
+            fresh, client = await self.create()
+            return client, fresh
+        return client, await self._rotate(client, _key(secret))
 
-    async def create(self) -> tuple[str, Browser]:
+    async def create(self) -> tuple[str, ClientSession]:
         """A new session; returns the cookie's secret, which is not kept, and the browser."""
         secret, handle, now = secrets.token_urlsafe(32), f"s-{secrets.token_hex(8)}", self._wall()
-        browser = self._keep(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
+        client = self._keep(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
         await self._writer.write(handle)
-        return secret, browser
+        return secret, client
 
-    async def find(self, secret: str | None) -> Browser | None:
+    async def find(self, secret: str | None) -> ClientSession | None:
         """The browser of this cookie, also when its session has expired; None when unknown.
 
         Raises StoreError when the store cannot tell.
@@ -152,7 +152,7 @@ class Sessions:
         elif self._shared is not None:  # another server may have given out a new secret meanwhile
             await self.named(known)
 
-    async def named(self, handle: str) -> Browser | None:
+    async def named(self, handle: str) -> ClientSession | None:
         """The browser of this public name, as the store knows it by now, or as it was known here while
         the store is away. Raises StoreError when it is not known here."""
         try:
@@ -170,20 +170,20 @@ class Sessions:
         record = await self._shared.find_session(handle) if self._shared is not None else None
         return record.seat if record is not None else None
 
-    async def write(self, browser: Browser) -> None:
+    async def write(self, client: ClientSession) -> None:
         """Write it now. A store that fails is logged, never raised."""
-        await self._writer.write(browser.session.handle)
+        await self._writer.write(client.session.handle)
 
-    def give_up(self, browser: Browser) -> None:
+    def give_up(self, client: ClientSession) -> None:
         """Another server has its lobby, and the seat with it: it is not freed in the store."""
-        self._writer.give_up(browser.session.handle)
+        self._writer.give_up(client.session.handle)
 
-    async def valid(self, secret: str | None) -> Browser | None:
+    async def valid(self, secret: str | None) -> ClientSession | None:
         """The browser of this cookie if its session has not expired. Raises StoreError."""
-        browser = await self.find(secret)
-        return None if browser is None or browser.session.expired(self._clock()) else browser
+        client = await self.find(secret)
+        return None if client is None or client.session.expired(self._clock()) else client
 
-    def restore(self, record: SessionRecord) -> Browser:
+    def restore(self, record: SessionRecord) -> ClientSession:
         """The browser of a record from the store; the one there is, if it is known already.
 
         Its seat is for the caller to give: only who has restored the lobby can.
@@ -212,19 +212,19 @@ class Sessions:
 
     def tell(self, message: Message) -> None:
         """Tell every browser that is connected now."""
-        for browser in list(self._browsers.values()):
-            browser.send_unstamped(message)
+        for client in list(self._browsers.values()):
+            client.send_unstamped(message)
 
     # ------------------------------------------------------------ records
 
-    def _keep(self, record: SessionRecord) -> Browser:
+    def _keep(self, record: SessionRecord) -> ClientSession:
         left = record.expires - self._wall()
         # microseconds since 1970: larger than any number of a life before, however much was sent in it
         session = Session(record.handle, self._clock(), max(0.0, left), seq=int(self._wall() * 1e6))
-        browser = Browser(session, self._clock, self._seat_changed)
-        self._browsers[record.handle] = browser
+        client = ClientSession(session, self._clock, self._seat_changed)
+        self._browsers[record.handle] = client
         self._index(record)
-        return browser
+        return client
 
     def _index(self, record: SessionRecord) -> None:
         self._unindex(record.handle)
@@ -243,15 +243,15 @@ class Sessions:
         self._unindex(handle)
         self._writer.forget(handle)
 
-    def _seat_changed(self, browser: Browser) -> None:
-        self._writer.changed(browser.session.handle)
+    def _seat_changed(self, client: ClientSession) -> None:
+        self._writer.changed(client.session.handle)
 
     def _record(self, handle: str) -> SessionRecord | None:
         """The session as it is to be written now."""
-        browser, record = self._browsers.get(handle), self._records.get(handle)
-        if browser is None or record is None:
+        client, record = self._browsers.get(handle), self._records.get(handle)
+        if client is None or record is None:
             return None
-        seat = browser.seat
+        seat = client.seat
         if seat is None:
             return replace(record, seat=None)
         lobby = seat.place.lobby
@@ -273,13 +273,13 @@ class Sessions:
             self._writer.changed(handle)
         return True
 
-    async def _rotate(self, browser: Browser, key: str) -> str | None:
+    async def _rotate(self, client: ClientSession, key: str) -> str | None:
         """A new secret for the same session when this one is old, else None.
 
         Until the browser has shown the new one, the old one stays good: the answer that
         carried it may have been lost, and then the old one gets another new one.
         """
-        handle, now = browser.session.handle, self._wall()
+        handle, now = client.session.handle, self._wall()
         record = self._records[handle]
         due = ROTATE_SECONDS if key == record.key else OVERLAP_SECONDS
         unused = record.previous_until >= record.expires
