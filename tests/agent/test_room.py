@@ -244,7 +244,7 @@ async def test_two_people_are_labelled(tmp_path: Path) -> None:
             {"role": "user", "content": "Tom Anna: mine is red"},
             {"role": "assistant", "content": "Red it is."},
         ]
-        assert stage.llm.calls[1].lines.session.people == ("Anna", "Tom Anna")
+        assert stage.llm.calls[1].lines.room.people == ("Anna", "Tom Anna")
         assert "Anna" not in stage.llm.calls[1].instructions
 
 

@@ -135,7 +135,7 @@ async def test_without_a_session_the_socket_says_so(hosting: Hosting, visit: Any
 
 async def test_a_session_ends_on_the_open_socket(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.controller("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").presence.get(ada.me)
     browser.expire()
     await ada.expect("session_expired")
     assert await ada.closed() == 4401
@@ -282,7 +282,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
     await ada.settle()
     await ada.socket.close(1001)
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["presence"] == "reconnecting")
-    graces = hosting.controller("demo").seats._graces
+    graces = hosting.controller("demo").presence._graces
     before = graces[ada.me]
     await ada.open()
     assert (await ada.expect("session_established"))["data"]["resumed"] is True
@@ -334,7 +334,7 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
-    (timer,) = hosting._lobbies._vacancies[made]._timers
+    (timer,) = hosting._lobbies._idle_timeouts[made]._timers
     assert timer.when() - asyncio.get_running_loop().time() > 3000
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     await ada.expect("lobby_joined")
