@@ -24,7 +24,7 @@ from voicebot.llm.offline import OfflineLLM
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.persona import create_persona
-from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
 from voicebot.stt.pocketsphinx import PocketSphinxSTT
@@ -42,7 +42,7 @@ class Visitor:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.events: list[Event] = []
-        self.heard: list[Heard] = []
+        self.heard: list[ReceivedFrame] = []
         self.microphone = Microphone()
         self.caller = Caller(self.microphone, on_heard=self.heard.append)
         self._new = asyncio.Event()
