@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.recognition import SpeechRecognition
@@ -192,7 +191,9 @@ class Conversation:
                 drafted=self._on_drafted,
                 went_on=self._on_went_on,
                 own_voice=self._playout.echoes.own_voice,
-                await_silence=partial(self._plane.await_silence, self._host_id, participant_id),
+                await_silence=lambda until: self._plane.send(
+                    media.AwaitSilence(self._host_id, participant_id, until)
+                ),
                 end_of_turn=self._end_of_turn,
                 constants=self._constants,
                 names=lambda: [agent.name for agent in self._agents.values()],
