@@ -80,7 +80,7 @@ export function PrejoinScreen() {
               type="submit"
               look="primary"
               className="wide"
-              isDisabled={joining}
+              isPending={joining}
               data-testid="join-button"
             >
               {joining

@@ -50,7 +50,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         data-off={!filming}
         data-testid="camera-button"
         data-on={filming}
-        isDisabled={camera.status === "asking"}
+        isPending={camera.status === "asking"}
         onPress={() => void (filming ? client.closeCamera() : client.openDevice("camera"))}
       >
         {filming ? <Video aria-hidden="true" /> : <VideoOff aria-hidden="true" />}
