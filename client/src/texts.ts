@@ -238,6 +238,10 @@ export const texts = {
     hear: "Click to hear the others",
     hearHint: "Your browser waits for a click before it plays sound.",
     reconnect: "Connection to the server lost. Reconnecting…",
+    noAnswer: "The server is not answering. Trying again…",
+    offline: "You are offline.",
+    offlineHint:
+      "Check your network. This page reconnects by itself, and sends what you have written.",
     reconnectHint: "You still hear each other meanwhile.",
     notBack: "The server has not come back yet.",
     notBackHint:
@@ -275,6 +279,12 @@ export const texts = {
     chatPlaceholder: "Write to everyone",
     send: "Send",
     newest: "Jump to the newest",
+    sending: "Sending…",
+    waiting: "Waiting for the connection…",
+    notSent: "Not sent.",
+    uncertain: "The connection broke on the way, so it may not have arrived.",
+    sendAgain: "Send again",
+    discard: "Delete",
   },
 
   addAgent: {
@@ -298,6 +308,7 @@ export const texts = {
     connecting: "Connecting",
     connected: "Connected",
     reconnecting: "Reconnecting",
+    offline: "Offline",
     failed: "No sound",
     relay: "via relay",
     quality: { good: "Good", fair: "Fair", poor: "Poor" },

@@ -39,6 +39,7 @@ export class LobbyLifecycle {
     this.#store = parts.store;
     this.#signaling = parts.signaling;
     this.#signaling.onLink((change) => this.#linked(change));
+    this.#signaling.onSilence((silent) => this.#store.setState({ silent }));
     this.#reloadState = new ReloadStateKeeper(parts.store);
   }
 

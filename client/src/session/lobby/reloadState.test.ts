@@ -6,6 +6,7 @@ import { FakeSocket } from "../../testing/FakeSocket";
 import { settle } from "../../testing/settle";
 import { texts } from "../../texts";
 import { Client, type ClientParts } from "../client";
+import { UNCERTAIN } from "./chat";
 import { recallReloadState } from "./reloadState";
 
 let clients: Client[] = [];
@@ -174,6 +175,16 @@ test.each<[string, (client: Client) => void]>([
   expect(recallReloadState("demo")).toBeNull();
   client.unload();
   expect((await reload()).state.phase).toBe("prejoin");
+});
+
+test("what was written and not confirmed before a reload is shown as such", async () => {
+  const before = await inLobby();
+  before.chat.send("perhaps");
+  before.unload();
+  const after = await reload();
+  greet(true);
+  welcome();
+  expect(after.state.pendingChat).toMatchObject([{ text: "perhaps", error: UNCERTAIN }]);
 });
 
 test("a duplicated tab does not take the lock from the one that is live", async () => {
