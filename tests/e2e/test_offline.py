@@ -46,7 +46,8 @@ async def test_the_browser_goes_offline(host: HostingFactory, chromium: Chromium
     await expect(badge).to_have_text("Offline")
     await write(tom.page, "one", "two")
     await expect(tom.page.get_by_test_id("pending-row").locator("p")).to_have_text(["one", "two"])
-    await expect(tom.page.get_by_role("status").filter(has_text="Waiting for the connection")).to_have_count(2)
+    waits = tom.page.get_by_role("status").filter(has_text="Waiting for the connection")
+    await expect(waits).to_have_count(2)
     await tom.page.screenshot(path=shots / "offline-phone-dark.png")
     await expect(mia.page.get_by_test_id("chat-row")).to_have_count(0)
 

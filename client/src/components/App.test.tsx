@@ -280,6 +280,33 @@ test("another microphone can be chosen where one is missing", async () => {
   expect(screen.getByTestId("microphone-select").textContent).toContain("Headset");
 });
 
+test.each<["microphone" | "camera", string]>([
+  ["microphone", "mute-button"],
+  ["camera", "camera-button"],
+])("in the lobby a %s that does not open says why until that is read", async (kind, control) => {
+  show("?lobby=demo", "busy");
+  await screen.findByTestId("microphone-problem");
+  await join();
+  // Before joining it was said, and listening was chosen.
+  expect(screen.queryByTestId(`${kind}-banner`)).toBeNull();
+  const { titles, cameraTitles, hints } = texts.devices;
+  const title = (kind === "microphone" ? titles : cameraTitles).busy;
+  const open = vi.spyOn(client, "openDevice");
+  for (const times of [1, 2]) {
+    await userEvent.click(screen.getByTestId(control));
+    expect(open).toHaveBeenCalledTimes(times);
+    const said = screen.getByRole("alert");
+    expect(said.textContent).toContain(title);
+    expect(said.textContent).toContain(hints.busy);
+  }
+  await userEvent.click(within(screen.getByRole("alert")).getByText(texts.prejoin.tryAgain));
+  expect(open).toHaveBeenCalledTimes(3);
+  const banner = screen.getByTestId(`${kind}-banner`);
+  await userEvent.click(within(banner).getByRole("button", { name: texts.dismiss }));
+  expect(screen.queryByTestId(`${kind}-banner`)).toBeNull();
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId(control)));
+});
+
 test("a meter that waits for a click says so", async () => {
   const context = {
     state: "suspended",

@@ -188,6 +188,10 @@ export class Client {
     return this.#media.open(kind, id);
   }
 
+  problemRead(kind: DeviceKind): void {
+    this.#media.problemRead(kind);
+  }
+
   closeCamera(): void {
     this.#media.closeCamera();
   }

@@ -69,6 +69,8 @@ export interface AddingAgent {
 export interface DeviceState {
   status: "off" | "asking" | "on" | "problem";
   problem: DeviceProblemKind | null;
+  /** The problem has not been seen where it is explained. */
+  unread: boolean;
   /** The chosen device; empty for the default one. */
   deviceId: string;
   choices: DeviceChoice[];
@@ -123,7 +125,13 @@ export interface SessionState {
   soundBlocked: boolean;
 }
 
-const device: DeviceState = { status: "off", problem: null, deviceId: "", choices: [] };
+const device: DeviceState = {
+  status: "off",
+  problem: null,
+  unread: false,
+  deviceId: "",
+  choices: [],
+};
 
 export function initialState(lobbyId: string | null, name: string): SessionState {
   return {
