@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.coturn import configured, free_port, own_address
+from tests.support.coturn import configured, free_port, own_address
 from voicebot.doctor import Check
 from voicebot.doctor.network import turn_checks
 from voicebot.doctor.relay import relay_checks

@@ -34,9 +34,9 @@ async def closes(page: Page, button: str) -> None:
 
 async def test_after_a_refusal(host: HostingFactory, chromium: Chromium, shots: Path) -> None:
     hosting = await host()
-    room = hosting.rooms["demo"]
-    for _ in range(len(room.lobby.agents), room.lobby.capacity.agents):
-        await room.spawn("a pirate")
+    session = hosting.agent_sessions["demo"]
+    for _ in range(len(session.lobby.agents), session.lobby.capacity.agents):
+        await session.spawn("a pirate")
     page = await in_lobby(hosting, chromium)
     await page.get_by_test_id("add-agent-button").click()
     await page.get_by_test_id("agent-description").fill("a lighthouse keeper")
@@ -50,14 +50,14 @@ async def test_while_an_agent_is_being_made(
     host: HostingFactory, chromium: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosting = await host()
-    room = hosting.rooms["demo"]
-    spawn, may = room.spawn, asyncio.Event()
+    session = hosting.agent_sessions["demo"]
+    spawn, may = session.spawn, asyncio.Event()
 
     async def slowly(*wish: Any, **options: Any) -> Any:
         await may.wait()
         return await spawn(*wish, **options)
 
-    monkeypatch.setattr(room, "spawn", slowly)
+    monkeypatch.setattr(session, "spawn", slowly)
     page = await in_lobby(hosting, chromium)
     await page.get_by_test_id("add-agent-button").click()
     await page.get_by_test_id("agent-description").fill("Bruno, a lighthouse keeper")

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.sound import tone
+from tests.support.sound import tone
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet, silence_packets
 from voicebot.clock import monotonic
@@ -17,11 +17,11 @@ from voicebot.media.base import (
     HearingSettings,
     MediaGone,
     PeerState,
+    PlayoutAudible,
     PlayoutEnded,
-    PlayoutStarted,
     RecordingFailed,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.media.recording import Recorder, Timeline
@@ -124,7 +124,7 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     plane.record("host", "ada", tmp_path / "audio/ada.ogg", origin)
     await browser.mic.say(speak(speech))
     spoke = browser.mic.sent[0]
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     for n in range(2):
         plane.say("host", "marlin", f"s{n}", 0, tone(440, 0.5), RATE)
         plane.end("host", "marlin", f"s{n}")
@@ -136,7 +136,7 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     await plane.close()
 
     agent = decode(tmp_path / "audio/marlin.ogg")
-    begun = [n.time - origin for n in notices.of(PlayoutStarted)]
+    begun = [n.time - origin for n in notices.of(PlayoutAudible)]
     assert onsets(agent) == pytest.approx(begun, abs=0.022)
     assert np.sum(np.abs(agent) > 0.02) / RATE == pytest.approx(1.0, abs=0.1)
 
@@ -190,18 +190,18 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     path = tmp_path / "ada.ogg"
     plane.record("host", "ada", path, origin)
     await browser.mic.say(speak(speech))
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     await browser.mic.say(speak(speech)[:60])
-    await notices.wait(SpeechStarted, count=2)
-    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE, interruptible=False)
-    await notices.wait(PlayoutStarted)
+    await notices.wait(VoiceActivityStarted, count=2)
+    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE)
+    await notices.wait(PlayoutAudible)
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)
     killed = monotonic()
     gone = await notices.wait(MediaGone)
     assert "SIGKILL" in gone.reason
     assert [n.complete for n in notices.of(PlayoutEnded)] == [False]
-    assert len(notices.of(SpeechStopped)) == len(notices.of(SpeechStarted))
+    assert len(notices.of(VoiceActivityStopped)) == len(notices.of(VoiceActivityStarted))
     left = decode(path)
     assert len(left) / RATE > killed - origin - 2.5
     assert np.sum(np.abs(left) > 0.02) / RATE > 0.5
