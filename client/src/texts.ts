@@ -1,14 +1,17 @@
 const negotiation = {
   message: "A connection could not be set up.",
-  hint: "If you do not hear everyone, leave and join again.",
+  hint: "If you cannot hear everyone, leave and join again.",
 };
 const misunderstood = {
   message: "The server did not understand this page.",
-  hint: "It may be newer than the page: load the page again.",
+  hint: "It may be newer than this page: reload the page.",
 };
 
 /** A name of any script inside a sentence: it must not turn the direction of what follows. */
 const iso = (name: string) => `\u2068${name}\u2069`;
+
+const people = (count: number) => (count === 1 ? "1 person" : `${count} people`);
+const room = (count: number) => `It has room for ${people(count)}.`;
 
 /** Every word that people read, in one place, so that other languages can follow. */
 export const texts = {
@@ -17,7 +20,7 @@ export const texts = {
   start: {
     title: "Start a lobby",
     intro:
-      "A lobby is a room to talk in, for people and AI agents. Create one and share its link, or go to one that is already there.",
+      "A lobby is a room where people and AI agents talk. Create one and share its link, or open one that you were invited to.",
     createLabel: "Name of the new lobby",
     createPlaceholder: "Tea room",
     create: "Create lobby",
@@ -27,16 +30,16 @@ export const texts = {
     joinPlaceholder: "Paste a link",
     join: "Go to lobby",
     badLink: "This is not a link to a lobby. Copy the whole link and paste it again.",
-    doorLabel: "Who may come in",
+    doorLabel: "Who can come in",
     doors: {
       private: { label: "People knock first", hint: "They wait until you let them in." },
-      open: { label: "Anyone with the link", hint: "Whoever has the link walks in." },
+      open: { label: "Anyone with the link", hint: "They come straight in." },
     },
-    more: "More",
-    slugLabel: "Address of your own (optional)",
+    more: "More options",
+    slugLabel: "Custom address (optional)",
     slugPlaceholder: "tea-room",
-    slugHint: "An address that people can remember can also be guessed.",
-    badSlug: "Use 3 to 40 small letters and digits, with single hyphens between them.",
+    slugHint: "An address that is easy to remember is also easy to guess.",
+    badSlug: "Use 3 to 40 lowercase letters and digits, with single hyphens between them.",
     demo: "Try the demo lobby",
     demoHint: "An agent is already waiting there.",
   },
@@ -58,30 +61,30 @@ export const texts = {
     join: "Join",
     joining: "Joining…",
     knock: "Ask to come in",
-    knockHint: "Somebody inside lets you in.",
-    joinListening: "Join listening only",
+    knockHint: "A host has to let you in.",
+    joinListening: "Join and just listen",
     tryAgain: "Try again",
-    other: "Another lobby",
-    waiting: "No answer from the server yet. Trying again…",
+    other: "Choose another lobby",
+    waiting: "The server has not answered yet. Trying again…",
   },
 
   waiting: {
     title: "Asking to come in…",
-    hint: "You come in as soon as a host lets you.",
+    hint: "You will be in as soon as a host lets you in.",
     cancel: "Stop waiting",
   },
 
   returning: {
     title: "Coming back…",
-    hint: "You return to where you were.",
+    hint: "Taking you back to where you were.",
     cancel: "Not now",
   },
 
   door: {
     title: "At the door",
-    knocks: (name: string) => `${iso(name)} asks to come in`,
+    knocks: (name: string) => `${iso(name)} would like to come in`,
     waiting: (count: number) =>
-      count === 1 ? "Somebody asks to come in" : `${count} people ask to come in`,
+      count === 1 ? "Someone would like to come in" : `${count} people would like to come in`,
     admit: "Let in",
     admitName: (name: string) => `Let in: ${iso(name)}`,
     deny: "Turn away",
@@ -96,31 +99,30 @@ export const texts = {
     makeHost: "Make host",
     kick: "Remove from the lobby",
     kickSure: (name: string) => `Remove ${iso(name)}?`,
-    kickHint: "They can come back if the door lets them in.",
+    kickHint: "They can come back, unless the lobby is locked or nobody lets them in.",
     kickDo: "Remove",
     ban: "Ban",
     banSure: (name: string) => `Ban ${iso(name)}?`,
     banHint: "They are removed and cannot come back to this lobby.",
     banVisitorHint: "They are turned away and cannot ask again.",
-    forNow: "The ban ends when everybody has left.",
+    forNow: "The ban ends when everyone has left.",
     report: "Report",
-    reportHint: "Whoever runs this server will read it. Nobody else is told.",
+    reportHint: "Only the people who run this server will see it.",
     reportLabel: "What happened? (optional)",
     reportDo: "Send report",
     muteAgent: "Mute for everyone",
     unmuteAgent: "Let it speak again",
-    muteAgentHint: "It goes on listening and says nothing.",
+    muteAgentHint: "It keeps listening, but says nothing.",
     removeAgent: "Remove from the lobby",
     back: "Back",
-    nothing: "There is nothing that you could change here.",
     muteAsked: (name: string) => `${iso(name)} was asked to mute.`,
-    madeHost: (name: string) => `${iso(name)} is a host now.`,
+    madeHost: (name: string) => `${iso(name)} is now a host.`,
     reported: "Thank you. Your report was sent.",
     youAreHost: {
-      message: "You are a host of this lobby.",
-      hint: "You may let people in and change the lobby's settings.",
+      message: "You are now a host of this lobby.",
+      hint: "You can let people in and change the lobby's settings.",
     },
-    asksYou: (name: string) => `${iso(name)} asks you to mute.`,
+    asksYou: (name: string) => `${iso(name)} would like you to mute yourself.`,
     notNow: "Not now",
   },
 
@@ -129,16 +131,16 @@ export const texts = {
     open: "Settings",
     name: "Name of the lobby",
     nameNeeded: "Please enter a name.",
-    door: "Who may come in",
+    door: "Who can come in",
     locked: "Locked",
-    lockedHint: "Nobody new comes in. Whoever is here stays.",
-    agents: "Who may add and mute agents",
+    lockedHint: "Nobody new can come in. Everyone who is here stays.",
+    agents: "Who can add and mute agents",
     agentsBy: { everyone: "Everyone", host: "Hosts only" },
-    people: "How many people fit",
+    people: "How many people can be here",
     save: "Save",
-    end: "End lobby for all",
+    end: "End the lobby for everyone",
     endSure: "End this lobby for everyone?",
-    endHint: "Everybody leaves at once, and the link stops working.",
+    endHint: "Everyone is sent out at once, and the link stops working.",
     endDo: "End lobby",
     ending: "Ending…",
     notEnded: {
@@ -146,8 +148,8 @@ export const texts = {
       hint: "Check your connection, then try again.",
     },
     onlyHosts: "Only a host can change this.",
-    forNow: "You are host for the moment. What you change here lasts until everybody has left.",
-    isLocked: "Nobody new comes in",
+    forNow: "You are a host for now. Your changes last until everyone has left.",
+    isLocked: "Nobody new can come in",
     isPrivate: "People knock before they come in",
   },
 
@@ -216,11 +218,11 @@ export const texts = {
     listenOnly: "You can join anyway: you hear everyone and can write in the chat.",
     listening: "Until then you hear everyone and can write in the chat.",
     openTab: "Open in a new tab",
-    kept: "The one you had stays in use.",
+    kept: "The one you were using stays on.",
   },
 
   lobby: {
-    people: (count: number) => (count === 1 ? "1 person" : `${count} people`),
+    people,
     agents: (count: number) => (count === 1 ? "1 agent" : `${count} agents`),
     participants: "Participants",
     controls: "Controls",
@@ -252,9 +254,9 @@ export const texts = {
     copyFailed: "The link could not be copied.",
     copyFailedHint: (link: string) => `Copy it by hand: ${link}`,
     agentMuted: "Muted by a host",
-    alone: "No agent is here yet",
+    alone: "No agents here yet",
     aloneGuest: "A host of this lobby can add one.",
-    aloneHint: "Describe one in a line and it joins with a voice of its own.",
+    aloneHint: "Describe one in a line, and it joins with a voice of its own.",
     hear: "Click to hear the others",
     hearHint: "Your browser waits for a click before it plays sound.",
     reconnect: "Connection to the server lost. Reconnecting…",
@@ -262,33 +264,33 @@ export const texts = {
     offline: "You are offline.",
     offlineHint:
       "Check your network. This page reconnects by itself, and sends what you have written.",
-    reconnectHint: "You still hear each other meanwhile.",
-    notBack: "The server has not come back yet.",
+    reconnectHint: "You can still hear each other.",
+    notBack: "The server is not back yet.",
     notBackHint:
-      "This page goes on trying. Check your connection, or ask whoever runs the server whether it is on.",
+      "This page keeps trying. Check your connection, or ask whoever runs the server whether it is running.",
     goingAway: {
-      returning: "The server restarts in a moment.",
-      returningHint: "You stay in touch with the people here; the agents come back with it.",
+      returning: "The server is about to restart.",
+      returningHint: "You can still talk to the people here. The agents will be back in a moment.",
       ending: "The server is stopping, and this lobby ends with it.",
-      endingHint: "Say goodbye, or agree on where to go on.",
+      endingHint: "Say goodbye, or agree on where to meet next.",
     },
     restarting: "The server is restarting…",
-    failed: (name: string) => `No sound to and from ${iso(name)}`,
-    failedHost: "No sound to and from the agents",
+    failed: (name: string) => `No sound between you and ${iso(name)}`,
+    failedHost: "No sound between you and the agents",
     /** What may help, by the failure's code. */
     failures: {
       no_candidates:
-        "Check your connection, turn off add-ons that block calls, then load the page again.",
+        "Check your connection, turn off add-ons that block calls, then reload the page.",
       timeout: "Your network may block it.",
       ice_failed: "Your network may block it.",
     },
     retry: "Try again",
-    stillCaptions: "Captions and chat go on.",
+    stillCaptions: "Captions and chat still work.",
   },
 
   captions: {
     title: "Conversation",
-    empty: "What is said here appears as text.",
+    empty: "Everything that is said here appears as text.",
     emptyHint: "Say hello, or write below.",
     interrupted: "interrupted",
     joined: (name: string) => `${iso(name)} joined`,
@@ -298,7 +300,7 @@ export const texts = {
     chat: "Message",
     chatPlaceholder: "Write to everyone",
     send: "Send",
-    newest: "Jump to the newest",
+    newest: "Jump to the latest",
     sending: "Sending…",
     waiting: "Waiting for the connection…",
     notSent: "Not sent.",
@@ -309,16 +311,16 @@ export const texts = {
 
   addAgent: {
     title: "Add an agent",
-    intro: "One line is enough. Name, character, voice and portrait are made from it.",
+    intro: "One line is enough to give it a name, a character, a voice and a portrait.",
     label: "Who should join?",
     placeholder: "a grumpy lighthouse keeper",
     examples: ["a patient chess teacher", "a cheerful ship's cook", "a sceptical historian"],
     exampleLabel: "Examples",
     add: "Add agent",
-    adding: "Making the agent…",
+    adding: "Creating the agent…",
     cancel: "Cancel",
     lost: {
-      message: "The connection was lost while the agent was being made.",
+      message: "The connection was lost while the agent was being created.",
       hint: "If it does not appear in a moment, add it again.",
     },
   },
@@ -334,8 +336,8 @@ export const texts = {
     quality: { good: "Good", fair: "Fair", poor: "Poor" },
     details: (trip: number | null, loss: number) =>
       [
-        trip === null ? "" : `${Math.round(trip * 1000)} ms there and back`,
-        `${Math.round(loss * 100)} % of the sound lost`,
+        trip === null ? "" : `${Math.round(trip * 1000)} ms round trip`,
+        `${Math.round(loss * 100)}% of the sound lost`,
       ]
         .filter(Boolean)
         .join(", "),
@@ -343,32 +345,31 @@ export const texts = {
 
   end: {
     left: "You have left",
-    leftHint: "The link stays valid while somebody is there.",
+    leftHint: "The link works for as long as someone is there.",
     rejoin: "Join again",
-    home: "To the start page",
+    home: "Go to the start page",
     gone: "This lobby has ended",
-    goneHint: "It was closed, or everybody has left.",
-    missing: "There is no such lobby, or it is closed to you",
-    missingHint: "It may have ended. Check the link, or open a new lobby on the start page.",
+    goneHint: "It was closed, or everyone has left.",
+    missing: "This lobby does not exist, or you cannot come in",
+    missingHint: "It may have ended. Check the link, or create a new lobby on the start page.",
     kicked: "You were removed from this lobby",
-    kickedHint: "A host of the lobby has removed you. You may ask to come in again.",
+    kickedHint: "A host removed you. You can ask to come in again.",
     banned: "You cannot come back to this lobby",
     bannedHint: "A host has banned you from this lobby. You can still join other lobbies.",
     full: "This lobby is full",
     fullHint: (limit: number | null) =>
-      limit ? `It holds ${limit} people. Try again when somebody has left.` : "Try again later.",
-    expired: "Please load this page again",
+      limit ? `${room(limit)} Try again when someone has left.` : "Try again later.",
+    expired: "Please reload this page",
     expiredHint:
-      "The server no longer knows this page, because it was started again or because many hours have passed. If this comes back at once, allow cookies for this site.",
-    reload: "Load again",
+      "The server no longer knows this page, because it was restarted or because many hours have passed. If you see this again right away, allow cookies for this site.",
+    reload: "Reload",
     wrongAddress: "This address is not allowed",
     wrongAddressHint: (origin: string) =>
-      `The server does not know the address ${origin}. Open the one it printed when it started. If people are meant to come here, whoever runs the server sets PUBLIC_URL=${origin} and starts it again.`,
+      `The server does not know the address ${origin}. Open the one that it printed when it started. To let people use this one, whoever runs the server sets PUBLIC_URL=${origin} and restarts it.`,
     refused: "The server does not let this page in",
-    refusedHint: "Open it by the address that the server printed when it started.",
-    elsewhere: "You are here in another tab",
-    elsewhereHint:
-      "You opened the lobby in another tab of this browser, and only one of them can take part.",
+    refusedHint: "Open the address that the server printed when it started.",
+    elsewhere: "You are in this lobby in another tab",
+    elsewhereHint: "Only one tab of a browser can take part at a time.",
     useHere: "Use this tab",
   },
 
@@ -378,20 +379,20 @@ export const texts = {
     said: {
       bad_message: misunderstood,
       unknown_type: misunderstood,
-      not_joined: { message: "You were not in the lobby at that moment.", hint: "Try it again." },
+      not_joined: { message: "You were not in the lobby at that moment.", hint: "Try again." },
       unknown_participant: {
         message: "This person has already left.",
-        hint: "Nothing is left to do.",
+        hint: "There is nothing left to do.",
       },
       id_taken: {
-        message: "There is a lobby at this address already.",
+        message: "This address is already taken.",
         hint: "Choose another address.",
       },
       draining: {
-        message: "The server is about to restart and takes nobody new.",
+        message: "The server is about to restart and lets nobody new in.",
         hint: "Try again in a minute.",
       },
-      unknown_agent: { message: "This agent has already left.", hint: "You may add another one." },
+      unknown_agent: { message: "This agent has already left.", hint: "You can add another one." },
       media: negotiation,
       media_gone: negotiation,
       bad_sdp: negotiation,
@@ -401,8 +402,8 @@ export const texts = {
       recycled_section: negotiation,
       ice_restart: negotiation,
     },
-    crashed: "Something broke on this page",
-    crashedHint: "Load it again; the lobby goes on meanwhile.",
+    crashed: "Something went wrong on this page",
+    crashedHint: "Reload it. The lobby goes on in the meantime.",
   },
 
   close: "Close",

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 
 from voicebot.clock import monotonic
 from voicebot.experiment.guest import Guest
-from voicebot.rtc.caller import Heard
+from voicebot.rtc.caller import ReceivedFrame
 
 START = """
 from voicebot.workbench import Workbench
@@ -127,7 +127,7 @@ class Listener:
         self.arrived: list[float] = []
         self._tone = asyncio.Event()
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: ReceivedFrame) -> None:
         spectrum = np.abs(np.fft.rfft(heard.pcm.astype(np.float64)))
         loud = np.abs(heard.pcm).max() > 3000
         if loud and abs(np.argmax(spectrum) * 48_000 / len(heard.pcm) - 440) < 60:
@@ -163,7 +163,7 @@ async def block(notebook: Notebook, *ways: str) -> dict[str, Blocked]:
     listener = Listener()
     found: dict[str, Blocked] = {}
 
-    def heard(frame: Heard) -> None:
+    def heard(frame: ReceivedFrame) -> None:
         if frame.participant_id == agent_id:
             listener(frame)
 

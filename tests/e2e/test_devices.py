@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, ViewportSize, expect
 
-from tests.coturn import free_port
 from tests.e2e.conftest import Chromium
 from tests.e2e.room import Guest
 from tests.server.conftest import HostingFactory, host, media, models, settings
+from tests.support.coturn import free_port
 from voicebot.settings import Settings
 
 __all__ = ["host", "media", "models", "settings"]

@@ -8,8 +8,8 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from tests.e2e.conftest import Chromium
 from tests.e2e.room import Guest
-from tests.faults import FaultProxy
 from tests.server.conftest import HostingFactory, host, media, models, settings
+from tests.support.faults import FaultProxy
 
 __all__ = ["host", "media", "models", "settings"]
 
