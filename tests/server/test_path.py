@@ -78,6 +78,16 @@ async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) ->
         await visitor.expect("connection_ready")
 
 
+async def test_chat_reaches_everyone_and_its_author_by_the_id(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    for text in ("one", "two"):
+        id = await ada.send("chat_message", {"text": text}, lobby="demo")
+        own, other = await ada.expect("chat_message"), await bob.expect("chat_message")
+        assert own["data"] == other["data"] == {"text": text, "participant_id": ada.me}
+        assert (own["id"], other.get("id")) == (id, None)
+
+
 async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
     ada = await visit(hosting, joined="Ida")
     start = await ada.expect("start_webrtc_negotiation")

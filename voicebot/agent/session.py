@@ -479,7 +479,7 @@ class AgentSession:
             max_utterance=self._settings.max_utterance,
         )
         # a pause is only noticed after pause_after, so it may not be longer than the endpoint's delay
-        current = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
+        hearing = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
         self._plane.send(media.OpenHost(self.host_peer, hearing))
 
     def _on_peer(self, notice: media.PeerState) -> None:
