@@ -121,7 +121,7 @@ def test_private_networks_are_opened_except_for_the_clouds_services(
 
 @pytest.mark.parametrize("private", ["127.0.0.1", "::1", "169.254.169.254", "100.100.100.200", "224.0.0.1"])
 def test_no_address_is_opened_as_the_relays_own_that_cannot_be(private: str) -> None:
-    with pytest.raises(SettingsError, match="no address of a relay") as caught:
+    with pytest.raises(SettingsError, match="would open") as caught:
         turnserver_conf(replace(PLAIN, external_ip=f"8.8.4.4/{private}"))
     assert "10.0.0.5" in str(caught.value.hint)
 
