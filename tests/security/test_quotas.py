@@ -199,7 +199,7 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
     warning = (await ready(hosting, ada))["recording"]
     assert "499 MiB left" in warning
     assert "DISK_RESERVE_MIB" in warning
-    assert "Nothing is recorded any more" in caplog.text
+    assert "Recording has stopped" in caplog.text
     bob = await visit(hosting, joined="Bob")
     assert commands(media, StartRecording, bob) == 0
     await ada.send("chat_message", {"text": "is still written"}, lobby="demo")

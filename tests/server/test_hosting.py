@@ -126,7 +126,7 @@ async def test_a_data_folder_that_cannot_be_written_is_said_at_the_start(
     hosting = Hosting(
         settings.model_copy(update={"data_dir": tmp_path / "file" / "data"}), media, models=models
     )
-    with pytest.raises(StoreError, match="cannot be written") as caught:
+    with pytest.raises(StoreError, match="is not writable") as caught:
         await hosting.start()
     assert "DATA_DIR" in caught.value.hint
     assert not hosting.running

@@ -247,7 +247,7 @@ async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: No
         await bob.settle()
         browser = a.controller("demo").presence.get(bob.me)
         assert browser is not None
-        carried = b._sessions._browsers[browser.session.handle]
+        carried = b._sessions._clients[browser.session.handle]
         assert (carried.sockets, b._cluster.forwarded) == (1, 1)  # type: ignore[union-attr]
         proxy.proxy.strike("stall")
         async with asyncio.timeout(20):

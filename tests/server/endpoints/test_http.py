@@ -120,7 +120,7 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     for role in ("stt", "tts", "llm"):
         unknown = await ada.http.patch(address, json={role: "nonsense:x"})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
-        assert "Known ones" in unknown.json()["error"]["hint"]
+        assert "Choose one of" in unknown.json()["error"]["hint"]
     offered = next(o.spec for o in hosting.models.options("tts") if o.spec.startswith("espeak:"))
     mixed = await ada.http.patch(address, json={"tts": offered, "llm": "nonsense:x"})
     assert mixed.status_code == 422

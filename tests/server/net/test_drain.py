@@ -20,7 +20,7 @@ from tests.server.conftest import Visitor
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
 from voicebot.server.lobby.lobbies import DEMO_LOBBY
-from voicebot.server.net.drain import SENTENCE, Drain
+from voicebot.server.net.drain import SPEECH_SECONDS, Drain
 from voicebot.signaling.messages import ParticipantInfo
 
 
@@ -183,6 +183,6 @@ async def test_agents_may_finish_what_they_say() -> None:
 
     assert await wait(speech=3.0) == pytest.approx(10.0)
     assert await wait(speech=12.0) == pytest.approx(12.0)
-    assert await wait(speech=None) == pytest.approx(10.0 + SENTENCE)
+    assert await wait(speech=None) == pytest.approx(10.0 + SPEECH_SECONDS)
     asyncio.get_running_loop().call_later(4.0, lobby.leave, "p-1")
     assert await wait(speech=None) == pytest.approx(4.0)

@@ -183,7 +183,7 @@ async def test_an_address_has_a_bounded_number_of_sockets(
         await person.expect("session_established")
     people[2].socket = await from_address(hosting, people[2], FOREIGN)
     assert await people[2].closed() == 4429
-    assert "Too many WebSockets from one address" in caplog.text
+    assert "too many from one address" in caplog.text
     assert FOREIGN not in caplog.text
     people[3].socket = await from_address(hosting, people[3], "203.0.113.8")
     await people[3].expect("session_established")

@@ -231,7 +231,7 @@ async def test_an_expired_session_is_told_from_an_unknown_one(
     time.now += 12 * HOUR
     assert await refuses(sessions, secret)
     await sessions.sweep()
-    assert sessions._browsers == {}
+    assert sessions._clients == {}
     found = await sessions.find(secret)
     assert found is not None
     assert found.session.expired(time.now)
@@ -278,10 +278,10 @@ async def test_sessions_that_nobody_uses_live_in_the_store_alone(
 ) -> None:
     secret, browser = await sessions.create()
     await sessions.sweep()
-    assert list(sessions._browsers.values()) == [browser]
+    assert list(sessions._clients.values()) == [browser]
     time.now += IDLE_SECONDS
     await sessions.sweep()
-    assert (sessions._browsers, sessions._records, sessions._handles) == ({}, {}, {})
+    assert (sessions._clients, sessions._records, sessions._handles) == ({}, {}, {})
     found = await sessions.find(secret)
     assert found is not None
     assert found.session.handle == browser.session.handle
@@ -325,7 +325,7 @@ async def test_a_store_that_fails_is_told_of_once_and_caught_up_later(
     store.broken = False
     await sessions.flush()
     assert {record.key for record in store.puts} == {key(secret) for secret in secrets}
-    assert "kept again" in caplog.text
+    assert "saved again" in caplog.text
     await sessions.aclose()
 
 

@@ -5,9 +5,9 @@ import sys
 
 PROGRAM = """
 import gc
-from voicebot.server.telemetry.gc_tuning import THRESHOLDS, settle_collector
+from voicebot.server.telemetry.gc_tuning import THRESHOLDS, tune_gc
 kept = [[] for _ in range(1000)]
-settle_collector()
+tune_gc()
 assert gc.get_freeze_count() > 1000 and gc.get_threshold() == THRESHOLDS
 looked_at = len(gc.get_objects())
 assert looked_at < 1000, looked_at

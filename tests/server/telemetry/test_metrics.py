@@ -19,7 +19,7 @@ from voicebot.media.base import MediaGone, MediaStats
 from voicebot.server.hosting import Hosting
 from voicebot.server.sessions.outbox import Outbox
 from voicebot.server.telemetry.metrics import MAX_CODES, Metrics
-from voicebot.server.telemetry.telemetry import UNDER_WAY
+from voicebot.server.telemetry.telemetry import MAX_STARTED
 from voicebot.settings import Settings
 from voicebot.signaling.messages import Pong
 from voicebot.signaling.negotiation import Begin, Failed, Ready, Restart
@@ -177,7 +177,7 @@ def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hostin
 def test_turns_that_never_get_a_text_are_not_kept_for_ever(hosting: Hosting) -> None:
     endless = [events.EndpointConfirmed(conversation_id="c", seq=n, t=1.0, delay_s=0.5) for n in range(5000)]
     follow(hosting, *endless)
-    assert len(hosting.telemetry._begun) == UNDER_WAY
+    assert len(hosting.telemetry._started) == MAX_STARTED
 
 
 def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> None:
