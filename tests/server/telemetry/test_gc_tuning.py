@@ -14,5 +14,5 @@ assert looked_at < 1000, looked_at
 """
 
 
-def test_what_was_there_when_it_settled_is_not_looked_at_again() -> None:
+def test_existing_objects_are_not_collected_again() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True)  # the collector is the whole process's
