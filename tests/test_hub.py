@@ -13,13 +13,13 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from tests.hub_server import Hub, serving
+from tests.support.hub_server import Hub, serving
 from voicebot import hub
 from voicebot.agent.models.choose import choose
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel
 from voicebot.settings import Settings
-from voicebot.stt import faster_whisper
-from voicebot.stt.faster_whisper import SIZES, FasterWhisperSTT
+from voicebot.stt.faster_whisper import backend as faster_whisper
+from voicebot.stt.faster_whisper.backend import SIZES, FasterWhisperSTT
 from voicebot.testing.small_models import make_piper_voice, make_whisper_model
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.piper import REPOSITORY, PiperTTS
@@ -218,9 +218,9 @@ async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: p
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-    with pytest.raises(ModelLoadError, match=r"offline\? Give a folder"):
+    with pytest.raises(ModelLoadError, match=r"offline\. Give a folder"):
         await FasterWhisperSTT.load("tiny", settings)
-    with pytest.raises(ModelLoadError, match=r"offline\? Give a voice file"):
+    with pytest.raises(ModelLoadError, match=r"offline\. Give a voice file"):
         await PiperTTS.load(VOICE, settings)
     choice, backend = await choose("stt", settings)
     await backend.aclose()

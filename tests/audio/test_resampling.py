@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.sound import tone
+from tests.support.sound import tone
 from voicebot.audio.resampling import Resampler
 
 

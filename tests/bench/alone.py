@@ -20,12 +20,12 @@ import numpy as np
 
 import voicebot
 from tests.bench.report import Figure
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.registry import load_backend
 from voicebot.settings import load_settings
 from voicebot.tts.base import TTS, VoiceStyle
 
-HERE = Path(__file__).parent
+PROCESSES = Path(__file__).parent / "processes"
 QUESTION = "Could you please tell me what the weather will be like this evening"
 
 
@@ -64,11 +64,11 @@ def speak(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
+def controller(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
     """(address, process id) of our server with models that cost nothing; pinned: on the first core alone."""
     env = {**os.environ, "DATA_DIR": str(folder), "PEER_MODE": mode}
     env.pop("VOICEBOT_PEERS", None)
-    command = [*_on_core(0, pinned), sys.executable, str(HERE / "serve.py"), "0"]
+    command = [*_on_core(0, pinned), sys.executable, str(PROCESSES / "serve.py"), "0"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -93,9 +93,9 @@ def probe(folder: Path, mode: str, pinned: bool = False, **counts: int) -> tuple
     if not (folder / "question.wav").exists():
         speak(folder)
     data = Path(tempfile.mkdtemp(dir=folder))
-    with served(data, mode, pinned) as (url, pid):
+    with controller(data, mode, pinned) as (url, pid):
         options = [f"--{name}={count}" for name, count in counts.items()]
-        script = [sys.executable, str(HERE / "probe.py"), url, str(folder), f"--pid={pid}"]
+        script = [sys.executable, str(PROCESSES / "probe.py"), url, str(folder), f"--pid={pid}"]
         command = [*_on_core(1, pinned), *script, *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
         if done.returncode:

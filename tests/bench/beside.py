@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.bench.report import Figure
 
-HERE = Path(__file__).parent
+PROCESSES = Path(__file__).parent / "processes"
 MEASURES = (
     # name, kind of turn, field of a turn
     ("voice to voice", "raw_turns", "v2v_ms"),
@@ -46,10 +46,10 @@ def beside(
     theirs = run.probe
     run.PEERS["voicebot"] = {
         "python": Path(sys.executable),
-        "script": str(HERE / "serve.py"),
+        "script": str(PROCESSES / "serve.py"),
         "adapter": "voicebot",
         "modes": {"default": {"PEER_MODE": "default"}, "stop200": {"PEER_MODE": "stop200"}},
-        "imports": "import voicebot.server.hosting, voicebot.agent.room",
+        "imports": "import voicebot.server.hosting, voicebot.agent.session",
     }
     os.environ["VOICEBOT_PEERS"] = str(folder)
     data = tempfile.TemporaryDirectory()
@@ -93,7 +93,7 @@ class _Probe:
         self._folder = folder
 
     def __truediv__(self, name: str) -> Path:
-        return HERE / "peer_probe.py" if name == "probe.py" else self._folder / name
+        return PROCESSES / "peer_probe.py" if name == "probe.py" else self._folder / name
 
     def __fspath__(self) -> str:
         return str(self._folder)

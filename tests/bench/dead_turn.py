@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiortc import RTCConfiguration, RTCPeerConnection
 
-from tests.coturn import coturn
+from tests.support.coturn import coturn
 from voicebot.clock import monotonic
 from voicebot.rtc.peer import Peer
 from voicebot.rtc.planner import Planner

@@ -23,10 +23,10 @@ import psutil
 
 from tests.bench.churn import churn
 from tests.bench.report import ROOT, Figure
-from tests.coturn import free_port
-from tests.cuts import random_cuts
+from tests.support.coturn import free_port
+from tests.support.cuts import random_cuts
 
-HERE = Path(__file__).parent
+PROCESSES = Path(__file__).parent / "processes"
 SERVER_CORE, LOAD_CORE = 0, 1
 PEERJS = "peer@1.0.2"
 PEERJS_CODE = """
@@ -34,7 +34,7 @@ import { PeerServer } from "peer";
 const port = Number(process.argv[2]);
 PeerServer({ port, concurrent_limit: 100000, alive_timeout: 600000 }, () => console.log(`http://127.0.0.1:${port}/`));
 """
-SERVE_SOCKETS = [sys.executable, str(HERE / "serve_sockets.py")]
+SERVE_SOCKETS = [sys.executable, str(PROCESSES / "serve_sockets.py")]
 IDLE_KIB, RELAY_P99_MS, JOIN_P95_MS, RESUME_P95_MS, GROWTH_MIB = 60, 25, 150, 500, 4
 
 
@@ -62,7 +62,7 @@ def server(kind: str) -> Iterator[tuple[str, int] | None]:
         "voicebot": lambda: [*SERVE_SOCKETS, "--lobbies", "200"],
         "fast": lambda: [*SERVE_SOCKETS, "--fast"],
         "hasty": lambda: [*SERVE_SOCKETS, "--hasty"],
-        "echo": lambda: [sys.executable, str(HERE / "serve_echo.py"), str(free_port())],
+        "echo": lambda: [sys.executable, str(PROCESSES / "serve_echo.py"), str(free_port())],
         "peerjs": _peerjs,
     }[kind]()
     if command is None:
@@ -90,7 +90,7 @@ def server(kind: str) -> Iterator[tuple[str, int] | None]:
 
 
 def load(kind: str, url: str, pid: int, *, sockets: int, rate: float, seconds: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.bench.sockets", kind, url, str(pid), "--pairs", "200"]
+    command = [sys.executable, "-m", "tests.bench.processes.sockets", kind, url, str(pid), "--pairs", "200"]
     command += ["--idle", str(sockets), "--rate", str(rate), "--seconds", str(seconds)]
     done = subprocess.run(
         command,

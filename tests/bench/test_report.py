@@ -11,9 +11,9 @@ import pytest
 
 from tests.bench.alone import media_figures, silent_figures, voice_figures
 from tests.bench.beside import _figures, _grouped
-from tests.bench.heard import Disturbance, Sound, disturbance, underruns
+from tests.bench.processes.heard import Disturbance, Sound, disturbance, underruns
+from tests.bench.processes.sounds import cough, paused, pink
 from tests.bench.report import Figure, machine, publish
-from tests.bench.sounds import cough, paused, pink
 
 
 def test_the_file_and_the_table(tmp_path: Path, capsys: Any) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.coturn import coturn as start_coturn
-from tests.coturn import free_port, own_addresses
+from tests.support.coturn import coturn as start_coturn
+from tests.support.coturn import free_port, own_addresses
 
 SECRET = "for-tests-only"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.agent.test_endpoint_model import make_model as make_end_of_turn_model
+from tests.agent.models.test_endpoint_model import make_model as make_end_of_turn_model
 from voicebot.doctor import examine, models
 from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.openai_server import OpenAIServer
 from voicebot.testing.small_models import make_piper_voice
 
@@ -180,7 +180,7 @@ def test_auto_without_the_embedded_recogniser(tmp_path: Path, monkeypatch: pytes
         lambda *_: Availability("missing", "it is not installed", "Install it"),
     )
     check = models.role("stt", load_settings(None, data_dir=tmp_path))
-    assert (check.status, "waits until it is downloaded" in check.advice) == ("note", True)
+    assert (check.status, "waits for the download" in check.advice) == ("note", True)
     assert check.detail == "faster-whisper, because it is not installed"
     never = models.role("stt", load_settings(None, data_dir=tmp_path, download_timeout=0))
     assert (never.status, never.advice) == ("failed", "Install it")

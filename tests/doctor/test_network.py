@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.coturn import free_port
 from tests.doctor.conftest import SECRET
+from tests.support.coturn import free_port
 from voicebot.doctor.network import turn_checks
 from voicebot.rtc.probe import probe
 from voicebot.settings import Settings, load_settings

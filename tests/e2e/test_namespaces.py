@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.coturn import configured
+from tests.support.coturn import configured
 from voicebot.signaling.coturn import CoturnOptions, turnserver_conf
 
 SECRET = "for-tests-only"

@@ -15,11 +15,11 @@ import pytest
 import trustme
 from playwright.async_api import BrowserContext, WebSocketRoute
 
-from tests.coturn import coturn as start_coturn
-from tests.coturn import free_port
 from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
 from tests.e2e.test_lobby import transcribe
+from tests.support.coturn import coturn as start_coturn
+from tests.support.coturn import free_port
 from voicebot.signaling.turn import credentials
 
 Speech = Callable[..., Path]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.sound import tone
+from tests.support.sound import tone
 from voicebot.media.base import (
     AddAgentTrack,
     AddIceCandidate,

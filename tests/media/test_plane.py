@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.sound import loudest_hz, tone
+from tests.support.sound import loudest_hz, tone
 from voicebot.audio.opus import silence_packet
 from voicebot.errors import MediaError
 from voicebot.media.base import (

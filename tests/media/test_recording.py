@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.sound import tone
+from tests.support.sound import tone
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet, silence_packets
 from voicebot.clock import monotonic

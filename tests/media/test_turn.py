@@ -17,7 +17,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
-from tests.coturn import coturn, own_address
+from tests.support.coturn import coturn, own_address
 from voicebot.errors import MediaError
 from voicebot.media.base import (
     AddAgentTrack,

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 
-from tests.sound import loudest_hz, tone
+from tests.support.sound import loudest_hz, tone
 from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 
 

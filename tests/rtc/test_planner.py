@@ -13,7 +13,7 @@ from time import time
 
 import pytest
 
-from tests.coturn import coturn, free_port
+from tests.support.coturn import coturn, free_port
 from voicebot.errors import MediaError
 from voicebot.rtc.planner import IDLE, PATIENCE, REFRESHED, REMEMBERED, STAGGER, STUN_GRACE, Planner
 from voicebot.rtc.probe import Outcome, Probe, probe

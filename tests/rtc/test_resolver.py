@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from tests.dns_server import serving
+from tests.support.dns_server import serving
 from voicebot.rtc.resolver import PATIENCE, RETRY, Found, TurnResolver, discover
 from voicebot.signaling.turn_uri import Route, default_routes, parse_addresses
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.hostile import PRIVATE, record
+from tests.security.folders.hostile import PRIVATE, record
 from tests.server.conftest import host, hosting, media, models, nodes, redis, settings, visit
 from tests.workbench.conftest import page
 from voicebot.conversation.log import ConversationLog

@@ -22,8 +22,8 @@ def test_each_named_test_exists() -> None:
 
 def test_every_test_of_security_is_named() -> None:
     here = {
-        (f"security/{file.name}", test)
-        for file in Path(__file__).parent.glob("test_*.py")
+        (file.relative_to(TESTS).as_posix(), test)
+        for file in Path(__file__).parent.rglob("test_*.py")
         for test in functions_of(file)
     }
     assert here - NAMED == set()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.coturn import free_port
 from tests.server.conftest import Visitor
+from tests.support.coturn import free_port
 from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting

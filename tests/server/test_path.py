@@ -78,6 +78,16 @@ async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) ->
         await visitor.expect("connection_ready")
 
 
+async def test_chat_reaches_everyone_and_its_author_by_the_id(hosting: Hosting, visit: Any) -> None:
+    ada = await visit(hosting, joined="Ada")
+    bob = await visit(hosting, joined="Bob")
+    for text in ("one", "two"):
+        id = await ada.send("chat_message", {"text": text}, lobby="demo")
+        own, other = await ada.expect("chat_message"), await bob.expect("chat_message")
+        assert own["data"] == other["data"] == {"text": text, "participant_id": ada.me}
+        assert (own["id"], other.get("id")) == (id, None)
+
+
 async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
     ada = await visit(hosting, joined="Ida")
     start = await ada.expect("start_webrtc_negotiation")
@@ -183,9 +193,9 @@ async def test_states_of_no_current_connection_are_neither_logged_nor_passed_on(
     await ada.settle()
     seen = [m for m in await bob.settle() if m["type"] == "webrtc_state_change"]
     assert [m["data"]["state"] for m in seen] == ["new"]
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     mine = [e for e in log.events if isinstance(e, ConnectionState) and e.participant_id == ada.me]
-    assert [(e.peer, e.epoch, e.state) for e in mine if e.peer != hosting.rooms["demo"].host_peer] == [
-        (bob.me, epoch, "new")
-    ]
+    assert [
+        (e.peer, e.epoch, e.state) for e in mine if e.peer != hosting.agent_sessions["demo"].host_peer
+    ] == [(bob.me, epoch, "new")]

@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
-from tests.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer, redis_server
 from voicebot.store.base import Store
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.memory import MemoryStore

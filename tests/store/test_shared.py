@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import RedisServer
 from tests.store.conftest import LEASE, RedisPlace
+from tests.support.redis_server import RedisServer
 from voicebot.store.base import LeaseLost, LobbyRecord, SeatRecord, SessionRecord
 from voicebot.store.memory import MemoryStore
 from voicebot.store.redis import RedisStore

@@ -37,14 +37,14 @@ class Agent:
         self.lost_tools: list[str] = []
         """Names of those that it had before the server was started anew, and has not been given again."""
         self.mcp: McpServers | None = None
-        """The servers that MCP_CONFIG names; `Room` sets it."""
+        """The servers that MCP_CONFIG names; `AgentSession` sets it."""
         self.memory = Memory()
         self.fillers = Fillers(id)
         """What it says while a slow tool runs."""
         self.ready = False
-        """The models are loaded; until then it stays `initializing`. `Room` sets it."""
+        """The models are loaded; until then it stays `initializing`. `AgentSession` sets it."""
         self.muted = False
-        """It hears and remembers, and says nothing; `Room.mute` sets it."""
+        """It hears and remembers, and says nothing; `AgentSession.mute` sets it."""
         self.llm: LLM | None = None
         self.tts: TTS | None = None
         self._state: AgentState = "initializing"

@@ -1,11 +1,11 @@
-"""A summary without a language model: the sentences that are worth keeping, in the speakers' own words."""
+"""Summarise without a language model, by extracting the speakers' most important sentences."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*")
 ABOUT_THEMSELVES = re.compile(
@@ -15,11 +15,11 @@ ABOUT_THEMSELVES = re.compile(
 FACT = re.compile(r"\d|\b(remember|because|never|always|decided|agreed|promise|tomorrow|name)\b", re.I)
 
 
-def extract(before: str, lines: Sequence[Line], longest: int) -> str:
-    """At most `longest` characters: the summary of before, then who said what of these lines.
+def extract(before: str, lines: Sequence[ChatLine], longest: int) -> str:
+    """The previous summary `before`, then who said what in these lines, in at most `longest` characters.
 
-    What speakers say of themselves counts most, then numbers, names and what is agreed on; among equals the
-    newest. When all of it does not fit, the oldest part of `before` gives way.
+    What speakers say about themselves counts most, then numbers, names and agreements; of equal sentences the
+    newest. If it does not fit, the oldest part of `before` is dropped.
     """
     found: list[tuple[int, int, str]] = []
     for line in lines:

@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
-from voicebot.server.cluster.request_proxy import PassingMiddleware
+from voicebot.server.cluster.request_proxy import RequestProxyMiddleware
 from voicebot.server.endpoints.conversation_routes import conversations
-from voicebot.server.endpoints.dispatcher import Switchboard
+from voicebot.server.endpoints.dispatcher import Dispatcher
 from voicebot.server.endpoints.health import operation
 from voicebot.server.endpoints.http import STATUS, api, pages, problems
 from voicebot.server.endpoints.lobby_routes import lobbies
@@ -40,13 +40,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     endpoint = SocketEndpoint(
         sessions=services.sessions,
-        switchboard=Switchboard(
+        dispatcher=Dispatcher(
             lobbies=services.lobbies,
             create_lobby=services.create_lobby,
             ice=services.ice,
             spawn=services.spawn,
             clock=services.clock,
-            floods=services.floods,
+            rate_limits=services.rate_limits,
             telemetry=services.telemetry,
             drain=services.drain,
         ),
@@ -69,7 +69,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(operation)
     app.include_router(pages)
     if services.cluster is not None:
-        app.add_middleware(PassingMiddleware, passing=services.cluster.passing)
+        app.add_middleware(RequestProxyMiddleware, request_proxy=services.cluster.request_proxy)
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)
     app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)

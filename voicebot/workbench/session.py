@@ -1,4 +1,4 @@
-"""Everything that runs for one workbench: the server, a lobby, the panel, the watch over the loop."""
+"""Everything that runs for one workbench: the server, a lobby, the panel, the simulated people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from voicebot.agent.models.models import Swapped, SwapRole
-from voicebot.agent.room import Room
+from voicebot.agent.session import AgentSession
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
 from voicebot.events import Event
@@ -20,32 +20,32 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import EVERYWHERE, Settings
-from voicebot.workbench.lobby_link import LobbyLink
+from voicebot.workbench.guests import Guests
 from voicebot.workbench.panel import Panel
-from voicebot.workbench.speaking import Speaking
+from voicebot.workbench.panes.lobby_link import LobbyLink
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
-    from voicebot.server.lobby.ports import RoomPort
+    from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
-"""Events of all conversations of a session kept in memory for `Workbench.events`."""
+"""Number of events of all conversations that are kept in memory for `Workbench.events`."""
 
 LOBBY_NAME = "Notebook"
 
 
-class Session:
-    """A started workbench. Belongs to the loop that started it."""
+class WorkbenchSession:
+    """A started workbench. It belongs to the event loop that started it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.loop = asyncio.get_running_loop()
         self.hosting = Hosting(settings, demo=False)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.room: Room
+        self.agent_session: AgentSession
         self.panel: Panel
-        self.speaking = Speaking(self)
+        self.guests: Guests
         self.hosting.on_stall = self._stalled
         self._undo = contextlib.ExitStack()
         self._agents: dict[object, str] = {}
@@ -54,13 +54,19 @@ class Session:
         self._clients: WeakSet[LobbyLink] = WeakSet()
         self._stopped = False
         self.open = False
-        """Started, and nobody has begun to stop it."""
+        """Whether it is started and not stopping."""
 
     async def start(self) -> None:
-        """Start all of it, or nothing. Raises VoicebotError."""
+        """Start everything, or nothing.
+
+        Raises:
+            VoicebotError: something could not be started; the hint says what to do.
+        """
         try:
             await self.hosting.start()
-            self.room = cast("Room", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME))
+            self.agent_session = cast(
+                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
+            )
         except BaseException:
             await self.hosting.stop()
             raise
@@ -72,38 +78,42 @@ class Session:
             spawn=partial(self.spawn, another=True),
             remove=self._remove_soon,
         )
-        for info in self.room.lobby.participants.values():
+        self.guests = Guests(self.local_url, self.agent_session, self.hosting.models, self.panel.participants)
+        for info in self.agent_session.lobby.participants.values():
             self.panel.on_lobby(Joined(info))
-        self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
-        self._undo.callback(self.room.subscribe(self._on_event))
+        self._undo.callback(self.agent_session.lobby.subscribe(self.panel.on_lobby))
+        self._undo.callback(self.agent_session.subscribe(self._on_event))
         self._undo.callback(self.hosting.models.subscribe(self._swapped))
         atexit.register(self.abandon)
         self.open = True
 
-    def _room_of_before(self) -> RoomPort | None:
-        """The notebook's lobby of before a restart, with its agents: links to it stay good."""
-        for lobby_id, room in self.hosting.rooms.items():
-            if room.lobby.name == LOBBY_NAME and not self.hosting.served(lobby_id).closes_when_empty:
-                return room
+    def _room_of_before(self) -> AgentSessionPort | None:
+        """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
+        for lobby_id, agent_session in self.hosting.agent_sessions.items():
+            if (
+                agent_session.lobby.name == LOBBY_NAME
+                and not self.hosting.controller(lobby_id).closes_when_empty
+            ):
+                return agent_session
         return None
 
     @property
     def link(self) -> str:
         """The lobby's address."""
-        return self.hosting.lobby_url(self.room.lobby.id)
+        return self.hosting.lobby_url(self.agent_session.lobby.id)
 
     @property
     def local_url(self) -> str:
-        """The server's address on this machine, however people from elsewhere reach it."""
+        """The server's address on this machine."""
         host = "127.0.0.1" if self.settings.host in {*EVERYWHERE, "localhost"} else self.settings.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.hosting.port}"
 
     async def stop(self) -> None:
-        """Stop all of it. Safe to call twice, and again when it was interrupted."""
+        """Stop everything. Safe to call twice, and again after an interruption."""
         if self._stopped:
             return
         self.open = False
-        await self.speaking.leave()
+        await self.guests.leave()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -117,12 +127,12 @@ class Session:
         self._stopped = True
 
     def abandon(self) -> None:
-        """The loop is gone (kernel exit): free what can be freed without it, keep the log whole."""
+        """Free what can be freed after the event loop has ended (kernel exit), and complete the log."""
         self.open = False
         self._stopped = True
         self.hosting.abandon()
-        if self.room.log is not None:
-            self.room.log.close()
+        if self.agent_session.log is not None:
+            self.agent_session.log.close()
 
     def client(self, height: int) -> LobbyLink:
         """See `Workbench.client`."""
@@ -141,12 +151,14 @@ class Session:
         """See `Workbench.spawn`."""
         key = (repr(who), name, voice)
         async with self._spawning:
-            known = self.room.agents.get(self._agents.get(key, "")) or self._of_before(who, name, voice)
+            known = self.agent_session.agents.get(self._agents.get(key, "")) or self._of_before(
+                who, name, voice
+            )
             if known is not None and not another:
                 self._agents[key] = known.id
                 return known
             try:
-                agent = await self.room.spawn(who, name=name, voice=voice)
+                agent = await self.agent_session.spawn(who, name=name, voice=voice)
             except Exception as error:
                 self.panel.notices.failed("No agent was added", error)
                 raise
@@ -155,8 +167,8 @@ class Session:
             return agent
 
     def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
-        """An agent that came back with the lobby and that this same call had made."""
-        for agent in self.room.agents.values():
+        """Return an agent that came back with the lobby and that the same call had made, or None."""
+        for agent in self.agent_session.agents.values():
             persona = agent.persona
             same = (
                 persona.character == " ".join(who.split())
@@ -173,14 +185,14 @@ class Session:
         try:
             await self.hosting.models.swap(role, spec, progress)
         except Exception as error:
-            self.panel.notices.failed(f"{spec} was not taken", error)
+            self.panel.notices.failed(f"{spec} is not in use", error)
             raise
 
     def _swapped(self, event: Swapped) -> None:
         self.panel.models[event.role].refresh()
 
     def _remove_soon(self, agent_id: str) -> None:
-        self._soon(self.room.remove(agent_id), f"remove-{agent_id}")
+        self._soon(self.agent_session.remove(agent_id), f"remove-{agent_id}")
 
     def _soon(self, work: Coroutine[Any, Any, object], name: str) -> None:
         async def run() -> None:
@@ -198,5 +210,5 @@ class Session:
         self.panel.on_event(event)
 
     def _stalled(self, stall: Stall) -> None:
-        if not self.room.active:  # else it comes as an event of the conversation
+        if not self.agent_session.active:  # otherwise it is an event of the conversation
             self.panel.notices.stalled(stall.seconds, stall.where)

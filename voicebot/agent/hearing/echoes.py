@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from voicebot.agent.speaking.speech import Speech, SpokenPiece
 from voicebot.events import Word
-from voicebot.turn import Echo, Played, own_voice
+from voicebot.turn import Echo, PlayedSentence, detect_echo
 
 KEPT = 64
 """Sentences; more than are spoken while one person speaks without a pause."""
@@ -31,7 +31,7 @@ class _Sentence:
     start: float
     stopped: float | None = None
 
-    def played(self) -> Played:
+    def played(self) -> PlayedSentence:
         end = self.start + self.piece.queued_s if self.piece.synthesized else float("inf")
         if self.stopped is not None:
             end = min(end, self.stopped)
@@ -40,7 +40,7 @@ class _Sentence:
             until += self.start - self.piece.cut_s
             words.append(Word(text=text, start=begin, end=until))
             begin = until
-        return Played(self.piece.text, self.start, end, words)
+        return PlayedSentence(self.piece.text, self.start, end, words)
 
 
 class Echoes:
@@ -68,7 +68,7 @@ class Echoes:
 
     def own_voice(self, text: str, start: float, end: float, words: Sequence[Word] = ()) -> Echo:
         """What of the words of an utterance, from `start` to `end`, agents have said themselves."""
-        return own_voice(text, start, end, [sentence.played() for sentence in self._sentences], words)
+        return detect_echo(text, start, end, [sentence.played() for sentence in self._sentences], words)
 
 
 def only(words: Sequence[W], text: str) -> list[W]:

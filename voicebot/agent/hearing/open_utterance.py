@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.agent.hearing.drafting import Drafting
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
+from voicebot.agent.hearing.preemptive_transcription import PreemptiveTranscription
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import Tail
 from voicebot.agent.thinking.unicode import whole
@@ -23,11 +23,11 @@ logger = logging.getLogger(__name__)
 
 FINISH_TIMEOUT = 30.0
 """Seconds a recogniser may take for the final text before the utterance is given up; a draft that has begun
-has `drafting.DRAFT_PATIENCE` before that."""
+has `preemptive.DRAFT_PATIENCE` before that."""
 
 
 @dataclass(eq=False)
-class Hearing:
+class OpenUtterance:
     """An utterance that is still going on; all times are clock times."""
 
     utterance_id: str
@@ -53,7 +53,7 @@ class Hearing:
     stopped_seq: int | None = None
     watch: EndpointWatch | None = None
     """Of the pause that is on now, or that ended the turn."""
-    drafting: Drafting | None = None
+    preemptive: PreemptiveTranscription | None = None
 
     def push(self, notice: media.SpeechAudio) -> None:
         """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
@@ -98,8 +98,8 @@ class Hearing:
 
     async def understand(self) -> Transcription:
         """The final text, after the draft under way. Raises what the recogniser raises, or ModelFailed."""
-        if self.drafting is not None:
-            await self.drafting.settle()
+        if self.preemptive is not None:
+            await self.preemptive.settle()
         if self.stream is None:
             return Transcription("")
         try:
@@ -137,8 +137,8 @@ class Hearing:
         """Give up what is going on."""
         if self.watch is not None:
             self.watch.close()
-        if self.drafting is not None:
-            await self.drafting.aclose()
+        if self.preemptive is not None:
+            await self.preemptive.aclose()
         if self.stream is not None:
             self.stream.cancel()
 

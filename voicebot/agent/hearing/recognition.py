@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from voicebot.agent.hearing.drafting import UNHURRIED, Drafting
 from voicebot.agent.hearing.echoes import only
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
-from voicebot.agent.hearing.open_utterance import Hearing, tidy
+from voicebot.agent.hearing.open_utterance import OpenUtterance, tidy
+from voicebot.agent.hearing.preemptive_transcription import UNHURRIED, PreemptiveTranscription
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn, Tail
 from voicebot.agent.models.models import Models
@@ -52,7 +52,7 @@ def no_agent(text: str, start: float, end: float, words: Sequence[Word]) -> Echo
     return Echo(0.0, text, "no agent could be heard")
 
 
-class Ears:
+class SpeechRecognition:
     """Fed with the media plane's notices about one person, in order.
 
     Args:
@@ -109,11 +109,11 @@ class Ears:
         self._constants = constants or EndpointingSettings()
         self._names, self._language = names, language
         self._max_utterance = max_utterance
-        self._now: Hearing | None = None
+        self._now: OpenUtterance | None = None
         self._silent_since: float | None = None
         """Clock time of the last speech sample of a turn that a silence ended."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unfinished: list[Hearing] = []
+        self._unfinished: list[OpenUtterance] = []
         self._in_order = asyncio.Lock()
 
     @property
@@ -125,44 +125,44 @@ class Ears:
 
     def started(self, notice: media.VoiceActivityStarted) -> None:
         """Speech begins, or goes on after a pause."""
-        hearing = self._now
-        if hearing is not None:
-            self._go_on(hearing, notice)
+        current = self._now
+        if current is not None:
+            self._go_on(current, notice)
         elif self._silent_since is not None:
             gap = notice.time - self._silent_since
             if 0 <= gap <= self._constants.resumed_after:  # the end was none: it came too early
                 self.statistics.cut_in(gap)
         self._silent_since = None
-        turn_id = hearing.turn_id if hearing is not None else self._begin(self.participant_id)
+        turn_id = current.turn_id if current is not None else self._begin(self.participant_id)
         event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
-        if hearing is None:
-            hearing = self._now = self._listen(turn_id, notice.time, event.seq)
-        hearing.segment_start = hearing.end = notice.time
+        if current is None:
+            current = self._now = self._listen(turn_id, notice.time, event.seq)
+        current.segment_start = current.end = notice.time
 
     def audio(self, notice: media.SpeechAudio) -> None:
         """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
-        hearing = self._now
-        if hearing is None:
+        current = self._now
+        if current is None:
             return
-        if notice.time - hearing.start >= self._max_utterance:
-            hearing = self._cut(hearing, notice.time)
-        hearing.push(notice)
-        self._show_interim(hearing)
+        if notice.time - current.start >= self._max_utterance:
+            current = self._cut(current, notice.time)
+        current.push(notice)
+        self._show_interim(current)
 
     def stopped(self, notice: media.VoiceActivityStopped) -> None:
         """A pause; the turn is over if it lasts."""
-        hearing = self._now
-        if hearing is None:
+        current = self._now
+        if current is None:
             return
-        hearing.end = notice.time
+        current.end = notice.time
         event = self._emit(
             SpeechStopped,
             notice.time,
-            turn_id=hearing.turn_id,
-            duration_s=max(0.0, notice.time - hearing.segment_start),
+            turn_id=current.turn_id,
+            duration_s=max(0.0, notice.time - current.segment_start),
         )
-        hearing.stopped_seq = event.seq
-        self._watch(hearing)
+        current.stopped_seq = event.seq
+        self._watch(current)
 
     def silence(self, notice: media.SilenceReached) -> None:
         """The silence that was asked for has lasted."""
@@ -171,11 +171,11 @@ class Ears:
 
     def lost(self) -> None:
         """No more audio will come: what was said so far is the utterance."""
-        hearing = self._now
-        if hearing is not None:
-            if hearing.watch is None:  # in the middle of a word
-                hearing.end = max(hearing.end, hearing.heard_until)
-            self._confirm(hearing, "the connection ended")
+        current = self._now
+        if current is not None:
+            if current.watch is None:  # in the middle of a word
+                current.end = max(current.end, current.heard_until)
+            self._confirm(current, "the connection ended")
 
     async def settle(self, seconds: float) -> None:
         """Wait at most `seconds` for the final texts of what was said."""
@@ -189,15 +189,15 @@ class Ears:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for hearing in given_up:
-            await hearing.aclose()
+        for current in given_up:
+            await current.aclose()
 
     # ------------------------------------------------------------ listening
 
-    def _listen(self, turn_id: str, start: float, cause_seq: int) -> Hearing:
+    def _listen(self, turn_id: str, start: float, cause_seq: int) -> OpenUtterance:
         stt, stream = self._open(turn_id, cause_seq)
         tail = Tail() if self._end_of_turn is not None and self._end_of_turn.wanted else None
-        return Hearing(
+        return OpenUtterance(
             self._new_id("utt"),
             turn_id,
             start,
@@ -217,53 +217,53 @@ class Ears:
             self._lost_turn(turn_id, cause_seq, error)
             return None, None
 
-    def _show_interim(self, hearing: Hearing) -> None:
+    def _show_interim(self, current: OpenUtterance) -> None:
         now = self._clock()
-        if now - hearing.interim_at < INTERIM_EVERY:
+        if now - current.interim_at < INTERIM_EVERY:
             return
-        hearing.interim_at = now
-        partial = hearing.partial()
+        current.interim_at = now
+        partial = current.partial()
         if partial is not None:
-            text = self._echo(hearing, tidy(partial.text), partial).rest
-            self._know(hearing, replace(partial, text=text))
+            text = self._echo(current, tidy(partial.text), partial).rest
+            self._know(current, replace(partial, text=text))
 
-    def _know(self, hearing: Hearing, partial: Transcription) -> None:
+    def _know(self, current: OpenUtterance, partial: Transcription) -> None:
         """A newer partial transcript: for the captions, and for the end of the turn."""
-        if not hearing.learn(partial, self._clock()):
+        if not current.learn(partial, self._clock()):
             return
         self._emit(
             TranscriptInterim,
-            turn_id=hearing.turn_id,
-            cause_seq=hearing.cause_seq,
-            utterance_id=hearing.utterance_id,
-            text=hearing.interim,
-            start_t=round(self._log.at(hearing.start), 3),
+            turn_id=current.turn_id,
+            cause_seq=current.cause_seq,
+            utterance_id=current.utterance_id,
+            text=current.interim,
+            start_t=round(self._log.at(current.start), 3),
         )
-        if hearing.watch is not None:
-            hearing.watch.learn(text=hearing.interim, text_lag_s=0.0, language=hearing.language)
-            if hearing.drafting is not None and not hearing.watch.decision.expects_more:
-                hearing.drafting.hurry()
-        self._partly(self.participant_id, hearing.interim)
+        if current.watch is not None:
+            current.watch.learn(text=current.interim, text_lag_s=0.0, language=current.language)
+            if current.preemptive is not None and not current.watch.decision.expects_more:
+                current.preemptive.hurry()
+        self._partly(self.participant_id, current.interim)
 
-    def _cut(self, hearing: Hearing, time: float) -> Hearing:
+    def _cut(self, current: OpenUtterance, time: float) -> OpenUtterance:
         """Finish what was said so far; the next utterance goes on where it ends."""
-        hearing.end, hearing.cut = time, True
-        self._confirm(hearing, f"{self._max_utterance:g} s without a pause")
-        self._now = self._listen(self._new_id("turn"), time, hearing.cause_seq)
-        self._now.segment_start, self._now.end = hearing.segment_start, time
+        current.end, current.cut = time, True
+        self._confirm(current, f"{self._max_utterance:g} s without a pause")
+        self._now = self._listen(self._new_id("turn"), time, current.cause_seq)
+        self._now.segment_start, self._now.end = current.segment_start, time
         return self._now
 
     # ------------------------------------------------------------ the end of a turn
 
-    def _watch(self, hearing: Hearing) -> None:
+    def _watch(self, current: OpenUtterance) -> None:
         """A pause: work ahead, and wait for it to last."""
         pause = Pause(
             self.participant_id,
             silence_s=0.0,
-            speech_s=hearing.end - hearing.start,
-            text=hearing.interim,
-            text_lag_s=max(0.0, hearing.end - hearing.interim_new) if hearing.interim else 0.0,
-            language=hearing.language,
+            speech_s=current.end - current.start,
+            text=current.interim,
+            text_lag_s=max(0.0, current.end - current.interim_new) if current.interim else 0.0,
+            language=current.language,
             names=tuple(self._names()),
             statistics=self.statistics,
         )
@@ -271,8 +271,8 @@ class Ears:
         def predicted(decision: EndpointDecision, pause: Pause) -> None:
             self._emit(
                 EndpointPredicted,
-                turn_id=hearing.turn_id,
-                cause_seq=hearing.stopped_seq,
+                turn_id=current.turn_id,
+                cause_seq=current.stopped_seq,
                 delay_s=decision.delay_s,
                 reason=decision.reason,
                 text=pause.text,
@@ -280,15 +280,15 @@ class Ears:
             )
 
         def confirmed(reason: str) -> None:
-            self._silent_since = hearing.end
+            self._silent_since = current.end
             self.statistics.ended()
-            self._confirm(hearing, reason)
+            self._confirm(current, reason)
 
-        if hearing.watch is not None:  # two stops in a row
-            hearing.watch.close()
-        hearing.watch = EndpointWatch(
+        if current.watch is not None:  # two stops in a row
+            current.watch.close()
+        current.watch = EndpointWatch(
             pause,
-            since=hearing.end,
+            since=current.end,
             endpointing=self._endpointing,
             clock=self._clock,
             noticeable=self._constants.noticeable,
@@ -296,58 +296,58 @@ class Ears:
             predicted=predicted,
             confirmed=confirmed,
         )
-        self._draft(hearing)
+        self._draft(current)
 
-    def _draft(self, hearing: Hearing) -> None:
-        watch, model, tail = hearing.watch, self._end_of_turn, hearing.tail
+    def _draft(self, current: OpenUtterance) -> None:
+        watch, model, tail = current.watch, self._end_of_turn, current.tail
 
         def on_draft(draft: Transcription) -> None:
-            if self._now is not hearing:
+            if self._now is not current:
                 return  # the end is confirmed: the final text comes
-            text = self._echo(hearing, tidy(draft.text), draft).rest
-            self._know(hearing, replace(draft, text=text))
+            text = self._echo(current, tidy(draft.text), draft).rest
+            self._know(current, replace(draft, text=text))
             if watch is not None:  # also when it says what the interim said: no word is missing now
-                watch.learn(text=text, text_lag_s=0.0, language=hearing.language)
+                watch.learn(text=text, text_lag_s=0.0, language=current.language)
             # "": nothing was understood, which is worth knowing, too
-            utterance = hearing.utterance(self.participant_id, text, hearing.stopped_seq)
+            utterance = current.utterance(self.participant_id, text, current.stopped_seq)
             self._drafted(utterance, watch is not None and watch.decision.expects_more)
 
         async def ask() -> float | None:
             assert model is not None
             assert tail is not None
-            return await model.probability(tail.samples(), self.participant_id, hearing.turn_id)
+            return await model.probability(tail.samples(), self.participant_id, current.turn_id)
 
         def on_probability(probability: float) -> None:
             if watch is not None:
                 watch.learn(end_probability=probability)
 
-        if hearing.drafting is not None:
-            hearing.drafting.cancel()
-        hearing.drafting = Drafting(
-            hearing.stream,
+        if current.preemptive is not None:
+            current.preemptive.cancel()
+        current.preemptive = PreemptiveTranscription(
+            current.stream,
             ask if tail is not None else None,
             after=UNHURRIED if watch is not None and watch.decision.expects_more else 0.0,
             on_draft=on_draft,
-            on_interim=lambda: self._show_interim(hearing),
+            on_interim=lambda: self._show_interim(current),
             on_probability=on_probability,
-            name=f"{hearing.utterance_id} of {self.participant_id}",
+            name=f"{current.utterance_id} of {self.participant_id}",
         )
 
-    def _go_on(self, hearing: Hearing, notice: media.VoiceActivityStarted) -> None:
-        watch, hearing.watch = hearing.watch, None
-        if hearing.drafting is not None:
-            hearing.drafting.cancel()
-            hearing.drafting = None
+    def _go_on(self, current: OpenUtterance, notice: media.VoiceActivityStarted) -> None:
+        watch, current.watch = current.watch, None
+        if current.preemptive is not None:
+            current.preemptive.cancel()
+            current.preemptive = None
         if watch is None:
             return
         watch.close()
-        pause = max(0.0, notice.time - hearing.end)
+        pause = max(0.0, notice.time - current.end)
         if not watch.decision.expects_more:  # a pause after "and" says nothing of the others
             self.statistics.went_on(pause)
         self._emit(
             EndpointCancelled,
-            turn_id=hearing.turn_id,
-            cause_seq=hearing.stopped_seq,
+            turn_id=current.turn_id,
+            cause_seq=current.stopped_seq,
             delay_s=pause,
             reason="speech went on",
             text=watch.pause.text,
@@ -355,78 +355,78 @@ class Ears:
         )
         self._went_on(self.participant_id)
 
-    def _confirm(self, hearing: Hearing, reason: str) -> None:
+    def _confirm(self, current: OpenUtterance, reason: str) -> None:
         self._now = None
-        if hearing.watch is not None:
-            hearing.watch.close()
-        pause = hearing.watch.pause if hearing.watch is not None else None
+        if current.watch is not None:
+            current.watch.close()
+        pause = current.watch.pause if current.watch is not None else None
         event = self._emit(
             EndpointConfirmed,
-            turn_id=hearing.turn_id,
-            cause_seq=hearing.stopped_seq,
-            delay_s=max(0.0, self._clock() - hearing.end),
+            turn_id=current.turn_id,
+            cause_seq=current.stopped_seq,
+            delay_s=max(0.0, self._clock() - current.end),
             reason=reason,
-            text=pause.text if pause is not None else hearing.interim,
+            text=pause.text if pause is not None else current.interim,
             probability=pause.end_probability if pause is not None else None,
         )
-        self._unfinished.append(hearing)
+        self._unfinished.append(current)
         self._ended(self.participant_id)
         task = asyncio.get_running_loop().create_task(
-            self._finish(hearing, event.seq), name=f"ears of {self.participant_id}: {hearing.utterance_id}"
+            self._finish(current, event.seq), name=f"transcribe {self.participant_id}: {current.utterance_id}"
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # ------------------------------------------------------------ the final text
 
-    async def _finish(self, hearing: Hearing, cause_seq: int) -> None:
+    async def _finish(self, current: OpenUtterance, cause_seq: int) -> None:
         async with self._in_order:
             try:
-                utterance = await self._understand(hearing, cause_seq)
+                utterance = await self._understand(current, cause_seq)
             finally:
-                self._unfinished.remove(hearing)
+                self._unfinished.remove(current)
             self._heard(utterance)
 
-    async def _understand(self, hearing: Hearing, cause_seq: int) -> Utterance:
+    async def _understand(self, current: OpenUtterance, cause_seq: int) -> Utterance:
         result = Transcription("")
         try:
-            result = await hearing.understand()
+            result = await current.understand()
         except Exception as error:  # a third party's STT may raise anything; the lobby lives
-            self._lost_turn(hearing.turn_id, cause_seq, error)
+            self._lost_turn(current.turn_id, cause_seq, error)
         text, seq = tidy(result.text), cause_seq
-        echo = self._echo(hearing, text, result)
+        echo = self._echo(current, text, result)
         if echo.found:
             result = replace(result, words=tuple(only(result.words, echo.rest)))
             seq = self._emit(
                 EchoIgnored,
-                turn_id=hearing.turn_id,
+                turn_id=current.turn_id,
                 cause_seq=cause_seq,
                 text=text,
                 similarity=round(echo.similarity, 3),
             ).seq
             text = echo.rest
-        if text or hearing.interim:  # an empty final takes a wrong interim caption back
-            seq = self._final(hearing, text, result, cause_seq).seq
-        return hearing.utterance(self.participant_id, text, seq)
+        if text or current.interim:  # an empty final takes a wrong interim caption back
+            seq = self._final(current, text, result, cause_seq).seq
+        return current.utterance(self.participant_id, text, seq)
 
-    def _echo(self, hearing: Hearing, text: str, result: Transcription) -> Echo:
-        end = hearing.end if hearing.watch is not None else hearing.heard_until
-        origin = hearing.origin if hearing.origin is not None else hearing.start
-        return self._own_voice(text, hearing.start, max(end, hearing.end), hearing.words(result, origin))
+    def _echo(self, current: OpenUtterance, text: str, result: Transcription) -> Echo:
+        end = current.end if current.watch is not None else current.heard_until
+        origin = current.origin if current.origin is not None else current.start
+        return self._own_voice(text, current.start, max(end, current.end), current.words(result, origin))
 
-    def _final(self, hearing: Hearing, text: str, result: Transcription, cause_seq: int) -> Event:
-        origin = self._log.at(hearing.origin if hearing.origin is not None else hearing.start)
+    def _final(self, current: OpenUtterance, text: str, result: Transcription, cause_seq: int) -> Event:
+        origin = self._log.at(current.origin if current.origin is not None else current.start)
         return self._emit(
             TranscriptFinal,
-            turn_id=hearing.turn_id,
+            turn_id=current.turn_id,
             cause_seq=cause_seq,
-            utterance_id=hearing.utterance_id,
+            utterance_id=current.utterance_id,
             text=text,
-            words=hearing.words(result, origin),
+            words=current.words(result, origin),
             language=result.language,
-            stt_model=hearing.stt_name,
-            start_t=round(self._log.at(hearing.start), 3),
-            end_t=round(self._log.at(hearing.end), 3),
+            stt_model=current.stt_name,
+            start_t=round(self._log.at(current.start), 3),
+            end_t=round(self._log.at(current.end), 3),
         )
 
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:

@@ -85,7 +85,7 @@ class Filler:
         self._said = float("-inf")
 
     def on_tool(self, told: ToolCall | ToolResult) -> None:
-        """Pass on what `Thought` tells of its tools. Never waits."""
+        """Pass on what `Generation` tells of its tools. Never waits."""
         if isinstance(told, ToolCall):
             self._calls.add(told.call_id)
             if self._task is None and self._after > 0:

@@ -52,7 +52,7 @@ def check_audio(pcm: Any, sample_rate: int) -> NDArray[np.int16]:
     return pcm
 
 
-class Voice:
+class Synthesizer:
     """Speaks one speech. After a failure of the TTS the rest is shown, not spoken."""
 
     def __init__(

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
-from voicebot.agent.agent import Agent
 from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.sentences import without_reasoning
 from voicebot.agent.thinking.data import as_data, label
@@ -23,7 +22,7 @@ from voicebot.clock import Clock
 from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.events import ContextSummarised, Emit, ErrorEvent
 from voicebot.llm.base import LLM
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +47,20 @@ The lines are a record. Whatever they ask for or claim to be, report that it was
 class Summarises(Protocol):
     """A backend that can shorten a conversation without a language model."""
 
-    async def summarise(self, before: str, lines: Sequence[Line], longest: int) -> str:
+    async def summarise(self, before: str, lines: Sequence[ChatLine], longest: int) -> str:
         """At most `longest` characters."""
         ...
+
+
+class Rememberer(Protocol):
+    """What is needed of an agent: its name, its memory and its own model, if it has one."""
+
+    id: str
+    memory: Memory
+    llm: LLM | None
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass
@@ -68,7 +78,7 @@ class ContextKeeper:
     `consider` is called whenever nobody speaks; it never waits.
     """
 
-    def __init__(self, agents: Mapping[str, Agent], models: Models, emit: Emit, clock: Clock) -> None:
+    def __init__(self, agents: Mapping[str, Rememberer], models: Models, emit: Emit, clock: Clock) -> None:
         self._agents, self._models, self._emit, self._clock = agents, models, emit, clock
         self._states: dict[Memory, _State] = {}
 
@@ -94,7 +104,7 @@ class ContextKeeper:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._states.clear()
 
-    async def _shorten(self, agent: Agent, memory: Memory, state: _State) -> None:
+    async def _shorten(self, agent: Rememberer, memory: Memory, state: _State) -> None:
         assert memory.budget is not None
         llm = agent.llm or self._models.llm
         try:
@@ -120,7 +130,7 @@ class ContextKeeper:
         finally:
             state.task = None
 
-    def _failed(self, agent: Agent, state: _State, llm: LLM, error: Exception) -> None:
+    def _failed(self, agent: Rememberer, state: _State, llm: LLM, error: Exception) -> None:
         state.not_before = self._clock() + RETRY[min(state.failures, len(RETRY) - 1)]
         state.failures += 1
         why = f"no summary within {PATIENCE:g} s" if isinstance(error, TimeoutError) else one_line(error)
@@ -140,7 +150,7 @@ class ContextKeeper:
 async def summarise(llm: LLM, name: str, memory: Memory, lines: Sequence[Remembered]) -> str:
     """These lines and the summary so far, in one line. Raises ModelError, or whatever a backend raises."""
     if callable(getattr(llm, "summarise", None)):
-        spoken = [Line(line.speaker or "", line.text) for line in lines]
+        spoken = [ChatLine(line.speaker or "", line.text) for line in lines]
         longest = memory.longest_summary * BYTES_PER_TOKEN
         text = await cast(Summarises, llm).summarise(memory.summary, spoken, longest)
     else:

@@ -18,7 +18,7 @@ from voicebot.agent.thinking.unicode import Whole, whole
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.llm.base import LLM
-from voicebot.llm.lines import Company
+from voicebot.llm.lines import RoomContext
 from voicebot.persona import Persona
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _imported: set[str] = set()
 """What need not be imported off the loop any more."""
 
 
-class Thought:
+class Generation:
     """One answer being thought: one run of openai-agents, with these of its tools.
 
     Iterate `deltas()` once; the token counts, `handed` and `withheld` are known at its end.
@@ -71,7 +71,7 @@ class Thought:
         self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._tool_timeout = timeout, tool_timeout
         here, others, asked = (tuple(label(name) for name in names) for names in (people, agents, to))
-        self._company = Company(here, others, asked, adding)
+        self._room_context = RoomContext(here, others, asked, adding)
         self._draft, self._committed = draft, committed
         self._before, self._hand_over = handed, hand_over
         self._on_tool = on_tool
@@ -94,10 +94,10 @@ class Thought:
         if "agents" not in _imported:
             await asyncio.to_thread(import_module, "voicebot.agent.thinking.runner")
             _imported.add("agents")
-        from voicebot.agent.thinking.runner import Watch, start
+        from voicebot.agent.thinking.runner import GenerationWatch, start
 
         guard, written, fresh = Guard(protected()), Whole(), False
-        watch = Watch(
+        watch = GenerationWatch(
             self._tell,
             guard,
             self._committed,
@@ -161,8 +161,13 @@ class Thought:
     def _messages(self) -> list[dict[str, Any]]:
         """What is remembered, and what this turn adds to it."""
         notes = []
-        if self._company.agents or self._company.answer or self._company.add or len(self._company.people) > 1:
-            notes.append(self._company.row())
+        if (
+            self._room_context.agents
+            or self._room_context.answer
+            or self._room_context.add
+            or len(self._room_context.people) > 1
+        ):
+            notes.append(self._room_context.row())
         if self._before is not None:
             notes.append(self._before.row())
         lines = self._memory.lines

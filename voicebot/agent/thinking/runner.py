@@ -48,7 +48,7 @@ GRACE = 1.0
 """Seconds more than a tool may take until its whole run is given up: its own end comes first."""
 
 
-class Watch(RunHooks[None]):
+class GenerationWatch(RunHooks[None]):
     """Follows the tools of one run: holds them back until the turn is sure, tells of their begin and end.
 
     How long the run's next event may take is the model's to keep while no tool is at work, the tool's while
@@ -180,7 +180,7 @@ def start(
     question: dict[str, Any],
     session: Session,
     tools: Sequence[Any],
-    watch: Watch,
+    watch: GenerationWatch,
 ) -> RunResultStreaming:
     """Let openai-agents think about a question, after what the session has."""
     agent: Agent[None] = Agent(

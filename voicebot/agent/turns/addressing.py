@@ -9,20 +9,28 @@ from dataclasses import replace
 from voicebot.agent.agent import Agent
 from voicebot.clock import Clock
 from voicebot.lobby.lobby import Lobby
-from voicebot.turn import Addressees, Present, Said, Scene, addressees, called_by_name, is_question
+from voicebot.turn import (
+    Addressees,
+    DialogueContext,
+    Participant,
+    PriorTurn,
+    addressees,
+    called_by_name,
+    is_question,
+)
 
 REMEMBERED = 16
 """Lines of which it is known who said them to whom; older ones no longer tell who is meant."""
 
 
-class Company:
+class AddressingContext:
     """The people and agents of one conversation, as addressing sees them."""
 
     def __init__(self, lobby: Lobby, agents: Mapping[str, Agent], clock: Clock) -> None:
         self._lobby, self._agents, self._clock = lobby, agents, clock
         self._partner: dict[str, tuple[str, float]] = {}
         self._last_spoke: list[str] = []
-        self._talk: deque[tuple[Said, float]] = deque(maxlen=REMEMBERED)
+        self._talk: deque[tuple[PriorTurn, float]] = deque(maxlen=REMEMBERED)
         """What people and agents said to whom, and when."""
         self._names: dict[str, str] = {}
         self._deaf: set[str] = set()
@@ -66,7 +74,7 @@ class Company:
 
     def called(self, text: str, speaker_id: str) -> bool:
         """An agent is called by its name."""
-        agents = [Present(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
+        agents = [Participant(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
         return called_by_name(text, agents)
 
     def meant(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
@@ -77,18 +85,18 @@ class Company:
         """
         now = self._clock()
         partner, since = self._partner.get(speaker_id, (None, float("-inf")))
-        scene = Scene(
+        context = DialogueContext(
             speaker_id=speaker_id,
             present=[
-                Present(p.id, p.name, p.kind == "agent", p.character, p.kind == "agent" and p.muted)
+                Participant(p.id, p.name, p.kind == "agent", p.character, p.kind == "agent" and p.muted)
                 for p in self._lobby.participants.values()
             ],
             partner_id=partner if partner in self._agents else None,
             partner_s=now - since,
             last_spoke=tuple(self._last_spoke),
-            talk=tuple(replace(said, ago_s=now - time) for said, time in self._talk),
+            history=tuple(replace(said, ago_s=now - time) for said, time in self._talk),
         )
-        decision = addressees(text, scene)
+        decision = addressees(text, context)
         if remember and speaker_id not in self._agents:
             self._remember(speaker_id, (*decision.ids, *decision.people), text)
         return decision
@@ -113,5 +121,5 @@ class Company:
         self._talk = deque(kept, maxlen=REMEMBERED)
 
     def _remember(self, speaker_id: str, to: tuple[str, ...], text: str) -> None:
-        said = Said(speaker_id, to, question=is_question(text))
+        said = PriorTurn(speaker_id, to, question=is_question(text))
         self._talk.append((said, self._clock()))

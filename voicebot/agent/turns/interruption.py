@@ -14,10 +14,10 @@ from voicebot.events import (
 )
 from voicebot.media import base as media
 from voicebot.media.base import HoldSpeech, ResumeSpeech, StopSpeech
-from voicebot.turn import Verdict, judge
+from voicebot.turn import OverlapKind, classify_overlap
 
 
-class Overlap:
+class InterruptionHandler:
     """Judges by the words.
 
     The media plane holds a voice once somebody has talked over it for `interrupt_after`, or as soon as a word
@@ -64,8 +64,8 @@ class Overlap:
         """
         if turn is None or turn.speech.closed.is_set() or not (turn.audible or turn.interruption):
             return False
-        verdict = judge(text)
-        if verdict is Verdict.TAKES_THE_FLOOR:
+        verdict = classify_overlap(text)
+        if verdict is OverlapKind.INTERRUPTION:
             if over:
                 self._stop(turn, participant_id)
             elif turn.interruption is None:

@@ -8,7 +8,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.echoes import Echoes
 from voicebot.agent.turns.turn import Turn
 from voicebot.clock import Clock
-from voicebot.conversation.latency import measure
+from voicebot.conversation.frames.latency import measure
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
     PlayoutFinished,

@@ -14,7 +14,7 @@ KEPT = 3
 """Utterances kept of somebody who does not stop speaking."""
 
 
-class Agenda:
+class ReplyQueue:
     """In the order in which it is taken up: `unanswered` is decided into `answers`, then `greetings`."""
 
     def __init__(self) -> None:

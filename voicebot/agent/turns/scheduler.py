@@ -13,9 +13,9 @@ from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.speech import Speech
 from voicebot.agent.thinking.context import ContextKeeper
 from voicebot.agent.thinking.handover import MOST, Handed, HandOver
-from voicebot.agent.turns.addressing import Company
+from voicebot.agent.turns.addressing import AddressingContext
 from voicebot.agent.turns.playout import Playout
-from voicebot.agent.turns.reply_queue import Agenda, newest
+from voicebot.agent.turns.reply_queue import ReplyQueue, newest
 from voicebot.agent.turns.speculation import Speculation
 from voicebot.agent.turns.turn import Turn, TurnRunner
 from voicebot.clock import Clock
@@ -41,7 +41,7 @@ SETTLE_S = 2.0
 """Seconds to wait for the media plane's last word about a stopped speech."""
 
 
-class Answering:
+class TurnScheduler:
     """One turn at a time; whoever changes what it depends on calls `next`.
 
     Args:
@@ -53,7 +53,7 @@ class Answering:
         *,
         log: ConversationLog,
         agents: Mapping[str, Agent],
-        company: Company,
+        addressing: AddressingContext,
         plane: MediaPlane,
         host_id: str,
         models: Models,
@@ -62,7 +62,7 @@ class Answering:
         new_id: Callable[[str], str],
         settled: Callable[[], bool],
     ) -> None:
-        self.log, self.company = log, company
+        self.log, self.addressing = log, addressing
         self._agents, self._plane, self._host_id = agents, plane, host_id
         self._models, self._new_id, self._settled = models, new_id, settled
         self._speculates = settings.speculate
@@ -70,7 +70,7 @@ class Answering:
         self._context = ContextKeeper(agents, models, log.emit, clock)
         self.floor = Floor(settings.chain_cap, settings.chain_fade)
         self.playout = Playout(log, agents, clock)
-        self.agenda = Agenda()
+        self.replies = ReplyQueue()
         self.speculation = Speculation(
             plane=plane,
             host_id=host_id,
@@ -88,14 +88,14 @@ class Answering:
     def greet(self, agent: Agent) -> None:
         """It introduces itself as soon as nobody speaks, unless it is asked something before."""
         if (text := agent.persona.greeting) and not self._closing:
-            self.agenda.greetings.append(
+            self.replies.greetings.append(
                 self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
             )
             self.next()
 
     def drop(self, agent_id: str, reason: str) -> None:
         """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
-        self.agenda.drop_agent(agent_id)
+        self.replies.drop_agent(agent_id)
         self.speculation.cancel(reason, agent_id=agent_id)
         if self.turn is not None and self.turn.agent.id == agent_id:
             self.turn.cancel()
@@ -118,12 +118,12 @@ class Answering:
         """Speculate: this is what the person has said if they have finished."""
         if not self._may_speculate(draft):
             return
-        ids = self.company.meant(newest([draft]), draft.participant_id, remember=False).ids
+        ids = self.addressing.meant(newest([draft]), draft.participant_id, remember=False).ids
         if not ids or (agent := self._agents[ids[0]]).muted:
             return
         turn = self._new_turn(agent, draft.turn_id, asked=[draft])
-        name = self.company.name(draft.participant_id)
-        self.speculation.start(turn, draft, name, self.company.people, self.company.others(agent))
+        name = self.addressing.name(draft.participant_id)
+        self.speculation.start(turn, draft, name, self.addressing.people, self.addressing.others(agent))
 
     def media_gone(self) -> None:
         """Every playout is over without a notice."""
@@ -140,7 +140,7 @@ class Answering:
         """Stop what is spoken, let its last words be logged, end every task."""
         self._closing = True
         self.playout.remembering = False
-        self.agenda.clear()
+        self.replies.clear()
         self.speculation.cancel("the conversation is over")
         if self.turn is not None:
             self.turn.cancel()
@@ -156,18 +156,18 @@ class Answering:
             return
         if self.floor.speaking:
             return  # the end of that utterance comes back here
-        agenda = self.agenda
-        if not self.company.audience:
-            agenda.only_asked()
-        if agenda.unanswered and self._can_answer(agenda.unanswered):
+        replies = self.replies
+        if not self.addressing.audience:
+            replies.only_asked()
+        if replies.unanswered and self._can_answer(replies.unanswered):
             self._decide()
         # agents only speak unasked when nothing of what people said is still to be understood
         settled = self._settled()
-        while agenda.answers and self.turn is None and (settled or not agenda.answers[0].reply_to_agent):
-            self._begin(agenda.answers.popleft())
-        settled = settled and self.company.audience and not agenda.answers
-        while agenda.greetings and self.turn is None and settled:
-            self._begin(agenda.greetings.popleft())
+        while replies.answers and self.turn is None and (settled or not replies.answers[0].reply_to_agent):
+            self._begin(replies.answers.popleft())
+        settled = settled and self.addressing.audience and not replies.answers
+        while replies.greetings and self.turn is None and settled:
+            self._begin(replies.greetings.popleft())
         if self.turn is None:
             self._context.consider()
             for agent in self._agents.values():
@@ -175,18 +175,20 @@ class Answering:
 
     def _can_answer(self, asked: Sequence[Utterance]) -> bool:
         """Somebody would notice: they hear it, or wait for it in the chat."""
-        return self.company.audience or any(u.typed and self.company.is_here(u.participant_id) for u in asked)
+        return self.addressing.audience or any(
+            u.typed and self.addressing.is_here(u.participant_id) for u in asked
+        )
 
     def _decide(self) -> None:
         """Each person means somebody of their own; an agent that several mean answers them at once."""
-        asked, self.agenda.unanswered = self.agenda.unanswered, []
+        asked, self.replies.unanswered = self.replies.unanswered, []
         people = dict.fromkeys(u.participant_id for u in asked)
         answers: dict[str, str] = {}
         causes: dict[str, int] = {}
         may_add: dict[str, Sequence[str]] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.company.meant(newest(words), person)
+            decision = self.addressing.meant(newest(words), person)
             event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
@@ -196,8 +198,8 @@ class Answering:
         for agent_id, cause in causes.items():
             words = [u for u in asked if answers.get(u.participant_id) == agent_id]
             turn_id = words[-1].turn_id if words else self._new_id("turn")
-            names = dict.fromkeys(self.company.name(u.participant_id) for u in words)
-            self.agenda.answers.append(
+            names = dict.fromkeys(self.addressing.name(u.participant_id) for u in words)
+            self.replies.answers.append(
                 self._new_turn(
                     self._agents[agent_id],
                     turn_id,
@@ -234,7 +236,7 @@ class Answering:
             self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
             return
         granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
-        self.agenda.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
+        self.replies.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
         turn.cause_seq = granted.seq
         self.turn = turn
         self.playout.begin(turn)
@@ -242,7 +244,7 @@ class Answering:
             agent.become("thinking" if agent is turn.agent else "idle")
         if turn.task is None:
             turn.task = asyncio.get_running_loop().create_task(
-                self._runner.perform(turn, self.company.people, self.company.others(turn.agent)),
+                self._runner.perform(turn, self.addressing.people, self.addressing.others(turn.agent)),
                 name=f"turn {turn.turn_id} of {turn.agent.name}",
             )
         self.speculation.commit(turn)
@@ -275,10 +277,10 @@ class Answering:
             self._emit(FloorReleased, turn)
         heard = turn.speech.result.text if turn.speech.result is not None else ""
         if heard:
-            self.company.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
+            self.addressing.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
         if turn.superseded and turn.asked:
-            self.agenda.ask_again(turn.asked)
-        elif turn.superseded and (turn.greeting or not (turn.adding or self.agenda.unanswered)):
+            self.replies.ask_again(turn.asked)
+        elif turn.superseded and (turn.greeting or not (turn.adding or self.replies.unanswered)):
             # nobody asked for it: said as soon as there is silence again
             again = self._new_turn(
                 turn.agent,
@@ -287,7 +289,7 @@ class Answering:
                 greeting=turn.greeting,
                 reply_to_agent=turn.reply_to_agent,
             )
-            (self.agenda.greetings if turn.greeting else self.agenda.answers).appendleft(again)
+            (self.replies.greetings if turn.greeting else self.replies.answers).appendleft(again)
         elif turn.task is None or not turn.task.cancelled():
             if (handed := turn.hand_over.handed if turn.hand_over is not None else None) is not None:
                 self._hand_over(turn, handed)
@@ -313,23 +315,23 @@ class Answering:
             )
             fields |= {"hops": turn.hops + 1, "handed": handed, "cause_seq": event.seq}
             again = self._new_turn(agent, turn.turn_id, **fields)
-        self.agenda.answers.appendleft(again)
+        self.replies.answers.appendleft(again)
 
     def _chain(self, turn: Turn, heard: str) -> None:
         """An agent may have asked another one, in an exchange that a person began."""
-        if turn.greeting or len(self._agents) < 2 or self.agenda.unanswered or self.agenda.answers:
+        if turn.greeting or len(self._agents) < 2 or self.replies.unanswered or self.replies.answers:
             return
-        decision = self.company.meant(heard, turn.agent.id)
+        decision = self.addressing.meant(heard, turn.agent.id)
         if decision.ids:
             event = self._decided(decision, turn.agent.id, turn.turn_id, None)
             other = self._agents[decision.ids[0]]
-            self.agenda.answers.append(
+            self.replies.answers.append(
                 self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
             )
             return
         here = [agent_id for agent_id in turn.may_add if agent_id in self._agents]
         if here and self.floor.goes_on(adding=True):
-            self.agenda.answers.append(
+            self.replies.answers.append(
                 self._new_turn(
                     self._agents[here[0]],
                     self._new_id("turn"),
@@ -363,9 +365,9 @@ class Answering:
             and self._models.started
             and not self._closing
             and self.floor.speaking <= {draft.participant_id}
-            and not (self.agenda.unanswered or self.agenda.answers)
-            and not self.agenda.goes_on(draft.participant_id)
-            and self.company.audience
+            and not (self.replies.unanswered or self.replies.answers)
+            and not self.replies.goes_on(draft.participant_id)
+            and self.addressing.audience
         )
 
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:

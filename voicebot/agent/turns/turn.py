@@ -13,8 +13,8 @@ from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.filler import Filler
 from voicebot.agent.speaking.sentences import Speakable
 from voicebot.agent.speaking.speech import Speech
-from voicebot.agent.speaking.synthesizer import Voice, closing_iterator
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.speaking.synthesizer import Synthesizer, closing_iterator
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.handover import Handed, HandOver
 from voicebot.agent.thinking.memory import Remembered
 from voicebot.agent.thinking.unicode import whole
@@ -120,9 +120,13 @@ class TurnRunner:
         """
         tts = turn.agent.tts or self._models.tts
         style = turn.agent.persona.voice
-        voice = Voice(self._media, self._host_id, tts, style, turn.speech, self._emit, turn.committed)
+        synthesizer = Synthesizer(
+            self._media, self._host_id, tts, style, turn.speech, self._emit, turn.committed
+        )
         async with asyncio.TaskGroup() as group:
-            group.create_task(voice.speak(turn.pieces), name=f"voice of {turn.agent.name}: {turn.turn_id}")
+            group.create_task(
+                synthesizer.speak(turn.pieces), name=f"voice of {turn.agent.name}: {turn.turn_id}"
+            )
             group.create_task(
                 self._think(turn, people, agents, draft), name=f"brain of {turn.agent.name}: {turn.turn_id}"
             )
@@ -133,7 +137,7 @@ class TurnRunner:
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
         if turn.text is not None:
-            speakable = Speakable()
+            speakable = Speakable(turn.agent.persona.language)
             for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
@@ -171,7 +175,7 @@ class TurnRunner:
                     turn.event(ErrorEvent, code="tool", message=message, retryable=True, cause_seq=seq)
                 )
 
-        thought = Thought(
+        generation = Generation(
             turn.agent.persona,
             llm,
             turn.agent.memory,
@@ -188,7 +192,7 @@ class TurnRunner:
             handed=turn.handed,
             hand_over=turn.hand_over,
         )
-        speakable = Speakable()
+        speakable = Speakable(turn.agent.persona.language)
         text, given, cancelled = "", 0, False
 
         async def give(pieces: Sequence[str]) -> None:
@@ -202,7 +206,7 @@ class TurnRunner:
                 await turn.pieces.put(piece)
 
         try:
-            async with closing_iterator(thought.deltas()) as deltas:
+            async with closing_iterator(generation.deltas()) as deltas:
                 async for delta in deltas:
                     if not text and delta:
                         self._emit(turn.event(LLMFirstToken, model=llm.name, cause_seq=started.seq))
@@ -210,7 +214,7 @@ class TurnRunner:
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
-            if thought.withheld:
+            if generation.withheld:
                 self._emit(
                     turn.event(
                         ErrorEvent,
@@ -219,7 +223,7 @@ class TurnRunner:
                         cause_seq=started.seq,
                     )
                 )
-            if not given and not turn.adding and thought.handed is None:
+            if not given and not turn.adding and generation.handed is None:
                 await give([NOTHING])
         except ModelError as error:
             await turn.committed.wait()  # a failure of what nobody would have heard is none
@@ -244,8 +248,8 @@ class TurnRunner:
                     LLMFinished,
                     model=llm.name,
                     text=text,
-                    tokens_in=thought.tokens_in,
-                    tokens_out=thought.tokens_out,
+                    tokens_in=generation.tokens_in,
+                    tokens_out=generation.tokens_out,
                     cancelled=cancelled,
                     cause_seq=started.seq,
                 )

@@ -1,91 +1,93 @@
-"""A line: the two ends, at two servers, of one WebSocket or request that one forwards to the other."""
+"""A channel carries one WebSocket or request that one server forwards to another. Each has one end."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, Protocol
 
-UNHEARD = 1024
-"""Words that may wait to be heard on one line, until it is given up."""
-ABNORMAL = 1006
-SERVICE_RESTART = 1012
-TRY_AGAIN = 1013
-Word = tuple[str, Any]
+from voicebot.server.net.close_codes import CloseCode
+
+UNREAD = 1024
+"""Items that may wait to be read on one channel; one more and the channel is given up."""
+Item = tuple[str, Any]
 
 
-class LineLost(ConnectionError):
+class ChannelLost(ConnectionError):
     """The server at the other end, or the way to it, is gone."""
 
 
 class OtherServer(Protocol):
-    """What a line needs of the server at its other end."""
+    """What a channel needs of the server at its other end."""
 
-    async def say(self, id: str, kind: str, data: Any) -> None:
-        """Until it is in the other server's stream. Raises LineLost."""
+    async def send(self, id: str, kind: str, data: Any) -> None:
+        """Return once the item is in the other server's stream. Raises ChannelLost."""
         ...
 
-    def mention(self, id: str, kind: str, data: Any) -> None:
-        """Say it some time; that it may be lost does not matter."""
+    def post(self, id: str, kind: str, data: Any) -> None:
+        """Send the item later. It may get lost."""
         ...
 
-    def forget(self, line: Line) -> None:
-        """Nothing that is said on this line matters any more."""
+    def forget(self, channel: Channel) -> None:
+        """Ignore whatever still comes for this channel."""
         ...
 
 
-class Line:
-    """One end. What is said on it comes in order and once, or the line is lost, at both ends."""
+class Channel:
+    """One end. Items arrive once and in order, or both ends lose the channel."""
 
     def __init__(self, other: OtherServer, id: str) -> None:
         self.id, self._other = id, other
-        self._unheard: asyncio.Queue[Word] = asyncio.Queue()
-        self._ended: Word | None = None
+        self._unread: asyncio.Queue[Item] = asyncio.Queue()
+        self._ended: Item | None = None
 
     @property
     def lost(self) -> bool:
-        """No more is said on it, nor heard."""
+        """Nothing more is sent or received."""
         return self._ended is not None
 
-    async def say(self, kind: str, data: Any = None) -> None:
-        """Until it is in the other server's stream. Raises LineLost."""
+    async def send(self, kind: str, data: Any = None) -> None:
+        """Return once the item is in the other server's stream. Raises ChannelLost."""
         if self.lost:
-            raise LineLost("The line is lost.")
-        await self._other.say(self.id, kind, data)
+            raise ChannelLost("The channel is lost.")
+        await self._other.send(self.id, kind, data)
 
-    async def hear(self) -> Word:
-        """The next word and what belongs to it. The last one of a line, again and again, is `lost` with the
-        code that a WebSocket is to be closed with."""
-        if self._ended is not None and self._unheard.empty():
+    async def receive(self) -> Item:
+        """The next item: its kind and its data.
+
+        The last item of a channel is `lost`, with the code to close the WebSocket with. It is returned
+        again on every further call.
+        """
+        if self._ended is not None and self._unread.empty():
             return self._ended
-        return await self._unheard.get()
+        return await self._unread.get()
 
-    def heard(self, kind: str, data: Any) -> None:
-        """The other end has said this."""
+    def deliver(self, kind: str, data: Any) -> None:
+        """Queue what the other end has sent."""
         if self.lost:
             return
-        if self._unheard.qsize() >= UNHEARD:
+        if self._unread.qsize() >= UNREAD:
             self.abort()
         else:
-            self._unheard.put_nowait((kind, data))
+            self._unread.put_nowait((kind, data))
 
     def lose(self, code: int) -> None:
-        """No more comes over this line."""
+        """Nothing more comes over this channel."""
         if self._ended is None:
             self._ended = ("lost", code)
-            self._unheard.put_nowait(self._ended)
+            self._unread.put_nowait(self._ended)
         self._other.forget(self)
 
     def abort(self) -> None:
-        """Give it up, at both ends."""
-        self._other.mention(self.id, "lost", TRY_AGAIN)
-        self.lose(TRY_AGAIN)
+        """Give the channel up at both ends."""
+        self._other.post(self.id, "lost", CloseCode.TRY_AGAIN)
+        self.lose(CloseCode.TRY_AGAIN)
 
-    def hang_up(self) -> None:
-        """Whatever the other end still does for it is not needed any more."""
+    def abandon(self) -> None:
+        """Tell the other end to stop working for this channel."""
         if not self.lost:
-            self._other.mention(self.id, "gone", ABNORMAL)
-        self.lose(ABNORMAL)
+            self._other.post(self.id, "gone", CloseCode.ABNORMAL)
+        self.lose(CloseCode.ABNORMAL)
 
     def close(self) -> None:
-        """Everything was said."""
-        self.lose(ABNORMAL)
+        """Both ends are done."""
+        self.lose(CloseCode.ABNORMAL)

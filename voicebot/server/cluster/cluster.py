@@ -8,12 +8,12 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from voicebot.clock import Clock
-from voicebot.server.cluster.channels import Line
+from voicebot.server.cluster.channels import Channel
 from voicebot.server.cluster.nodes import Nodes
 from voicebot.server.cluster.remote import Remote
-from voicebot.server.cluster.request_proxy import Passing
-from voicebot.server.cluster.router import Whereabouts
-from voicebot.server.cluster.socket_proxy import Carrier
+from voicebot.server.cluster.request_proxy import RequestProxy
+from voicebot.server.cluster.router import LobbyRouter
+from voicebot.server.cluster.socket_proxy import SocketProxy
 from voicebot.server.cluster.takeover import Takeover
 from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.net.drain import Drain
@@ -42,9 +42,9 @@ class Cluster:
         self._remote: Remote | None = None
         self._nodes = Nodes(store, self._serve)
         self._takeover = Takeover(store, lobbies.adopt, able=lambda: ready() and not drain.active)
-        self.whereabouts = Whereabouts(self._nodes, sessions, lobbies.served, self._takeover.adopt)
-        self.carrier = Carrier(self._nodes, self.whereabouts, clock=clock, limits=limits, drain=drain)
-        self.passing = Passing(self._nodes, self.whereabouts, sessions, cookie)
+        self.router = LobbyRouter(self._nodes, sessions, lobbies.controller, self._takeover.adopt)
+        self.socket_proxy = SocketProxy(self._nodes, self.router, clock=clock, limits=limits, drain=drain)
+        self.request_proxy = RequestProxy(self._nodes, self.router, sessions, cookie)
 
     @property
     def forwarded(self) -> int:
@@ -62,6 +62,6 @@ class Cluster:
         await self._takeover.aclose()
         await self._nodes.aclose()
 
-    async def _serve(self, line: Line, opening: dict[str, Any]) -> None:
+    async def _serve(self, channel: Channel, opening: dict[str, Any]) -> None:
         assert self._remote is not None
-        await self._remote.serve(line, opening)
+        await self._remote.serve(channel, opening)

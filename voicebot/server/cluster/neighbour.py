@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import TRY_AGAIN, Line, LineLost
+from voicebot.server.cluster.channels import Channel, ChannelLost
+from voicebot.server.net.close_codes import CloseCode
 
 logger = logging.getLogger(__name__)
 
@@ -24,26 +25,26 @@ class Neighbour:
 
     def __init__(self, me: str, append: Callable[[bytes], Awaitable[object]], now: float) -> None:
         self._me, self._append = me, append
-        self.lines: dict[str, Line] = {}
+        self.channels: dict[str, Channel] = {}
         self.opened: set[str] = set()
         """Ids of lines that were opened from here."""
         self.heard_at = now
         self._next: int | None = None
         self._number = 0
         self._unsaid: deque[tuple[list[Any], asyncio.Future[None] | None]] = deque()
-        self._saying: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
-    def open(self, id: str) -> Line:
-        """A new line from here; what is said first on it has to be `open`."""
-        if not self.lines:  # whatever was missing until now belonged to others
+    def open(self, id: str) -> Channel:
+        """A new channel from here; what is said first on it must be `open`."""
+        if not self.channels:  # whatever was missing until now belonged to others
             self._next = None
         self.opened.add(id)
         return self.answer(id)
 
-    def answer(self, id: str) -> Line:
-        """The end of a line that was opened there."""
-        line = self.lines[id] = Line(self, id)
-        return line
+    def answer(self, id: str) -> Channel:
+        """The end of a channel that was opened there."""
+        channel = self.channels[id] = Channel(self, id)
+        return channel
 
     def follows(self, number: int) -> bool:
         """Whether nothing is missing between this entry and the one before."""
@@ -53,40 +54,40 @@ class Neighbour:
     def compare(self, theirs: list[str]) -> list[str]:
         """Lose the lines that the other end has opened and does not have any more; the ids of those that
         it has, and that are not here."""
-        for id in self.lines.keys() - self.opened - set(theirs):
-            self.lines[id].lose(TRY_AGAIN)
-        return [id for id in theirs if id not in self.lines]
+        for id in self.channels.keys() - self.opened - set(theirs):
+            self.channels[id].lose(CloseCode.TRY_AGAIN)
+        return [id for id in theirs if id not in self.channels]
 
     def lose(self, code: int) -> None:
         """All lines to it are lost."""
-        for line in list(self.lines.values()):
-            line.lose(code)
+        for channel in list(self.channels.values()):
+            channel.lose(code)
 
-    async def say(self, id: str, kind: str, data: Any) -> None:
-        """Raises LineLost."""
+    async def send(self, id: str, kind: str, data: Any) -> None:
+        """Raises ChannelLost."""
         done = asyncio.get_running_loop().create_future()
         self._put(id, kind, data, done)
         await done
 
-    def mention(self, id: str, kind: str, data: Any) -> None:
+    def post(self, id: str, kind: str, data: Any) -> None:
         self._put(id, kind, data, None)
 
-    def forget(self, line: Line) -> None:
-        if self.lines.get(line.id) is line:
-            del self.lines[line.id]
-            self.opened.discard(line.id)
+    def forget(self, channel: Channel) -> None:
+        if self.channels.get(channel.id) is channel:
+            del self.channels[channel.id]
+            self.opened.discard(channel.id)
 
     async def aclose(self) -> None:
         """Say what is to be said, and no more."""
-        if self._saying is not None:
-            await asyncio.gather(self._saying, return_exceptions=True)
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
 
     def _put(self, id: str, kind: str, data: Any, done: asyncio.Future[None] | None) -> None:
         self._unsaid.append(([id, kind, data], done))
-        if self._saying is None or self._saying.done():
-            self._saying = asyncio.get_running_loop().create_task(self._say(), name="say to another server")
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.get_running_loop().create_task(self._send(), name="say to another server")
 
-    async def _say(self) -> None:
+    async def _send(self) -> None:
         """What was said while an entry was written goes into the next one together."""
         while self._unsaid:
             words, waiting, size = [], [], 0
@@ -105,8 +106,8 @@ class Neighbour:
                     logger.exception("What is to be said to another server cannot be written")
                 waiting += [done for _, done in self._unsaid]
                 self._unsaid.clear()
-                _settle(waiting, LineLost(str(error)))
-                self.lose(TRY_AGAIN)
+                _settle(waiting, ChannelLost(str(error)))
+                self.lose(CloseCode.TRY_AGAIN)
                 return
             self._number += 1  # one that failed and is there after all has its number twice
             _settle(waiting, None)

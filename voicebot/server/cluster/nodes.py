@@ -17,9 +17,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import SERVICE_RESTART, Line, LineLost
+from voicebot.server.cluster.channels import Channel, ChannelLost
 from voicebot.server.cluster.neighbour import Neighbour
 from voicebot.server.lobby import persistence
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.store.shared import SharedStore
 
 logger = logging.getLogger(__name__)
@@ -27,11 +28,11 @@ logger = logging.getLogger(__name__)
 READ_SECONDS = 1.0
 FAREWELL_SECONDS = 2.0
 """How long what others forwarded may take to end when this server stops."""
-Serve = Callable[[Line, dict[str, Any]], Coroutine[Any, Any, None]]
+Serve = Callable[[Channel, dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Nodes:
-    """Lines to other servers, and from them: `serve(line, opening)` is given what they forward."""
+    """Lines to other servers, and from them: `serve(channel, opening)` is given what they forward."""
 
     def __init__(self, store: SharedStore, serve: Serve) -> None:
         self._store, self._serve = store, serve
@@ -64,9 +65,9 @@ class Nodes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         for other in self._others.values():
-            for line in list(other.lines.values()):
-                other.mention(line.id, "lost", SERVICE_RESTART)
-            other.lose(SERVICE_RESTART)
+            for channel in list(other.channels.values()):
+                other.post(channel.id, "lost", CloseCode.SERVICE_RESTART)
+            other.lose(CloseCode.SERVICE_RESTART)
         if self._serving:
             await asyncio.wait(self._serving, timeout=FAREWELL_SECONDS)
         for task in self._serving:
@@ -80,10 +81,10 @@ class Nodes:
         lease = await self._store.holder(lobby_id)
         return None if lease is None or lease.owner == self._store.owner else lease.owner
 
-    def line(self, name: str) -> Line:
-        """A new line to that server; what is said first on it has to be `open`."""
+    def channel(self, name: str) -> Channel:
+        """A new channel to that server; what is said first on it must be `open`."""
         other = self._other(name)
-        if not other.lines:  # it had nothing to say
+        if not other.channels:  # it had nothing to say
             other.heard_at = asyncio.get_running_loop().time()
         return other.open(next(self._ids))
 
@@ -119,9 +120,9 @@ class Nodes:
         try:
             entry = json.loads(data)
             other, number, words = self._other(entry["from"]), int(entry["number"]), entry["words"]
-            if not other.follows(number) and other.lines:
+            if not other.follows(number) and other.channels:
                 logger.warning("Something that server %s said is missing, or it began anew.", entry["from"])
-                other.lose(SERVICE_RESTART)
+                other.lose(CloseCode.SERVICE_RESTART)
             other.heard_at = self._listened_at
             for id, kind, what in words:
                 self._heard(other, id, kind, what)
@@ -131,30 +132,30 @@ class Nodes:
     def _heard(self, other: Neighbour, id: str, kind: str, what: Any) -> None:
         if kind == "alive":
             for unknown in other.compare(what):
-                other.mention(unknown, "lost", SERVICE_RESTART)
+                other.post(unknown, "lost", CloseCode.SERVICE_RESTART)
         elif kind == "open":
             task = asyncio.get_running_loop().create_task(
-                self._answer(other.answer(id), what), name=f"line {id}"
+                self._answer(other.answer(id), what), name=f"channel {id}"
             )
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
-        elif (line := other.lines.get(id)) is None:
+        elif (channel := other.channels.get(id)) is None:
             return
         elif kind == "lost":
-            line.lose(int(what))
+            channel.lose(int(what))
         else:
-            line.heard(kind, what)
+            channel.deliver(kind, what)
 
-    async def _answer(self, line: Line, opening: dict[str, Any]) -> None:
+    async def _answer(self, channel: Channel, opening: dict[str, Any]) -> None:
         try:
-            await self._serve(line, opening)
-        except LineLost:
+            await self._serve(channel, opening)
+        except ChannelLost:
             pass
         except Exception:
             logger.exception("Something that another server forwarded failed")
-            line.abort()
+            channel.abort()
         finally:
-            line.close()
+            channel.close()
 
     # ------------------------------------------------------------ being alive
 
@@ -163,9 +164,9 @@ class Nodes:
             await asyncio.sleep(persistence.RENEW)
             for other in self._others.values():
                 if self._listened_at - other.heard_at > persistence.LEASE:
-                    other.lose(SERVICE_RESTART)
-                if other.lines:
-                    other.mention("", "alive", sorted(other.opened))
+                    other.lose(CloseCode.SERVICE_RESTART)
+                if other.channels:
+                    other.post("", "alive", sorted(other.opened))
 
 
 def _stream(name: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from voicebot.server.cluster.channels import ABNORMAL, Line
+from voicebot.server.cluster.channels import Channel
 from voicebot.server.cluster.forwarded import MAX_BODY, Arrival, Forwarded, scope_of
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.transports import ABORT
-from voicebot.server.sessions.sessions import REPLACED, Sessions
+from voicebot.server.sessions.sessions import Sessions
 
 
 class _TooLarge(Exception):
@@ -23,31 +24,31 @@ class Remote:
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
 
-    async def serve(self, line: Line, opening: dict[str, Any]) -> None:
-        """From the opening to the last word of one line. Raises LineLost."""
+    async def serve(self, channel: Channel, opening: dict[str, Any]) -> None:
+        """From the opening to the last item of one channel. Raises ChannelLost."""
         match opening["type"]:
             case "http":
-                await self._request(line, opening)
+                await self._request(channel, opening)
             case "websocket":
-                await self._socket(line, opening)
+                await self._socket(channel, opening)
             case "leave":
-                await self._leave(line, opening["session"])
+                await self._leave(channel, opening["session"])
 
-    async def _leave(self, line: Line, handle: str) -> None:
+    async def _leave(self, channel: Channel, handle: str) -> None:
         """The session joins a lobby of another server on another socket."""
-        browser = await self._sessions.named(handle)
-        if browser is not None:
-            if browser.outbox is not None:
-                browser.outbox.close(REPLACED, "opened in another tab")
-            browser.leave_for(None)
-            await self._sessions.write(browser)
-        await line.say("end", 0)
+        client = await self._sessions.named(handle)
+        if client is not None:
+            if client.outbox is not None:
+                client.outbox.close(CloseCode.REPLACED, "opened in another tab")
+            client.leave_for(None)
+            await self._sessions.write(client)
+        await channel.send("end", 0)
 
-    async def _socket(self, line: Line, opening: dict[str, Any]) -> None:
+    async def _socket(self, channel: Channel, opening: dict[str, Any]) -> None:
         arrival = Arrival(opening["said"], opening["seq"], opening["frame"])
         forwarded = Forwarded(opening["session"], arrival)
         scope = scope_of(opening, forwarded)
-        scope["extensions"][ABORT] = line
+        scope["extensions"][ABORT] = channel
         connected = False
 
         async def receive() -> Message:
@@ -55,7 +56,7 @@ class Remote:
             if not connected:
                 connected = True
                 return {"type": "websocket.connect"}
-            kind, data = await line.hear()
+            kind, data = await channel.receive()
             match kind:
                 case "text":
                     return {"type": "websocket.receive", "text": data}
@@ -64,22 +65,22 @@ class Remote:
                 case "gone":
                     return {"type": "websocket.disconnect", "code": data}
                 case _:
-                    return {"type": "websocket.disconnect", "code": ABNORMAL}
+                    return {"type": "websocket.disconnect", "code": CloseCode.ABNORMAL}
 
         async def send(message: Message) -> None:
             match message["type"]:
                 case "websocket.accept":
-                    await line.say("taken")
+                    await channel.send("taken")
                 case "websocket.send":
-                    await line.say("text", message["text"])
+                    await channel.send("text", message["text"])
                 case "websocket.close":
-                    await line.say("close", [message.get("code", 1000), message.get("reason") or ""])
+                    await channel.send("close", [message.get("code", 1000), message.get("reason") or ""])
 
         await self._app(scope, receive, send)
         if forwarded.seq is not None:
-            await line.say("end", forwarded.seq)
+            await channel.send("end", forwarded.seq)
 
-    async def _request(self, line: Line, opening: dict[str, Any]) -> None:
+    async def _request(self, channel: Channel, opening: dict[str, Any]) -> None:
         body = base64.b64decode(opening["body"])
         scope = scope_of(opening, Forwarded(opening["session"], Arrival()))
         asked = large = False
@@ -88,7 +89,7 @@ class Remote:
         async def receive() -> Message:
             nonlocal asked
             if asked:
-                while (await line.hear())[0] not in {"lost", "gone"}:
+                while (await channel.receive())[0] not in {"lost", "gone"}:
                     pass
                 return {"type": "http.disconnect"}
             asked = True
@@ -108,8 +109,8 @@ class Remote:
         except* _TooLarge:
             large = True
         if large:
-            await line.say("large")
+            await channel.send("large")
             return
         text = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
         content = base64.b64encode(bytes(answer)).decode()
-        await line.say("answer", {"status": status, "headers": text, "body": content})
+        await channel.send("answer", {"status": status, "headers": text, "body": content})

@@ -11,13 +11,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicebot.errors import SignalingError, StoreError, VoicebotError
-from voicebot.server.cluster.channels import LineLost
+from voicebot.server.cluster.channels import ChannelLost
 from voicebot.server.cluster.forwarded import MAX_BODY, describe, forwarded
 from voicebot.server.cluster.nodes import Nodes
-from voicebot.server.cluster.router import Whereabouts
+from voicebot.server.cluster.router import LobbyRouter
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.net.wire_errors import error_body
-from voicebot.server.sessions.sessions import Browser, Sessions
+from voicebot.server.sessions.client_session import ClientSession
+from voicebot.server.sessions.sessions import Sessions
 
 REQUEST_SECONDS = 30.0
 """Within this the other server has to answer: a model may have to be loaded for it."""
@@ -25,13 +26,11 @@ TOO_LARGE = 421
 _LOBBY = re.compile(r"/api/lobbies/([A-Za-z0-9_-]{1,48})(?:/.*)?")
 
 
-class Passing:
+class RequestProxy:
     """Each goes to one server, once: what has no answer may have been carried out."""
 
-    def __init__(
-        self, nodes: Nodes, whereabouts: Whereabouts, sessions: Sessions, cookie: SessionCookie
-    ) -> None:
-        self._nodes, self._whereabouts = nodes, whereabouts
+    def __init__(self, nodes: Nodes, router: LobbyRouter, sessions: Sessions, cookie: SessionCookie) -> None:
+        self._nodes, self._router = nodes, router
         self._sessions, self._cookie = sessions, cookie
 
     async def request(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,7 +40,7 @@ class Passing:
         if found is not None:
             try:
                 answer = await self._elsewhere(HTTPConnection(scope), found[1], receive)
-            except (LineLost, TimeoutError):
+            except (ChannelLost, TimeoutError):
                 answer = _later(
                     SignalingError(
                         "The server of this lobby does not answer.",
@@ -58,12 +57,12 @@ class Passing:
         self, connection: HTTPConnection, lobby_id: str, receive: Receive
     ) -> Response | None:
         """The answer of the other server; None when this one is to answer."""
-        name = browser = None
-        if not self._whereabouts.here(lobby_id):
-            browser = await self._sessions.valid(self._cookie.read(connection))
-        if browser is not None:
-            name = await self._whereabouts.of_lobby(lobby_id)
-        if browser is None or name is None:
+        name = client = None
+        if not self._router.here(lobby_id):
+            client = await self._sessions.valid(self._cookie.read(connection))
+        if client is not None:
+            name = await self._router.of_lobby(lobby_id)
+        if client is None or name is None:
             return None
         body = b""
         while True:
@@ -73,17 +72,19 @@ class Passing:
                 return _problem(413, VoicebotError("This request is too large.", code="bad_message"))
             if not event.get("more_body", False):
                 break
-        return await self._ask(connection, browser, name, body)
+        return await self._ask(connection, client, name, body)
 
-    async def _ask(self, connection: HTTPConnection, browser: Browser, name: str, body: bytes) -> Response:
-        line = self._nodes.line(name)
-        opening = {"session": browser.session.handle, "body": base64.b64encode(body).decode()}
+    async def _ask(
+        self, connection: HTTPConnection, client: ClientSession, name: str, body: bytes
+    ) -> Response:
+        channel = self._nodes.channel(name)
+        opening = {"session": client.session.handle, "body": base64.b64encode(body).decode()}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await line.say("open", describe(connection.scope) | opening)
-                kind, data = await line.hear()
+                await channel.send("open", describe(connection.scope) | opening)
+                kind, data = await channel.receive()
         finally:
-            line.hang_up()
+            channel.abandon()
         if kind == "large":
             return _problem(
                 TOO_LARGE,
@@ -94,21 +95,21 @@ class Passing:
                 ),
             )
         if kind != "answer":
-            raise LineLost("It has no answer.")
+            raise ChannelLost("It has no answer.")
         response = Response(base64.b64decode(data["body"]), status_code=data["status"])
         response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in data["headers"]]
         return response
 
 
-class PassingMiddleware:
+class RequestProxyMiddleware:
     """The innermost one: names and origins have been checked."""
 
-    def __init__(self, app: ASGIApp, passing: Passing) -> None:
-        self._app, self._passing = app, passing
+    def __init__(self, app: ASGIApp, request_proxy: RequestProxy) -> None:
+        self._app, self._request_proxy = app, request_proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._passing.request(self._app, scope, receive, send)
+            await self._request_proxy.request(self._app, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from voicebot.server.cluster.channels import LineLost
+from voicebot.server.cluster.channels import ChannelLost
 from voicebot.server.cluster.forwarded import Arrival, Onward
 from voicebot.server.cluster.nodes import Nodes
-from voicebot.server.lobby.controller import ServedLobby
-from voicebot.server.sessions.sessions import Browser, Sessions
+from voicebot.server.lobby.controller import LobbyController
+from voicebot.server.sessions.client_session import ClientSession
+from voicebot.server.sessions.sessions import Sessions
 from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.messages import JoinLobby
 
@@ -17,14 +18,14 @@ ATTACH_SECONDS = 3.0
 """Within this another server has to take a socket, or to let one go."""
 
 
-class Whereabouts:
+class LobbyRouter:
     """`lobbies` are those served here; `adopt(lobby_id)` takes one over that is kept and nobody's."""
 
     def __init__(
         self,
         nodes: Nodes,
         sessions: Sessions,
-        lobbies: Mapping[str, ServedLobby],
+        lobbies: Mapping[str, LobbyController],
         adopt: Callable[[str], Awaitable[None]],
     ) -> None:
         self._nodes, self._sessions, self._lobbies, self._adopt = nodes, sessions, lobbies, adopt
@@ -48,14 +49,14 @@ class Whereabouts:
                 name = await self._nodes.holder(lobby_id)
         return name
 
-    async def of_socket(self, browser: Browser) -> str | None:
+    async def of_socket(self, client: ClientSession) -> str | None:
         """Where a browser's new socket belongs, as `of_lobby`. Raises StoreError."""
-        if browser.place is not None:
+        if client.place is not None:
             return None
-        seat = await self._sessions.seat_of(browser.session.handle)
+        seat = await self._sessions.seat_of(client.session.handle)
         return await self.of_lobby(seat.lobby_id) if seat is not None else None
 
-    async def onward(self, browser: Browser, frame: str, here: str | None) -> Onward | None:
+    async def onward(self, client: ClientSession, frame: str, here: str | None) -> Onward | None:
         """Whether with this frame a socket that is served `here` goes on elsewhere. Who sits in a lobby
         of a third server leaves it. Raises StoreError."""
         if '"join_lobby"' not in frame:
@@ -67,28 +68,28 @@ class Whereabouts:
         if not isinstance(message, JoinLobby):
             return None
         to = await self.of_lobby(message.lobby)
-        if here is not None or browser.place is None:
-            await self._leave(browser, {here, to}, message.lobby)
+        if here is not None or client.place is None:
+            await self._leave(client, {here, to}, message.lobby)
         return None if to == here else Onward(to, Arrival(said=True, frame=frame))
 
-    async def _leave(self, browser: Browser, but: set[str | None], lobby_id: str) -> None:
+    async def _leave(self, client: ClientSession, but: set[str | None], lobby_id: str) -> None:
         """Give up a seat that another socket of the session has got meanwhile, at another server."""
-        seat = await self._sessions.seat_of(browser.session.handle)
+        seat = await self._sessions.seat_of(client.session.handle)
         if seat is None or seat.lobby_id == lobby_id:
             return
         if self.here(seat.lobby_id):
             if None not in but:
-                browser.leave_for(None)
+                client.leave_for(None)
             return
         name = await self._nodes.holder(seat.lobby_id)
         if name is None or name in but:
             return
-        line = self._nodes.line(name)
+        channel = self._nodes.channel(name)
         try:
             async with asyncio.timeout(ATTACH_SECONDS):
-                await line.say("open", {"type": "leave", "session": browser.session.handle})
-                await line.hear()
-        except (LineLost, TimeoutError):
+                await channel.send("open", {"type": "leave", "session": client.session.handle})
+                await channel.receive()
+        except (ChannelLost, TimeoutError):
             pass  # that server is about to be missed anyway
         finally:
-            line.hang_up()
+            channel.abandon()

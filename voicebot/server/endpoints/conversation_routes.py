@@ -14,9 +14,9 @@ from fastapi import Path as PathParam
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from voicebot.conversation.excerpt import Span, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.reading.excerpt import Interval, excerpt, excerpt_manifest, presence, write_excerpt
 from voicebot.errors import SignalingError
 from voicebot.events import Event
 from voicebot.folders import Folder
@@ -24,8 +24,8 @@ from voicebot.lobby.rights import has
 from voicebot.server.endpoints.downloads import conversation, events_of, manifest_of, manifests, zipped
 from voicebot.server.endpoints.http import Body, Caller, Wired, problems
 from voicebot.server.endpoints.lobby_routes import having
-from voicebot.server.lobby.controller import ServedLobby
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.lobby.controller import LobbyController
+from voicebot.server.sessions.client_session import ClientSession
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
 ROUNDING = 1e-5
@@ -33,7 +33,7 @@ ROUNDING = 1e-5
 ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 
 
-class Conversation(Body):
+class RecordedConversation(Body):
     id: str
     began: str
     """ISO 8601, UTC."""
@@ -43,15 +43,15 @@ class Conversation(Body):
     """Their names, people and agents."""
 
 
-Reading = Annotated[ServedLobby, Depends(having("read_running"))]
+Reading = Annotated[LobbyController, Depends(having("read_running"))]
 
 
-def _since_it_was_made(manifest: Manifest, served: ServedLobby) -> bool:
+def _since_it_was_made(manifest: Manifest, controller: LobbyController) -> bool:
     """Whether it is this lobby's: an earlier lobby of the same name was another one."""
-    if manifest.lobby_id != served.lobby.id:
+    if manifest.lobby_id != controller.lobby.id:
         return False
     try:
-        return datetime.fromisoformat(manifest.wall_clock).timestamp() >= served.created - ROUNDING
+        return datetime.fromisoformat(manifest.wall_clock).timestamp() >= controller.created - ROUNDING
     except ValueError:
         return False
 
@@ -64,7 +64,7 @@ class _Part:
     participant_ids: set[str]
     """Theirs."""
 
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[Interval]:
         return presence(self.events, self.participant_ids)
 
     def manifest(self, manifest: Manifest) -> Manifest:
@@ -76,34 +76,34 @@ class _Part:
         write_excerpt(manifest, self.events, self.spans(), source, target)
 
 
-def _part(served: ServedLobby, caller: Browser, log: ConversationLog) -> _Part:
-    return _Part(tuple(log.events), served.seats.ids(caller.session.handle))
+def _part(controller: LobbyController, caller: ClientSession, log: ConversationLog) -> _Part:
+    return _Part(tuple(log.events), controller.presence.ids(caller.session.handle))
 
 
-async def _written(served: ServedLobby) -> None:
+async def _written(controller: LobbyController) -> None:
     """What has been said until now is on the disk, too, if that is in order."""
-    if served.room.log is not None:
-        await run_in_threadpool(served.room.log.flush)
+    if controller.agent_session.log is not None:
+        await run_in_threadpool(controller.agent_session.log.flush)
 
 
 async def found(
-    conversation_id: ConversationId, served: Reading, caller: Caller, wired: Wired
+    conversation_id: ConversationId, controller: Reading, caller: Caller, wired: Wired
 ) -> AsyncIterator[Folder]:
     """The folder of a conversation that the caller may read, or one with an excerpt of it."""
     folder = conversation(wired.conversations, conversation_id)
-    await _written(served)
+    await _written(controller)
     manifest = await run_in_threadpool(manifest_of, folder)
     if manifest is None:
         raise _unknown()
-    if has(served.standing(caller), "read_all"):
-        if not _since_it_was_made(manifest, served):
+    if has(controller.standing(caller), "read_all"):
+        if not _since_it_was_made(manifest, controller):
             raise _unknown()
         yield folder
         return
-    log = served.room.log
+    log = controller.agent_session.log
     if log is None or log.conversation_id != conversation_id:
         raise _unknown()
-    part = _part(served, caller, log)
+    part = _part(controller, caller, log)
     with TemporaryDirectory(prefix="voicebot-") as temporary:
         target = Folder(Path(temporary)).folder(conversation_id)
         await run_in_threadpool(part.write, manifest, folder, target.path)
@@ -122,22 +122,22 @@ Found = Annotated[Folder, Depends(found)]
 
 
 @conversations.get("", responses=problems(403, 404))
-async def list_conversations(served: Reading, caller: Caller, wired: Wired) -> list[Conversation]:
+async def list_conversations(controller: Reading, caller: Caller, wired: Wired) -> list[RecordedConversation]:
     """The conversations of a lobby that you are host of, oldest first."""
-    await _written(served)
-    if has(served.standing(caller), "read_all"):
+    await _written(controller)
+    if has(controller.standing(caller), "read_all"):
         every = await run_in_threadpool(manifests, wired.conversations)
-        return [_listed(manifest) for manifest in every if _since_it_was_made(manifest, served)]
-    log = served.room.log
+        return [_listed(manifest) for manifest in every if _since_it_was_made(manifest, controller)]
+    log = controller.agent_session.log
     if log is None:
         return []
-    part = _part(served, caller, log)
+    part = _part(controller, caller, log)
     running = await run_in_threadpool(manifest_of, conversation(wired.conversations, log.conversation_id))
     return [] if running is None else [_listed(await run_in_threadpool(part.manifest, running))]
 
 
-def _listed(manifest: Manifest) -> Conversation:
-    return Conversation(
+def _listed(manifest: Manifest) -> RecordedConversation:
+    return RecordedConversation(
         id=manifest.conversation_id,
         began=manifest.wall_clock,
         seconds=manifest.ended_t,

@@ -10,13 +10,13 @@ from voicebot.clock import Clock
 from voicebot.errors import SignalingError
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right
-from voicebot.server.endpoints.services import CreateLobby
-from voicebot.server.lobby.controller import ServedLobby
+from voicebot.server.endpoints.services import LobbyFactory
+from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.drain import Drain
-from voicebot.server.net.rate_limits import Floods
+from voicebot.server.net.rate_limits import RateLimits
 from voicebot.server.net.wire_errors import error_message, failure, refusal
-from voicebot.server.sessions.sessions import Browser, Seat
+from voicebot.server.sessions.client_session import ClientSession, Seat
 from voicebot.server.telemetry.telemetry import Telemetry
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
@@ -31,7 +31,7 @@ class Who(Enum):
     SEATED = "who sits in the lobby"
 
 
-WHO: dict[type[m.Message], Who | Right] = {
+PERMISSIONS: dict[type[m.Message], Who | Right] = {
     m.Ping: Who.ANYONE,
     m.Resume: Who.ANYONE,
     m.CreateLobby: Who.ANYONE,
@@ -56,7 +56,7 @@ WHO: dict[type[m.Message], Who | Right] = {
 """A right is of those who sit in the lobby and have it (`voicebot.lobby.rights`)."""
 
 
-class Switchboard:
+class Dispatcher:
     """Carries out every client message. Each call handles one frame and never raises.
 
     `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby` makes one,
@@ -66,87 +66,87 @@ class Switchboard:
     def __init__(
         self,
         *,
-        lobbies: Mapping[str, ServedLobby],
-        create_lobby: CreateLobby,
+        lobbies: Mapping[str, LobbyController],
+        create_lobby: LobbyFactory,
         ice: Callable[[str], IcePlan],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         clock: Clock,
-        floods: Floods,
+        rate_limits: RateLimits,
         telemetry: Telemetry,
         drain: Drain,
     ) -> None:
         self._lobbies, self._create_lobby = lobbies, create_lobby
-        self._ice, self._spawn, self._clock, self._floods = ice, spawn, clock, floods
+        self._ice, self._spawn, self._clock, self._rate_limits = ice, spawn, clock, rate_limits
         self._telemetry, self._drain = telemetry, drain
 
-    def receive(self, browser: Browser, frame: str) -> None:
+    def receive(self, client: ClientSession, frame: str) -> None:
         """Carry out one text frame; whatever is wrong with it is answered by `error`."""
         try:
             message = read(frame)
         except Malformed as error:
             self._telemetry.invalid()
-            browser.send_unstamped(error_message(error, error.id))
+            client.send_unstamped(error_message(error, error.id))
             return
         try:
             with self._telemetry.receiving(message.type):
-                self._carry_out(browser, message)
+                self._carry_out(client, message)
         except Exception as error:
-            what = f"A {message.type} of session {browser.session.handle}"
-            browser.send(refusal(error, message, what))
+            what = f"A {message.type} of session {client.session.handle}"
+            client.send(refusal(error, message, what))
 
-    def _carry_out(self, browser: Browser, message: m.ClientMessage) -> None:
+    def _carry_out(self, client: ClientSession, message: m.ClientMessage) -> None:
         if message.ack is not None:
-            browser.session.acknowledge(message.ack)
-        if browser.seat is not None:
-            browser.seat.lobby.negotiations.heard(browser.seat.participant_id)
+            client.session.acknowledge(message.ack)
+        if client.seat is not None:
+            self._lobby(client.seat.place.lobby.id).negotiations.heard(client.seat.participant_id)
         if isinstance(message, m.Ping):
-            browser.send_unstamped(m.Pong(id=message.id))
+            client.send_unstamped(m.Pong(id=message.id))
             return
         if isinstance(message, m.Resume):
-            self._resume(browser, message)
+            self._resume(client, message)
             return
-        browser.session.go_live()
-        if not browser.session.is_new(message.id, self._clock()):
+        client.session.go_live()
+        if not client.session.is_new(message.id, self._clock()):
             return  # sent again after a reconnect, carried out already
-        self._check(browser, message)
+        self._check(client, message)
         match message:
             case m.CreateLobby():
                 self._drain.admit()
-                self._floods.lobby(browser.session.handle, browser.address)
-                self._spawn(self._create(browser, message), "create lobby")
+                self._rate_limits.lobby(client.session.handle, client.address)
+                self._spawn(self._create(client, message), "create lobby")
             case m.JoinLobby():
-                if browser.place is None:
+                if client.place is None:
                     self._drain.admit()
-                self._lobby(message.lobby).join(browser, message)
+                self._lobby(message.lobby).join(client, message)
             case m.LeaveLobby():
-                place = browser.place
+                place = client.place
                 assert place is not None
-                place.leave(browser)
+                place.leave(client)
             case m.IceServersRequest():
-                plan = self._ice(_seat(browser).participant_id)
+                plan = self._ice(_seat(client).participant_id)
                 data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
-                browser.send(m.IceServers(id=message.id, data=data))
+                client.send(m.IceServers(id=message.id, data=data))
             case _:
-                self._in_lobby(browser, _seat(browser), message)
+                self._in_lobby(client, _seat(client), message)
 
-    def _check(self, browser: Browser, message: m.ClientMessage) -> None:
+    def _check(self, client: ClientSession, message: m.ClientMessage) -> None:
         """Whether this browser may send this at all, here and now. Raises SignalingError."""
-        who = WHO[type(message)]
+        who = PERMISSIONS[type(message)]
         if who is Who.ANYONE:
             return
-        place = browser.place if who is Who.PLACED else _seat(browser).lobby
+        place = client.place if who is Who.PLACED else _seat(client).place
         if place is None:
             raise _not_joined("You are in no lobby.")
         if message.lobby is not None and message.lobby != place.lobby.id:
             raise _not_joined("You are not in that lobby.")
         if not isinstance(who, Who):
-            place.check(who, browser)
+            place.check(who, client)
 
-    def _in_lobby(self, browser: Browser, seat: Seat, message: m.ClientMessage) -> None:
-        lobby, me = seat.lobby, seat.participant_id
+    def _in_lobby(self, client: ClientSession, seat: Seat, message: m.ClientMessage) -> None:
+        lobby, me = self._lobby(seat.place.lobby.id), seat.participant_id
         match message:
             case m.LobbyUpdate():
-                lobby.update(browser, message.data)
+                lobby.update(client, message.data)
             case m.ParticipantUpdate():
                 lobby.participant_update(me, message)
             case m.AgentCreate():
@@ -174,18 +174,18 @@ class Switchboard:
             case _:
                 raise SignalingError(f"{message.type} is not understood here.")
 
-    def _resume(self, browser: Browser, message: m.Resume) -> None:
-        if browser.session.live:
+    def _resume(self, client: ClientSession, message: m.Resume) -> None:
+        if client.session.live:
             raise SignalingError(
                 "This socket goes on already.", hint="resume is the first message after a reconnect."
             )
-        replayed = browser.replay(message.data.last_seq)
-        if browser.seat is None:
+        replayed = client.replay(message.data.last_seq)
+        if client.seat is None:
             self._telemetry.resumed("refused")
         else:
             self._telemetry.resumed("replayed" if replayed else "state")
-        if browser.place is not None:
-            browser.place.resumed(browser, replayed=replayed)
+        if client.place is not None:
+            client.place.resumed(client, replayed=replayed)
         else:
             raise SignalingError(
                 "Your seat in the lobby is gone.",
@@ -193,26 +193,26 @@ class Switchboard:
                 code="not_resumable",
             )
 
-    async def _create(self, browser: Browser, message: m.CreateLobby) -> None:
+    async def _create(self, client: ClientSession, message: m.CreateLobby) -> None:
         try:
             wish = message.data
-            maker = Maker(browser.session.handle, browser.address)
-            served = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
-            browser.send(m.LobbyCreated(id=message.id, data=served.lobby.info()))
+            maker = Maker(client.session.handle, client.address)
+            controller = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
+            client.send(m.LobbyCreated(id=message.id, data=controller.lobby.info()))
         except Exception as error:
-            browser.send(failure(error, message.id, "Making a lobby"))
+            client.send(failure(error, message.id, "Making a lobby"))
 
-    def _lobby(self, id: str) -> ServedLobby:
+    def _lobby(self, id: str) -> LobbyController:
         lobby = self._lobbies.get(id)
         if lobby is None:
             raise no_such_lobby()
         return lobby
 
 
-def _seat(browser: Browser) -> Seat:
-    if browser.seat is None:
+def _seat(client: ClientSession) -> Seat:
+    if client.seat is None:
         raise _not_joined("You are in no lobby.")
-    return browser.seat
+    return client.seat
 
 
 def _not_joined(message: str) -> SignalingError:

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.ogg import recordings
-from voicebot.conversation.reader import LARGEST_MANIFEST
+from voicebot.conversation.reading.ogg import recordings
+from voicebot.conversation.reading.reader import LARGEST_MANIFEST
 from voicebot.folders import Folder
 
 CHUNK = 256 * 1024

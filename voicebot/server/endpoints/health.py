@@ -22,7 +22,7 @@ class Health(BaseModel):
     version: str
 
 
-class Ready(BaseModel):
+class Readiness(BaseModel):
     ready: bool
     problems: dict[str, str]
     """What is not ready (server, draining, models, media, store), and why."""
@@ -40,12 +40,12 @@ async def health() -> Health:
 
 
 @operation.head("/ready", include_in_schema=False)
-@operation.get("/ready", responses={503: {"model": Ready}})
-async def ready(wired: Wired, response: Response) -> Ready:
+@operation.get("/ready", responses={503: {"model": Readiness}})
+async def ready(wired: Wired, response: Response) -> Readiness:
     """People can come in; 503, and which part is not ready, while they cannot."""
     problems = await wired.problems()
     response.status_code = 503 if problems else 200
-    return Ready(
+    return Readiness(
         ready=not problems,
         problems=problems,
         warnings=wired.warnings(),

@@ -14,7 +14,7 @@ from voicebot.errors import SignalingError
 from voicebot.server.cluster.forwarded import forwarded
 from voicebot.server.endpoints.services import Services, services
 from voicebot.server.net.networks import address_of
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import ClientSession
 from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
 
@@ -50,7 +50,7 @@ class SessionCreated(Body):
 Wired = Annotated[Services, Depends(services)]
 
 
-async def browser(request: Request, wired: Wired) -> Browser:
+async def client(request: Request, wired: Wired) -> ClientSession:
     """The caller's browser. Raises SignalingError (`no_session`)."""
     by = forwarded(request.scope)
     if by is not None:  # the server that forwards it has read the cookie
@@ -63,7 +63,7 @@ async def browser(request: Request, wired: Wired) -> Browser:
     return found
 
 
-Caller = Annotated[Browser, Depends(browser)]
+Caller = Annotated[ClientSession, Depends(client)]
 
 
 @api.post("/session")
@@ -72,7 +72,7 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
     secret = wired.cookie.read(request)
     if await wired.sessions.valid(secret) is None:
         wired.drain.admit()
-        wired.floods.session(address_of(request))
+        wired.rate_limits.session(address_of(request))
     found, renewed = await wired.sessions.admit(secret)
     if renewed is not None:
         wired.cookie.write(request, response, renewed, found.session.expires - wired.clock())
@@ -80,15 +80,15 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
 
 
 @pages.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
-async def index(wired: Wired) -> Response:
+async def index(request: Request, wired: Wired) -> Response:
     """The page; it asks for its session itself, so that reading changes nothing."""
-    return wired.client.index()
+    return wired.client.index(request)
 
 
 @pages.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
-async def static(path: str, wired: Wired) -> Response:
-    """A file of the client, or the page for any other address."""
-    return wired.client.file(path) if "." in path or path.startswith("api") else await index(wired)
+async def static(path: str, request: Request, wired: Wired) -> Response:
+    """A file of the client; for any other address a page that says so, or an error."""
+    return wired.client.file(path, request)
 
 
 STATUS = {

@@ -13,7 +13,7 @@ from voicebot.errors import SignalingError, UnknownModel
 from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right, Standing
 from voicebot.server.endpoints.http import Body, Caller, Wired, problems
-from voicebot.server.lobby.controller import ServedLobby
+from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.networks import address_of
 from voicebot.signaling.messages import (
@@ -47,30 +47,30 @@ class AgentChanges(Body):
     llm: Annotated[str, Field(max_length=200)] | None = None
 
 
-async def joined(lobby_id: str, caller: Caller) -> ServedLobby:
+async def joined(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController:
     """The lobby the caller sits in; a lobby of others is as good as none."""
-    if caller.seat is None or caller.seat.lobby.lobby.id != lobby_id:
+    if caller.seat is None or caller.seat.place.lobby.id != lobby_id:
         raise no_such_lobby()
-    return caller.seat.lobby
+    return wired.lobbies[lobby_id]
 
 
-def having(right: Right) -> Callable[..., Awaitable[ServedLobby]]:
+def having(right: Right) -> Callable[..., Awaitable[LobbyController]]:
     """The lobby in which the caller has a right, sitting in it or not. Others in it get `forbidden`."""
 
-    async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> ServedLobby:
-        served = wired.lobbies.get(lobby_id)
-        if served is None or served.standing(caller) is not Standing.OWNER:
-            served = await joined(lobby_id, caller)
-        served.check(right, caller)
-        return served
+    async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController:
+        controller = wired.lobbies.get(lobby_id)
+        if controller is None or controller.standing(caller) is not Standing.OWNER:
+            controller = await joined(lobby_id, caller, wired)
+        controller.check(right, caller)
+        return controller
 
     return lobby
 
 
-Joined = Annotated[ServedLobby, Depends(joined)]
-Changing = Annotated[ServedLobby, Depends(having("change_lobby"))]
-ChangingAgents = Annotated[ServedLobby, Depends(having("change_agents"))]
-Ending = Annotated[ServedLobby, Depends(having("end_lobby"))]
+Joined = Annotated[LobbyController, Depends(joined)]
+Changing = Annotated[LobbyController, Depends(having("change_lobby"))]
+ChangingAgents = Annotated[LobbyController, Depends(having("change_agents"))]
+Ending = Annotated[LobbyController, Depends(having("end_lobby"))]
 
 
 @lobbies.post("", status_code=201, responses=problems(409, 422, 429, 503))
@@ -78,34 +78,34 @@ async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, 
     """Make a lobby and be its host. Without `settings` it is private: people knock."""
     wired.drain.admit()
     maker = Maker(caller.session.handle, address_of(request))
-    wired.floods.lobby(maker.session, maker.address)
-    served = await wired.create_lobby(wish.name, wish.slug, wish.settings, maker)
-    return served.lobby.info()
+    wired.rate_limits.lobby(maker.session, maker.address)
+    controller = await wired.create_lobby(wish.name, wish.slug, wish.settings, maker)
+    return controller.lobby.info()
 
 
 @lobbies.get("/{lobby_id}", responses=problems(404))
 async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
     """What the caller may know of a lobby before joining it."""
-    served = wired.lobbies.get(lobby_id)
-    if served is None:
+    controller = wired.lobbies.get(lobby_id)
+    if controller is None:
         raise no_such_lobby()
-    lobby = served.lobby
-    inside = caller.seat is not None and caller.seat.lobby is served
-    if not inside and served.door.way(caller.session.handle, wired.clock()) == "knock":
+    lobby = controller.lobby
+    inside = caller.seat is not None and caller.seat.place is controller
+    if not inside and controller.door.way(caller.session.handle, wired.clock()) == "knock":
         known = LobbyInfo(id=lobby.id, name=lobby.name, settings=LobbySettings(private=True))
         return LobbyDetails(lobby=known, knock=True)
     return LobbyDetails(lobby=lobby.info(), knock=False, people=len(lobby.humans), agents=len(lobby.agents))
 
 
 @lobbies.patch("/{lobby_id}", responses=problems(403, 404, 422))
-async def change_lobby(changes: LobbyUpdateData, served: Changing, caller: Caller) -> LobbyInfo:
+async def change_lobby(changes: LobbyUpdateData, controller: Changing, caller: Caller) -> LobbyInfo:
     """Change the lobby's name or settings, as a host; what is left out stays."""
-    served.update(caller, changes)
-    return served.lobby.info()
+    controller.update(caller, changes)
+    return controller.lobby.info()
 
 
 @lobbies.delete("/{lobby_id}", status_code=204, responses=problems(403, 404))
-async def delete_lobby(lobby_id: str, served: Ending, wired: Wired) -> None:
+async def delete_lobby(lobby_id: str, controller: Ending, wired: Wired) -> None:
     """End the lobby for everyone in it, as an owner."""
     await wired.close_lobby(lobby_id, "A host has ended this lobby.")
 
@@ -114,31 +114,31 @@ async def delete_lobby(lobby_id: str, served: Ending, wired: Wired) -> None:
 
 
 @lobbies.get("/{lobby_id}/agents", responses=problems(404))
-async def list_agents(served: Joined) -> list[ParticipantInfo]:
+async def list_agents(controller: Joined) -> list[ParticipantInfo]:
     """The agents of the lobby you are in."""
-    return served.lobby.agents
+    return controller.lobby.agents
 
 
 @lobbies.post("/{lobby_id}/agents", status_code=201, responses=problems(403, 404, 409, 422))
-async def add_agent(wish: AgentCreateData, served: ChangingAgents, wired: Wired) -> ParticipantInfo:
+async def add_agent(wish: AgentCreateData, controller: ChangingAgents, wired: Wired) -> ParticipantInfo:
     """Make an agent from a description and let it join."""
     wired.drain.admit()
-    agent = await served.room.spawn(wish.description, name=wish.name, voice=wish.voice)
-    return served.lobby.participants[agent.id]
+    agent = await controller.agent_session.spawn(wish.description, name=wish.name, voice=wish.voice)
+    return controller.lobby.participants[agent.id]
 
 
 @lobbies.patch("/{lobby_id}/agents/{agent_id}", responses=problems(403, 404, 422, 424))
 async def change_agent(
-    agent_id: str, changes: AgentChanges, served: ChangingAgents, caller: Caller, wired: Wired
+    agent_id: str, changes: AgentChanges, controller: ChangingAgents, caller: Caller, wired: Wired
 ) -> ParticipantInfo:
     """Mute an agent, or swap models for others that are offered; they apply at its next turn.
 
     They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
     this, those before it stay swapped.
     """
-    served.agents.find(agent_id)
+    controller.agents.find(agent_id)
     if changes.stt is not None:
-        _check_hearing(served, caller, wired)
+        _check_hearing(controller, caller, wired)
     wishes: list[tuple[SwapRole, str | None]] = [
         ("stt", changes.stt),
         ("tts", changes.tts),
@@ -148,21 +148,21 @@ async def change_agent(
         if spec is not None:
             _check_offered(role, spec, wired.model_options(role))
     if changes.muted is not None:
-        served.room.mute(agent_id, changes.muted)
+        controller.agent_session.mute(agent_id, changes.muted)
     for role, spec in wishes:
         if spec is None:
             continue
         if role == "stt":
             await wired.swap_stt(spec)
         else:
-            await served.room.swap(agent_id, role, spec)
-    return served.agents.find(agent_id)
+            await controller.agent_session.swap(agent_id, role, spec)
+    return controller.agents.find(agent_id)
 
 
-def _check_hearing(served: ServedLobby, caller: Caller, wired: Wired) -> None:
+def _check_hearing(controller: LobbyController, caller: Caller, wired: Wired) -> None:
     """Who may choose how people are heard: nobody decides that for another lobby."""
-    served.check("choose_recogniser", caller)
-    if any(other.lobby.humans for other in wired.lobbies.values() if other is not served):
+    controller.check("choose_recogniser", caller)
+    if any(other.lobby.humans for other in wired.lobbies.values() if other is not controller):
         raise SignalingError(
             "People in other lobbies of this server are heard by the same model.",
             hint="Who runs the server sets it by STT_MODEL or from a notebook.",
@@ -180,17 +180,17 @@ def _check_offered(role: str, spec: str, offered: list[str]) -> None:
 
 
 @lobbies.delete("/{lobby_id}/agents/{agent_id}", status_code=204, responses=problems(403, 404))
-async def remove_agent(agent_id: str, served: ChangingAgents) -> None:
+async def remove_agent(agent_id: str, controller: ChangingAgents) -> None:
     """Let an agent leave."""
-    served.agents.find(agent_id)
-    await served.room.remove(agent_id)
+    controller.agents.find(agent_id)
+    await controller.agent_session.remove(agent_id)
 
 
 # ---------------------------------------------------------------- connections
 
 
 @lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))
-async def ice_servers(served: Joined, caller: Caller, wired: Wired) -> IceServersData:
+async def ice_servers(controller: Joined, caller: Caller, wired: Wired) -> IceServersData:
     """ICE servers with fresh credentials, for who has joined."""
     assert caller.seat is not None
     plan = wired.ice(caller.seat.participant_id)

@@ -13,12 +13,12 @@ from voicebot.agent.models.models import SwapRole
 from voicebot.clock import Clock
 from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.static_client import StaticClient
-from voicebot.server.lobby.controller import ServedLobby
+from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
-from voicebot.server.net.rate_limits import Floods
+from voicebot.server.net.rate_limits import RateLimits
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
@@ -26,12 +26,12 @@ from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan
 
 
-class CreateLobby(Protocol):
+class LobbyFactory(Protocol):
     """Make a lobby in a browser's name, whose session is its host. Raises SignalingError."""
 
     async def __call__(
         self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
-    ) -> ServedLobby: ...
+    ) -> LobbyController: ...
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Services:
 
     sessions: Sessions
     cookie: SessionCookie
-    lobbies: Mapping[str, ServedLobby]
-    create_lobby: CreateLobby
+    lobbies: Mapping[str, LobbyController]
+    create_lobby: LobbyFactory
     close_lobby: Callable[[str, str], Coroutine[Any, Any, None]]
     """Of an id, with the reason that everyone in it is told."""
     ice: Callable[[str], IcePlan]
@@ -60,7 +60,7 @@ class Services:
     """The folder of the recorded ones."""
     clock: Clock
     limits: Limits
-    floods: Floods
+    rate_limits: RateLimits
     telemetry: Telemetry
     drain: Drain
     metrics_token: str = field(default="", repr=False)

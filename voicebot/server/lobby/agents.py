@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voicebot.errors import SignalingError
 from voicebot.server.lobby.negotiations import Spawn
-from voicebot.server.lobby.ports import RoomPort
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
     AgentCreate,
     AgentCreated,
@@ -18,15 +18,17 @@ from voicebot.signaling.messages import (
 )
 
 
-class LobbyAgents:
+class AgentCommands:
     """Adds, mutes and removes agents for those whom the lobby's settings let.
 
     `tell(person, message)` never waits; `spawn` runs what takes a while and tells who asked for it
     what goes wrong.
     """
 
-    def __init__(self, room: RoomPort, *, tell: Callable[[str, Message], None], spawn: Spawn) -> None:
-        self._room, self._lobby = room, room.lobby
+    def __init__(
+        self, agent_session: AgentSessionPort, *, tell: Callable[[str, Message], None], spawn: Spawn
+    ) -> None:
+        self._agent_session, self._lobby = agent_session, agent_session.lobby
         self._tell, self._spawn = tell, spawn
 
     def find(self, agent_id: str) -> ParticipantInfo:
@@ -47,15 +49,15 @@ class LobbyAgents:
         """Mute it for everyone, or let it speak again; participant_updated tells."""
         agent_id = message.data.participant_id
         self.find(agent_id)
-        self._room.mute(agent_id, message.data.muted)
+        self._agent_session.mute(agent_id, message.data.muted)
 
     def remove(self, me: str, message: AgentRemove) -> None:
         agent_id = message.data.participant_id
         self.find(agent_id)
-        self._spawn(self._room.remove(agent_id), f"remove {agent_id}", me, message.id)
+        self._spawn(self._agent_session.remove(agent_id), f"remove {agent_id}", me, message.id)
 
     async def _create(self, me: str, message: AgentCreate) -> None:
         wish = message.data
-        agent = await self._room.spawn(wish.description, name=wish.name, voice=wish.voice)
+        agent = await self._agent_session.spawn(wish.description, name=wish.name, voice=wish.voice)
         data = ParticipantData(participant=self._lobby.participants[agent.id])
         self._tell(me, AgentCreated(id=message.id, lobby=self._lobby.id, data=data))

@@ -18,18 +18,18 @@ from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, U
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.lobby.names import clean_name
 from voicebot.lobby.rights import Right, Standing, check, lasts
-from voicebot.server.lobby.agents import LobbyAgents
+from voicebot.server.lobby.agents import AgentCommands
 from voicebot.server.lobby.announcements import Announcements
 from voicebot.server.lobby.captions import Captions
 from voicebot.server.lobby.moderator import Moderator
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.ports import RoomPort
-from voicebot.server.lobby.presence import Seats
-from voicebot.server.lobby.store import Forgetful, Keeper
-from voicebot.server.lobby.waiting_room import Doorway
+from voicebot.server.lobby.persistence import LobbyStore, NullLobbyStore
+from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.presence import Presence
+from voicebot.server.lobby.waiting_room import WaitingRoom
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.wire_errors import error_message, failure
-from voicebot.server.sessions.sessions import Browser, Seat
+from voicebot.server.sessions.client_session import ClientSession, Seat
 from voicebot.signaling.messages import (
     ChatData,
     ChatMessage,
@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 _NEW = LobbyRecord("", "")
 
 
-class ServedLobby:
+class LobbyController:
     """One room and the browsers in it. Everything runs on one loop and never waits for a socket.
 
     `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` are what is kept
@@ -68,23 +68,23 @@ class ServedLobby:
 
     def __init__(
         self,
-        room: RoomPort,
+        agent_session: AgentSessionPort,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],
         limits: Limits,
-        keeper: Keeper | None = None,
+        store: LobbyStore | None = None,
         record: LobbyRecord = _NEW,
         bans: Sequence[BanRecord] = (),
         reports: ReportLimit | None = None,
         wall: Callable[[], float] = time.time,
         epoch_base: int = 0,
     ) -> None:
-        self.room = room
-        self.lobby = room.lobby
+        self.agent_session = agent_session
+        self.lobby = agent_session.lobby
         self._ice, self._clock = ice, clock
         self._limits = limits
-        self._keeper: Keeper = keeper or Forgetful()
+        self._store: LobbyStore = store or NullLobbyStore()
         self.closes_when_empty = record.closes_when_empty
         """Made in a browser, for as long as somebody is there."""
         self.created = record.created or wall()
@@ -94,8 +94,8 @@ class ServedLobby:
         self._tasks: set[asyncio.Task[None]] = set()
         self._captions = Captions(self.lobby)
         self._closed = False
-        self.seats = Seats(
-            reconnecting=lambda me: self.room.update(me, presence="reconnecting"),
+        self.presence = Presence(
+            reconnecting=lambda me: self.agent_session.update(me, presence="reconnecting"),
             lost=lambda me: self._remove(me, "lost"),
         )
         self.door = Door(
@@ -104,26 +104,26 @@ class ServedLobby:
             admitted=record.admitted,
             banned=[ban.handle for ban in bans],
         )
-        self.doorway = Doorway(
+        self.waiting_room = WaitingRoom(
             self.lobby, self.door, clock=clock, enter=self._enter, tell_hosts=self._tell_hosts
         )
         self.negotiations = Negotiations(
-            room,
+            agent_session,
             clock=clock,
             ice=ice,
             tell=self._tell,
             spawn=self._spawn,
-            reconnecting=self.seats.reconnecting,
+            reconnecting=self.presence.reconnecting,
             epoch_base=epoch_base,
         )
         """The WebRTC connections of those who are here."""
-        self.agents = LobbyAgents(room, tell=self._tell, spawn=self._spawn)
+        self.agents = AgentCommands(agent_session, tell=self._tell, spawn=self._spawn)
         self.moderator = Moderator(
-            room,
+            agent_session,
             self.door,
-            self.doorway,
-            self.seats,
-            keeper=self._keeper,
+            self.waiting_room,
+            self.presence,
+            store=self._store,
             changed=self._changed,
             tell=self._tell,
             remove=self._expel,
@@ -133,7 +133,7 @@ class ServedLobby:
             bans=bans,
         )
         self._announcements = Announcements(self.lobby, self._broadcast, self.negotiations.agents_changed)
-        self._unsubscribe = [self.lobby.subscribe(self._on_lobby), room.subscribe(self._on_event)]
+        self._unsubscribe = [self.lobby.subscribe(self._on_lobby), agent_session.subscribe(self._on_event)]
 
     async def close(self, reason: str = "", *, for_good: bool = True) -> None:
         """End what runs for it. `for_good`: everyone is told that the lobby is gone; else it goes on with
@@ -141,12 +141,12 @@ class ServedLobby:
         self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
-        self.doorway.close(tell=for_good)
+        self.waiting_room.close(tell=for_good)
         self.negotiations.close()
         if for_good:
             self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
-        for browser in self.seats.close():
-            browser.seat = None
+        for client in self.presence.close():
+            client.seat = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -155,7 +155,7 @@ class ServedLobby:
 
     def record(self) -> LobbyRecord:
         """All of it that outlives the process, as of now; its seats are kept with the sessions."""
-        here = self.room.agent_records()
+        here = self.agent_session.agent_records()
         returning = [agent for agent in self._returning if agent.id not in {one.id for one in here}]
         name, settings = self.moderator.lasting
         return LobbyRecord(
@@ -179,16 +179,16 @@ class ServedLobby:
         if self._closed:
             return
         try:
-            await self.room.restore(record)
+            await self.agent_session.restore(record)
         except Exception as error:  # the others come back all the same
             logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
         self._returning.remove(record)
 
-    def reseat(self, seats: Sequence[tuple[Browser, SeatRecord]]) -> None:
+    def reseat(self, seats: Sequence[tuple[ClientSession, SeatRecord]]) -> None:
         """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
         have their grace from now to come. No connection is begun."""
-        for browser, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
-            if browser.seat is not None:  # taken since
+        for client, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
+            if client.seat is not None:  # taken since
                 continue
             info = ParticipantInfo.model_validate(
                 {
@@ -196,53 +196,54 @@ class ServedLobby:
                     "name": record.name,
                     "kind": "human",
                     "role": record.role,
-                    "owner": browser.session.handle in self.door.hosts,
+                    "owner": client.session.handle in self.door.hosts,
                     "presence": "reconnecting",
                     "muted": record.muted,
                     "camera": record.camera,
                 }
             )
             try:
-                self.room.join(info)
+                self.agent_session.join(info)
             except VoicebotError as error:
                 logger.warning("%s does not get the seat in %s back: %s", info.id, self.lobby.id, error)
                 continue
-            browser.seat = Seat(self, info.id)
-            self.seats.take(info.id, browser)
-            self.seats.keep(info.id, self._limits.presence_grace)
+            client.seat = Seat(self, info.id)
+            self.presence.take(info.id, client)
+            self.presence.keep(info.id, self._limits.presence_grace)
 
     # ------------------------------------------------------------ coming and going
 
-    def join(self, browser: Browser, message: JoinLobby) -> None:
+    def join(self, client: ClientSession, message: JoinLobby) -> None:
         """Seat a browser, let it come back to its seat, or let it wait at the door.
 
         It leaves another lobby only when this one takes it. With one camera too many it is seated
         with the camera off, and told so.
 
         Raises:
-            LobbyFull, SignalingError: `unknown_lobby` also where this lobby is nothing to it, `bad_name`.
+            LobbyFullError: everybody who fits is here.
+            SignalingError: `unknown_lobby`, also when the door does not let the client know; `bad_name`.
         """
-        if browser.seat is None or browser.seat.lobby is not self:
-            passage = self.door.passage(browser.session.handle, self._clock())
+        if client.seat is None or client.seat.place is not self:
+            passage = self.door.passage(client.session.handle, self._clock())
             clean_name(message.data.name)
-            browser.leave_for(self)
+            client.leave_for(self)
             if passage == "knock":
-                self.doorway.wait(browser, message)
-                browser.waiting = self
+                self.waiting_room.wait(client, message)
+                client.waiting = self
                 return
-            self.doorway.gone(browser)  # it was asked to wait before, and need not now
-        self._enter(browser, message)
+            self.waiting_room.gone(client)  # it was asked to wait before, and need not now
+        self._enter(client, message)
 
-    def _enter(self, browser: Browser, message: JoinLobby) -> None:
+    def _enter(self, client: ClientSession, message: JoinLobby) -> None:
         wish = {"name": message.data.name, "muted": message.data.muted, "camera": message.data.camera}
         too_many: CameraLimit | None = None
         try:
-            me = self._sit(browser, wish)
+            me = self._sit(client, wish)
         except CameraLimit as error:
             too_many = error
-            me = self._sit(browser, wish | {"camera": False})
+            me = self._sit(client, wish | {"camera": False})
         plan = self._ice(me)
-        browser.send(
+        client.send(
             LobbyJoined(
                 id=message.id,
                 lobby=self.lobby.id,
@@ -251,139 +252,142 @@ class ServedLobby:
                 ),
             )
         )
-        browser.send(self.state())
+        client.send(self.state())
         # after the state that is announced to all, which replaces this one where both still wait
-        asyncio.get_running_loop().call_soon(self._send_captions, browser)
+        asyncio.get_running_loop().call_soon(self._send_captions, client)
         if too_many is not None:
-            browser.send(error_message(too_many, message.id))
+            client.send(error_message(too_many, message.id))
         self._send_knocking(me)
         self.negotiations.begin(me)
 
-    def _sit(self, browser: Browser, wish: dict[str, Any]) -> str:
+    def _sit(self, client: ClientSession, wish: dict[str, Any]) -> str:
         """Returns the participant id of the seat."""
-        if browser.seat is not None:
-            me = browser.seat.participant_id
-            self.room.update(me, presence="present", **wish)
-            self.seats.back(me)
+        if client.seat is not None:
+            me = client.seat.participant_id
+            self.agent_session.update(me, presence="present", **wish)
+            self.presence.back(me)
             return me
-        owner = browser.session.handle in self.door.hosts
+        owner = client.session.handle in self.door.hosts
         role = "host" if owner else "guest"
         info = ParticipantInfo.model_validate(
             {"id": f"p-{secrets.token_hex(8)}", "kind": "human", "role": role, "owner": owner, **wish}
         )
-        self.room.join(info)
-        browser.seat, browser.waiting = Seat(self, info.id), None
-        self.seats.take(info.id, browser)
+        self.agent_session.join(info)
+        client.seat, client.waiting = Seat(self, info.id), None
+        self.presence.take(info.id, client)
         return info.id
 
-    def leave(self, browser: Browser) -> None:
+    def leave(self, client: ClientSession) -> None:
         """A browser leaves its seat for good, or waits no longer."""
-        if browser.seat is not None and browser.seat.lobby is self:
-            self._remove(browser.seat.participant_id, "left")
-        elif browser.waiting is self:
-            self.doorway.gone(browser)
+        if client.seat is not None and client.seat.place is self:
+            self._remove(client.seat.participant_id, "left")
+        elif client.waiting is self:
+            self.waiting_room.gone(client)
 
-    def lost(self, browser: Browser, closed_by_browser: bool = False) -> None:
+    def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
         """A browser that sits or waits here has no socket, or a new one that has not spoken: its grace
         begins (anew).
 
         The others are told when it lasts: a reload or a short cut is not even a flicker.
         """
         grace = self._limits.presence_grace
-        if closed_by_browser:
+        if closed_by_client:
             grace = min(grace, self._limits.closed_grace)
-        if browser.seat is None:
-            self.doorway.lost(browser, grace)
+        if client.seat is None:
+            self.waiting_room.lost(client, grace)
             return
-        me = browser.seat.participant_id
-        if not self.seats.reconnecting(me) and self.lobby.participants[me].presence == "present":
-            self.seats.announce(me, self._limits.reconnecting_after)
-        self.seats.keep(me, grace)
+        me = client.seat.participant_id
+        if not self.presence.reconnecting(me) and self.lobby.participants[me].presence == "present":
+            self.presence.announce(me, self._limits.reconnecting_after)
+        self.presence.keep(me, grace)
         self.negotiations.away(me)
 
-    def resumed(self, browser: Browser, replayed: bool) -> None:
+    def resumed(self, client: ClientSession, replayed: bool) -> None:
         """A browser is back on a new socket with its page as it was."""
-        if browser.seat is None:
-            self.doorway.resumed(browser, replayed)
+        if client.seat is None:
+            self.waiting_room.resumed(client, replayed)
             return
-        me = browser.seat.participant_id
-        self.seats.back(me)
-        self.room.update(me, presence="present")
+        me = client.seat.participant_id
+        self.presence.back(me)
+        self.agent_session.update(me, presence="present")
         if not replayed:
-            browser.send(self.state())
-            self._send_captions(browser)
+            client.send(self.state())
+            self._send_captions(client)
             self._send_knocking(me)
         self.negotiations.back(me)
 
-    def standing(self, browser: Browser) -> Standing:
+    def standing(self, client: ClientSession) -> Standing:
         """What a browser is to this lobby; an owner is that without being here, too."""
-        if browser.session.handle in self.door.hosts:
+        if client.session.handle in self.door.hosts:
             return Standing.OWNER
-        if browser.seat is not None and browser.seat.lobby is self:
-            return self.moderator.standing(browser.seat.participant_id)
-        return Standing.VISITOR if browser.waiting is self else Standing.STRANGER
+        if client.seat is not None and client.seat.place is self:
+            return self.moderator.standing(client.seat.participant_id)
+        return Standing.VISITOR if client.waiting is self else Standing.STRANGER
 
-    def check(self, right: Right, browser: Browser) -> None:
+    def check(self, right: Right, client: ClientSession) -> None:
         """Whether a browser has a right in this lobby. Raises SignalingError (`forbidden`)."""
         if right == "change_agents" and self.lobby.settings.agents_by == "host":
             right = "change_agents_of_hosts"
-        check(right, self.standing(browser))
+        check(right, self.standing(client))
 
     def state(self) -> LobbyState:
         """The whole lobby as of now."""
         return self._announcements.state()
 
-    def _send_captions(self, browser: Browser) -> None:
+    def _send_captions(self, client: ClientSession) -> None:
         """What was said so far, to who has just come (back)."""
-        seated = browser.seat is not None and browser.seat.lobby is self
-        if seated and self.room.log is not None:
-            for caption in self._captions.so_far(self.room.log.conversation_id):
-                browser.send(caption)
+        seated = client.seat is not None and client.seat.place is self
+        if seated and self.agent_session.log is not None:
+            for caption in self._captions.so_far(self.agent_session.log.conversation_id):
+                client.send(caption)
 
     def _send_knocking(self, me: str) -> None:
         """To a host who has just come or become one, if somebody waits."""
         info = self.lobby.participants.get(me)
         if info is not None and info.role == "host" and self.door.waiting:
-            self._tell(me, self.doorway.knocking())
+            self._tell(me, self.waiting_room.knocking())
 
     def _remove(self, participant_id: str, reason: LeaveReason) -> None:
         info = self.lobby.participants.get(participant_id)
-        browser = self.seats.free(participant_id, info.name if info is not None else "")
-        if browser is not None:
-            browser.seat = None
+        client = self.presence.free(participant_id, info.name if info is not None else "")
+        if client is not None:
+            client.seat = None
         self.negotiations.drop(participant_id)
-        self.room.leave(participant_id, reason)
+        self.agent_session.leave(participant_id, reason)
         if not self.lobby.humans:
             self.moderator.emptied()
 
     def _expel(self, participant_id: str, reason: LeaveReason, word: Message) -> None:
         """Remove somebody by a host's decision, and tell them."""
-        browser = self.seats.get(participant_id)
+        client = self.presence.get(participant_id)
         self._remove(participant_id, reason)
-        if browser is not None:
-            browser.send(word)
+        if client is not None:
+            client.send(word)
             data = UserLeftData(participant_id=participant_id, reason=reason)
-            browser.send(UserLeft(lobby=self.lobby.id, data=data))
+            client.send(UserLeft(lobby=self.lobby.id, data=data))
 
     # ------------------------------------------------------------ what a seated browser sends
 
     def participant_update(self, me: str, message: ParticipantUpdate) -> None:
         changes = message.data.model_dump(exclude_none=True)
-        self.room.update(me, **changes)
+        self.agent_session.update(me, **changes)
 
-    def update(self, browser: Browser, changes: LobbyUpdateData) -> None:
+    def update(self, client: ClientSession, changes: LobbyUpdateData) -> None:
         """A host changes the lobby; lobby_state tells everyone. Raises SignalingError."""
-        self.check("change_lobby", browser)
-        lasting = lasts(self.standing(browser))
+        self.check("change_lobby", client)
+        lasting = lasts(self.standing(client))
         self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
         data = ChatData(text=message.data.text, participant_id=me)
-        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data))
-        self.room.chat(me, message.data.text)
+        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
+        author = self.presence.get(me)
+        if author is not None:  # by the id the author knows that this one has arrived
+            author.send(ChatMessage(id=message.id, lobby=self.lobby.id, data=data))
+        self.agent_session.chat(me, message.data.text)
 
     def raise_hand(self, me: str, message: RaiseHand) -> None:
-        self.room.update(me, hand_raised=message.data.raised)
+        self.agent_session.update(me, hand_raised=message.data.raised)
         data = RaiseHandData(raised=message.data.raised, participant_id=me)
         self._broadcast(RaiseHand(lobby=self.lobby.id, data=data))
 
@@ -403,13 +407,13 @@ class ServedLobby:
     def _person_changed(self, before: ParticipantInfo | None, info: ParticipantInfo) -> None:
         if before is not None and before.role != info.role:
             self._send_knocking(info.id)
-        browser = self.seats.get(info.id)
-        if browser is not None and _kept(before) != _kept(info):
-            browser.seat_changed()
+        client = self.presence.get(info.id)
+        if client is not None and _kept(before) != _kept(info):
+            client.seat_changed()
 
     def _changed(self) -> None:
         if not self._closed:
-            self._keeper.lobby_changed(self)
+            self._store.lobby_changed(self.lobby.id)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, ErrorEvent) and event.code in WORDS:
@@ -421,9 +425,9 @@ class ServedLobby:
             self._broadcast(message)
 
     def _tell(self, person: str, message: Message) -> None:
-        browser = self.seats.get(person)
-        if browser is not None:
-            browser.send(message)
+        client = self.presence.get(person)
+        if client is not None:
+            client.send(message)
 
     def _tell_hosts(self, message: Message) -> None:
         for host in self.lobby.hosts:
@@ -431,9 +435,9 @@ class ServedLobby:
 
     def _broadcast(self, message: Message, but: str | None = None) -> None:
         written = write(message)
-        for person, browser in self.seats.items():
+        for person, client in self.presence.items():
             if person != but:
-                browser.send(written)
+                client.send(written)
 
     # ------------------------------------------------------------ work that takes a while
 

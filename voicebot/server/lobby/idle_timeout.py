@@ -8,7 +8,7 @@ from collections.abc import Callable
 from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent
 
 
-class Vacancy:
+class IdleTimeout:
     """Calls `expired` once the lobby has had no people for a while.
 
     That is `unused` seconds from now for the first person (who may be choosing a microphone

@@ -15,10 +15,10 @@ from voicebot.lobby.lobby import LeaveReason
 from voicebot.lobby.moderation import ReportLimit, unknown_participant
 from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.logs import AUDIT
-from voicebot.server.lobby.ports import RoomPort
-from voicebot.server.lobby.presence import Known, Seats
-from voicebot.server.lobby.store import Keeper
-from voicebot.server.lobby.waiting_room import Doorway
+from voicebot.server.lobby.persistence import LobbyStore
+from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.presence import Known, Presence
+from voicebot.server.lobby.waiting_room import WaitingRoom
 from voicebot.signaling.messages import Message, Moderation, ModerationData
 from voicebot.store.base import BanRecord, ReportRecord
 
@@ -46,12 +46,12 @@ class Moderator:
 
     def __init__(
         self,
-        room: RoomPort,
+        agent_session: AgentSessionPort,
         door: Door,
-        doorway: Doorway,
-        seats: Seats,
+        waiting_room: WaitingRoom,
+        seats: Presence,
         *,
-        keeper: Keeper,
+        store: LobbyStore,
         changed: Callable[[], None],
         tell: Callable[[str, Message], None],
         remove: Remove,
@@ -60,10 +60,10 @@ class Moderator:
         wall: Callable[[], float],
         bans: Sequence[BanRecord] = (),
     ) -> None:
-        self._room, self._lobby, self._door, self._doorway, self._seats = (
-            room, room.lobby, door, doorway, seats,
+        self._agent_session, self._lobby, self._door, self._waiting_room, self._presence = (
+            agent_session, agent_session.lobby, door, waiting_room, seats,
         )  # fmt: skip
-        self._keeper, self._changed, self._tell, self._remove = keeper, changed, tell, remove
+        self._store, self._changed, self._tell, self._remove = store, changed, tell, remove
         self._reports, self._clock, self._wall = reports, clock, wall
         self._bans = {record.handle: record for record in bans}
         self._bans_now: dict[str, BanRecord] = {}
@@ -151,12 +151,12 @@ class Moderator:
         )
         if lasting:
             self._bans[known.handle] = record
-            self._keeper.banned(record)
+            self._store.banned(record)
         else:
             self._bans_now[known.handle] = record
         self._done("ban", participant_id, reason, by)
         if waited is not None:
-            self._doorway.turn_away([waited])
+            self._waiting_room.turn_away([waited])
         else:
             self._remove(participant_id, "banned", self._word("ban", participant_id, reason, by))
 
@@ -165,17 +165,17 @@ class Moderator:
         if self._door.unban(handle):
             self._bans.pop(handle, None)
             self._bans_now.pop(handle, None)
-            self._keeper.unbanned(self._lobby.id, handle)
+            self._store.unbanned(self._lobby.id, handle)
             self._audit("unban", handle, None)
 
     def make_host(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
         """One more owner: host now and whenever they come again."""
         self._check(by, "make_host", participant_id)
-        browser = self._seats.get(participant_id)
-        if browser is not None:
-            self._door.hosts.add(browser.session.handle)
+        client = self._presence.get(participant_id)
+        if client is not None:
+            self._door.hosts.add(client.session.handle)
         if not self._lobby.participants[participant_id].owner:
-            self._room.make_host(participant_id)
+            self._agent_session.make_host(participant_id)
             self._tell_target(participant_id, "make_host", reason, by)
         self._done("make_host", participant_id, reason, by)
 
@@ -201,19 +201,19 @@ class Moderator:
             else:
                 self._lasting.setdefault(field, before[field])
         if changed:
-            self._doorway.settings_changed()
+            self._waiting_room.settings_changed()
         self._changed()
 
     def admit(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Let a visitor in. Raises LobbyFull, and they go on waiting."""
+        """Let a visitor in. Raises LobbyFullError, and they go on waiting."""
         lasting = self._check(by, "admit", visitor_id)
-        visitor = self._doorway.admit(visitor_id, lasting=lasting)
+        visitor = self._waiting_room.admit(visitor_id, lasting=lasting)
         self._done("admit", visitor.handle, reason, by)
 
     def deny(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
         """Send a visitor away for now."""
         self._check(by, "deny", visitor_id)
-        visitor = self._doorway.deny(visitor_id)
+        visitor = self._waiting_room.deny(visitor_id)
         self._done("deny", visitor.handle, reason, by)
 
     # ------------------------------------------------------------ reports
@@ -232,14 +232,16 @@ class Moderator:
         record = ReportRecord(
             id=f"r-{secrets.token_hex(8)}",
             lobby_id=self._lobby.id,
-            conversation_id=self._room.log.conversation_id if self._room.log is not None else "",
+            conversation_id=self._agent_session.log.conversation_id
+            if self._agent_session.log is not None
+            else "",
             by=handle,
             about=whom.handle,
             name=whom.name,
             reason=reason[:MAX_REASON],
             at=self._wall(),
         )
-        self._keeper.reported(record)
+        self._store.reported(record)
         self._audit("report", whom.handle, me)
         return record
 
@@ -270,20 +272,20 @@ class Moderator:
         info = self._lobby.participants.get(about)
         if info is not None and info.kind == "agent":
             return Known(info.id, info.name)
-        browser = self._seats.get(about)
-        if info is not None and browser is not None:
-            return Known(browser.session.handle, info.name)
+        client = self._presence.get(about)
+        if info is not None and client is not None:
+            return Known(client.session.handle, info.name)
         visitor = self._door.waiting.get(about)
         if visitor is not None:
             return Known(visitor.handle, visitor.name)
-        known = self._seats.left(about)
+        known = self._presence.left(about)
         if known is None:
             raise unknown_participant(about)
         return known
 
     def _handle(self, participant_id: str | None) -> str:
-        browser = self._seats.get(participant_id) if participant_id is not None else None
-        return browser.session.handle if browser is not None else ""
+        client = self._presence.get(participant_id) if participant_id is not None else None
+        return client.session.handle if client is not None else ""
 
     def _tell_target(self, participant_id: str, action: Action, reason: str, by: str | None) -> None:
         if participant_id != by:
@@ -297,11 +299,11 @@ class Moderator:
 
     def _done(self, action: Action, target: str | None, reason: str, by: str | None) -> None:
         """Into the conversation's log, if one goes on, and into the audit log."""
-        log = self._room.log
+        log = self._agent_session.log
         if log is not None and not log.closed:
             log.emit(ModerationEvent(participant_id=by, action=action, target_id=target, reason=reason))
-        browser = self._seats.get(target) if target is not None else None
-        self._audit(action, browser.session.handle if browser is not None else target or "", by)
+        client = self._presence.get(target) if target is not None else None
+        self._audit(action, client.session.handle if client is not None else target or "", by)
         self._changed()
 
     def _audit(self, what: str, whom: str, by: str | None) -> None:

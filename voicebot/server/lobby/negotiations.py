@@ -11,7 +11,7 @@ from voicebot.errors import VoicebotError
 from voicebot.events import ConnectionState
 from voicebot.media.base import MediaGone, Notice, PeerState
 from voicebot.server.lobby.peers import Peers
-from voicebot.server.lobby.ports import RoomPort
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
     ConnectionReady,
     DescriptionData,
@@ -48,7 +48,7 @@ class Negotiations:
 
     def __init__(
         self,
-        room: RoomPort,
+        agent_session: AgentSessionPort,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],
@@ -57,7 +57,7 @@ class Negotiations:
         reconnecting: Callable[[str], bool],
         epoch_base: int = 0,
     ) -> None:
-        self._room, self._lobby = room, room.lobby
+        self._agent_session, self._lobby = agent_session, agent_session.lobby
         self._tell, self._spawn = tell, spawn
         self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
         self._peers = Peers(
@@ -67,7 +67,7 @@ class Negotiations:
             ice=ice,
             agents=self._agents,
             away=reconnecting,
-            abandoned=room.close_peer,
+            abandoned=agent_session.close_peer,
             epoch_base=epoch_base,
         )
 
@@ -82,7 +82,7 @@ class Negotiations:
             if other.id != me:
                 self._peers.connect_people(impolite=other.id, polite=me)
         if self._lobby.agents:
-            self._peers.connect_host(me, self._room.host_peer)
+            self._peers.connect_host(me, self._agent_session.host_peer)
 
     def away(self, me: str) -> None:
         """Someone's socket is lost: their connections stay, and what fails meanwhile waits for them."""
@@ -98,8 +98,8 @@ class Negotiations:
         for other in self._lobby.humans:
             if other.id != me and self._peers.between(me, other.id) is None:
                 self._peers.adopt_people(impolite=other.id, polite=me)
-        if self._lobby.agents and self._peers.between(me, self._room.host_peer) is None:
-            self._peers.connect_host(me, self._room.host_peer)
+        if self._lobby.agents and self._peers.between(me, self._agent_session.host_peer) is None:
+            self._peers.connect_host(me, self._agent_session.host_peer)
 
     def heard(self, me: str) -> None:
         """A message has come from this person: whatever it is, they are there."""
@@ -125,7 +125,7 @@ class Negotiations:
         | ConnectionReady,
     ) -> None:
         """Check that the peer and epoch are current, then pass it on. Raises SignalingError."""
-        to_host = message.peer == self._room.host_peer
+        to_host = message.peer == self._agent_session.host_peer
         if isinstance(message, WebrtcStateChange | ConnectionReady):
             self._report(me, message)
             return
@@ -139,7 +139,7 @@ class Negotiations:
         elif isinstance(message, IceCandidate):
             negotiation.candidate(me, message.epoch)
             if to_host:
-                self._room.add_candidate(me, message.epoch, message.data)
+                self._agent_session.add_candidate(me, message.epoch, message.data)
         else:
             negotiation.needed(me, message.epoch)
             if negotiation.state is PairState.FAILED:
@@ -150,12 +150,12 @@ class Negotiations:
             self._relay(me, message)
 
     async def _answer(self, me: str, message: WebrtcOffer) -> None:
-        host, epoch = self._room.host_peer, message.epoch
+        host, epoch = self._agent_session.host_peer, message.epoch
         known = {me, *self._agents()}
         tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
         servers = self._peers.servers(me, host)
         try:
-            answer = await self._room.answer(me, epoch, message.data.sdp, tracks, servers)
+            answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
         except VoicebotError as error:
             self._peers.fail(me, host, epoch, error.code, str(error))
             raise
@@ -179,10 +179,10 @@ class Negotiations:
             return  # said again after a resume, as nobody knows what has arrived
         self._reported[me, message.peer] = (message.epoch, data)
         # the media plane reports its own end, except when the browser's fails before it begins
-        told = message.peer == self._room.host_peer and data.state != "failed"
-        if self._room.log is not None and not told:
+        told = message.peer == self._agent_session.host_peer and data.state != "failed"
+        if self._agent_session.log is not None and not told:
             ice = _only_types(data.model_dump(include={"local", "remote", "relay"}, exclude_none=True))
-            self._room.log.emit(
+            self._agent_session.log.emit(
                 ConnectionState(
                     participant_id=me,
                     peer=message.peer,
@@ -194,7 +194,7 @@ class Negotiations:
             )
         code = "no_candidates" if data.reason == "no_candidates" else "ice_failed"
         self._peers.report(me, message.peer, message.epoch, data.state, code)
-        if message.peer != self._room.host_peer:
+        if message.peer != self._agent_session.host_peer:
             self._relay(me, message)
 
     def _relay(self, me: str, message: Message) -> None:
@@ -206,7 +206,7 @@ class Negotiations:
 
     def on_notice(self, notice: Notice) -> None:
         """A notice of the media plane for this lobby's host, after the room has had it."""
-        host = self._room.host_peer
+        host = self._agent_session.host_peer
         if isinstance(notice, PeerState):
             reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
             self._peers.report(host, notice.peer_id, notice.epoch, notice.state, reason=reason)
@@ -216,11 +216,11 @@ class Negotiations:
 
     def agents_changed(self) -> None:
         """The voices to be heard changed: renegotiate, or begin or end the host connections."""
-        host, agents = self._room.host_peer, self._agents()
+        host, agents = self._agent_session.host_peer, self._agents()
         for person in self._lobby.humans:
             if not agents:
                 self._peers.drop(host)
-                self._room.close_peer(person.id)
+                self._agent_session.close_peer(person.id)
                 continue
             negotiation = self._peers.between(person.id, host)
             if negotiation is None or negotiation.state is PairState.FAILED:

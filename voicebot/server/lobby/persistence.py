@@ -12,13 +12,10 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from voicebot.errors import StoreError
-from voicebot.store.base import BanRecord, LeaseLost, ReportRecord, Store
-
-if TYPE_CHECKING:
-    from voicebot.server.lobby.controller import ServedLobby
+from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, Store
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +30,32 @@ RENEW = 2.0
 """Seconds that a lease lasts, and after which it is renewed."""
 
 
+class LobbyStore(Protocol):
+    """What a lobby tells whoever keeps it beyond the life of this process.
+
+    It is called on the loop, right after the change, and never blocks or raises.
+    """
+
+    def lobby_changed(self, lobby_id: str) -> None:
+        """The lobby's record may differ from the last one."""
+        ...
+
+    def banned(self, record: BanRecord) -> None: ...
+    def unbanned(self, lobby_id: str, handle: str) -> None: ...
+    def reported(self, record: ReportRecord) -> None: ...
+
+
+class NullLobbyStore:
+    """Keeps nothing."""
+
+    def lobby_changed(self, lobby_id: str) -> None: ...
+    def banned(self, record: BanRecord) -> None: ...
+    def unbanned(self, lobby_id: str, handle: str) -> None: ...
+    def reported(self, record: ReportRecord) -> None: ...
+
+
 class Persistence:
-    """The `Keeper` of all lobbies of one server.
+    """The `LobbyStore` of all lobbies of one server.
 
     `lost(lobby_id)` is called when another server has taken a lobby over. `wall` gives Unix seconds.
     """
@@ -43,7 +64,7 @@ class Persistence:
         self, store: Store, *, lost: Callable[[str], None], wall: Callable[[], float] = time.time
     ) -> None:
         self._store, self._lost, self._wall = store, lost, wall
-        self._kept: dict[str, ServedLobby] = {}
+        self._kept: dict[str, Callable[[], LobbyRecord]] = {}
         self._tokens: dict[str, int] = {}
         self._changed: dict[str, None] = {}
         self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
@@ -109,10 +130,10 @@ class Persistence:
         self._changed.pop(lobby_id, None)
         await self._release(lobby_id)
 
-    def keep(self, lobby: ServedLobby) -> None:
-        """Write it soon, and from now on whenever it changes."""
-        self._kept[lobby.lobby.id] = lobby
-        self.lobby_changed(lobby)
+    def keep(self, lobby_id: str, record: Callable[[], LobbyRecord]) -> None:
+        """Write what `record()` returns soon, and again whenever the lobby changes."""
+        self._kept[lobby_id] = record
+        self.lobby_changed(lobby_id)
 
     async def delete(self, lobby_id: str) -> None:
         """It is over: forget it, with its bans. Safe to call for one that is not kept."""
@@ -133,11 +154,11 @@ class Persistence:
         if not self._failing:
             await self.flush()
 
-    # ------------------------------------------------------------ Keeper
+    # ------------------------------------------------------------ LobbyStore
 
-    def lobby_changed(self, lobby: ServedLobby) -> None:
-        if lobby.lobby.id in self._kept:
-            self._changed[lobby.lobby.id] = None
+    def lobby_changed(self, lobby_id: str) -> None:
+        if lobby_id in self._kept:
+            self._changed[lobby_id] = None
             self._due.set()
 
     def banned(self, record: BanRecord) -> None:
@@ -174,10 +195,10 @@ class Persistence:
         if lobby_id in self._kept and lobby_id not in self._tokens:  # taken while the store was away
             await self._hold(lobby_id)
         for _ in range(2):
-            served = self._kept.get(lobby_id)
-            if served is None:
+            current = self._kept.get(lobby_id)
+            if current is None:
                 break
-            record = replace(served.record(), saved=self._wall())
+            record = replace(current(), saved=self._wall())
             try:
                 await self._store.put_lobby(record, self._tokens.get(lobby_id))
                 break

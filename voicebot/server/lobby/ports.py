@@ -1,4 +1,4 @@
-"""What the server needs of a room, in the server's own terms; `voicebot.agent.room.Room` has it."""
+"""What the server needs of `voicebot.agent.session.AgentSession`, in its own terms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
 from voicebot.store.base import AgentRecord
 
 
-class RoomPort(Protocol):
+class AgentSessionPort(Protocol):
     """One lobby with its agents and the running conversation."""
 
     lobby: Lobby
@@ -52,9 +52,9 @@ class RoomPort(Protocol):
 
 
 @runtime_checkable
-class RecordingRoom(Protocol):
+class RecordingSession(Protocol):
     """A room that keeps what is said on the disk."""
 
-    def make_room(self, space: Space) -> None:
+    def make_agent_session(self, space: Space) -> None:
         """What there is room for from now on; a change is told in the conversation."""
         ...

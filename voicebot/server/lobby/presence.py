@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import ClientSession
 
 REMEMBERED = 64
 """Those who left and can still be reported."""
@@ -22,7 +22,7 @@ class Known:
     name: str
 
 
-class Seats:
+class Presence:
     """Browsers by participant id.
 
     `reconnecting(participant_id)` is called when a socket has been lost for a while, `lost` when the
@@ -31,31 +31,31 @@ class Seats:
 
     def __init__(self, *, reconnecting: Callable[[str], object], lost: Callable[[str], None]) -> None:
         self._reconnecting, self._lost = reconnecting, lost
-        self._browsers: dict[str, Browser] = {}
+        self._browsers: dict[str, ClientSession] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
         self._unannounced: dict[str, asyncio.TimerHandle] = {}
         """Who is lost for so short that nobody has been told."""
         self._left: OrderedDict[str, Known] = OrderedDict()
 
-    def get(self, participant_id: str) -> Browser | None:
+    def get(self, participant_id: str) -> ClientSession | None:
         return self._browsers.get(participant_id)
 
-    def items(self) -> list[tuple[str, Browser]]:
+    def items(self) -> list[tuple[str, ClientSession]]:
         """A copy, in the order the seats were taken."""
         return list(self._browsers.items())
 
-    def take(self, participant_id: str, browser: Browser) -> None:
-        self._browsers[participant_id] = browser
+    def take(self, participant_id: str, client: ClientSession) -> None:
+        self._browsers[participant_id] = client
 
-    def free(self, participant_id: str, name: str) -> Browser | None:
+    def free(self, participant_id: str, name: str) -> ClientSession | None:
         """Who sat there; `name` is kept with their handle for a report that comes after."""
         self.back(participant_id)
-        browser = self._browsers.pop(participant_id, None)
-        if browser is not None:
-            self._left[participant_id] = Known(browser.session.handle, name)
+        client = self._browsers.pop(participant_id, None)
+        if client is not None:
+            self._left[participant_id] = Known(client.session.handle, name)
             if len(self._left) > REMEMBERED:
                 self._left.popitem(last=False)
-        return browser
+        return client
 
     def left(self, participant_id: str) -> Known | None:
         """Somebody who sat here a while ago."""
@@ -63,18 +63,18 @@ class Seats:
 
     def ids(self, handle: str) -> set[str]:
         """The participant ids under which a session sits here, or sat here a while ago."""
-        here = {id for id, browser in self._browsers.items() if browser.session.handle == handle}
+        here = {id for id, client in self._browsers.items() if client.session.handle == handle}
         return here | {id for id, known in self._left.items() if known.handle == handle}
 
-    def close(self) -> list[Browser]:
+    def close(self) -> list[ClientSession]:
         """Free all seats; who sat there."""
         for timer in (*self._graces.values(), *self._unannounced.values()):
             timer.cancel()
         self._graces.clear()
         self._unannounced.clear()
-        browsers = list(self._browsers.values())
+        clients = list(self._browsers.values())
         self._browsers.clear()
-        return browsers
+        return clients
 
     # ------------------------------------------------------------ graces
 

@@ -45,7 +45,7 @@ class TooManyHeld(SignalingError):
         )
 
 
-class Holdings:
+class LobbyQuotas:
     """The makers of open lobbies, by lobby id."""
 
     def __init__(self) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from voicebot.clock import Clock
 from voicebot.errors import VoicebotError
-from voicebot.lobby.door import Door, Visitor, no_such_lobby
+from voicebot.lobby.door import Door, WaitingVisitor, no_such_lobby
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.net.wire_errors import error_message, refusal
-from voicebot.server.sessions.sessions import Browser
+from voicebot.server.sessions.client_session import ClientSession
 from voicebot.signaling.messages import (
     JoinLobby,
     Knocking,
@@ -20,20 +20,20 @@ from voicebot.signaling.messages import (
     LobbyWaiting,
     LobbyWaitingData,
     Message,
+    Visitor,
 )
-from voicebot.signaling.messages import Visitor as VisitorData
 
 
 @dataclass
 class _Wait:
-    browser: Browser
+    client: ClientSession
     wish: JoinLobby
     """The message that lobby_joined or an error will answer."""
     grace: asyncio.TimerHandle | None = None
 
 
-class Doorway:
-    """`enter(browser, wish)` seats a browser that may come in; `tell_hosts(message)` never waits."""
+class WaitingRoom:
+    """`enter(client, wish)` seats a browser that may come in; `tell_hosts(message)` never waits."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Doorway:
         door: Door,
         *,
         clock: Clock,
-        enter: Callable[[Browser, JoinLobby], None],
+        enter: Callable[[ClientSession, JoinLobby], None],
         tell_hosts: Callable[[Message], None],
     ) -> None:
         self._lobby, self._door, self._clock = lobby, door, clock
@@ -49,48 +49,48 @@ class Doorway:
         self._waits: dict[str, _Wait] = {}
 
     @property
-    def browsers(self) -> list[Browser]:
+    def clients(self) -> list[ClientSession]:
         """Those who wait."""
-        return [wait.browser for wait in self._waits.values()]
+        return [wait.client for wait in self._waits.values()]
 
-    def wait(self, browser: Browser, wish: JoinLobby) -> None:
+    def wait(self, client: ClientSession, wish: JoinLobby) -> None:
         """A browser knocks, or knocks again. Raises SignalingError (`bad_name`)."""
-        visitor = self._door.knock(f"v-{secrets.token_hex(8)}", browser.session.handle, wish.data.name)
+        visitor = self._door.knock(f"v-{secrets.token_hex(8)}", client.session.handle, wish.data.name)
         known = self._waits.pop(visitor.id, None)
         if known is not None and known.grace is not None:
             known.grace.cancel()
-        self._waits[visitor.id] = _Wait(browser, wish)
-        self._say_waiting(browser, wish)
+        self._waits[visitor.id] = _Wait(client, wish)
+        self._say_waiting(client, wish)
         self.announce()
 
-    def gone(self, browser: Browser) -> None:
+    def gone(self, client: ClientSession) -> None:
         """A browser waits no longer."""
-        visitor = self._door.gone(browser.session.handle)
+        visitor = self._door.gone(client.session.handle)
         if visitor is not None:
             self._forget(visitor)
             self.announce()
 
-    def lost(self, browser: Browser, grace: float) -> None:
+    def lost(self, client: ClientSession, grace: float) -> None:
         """A waiting browser has no socket: it waits on for `grace` seconds."""
-        wait = self._of(browser)
+        wait = self._of(client)
         if wait is not None:
             if wait.grace is not None:
                 wait.grace.cancel()
-            wait.grace = asyncio.get_running_loop().call_later(grace, self.gone, browser)
+            wait.grace = asyncio.get_running_loop().call_later(grace, self.gone, client)
 
-    def resumed(self, browser: Browser, replayed: bool) -> None:
+    def resumed(self, client: ClientSession, replayed: bool) -> None:
         """A waiting browser is back with its page as it was."""
-        wait = self._of(browser)
+        wait = self._of(client)
         if wait is not None:
             if wait.grace is not None:
                 wait.grace.cancel()
                 wait.grace = None
             if not replayed:
-                self._say_waiting(browser, wait.wish)
+                self._say_waiting(client, wait.wish)
 
     def knocking(self) -> Knocking:
         """Everyone who waits, for a host to read."""
-        waiting = [VisitorData(id=one.id, name=one.name) for one in self._door.waiting.values()]
+        waiting = [Visitor(id=one.id, name=one.name) for one in self._door.waiting.values()]
         return Knocking(lobby=self._lobby.id, data=KnockingData(waiting=waiting))
 
     def announce(self) -> None:
@@ -99,25 +99,25 @@ class Doorway:
 
     # ------------------------------------------------------------ answers
 
-    def admit(self, visitor_id: str, *, lasting: bool = True) -> Visitor:
-        """Raises SignalingError (`unknown_participant`), LobbyFull: the visitor goes on waiting."""
+    def admit(self, visitor_id: str, *, lasting: bool = True) -> WaitingVisitor:
+        """Raises SignalingError (`unknown_participant`), LobbyFullError: the visitor goes on waiting."""
         visitor = self._door.admit(visitor_id, lasting=lasting)
         self.announce()  # first, so that nobody is at the door and inside at once
         self._let_in(visitor)
         return visitor
 
-    def deny(self, visitor_id: str) -> Visitor:
+    def deny(self, visitor_id: str) -> WaitingVisitor:
         """Raises SignalingError (`unknown_participant`)."""
         visitor = self._door.deny(visitor_id, self._clock())
         self.turn_away([visitor])
         return visitor
 
-    def turn_away(self, visitors: Sequence[Visitor]) -> None:
+    def turn_away(self, visitors: Sequence[WaitingVisitor]) -> None:
         """They are told that there is no such lobby; they wait in no list of the door any more."""
         for visitor in visitors:
             wait = self._forget(visitor)
             if wait is not None:
-                wait.browser.send(error_message(no_such_lobby(), wait.wish.id))
+                wait.client.send(error_message(no_such_lobby(), wait.wish.id))
         if visitors:
             self.announce()
 
@@ -136,34 +136,34 @@ class Doorway:
             self._door.gone(visitor.handle)
             wait = self._forget(visitor)
             if wait is not None and tell:
-                wait.browser.send(error_message(no_such_lobby(), wait.wish.id))
+                wait.client.send(error_message(no_such_lobby(), wait.wish.id))
 
     # ------------------------------------------------------------ inside
 
-    def _let_in(self, visitor: Visitor) -> None:
+    def _let_in(self, visitor: WaitingVisitor) -> None:
         wait = self._forget(visitor)
         if wait is None:
             return
         try:
-            self._enter(wait.browser, wait.wish)
+            self._enter(wait.client, wait.wish)
         except VoicebotError as error:
-            wait.browser.send(refusal(error, wait.wish, "Letting a visitor in"))
+            wait.client.send(refusal(error, wait.wish, "Letting a visitor in"))
         else:
             if wait.grace is not None:  # admitted while its socket is lost: it may still come back
-                wait.browser.lost()
+                wait.client.lost()
 
-    def _forget(self, visitor: Visitor) -> _Wait | None:
+    def _forget(self, visitor: WaitingVisitor) -> _Wait | None:
         wait = self._waits.pop(visitor.id, None)
         if wait is not None:
             if wait.grace is not None:
                 wait.grace.cancel()
-            wait.browser.waiting = None
+            wait.client.waiting = None
         return wait
 
-    def _of(self, browser: Browser) -> _Wait | None:
-        visitor = self._door.visitor(browser.session.handle)
+    def _of(self, client: ClientSession) -> _Wait | None:
+        visitor = self._door.visitor(client.session.handle)
         return self._waits.get(visitor.id) if visitor is not None else None
 
-    def _say_waiting(self, browser: Browser, wish: JoinLobby) -> None:
+    def _say_waiting(self, client: ClientSession, wish: JoinLobby) -> None:
         data = LobbyWaitingData(name=self._lobby.name)
-        browser.send(LobbyWaiting(id=wish.id, lobby=self._lobby.id, data=data))
+        client.send(LobbyWaiting(id=wish.id, lobby=self._lobby.id, data=data))

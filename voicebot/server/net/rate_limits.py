@@ -33,7 +33,7 @@ class TooFast(SignalingError):
         super().__init__(f"Too many {what} were made from here.", hint=f"Try again in {self.wait} s.")
 
 
-class Floods:
+class RateLimits:
     """Raises TooFast where there is too much of something."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:

@@ -115,7 +115,8 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 answered = True
                 sent = MutableHeaders(scope=message)
-                sent.update(added)
+                for name, value in added.items():
+                    sent.setdefault(name, value)  # a page may have a stricter policy of its own
                 sent.setdefault("Cache-Control", "no-store")
             await send(message)
 

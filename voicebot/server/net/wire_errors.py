@@ -6,9 +6,8 @@ import logging
 from typing import Any
 
 from voicebot.errors import VoicebotError
-from voicebot.lobby.lobby import LobbyFull
-from voicebot.signaling.messages import ClientMessage, Error, ErrorData, JoinLobby, LobbyFullData
-from voicebot.signaling.messages import LobbyFull as LobbyFullMessage
+from voicebot.lobby.lobby import LobbyFullError
+from voicebot.signaling.messages import ClientMessage, Error, ErrorData, JoinLobby, LobbyFull, LobbyFullData
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +35,10 @@ def failure(error: Exception, id: str | None, what: str) -> Error:
     return error_message(_hidden(), id)
 
 
-def refusal(error: Exception, message: ClientMessage, what: str) -> Error | LobbyFullMessage:
+def refusal(error: Exception, message: ClientMessage, what: str) -> Error | LobbyFull:
     """The answer to a message that could not be carried out; `what` as for `failure`."""
-    if isinstance(error, LobbyFull) and isinstance(message, JoinLobby):
-        return LobbyFullMessage(id=message.id, lobby=message.lobby, data=LobbyFullData(limit=error.limit))
+    if isinstance(error, LobbyFullError) and isinstance(message, JoinLobby):
+        return LobbyFull(id=message.id, lobby=message.lobby, data=LobbyFullData(limit=error.limit))
     return failure(error, message.id, what)
 
 

@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.signaling.written import Written
-
-TOO_SLOW = 4408
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Outbox:
         if self._messages > self._max_messages or self._bytes > self._max_bytes:
             self._entries.clear()
             self._messages = self._bytes = 0
-            self.close(TOO_SLOW, "too slow")
+            self.close(CloseCode.TOO_SLOW, "too slow")
         self._ready.set()
 
     def close(self, code: int, reason: str = "") -> None:

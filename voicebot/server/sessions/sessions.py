@@ -8,27 +8,20 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
-from voicebot.server.net.limits import Limits, TokenBucket
+from voicebot.server.sessions.client_session import ClientSession
 from voicebot.server.sessions.outbox import Outbox
 from voicebot.server.sessions.writer import SessionWriter
-from voicebot.signaling.messages import Message, SessionExpired
+from voicebot.signaling.messages import Message
 from voicebot.signaling.session import SESSION_SECONDS, Session
-from voicebot.signaling.written import Written, write
 from voicebot.store.base import SeatRecord, SessionRecord, Store
 from voicebot.store.shared import shared
 
-if TYPE_CHECKING:
-    from voicebot.server.lobby.controller import ServedLobby
-
 logger = logging.getLogger(__name__)
 
-UNAUTHENTICATED = 4401
-REPLACED = 4409
 ROTATE_SECONDS = 3600.0
 """Age of a secret at which the next page load gives another one."""
 OVERLAP_SECONDS = 60.0
@@ -39,119 +32,6 @@ IDLE_SECONDS = 300.0
 EXPIRED_SECONDS = 3600.0
 """How long after its end the store knows a session, to say so rather than that it is unknown."""
 MAX_SECRET = 128
-
-
-@dataclass(frozen=True)
-class Seat:
-    """A browser's place in a lobby."""
-
-    lobby: ServedLobby
-    participant_id: str
-
-
-def _nothing(browser: Browser) -> None:
-    pass
-
-
-class Browser:
-    """One browser: its session, the socket that counts (if any), its seat in a lobby.
-
-    `changed(browser)` is called when its seat is taken, freed or looks different.
-    """
-
-    def __init__(self, session: Session, clock: Clock, changed: Callable[[Browser], None] = _nothing) -> None:
-        self.session, self.clock = session, clock
-        self.outbox: Outbox | None = None
-        self.address = ""
-        """Where its newest socket came from."""
-        self.sockets = 0
-        """WebSockets that are open, also those that a newer one has replaced."""
-        self.bucket: TokenBucket | None = None
-        """How fast it may send; the session's, so that a new socket does not fill it."""
-        self.idle_since = clock()
-        self._seat: Seat | None = None
-        self._changed = changed
-        self.waiting: ServedLobby | None = None
-        """At whose door it waits to be let in; never while it has a seat."""
-
-    def rate(self, limits: Limits) -> TokenBucket:
-        """What its messages are taken from, whichever server carries them out."""
-        if self.bucket is None:
-            self.bucket = TokenBucket(limits.messages_per_second, limits.burst, self.clock())
-        return self.bucket
-
-    @property
-    def seat(self) -> Seat | None:
-        return self._seat
-
-    @seat.setter
-    def seat(self, seat: Seat | None) -> None:
-        self._seat = seat
-        self._changed(self)
-
-    def seat_changed(self) -> None:
-        """Name, role or devices of the seated person are others now."""
-        self._changed(self)
-
-    def attach(self, outbox: Outbox) -> int:
-        """A new socket takes over; the one before is closed with 4409."""
-        if self.outbox is not None:
-            self.outbox.close(REPLACED, "opened in another tab")
-        self.outbox = outbox
-        return self.session.attach()
-
-    def detach(self, fence: int) -> bool:
-        """A socket closed; True when it was the one that counts."""
-        counted = self.session.detach(fence)
-        if counted:
-            self.outbox = None
-            self.idle_since = self.clock()
-        return counted
-
-    def expire(self) -> None:
-        """The session is over: say so, close the socket with 4401, and free the seat."""
-        self.session.expire()
-        if self.outbox is not None:
-            self.outbox.put(write(SessionExpired()))
-            self.outbox.close(UNAUTHENTICATED, "session expired")
-        self.leave_for(None)
-
-    def leave_for(self, lobby: ServedLobby | None) -> None:
-        """Give up the seat or the place at a door, unless it is this lobby's."""
-        if self.seat is not None and self.seat.lobby is not lobby:
-            self.seat.lobby.leave(self)
-        if self.waiting is not None and self.waiting is not lobby:
-            self.waiting.leave(self)
-
-    @property
-    def place(self) -> ServedLobby | None:
-        """The lobby it sits in, or at whose door it waits."""
-        return self.seat.lobby if self.seat is not None else self.waiting
-
-    def lost(self, closed_by_browser: bool = False) -> None:
-        """It has no socket, or a new one that has not spoken yet: its seat or place is kept for a while."""
-        if self.place is not None:
-            self.place.lost(self, closed_by_browser)
-
-    def send(self, message: Message | Written) -> None:
-        """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
-        message = message if isinstance(message, Written) else write(message)
-        seq = self.session.number(message, self.clock())
-        if self.outbox is not None and self.session.live:
-            self.outbox.put(message, seq)
-
-    def send_unstamped(self, message: Message) -> None:
-        """Queue what only this socket is told: pong and the session's own messages."""
-        if self.outbox is not None:
-            self.outbox.put(write(message))
-
-    def replay(self, last_seq: int) -> bool:
-        """Go on after `last_seq`; False when not all that followed is kept."""
-        missed = self.session.replay(last_seq, self.clock())
-        if self.outbox is not None:
-            for sent in missed or ():
-                self.outbox.put(sent.message, sent.seq)
-        return missed is not None
 
 
 class Sessions:
@@ -170,7 +50,7 @@ class Sessions:
     ) -> None:
         self._store, self._clock, self._wall, self._lifetime = store, clock, wall, lifetime
         self._shared = shared(store)
-        self._browsers: dict[str, Browser] = {}
+        self._browsers: dict[str, ClientSession] = {}
         self._records: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
         self._writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
@@ -204,13 +84,13 @@ class Sessions:
     async def sweep(self) -> None:
         """End expired sessions; forget those that nobody uses, here and in the store."""
         now = self._clock()
-        for handle, browser in list(self._browsers.items()):
-            session = browser.session
+        for handle, client in list(self._browsers.items()):
+            session = client.session
             session.forget_old(now)
-            if session.expired(now) and (browser.seat is not None or browser.outbox is not None):
-                browser.expire()
-            in_use = browser.sockets > 0 or browser.outbox is not None or browser.place is not None
-            idle = now - browser.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
+            if session.expired(now) and (client.seat is not None or client.outbox is not None):
+                client.expire()
+            in_use = client.sockets > 0 or client.outbox is not None or client.place is not None
+            idle = now - client.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
             if not in_use and (session.expired(now) or idle):
                 self._forget(handle)
         try:
@@ -231,26 +111,26 @@ class Sessions:
 
     # ------------------------------------------------------------ who is it
 
-    async def admit(self, secret: str | None) -> tuple[Browser, str | None]:
+    async def admit(self, secret: str | None) -> tuple[ClientSession, str | None]:
         """The browser of this cookie, a new one where there is no valid session.
 
         With it comes a secret to set as the cookie, when it is new or the present one is old.
         Raises StoreError when the store cannot tell.
         """
-        browser = await self.valid(secret)
-        if browser is None or secret is None:
-            fresh, browser = await self.create()
-            return browser, fresh
-        return browser, await self._rotate(browser, _key(secret))
+        client = await self.valid(secret)
+        if client is None or secret is None:
+            fresh, client = await self.create()
+            return client, fresh
+        return client, await self._rotate(client, _key(secret))
 
-    async def create(self) -> tuple[str, Browser]:
+    async def create(self) -> tuple[str, ClientSession]:
         """A new session; returns the cookie's secret, which is not kept, and the browser."""
         secret, handle, now = secrets.token_urlsafe(32), f"s-{secrets.token_hex(8)}", self._wall()
-        browser = self._keep(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
+        client = self._keep(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
         await self._writer.write(handle)
-        return secret, browser
+        return secret, client
 
-    async def find(self, secret: str | None) -> Browser | None:
+    async def find(self, secret: str | None) -> ClientSession | None:
         """The browser of this cookie, also when its session has expired; None when unknown.
 
         Raises StoreError when the store cannot tell.
@@ -272,7 +152,7 @@ class Sessions:
         elif self._shared is not None:  # another server may have given out a new secret meanwhile
             await self.named(known)
 
-    async def named(self, handle: str) -> Browser | None:
+    async def named(self, handle: str) -> ClientSession | None:
         """The browser of this public name, as the store knows it by now, or as it was known here while
         the store is away. Raises StoreError when it is not known here."""
         try:
@@ -290,20 +170,20 @@ class Sessions:
         record = await self._shared.find_session(handle) if self._shared is not None else None
         return record.seat if record is not None else None
 
-    async def write(self, browser: Browser) -> None:
+    async def write(self, client: ClientSession) -> None:
         """Write it now. A store that fails is logged, never raised."""
-        await self._writer.write(browser.session.handle)
+        await self._writer.write(client.session.handle)
 
-    def give_up(self, browser: Browser) -> None:
+    def give_up(self, client: ClientSession) -> None:
         """Another server has its lobby, and the seat with it: it is not freed in the store."""
-        self._writer.give_up(browser.session.handle)
+        self._writer.give_up(client.session.handle)
 
-    async def valid(self, secret: str | None) -> Browser | None:
+    async def valid(self, secret: str | None) -> ClientSession | None:
         """The browser of this cookie if its session has not expired. Raises StoreError."""
-        browser = await self.find(secret)
-        return None if browser is None or browser.session.expired(self._clock()) else browser
+        client = await self.find(secret)
+        return None if client is None or client.session.expired(self._clock()) else client
 
-    def restore(self, record: SessionRecord) -> Browser:
+    def restore(self, record: SessionRecord) -> ClientSession:
         """The browser of a record from the store; the one there is, if it is known already.
 
         Its seat is for the caller to give: only who has restored the lobby can.
@@ -332,19 +212,19 @@ class Sessions:
 
     def tell(self, message: Message) -> None:
         """Tell every browser that is connected now."""
-        for browser in list(self._browsers.values()):
-            browser.send_unstamped(message)
+        for client in list(self._browsers.values()):
+            client.send_unstamped(message)
 
     # ------------------------------------------------------------ records
 
-    def _keep(self, record: SessionRecord) -> Browser:
+    def _keep(self, record: SessionRecord) -> ClientSession:
         left = record.expires - self._wall()
         # microseconds since 1970: larger than any number of a life before, however much was sent in it
         session = Session(record.handle, self._clock(), max(0.0, left), seq=int(self._wall() * 1e6))
-        browser = Browser(session, self._clock, self._seat_changed)
-        self._browsers[record.handle] = browser
+        client = ClientSession(session, self._clock, self._seat_changed)
+        self._browsers[record.handle] = client
         self._index(record)
-        return browser
+        return client
 
     def _index(self, record: SessionRecord) -> None:
         self._unindex(record.handle)
@@ -363,18 +243,18 @@ class Sessions:
         self._unindex(handle)
         self._writer.forget(handle)
 
-    def _seat_changed(self, browser: Browser) -> None:
-        self._writer.changed(browser.session.handle)
+    def _seat_changed(self, client: ClientSession) -> None:
+        self._writer.changed(client.session.handle)
 
     def _record(self, handle: str) -> SessionRecord | None:
         """The session as it is to be written now."""
-        browser, record = self._browsers.get(handle), self._records.get(handle)
-        if browser is None or record is None:
+        client, record = self._browsers.get(handle), self._records.get(handle)
+        if client is None or record is None:
             return None
-        seat = browser.seat
+        seat = client.seat
         if seat is None:
             return replace(record, seat=None)
-        lobby = seat.lobby.lobby
+        lobby = seat.place.lobby
         info = lobby.participants.get(seat.participant_id)
         if info is None:
             return replace(record, seat=None) if self._shared is not None else record
@@ -393,13 +273,13 @@ class Sessions:
             self._writer.changed(handle)
         return True
 
-    async def _rotate(self, browser: Browser, key: str) -> str | None:
+    async def _rotate(self, client: ClientSession, key: str) -> str | None:
         """A new secret for the same session when this one is old, else None.
 
         Until the browser has shown the new one, the old one stays good: the answer that
         carried it may have been lost, and then the old one gets another new one.
         """
-        handle, now = browser.session.handle, self._wall()
+        handle, now = client.session.handle, self._wall()
         record = self._records[handle]
         due = ROTATE_SECONDS if key == record.key else OVERLAP_SECONDS
         unused = record.previous_until >= record.expires

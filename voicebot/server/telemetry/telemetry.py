@@ -26,7 +26,7 @@ from opentelemetry.trace import (
 from prometheus_client import Histogram
 
 from voicebot.clock import Clock
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
     EchoIgnored,

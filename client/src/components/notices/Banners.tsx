@@ -1,0 +1,35 @@
+import { Volume2 } from "lucide-react";
+import { useSession } from "../../hooks/useSession";
+import { texts } from "../../texts";
+import { DeviceBanner } from "./DeviceBanner";
+import { FailedBanner } from "./FailedBanner";
+import { HearButton } from "./HearButton";
+import { KnockList } from "./KnockList";
+import { LinkBanner } from "./LinkBanner";
+import { MuteRequest } from "./MuteRequest";
+
+/** What keeps the lobby from working as it should, and who wants something of us. */
+export function Banners() {
+  const blocked = useSession((state) => state.soundBlocked);
+  const peers = useSession((state) => state.peers);
+  const failed = Object.entries(peers).filter(([, peer]) => peer.failure);
+  return (
+    <div className="banners">
+      <LinkBanner />
+      <DeviceBanner kind="microphone" />
+      <DeviceBanner kind="camera" />
+      {failed.map(
+        ([id, { failure }]) => failure && <FailedBanner key={id} peer={id} failure={failure} />,
+      )}
+      {blocked && (
+        <div className="banner" role="status">
+          <Volume2 aria-hidden="true" />
+          <p>{texts.lobby.hearHint}</p>
+          <HearButton />
+        </div>
+      )}
+      <MuteRequest />
+      <KnockList />
+    </div>
+  );
+}

@@ -1,0 +1,168 @@
+"""Text of others that is slow to read: every regular expression, and every function that reads such text.
+
+What is counted is exact: the steps of a matcher, and the lines of Python that are run. `make bench-reading`
+measures how long it takes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import product
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from tests.security.input.patterns import PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
+from tests.security.input.readers import EVENTS, PUMPS, READERS
+from tests.security.input.steps import Steps, TooManySteps
+from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.manifest import Manifest, ParticipantRecord
+from voicebot.events import Event
+
+SIZES = (20, 128, 512)
+"""Growing, so that an exponential pattern is found out soon."""
+SUSPICIOUS = 10
+"""Steps for each of 128 characters: only what takes more can be slow with 512."""
+ALLOWED = 256
+"""Steps for each character: a bound on repetitions such as {0,80} makes 230, a quadratic pattern 389."""
+PARTS = 2
+MADE = {
+    "voicebot/redaction.py '|'.join(map(_matching, forms))": None,  # of nothing but what is escaped
+    "voicebot/llm/phrases.py pattern": None,  # each of them is compiled while the package is imported
+    "voicebot/llm/small_talk.py f'\\\\b{re.escape(name)}\\\\W*\\\\?'": r"\bada\W*\?",
+    "voicebot/llm/small_talk.py f'^(?:hey |hello |okay |so )?{own}\\\\b ?|\\\\b ?{own}$'": (
+        r"^(?:hey |hello |okay |so )?ada\b ?|\b ?ada$"
+    ),
+    "voicebot/persona/create.py own": r"(?<!\w)Ada(?!\w)",
+}
+"""Patterns that are made of something while the program runs, by their place: an example of each."""
+
+
+class Id(str):
+    """A name; comparing it is a line of Python, and so counted."""
+
+    def __eq__(self, other: object) -> bool:
+        return str.__eq__(self, other)
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+def lines(work: Callable[[], object], limit: int) -> int:
+    """How many lines of Python it runs; stops it beyond `limit`."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += 1
+        if count > limit:
+            raise TooManySteps
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with suppress(TooManySteps):
+            work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def patterns() -> list[Found]:
+    found, made = in_functions()
+    assert set(made) == set(MADE), "give an example of what a new pattern is made of to MADE"
+    examples = [Found(where, pattern, 0) for where, pattern in MADE.items() if pattern is not None]
+    return list(dict.fromkeys([*of_modules(), *found, *examples]))
+
+
+def test_every_pattern_is_found() -> None:
+    """Those in tuples and dictionaries, those in functions, and one in each module that has any."""
+    found = patterns()
+    assert len(found) > 100
+    where = {one.where.split(":")[0].removesuffix(".py").replace("/", ".") for one in found}
+    with_some = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\bre\.(compile|search|match|fullmatch|split|findall|finditer|sub)\(", path.read_text())
+    }
+    assert with_some <= {place.split(" ")[0] for place in where}
+
+
+def test_what_makes_a_pattern_slow_is_known() -> None:
+    """The strings find out a cubic, an exponential and a quadratic pattern."""
+    for pattern in (r"(\S+@\S*?|www\.\S*?)[.,;!?]*$", r"(?:a+)+b", r"!\[([^\]]*)\]\([^)]*\)"):
+        assert worst(Found("here", pattern, 0)) is not None
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_pattern_is_slow(part: int) -> None:
+    """In parts, which are found when the test runs: finding them imports the whole package."""
+    slow = {str(found): worst(found) for found in patterns()[part::PARTS]}
+    assert {where: string for where, string in slow.items() if string is not None} == {}
+
+
+def worst(found: Found) -> tuple[str, int] | None:
+    """A string that takes too many steps, and its length."""
+    steps = Steps(found.compiled)
+    for (prefix, pump), suffix in product(pumps(found.compiled), SUFFIXES):
+        for size in SIZES:
+            text = prefix + pump * max(1, size // len(pump)) + suffix
+            try:
+                steps.spans(text, ALLOWED * len(text), anchored=found.anchored)
+            except TooManySteps:
+                return text[:100], size
+            if size > SIZES[0] and steps.taken < SUSPICIOUS * len(text):
+                break
+    return None
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_steps_that_are_counted_find_what_the_engine_finds(part: int) -> None:
+    for found in patterns()[part::PARTS]:
+        pattern = found.compiled
+        steps = Steps(pattern)
+        for (prefix, pump), suffix in product(pumps(pattern), SUFFIXES):
+            text = prefix + pump * max(1, SIZES[0] // len(pump)) + suffix
+            first = pattern.match(text)
+            matches = ([first] if first else []) if found.anchored else list(pattern.finditer(text))
+            spans = steps.spans(text, 10**6, anchored=found.anchored)
+            assert spans == [match.span() for match in matches], (str(found), text)
+
+
+LONG = 1024
+LINES = dict.fromkeys(READERS, 500) | {"own_voice": 4000}
+"""Of Python for each character: an answer that comes in 256 pieces takes 250; with the square of the length
+it would be more than a thousand. Two texts are laid side by side, each of at most 600 letters."""
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nothing_that_reads_text_of_others_is_slow(name: str) -> None:
+    for prefix, pump, suffix in product(("", "Ada, my email is "), PUMPS, SUFFIXES):
+        text = prefix + pump * max(1, LONG // len(pump)) + suffix
+        most = LINES[name] * len(text)
+        assert lines(partial(READERS[name], text), most) <= most, text[:60]
+
+
+MANY = 1000
+EACH = 400
+"""Lines of Python for an event, about twice as many as there are; with the square of their number it would be
+more than a thousand."""
+
+
+def named(event: Event) -> Event:
+    texts = {key: Id(value) for key, value in vars(event).items() if key != "type" and isinstance(value, str)}
+    return event.model_copy(update=texts)
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_many_events_are_read_in_a_time_that_grows_with_their_number(kind: str) -> None:
+    events = [named(EVENTS[kind](n).model_copy(update={"seq": n, "t": float(n)})) for n in range(MANY)]
+    people = {Id(n): ParticipantRecord() for n in range(MANY)} if kind == "speakers" else {}
+    manifest = Manifest(conversation_id="c", participants=people)
+    assert lines(partial(rows_of, events, manifest), EACH * MANY) <= EACH * MANY
