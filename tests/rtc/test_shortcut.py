@@ -14,7 +14,7 @@ from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc import shortcut, tap
 from voicebot.rtc.shortcut import Inbound, Outbound, inbound, outbound, rtp_payload
-from voicebot.rtc.tap import AudioPacket, PacketTap, tap_receiver
+from voicebot.rtc.tap import AudioPacket, Tap
 from voicebot.rtc.track import OutboundTrack
 
 
@@ -34,7 +34,7 @@ class Pair:
         await self.sender.setLocalDescription(await self.sender.createOffer())
         await self.receiver.setRemoteDescription(self.sender.localDescription)
         await self.receiver.setLocalDescription(await self.receiver.createAnswer())
-        self.tap = tap_receiver(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
+        self.tap = Tap(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
         await self.sender.setRemoteDescription(self.receiver.localDescription)
         async with asyncio.timeout(20):
             while not self._connected():
@@ -118,7 +118,7 @@ async def test_without_the_insides_everything_goes_aiortcs_way(
     await pair.connect()
     monkeypatch.setattr(tap, "inbound", lambda transport: None)
     await pair.send(10)
-    assert isinstance(pair.tap, PacketTap)
+    assert isinstance(pair.tap, Tap)
     assert "no shortcut" in caplog.text
     transport = pair.transceiver.sender.transport
     if missing == "_rx_srtp":
