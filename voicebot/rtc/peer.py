@@ -15,7 +15,7 @@ from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
 from voicebot.rtc.planner import Planner
-from voicebot.rtc.shortcut import outbound
+from voicebot.rtc.shortcut import Outbound
 from voicebot.rtc.tap import OnAudio, Tap
 from voicebot.rtc.track import OutboundTrack
 from voicebot.signaling.messages import IceServer
@@ -147,7 +147,7 @@ class Peer:
             track = self.outbound.get(transceiver.mid or "")
             payload_type = types.get(transceiver.mid or "")
             if track is not None and track.direct is None and payload_type is not None:
-                track.direct = outbound(transceiver.sender, payload_type)
+                track.direct = Outbound(transceiver.sender, payload_type)
 
     def _over(self) -> MediaError:
         return MediaError(

@@ -18,7 +18,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from voicebot.audio.frames import OPUS_RATE
 from voicebot.clock import Clock
 from voicebot.rtc.reorder import ReorderBuffer
-from voicebot.rtc.shortcut import Inbound, inbound
+from voicebot.rtc.shortcut import Inbound
 
 if TYPE_CHECKING:
     from aiortc.rtp import RtpPacket
@@ -55,7 +55,6 @@ class Tap:
         self._streams: dict[int, StreamStatistics] = getattr(receiver, _STREAMS)
         self._ssrc: int | None = None
         self._closed = False
-        self._looked = False
         self._short: Inbound | None = None
         self.last_arrival = clock()
         setattr(receiver, _HANDLER, self._handle)
@@ -72,13 +71,9 @@ class Tap:
 
     def _shorten(self, ssrc: int, payload_type: int) -> None:
         """A stream that aiortc has routed here needs no routing any more."""
-        if not self._looked:
-            self._looked = True
-            self._short = inbound(self._receiver.transport)
-            if self._short is None:
-                log.warning("this aiortc release has no shortcut; hearing costs more")
-        if self._short is not None:
-            self._short.register(ssrc, payload_type, self)
+        if self._short is None:
+            self._short = Inbound(self._receiver.transport)
+        self._short.register(ssrc, payload_type, self)
 
     def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None:
         """One packet of this receiver, in whatever order."""
