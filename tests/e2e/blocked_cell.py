@@ -33,11 +33,12 @@ print(wb._started().local_url, wb.agent_session.lobby.id, agent.id)
 # a tone of two minutes straight into the media plane: how long the agent talks is then known
 SPEAK = """
 import numpy as np
+from voicebot.media.base import EndSpeech, QueueAudio
 t = np.arange(120 * 48_000) / 48_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
-plane = wb.agent_session._plane
-plane.say(wb.agent_session.host_peer, agent.id, "test-speech", 0, tone, 48_000, False)
-plane.end(wb.agent_session.host_peer, agent.id, "test-speech")
+plane, speech = wb.agent_session._plane, (wb.agent_session.host_peer, agent.id, "test-speech")
+plane.send(QueueAudio(*speech, 0, tone, 48_000))
+plane.send(EndSpeech(*speech))
 """
 
 WATCH = """

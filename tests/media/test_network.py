@@ -102,7 +102,7 @@ LISTENER = """
 import asyncio, json, sys
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from voicebot.clock import monotonic
-from voicebot.rtc.tap import tap_receiver
+from voicebot.rtc.tap import Tap
 
 async def main():
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -113,7 +113,7 @@ async def main():
     answer = json.loads(await loop.run_in_executor(None, sys.stdin.readline))
     await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     arrived = []
-    tap_receiver(transceiver.receiver, arrived.append, monotonic)
+    Tap(transceiver.receiver, arrived.append, monotonic)
     await loop.run_in_executor(None, sys.stdin.readline)
     print(len(arrived), flush=True)
     await pc.close()
