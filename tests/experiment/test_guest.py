@@ -124,7 +124,7 @@ class Unused:
     async def aclose(self) -> None: ...
 
 
-class SpeechRecognition:
+class Ears:
     """What a guest hears: when each agent's sound came, and a way to wait for it."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ async def voice() -> AsyncIterator[EspeakTTS]:
 async def test_a_guest_speaks_and_hears_every_agent(hosting: Hosting, voice: EspeakTTS) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     first = await room.spawn("one")
-    ears = SpeechRecognition()
+    ears = Ears()
     async with Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=ears) as ada:
         assert room.lobby.participants[ada.id].name == "Ada"
         await ada.say("Hello out there, is anybody listening?")
@@ -183,7 +183,7 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
 ) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     agent = await room.spawn("one")
-    ears, other_ears = SpeechRecognition(), SpeechRecognition()
+    ears, other_ears = Ears(), Ears()
     async with (
         Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
         Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,

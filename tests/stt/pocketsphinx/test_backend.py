@@ -12,7 +12,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent.hearing import open_utterance
+from voicebot.agent.hearing import utterance
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -190,7 +190,7 @@ async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: Poc
 
 
 def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
-    assert pocketsphinx.FINISH_TIMEOUT < open_utterance.FINISH_TIMEOUT
+    assert pocketsphinx.FINISH_TIMEOUT < utterance.FINISH_TIMEOUT
 
 
 async def test_only_english_is_offered() -> None:
