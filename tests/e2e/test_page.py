@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Chromium, Serve
+from tests.e2e.conftest import Chromium, Server
+from tests.e2e.room import own_lobby
 
 HAS_FOCUS = "name => document.activeElement?.dataset.testid === name"
 
 
 async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
-    serve: Serve, chromium: Chromium, policy: list[str]
+    server: Server, chromium: Chromium, policy: list[str]
 ) -> None:
-    server = serve()
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
-    page = await browser.new_page()
-    await page.goto(f"{server.url}/?lobby=demo&name=Tom")
+    context = await chromium.shared.new_context()
+    page = await context.new_page()
+    await page.goto(f"{server.url}/?lobby={await own_lobby(context, server.url)}&name=Tom")
     await page.get_by_test_id("join-button").click()
     await page.get_by_test_id("lobby").wait_for()
     tile = page.locator('[data-kind="agent"]')
@@ -30,14 +30,15 @@ async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
             await page.get_by_test_id(inside).wait_for()
             await page.keyboard.press("Escape")
             await page.get_by_test_id(inside).wait_for(state="detached")
-            await page.wait_for_function(HAS_FOCUS, arg=name, timeout=5_000)
+            await page.wait_for_function(HAS_FOCUS, arg=name)
     assert policy == []
 
 
-async def test_what_breaks_the_policy_is_noticed(serve: Serve, chromium: Chromium, policy: list[str]) -> None:
+async def test_what_breaks_the_policy_is_noticed(
+    server: Server, chromium: Chromium, policy: list[str]
+) -> None:
     """By the fixture that watches every page of every test here."""
-    server = serve()
-    browser = await chromium.launch(None)
+    browser = chromium.shared
     for page in (await browser.new_page(), await (await browser.new_context()).new_page()):
         await page.goto(server.url)
         await page.get_by_test_id("lobby-name-input").wait_for()
