@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 from aiortc import RTCPeerConnection
 
+from tests.conftest import GUARD
 from voicebot.errors import MediaError
 from voicebot.rtc import ice
 
@@ -61,7 +62,7 @@ async def test_the_selected_pair_is_read_from_a_real_connection(pc: RTCPeerConne
     done = asyncio.Event()
     pc.on("connectionstatechange", lambda: pc.connectionState == "connected" and done.set())
     await pc.setRemoteDescription(other.localDescription)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         await done.wait()
     local, remote = ice.selected_pair(pc)
     assert local in {"host", "prflx"}
