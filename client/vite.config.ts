@@ -1,12 +1,41 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, gzip } from "node:zlib";
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 // The server to talk to while `npm run dev` serves the pages.
 const server = process.env.VOICEBOT_URL ?? "http://127.0.0.1:8000";
 
+const TEXT = new Set([".css", ".html", ".js", ".svg"]);
+
+/** Writes each text file of the build as brotli and gzip, too, for the server to choose from.
+ * Vite empties the folder first, so none is left of an earlier build. */
+function compressed(): Plugin {
+  let folder = "";
+  return {
+    name: "compressed",
+    apply: "build",
+    configResolved: ({ root, build }) => {
+      folder = join(root, build.outDir);
+    },
+    async closeBundle() {
+      for (const name of await readdir(folder, { recursive: true })) {
+        if (!TEXT.has(extname(name))) continue;
+        const path = join(folder, name);
+        const content = await readFile(path);
+        await writeFile(`${path}.br`, await promisify(brotliCompress)(content));
+        await writeFile(`${path}.gz`, await promisify(gzip)(content, { level: 9 }));
+      }
+    },
+  };
+}
+
 export default defineConfig({
   base: "./",
-  plugins: [react()],
+  plugins: [react(), compressed()],
   build: {
     outDir: "../voicebot/server/static",
     emptyOutDir: true,

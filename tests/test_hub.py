@@ -16,11 +16,11 @@ from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressRep
 from tests.conftest import GUARD
 from tests.support.hub_server import Hub, serving
 from voicebot import hub
-from voicebot.agent.choose import choose
+from voicebot.agent.models.choose import choose
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel
 from voicebot.settings import Settings
-from voicebot.stt import faster_whisper
-from voicebot.stt.faster_whisper import SIZES, FasterWhisperSTT
+from voicebot.stt.faster_whisper import backend as faster_whisper
+from voicebot.stt.faster_whisper.backend import SIZES, FasterWhisperSTT
 from voicebot.testing.small_models import make_piper_voice, make_whisper_model
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.piper import REPOSITORY, PiperTTS

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicebot.agent.choose import choose
+from voicebot.agent.models.choose import choose
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import backend_class, load_backend, providers
 from voicebot.settings import Settings

@@ -21,14 +21,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voicebot.agent.models import Models as Models
-    from voicebot.conversation.captions import srt as srt
-    from voicebot.conversation.captions import webvtt as webvtt
-    from voicebot.conversation.latency import measure as measure
+    from voicebot.agent.models.models import Models as Models
+    from voicebot.conversation.frames.latency import measure as measure
     from voicebot.conversation.log import ConversationLog as ConversationLog
     from voicebot.conversation.log import new_conversation as new_conversation
-    from voicebot.conversation.reader import Conversations as Conversations
-    from voicebot.conversation.reader import load as load
+    from voicebot.conversation.reading.captions import srt as srt
+    from voicebot.conversation.reading.captions import webvtt as webvtt
+    from voicebot.conversation.reading.reader import Conversations as Conversations
+    from voicebot.conversation.reading.reader import load as load
     from voicebot.errors import VoicebotError as VoicebotError
     from voicebot.events import Event as Event
     from voicebot.llm.base import LLM as LLM
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ConversationLog": "voicebot.conversation.log",
-    "Conversations": "voicebot.conversation.reader",
+    "Conversations": "voicebot.conversation.reading.reader",
     "Event": "voicebot.events",
     "Hosting": "voicebot.server.hosting",
     "LLM": "voicebot.llm.base",
     "Lobby": "voicebot.lobby.lobby",
-    "Models": "voicebot.agent.models",
+    "Models": "voicebot.agent.models.models",
     "Persona": "voicebot.persona.persona",
     "STT": "voicebot.stt.base",
     "Settings": "voicebot.settings",
@@ -59,12 +59,12 @@ _HOMES = {
     "VoicebotError": "voicebot.errors",
     "Workbench": "voicebot.workbench.workbench",
     "create_persona": "voicebot.persona.create",
-    "load": "voicebot.conversation.reader",
+    "load": "voicebot.conversation.reading.reader",
     "load_settings": "voicebot.settings",
-    "measure": "voicebot.conversation.latency",
+    "measure": "voicebot.conversation.frames.latency",
     "new_conversation": "voicebot.conversation.log",
-    "srt": "voicebot.conversation.captions",
-    "webvtt": "voicebot.conversation.captions",
+    "srt": "voicebot.conversation.reading.captions",
+    "webvtt": "voicebot.conversation.reading.captions",
 }
 
 __all__ = [*_HOMES, "__version__"]

@@ -143,8 +143,8 @@ def main() -> None:
 
 
 async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
-    from voicebot.server.collector import settle_collector
     from voicebot.server.hosting import Hosting
+    from voicebot.server.telemetry.gc_tuning import settle_collector
 
     stopping: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     loop = asyncio.get_running_loop()

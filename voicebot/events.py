@@ -41,7 +41,6 @@ class Event(BaseModel):
     turn_id: str | None = None
     speech_id: str | None = None
     cause_seq: int | None = None
-    track_id: str | None = None
     sample: int | None = None
 
 
@@ -84,7 +83,7 @@ class ParticipantLeft(Event):
     reason: str = "left"
 
 
-class ParticipantUpdated(Event):
+class ParticipantUpdateEvent(Event):
     type: Literal["participant.updated"] = "participant.updated"
     changes: dict[str, Any]
 
@@ -215,7 +214,7 @@ class AddresseeDecided(Event):
     reason: str = ""
 
 
-class AgentStateChanged(Event):
+class AgentStateEvent(Event):
     type: Literal["agent.state"] = "agent.state"
     state: AgentState
 
@@ -461,7 +460,7 @@ AnyEvent = Annotated[
     | ConversationEnded
     | ParticipantJoined
     | ParticipantLeft
-    | ParticipantUpdated
+    | ParticipantUpdateEvent
     | ConsentGiven
     | ConsentWithdrawn
     | PersonaCreated
@@ -479,7 +478,7 @@ AnyEvent = Annotated[
     | FloorReleased
     | FloorDenied
     | AddresseeDecided
-    | AgentStateChanged
+    | AgentStateEvent
     | LLMStarted
     | LLMFirstToken
     | LLMFirstSentence

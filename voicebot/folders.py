@@ -33,7 +33,7 @@ KINDS = (
 )
 
 
-class Refused(OSError):
+class UnsafePath(OSError):
     """Something else lies there than what was asked for; `strerror` says what."""
 
 
@@ -41,7 +41,7 @@ def open_file(path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | 
     """`os.open` for regular files alone, none of them through a link at the end of `path`.
 
     Raises:
-        Refused: it is a link, a FIFO, a socket, a device or a folder.
+        UnsafePath: it is a link, a FIFO, a socket, a device or a folder.
         OSError: as `os.open`.
     """
     handle = None
@@ -59,12 +59,12 @@ def open_file(path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | 
 
 
 def make_folder(path: Path) -> None:
-    """Make it if it is not there. Raises OSError, Refused when something else is, or a link."""
+    """Make it if it is not there. Raises OSError, UnsafePath when something else is, or a link."""
     with suppress(FileExistsError):
         path.mkdir(parents=True)
     try:
         _check(path.lstat(), stat.S_ISDIR)
-    except Refused as error:
+    except UnsafePath as error:
         error.filename = str(path)
         raise
 
@@ -94,7 +94,7 @@ class Folder:
         return Folder(self.root, (*self.below, name))
 
     def names(self) -> list[str]:
-        """What is in it, sorted. Raises OSError, Refused when it is no folder."""
+        """What is in it, sorted. Raises OSError, UnsafePath when it is no folder."""
         with self._entered() as (place, handle):
             return sorted(os.listdir(place if handle is None else handle))
 
@@ -105,17 +105,17 @@ class Folder:
         return 0
 
     def open(self, name: str) -> BinaryIO:
-        """A regular file, to read. Raises OSError, Refused when it is something else."""
+        """A regular file, to read. Raises OSError, UnsafePath when it is something else."""
         with self._entered(name) as (place, handle):
             return os.fdopen(open_file(os.path.join(place, name), os.O_RDONLY, dir_fd=handle), "rb")
 
     def read(self, name: str, largest: int) -> bytes:
-        """A file of at most `largest` bytes, as it is now. Raises OSError, Refused when it has more."""
+        """A file of at most `largest` bytes, as it is now. Raises OSError, UnsafePath when it has more."""
         with self.open(name) as file:
             size = os.fstat(file.fileno()).st_size
             if size > largest:
                 reason = f"it is larger than {largest / 2**20:.0f} MiB"
-                raise Refused(errno.EFBIG, reason, str(self.path / name))
+                raise UnsafePath(errno.EFBIG, reason, str(self.path / name))
             return file.read(size)
 
     @contextmanager
@@ -124,7 +124,7 @@ class Folder:
         try:
             for name in (*self.below, *names):
                 if name in {"", ".."} or Path(name).name != name:
-                    raise Refused(errno.EINVAL, "it has more than a name, or none")
+                    raise UnsafePath(errno.EINVAL, "it has more than a name, or none")
             if not RELATIVE:
                 place = self.root
                 for name in self.below:
@@ -151,4 +151,4 @@ def _check(found: os.stat_result, wanted: Callable[[int], bool]) -> None:
     junction = getattr(found, "st_reparse_tag", 0) == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
     if junction or not wanted(found.st_mode):
         kind = next((text for is_kind, text in KINDS if is_kind(found.st_mode)), "no file")
-        raise Refused(errno.EINVAL, f"it is {LINK if junction else kind}")
+        raise UnsafePath(errno.EINVAL, f"it is {LINK if junction else kind}")

@@ -37,7 +37,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 AUDIT = "voicebot.audit"
 """The logger of what hosts do to others: mute, kick, ban, report."""
 SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
-"""What these have to say about a collector that is away is said once, by `voicebot.server.tracing`."""
+"""`voicebot.server.telemetry.tracing` says once that a collector is away, instead of these."""
 EXCEPTION, SOURCE = "structured_exception", "source"
 """Fields of a log record: an exception as data, and the process it was logged in."""
 _ORDINARY = frozenset(

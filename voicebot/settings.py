@@ -18,19 +18,19 @@ from voicebot.logs import guard
 from voicebot.redaction import ESCAPES, LEFT_OUT, keep, keep_address, keep_named, public, shown, unambiguous
 
 EVERYWHERE = ("", "0.0.0.0", "::")
-"""Values of HOST that listen on every network of the machine."""
+"""Values of HOST that stand for every network of the machine."""
 HOME_MARKS = (".env", ".env.example", "environment.yml")
 ADDRESSES = ("openai_base_url", "store", "coturn_server", "public_url")
-"""Settings that may have a password in them: written out as they are `shown`, wrong ones, too."""
+"""Settings that may contain a password. Every output passes them through `redaction.shown`."""
 LONGEST_VALUE = 40
-"""Characters of a wrong value that is repeated; a longer one may be a key on the wrong line."""
+"""Longest wrong value, in characters, that an error repeats. A longer one may be a key on the wrong line."""
 
 
 class Settings(BaseSettings):
-    """What can be set; every name below is an environment variable or a line of `.env`.
+    """All settings. Each field is an environment variable or a line of `.env`, in capitals.
 
-    An empty value means "not set". Use `load_settings()` to get readable errors. What is printed or dumped
-    of them holds no secret; an attribute such as `settings.store` is the value itself.
+    An empty value means "not set". Use `load_settings()` for readable errors. `repr` and `model_dump`
+    leave secrets out; an attribute such as `settings.store` holds the real value.
     """
 
     model_config = SettingsConfigDict(
@@ -42,125 +42,154 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    coturn_server: str = Field("", description="turn:host:3478, turns:host, or a bare host name")
+    coturn_server: str = Field(
+        "", description="TURN servers: turn:host:3478, turns:host or a bare host name, separated by commas"
+    )
     coturn_secret: SecretStr = Field(
-        SecretStr(""), description="coturn's static-auth-secret, for time-limited credentials"
+        SecretStr(""),
+        description="coturn's static-auth-secret; it signs credentials that last ten minutes",
     )
     openai_base_url: str = Field(
-        "", description="Any OpenAI-compatible server, e.g. http://localhost:11434/v1"
+        "", description="Address of an OpenAI-compatible server, such as http://localhost:11434/v1"
     )
-    openai_model: str = Field("", description="The chat model; needed when a server or key is set")
-    openai_api_key: SecretStr = Field(SecretStr(""), description="The key for that server")
+    openai_model: str = Field(
+        "", description="The chat model; required with OPENAI_BASE_URL or OPENAI_API_KEY"
+    )
+    openai_api_key: SecretStr = Field(SecretStr(""), description="API key of that server")
     stt_model: str = Field(
-        "auto", description="provider:model, e.g. faster-whisper:small; auto picks the best"
+        "auto",
+        description="Speech-to-text model, such as faster-whisper:small; auto takes the best available",
     )
     tts_model: str = Field(
-        "auto", description="provider:model, e.g. piper:en_US-lessac-medium; auto picks the best"
+        "auto",
+        description="Text-to-speech model, such as piper:en_US-lessac-medium; auto takes the best available",
     )
     stt_language: str = Field(
-        "", description="Code of the language people speak, e.g. en or de; empty: detected"
+        "", description="Language code of the speech, such as en or de; empty: detected"
     )
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
     stt_drafts: str = Field(
         "auto",
-        description="May an STT server be asked at a pause already, for quicker answers? "
-        "auto: if it is on this network; always; never",
+        description="Let a server transcribe at every pause: always, never, or auto (a local server)",
     )
     vad_model: str = Field("silero", description="Voice activity detector")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for the local network")
-    port: int = Field(8000, ge=0, le=65535, description="Port; the next free one is taken when it is in use")
-    public_url: str = Field("", description="The address people open, behind a proxy")
-    data_dir: Path = Field(Path("data"), description="Conversations and downloaded models are kept here")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every network of the machine"
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; the next free one if it is taken")
+    public_url: str = Field(
+        "", description="Address that people open, if a proxy stands in front of the server"
+    )
+    data_dir: Path = Field(
+        Path("data"), description="Folder for conversations, downloaded models and the database"
+    )
     conversation_events: int = Field(
-        50_000, ge=100, description="Events of one conversation; then the next one begins, in the same lobby"
+        50_000,
+        ge=100,
+        description="Number of events at which a conversation ends; the next one begins in the same lobby",
     )
     conversation_mib: float = Field(
-        64.0, gt=0, description="The same by size, as MiB of events.jsonl without recordings"
+        64.0,
+        gt=0,
+        description="Size in MiB, without recordings, at which a conversation ends in the same way",
     )
     conversations_gib: float = Field(
-        50.0, ge=0, description="All conversations together; then nothing is recorded. 0: no limit"
+        50.0, ge=0, description="Size of all conversations in GiB at which recording stops; 0: no limit"
     )
-    disk_reserve_mib: int = Field(
-        500, ge=0, description="What stays free on the disk of DATA_DIR: with less, nothing is recorded"
-    )
+    disk_reserve_mib: int = Field(500, ge=0, description="Free disk space in MiB below which recording stops")
     store: str = Field(
-        "sqlite", description="sqlite (in DATA_DIR, survives a restart), memory, or redis://host:6379/0"
+        "sqlite",
+        description="Where lobbies and sessions are kept: sqlite (in DATA_DIR), memory, or redis://host:6379/0",
     )
-    session_hours: float = Field(12.0, ge=0.1, le=720, description="How long a browser is known")
+    session_hours: float = Field(
+        12.0, ge=0.1, le=720, description="Hours after which a browser needs a new session"
+    )
     drain_seconds: float = Field(
-        10.0, ge=0, le=3600, description="How long calls may go on after SIGTERM, with nobody new"
+        10.0, ge=0, le=3600, description="Seconds that calls may continue after SIGTERM; nobody new is let in"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     metrics_token: SecretStr = Field(
-        SecretStr(""), description="Bearer token for /metrics; without it only this machine may read them"
+        SecretStr(""),
+        description="Bearer token for /metrics; without it, only programs on this machine may read them",
     )
-    log_format: str = Field("text", description="text, or json: one object per line")
+    log_format: str = Field("text", description="text, or json for one object per line")
 
     llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")
-    llm_retries: int = Field(2, ge=0, le=10, description="Further attempts before the agent apologises")
+    llm_retries: int = Field(2, ge=0, le=10, description="Retries before the agent apologises")
     context_tokens: int = Field(
         3000,
         ge=500,
         le=1_000_000,
-        description="Tokens of conversation that a model is given; what is older is summarised",
+        description="Tokens of conversation that a language model is given; older lines are summarised",
     )
-    tool_timeout: float = Field(20.0, gt=0, le=600, description="Seconds until a tool is given up")
+    tool_timeout: float = Field(
+        20.0, gt=0, le=600, description="Seconds after which a tool call is abandoned"
+    )
     filler_after: float = Field(
-        1.0, ge=0, le=60, description="Seconds of silence while a tool runs until the agent says so; 0: never"
+        1.0,
+        ge=0,
+        le=60,
+        description="Seconds of silence in a tool call until the agent says that it needs a moment; 0: never",
     )
-    mcp_config: str = Field("", description="A file with the MCP servers that agents may be given")
-    download_timeout: float = Field(20.0, ge=0, description="Seconds that auto may spend on a model download")
+    mcp_config: str = Field("", description="Path of a JSON file that describes MCP servers")
+    download_timeout: float = Field(
+        20.0, ge=0, description="Seconds that auto may spend on downloading a model; 0: no downloads"
+    )
 
     endpointing: str = Field(
         "dynamic",
-        description="What ends a turn: dynamic (words, habits), fixed (ENDPOINT_DELAY), onnx:/path/m.onnx",
+        description="What ends a turn: dynamic (words and speaking habits), fixed, or onnx:/path/model.onnx",
     )
     endpoint_delay: float = Field(
-        0.5, ge=0.05, le=5, description="Silence in seconds that ends a turn when its words tell nothing"
+        0.5,
+        ge=0.05,
+        le=5,
+        description="Seconds of silence that end a turn whose words say nothing; with fixed, every turn",
     )
     endpoint_min_delay: float = Field(
-        0.3, ge=0.05, le=2, description="Silence after complete words; ENDPOINT_DELAY if that is less"
+        0.3,
+        ge=0.05,
+        le=2,
+        description="Seconds of silence that end a turn whose words are complete; at most ENDPOINT_DELAY",
     )
     endpoint_max_delay: float = Field(
         3.0,
         ge=0.3,
         le=10,
         validate_default=True,
-        description="Silence that ends any turn; ENDPOINT_DELAY if that is more",
+        description="Seconds of silence that end any turn; at least ENDPOINT_DELAY",
     )
     max_utterance: float = Field(
         30.0,
         ge=1,
         le=600,
-        description="Seconds of unbroken speech (a television) until others go first",
+        description="Seconds of speech without a pause (a television) after which others are answered first",
     )
     interrupt_after: float = Field(
         0.5,
         ge=0.03,
         le=2,
-        description="Seconds of speech over a talking agent that stop it until it is known what they were; "
-        "words stop it before",
+        description="Seconds of speech over an agent that pause it; a recognised word pauses it sooner",
     )
     speculate: bool = Field(
-        True, description="Prepare the answer at the first short pause; what is prepared in vain costs tokens"
+        True, description="Prepare the answer during the first short pause; an unused answer costs tokens"
     )
     chain_cap: int = Field(
-        3, ge=0, le=50, description="Turns agents may take among themselves until a person speaks"
+        3, ge=0, le=50, description="Turns that agents may take among themselves until a person speaks"
     )
     chain_fade: float = Field(
         0.6,
         ge=0,
         le=1,
-        description="What is left of their exchange after each of these turns, which ends below 0.3; "
-        "1: it does not fade",
+        description="What each turn leaves of an exchange between agents, which ends below 0.3; 1: all",
     )
 
     @field_validator("openai_base_url")
     @classmethod
     def _http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https:// (its /v1 address)")
+            raise ValueError("must start with http:// or https:// and is usually an address that ends in /v1")
         if not unambiguous(value):
             raise ValueError(f"must be an address such as http://localhost:11434/v1; {ESCAPES}")
         return value if "?" in value else value.rstrip("/")
@@ -179,7 +208,9 @@ class Settings(BaseSettings):
         kind, path = kind.strip().lower(), path.strip()
         if (kind == "onnx" and path) or (kind in {"dynamic", "fixed"} and ":" not in value):
             return f"{kind}:{path}" if path else kind
-        raise ValueError("must be dynamic, fixed, or the path of a model, such as onnx:/path/model.onnx")
+        raise ValueError(
+            "must be dynamic, fixed, or onnx: with the path of a model, such as onnx:/path/model.onnx"
+        )
 
     @field_validator("endpoint_max_delay")
     @classmethod
@@ -205,7 +236,7 @@ class Settings(BaseSettings):
         except ValueError:
             usable = False
         if value and not usable:
-            raise ValueError("must be the whole address that people open, such as https://voice.example.org")
+            raise ValueError("must be the full address that people open, such as https://voice.example.org")
         return public(value)
 
     @field_validator("log_level")
@@ -233,12 +264,12 @@ class Settings(BaseSettings):
     @classmethod
     def _path(cls, value: str) -> str:
         if "{" in value:
-            raise ValueError("must be the path of a file, not what is in it")
+            raise ValueError("must be the path of a file, not its content")
         return value
 
     @field_serializer(*ADDRESSES)
     def _shown(self, value: str) -> str:
-        several = [value] if "//" in value else re.split(r",\s*", value)  # of COTURN_SERVER
+        several = [value] if "//" in value else re.split(r",\s*", value)  # COTURN_SERVER is a list
         return ", ".join(map(shown, several))
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -253,7 +284,7 @@ class Settings(BaseSettings):
         return copy
 
     def _keep_secrets(self) -> None:
-        """Nothing of them may come out by way of an error, an event or a log."""
+        """Register the secrets, so that no error, event or log line shows them."""
         guard()
         keep_named(os.environ)
         for _, value in self:
@@ -265,9 +296,9 @@ class Settings(BaseSettings):
 
 
 def find_home(start: Path | None = None) -> Path:
-    """The nearest folder from `start` (default: the working folder) up that looks like a project.
+    """Find the project: the nearest folder, from `start` upwards, that holds one of `HOME_MARKS`.
 
-    That is one with a `.env`, `.env.example` or `environment.yml` in it; without any, `start` itself.
+    `start` defaults to the working folder, and is returned when no folder qualifies.
     """
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
@@ -277,23 +308,25 @@ def find_home(start: Path | None = None) -> Path:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens at HOST=host."""
+    """Whether a server that listens on `host` can be reached from this machine only."""
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
 def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> Settings:
-    """Read the settings; keyword arguments win over the environment, that over the file.
+    """Read the settings. Keyword arguments override the environment, which overrides the file.
 
     Raises:
-        SettingsError: names every wrong setting and what it accepts, a keyword that is no setting,
-            or why the file cannot be read.
+        SettingsError: a setting has a wrong value, a keyword is not a setting, or the file cannot be
+            read. The error names every wrong setting and what it accepts.
     """
     for name in overrides:
         if name not in Settings.model_fields:
             near = get_close_matches(name.lower(), Settings.model_fields, 1)
             raise SettingsError(
                 f"There is no setting {name!r}.",
-                hint=f"Did you mean {near[0]}?" if near else "They are: " + ", ".join(Settings.model_fields),
+                hint=f"Did you mean {near[0]}?"
+                if near
+                else "Known: " + ", ".join(Settings.model_fields) + ".",
             )
     try:
         return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg, arg-type]
@@ -306,21 +339,21 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> 
             for e in error.errors()
         ]
         if all(name in overrides for name, _ in wrong):
-            where = "what was passed"
+            where = "the arguments"
         else:
             where = f"{env_file} or the environment" if env_file else "the environment"
         raise SettingsError(
             "Wrong settings: " + "; ".join(name.upper() + what for name, what in wrong) + ".",
-            hint=f"Correct {where} (.env.example explains each setting).",
+            hint=f"Correct it in {where}; .env.example explains every setting.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{env_file} cannot be read: {error}.", hint="It must be a readable text file in UTF-8."
+            f"{env_file} cannot be read: {error}.", hint="Make it a readable text file in UTF-8."
         ) from None
 
 
 def _seen(name: str, value: object) -> object:
-    """What is repeated of a wrong value: nothing that could be a secret."""
+    """Return the part of a wrong value that an error may repeat: nothing that may be a secret."""
     if name in ADDRESSES and isinstance(value, str):
         return shown(value)
     text = str(value)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from voicebot.agent import Agent, Models, Room
-from voicebot.events import AgentStateChanged, Event, TranscriptFinal
+from voicebot.agent import Agent, AgentSession, Models
+from voicebot.events import AgentStateEvent, Event, TranscriptFinal
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import PlayoutEnded
 from voicebot.settings import Settings
@@ -38,7 +38,7 @@ class Stage:
         self.settings = Settings(_env_file=None, data_dir=data_dir, **settings)  # type: ignore[call-arg, arg-type]
         self.models = Models(self.settings, stt=self.stt, tts=self.tts, llm=self.llm if loaded else None)
         self.lobby = Lobby("demo", "Demo")
-        self.room = Room(
+        self.session = AgentSession(
             self.lobby,
             media=self.media,
             models=self.models,
@@ -48,7 +48,7 @@ class Stage:
         )
         self.events: list[Event] = []
         self._changed = asyncio.Event()
-        self.room.subscribe(self._on_event)
+        self.session.subscribe(self._on_event)
 
     def _on_event(self, event: Event) -> None:
         self.events.append(event)
@@ -67,24 +67,24 @@ class Stage:
     @asynccontextmanager
     async def media_and_room(self) -> AsyncIterator[None]:
         """As the stage itself, without asking whether the scripts were used up."""
-        await self.media.start(self.room.on_notice)
-        await self.room.open()
+        await self.media.start(self.session.on_notice)
+        await self.session.open()
         try:
             yield
         finally:
-            await self.room.close()
+            await self.session.close()
             await self.media.close()
 
     async def agent(self, who: str = "Ada, a guide", greeting: str = "") -> Agent:
         from voicebot.persona import create_persona
 
-        taken = [agent.persona for agent in self.room.agents.values()]
+        taken = [agent.persona for agent in self.session.agents.values()]
         persona = create_persona(who, taken=taken).model_copy(update={"greeting": greeting})
-        return await self.room.spawn(persona)
+        return await self.session.spawn(persona)
 
     async def person(self, id: str = "anna", name: str = "Anna") -> None:
-        self.room.join(ParticipantInfo(id=id, name=name, kind="human"))
-        await self.room.answer(id, 1, "offer", {"0": id})
+        self.session.join(ParticipantInfo(id=id, name=name, kind="human"))
+        await self.session.answer(id, 1, "offer", {"0": id})
 
     async def wait(self, kind: type[E], where: Callable[[E], bool] = lambda event: True, count: int = 1) -> E:
         """The count-th event of this kind, past ones included."""
@@ -100,7 +100,7 @@ class Stage:
         """What people heard of the agent's count-th speech, when it is over and the floor free."""
         final = await self.wait(TranscriptFinal, lambda e: e.participant_id == agent.id, count)
         await self.wait(
-            AgentStateChanged,
+            AgentStateEvent,
             lambda e: e.participant_id == agent.id and e.seq > final.seq and e.state != "speaking",
         )
         return final.text

@@ -21,7 +21,7 @@ async def asked_both(stage: Stage) -> tuple[Agent, Agent]:
     bruno = await stage.agent("Bruno, a lighthouse keeper")
     await stage.person()
     await stage.person("tom", "Tom")
-    stage.room.chat("anna", "What do you all think of the sea?")
+    stage.session.chat("anna", "What do you all think of the sea?")
     assert await stage.said(ada) == "The sea is grey."
     return ada, bruno
 
@@ -33,7 +33,7 @@ async def test_another_one_may_add_to_the_answer_of_one(tmp_path: Path, remark: 
         await stage.wait(LLMFinished, lambda e: e.participant_id == bruno.id)
         if added:
             assert await stage.said(bruno) == remark
-        stage.room.chat("anna", "Ada, what time is it?")
+        stage.session.chat("anna", "Ada, what time is it?")
         assert await stage.said(ada, 2) == "It is noon."
         assert len([e for e in stage.of(TranscriptFinal) if e.participant_id == bruno.id]) == added
         assert stage.of(AddresseeDecided)[0].participant_ids == [ada.id]
@@ -44,9 +44,9 @@ async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> Non
         ada = await stage.agent()
         await stage.agent("Bruno, a lighthouse keeper")
         await stage.person()
-        stage.room.chat("anna", "What do you all think of the sea?")
+        stage.session.chat("anna", "What do you all think of the sea?")
         assert await stage.said(ada) == "The sea is grey."
-        stage.room.chat("anna", "Ada, what time is it?")
+        stage.session.chat("anna", "Ada, what time is it?")
         assert await stage.said(ada, 2) == "It is noon."
 
 
@@ -55,6 +55,6 @@ async def test_who_was_asked_nothing_does_not_apologise(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=script) as stage:
         ada, bruno = await asked_both(stage)
         assert (await stage.wait(ErrorEvent)).participant_id == bruno.id
-        stage.room.chat("anna", "Ada, what time is it?")
+        stage.session.chat("anna", "Ada, what time is it?")
         assert await stage.said(ada, 2) == "It is noon."
         assert not [e for e in stage.of(TranscriptFinal) if e.participant_id == bruno.id]

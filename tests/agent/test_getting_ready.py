@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.agent.stage import Stage
-from voicebot.events import AgentStateChanged, ErrorEvent, ParticipantJoined, SpeechStarted, TranscriptFinal
+from voicebot.events import AgentStateEvent, ErrorEvent, ParticipantJoined, SpeechStarted, TranscriptFinal
 from voicebot.signaling.messages import ParticipantInfo
 
 pytestmark = pytest.mark.virtual_time
@@ -21,17 +21,17 @@ async def test_an_agent_is_seen_getting_ready_and_answers_when_the_models_are_th
         await stage.person()
         (seen,) = stage.lobby.agents
         await stage.media.hear("anna", 1.0)  # nobody would understand it
-        stage.room.chat("anna", "What is two plus two?")
+        stage.session.chat("anna", "What is two plus two?")
         await asyncio.sleep(60)
         assert stage.lobby.agents == [seen]
         assert seen.state == "initializing"
         assert not spawning.done()
-        for kind in (SpeechStarted, TranscriptFinal, AgentStateChanged, ErrorEvent):
+        for kind in (SpeechStarted, TranscriptFinal, AgentStateEvent, ErrorEvent):
             assert stage.of(kind) == []
 
         await stage.models.swap("llm", "offline")
         ada = await spawning
-        assert stage.of(AgentStateChanged)[0].state == "idle"
+        assert stage.of(AgentStateEvent)[0].state == "idle"
         assert "4" in await stage.said(ada)  # and need not introduce itself any more
         await stage.media.hear("anna", 1.0)
         await stage.wait(TranscriptFinal, lambda event: event.text == "what time is it")
@@ -54,12 +54,12 @@ async def test_who_comes_while_the_agent_gets_ready_is_greeted_then(tmp_path: Pa
 
 async def test_an_agent_that_gets_ready_can_be_removed_and_comes_back_with_the_others(tmp_path: Path) -> None:
     async with Stage(tmp_path, loaded=False) as stage:
-        stage.room.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
+        stage.session.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
         spawning = [asyncio.create_task(stage.agent(who)) for who in ("Ada, a guide", "Bruno, a baker")]
         await asyncio.sleep(1)
         ada, bruno = stage.lobby.agents
-        await stage.room.remove(ada.id)
-        assert [record.id for record in stage.room.agent_records()] == [bruno.id]
+        await stage.session.remove(ada.id)
+        assert [record.id for record in stage.session.agent_records()] == [bruno.id]
         await stage.models.swap("llm", "offline")
         await asyncio.gather(*spawning)
         assert [(agent.id, agent.state) for agent in stage.lobby.agents] == [(bruno.id, "idle")]

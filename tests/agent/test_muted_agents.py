@@ -6,34 +6,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.agent.stage import Stage
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     FloorDenied,
     LLMStarted,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PlayoutInterrupted,
     PlayoutStarted,
     TranscriptFinal,
 )
 from voicebot.turn import Denial
 
-from .stage import Stage
-
 
 async def test_it_hears_and_remembers_and_answers_nobody(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["It is about the weather."]) as stage:
         agent = await stage.agent()
         await stage.person()
-        stage.room.mute(agent.id)
+        stage.session.mute(agent.id)
         assert stage.lobby.participants[agent.id].muted is True
-        (told,) = stage.of(ParticipantUpdated)
+        (told,) = stage.of(ParticipantUpdateEvent)
         assert (told.participant_id, told.changes) == (agent.id, {"muted": True})
-        stage.room.chat("anna", "Ada, I like the north wind.")
+        stage.session.chat("anna", "Ada, I like the north wind.")
         denied = await stage.wait(FloorDenied)
         assert (denied.participant_id, denied.reason) == (agent.id, Denial.MUTED.value)
         assert stage.of(LLMStarted) == []
-        stage.room.mute(agent.id, False)
-        stage.room.chat("anna", "What do I like?")
+        stage.session.mute(agent.id, False)
+        stage.session.chat("anna", "What do I like?")
         assert await stage.said(agent) == "It is about the weather."
         assert "north wind" in str(stage.llm.calls[-1])
 
@@ -43,16 +42,16 @@ async def test_what_it_says_ends_and_what_was_heard_is_remembered(tmp_path: Path
     async with Stage(tmp_path, llm=[answer, "Fine."]) as stage:
         agent = await stage.agent()
         await stage.person()
-        stage.room.chat("anna", "Count.")
+        stage.session.chat("anna", "Count.")
         await stage.wait(PlayoutStarted)
-        stage.room.mute(agent.id)
+        stage.session.mute(agent.id)
         cut = await stage.wait(PlayoutInterrupted)
         assert cut.heard_text != answer
         final = await stage.wait(TranscriptFinal, lambda e: e.participant_id == agent.id)
         assert (final.text, final.interrupted) == (cut.heard_text, True)
         assert answer.startswith(cut.heard_text.rstrip(".…- "))
-        stage.room.mute(agent.id, False)
-        stage.room.chat("anna", "Go on.")
+        stage.session.mute(agent.id, False)
+        stage.session.chat("anna", "Go on.")
         assert await stage.said(agent, 2) == "Fine."
         assert "Four is the last" not in str(stage.llm.calls[-1])
 
@@ -62,11 +61,11 @@ async def test_others_answer_in_its_place_unless_it_is_called_by_name(tmp_path: 
         ada = await stage.agent("Ada, a guide")
         berta = await stage.agent("Berta, a baker")
         await stage.person()
-        stage.room.mute(ada.id)
-        stage.room.chat("anna", "Ada, are you there?")
+        stage.session.mute(ada.id)
+        stage.session.chat("anna", "Ada, are you there?")
         denied = await stage.wait(FloorDenied)
         assert denied.participant_id == ada.id
-        stage.room.chat("anna", "Who is there then?")
+        stage.session.chat("anna", "Who is there then?")
         assert await stage.said(berta) == "I am here."
         assert [e.participant_id for e in stage.of(LLMStarted)] == [berta.id]
 
@@ -75,7 +74,7 @@ async def test_a_muted_agent_greets_nobody(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         ada = await stage.agent("Ada, a guide", greeting="Hello from Ada.")
         berta = await stage.agent("Berta, a baker", greeting="Hello from Berta.")
-        stage.room.mute(ada.id)
+        stage.session.mute(ada.id)
         await stage.person()
         assert await stage.said(berta) == "Hello from Berta."
         assert [e.participant_id for e in stage.of(PlayoutStarted)] == [berta.id]
@@ -84,17 +83,17 @@ async def test_a_muted_agent_greets_nobody(tmp_path: Path) -> None:
 async def test_it_comes_back_muted_under_its_id(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         agent = await stage.agent()
-        stage.room.mute(agent.id)
-        (record,) = stage.room.agent_records()
-        await stage.room.remove(agent.id)
-        again = await stage.room.restore(record)
+        stage.session.mute(agent.id)
+        (record,) = stage.session.agent_records()
+        await stage.session.remove(agent.id)
+        again = await stage.session.restore(record)
         assert (again.id, again.persona, again.muted) == (agent.id, agent.persona, True)
         assert stage.lobby.participants[agent.id].muted is True
-        assert stage.room.agent_records() == [record]
+        assert stage.session.agent_records() == [record]
 
 
 async def test_only_agents_of_this_lobby_are_muted(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         with pytest.raises(VoicebotError) as caught:
-            stage.room.mute("agent-x")
+            stage.session.mute("agent-x")
         assert caught.value.code == "not_joined"

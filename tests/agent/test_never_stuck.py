@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.agent.stage import Stage
 from voicebot.errors import ModelFailed
 from voicebot.events import (
-    AgentStateChanged,
+    AgentStateEvent,
     FloorGranted,
     FloorReleased,
     PlayoutFinished,
@@ -79,23 +79,23 @@ script = st.lists(st.tuples(st.sampled_from([0.0, 0.05, 0.3, 0.7, 2.0, 6.0]), ac
 
 
 async def play(stage: Stage, steps: list[Any], tasks: set[asyncio.Task[None]]) -> None:
-    room = stage.room
+    session = stage.session
     for delay, (what, who, value) in steps:
         await asyncio.sleep(delay)
         if what == "speak" and who in stage.lobby.participants:
             tasks.add(asyncio.create_task(stage.media.hear(who, *value)))
         elif what == "chat" and who in stage.lobby.participants:
-            room.chat(who, value)
+            session.chat(who, value)
         elif what == "lose":
             stage.media.lose_peer(who)
         elif what == "leave":
-            room.leave(who)
+            session.leave(who)
         elif what == "come" and who not in stage.lobby.participants:
             await stage.person(who, "Tom")
-        elif what == "spawn" and len(room.agents) < 4:
+        elif what == "spawn" and len(session.agents) < 4:
             await stage.agent("a sailor", greeting="I am new here.")
-        elif what == "remove" and len(room.agents) > 2:
-            await room.remove(list(room.agents)[-1])
+        elif what == "remove" and len(session.agents) > 2:
+            await session.remove(list(session.agents)[-1])
         elif what == "die":
             stage.media.die()
 
@@ -114,7 +114,7 @@ async def conversation(steps: list[Any], answers: list[list[Step]], words: list[
         await asyncio.sleep(120)
         check(stage)
         before = len(stage.of(PlayoutFinished))
-        stage.room.chat("anna", "Ada, are you still there?")
+        stage.session.chat("anna", "Ada, are you still there?")
         await asyncio.sleep(120)
         assert len(stage.of(PlayoutFinished)) > before, "stuck: the last question was not answered"
         check(stage)
@@ -122,7 +122,7 @@ async def conversation(steps: list[Any], answers: list[list[Step]], words: list[
 
 def check(stage: Stage) -> None:
     """The floor is free, nothing overlapped, and memories hold exactly what was heard."""
-    assert {agent.state for agent in stage.room.agents.values()} == {"idle"}
+    assert {agent.state for agent in stage.session.agents.values()} == {"idle"}
     assert len(stage.of(FloorGranted)) == len(stage.of(FloorReleased))
     waiting = [speech for speech in stage.media.speeches if speech.held and speech.ended is None]
     assert not waiting, "a voice waits for ever"
@@ -142,11 +142,11 @@ def check(stage: Stage) -> None:
             speaking = None
     assert speaking is None
     finals = stage.of(TranscriptFinal)
-    for agent in stage.room.agents.values():
+    for agent in stage.session.agents.values():
         own = [line.text for line in agent.memory.lines if line.speaker is None]
         assert own == [e.text for e in finals if e.participant_id == agent.id and e.text]
-    last = {e.participant_id: e.state for e in stage.of(AgentStateChanged)}
-    assert all(state == "idle" for id, state in last.items() if id in stage.room.agents)
+    last = {e.participant_id: e.state for e in stage.of(AgentStateEvent)}
+    assert all(state == "idle" for id, state in last.items() if id in stage.session.agents)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soxr
 
-from voicebot.agent import Models, Room
-from voicebot.conversation.latency import PARTS
+from voicebot.agent import AgentSession, Models
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.events import (
     Event,
     LatencyMeasured,
@@ -24,10 +24,10 @@ from voicebot.llm.offline import OfflineLLM
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.persona import create_persona
-from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import FliteTTS
 
@@ -39,23 +39,23 @@ E = TypeVar("E", bound=Event)
 class Visitor:
     """One person over real WebRTC, and everything that happens in the room."""
 
-    def __init__(self, room: Room) -> None:
-        self.room = room
+    def __init__(self, session: AgentSession) -> None:
+        self.session = session
         self.events: list[Event] = []
-        self.heard: list[Heard] = []
+        self.heard: list[ReceivedFrame] = []
         self.microphone = Microphone()
         self.caller = Caller(self.microphone, on_heard=self.heard.append)
         self._new = asyncio.Event()
-        room.subscribe(self._on_event)
+        session.subscribe(self._on_event)
 
     def _on_event(self, event: Event) -> None:
         self.events.append(event)
         self._new.set()
 
     async def come_in(self) -> None:
-        self.room.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
-        sdp, tracks = await self.caller.offer("anna", list(self.room.agents))
-        answer = await self.room.answer("anna", 1, sdp, tracks)
+        self.session.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
+        sdp, tracks = await self.caller.offer("anna", list(self.session.agents))
+        answer = await self.session.answer("anna", 1, sdp, tracks)
         await self.caller.accept(answer.sdp)
         await self.caller.connected.wait()
 
@@ -86,13 +86,13 @@ async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp
     tts = await FliteTTS.load("slt", settings)
     plane = InlineMediaPlane()
     models = Models(settings, stt=stt, tts=tts, llm=await OfflineLLM.load("", settings))
-    room = Room(Lobby("demo", "Demo"), media=plane, models=models, settings=settings)
-    visitor = Visitor(room)
-    await plane.start(room.on_notice)
-    await room.open()
+    session = AgentSession(Lobby("demo", "Demo"), media=plane, models=models, settings=settings)
+    visitor = Visitor(session)
+    await plane.start(session.on_notice)
+    await session.open()
     try:
         persona = create_persona("Ada, a friendly host").model_copy(update={"greeting": "Hello, I am Ada."})
-        ada = await room.spawn(persona)
+        ada = await session.spawn(persona)
         await visitor.come_in()
         greeting = await visitor.until(PlayoutFinished)
         assert greeting.heard_text == "Hello, I am Ada."
@@ -124,11 +124,11 @@ async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp
         broken = await visitor.until(PlayoutInterrupted)
         assert broken.planned_text.startswith(broken.heard_text)
         assert len(broken.heard_text) < len(broken.planned_text)
-        log = room.log
+        log = session.log
         assert log is not None
     finally:
         await visitor.caller.close()
-        await room.close()
+        await session.close()
         await plane.close()
         await models.aclose()
     folder = tmp_path / "conversations" / log.conversation_id

@@ -32,14 +32,14 @@ async def test_an_agent_finishes_its_sentence_and_remembers_what_was_said(tmp_pa
         await stage.person()
         await stage.media.hear("anna", 1.0)
         await stage.wait(PlayoutSentence, lambda e: e.index == 0)
-        first = stage.room.log
+        first = stage.session.log
         assert first is not None
         while not first.full:
             first.emit(UserChat(participant_id="anna", text="hm"))
         assert not first.overdue
         await stage.said(ada)
         await stage.wait(ErrorEvent, lambda e: e.code == "conversation_full")
-        second = stage.room.log
+        second = stage.session.log
         assert second is not None
         assert second is not first
         (finished,) = stage.of(PlayoutFinished)
@@ -74,11 +74,11 @@ async def test_who_does_not_stop_is_not_waited_for_for_ever(tmp_path: Path) -> N
         await stage.person()
         await stage.media.hear("anna", 1.0)
         await stage.wait(PlayoutSentence, lambda e: e.index == 0)
-        first = stage.room.log
+        first = stage.session.log
         assert first is not None
         while not first.overdue:
             first.emit(UserChat(participant_id="anna", text="hm"))
         assert len(first.events) == OVERDUE * 100
         await stage.wait(ConversationEnded)
-        assert stage.room.log is not first
-        assert stage.room.active
+        assert stage.session.log is not first
+        assert stage.session.active

@@ -79,7 +79,7 @@ async def test_a_model_whose_server_is_gone_is_not_given_to_an_agent(tmp_path: P
         ada = await stage.agent()
         await stage.person()
         with pytest.raises(ModelLoadError, match="cannot be reached"):
-            await stage.room.swap(ada.id, "llm", "openai:test")
+            await stage.session.swap(ada.id, "llm", "openai:test")
         assert ada.llm is None
         assert not stage.of(ModelSwapped)
         await stage.models.aclose()
@@ -108,7 +108,7 @@ async def test_barge_in_stops_the_request(tmp_path: Path) -> None:
             await stage.wait(PlayoutStarted)
             await stage.media.hear("anna", 1.0)
             await asking
-            (ada,) = stage.room.agents.values()
+            (ada,) = stage.session.agents.values()
             assert await stage.said(ada, 2) == "Yes?"
             gate.set()
         await stage.models.aclose()
@@ -129,7 +129,7 @@ async def test_tools_are_called_and_both_ways_are_logged(tmp_path: Path) -> None
         async with Stage(tmp_path, stt=["one"]) as stage:
             asking = asyncio.create_task(ask(stage, server))
             spawned = await stage.wait(PersonaCreated)
-            stage.room.agents[str(spawned.participant_id)].tools = [tide]
+            stage.session.agents[str(spawned.participant_id)].tools = [tide]
             assert await asking == ["The tide is low."]
             (called,), (returned,) = stage.of(ToolCalled), stage.of(ToolReturned)
             assert asked == ["Brest"]

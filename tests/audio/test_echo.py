@@ -10,7 +10,7 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from voicebot.audio.echo import LONGEST, EchoGate, Sent
+from voicebot.audio.echo import LONGEST, EchoGate, EchoReference
 from voicebot.audio.frames import Pcm
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
@@ -64,10 +64,14 @@ def mixed(*sounds: Sound) -> Sound:
 
 
 def listen(
-    agent: Sound, microphone: Sound, sent: Sent | None = None, gate: EchoGate | None = None, at: float = 50.0
+    agent: Sound,
+    microphone: Sound,
+    sent: EchoReference | None = None,
+    gate: EchoGate | None = None,
+    at: float = 50.0,
 ) -> list[float]:
     """The likelihood of each window in which there is something to hear, after the first 0.3 s of it."""
-    sent = sent or Sent()
+    sent = sent or EchoReference()
     gate = gate or EchoGate(sent)
     voice = soxr.resample(agent, RATE, 48_000).astype(np.int16)
     frame = 0
@@ -100,7 +104,7 @@ def longest_run(windows: Iterable[bool]) -> int:
 async def test_an_agent_in_an_open_speaker_is_an_echo(
     voice: str, delay: float, decibels: float, reverberation: float
 ) -> None:
-    agent, sent = await spoken(STORY, voice), Sent()
+    agent, sent = await spoken(STORY, voice), EchoReference()
     gate = EchoGate(sent)
     found = listen(agent, mixed(through_a_room(agent, delay, decibels, reverberation)), sent, gate)
     assert len(found) > 80
@@ -132,7 +136,7 @@ async def test_a_person_who_talks_louder_than_the_echo_wins(decibels: float) -> 
 @pytest.mark.needs("flite")
 async def test_the_lag_once_known_makes_it_surer() -> None:
     agent, person = await spoken(STORY, "slt"), await spoken(QUESTION, "rms")
-    sent = Sent()
+    sent = EchoReference()
     gate = EchoGate(sent)
     listen(agent, mixed(through_a_room(agent, 0.2, -6)), sent, gate)
     found = listen(agent, mixed(person), sent, gate, at=80.0)
@@ -142,7 +146,7 @@ async def test_the_lag_once_known_makes_it_surer() -> None:
 @pytest.mark.needs("flite")
 async def test_microphones_share_what_was_sent() -> None:
     agent = await spoken(STORY, "slt")
-    sent = Sent()
+    sent = EchoReference()
     near, far = EchoGate(sent), EchoGate(sent)
     echo = through_a_room(agent, 0.1, -6)
     assert np.mean(listen(agent, mixed(echo), sent, near)) > 0.8
@@ -155,7 +159,7 @@ async def test_microphones_share_what_was_sent() -> None:
 @pytest.mark.needs("flite")
 async def test_what_was_heard_is_compared_when_somebody_asks() -> None:
     agent = await spoken(STORY, "slt")
-    sent, pcm = Sent(), mixed(through_a_room(agent, 0.1, -6)).astype(np.int16)
+    sent, pcm = EchoReference(), mixed(through_a_room(agent, 0.1, -6)).astype(np.int16)
     gate = EchoGate(sent)
     voice = np.repeat(agent, 3).astype(np.int16)
     found: list[float] = []
@@ -172,13 +176,13 @@ async def test_what_was_heard_is_compared_when_somebody_asks() -> None:
 
 
 def test_nothing_is_an_echo_of_nothing() -> None:
-    gate = EchoGate(Sent())
+    gate = EchoGate(EchoReference())
     loud = (noise(RATE, -20)).astype(np.int16)
     assert {ask(gate, 9 + w * 0.032, loud[w * WINDOW : (w + 1) * WINDOW]) for w in range(31)} == {0.0}
 
 
 def test_what_was_said_longer_ago_than_an_echo_takes_does_not_count() -> None:
-    sent = Sent()
+    sent = EchoReference()
     gate = EchoGate(sent)
     loud = noise(3 * RATE, -20).astype(np.int16)
     for frame in range(50):
@@ -195,7 +199,11 @@ def test_a_hum_is_no_echo() -> None:
 
 
 def test_two_agents_at_once_add_up() -> None:
-    sent, one, other = Sent(), noise(960, -20).astype(np.int16), noise(1920, -20)[960:].astype(np.int16)
+    sent, one, other = (
+        EchoReference(),
+        noise(960, -20).astype(np.int16),
+        noise(1920, -20)[960:].astype(np.int16),
+    )
     sent.played(1.0, one)
     alone = sent.between(100, 102)
     sent.played(1.0, other)

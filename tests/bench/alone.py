@@ -20,7 +20,7 @@ import numpy as np
 
 import voicebot
 from tests.bench.report import Figure
-from voicebot.conversation.latency import PARTS
+from voicebot.conversation.frames.latency import PARTS
 from voicebot.registry import load_backend
 from voicebot.settings import load_settings
 from voicebot.tts.base import TTS, VoiceStyle
@@ -64,7 +64,7 @@ def speak(folder: Path) -> None:
 
 
 @contextmanager
-def served(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
+def controller(folder: Path, mode: str, pinned: bool = False) -> Iterator[tuple[str, int]]:
     """(address, process id) of our server with models that cost nothing; pinned: on the first core alone."""
     env = {**os.environ, "DATA_DIR": str(folder), "PEER_MODE": mode}
     env.pop("VOICEBOT_PEERS", None)
@@ -93,7 +93,7 @@ def probe(folder: Path, mode: str, pinned: bool = False, **counts: int) -> tuple
     if not (folder / "question.wav").exists():
         speak(folder)
     data = Path(tempfile.mkdtemp(dir=folder))
-    with served(data, mode, pinned) as (url, pid):
+    with controller(data, mode, pinned) as (url, pid):
         options = [f"--{name}={count}" for name, count in counts.items()]
         script = [sys.executable, str(PROCESSES / "probe.py"), url, str(folder), f"--pid={pid}"]
         command = [*_on_core(1, pinned), *script, *options]

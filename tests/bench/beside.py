@@ -49,7 +49,7 @@ def beside(
         "script": str(PROCESSES / "serve.py"),
         "adapter": "voicebot",
         "modes": {"default": {"PEER_MODE": "default"}, "stop200": {"PEER_MODE": "stop200"}},
-        "imports": "import voicebot.server.hosting, voicebot.agent.room",
+        "imports": "import voicebot.server.hosting, voicebot.agent.session",
     }
     os.environ["VOICEBOT_PEERS"] = str(folder)
     data = tempfile.TemporaryDirectory()

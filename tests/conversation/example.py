@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from voicebot.conversation.latency import measure
+from voicebot.conversation.frames.latency import measure
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.manifest import Manifest
 from voicebot.events import (

@@ -12,7 +12,7 @@ from voicebot.events import (
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PersonaCreated,
 )
 from voicebot.settings import load_settings
@@ -36,7 +36,7 @@ def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
     log.emit(ConsentGiven(participant_id="ann", scope="sharing"))
     log.emit(ConsentWithdrawn(participant_id="ann", scope="sharing"))
     log.emit(ModelSwapped(role="tts", old="espeak", new="flite:slt"))
-    log.emit(ParticipantUpdated(participant_id="ann", changes={"name": "Anne", "muted": True}))
+    log.emit(ParticipantUpdateEvent(participant_id="ann", changes={"name": "Anne", "muted": True}))
     left = log.emit(ParticipantLeft(participant_id="ann"))
     ended = log.emit(ConversationEnded(reason="everyone left"))
     assert log.close()

@@ -1,4 +1,4 @@
-"""Every command of the README does what it says."""
+"""Every command of the README and of operating.md does what it says, and their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -14,22 +14,36 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+import nbformat
 import psutil
 import pytest
 
+from tests.docs.pages import FIGURES, OPERATING, README, ROOT, fenced
 from tests.support.redis_server import redis_server
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 ADDRESS = re.compile(r"https?://[^\s/]+:\d+/\S*")
-
-
-def fenced(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PAGES = {
+    path: (ROOT / path).read_text("utf-8")
+    for path in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "voicebot/server/operating.md",
+        "voicebot/server/security.md",
+        "voicebot/signaling/protocol.md",
+        "voicebot/rtc/standards.md",
+        "tests/bench/figures.md",
+    )
+}
 
 
 def commands() -> list[str]:
-    return [line for block in fenced("sh") for line in block.splitlines() if line.strip()]
+    return [
+        line
+        for block in fenced(README + OPERATING + FIGURES, "sh")
+        for line in block.splitlines()
+        if line.strip()
+    ]
 
 
 def outer() -> dict[str, str]:
@@ -237,36 +251,55 @@ def test_command(command: str, tmp_path: Path) -> None:
     RUN[command](command, tmp_path)
 
 
-def test_python_blocks_use_public_names() -> None:
-    import voicebot
-
-    for block in fenced("python"):
-        tree = ast.parse(block)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "voicebot":
-                assert {alias.name for alias in node.names} <= set(voicebot.__all__)
-            if (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "voicebot"
-            ):
-                assert node.attr in voicebot.__all__
+def test_the_readme_is_for_a_newcomer() -> None:
+    assert len(README.splitlines()) <= 150
 
 
-def test_settings_named_in_the_readme_exist() -> None:
+def code_cells(notebook: str) -> str:
+    cells = nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
+def test_the_first_python_blocks_are_lines_of_the_quickstart() -> None:
+    """That notebook is run by tests/notebooks."""
+    quickstart = code_cells("01_quickstart.ipynb").splitlines()
+    start, tool, _ = fenced(README, "python")
+    assert {line for line in (start + tool).splitlines() if line} <= set(quickstart)
+
+
+def test_the_recordings_are_loaded_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "tests/data/golden-conversation", tmp_path / "data/conversations/golden")
+    monkeypatch.chdir(tmp_path)
+    imports, expression = fenced(README, "python")[-1].strip().split("\n\n")
+    names: dict[str, object] = {}
+    exec(imports, names)
+    assert len(eval(expression, names))
+
+
+def test_settings_named_in_the_pages_exist() -> None:
     from voicebot.settings import Settings
 
-    known = {name.upper() for name in Settings.model_fields} | {"ARGS", "PYTHON", "CI"}
-    named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=[^`]*)?`", README))
+    known = {name.upper() for name in Settings.model_fields} | {"ARGS", "PYTHON", "CI", "INFO"}
+    named = set(re.findall(r"`([A-Z][A-Z_]+)(?:=[^`]*)?`", README + OPERATING))
+    assert len(named) > 30
     assert named - known == set()
 
 
-def test_links_within_the_project_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def anchors(text: str) -> set[str]:
+    """As GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_within_the_project_lead_somewhere(page: str) -> None:
+    for path, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", PAGES[page]):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text("utf-8")), anchor
 
 
 def test_no_registry_is_named() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "Makefile", ".env.example", "environment.yml"):
+    for name in (*PAGES, "Makefile", ".env.example", "environment.yml"):
         text = (ROOT / name).read_text()
         assert not re.search(r"pypi|pythonhosted|npmjs|index-url|registry\.", text, re.IGNORECASE), name

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.agent.test_endpoint_model import make_model as make_end_of_turn_model
+from tests.agent.models.test_endpoint_model import make_model as make_end_of_turn_model
 from voicebot.doctor import examine, models
 from voicebot.doctor.check import Check
 from voicebot.llm.openai import OpenAILLM
 from voicebot.registry import Availability
 from voicebot.settings import Settings, load_settings
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.openai_server import OpenAIServer
 from voicebot.testing.small_models import make_piper_voice
 

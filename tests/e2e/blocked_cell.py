@@ -28,7 +28,7 @@ from voicebot.workbench import Workbench
 wb = Workbench()
 await wb.start()
 agent = await wb.spawn("someone who talks", name="Talker")
-print(wb._started().local_url, wb.room.lobby.id, agent.id)
+print(wb._started().local_url, wb.agent_session.lobby.id, agent.id)
 """
 
 # a tone of five minutes straight into the media plane: how long the agent talks is then known
@@ -36,16 +36,17 @@ SPEAK = """
 import numpy as np
 t = np.arange(300 * 16_000) / 16_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
-plane = wb.room._plane
-plane.say(wb.room.host_peer, agent.id, "test-speech", 0, tone, 16_000, False)
-plane.end(wb.room.host_peer, agent.id, "test-speech")
+plane = wb.agent_session._plane
+plane.say(wb.agent_session.host_peer, agent.id, "test-speech", 0, tone, 16_000, False)
+plane.end(wb.agent_session.host_peer, agent.id, "test-speech")
 """
 
 WATCH = """
 import asyncio
 from voicebot.events import LoopStall
 stalled = asyncio.Event()
-wb.room.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) and event.seconds > 1 else None)
+session = wb.agent_session
+session.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) and event.seconds > 1 else None)
 """
 STALLED = """
 await asyncio.wait_for(stalled.wait(), 60)

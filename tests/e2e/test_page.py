@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.e2e.conftest import Chromium, Server
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import STATIC, Chromium, Server
 from tests.e2e.room import own_lobby
 
 HAS_FOCUS = "name => document.activeElement?.dataset.testid === name"
@@ -50,3 +54,47 @@ async def test_what_breaks_the_policy_is_noticed(
         assert [what for what in policy if what.startswith("style-src-elem inline")]
         assert [what for what in policy if "Content Security Policy" in what]
         policy.clear()
+
+
+async def test_scripts_and_styles_travel_compressed_as_the_build_left_them(
+    server: Server, chromium: Chromium
+) -> None:
+    page = await chromium.shared.new_page()
+    await page.goto(server.url)
+    await page.get_by_test_id("lobby-name-input").wait_for()
+    sizes = await page.evaluate(
+        """performance.getEntriesByType('resource')
+             .filter(({ name }) => name.includes('/assets/'))
+             .map(({ name, encodedBodySize, decodedBodySize }) =>
+               [name.split('/').pop(), encodedBodySize, decodedBodySize])"""
+    )
+    assert {Path(name).suffix for name, *_ in sizes} == {".js", ".css"}
+    for name, encoded, decoded in sizes:
+        file = STATIC / "assets" / name
+        assert decoded == file.stat().st_size
+        assert encoded == file.with_name(f"{name}.br").stat().st_size < decoded
+
+
+@pytest.mark.parametrize("dark", [False, True])
+async def test_an_address_without_a_page_leads_to_the_start_page(
+    server: Server, chromium: Chromium, policy: list[str], shots: Path, dark: bool
+) -> None:
+    """The page is styled by itself and keeps to its policy; its links work from any depth."""
+    page = await chromium.shared.new_page(color_scheme="dark" if dark else "light")
+    for width, height in ((1280, 800), (390, 844)):
+        await page.set_viewport_size({"width": width, "height": height})
+        answer = await page.goto(f"{server.url}/lobbies/demo")
+        assert answer is not None
+        assert answer.status == 404
+        colour = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert colour == ("rgb(20, 22, 28)" if dark else "rgb(250, 248, 245)")
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.screenshot(path=shots / f"nothing-here-{width}-{'dark' if dark else 'light'}.png")
+    assert policy == []
+    await page.get_by_role("link", name="demo").click()
+    await page.get_by_test_id("name-input").wait_for()
+    assert page.url == f"{server.url}/?lobby=demo"
+    await page.goto(f"{server.url}/a/b/c")
+    await page.get_by_role("link", name="start page").click()
+    await page.get_by_test_id("lobby-name-input").wait_for()
+    assert page.url == f"{server.url}/"

@@ -17,7 +17,7 @@ from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
 from tests.support.coturn import configured, free_port
 from tests.support.sound import Scale, notes_in
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.testing.openai_server import OpenAIServer
@@ -228,8 +228,8 @@ async def test_the_agent_speaks_on_while_its_connection_is_replaced(
         await tom.page.get_by_test_id("chat-send-button").click()
         await tom.page.locator('[data-kind="agent"][data-state="speaking"]').wait_for()
         agents = await made(tom, "agents")
-        served = hosting.served("demo")
-        served.negotiations.begin(await tom.id_of("Tom"))
+        controller = hosting.controller("demo")
+        controller.negotiations.begin(await tom.id_of("Tom"))
         await tom.caption("^Ada.*sun is shining")
         await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
         assert await made(tom, "agents") == agents + 1

@@ -49,7 +49,7 @@ async def test_what_others_write_is_text(
     host: HostingFactory, visit: VisitorFactory, chromium: Chromium, policy: list[str]
 ) -> None:
     hosting = await host()
-    room = hosting.rooms["demo"]
+    room = hosting.agent_sessions["demo"]
     mallory = await visit(hosting)
     await mallory.join(SHORT)
     await mallory.send("lobby_update", {"name": SHORT + OVERRIDE + "lobby"}, lobby="demo")

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from tests.conftest import GUARD
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import MediaError, SignalingError
 from voicebot.events import Event
 from voicebot.experiment.guest import Guest
 from voicebot.lobby.lobby import Lobby
-from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, SpeechStarted
+from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, VoiceActivityStarted
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc.caller import RATE, Heard
+from voicebot.rtc.caller import RATE, ReceivedFrame
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
@@ -82,7 +82,7 @@ class BeepingRoom:
     def chat(self, participant_id: str, text: str) -> None: ...
 
     def on_notice(self, notice: Notice) -> None:
-        if isinstance(notice, SpeechStarted):
+        if isinstance(notice, VoiceActivityStarted):
             self.spoke.append(notice.participant_id)
             t = np.arange(RATE) / RATE
             beep = (9000 * np.sin(2 * np.pi * 700 * t)).astype(np.int16)
@@ -109,14 +109,14 @@ class Unused:
     async def aclose(self) -> None: ...
 
 
-class Ears:
+class SpeechRecognition:
     """What a guest hears: when each agent's sound came, and a way to wait for it."""
 
     def __init__(self) -> None:
         self.loud: dict[str, list[float]] = {}
         self._changed = asyncio.Event()
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: ReceivedFrame) -> None:
         if np.abs(heard.pcm).max() > 2000:
             self.loud.setdefault(heard.participant_id, []).append(heard.time)
             self._changed.set()
@@ -150,7 +150,7 @@ async def voice() -> AsyncIterator[EspeakTTS]:
 async def test_a_guest_speaks_and_hears_every_agent(hosting: Hosting, voice: EspeakTTS) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     first = await room.spawn("one")
-    ears = Ears()
+    ears = SpeechRecognition()
     async with Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=ears) as ada:
         assert room.lobby.participants[ada.id].name == "Ada"
         await ada.say("Hello out there, is anybody listening?")
@@ -168,7 +168,7 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
 ) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     agent = await room.spawn("one")
-    ears, other_ears = Ears(), Ears()
+    ears, other_ears = SpeechRecognition(), SpeechRecognition()
     async with (
         Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
         Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,

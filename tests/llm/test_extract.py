@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.llm.extract import extract
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 
 LINES = [
-    Line("Anna", "Hello. My boat is called Pip. How are you?"),
-    Line("", "I am fine, Anna."),
-    Line("Tom", "The ferry leaves at 9 tomorrow. Nice weather."),
+    ChatLine("Anna", "Hello. My boat is called Pip. How are you?"),
+    ChatLine("", "I am fine, Anna."),
+    ChatLine("Tom", "The ferry leaves at 9 tomorrow. Nice weather."),
 ]
 
 
@@ -23,8 +23,8 @@ def test_it_keeps_what_people_say_of_themselves_in_their_words_and_in_order() ->
 
 def test_sentences_end_neither_in_numbers_nor_in_addresses() -> None:
     lines = [
-        Line("Anna", "My boat costs 3.50 euros. See example.com!"),
-        Line("Li", "\u6211\u662f\u674e\u3002\u4f60\u597d\u3002"),
+        ChatLine("Anna", "My boat costs 3.50 euros. See example.com!"),
+        ChatLine("Li", "\u6211\u662f\u674e\u3002\u4f60\u597d\u3002"),
     ]
     said = ["My boat costs 3.50 euros.", "See example.com!", "\u6211\u662f\u674e\u3002", "\u4f60\u597d\u3002"]
     assert re.findall('"(.*?)"', extract("", lines, 200)) == said
@@ -42,8 +42,8 @@ def test_what_was_kept_before_stays_until_there_is_no_room() -> None:
 
 @given(
     st.text(max_size=200),
-    st.lists(st.builds(Line, st.sampled_from(["", "Anna"]), st.text(max_size=80)), max_size=8),
+    st.lists(st.builds(ChatLine, st.sampled_from(["", "Anna"]), st.text(max_size=80)), max_size=8),
     st.integers(0, 200),
 )
-def test_it_is_never_too_long(before: str, lines: list[Line], longest: int) -> None:
+def test_it_is_never_too_long(before: str, lines: list[ChatLine], longest: int) -> None:
     assert len(extract(before, lines, longest)) <= longest

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.llm import arithmetic
-from voicebot.llm.lines import Company, Line
+from voicebot.llm.lines import ChatLine, RoomContext
 from voicebot.llm.small_talk import reply
 from voicebot.llm.topics import is_question, mirror, topic_of
 
@@ -16,8 +16,8 @@ SYSTEM = "You are Ada: a grumpy lighthouse keeper\nSpeak briefly."
 NOW = datetime(2026, 11, 22, 15, 7)
 
 
-def say(text: str, *before: Line) -> str:
-    return reply(SYSTEM, [*before, Line("Anna", text)], NOW)
+def say(text: str, *before: ChatLine) -> str:
+    return reply(SYSTEM, [*before, ChatLine("Anna", text)], NOW)
 
 
 def test_it_admits_what_it_cannot_know_and_names_the_topic() -> None:
@@ -48,15 +48,15 @@ def test_what_it_can_answer_it_answers(text: str, expected: str) -> None:
 
 
 def test_it_remembers_what_this_person_said() -> None:
-    before = (Line("Anna", "My boat is blue."), Line("Tom", "Mine is red."), Line("", "I see."))
+    before = (ChatLine("Anna", "My boat is blue."), ChatLine("Tom", "Mine is red."), ChatLine("", "I see."))
     assert say("what did I say", *before) == "You said: My boat is blue."
-    assert "not said anything" in say("what did i say", Line("Tom", "Mine is red."))
+    assert "not said anything" in say("what did i say", ChatLine("Tom", "Mine is red."))
 
 
 def test_asked_again_what_was_said_it_gives_the_newest_words() -> None:
-    question = Line("Anna", "what did I say")
-    before = (Line("Anna", "My boat is blue."), question, Line("", "You said: My boat is blue."))
-    assert say("what did I say", *before, Line("Anna", "It is old.")) == "You said: It is old."
+    question = ChatLine("Anna", "what did I say")
+    before = (ChatLine("Anna", "My boat is blue."), question, ChatLine("", "You said: My boat is blue."))
+    assert say("what did I say", *before, ChatLine("Anna", "It is old.")) == "You said: It is old."
 
 
 def test_a_sum_beyond_all_measure_is_answered_too() -> None:
@@ -64,8 +64,8 @@ def test_a_sum_beyond_all_measure_is_answered_too() -> None:
 
 
 def test_it_answers_those_it_is_told_to() -> None:
-    lines = [Line("Anna", "what is two plus two"), Line("Tom", "hang on, Anna")]
-    assert "4" in reply(SYSTEM, lines, NOW, Company(answer=("Anna",)))
+    lines = [ChatLine("Anna", "what is two plus two"), ChatLine("Tom", "hang on, Anna")]
+    assert "4" in reply(SYSTEM, lines, NOW, RoomContext(answer=("Anna",)))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_no_line_takes_it_long(text: str) -> None:
 
 def test_it_does_not_repeat_itself_at_once() -> None:
     first = say("i love sailing")
-    assert say("i love sailing", Line("Anna", "i love sailing"), Line("", first)) != first
+    assert say("i love sailing", ChatLine("Anna", "i love sailing"), ChatLine("", first)) != first
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ BROKEN = re.compile(r"\b(I are|you am|I is|you is|About you|So (do|can|should|is
 def test_whatever_is_said_the_answer_is_short_sound_and_honest(character: str) -> None:
     system = f"You are Ada: {character}\n"
     for turn in (0, 1):
-        before = [Line("Anna", "hello"), Line("", "Hello Anna.")] * turn
+        before = [ChatLine("Anna", "hello"), ChatLine("", "Hello Anna.")] * turn
         for said in SAYINGS:
-            answer = reply(system, [*before, Line("Anna", said)], NOW)
+            answer = reply(system, [*before, ChatLine("Anna", said)], NOW)
             assert len(answer.split()) <= 35, answer
             assert not BROKEN.search(answer), (said, answer)
             assert "how nice" not in answer
@@ -158,31 +158,34 @@ def test_whatever_is_said_the_answer_is_short_sound_and_honest(character: str) -
 
 def test_grief_is_not_answered_cheerfully() -> None:
     for character in PERSONAS:
-        answer = reply(f"You are Ada: {character}\n", [Line("Anna", "my dog died today")], NOW)
+        answer = reply(f"You are Ada: {character}\n", [ChatLine("Anna", "my dog died today")], NOW)
         assert "Do you want to talk about it?" in answer
         assert not re.search(r"splendid|aha|arr|hmph", answer, re.I)
 
 
 def test_a_name_once_told_is_kept() -> None:
-    told = (Line("Anna", "my name is peter"), Line("", "Nice to meet you, Peter."))
+    told = (ChatLine("Anna", "my name is peter"), ChatLine("", "Nice to meet you, Peter."))
     assert say("what is my name", *told) == "You are Peter."
     assert "Peter" in say("hello", *told)
 
 
 def test_it_says_again_what_it_said() -> None:
-    assert say("repeat that please", Line("Anna", "hello"), Line("", "Hello Anna.")) == "I said: Hello Anna."
+    assert (
+        say("repeat that please", ChatLine("Anna", "hello"), ChatLine("", "Hello Anna."))
+        == "I said: Hello Anna."
+    )
     assert "not said anything" in say("what")
 
 
 def test_it_answers_people_and_agents_only_when_they_ask_by_name() -> None:
-    company = Company(people=("Anna",), agents=("Bruno", "Clara"))
-    asked = Line("Anna", "what is two plus two")
-    greeting = Line("Bruno", "Hello, I am Bruno. What would you like to talk about?")
-    assert reply(SYSTEM, [asked, greeting], NOW, company) == "That makes 4."
-    called = Line("Clara", "I have no idea. What is one plus two, Ada?")
-    assert "Clara" in reply(SYSTEM, [asked, called], NOW, company)
+    room = RoomContext(people=("Anna",), agents=("Bruno", "Clara"))
+    asked = ChatLine("Anna", "what is two plus two")
+    greeting = ChatLine("Bruno", "Hello, I am Bruno. What would you like to talk about?")
+    assert reply(SYSTEM, [asked, greeting], NOW, room) == "That makes 4."
+    called = ChatLine("Clara", "I have no idea. What is one plus two, Ada?")
+    assert "Clara" in reply(SYSTEM, [asked, called], NOW, room)
 
 
 @given(st.text(max_size=100), st.text(max_size=100))
 def test_it_always_has_something_to_say(system: str, text: str) -> None:
-    assert reply(system, [Line("Anna", text or "x")], NOW).strip()
+    assert reply(system, [ChatLine("Anna", text or "x")], NOW).strip()

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.lobby import CameraLimit, Capacity, Joined, Left, Lobby, LobbyEvent, LobbyFull, Updated
+from voicebot.lobby.lobby import (
+    CameraLimit,
+    Capacity,
+    Joined,
+    Left,
+    Lobby,
+    LobbyEvent,
+    LobbyFullError,
+    Updated,
+)
 from voicebot.signaling.messages import ParticipantInfo
 
 
@@ -64,10 +73,10 @@ def test_capacity_counts_people_cameras_and_agents_apart() -> None:
     with pytest.raises(CameraLimit):
         lobby.update("b", camera=True)
     lobby.join(agent("x"))
-    with pytest.raises(LobbyFull):
+    with pytest.raises(LobbyFullError):
         lobby.join(agent("y"))
     lobby.join(human("c"))
-    with pytest.raises(LobbyFull) as caught:
+    with pytest.raises(LobbyFullError) as caught:
         lobby.join(human("d"))
     assert (caught.value.limit, caught.value.code) == (3, "lobby_full")
     lobby.leave("a")

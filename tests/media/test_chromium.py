@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from voicebot.media.base import PeerState, PlayoutEnded, SpeechAudio, SpeechStopped
+from voicebot.media.base import PeerState, PlayoutEnded, SpeechAudio, VoiceActivityStopped
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -107,7 +107,7 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
         plane.add_candidate("host", "p", 1, candidate, "0", 0)
     state = await notices.wait(PeerState, lambda n: n.state == "connected")
     assert state.local
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     pcm = np.concatenate([n.pcm for n in notices.of(SpeechAudio)])
     assert 2.0 < len(pcm) / 16_000 < 5.5
     assert np.abs(pcm).max() > 3000
@@ -146,7 +146,7 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     await page.evaluate("agents.coral.stop(), delete agents.coral")
     assert list((await negotiate(stage, page, await page.evaluate("offer()"))).values()) == ["reef"]
     assert await page.evaluate("pc.signalingState") == "stable"
-    count = len(notices.of(SpeechStopped))
-    await notices.wait(SpeechStopped, count=count + 1)  # the microphone still works
+    count = len(notices.of(VoiceActivityStopped))
+    await notices.wait(VoiceActivityStopped, count=count + 1)  # the microphone still works
     await page.evaluate("pc.close()")
     await notices.wait(PeerState, lambda n: n.state == "closed")

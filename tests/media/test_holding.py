@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from tests.media.voice_rig import RATE, Rig, tone
+from tests.media.outbound_rig import RATE, Rig, tone
 from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.media import base
-from voicebot.media.base import HOLD_LIMIT, PlayoutHeld, PlayoutMark, PlayoutResumed, PlayoutStarted
+from voicebot.media.base import HOLD_LIMIT, PlayoutAudible, PlayoutHeld, PlayoutMark, PlayoutResumed
 
 pytestmark = pytest.mark.virtual_time
 
@@ -96,7 +96,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert ended.interrupted_by == "bo"
     assert ended.played == pytest.approx(0.64)
     assert ended.pieces[1] == pytest.approx((0.34, 2))
-    assert len([n for n in rig.notices if isinstance(n, PlayoutStarted)]) == 1
+    assert len([n for n in rig.notices if isinstance(n, PlayoutAudible)]) == 1
     assert len([n for n in rig.notices if isinstance(n, PlayoutMark)]) == 2
 
 
@@ -153,7 +153,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
     rig.voice.resume("s")
     assert rig.left == [at]
     await asyncio.sleep(1)
-    (started,) = [n for n in rig.notices if isinstance(n, PlayoutStarted)]
+    (started,) = [n for n in rig.notices if isinstance(n, PlayoutAudible)]
     assert at <= started.time < at + 0.01
     assert rig.ended()[0].played == pytest.approx(0.4)
     assert not [n for n in rig.notices if isinstance(n, PlayoutResumed)]
@@ -201,13 +201,14 @@ async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
     assert rig.ended()[1].played == pytest.approx(2)
 
 
-async def test_everything_that_may_be_interrupted_is_held_and_nothing_else(rig: Rig) -> None:
+async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     rig.say("b", 0, tone(1))
-    rig.say("c", 0, tone(0.1), may=False)
-    rig.voice.end("c")
+    rig.voice.end("b")
     await asyncio.sleep(0.2)
     rig.voice.hold_for("ada")
+    rig.say("c", 0, tone(0.1))
+    rig.voice.end("c")
     await asyncio.sleep(1)
     assert [n.speech_id for n in rig.notices if isinstance(n, PlayoutHeld)] == ["a", "b"]
     assert [e.speech_id for e in rig.ended()] == ["c"]

@@ -23,8 +23,8 @@ from voicebot.media.base import (
     PeerState,
     PlayoutEnded,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 from voicebot.media.inline import InlineMediaPlane
 
@@ -62,10 +62,10 @@ async def test_words_survive_loss_and_reordering(stage: Stage, speech: np.ndarra
     await browser.join([])
     lost = disturb(browser, loss=0.05, swap=0.2)
     await browser.mic.say(speak(speech))
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     pcm = np.concatenate([n.pcm for n in notices.of(SpeechAudio)])
     assert lost[0] > 0
-    assert len(notices.of(SpeechStarted)) == 1
+    assert len(notices.of(VoiceActivityStarted)) == 1
     said = speech[4000:20_000].astype(float)
     match = np.correlate(pcm.astype(float), said, "valid")
     got = pcm[int(match.argmax()) :][:16_000].astype(float)

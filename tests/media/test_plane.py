@@ -13,15 +13,15 @@ from voicebot.audio.opus import silence_packet
 from voicebot.errors import MediaError
 from voicebot.media.base import (
     PeerState,
+    PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
-    PlayoutStarted,
     SilenceReached,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) 
     assert ended.played == pytest.approx(0.85, abs=0.001)
     assert ended.pieces[0] == pytest.approx((0.5, 0.5), abs=0.001)
     assert ended.pieces[1] == pytest.approx((0.35, 0.35), abs=0.001)
-    started = await notices.wait(PlayoutStarted)
+    started = await notices.wait(PlayoutAudible)
     marks = notices.of(PlayoutMark)
     assert [m.index for m in marks] == [0, 1]
     assert marks[1].time - marks[0].time > 0.499  # more when a slot was skipped
@@ -65,8 +65,8 @@ async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarra
     browser = stage.browser()
     await browser.join([])
     await browser.mic.say(speak(speech))
-    stopped = await notices.wait(SpeechStopped)
-    started = notices.of(SpeechStarted)[0]
+    stopped = await notices.wait(VoiceActivityStopped)
+    started = notices.of(VoiceActivityStarted)[0]
     chunks = notices.of(SpeechAudio)
     assert started.participant_id == "ada"
     assert started.time < stopped.time
@@ -99,7 +99,7 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     assert (ended.played, ended.pieces) == (held.played, held.pieces)
     assert not ended.complete
     await saying
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     packets = browser.heard["marlin"]
     played = ended.pieces[0][0]
     assert ended.played == played
@@ -126,7 +126,7 @@ async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
     await browser.hear("marlin", 5)
     await browser.mic.say(speak(speech))
     held = await notices.wait(PlayoutHeld)
-    stopped = await notices.wait(SpeechStopped)
+    stopped = await notices.wait(VoiceActivityStopped)
     plane.await_silence("host", "ada", stopped.time + 0.4)
     reached = await notices.wait(SilenceReached)
     assert reached.time == stopped.time + 0.4
@@ -173,7 +173,7 @@ async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
     browser = stage.browser()
     await browser.join([])
     await browser.mic.say(speak(speech))
-    stopped = await notices.wait(SpeechStopped)
+    stopped = await notices.wait(VoiceActivityStopped)
     plane.await_silence("host", "ada", stopped.time + 60)
     plane.close_peer("host", "browser-ada")
     assert (await notices.wait(SilenceReached, count=3)).time == stopped.time + 60
@@ -186,7 +186,7 @@ async def test_a_microphone_that_falls_silent_altogether_is_silent(
     browser = stage.browser()
     await browser.join([])
     await browser.mic.say(speak(speech))
-    stopped = await notices.wait(SpeechStopped)
+    stopped = await notices.wait(VoiceActivityStopped)
     browser.mic.muted = True
     plane.await_silence("host", "ada", stopped.time + 1)
     assert (await notices.wait(SilenceReached)).time == stopped.time + 1
@@ -213,21 +213,6 @@ async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end
     ]
 
 
-async def test_what_must_not_be_interrupted_goes_on(stage: Stage, speech: np.ndarray, speak: Any) -> None:
-    plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
-    browser = stage.browser()
-    await browser.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 3, RATE), RATE, interruptible=False)
-    plane.end("host", "marlin", "s1")
-    await browser.hear("marlin", 5)
-    await browser.mic.say(speak(speech))
-    ended = await notices.wait(PlayoutEnded)
-    assert ended.complete
-    assert ended.played == pytest.approx(3, abs=0.001)
-    assert notices.of(SpeechStarted)
-
-
 async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     plane, notices = stage.plane, stage.notices
     plane.add_agent("host", "marlin")
@@ -235,7 +220,7 @@ async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, sp
     browser = stage.browser()
     await browser.join(["marlin", "coral"])
     await browser.mic.say(speak(speech))
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     assert browser.heard == {"marlin": [], "coral": []}
     plane.say("host", "coral", "s1", 0, tone(440, 0.1, RATE), RATE)
     plane.end("host", "coral", "s1")
@@ -347,7 +332,7 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     await new.hear("marlin", 10)
     assert old.heard["marlin"] == []
     await new.mic.say(speak(speech))
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     states = [(n.epoch, n.state) for n in notices.of(PeerState)]
     assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
     with pytest.raises(MediaError, match="Epoch 1 is over"):
@@ -388,8 +373,8 @@ async def test_one_microphone_on_two_connections_is_heard_once(
     await new.join([], epoch=2)
     said = speak(speech)
     await asyncio.gather(old.mic.say(said), new.mic.say(said))
-    await stage.notices.wait(SpeechStopped)
-    assert len(stage.notices.of(SpeechStarted)) == 1
+    await stage.notices.wait(VoiceActivityStopped)
+    assert len(stage.notices.of(VoiceActivityStarted)) == 1
     chunks = stage.notices.of(SpeechAudio)
     heard = sum(len(chunk.pcm) for chunk in chunks) / 16_000
     assert heard < len(speech) / 16_000 + 2
@@ -401,9 +386,9 @@ async def test_closing_a_peer_ends_what_its_person_was_saying(
     browser = stage.browser()
     await browser.join([])
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
-    await stage.notices.wait(SpeechStarted)
+    await stage.notices.wait(VoiceActivityStarted)
     stage.plane.close_peer("host", "browser-ada")
-    await stage.notices.wait(SpeechStopped)
+    await stage.notices.wait(VoiceActivityStopped)
     await stage.notices.wait(PeerState, lambda n: n.state == "closed")
     saying.cancel()
 
@@ -414,9 +399,9 @@ async def test_a_microphone_that_is_cut_off_ends_the_utterance(
     browser = stage.browser()
     await browser.join([])
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
-    await stage.notices.wait(SpeechStarted)
+    await stage.notices.wait(VoiceActivityStarted)
     browser.mic.muted = True
-    await stage.notices.wait(SpeechStopped)
+    await stage.notices.wait(VoiceActivityStopped)
     saying.cancel()
 
 

@@ -26,7 +26,7 @@ from voicebot.media.base import (
     PlayoutEnded,
     SilenceReached,
     SpeechAudio,
-    SpeechStopped,
+    VoiceActivityStopped,
 )
 from voicebot.media.process import ProcessMediaPlane
 
@@ -102,7 +102,7 @@ async def test_nothing_waits_for_a_worker_that_died(
     browser = process_stage.browser()
     await browser.join(["marlin"])
     await browser.mic.say(speak(speech))
-    stopped = await notices.wait(SpeechStopped)
+    stopped = await notices.wait(VoiceActivityStopped)
     plane.await_silence("host", "ada", stopped.time + 60)
     plane.say("host", "marlin", "held", 0, np.tile(TONE, 9), 24_000)
     await browser.hear("marlin", 2)
@@ -236,7 +236,7 @@ def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
     written = transport.written
     outbox.send(MediaStats(1.0, 1, 0, 0))
     assert transport.written == written
-    outbox.send(SpeechStopped("host", "ada", 1.0))
+    outbox.send(VoiceActivityStopped("host", "ada", 1.0))
     assert transport.written == written + 1
     assert not caplog.records
     transport.waiting = 0  # it reads again

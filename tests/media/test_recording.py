@@ -22,11 +22,11 @@ from voicebot.media.base import (
     HearingSettings,
     MediaGone,
     PeerState,
+    PlayoutAudible,
     PlayoutEnded,
-    PlayoutStarted,
     RecordingFailed,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.media.recording import Recorder, Timeline
@@ -146,7 +146,7 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     plane.record("host", "ada", tmp_path / "audio/ada.ogg", origin)
     await browser.mic.say(speak(speech))
     spoke = browser.mic.sent[0]
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     for n in range(2):
         plane.say("host", "marlin", f"s{n}", 0, tone(440, 0.5), RATE)
         plane.end("host", "marlin", f"s{n}")
@@ -159,14 +159,14 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     closed = monotonic()
 
     agent = decode(tmp_path / "audio/marlin.ogg")
-    begun = [n.time - origin for n in notices.of(PlayoutStarted)]
+    begun = [n.time - origin for n in notices.of(PlayoutAudible)]
     assert onsets(agent) == pytest.approx(begun, abs=0.022)
     assert np.sum(np.abs(agent) > 0.02) / RATE == pytest.approx(1.0, abs=0.1)
 
     person = decode(tmp_path / "audio/ada.ogg")
     at = onsets(person, quiet=5)[0]
     assert at >= spoke + first_word(speech) - origin - PACKET  # nothing arrives before it was said
-    assert at == pytest.approx(notices.of(SpeechStarted)[0].time - origin, abs=WINDOW)
+    assert at == pytest.approx(notices.of(VoiceActivityStarted)[0].time - origin, abs=WINDOW)
     for recorded in (agent, person):
         assert stopped - origin - PACKET <= len(recorded) / RATE <= closed - origin
 
@@ -213,19 +213,19 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     path = tmp_path / "ada.ogg"
     plane.record("host", "ada", path, origin)
     await browser.mic.say(speak(speech))
-    await notices.wait(SpeechStopped)
+    await notices.wait(VoiceActivityStopped)
     await browser.mic.say(speak(speech)[:60])
-    await notices.wait(SpeechStarted, count=2)
-    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE, interruptible=False)
-    await notices.wait(PlayoutStarted)
-    kept = await written(path, round((notices.of(SpeechStopped)[0].time - origin) / 0.02))
+    await notices.wait(VoiceActivityStarted, count=2)
+    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE)
+    await notices.wait(PlayoutAudible)
+    kept = await written(path, round((notices.of(VoiceActivityStopped)[0].time - origin) / 0.02))
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)
     killed = monotonic()
     gone = await notices.wait(MediaGone)
     assert "SIGKILL" in gone.reason
     assert [n.complete for n in notices.of(PlayoutEnded)] == [False]
-    assert len(notices.of(SpeechStopped)) == len(notices.of(SpeechStarted))
+    assert len(notices.of(VoiceActivityStopped)) == len(notices.of(VoiceActivityStarted))
     assert read_packets(path)[: len(kept)] == kept
     assert len(onsets(decode(path), quiet=5)) == 1
 
@@ -234,16 +234,16 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     plane.say("host", "marlin", "s2", 0, tone(440, 0.2), RATE)
     plane.end("host", "marlin", "s2")
     await again.hear("marlin", 10)
-    begun = len(notices.of(SpeechStarted))
+    begun = len(notices.of(VoiceActivityStarted))
     await again.mic.say(speak(speech))
-    await notices.wait(SpeechStarted, count=begun + 1)
+    await notices.wait(VoiceActivityStarted, count=begun + 1)
     spoke = again.mic.sent[0]
     plane.stop_recording("host", "ada")
     await plane.close()
     whole = decode(path)
     late = [t for t in onsets(whole, quiet=0.8) if t > killed - origin]
     assert late[0] >= spoke + first_word(speech) - origin - PACKET
-    assert late[0] == pytest.approx(notices.of(SpeechStarted)[-1].time - origin, abs=WINDOW)
+    assert late[0] == pytest.approx(notices.of(VoiceActivityStarted)[-1].time - origin, abs=WINDOW)
     assert notices.of(PeerState)[-1].epoch == 2
 
 

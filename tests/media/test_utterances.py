@@ -16,8 +16,8 @@ from voicebot.media.base import (
     Notice,
     SilenceReached,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 from voicebot.media.utterances import SECOND_THOUGHT, Utterances
 from voicebot.testing.speech import speak
@@ -83,7 +83,7 @@ class Listener:
                 self.utterances.window(BEGIN + self._at / RATE, window, energies(window), chance)
                 self._at += VAD_WINDOW
             for _, notice in self.told[count:]:
-                if isinstance(notice, SpeechStopped) and self.delay is not None:
+                if isinstance(notice, VoiceActivityStopped) and self.delay is not None:
                     self.utterances.await_silence(notice.time + self.delay)
             self.utterances.heard(self.now, self._pcm[self._at : self._end])
 
@@ -123,7 +123,7 @@ def test_speech_ends_with_its_last_sound_in_noise_of_any_level(
     pcm = np.concatenate([quiet(2), voice(1.003), quiet(1)])
     ear = Listener(Slow(loud=2500))
     ear.hear((pcm + colour(len(pcm), noise)).astype(np.int16))
-    [(told, stopped)] = ear.of(SpeechStopped)
+    [(told, stopped)] = ear.of(VoiceActivityStopped)
     assert stopped.time - BEGIN == pytest.approx(3.003, abs=0.009)
     assert told - BEGIN - 3.003 < 0.18  # the detector holds on for 0.1 s and more
 
@@ -131,7 +131,7 @@ def test_speech_ends_with_its_last_sound_in_noise_of_any_level(
 def test_a_soft_consonant_at_the_end_belongs_to_the_speech() -> None:
     ear = Listener()
     ear.hear(np.concatenate([quiet(1), voice(0.5), voice(0.08, level=400), quiet(1)]))
-    [(_, stopped)] = ear.of(SpeechStopped)
+    [(_, stopped)] = ear.of(VoiceActivityStopped)
     assert stopped.time - BEGIN == pytest.approx(1.58, abs=0.009)
 
 
@@ -139,7 +139,7 @@ def test_the_end_is_never_later_than_the_detector_says() -> None:
     """A machine starts as the person falls silent."""
     ear = Listener(Slow(loud=5000))
     ear.hear(np.concatenate([quiet(1), voice(0.512), voice(2, level=3000)]))
-    [(told, stopped)] = ear.of(SpeechStopped)
+    [(told, stopped)] = ear.of(VoiceActivityStopped)
     assert stopped.time - BEGIN <= 1.512 + 5 * 0.032
     assert told >= stopped.time + 0.09
 
@@ -152,7 +152,7 @@ def test_what_is_as_soft_as_the_noise_ends_when_the_detector_says() -> None:
     ear = Listener(Sharp())
     soft = np.ones(20 * VAD_WINDOW, np.int16)
     ear.hear(np.concatenate([quiet(0.96), soft, quiet(1)]))
-    [(_, stopped)] = ear.of(SpeechStopped)
+    [(_, stopped)] = ear.of(VoiceActivityStopped)
     assert stopped.time - BEGIN == pytest.approx(0.96 + 20 * 0.032)
 
 
@@ -161,8 +161,8 @@ def test_speech_is_handed_over_whole_and_in_order() -> None:
     ear = Listener(delay=0.3)
     ear.hear(np.concatenate([quiet(1), said, quiet(1)]))
     order = [type(notice) for _, notice in ear.told]
-    assert order[0] is SpeechStarted
-    assert order[-3:] == [SpeechAudio, SpeechStopped, SilenceReached]
+    assert order[0] is VoiceActivityStarted
+    assert order[-3:] == [SpeechAudio, VoiceActivityStopped, SilenceReached]
     chunks = [notice for _, notice in ear.of(SpeechAudio)]
     for a, b in itertools.pairwise(chunks):
         assert b.time == pytest.approx(a.time + len(a.pcm) / RATE)
@@ -179,7 +179,7 @@ def test_silence_is_told_with_the_packet_that_completes_it() -> None:
     for delay in (0.2, 0.35, 0.5, 1.0):
         ear = Listener(delay=delay)
         ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(1.5)]))
-        [(_, stopped)] = ear.of(SpeechStopped)
+        [(_, stopped)] = ear.of(VoiceActivityStopped)
         [(told, reached)] = ear.of(SilenceReached)
         assert reached.time == stopped.time + delay
         assert 0 <= told - reached.time < 0.0201
@@ -217,7 +217,7 @@ def test_a_silence_tells_how_sure_the_detector_was_at_its_end() -> None:
 def test_one_window_of_speech_takes_the_wait_back() -> None:
     ear = Listener(delay=0.5)
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.3), voice(0.03), quiet(2)]))
-    (_, first), (told, again) = ear.of(SpeechStarted)
+    (_, first), (told, again) = ear.of(VoiceActivityStarted)
     assert first.time < again.time
     assert told - (BEGIN + 1.8) < 0.09
     assert len(ear.of(SilenceReached)) == 1
@@ -230,7 +230,7 @@ def test_a_click_just_before_the_time_waits_for_the_detectors_word() -> None:
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.28), click, quiet(1)]))
     [(told, reached)] = ear.of(SilenceReached)
     assert 0.02 < told - reached.time <= 0.02 + SECOND_THOUGHT + 0.032
-    assert len(ear.of(SpeechStarted)) == 1
+    assert len(ear.of(VoiceActivityStarted)) == 1
 
 
 def test_a_later_wait_replaces_an_earlier_one_and_one_in_the_past_is_told_at_once() -> None:
@@ -252,7 +252,7 @@ def test_who_speaks_is_not_silent_and_who_is_absent_is() -> None:
     ear.hear(voice(0.5))
     assert not ear.of(SilenceReached)
     ear.utterances.absent(BEGIN + 3)  # no packets any more: the utterance is over
-    assert ear.of(SpeechStopped)
+    assert ear.of(VoiceActivityStopped)
     ear.utterances.await_silence(BEGIN + 4)
     ear.utterances.absent(BEGIN + 3.9)
     assert not ear.of(SilenceReached)
@@ -287,7 +287,7 @@ def test_spoken_sentences_end_where_they_end(silero: SileroVAD, noise: float) ->
         pcm = np.concatenate([quiet(1.5), spoken(text), quiet(1)])
         ear = Listener(silero.stream(), delay=0.2)
         ear.hear((pcm + white(len(pcm), noise)).astype(np.int16))
-        told, stopped = ear.of(SpeechStopped)[-1]
+        told, stopped = ear.of(VoiceActivityStopped)[-1]
         end = BEGIN + len(pcm) / RATE - 1
         assert stopped.time == pytest.approx(end, abs=0.03)
         assert told - end < 0.25

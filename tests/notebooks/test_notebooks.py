@@ -111,10 +111,10 @@ async def test_it_runs_headless(path, kernel_env, tmp_path):
                     workers.append(process)
                     commands[process.pid] = process.cmdline()
         if path.stem == "01_quickstart":  # every cell can be run again, and changes nothing
-            there = await value(client, "(wb.link, sorted(wb.room.agents))")
+            there = await value(client, "(wb.link, sorted(wb.agent_session.agents))")
             for index, cell in enumerate(list(notebook.cells[:-1])):
                 await client.async_execute_cell(cell, index)
-            assert await value(client, "(wb.link, sorted(wb.room.agents))") == there
+            assert await value(client, "(wb.link, sorted(wb.agent_session.agents))") == there
     if path.stem == "01_quickstart":  # the other one stops its server in the cell that starts it
         assert "weather" in outputs(notebook)  # as it was heard: no cell prints the question
         assert any("voicebot.media.worker" in command for command in commands.values())

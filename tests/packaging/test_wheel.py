@@ -87,7 +87,8 @@ def test_a_checkout_without_a_built_client_builds_it(tmp_path: Path) -> None:
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, copy, cwd=tmp_path)
     names = zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist()
     assert "voicebot/server/static/index.html" in names
-    assert any(re.fullmatch(r"voicebot/server/static/assets/.+\.js", name) for name in names)
+    for end in (r"\.js", r"\.js\.br", r"\.js\.gz"):
+        assert any(re.fullmatch(rf"voicebot/server/static/assets/.+{end}", name) for name in names)
 
 
 @pytest.fixture(scope="module")

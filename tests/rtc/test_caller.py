@@ -6,14 +6,14 @@ import numpy as np
 
 from tests.conftest import GUARD
 from tests.support.sound import loudest_hz, tone
-from voicebot.rtc.caller import Caller, Heard, Microphone
+from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 
 
 async def test_two_people_hear_each_other_over_real_webrtc():
     heard: dict[str, list[np.ndarray]] = {"ada": [], "bo": []}
     hears = {"ada": asyncio.Event(), "bo": asyncio.Event()}
 
-    def listen(frame: Heard) -> None:
+    def listen(frame: ReceivedFrame) -> None:
         if np.abs(frame.pcm).max() > 2000:
             heard[frame.participant_id].append(frame.pcm)
             hears[frame.participant_id].set()
@@ -41,7 +41,7 @@ async def test_two_people_hear_each_other_over_real_webrtc():
 async def test_what_is_said_ends_with_the_connection_and_does_not_wait_for_another_one():
     bo_hears, mouth = asyncio.Event(), Microphone()
 
-    def bo_heard(frame: Heard) -> None:
+    def bo_heard(frame: ReceivedFrame) -> None:
         if np.abs(frame.pcm).max() > 2000:
             bo_hears.set()
 

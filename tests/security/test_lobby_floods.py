@@ -11,16 +11,16 @@ import pytest
 from starlette.requests import HTTPConnection
 
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory, own_origin
-from tests.server.test_transports import from_address
+from tests.server.net.test_transports import from_address
 from tests.support.coturn import free_port
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM
-from voicebot.server.floods import Crowd, Floods, TooFast
-from voicebot.server.holdings import Holdings, Maker
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
-from voicebot.server.networks import address_of, networks_of
+from voicebot.server.lobby.quotas import LobbyQuotas, Maker
+from voicebot.server.net.limits import Limits
+from voicebot.server.net.networks import address_of, networks_of
+from voicebot.server.net.rate_limits import Crowd, RateLimits, TooFast
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -32,7 +32,7 @@ UNLIMITED: dict[str, Any] = {"lobbies_burst": 1000, "sessions_burst": 1000, "lob
 @pytest.fixture
 async def small(host: HostingFactory, monkeypatch: pytest.MonkeyPatch) -> Hosting:
     """A server of few lobbies, one of which is the demo, where only what is open at once is bounded."""
-    monkeypatch.setattr("voicebot.server.lobbies.MAX_LOBBIES", MAX)
+    monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     return await host(limits=Limits(**UNLIMITED))
 
 
@@ -110,7 +110,7 @@ async def test_many_at_once_get_no_more_places_than_there_are(small: Hosting) ->
     """What is being made counts already."""
     asked = [small.create_lobby("Tea") for _ in range(MAX + 5)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
-    assert len(small.rooms) == MAX
+    assert len(small.agent_sessions) == MAX
     assert sum(isinstance(answer, SignalingError) for answer in answers) == 6
 
 
@@ -119,7 +119,7 @@ async def fill(hosting: Hosting, address: str) -> list[str]:
     ids = []
     while (answer := await made(hosting, address)).status_code == 201:
         ids.append(str(answer.json()["id"]))
-    while len(hosting.rooms) < MAX:
+    while len(hosting.agent_sessions) < MAX:
         await hosting.create_lobby("Tea")
     return ids
 
@@ -128,18 +128,18 @@ async def test_an_unused_lobby_of_who_has_most_gives_way(small: Hosting) -> None
     """Never one with somebody in it or at its door, and never for somebody who has as many."""
     theirs = await fill(small, "203.0.113.7")
     assert len(theirs) >= 4
-    before = set(small.rooms)
+    before = set(small.agent_sessions)
     answer = await made(small, "192.0.2.1")
     assert answer.status_code == 201
-    assert len(small.rooms) == MAX
-    assert len(set(theirs) - set(small.rooms)) == 1
-    assert before - set(small.rooms) <= set(theirs)
+    assert len(small.agent_sessions) == MAX
+    assert len(set(theirs) - set(small.agent_sessions)) == 1
+    assert before - set(small.agent_sessions) <= set(theirs)
     # until they are level
     other = 2
     while (await made(small, f"198.18.{other}.1")).status_code == 201:
         other += 1
-    assert len(set(theirs) & set(small.rooms)) >= 1
-    assert "demo" in small.rooms
+    assert len(set(theirs) & set(small.agent_sessions)) >= 1
+    assert "demo" in small.agent_sessions
 
 
 async def test_no_lobby_with_people_gives_way(small: Hosting, visit: VisitorFactory) -> None:
@@ -158,8 +158,8 @@ async def test_no_lobby_with_people_gives_way(small: Hosting, visit: VisitorFact
     while (await made(small, f"192.{n}.2.1")).status_code == 201:
         n += 1
     assert n >= 1
-    assert {mine, private} <= set(small.rooms)
-    assert len(set(theirs) & set(small.rooms)) < len(theirs)
+    assert {mine, private} <= set(small.agent_sessions)
+    assert len(set(theirs) & set(small.agent_sessions)) < len(theirs)
 
 
 def contents(folder: Path) -> list[bytes]:
@@ -170,7 +170,7 @@ async def test_after_a_restart_lobbies_count_for_their_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Addresses are not written down."""
-    monkeypatch.setattr("voicebot.server.lobbies.MAX_LOBBIES", MAX)
+    monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     wishes = Settings(_env_file=None, port=free_port(), data_dir=tmp_path / "data")  # type: ignore[call-arg]
 
     async def start() -> Hosting:
@@ -186,7 +186,7 @@ async def test_after_a_restart_lobbies_count_for_their_session(
     assert not any(b"203.0.113" in data for data in contents(tmp_path))
     hosting = await start()
     try:
-        assert first in hosting.rooms
+        assert first in hosting.agent_sessions
         refused = await ada.post("api/lobbies", json={"name": "Tea"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many")
         assert (await made(hosting, "203.0.113.7")).status_code == 201
@@ -197,7 +197,7 @@ async def test_after_a_restart_lobbies_count_for_their_session(
 
 def test_whoever_comes_finds_a_place_while_there_is_one() -> None:
     """However many came before: nobody may have more than a part of what is left."""
-    holdings, free, counts = Holdings(), 200, []
+    holdings, free, counts = LobbyQuotas(), 200, []
     for provider in range(1, 60):
         count = 0
         while free:
@@ -239,7 +239,7 @@ def test_a_site_and_a_provider_are_around_an_address() -> None:
 
 
 def test_floods_from_many_addresses_are_one_flood() -> None:
-    floods = Floods(Limits(sessions_burst=10), lambda: 0.0)
+    floods = RateLimits(Limits(sessions_burst=10), lambda: 0.0)
     granted = 0
     for n in range(1000):
         try:
@@ -260,7 +260,7 @@ def test_floods_from_many_addresses_are_one_flood() -> None:
 
 def test_what_was_used_up_is_not_forgotten_because_of_others() -> None:
     """More addresses than are remembered, asked from in vain, do not fill anybody's allowance again."""
-    floods = Floods(Limits(), lambda: 0.0)
+    floods = RateLimits(Limits(), lambda: 0.0)
     mine = "2600:1:1:ffff::/64"
     while True:
         try:
@@ -278,7 +278,7 @@ def test_what_was_used_up_is_not_forgotten_because_of_others() -> None:
 
 def test_a_flood_uses_up_nothing_of_its_neighbours() -> None:
     """Who is refused for what is its own costs its network nothing."""
-    floods = Floods(Limits(), lambda: 0.0)
+    floods = RateLimits(Limits(), lambda: 0.0)
     for _ in range(10 * Limits().sessions_burst):
         try:
             floods.session("203.0.113.7")

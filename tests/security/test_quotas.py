@@ -11,13 +11,13 @@ import pytest
 
 from tests.conftest import GUARD
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import PARTICIPANTS, SPENT, Quota
 from voicebot.conversation.space import BLOCK, SpaceLimits, used_bytes
 from voicebot.events import ConversationEnded, Event, ParticipantJoined, ToolReturned, UserChat, any_event
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 
@@ -58,14 +58,14 @@ async def test_a_flood_begins_new_conversations_and_loses_nothing(
     """Chat, changes of oneself and raised hands; everybody is told of each end."""
     hosting = await host(limits=HASTY)
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
-    room: Any = hosting.rooms["demo"]
+    agent_session: Any = hosting.agent_sessions["demo"]
     for n in range(300):
         await ada.send("chat_message", {"text": str(n)}, lobby="demo")
         await ada.send("participant_update", {"muted": n % 2 == 0}, lobby="demo")
         await ada.send("raise_hand", {"raised": n % 2 == 0}, lobby="demo")
         if n % 20 == 0:
             await ada.settle()
-            assert len(room.log.events) <= SPENT * EVENTS + 1
+            assert len(agent_session.log.events) <= SPENT * EVENTS + 1
     await ada.settle()
     told = [m for m in await bob.settle() if m["type"] == "error"]
     assert len(told) >= 3
@@ -74,7 +74,7 @@ async def test_a_flood_begins_new_conversations_and_loses_nothing(
     for person in (ada, bob):
         await person.send("leave_lobby", lobby="demo")
         await person.settle()
-    await until(lambda: not room._ending)
+    await until(lambda: not agent_session._ending)
     kept = conversations(settings)
     assert len(kept) == len(told) + 1
     said = [int(e.text) for events in kept for e in events if isinstance(e, UserChat)]
@@ -98,13 +98,13 @@ async def test_people_who_come_and_go_end_a_conversation(
     await visit(hosting, joined="Ada")
     bob = await visit(hosting)
     await bob.expect("session_established")
-    room: Any = hosting.rooms["demo"]
+    agent_session: Any = hosting.agent_sessions["demo"]
     for _ in range(30):
         id = await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
         await bob.expect("lobby_joined", lambda m, id=id: m.get("id") == id)  # type: ignore[misc]
         await bob.send("leave_lobby", lobby="demo")
         await bob.settle()
-        assert len(room.log.manifest.participants) <= 11
+        assert len(agent_session.log.manifest.participants) <= 11
     assert len(list(settings.data_dir.glob("conversations/*"))) >= 3
 
 
@@ -112,12 +112,12 @@ async def test_a_loop_in_a_cell_is_bounded_too(host: HostingFactory, visit: Visi
     """The loop does not run meanwhile: beyond the quota nothing is kept, and the end is."""
     hosting = await host()
     await visit(hosting, joined="Ada")
-    room: Any = hosting.rooms["demo"]
-    log = room.log
+    agent_session: Any = hosting.agent_sessions["demo"]
+    log = agent_session.log
     last = [log.emit(UserChat(text=str(n))) for n in range(10 * EVENTS)][-1]
     assert last.seq == -1
     assert len(log.events) <= SPENT * EVENTS + 1
-    await until(lambda: room.log is not log and not room._ending)
+    await until(lambda: agent_session.log is not log and not agent_session._ending)
     assert isinstance(log.events[-1], ConversationEnded)
     assert len(log.events) <= SPENT * EVENTS + 1
 
@@ -189,7 +189,7 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
     disk = Disk()
     hosting = await host(space=disk.limits(settings))
     ada = await visit(hosting, joined="Ada")
-    room: Any = hosting.rooms["demo"]
+    agent_session: Any = hosting.agent_sessions["demo"]
     assert (commands(media, "record", ada), await ready(hosting, ada)) == (1, {})
     disk.free = 499 * MIB
     told = await ada.expect("error")
@@ -204,13 +204,13 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
     assert commands(media, "record", bob) == 0
     await ada.send("chat_message", {"text": "is still written"}, lobby="demo")
     await ada.settle()
-    assert await asyncio.to_thread(room.log.flush)
+    assert await asyncio.to_thread(agent_session.log.flush)
     assert "voicebot_recording 0.0" in (await ada.http.get("metrics")).text
     disk.free = 600 * MIB
     assert (await ada.expect("error"))["data"]["code"] == "recording_resumed"
     assert (commands(media, "record", ada), commands(media, "record", bob)) == (2, 1)
     assert await ready(hosting, ada) == {}
-    events = [e for e in room.log.events if e.type == "error"]
+    events = [e for e in agent_session.log.events if e.type == "error"]
     assert [e.code for e in events] == ["recording_stopped", "recording_resumed"]
 
 
@@ -222,18 +222,18 @@ async def test_events_wait_in_memory_when_the_reserve_is_half_used_up(
     disk = Disk()
     hosting = await host(space=disk.limits(settings), limits=HASTY)
     ada = await visit(hosting, joined="Ada")
-    room: Any = hosting.rooms["demo"]
-    file = room.log.folder / "events.jsonl"
-    assert await asyncio.to_thread(room.log.flush)
+    agent_session: Any = hosting.agent_sessions["demo"]
+    file = agent_session.log.folder / "events.jsonl"
+    assert await asyncio.to_thread(agent_session.log.flush)
     disk.free = 100 * MIB
     await ada.expect("error", lambda m: m["data"]["code"] == "recording_stopped")
     await ada.send("chat_message", {"text": "later"}, lobby="demo")
     await ada.settle()
-    assert not await asyncio.to_thread(room.log.flush)
+    assert not await asyncio.to_thread(agent_session.log.flush)
     assert "later" not in file.read_text()
     disk.free = 1000 * MIB
     await ada.expect("error", lambda m: m["data"]["code"] == "recording_resumed")
-    await until(lambda: asyncio.to_thread(room.log.flush))
+    await until(lambda: asyncio.to_thread(agent_session.log.flush))
     assert "later" in file.read_text()
     disk.free = 0
     await ada.expect("error", lambda m: m["data"]["code"] == "recording_stopped")
@@ -241,7 +241,7 @@ async def test_events_wait_in_memory_when_the_reserve_is_half_used_up(
         await ada.send("chat_message", {"text": str(n)}, lobby="demo")
         if n % 20 == 0:
             await ada.settle()
-            assert len(room.log.events) <= SPENT * EVENTS + 1
+            assert len(agent_session.log.events) <= SPENT * EVENTS + 1
     await ada.settle()
 
 

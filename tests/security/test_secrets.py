@@ -457,7 +457,7 @@ async def test_no_secret_gets_into_a_notebook(
             "settings", f"{wb.settings} {wb.settings!r} {wb.settings.model_dump()} {pformat(wb.settings)}"
         )
         leaks.add("settings", wb.settings.model_dump_json())
-        leaks.add("cells", f"{wb!r} {wb.link} {wb.room!r} {wb.moderator!r} {panel!r}")
+        leaks.add("cells", f"{wb!r} {wb.link} {wb.agent_session!r} {wb.moderator!r} {panel!r}")
         for frame in (wb.models, wb.options("llm"), wb.options("stt"), wb.events):
             leaks.add("frames", frame.to_html() + frame.to_json())
         leaks.add("panel", repr(wb.client()._repr_mimebundle_()) + repr(panel._repr_mimebundle_()))

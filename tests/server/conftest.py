@@ -16,11 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import GUARD
 from tests.support.redis_server import RedisServer, redis_server
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
-from voicebot.server import persistence
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.lobby import persistence
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.signaling.messages import server_message
 from voicebot.testing.media import FakeMediaPlane

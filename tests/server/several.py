@@ -16,10 +16,10 @@ from redis.backoff import NoBackoff
 from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.support.redis_server import RedisServer
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -68,7 +68,7 @@ async def vanish(hosting: Hosting) -> None:
     """As a server that is killed: nothing more is said, written or given back."""
     cluster = hosting._cluster
     assert cluster is not None
-    tasks = [*cluster._nodes._tasks, *hosting._lobbies._keeper._tasks, cluster._takeover._task]
+    tasks = [*cluster._nodes._tasks, *hosting._lobbies._persistence._tasks, cluster._takeover._task]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,8 +84,8 @@ async def vanish(hosting: Hosting) -> None:
 async def pair(nodes: Nodes) -> tuple[Hosting, Hosting, Visitor, Visitor]:
     """Ada at a, which has the demo lobby; Bob at b."""
     a, b = await nodes.start("a"), await nodes.start("b")
-    assert list(a.rooms) == ["demo"]
-    assert list(b.rooms) == []
+    assert list(a.agent_sessions) == ["demo"]
+    assert list(b.agent_sessions) == []
     ada = await (await nodes.visit(a)).join("Ada")
     bob = await (await nodes.visit(b)).join("Bob")
     await seat_written(b, bob.me)

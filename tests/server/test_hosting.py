@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.support.dns_server import serving
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.clock import monotonic
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.stall import Stall
@@ -32,8 +32,8 @@ from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting, _real_media
-from voicebot.server.listening import QuietServer, bind, make_server
-from voicebot.server.lobbies import DEMO_LOBBY
+from voicebot.server.lobby.lobbies import DEMO_LOBBY
+from voicebot.server.net.listening import QuietServer, bind, make_server
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 
@@ -42,7 +42,7 @@ async def test_starting_and_stopping_again_is_safe(settings: Settings, models: M
     hosting = Hosting(settings, FakeMediaPlane(), models=models)
     await hosting.stop()
     await asyncio.gather(hosting.start(), hosting.start())
-    assert list(hosting.rooms) == [DEMO_LOBBY]
+    assert list(hosting.agent_sessions) == [DEMO_LOBBY]
     url = hosting.url
     await asyncio.gather(hosting.stop(), hosting.stop())
     assert not hosting.running
@@ -82,7 +82,9 @@ async def test_a_loop_that_stood_still_is_logged_in_every_conversation(
     ahead = 60.0
     assert (await asyncio.wait_for(stalled, 30)).seconds >= 60
     [stall] = [
-        e for e in hosting.rooms[DEMO_LOBBY].log.events if isinstance(e, LoopStall) and e.seconds >= 60
+        e
+        for e in hosting.agent_sessions[DEMO_LOBBY].log.events
+        if isinstance(e, LoopStall) and e.seconds >= 60
     ]
     assert stall.seq > 0
 
@@ -103,7 +105,7 @@ def test_a_port_that_one_may_not_use_is_not_called_taken(monkeypatch: pytest.Mon
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(
-        "voicebot.server.listening.socket.socket", type("S", (socket.socket,), {"bind": refuse})
+        "voicebot.server.net.listening.socket.socket", type("S", (socket.socket,), {"bind": refuse})
     )
     with pytest.raises(SettingsError, match=":80: Permission denied") as caught:
         bind("127.0.0.1", 80)
@@ -207,9 +209,9 @@ async def test_lobby_ids_are_checked(hosting: Hosting) -> None:
         assert caught.value.code == code
     with pytest.raises(SignalingError):
         await hosting.create_lobby("\u202e")
-    assert list(hosting.rooms) == ["demo"]
-    room = await hosting.create_lobby("Named", "tea_room-1")
-    assert hosting.lobby_url(room.lobby.id).endswith("/?lobby=tea_room-1")
+    assert list(hosting.agent_sessions) == ["demo"]
+    agent_session = await hosting.create_lobby("Named", "tea_room-1")
+    assert hosting.lobby_url(agent_session.lobby.id).endswith("/?lobby=tea_room-1")
 
 
 async def test_people_connect_over_webrtc_and_their_conversation_ends_with_them(host: Any) -> None:
@@ -222,14 +224,14 @@ async def test_people_connect_over_webrtc_and_their_conversation_ends_with_them(
         await eve.join()
         bob = Guest(url, "demo", name="Bob")
         await bob.join()
-        log = hosting.rooms["demo"].log
+        log = hosting.agent_sessions["demo"].log
         assert log is not None
         people = (eve.id, bob.id)
         for id in people:
             connected = (id, "connected")
             await happens(log, lambda e, c=connected: (e.participant_id, e.state) == c, ConnectionState)
         await heard.wait()
-        assert [p.name for p in hosting.rooms["demo"].lobby.humans] == ["Eve", "Bob"]
+        assert [p.name for p in hosting.agent_sessions["demo"].lobby.humans] == ["Eve", "Bob"]
         await eve.leave()
         await happens(log, lambda e: e.participant_id == people[0], ParticipantLeft)
         assert not any(isinstance(e, ConversationEnded) for e in log.events)

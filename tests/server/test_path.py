@@ -182,9 +182,9 @@ async def test_states_of_no_current_connection_are_neither_logged_nor_passed_on(
     await ada.settle()
     seen = [m for m in await bob.settle() if m["type"] == "webrtc_state_change"]
     assert [m["data"]["state"] for m in seen] == ["new"]
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     mine = [e for e in log.events if isinstance(e, ConnectionState) and e.participant_id == ada.me]
-    assert [(e.peer, e.epoch, e.state) for e in mine if e.peer != hosting.rooms["demo"].host_peer] == [
-        (bob.me, epoch, "new")
-    ]
+    assert [
+        (e.peer, e.epoch, e.state) for e in mine if e.peer != hosting.agent_sessions["demo"].host_peer
+    ] == [(bob.me, epoch, "new")]

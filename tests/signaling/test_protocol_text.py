@@ -9,10 +9,8 @@ from typing import Any, get_args
 import pytest
 
 from voicebot.conversation.notices import WORDS
-from voicebot.server.http import STATUS
-from voicebot.server.outbox import TOO_SLOW
-from voicebot.server.sessions import REPLACED, UNAUTHENTICATED
-from voicebot.server.websocket import REFUSED, TOO_MANY, TRY_AGAIN
+from voicebot.server.endpoints.http import STATUS
+from voicebot.server.net.close_codes import CloseCode
 from voicebot.signaling.messages import ClientMessage, Message, ServerMessage
 from voicebot.signaling.negotiation import Timeouts
 
@@ -122,5 +120,5 @@ def test_the_numbers_are_those_of_the_code() -> None:
     times = Timeouts()
     waiting = f"{times.offer:.0f} s for the offer, {times.answer:.0f} s for the answer, {times.connect:.0f} s"
     assert waiting in FLAT
-    for code in (TOO_SLOW, REPLACED, UNAUTHENTICATED, REFUSED, TOO_MANY, TRY_AGAIN):
+    for code in set(CloseCode) - {CloseCode.ABNORMAL}:
         assert f"{code} " in TEXT.split("## Close codes")[1]

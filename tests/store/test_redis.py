@@ -180,7 +180,7 @@ async def test_what_nobody_deletes_goes_by_itself(opened: Open, redis: RedisServ
 
 
 async def test_its_user_may_do_nothing_but_what_a_server_does(tmp_path: Path) -> None:
-    """The one of the README; the other tests of the store work with it."""
+    """The one of operating.md; the other tests of the store work with it."""
     with redis_server(tmp_path) as redis:
         async with Redis.from_url(redis.limited(), protocol=2) as limited:
             for command in (

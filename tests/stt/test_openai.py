@@ -18,7 +18,7 @@ from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
 from voicebot.stt.base import DraftingStream, Transcription
-from voicebot.stt.collected import DraftingCollectedStream
+from voicebot.stt.buffered import DraftingBufferedStream
 from voicebot.stt.openai import OpenAISTT
 from voicebot.testing.openai_audio import OpenAIAudio
 from voicebot.testing.openai_server import OpenAIServer
@@ -168,7 +168,7 @@ async def test_a_draft_that_nobody_waits_for_is_given_up() -> None:
             cancelled.set()
         raise AssertionError
 
-    stream = DraftingCollectedStream(transcribe)
+    stream = DraftingBufferedStream(transcribe)
     stream.push(TONE)
     drafting = asyncio.ensure_future(stream.draft())
     await begun.wait()

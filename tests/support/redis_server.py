@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.coturn import free_port
 
-README = Path(__file__).parents[2] / "README.md"
+OPERATING = Path(__file__).parents[2] / "voicebot/server/operating.md"
 
 
 class RedisServer:
@@ -61,8 +61,8 @@ class RedisServer:
             self._process = None
 
     def limited(self) -> str:
-        """The address for a user who may do what the README says that a server needs."""
-        found = re.search(r"^ACL SETUSER voicebot .*$", README.read_text("utf-8"), re.MULTILINE)
+        """The address for a user who may do what operating.md says that a server needs."""
+        found = re.search(r"^ACL SETUSER voicebot .*$", OPERATING.read_text("utf-8"), re.MULTILINE)
         assert found is not None
         with socket.create_connection(("127.0.0.1", self.port), 5) as sock:
             sock.sendall(f"{found[0]}\r\n".encode())

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicebot.media.base import HearingSettings, Notice, PeerState, SpeechStarted, SpeechStopped
+from voicebot.media.base import HearingSettings, Notice, PeerState, VoiceActivityStarted, VoiceActivityStopped
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.testing.loopback import loopback
 from voicebot.testing.speech import speak, speak_file
@@ -36,8 +36,8 @@ async def test_both_directions_over_real_webrtc(plane: Plane) -> None:
         assert ann.states[-1] == "connected"
         heard = ann.heard("bot").astype(float)
         assert np.sqrt(np.mean(np.square(heard))) > 100
-    kinds = [n for n in notices if isinstance(n, SpeechStarted | SpeechStopped)]
-    assert isinstance(kinds[0], SpeechStarted)
+    kinds = [n for n in notices if isinstance(n, VoiceActivityStarted | VoiceActivityStopped)]
+    assert isinstance(kinds[0], VoiceActivityStarted)
     assert kinds[0].participant_id == "ann"
     assert any(isinstance(n, PeerState) and n.state == "connected" for n in notices)
 

@@ -11,7 +11,7 @@ from tests.conftest import GUARD
 from voicebot.errors import MissingDependency, ModelFailed, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.flite import VOICES, FliteTTS
 

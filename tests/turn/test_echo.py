@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from voicebot.turn.echo import Echo, Played, own_voice
+from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
 
 RECORDED = Path(__file__).parents[1] / "data" / "echoes.json"
 AT = 100.0
@@ -35,10 +35,10 @@ class Case:
     rest: str = ""
     words: tuple[tuple[str, float, float], ...] = field(default=())
 
-    def judge(self, *, timed: bool = True) -> Echo:
-        played = [Played(text, AT + start, AT + end) for text, start, end in self.said]
+    def classify_overlap(self, *, timed: bool = True) -> Echo:
+        played = [PlayedSentence(text, AT + start, AT + end) for text, start, end in self.said]
         words = [SimpleNamespace(text=w, start=AT + a, end=AT + b) for w, a, b in self.words]
-        return own_voice(self.heard, AT + self.start, AT + self.end, played, words if timed else ())
+        return detect_echo(self.heard, AT + self.start, AT + self.end, played, words if timed else ())
 
     def right(self, echo: Echo) -> bool:
         if self.want == "echo":
@@ -150,39 +150,41 @@ def label(case: Case) -> str:
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.heard not in TOO_DISTORTED], ids=label)
 def test_every_case_is_judged_as_it_is_labelled(case: Case) -> None:
-    echo = case.judge()
+    echo = case.classify_overlap()
     assert case.right(echo), echo
 
 
 def test_the_corpus_is_large_and_needs_no_times_of_words() -> None:
     assert len(CASES) >= 60
     assert len(list(recorded())) >= 25
-    wrong = [c for c in CASES if not c.right(c.judge(timed=False))]
+    wrong = [c for c in CASES if not c.right(c.classify_overlap(timed=False))]
     assert len(wrong) <= 3, wrong
     assert not [c for c in wrong if c.want == "person"]  # nobody's words are swallowed
 
 
 def test_it_says_how_alike_they_are_and_why() -> None:
-    exact = Case("echo", CAPITAL, "the capital of france is paris", 0.1, 2.1).judge()
+    exact = Case("echo", CAPITAL, "the capital of france is paris", 0.1, 2.1).classify_overlap()
     assert exact.similarity == pytest.approx(1.0)
     assert exact.reason == "an agent's own voice"
-    rough = Case("echo", CAPITAL, "the capital a france's paris", 0.1, 2.1).judge()
+    rough = Case("echo", CAPITAL, "the capital a france's paris", 0.1, 2.1).classify_overlap()
     assert 0.6 < rough.similarity < 1.0
-    assert Case("person", CAPITAL, "Paris?", 9.0, 9.4).judge().reason == "no agent could be heard"
-    assert Case("person", CAPITAL, "", 0.1, 0.4).judge() == Echo(0.0, "", "no agent could be heard")
+    assert Case("person", CAPITAL, "Paris?", 9.0, 9.4).classify_overlap().reason == "no agent could be heard"
+    assert Case("person", CAPITAL, "", 0.1, 0.4).classify_overlap() == Echo(
+        0.0, "", "no agent could be heard"
+    )
 
 
 def test_measured_times_of_the_agents_words_are_used() -> None:
     slow = [SimpleNamespace(text=w, start=AT + t, end=AT + t + 0.4) for w, t in (("One", 0.0), ("two", 3.0))]
-    guessed = own_voice("two", AT + 3.1, AT + 3.4, [Played("One two", AT, AT + 3.5)])
-    measured = own_voice("two", AT + 3.1, AT + 3.4, [Played("One two", AT, AT + 3.5, slow)])
+    guessed = detect_echo("two", AT + 3.1, AT + 3.4, [PlayedSentence("One two", AT, AT + 3.5)])
+    measured = detect_echo("two", AT + 3.1, AT + 3.4, [PlayedSentence("One two", AT, AT + 3.5, slow)])
     assert not guessed.found
     assert measured.found
 
 
 def test_a_sentence_that_is_still_being_made_has_no_end_yet() -> None:
-    echo = own_voice(
-        "the capital of france", AT + 0.2, AT + 1.6, [Played("The capital of France is Paris.", AT)]
+    echo = detect_echo(
+        "the capital of france", AT + 0.2, AT + 1.6, [PlayedSentence("The capital of France is Paris.", AT)]
     )
     assert echo.found
     assert echo.rest == ""
@@ -190,4 +192,4 @@ def test_a_sentence_that_is_still_being_made_has_no_end_yet() -> None:
 
 def test_a_flood_of_words_is_not_compared() -> None:
     flood = " ".join(["the capital of france is paris"] * 200)
-    assert own_voice(flood, AT, AT + 300, [Played(flood, AT, AT + 300)]).rest == flood
+    assert detect_echo(flood, AT, AT + 300, [PlayedSentence(flood, AT, AT + 300)]).rest == flood

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.turn import Verdict, judge
+from voicebot.turn import OverlapKind, classify_overlap
 
 SIGNS = [
     "uh-huh", "Uh huh.", "mhm", "mm-hmm", "yeah", "Yeah, yeah.", "right", "Right, right.", "okay",
@@ -22,21 +22,21 @@ WORDS = [
 
 @pytest.mark.parametrize("text", SIGNS)
 def test_signs_of_listening_take_no_turn(text: str) -> None:
-    assert judge(text) is Verdict.BACKCHANNEL
+    assert classify_overlap(text) is OverlapKind.BACKCHANNEL
 
 
 @pytest.mark.parametrize("text", WORDS)
 def test_words_take_the_floor(text: str) -> None:
-    assert judge(text) is Verdict.TAKES_THE_FLOOR
+    assert classify_overlap(text) is OverlapKind.INTERRUPTION
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
 def test_a_noise_is_nothing(text: str) -> None:
-    assert judge(text) is Verdict.NOTHING
+    assert classify_overlap(text) is OverlapKind.NOTHING
 
 
 @pytest.mark.parametrize("whole", ["I see", "of course", "that's right", "oh yeah got it"])
 def test_no_beginning_of_a_sign_stops_an_agent(whole: str) -> None:
     words = whole.split()
     for count in range(1, len(words) + 1):
-        assert judge(" ".join(words[:count])) is Verdict.BACKCHANNEL
+        assert classify_overlap(" ".join(words[:count])) is OverlapKind.BACKCHANNEL

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from voicebot.agent.mcp_servers import McpServers
-from voicebot.agent.tools import make_tool
+from voicebot.agent.tools.function_tools import make_tool
+from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError
 from voicebot.events import LoopStall
 from voicebot.workbench import Workbench
@@ -67,7 +67,7 @@ async def test_cells_can_be_run_again(wb, tmp_path, monkeypatch):
         await wb.spawn("somebody else", mcp=["files"])
     with pytest.raises(VoicebotError, match="no docstring"):
         await wb.spawn("somebody else", tools=[tide, abs_of])
-    assert len(wb.room.agents) == 1  # and nobody came who could not do what was wanted
+    assert len(wb.agent_session.agents) == 1  # and nobody came who could not do what was wanted
 
     async def harbours(servers, name):
         return [make_tool(tide)]
@@ -76,7 +76,7 @@ async def test_cells_can_be_run_again(wb, tmp_path, monkeypatch):
     twin = await again.spawn("a grumpy lighthouse keeper", another=True, mcp=["harbours"])
     assert twin is not agent
     assert [tool.name for tool in twin.tools] == ["tide"]
-    assert set(wb.room.agents) == {agent.id, twin.id}
+    assert set(wb.agent_session.agents) == {agent.id, twin.id}
 
     await wb.remove(agent)
     anew = await wb.spawn("a grumpy lighthouse keeper", name="Silas")
@@ -111,7 +111,7 @@ async def test_a_guest_stays_the_same_when_the_first_cell_is_run_again(wb, tmp_p
     assert await again.guest() is guest
     assert await wb.start() is wb
     assert await wb.guest() is guest
-    assert len(wb.room.lobby.humans) == 1
+    assert len(wb.agent_session.lobby.humans) == 1
     await again.leave()
     assert not guest.present
 
@@ -167,7 +167,7 @@ async def test_the_panel_adds_another_agent_of_the_same_description(wb):
     field._begin()
     await asyncio.wait(field._tasks)
     assert field.text.value == ""
-    assert len(wb.room.agents) == 2
+    assert len(wb.agent_session.agents) == 2
     assert await wb.spawn("a grumpy lighthouse keeper") is agent
 
 
@@ -214,7 +214,7 @@ async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames
     assert set(wb.conversation.turns.name) == {"Guest", "Silas"}
 
     stalled = asyncio.Event()
-    wb.room.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) else None)
+    wb.agent_session.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) else None)
     time.sleep(0.8)  # noqa: ASYNC251 - a cell that blocks
     await asyncio.wait_for(stalled.wait(), 20)
     assert "loop_stall" in set(wb.events.type)

@@ -1,8 +1,8 @@
-"""Agents: ears, brains and voices of a lobby, and the room that holds them together."""
+"""Agents: how they hear, think and speak, and the session that brings them together in one lobby."""
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.choose import Choice
-from voicebot.agent.models import Models, Option, Swapped
-from voicebot.agent.room import Room
+from voicebot.agent.models.choose import Choice
+from voicebot.agent.models.models import Models, Option, Swapped
+from voicebot.agent.session import AgentSession
 
-__all__ = ["Agent", "Choice", "Models", "Option", "Room", "Swapped"]
+__all__ = ["Agent", "AgentSession", "Choice", "Models", "Option", "Swapped"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from voicebot.agent.filler import Fillers
-from voicebot.agent.memory import Memory
-from voicebot.agent.tools import HAND_OVER, make_tool
+from voicebot.agent.speaking.filler import Fillers
+from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.tools.function_tools import HAND_OVER, make_tool
 from voicebot.errors import VoicebotError
 from voicebot.events import AgentState
 from voicebot.persona import Persona
 from voicebot.signaling.messages import ParticipantInfo
 
 if TYPE_CHECKING:
-    from voicebot.agent.mcp_servers import McpServers
+    from voicebot.agent.tools.mcp_servers import McpServers
     from voicebot.llm.base import LLM
     from voicebot.tts.base import TTS
 
@@ -37,14 +37,14 @@ class Agent:
         self.lost_tools: list[str] = []
         """Names of those that it had before the server was started anew, and has not been given again."""
         self.mcp: McpServers | None = None
-        """The servers that MCP_CONFIG names; `Room` sets it."""
+        """The servers that MCP_CONFIG names; `AgentSession` sets it."""
         self.memory = Memory()
         self.fillers = Fillers(id)
         """What it says while a slow tool runs."""
         self.ready = False
-        """The models are loaded; until then it stays `initializing`. `Room` sets it."""
+        """The models are loaded; until then it stays `initializing`. `AgentSession` sets it."""
         self.muted = False
-        """It hears and remembers, and says nothing; `Room.mute` sets it."""
+        """It hears and remembers, and says nothing; `AgentSession.mute` sets it."""
         self.llm: LLM | None = None
         self.tts: TTS | None = None
         self._state: AgentState = "initializing"
@@ -78,8 +78,9 @@ class Agent:
                 \"""The tide in a harbour now.\"""
                 return tides[harbour]
 
-        Running the cell again replaces the tool of that name. See `voicebot.agent.tools.make_tool` for what
-        a function needs; `agent.tool(function)` does the same, and takes openai-agents' tools as well.
+        Running the cell again replaces the tool of that name. `agent.tool(function)` does the same, and
+        takes openai-agents' tools as well. `voicebot.agent.tools.function_tools.make_tool` says what a
+        function needs.
 
         Args:
             name: What the model calls it; the function's own name when empty.

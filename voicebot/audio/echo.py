@@ -66,7 +66,7 @@ _DECIMATE = OPUS_RATE // HEARING_RATE
 _MEAN = np.full(_DECIMATE, 1 / _DECIMATE)
 
 
-class Energies:
+class BandEnergies:
     """Consecutive sound at 16 kHz, in pieces of any length, as `Bands`."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Energies:
         return np.asarray(np.log(energy * _SCALE + 1.0))
 
 
-class Sent:
+class EchoReference:
     """What the agents of a host have sent lately; one for all its microphones."""
 
     KEPT = 2 * (_LAGS + _WINDOW)
@@ -94,7 +94,7 @@ class Sent:
     def __init__(self) -> None:
         self._frames: deque[tuple[int, Pcm]] = deque(maxlen=self.KEPT)
         """Those whose energies nobody has asked for yet, with the hops they begin at."""
-        self._energies = Energies()
+        self._energies = BandEnergies()
         self._bands = np.zeros((self.KEPT, _BANDS))
         self._hops = np.full(self.KEPT, -1)
         self._next = -1
@@ -125,7 +125,7 @@ class Sent:
 
     def _add(self, hop: int, pcm: Pcm) -> None:
         if hop != self._next:
-            self._energies = Energies()
+            self._energies = BandEnergies()
         # a mean of three is filter enough below 3.8 kHz
         bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)[-self.KEPT :]
         self._next = hop + _hops(pcm)
@@ -159,7 +159,7 @@ class EchoGate:
     A window costs next to nothing, being asked about one 0.2 ms while an agent can be heard.
     """
 
-    def __init__(self, sent: Sent) -> None:
+    def __init__(self, sent: EchoReference) -> None:
         self._sent = sent
         self._lags = np.zeros(_LAGS + 1)
         self._lately = 0.5
@@ -167,7 +167,7 @@ class EchoGate:
         """Of the newest window that was compared."""
         self._windows: deque[Pcm] = deque()
         """Those whose energies nobody has asked for yet."""
-        self._energies = Energies()
+        self._energies = BandEnergies()
         self._heard: Bands = np.zeros((0, _BANDS))
         self._hop = 0
         """At which the newest window began."""
@@ -189,7 +189,7 @@ class EchoGate:
 
     def _forget(self) -> None:
         if len(self._heard):
-            self._energies, self._heard = Energies(), self._heard[:0]
+            self._energies, self._heard = BandEnergies(), self._heard[:0]
 
     def likelihood(self) -> float:
         """How likely the newest window is an agent's voice, 0 to 1; 0 while no agent can be heard.

@@ -20,7 +20,7 @@ from voicebot.events import (
     ModelSwapped,
     ParticipantJoined,
     ParticipantLeft,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     PersonaCreated,
     PersonaUpdated,
 )
@@ -49,7 +49,7 @@ TOLD = (
     ConversationStarted,
     ConversationEnded,
     ParticipantJoined,
-    ParticipantUpdated,
+    ParticipantUpdateEvent,
     ParticipantLeft,
     ConsentGiven,
     ConsentWithdrawn,
@@ -60,7 +60,7 @@ TOLD = (
 """The events that a manifest tells of."""
 
 
-class Person(BaseModel):
+class ParticipantRecord(BaseModel):
     """A participant, human or agent; times in seconds since the conversation began."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -88,7 +88,7 @@ class Manifest(BaseModel):
     """Seconds since the conversation began; null while it runs or when it was cut off."""
     lobby_id: str = ""
     lobby_name: str = ""
-    participants: dict[str, Person] = {}
+    participants: dict[str, ParticipantRecord] = {}
     """By id."""
     personas: dict[str, dict[str, Any]] = {}
     """By persona hash."""
@@ -112,11 +112,11 @@ class Manifest(BaseModel):
 
         def change(who: str | None, **changes: Any) -> None:
             if who is not None:
-                people[who] = people.get(who, Person()).model_copy(update=changes)
+                people[who] = people.get(who, ParticipantRecord()).model_copy(update=changes)
 
         def scopes(who: str | None) -> set[str]:
             change(who)
-            return consents.setdefault(who or "", {*people.get(who or "", Person()).consent})
+            return consents.setdefault(who or "", {*people.get(who or "", ParticipantRecord()).consent})
 
         for event in events:
             who = event.participant_id
@@ -128,11 +128,11 @@ class Manifest(BaseModel):
                 case ConversationEnded():
                     ended_t = event.t
                 case ParticipantJoined() if who is not None:
-                    people[who] = Person(
+                    people[who] = ParticipantRecord(
                         name=event.name, kind=event.kind, persona_hash=event.persona_hash, joined_t=event.t
                     )
                     consents.pop(who, None)
-                case ParticipantUpdated() if isinstance(name := event.changes.get("name"), str):
+                case ParticipantUpdateEvent() if isinstance(name := event.changes.get("name"), str):
                     change(who, name=name)
                 case ParticipantLeft():
                     change(who, left_t=event.t)

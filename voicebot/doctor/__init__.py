@@ -15,7 +15,7 @@ from rich.table import Table
 from voicebot.doctor import machine, models, network
 from voicebot.doctor.check import Check, Status
 from voicebot.errors import SettingsError
-from voicebot.server.static_client import STATIC
+from voicebot.server.endpoints.static_client import STATIC
 from voicebot.settings import Settings, load_settings
 
 __all__ = ["Check", "Status", "examine", "main", "plain", "table"]

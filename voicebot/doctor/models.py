@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 
 from voicebot import openai_api
-from voicebot.agent.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
-from voicebot.agent.endpoint_model import EndOfTurnModel
-from voicebot.agent.endpointing import model_path
-from voicebot.agent.models import Models, Option
+from voicebot.agent.models.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
+from voicebot.agent.models.endpoint_model import EndOfTurnModel
+from voicebot.agent.models.endpointing import model_path
+from voicebot.agent.models.models import Models, Option
 from voicebot.doctor.check import Check
 from voicebot.errors import ModelError, one_line
 from voicebot.registry import Availability, Role, backend_class, split_spec

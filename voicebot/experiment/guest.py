@@ -23,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from voicebot.errors import MediaError, SignalingError
-from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
 from voicebot.signaling import messages as m
 from voicebot.tts.base import TTS, VoiceStyle, audio_only
 
@@ -52,7 +52,7 @@ class Guest:
         name: str = "Guest",
         tts: TTS | None = None,
         style: VoiceStyle | None = None,
-        on_heard: Callable[[Heard], None] | None = None,
+        on_heard: Callable[[ReceivedFrame], None] | None = None,
     ) -> None:
         self.name = name
         self.id = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from voicebot.llm.lines import Line
+from voicebot.llm.lines import ChatLine
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[\u3002\uff01\uff1f])\s*")
 ABOUT_THEMSELVES = re.compile(
@@ -15,7 +15,7 @@ ABOUT_THEMSELVES = re.compile(
 FACT = re.compile(r"\d|\b(remember|because|never|always|decided|agreed|promise|tomorrow|name)\b", re.I)
 
 
-def extract(before: str, lines: Sequence[Line], longest: int) -> str:
+def extract(before: str, lines: Sequence[ChatLine], longest: int) -> str:
     """At most `longest` characters: the summary of before, then who said what of these lines.
 
     What speakers say of themselves counts most, then numbers, names and what is agreed on; among equals the

@@ -24,7 +24,7 @@ TAGGED = re.compile(rf"^({'|'.join(re.escape(tag) for tag in (ROOM, EARLIER, HAN
 
 
 @dataclass(frozen=True)
-class Line:
+class ChatLine:
     """One thing somebody said; `speaker` is "" for the agent itself."""
 
     speaker: str
@@ -32,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Call:
+class ScriptedCall:
     """What a scripted model may give instead of text: it asks for this tool."""
 
     name: str
@@ -40,7 +40,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Company:
+class RoomContext:
     """Names of those who are here beside the agent itself, and of those it is to answer."""
 
     people: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Company:
         return f"{ROOM} {json.dumps(known, ensure_ascii=False)}"
 
     @classmethod
-    def of(cls, row: str) -> Company:
+    def of(cls, row: str) -> RoomContext:
         """From such a row. Raises ValueError: it is none."""
         known = json.loads(row.removeprefix(ROOM))
         if not isinstance(known, dict):
@@ -65,29 +65,29 @@ class Company:
         return cls(people, agents, answer, known.get("add", False))
 
 
-class Lines(list[Line]):
+class ChatHistory(list[ChatLine]):
     """Who said what, in order, and who is here."""
 
-    company = Company()
+    room = RoomContext()
 
 
-def lines_of(items: str | Iterable[Any]) -> Lines:
+def read_history(items: str | Iterable[Any]) -> ChatHistory:
     """Lines of the form "Anna: hello" from user messages, the agent's own from assistant messages."""
-    lines = Lines()
+    lines = ChatHistory()
     messages: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
     for item in messages:
         role, text = item.get("role"), _text(item.get("content"))
         if role == "assistant":
-            lines.append(Line("", text))
+            lines.append(ChatLine("", text))
         elif role == "user":
             for row in text.splitlines():
                 if tagged := TAGGED.match(row):
                     if tagged[1] == ROOM:
                         with suppress(ValueError, RecursionError):
-                            lines.company = Company.of(row)
+                            lines.room = RoomContext.of(row)
                     continue
                 speaker, colon, said = row.partition(": ")
-                lines.append(Line(speaker, said.strip()) if colon else Line("someone", row.strip()))
+                lines.append(ChatLine(speaker, said.strip()) if colon else ChatLine("someone", row.strip()))
     lines[:] = [line for line in lines if line.text]
     return lines
 

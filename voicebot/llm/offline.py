@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from voicebot.errors import UnknownModel
 from voicebot.llm.extract import extract
-from voicebot.llm.lines import Line, Lines
+from voicebot.llm.lines import ChatHistory, ChatLine
 from voicebot.llm.small_talk import reply
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
@@ -62,10 +62,10 @@ class OfflineLLM:
     async def aclose(self) -> None:
         """Nothing is held."""
 
-    async def summarise(self, before: str, lines: Sequence[Line], longest: int) -> str:
+    async def summarise(self, before: str, lines: Sequence[ChatLine], longest: int) -> str:
         """What to keep of these lines, in the speakers' own words: see `voicebot.llm.extract`."""
         return extract(before, lines, longest)
 
-    async def _write(self, instructions: str, lines: Lines) -> AsyncIterator[str]:
-        for part in re.findall(r"\S+\s*", reply(instructions, lines, self._now(), lines.company)):
+    async def _write(self, instructions: str, lines: ChatHistory) -> AsyncIterator[str]:
+        for part in re.findall(r"\S+\s*", reply(instructions, lines, self._now(), lines.room)):
             yield part

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from voicebot.llm.arithmetic import answer
-from voicebot.llm.lines import Company, Line
+from voicebot.llm.lines import ChatLine, RoomContext
 from voicebot.llm.phrases import ANSWERS, BAD_NEWS, GOOD_NEWS, Mood, mood_of
 from voicebot.llm.topics import is_question, mirror, topic_of
 
-NOBODY = Company()
+NOBODY = RoomContext()
 IDENTITY = re.compile(r"^You are ([^:\n]+): (.+)$", re.M)
 """How the first line of an agent's instructions names it and its character."""
 CALLED = re.compile(r"(?:my name is|call me) ([\w'-]+)$")
 
 
-def reply(instructions: str, lines: Sequence[Line], now: datetime, company: Company = NOBODY) -> str:
-    """The next thing to say. `now` is local time, for those who ask for it; `company` is who is here."""
+def reply(instructions: str, lines: Sequence[ChatLine], now: datetime, room: RoomContext = NOBODY) -> str:
+    """The next thing to say. `now` is local time, for those who ask for it; `room` is who is here."""
     name, character = _identity(instructions)
     own = [line.text for line in lines if not line.speaker]
     spoken = [line for line in lines if line.speaker]
     if not spoken:
         return f"Hello, I am {name}. What would you like to talk about?"
-    at = _asked(spoken, name, company)
+    at = _asked(spoken, name, room)
     asked = spoken[at]
     text = _plain(asked.text, name)
     before = [line.text for line in spoken[:at] if line.speaker == asked.speaker]
@@ -80,11 +80,11 @@ def _identity(instructions: str) -> tuple[str, str]:
     return (found.group(1).strip(), found.group(2).strip()) if found else ("your host", "")
 
 
-def _asked(spoken: Sequence[Line], name: str, company: Company) -> int:
+def _asked(spoken: Sequence[ChatLine], name: str, room: RoomContext) -> int:
     """Which line to answer: the last of a person, or a later one of an agent that asks by name."""
-    others = set(company.agents)
-    if company.answer:
-        others = {line.speaker for line in spoken} - set(company.answer)
+    others = set(room.agents)
+    if room.answer:
+        others = {line.speaker for line in spoken} - set(room.answer)
     for at in range(len(spoken) - 1, -1, -1):
         line = spoken[at]
         if line.speaker not in others or re.search(rf"\b{re.escape(name)}\W*\?", line.text, re.I):

@@ -27,9 +27,9 @@ from openai.types.responses import (
 )
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from voicebot.llm.lines import Call, Lines, lines_of
+from voicebot.llm.lines import ChatHistory, ScriptedCall, read_history
 
-Writer = Callable[[str, Lines], AsyncIterator[str | Call]]
+Writer = Callable[[str, ChatHistory], AsyncIterator[str | ScriptedCall]]
 """Gets the instructions and the conversation so far, yields the answer in pieces and the tools to call."""
 
 
@@ -54,9 +54,9 @@ class TextModel(Model):
         conversation_id: str | None,
         prompt: ResponsePromptParam | None,
     ) -> ModelResponse:
-        parts = [part async for part in self._write(system_instructions or "", lines_of(input))]
+        parts = [part async for part in self._write(system_instructions or "", read_history(input))]
         text = "".join(part for part in parts if isinstance(part, str))
-        calls = [part for part in parts if isinstance(part, Call)]
+        calls = [part for part in parts if isinstance(part, ScriptedCall)]
         return ModelResponse(output=_output(text, calls), usage=Usage(), response_id=None)
 
     async def stream_response(
@@ -74,9 +74,9 @@ class TextModel(Model):
         prompt: ResponsePromptParam | None = None,
     ) -> AsyncIterator[TResponseStreamEvent]:
         text, number = "", 0
-        calls: list[Call] = []
-        async for part in self._write(system_instructions or "", lines_of(input)):
-            if isinstance(part, Call):
+        calls: list[ScriptedCall] = []
+        async for part in self._write(system_instructions or "", read_history(input)):
+            if isinstance(part, ScriptedCall):
                 calls.append(part)
                 continue
             text += part
@@ -103,7 +103,7 @@ class TextModel(Model):
         yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=number)
 
 
-def _output(text: str, calls: Sequence[Call]) -> list[Any]:
+def _output(text: str, calls: Sequence[ScriptedCall]) -> list[Any]:
     output: list[Any] = []
     if text or not calls:
         content = ResponseOutputText(type="output_text", text=text, annotations=cast(Any, []))
@@ -128,7 +128,7 @@ async def warm_up() -> None:
     """Run openai-agents once for nothing: its first run takes 0.1 s more, and nobody should wait for that."""
     from agents import Agent, RunConfig, Runner
 
-    async def nothing(instructions: str, lines: Lines) -> AsyncIterator[str]:
+    async def nothing(instructions: str, lines: ChatHistory) -> AsyncIterator[str]:
         yield "."
 
     agent: Agent[None] = Agent(name="warm-up", model=TextModel("warm-up", nothing))

@@ -18,7 +18,7 @@ class Capacity:
     """At the door."""
 
 
-class LobbyFull(SignalingError):
+class LobbyFullError(SignalingError):
     """No room for one more; `limit` says how many of that kind fit."""
 
     code = "lobby_full"

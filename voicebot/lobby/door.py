@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.capacity import LobbyFull
+from voicebot.lobby.capacity import LobbyFullError
 from voicebot.lobby.lobby import Lobby
 from voicebot.lobby.names import clean_name
 
@@ -26,7 +26,7 @@ def no_such_lobby() -> SignalingError:
 
 
 @dataclass(frozen=True)
-class Visitor:
+class WaitingVisitor:
     """Somebody who waits at the door."""
 
     id: str
@@ -55,11 +55,11 @@ class Door:
         self._admitted_now: set[str] = set()
         self._expelled_now: set[str] = set()
         self._banned_now: set[str] = set()
-        self._waiting: dict[str, Visitor] = {}
+        self._waiting: dict[str, WaitingVisitor] = {}
         self._denied: dict[str, float] = {}
 
     @property
-    def waiting(self) -> Mapping[str, Visitor]:
+    def waiting(self) -> Mapping[str, WaitingVisitor]:
         """By visitor id, in the order they came; a live, read-only view."""
         return MappingProxyType(self._waiting)
 
@@ -80,36 +80,36 @@ class Door:
 
         Raises:
             SignalingError: `unknown_lobby`, for all that it is nothing to.
-            LobbyFull: there is no room, inside or at the door.
+            LobbyFullError: there is no room, inside or at the door.
         """
         way = self.way(handle, now)
         if way == "enter":
             self._lobby.check_people(owner=handle in self.hosts)
         elif self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
-            raise LobbyFull(self._lobby.capacity.waiting, "people at the door")
+            raise LobbyFullError(self._lobby.capacity.waiting, "people at the door")
         return way
 
-    def knock(self, id: str, handle: str, name: str) -> Visitor:
+    def knock(self, id: str, handle: str, name: str) -> WaitingVisitor:
         """Wait to be let in; who knocks again keeps the place and may have another name.
 
         Raises:
             SignalingError: `bad_name`.
         """
         known = self.visitor(handle)
-        visitor = Visitor(known.id if known else id, clean_name(name), handle)
+        visitor = WaitingVisitor(known.id if known else id, clean_name(name), handle)
         self._waiting[visitor.id] = visitor
         return visitor
 
-    def visitor(self, handle: str) -> Visitor | None:
+    def visitor(self, handle: str) -> WaitingVisitor | None:
         """Whether this session waits here."""
         return next((one for one in self._waiting.values() if one.handle == handle), None)
 
-    def admit(self, id: str, *, lasting: bool = True) -> Visitor:
+    def admit(self, id: str, *, lasting: bool = True) -> WaitingVisitor:
         """Let a visitor in, now and when they come again.
 
         Raises:
             SignalingError: `unknown_participant`, when nobody of that id waits.
-            LobbyFull: no room inside: the visitor goes on waiting.
+            LobbyFullError: no room inside: the visitor goes on waiting.
         """
         visitor = self._find(id)
         self._lobby.check_people()
@@ -118,14 +118,14 @@ class Door:
         self._expelled_now.discard(visitor.handle)
         return visitor
 
-    def deny(self, id: str, now: float) -> Visitor:
+    def deny(self, id: str, now: float) -> WaitingVisitor:
         """Send a visitor away. Raises SignalingError (`unknown_participant`)."""
         visitor = self._find(id)
         del self._waiting[id]
         self._denied[visitor.handle] = now + DENIED_SECONDS
         return visitor
 
-    def gone(self, handle: str) -> Visitor | None:
+    def gone(self, handle: str) -> WaitingVisitor | None:
         """A visitor does not wait any more; None when this session did not."""
         visitor = self.visitor(handle)
         if visitor is not None:
@@ -141,7 +141,7 @@ class Door:
         else:
             self._expelled_now.add(handle)
 
-    def ban(self, handle: str, *, lasting: bool = True) -> Visitor | None:
+    def ban(self, handle: str, *, lasting: bool = True) -> WaitingVisitor | None:
         """Do not let this session in again; returns the visitor that it was until now, if it was one."""
         self.expel(handle, lasting=lasting)
         (self.banned if lasting else self._banned_now).add(handle)
@@ -159,22 +159,22 @@ class Door:
         for moment in (self._admitted_now, self._expelled_now, self._banned_now, self._denied):
             moment.clear()
 
-    def released(self) -> list[Visitor]:
+    def released(self) -> list[WaitingVisitor]:
         """Those who need not wait any more because the lobby is not private now; they are in no list then."""
         if self._lobby.settings.private:
             return []
         return self._empty()
 
-    def shut(self) -> list[Visitor]:
+    def shut(self) -> list[WaitingVisitor]:
         """Those who wait for nothing because the lobby is locked now; they are in no list then."""
         return self._empty() if self._lobby.settings.locked else []
 
-    def _empty(self) -> list[Visitor]:
+    def _empty(self) -> list[WaitingVisitor]:
         visitors = list(self._waiting.values())
         self._waiting.clear()
         return visitors
 
-    def _find(self, id: str) -> Visitor:
+    def _find(self, id: str) -> WaitingVisitor:
         visitor = self._waiting.get(id)
         if visitor is None:
             raise SignalingError(

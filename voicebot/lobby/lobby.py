@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFull
+from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFullError
 from voicebot.lobby.names import clean_name, distinct_name
 from voicebot.lobby.roles import successor
 from voicebot.signaling.messages import LobbyInfo, LobbySettings, ParticipantInfo
@@ -23,7 +23,7 @@ __all__ = [
     "Left",
     "Lobby",
     "LobbyEvent",
-    "LobbyFull",
+    "LobbyFullError",
     "Updated",
 ]
 
@@ -122,7 +122,7 @@ class Lobby:
         A person whose name looks like that of somebody who is here gets a number.
 
         Raises:
-            LobbyFull: no room for one more of this kind.
+            LobbyFullError: no room for one more of this kind.
             CameraLimit: there is room, but not for one more camera.
             SignalingError: `already_joined`, or `bad_name`.
         """
@@ -228,12 +228,12 @@ class Lobby:
         else can set one that does."""
         limit = self.capacity.humans if owner else self.people_limit
         if len(self.humans) >= limit:
-            raise LobbyFull(limit, "people")
+            raise LobbyFullError(limit, "people")
 
     def _check_room(self, info: ParticipantInfo) -> None:
         if info.kind == "agent":
             if len(self.agents) >= self.capacity.agents:
-                raise LobbyFull(self.capacity.agents, "agents")
+                raise LobbyFullError(self.capacity.agents, "agents")
             return
         self.check_people(owner=info.owner)
         if info.camera:

@@ -42,9 +42,9 @@ class HearingSettings:
     speech_threshold: float = 0.5
     silence_threshold: float = 0.35
     start_after: float = 0.064
-    """Speech needed before `SpeechStarted`; shorter bursts are ignored."""
+    """Speech needed before `VoiceActivityStarted`; shorter bursts are ignored."""
     pause_after: float = 0.1
-    """Silence before `SpeechStopped`: the first short pause. Elsewhere it is decided if the turn is over."""
+    """Silence before `VoiceActivityStopped`: the first short pause. It need not end the turn."""
     interrupt_after: float = 0.2
     """Speech over a talking agent that holds it (`PlayoutHeld`), decided in the worker."""
     utterance_pause: float = 0.5
@@ -76,7 +76,7 @@ class PeerState:
 
 
 @dataclass(frozen=True)
-class SpeechStarted:
+class VoiceActivityStarted:
     """A person began to speak at `time` (of the first speech sample; told later), or speaks on after a pause.
 
     It takes back what `await_silence` was waiting for.
@@ -101,7 +101,7 @@ class SpeechAudio:
 
 
 @dataclass(frozen=True)
-class SpeechStopped:
+class VoiceActivityStopped:
     """The person's last audible speech sample was at `time`; told `pause_after` later."""
 
     host_id: str
@@ -121,7 +121,7 @@ class SilenceReached:
 
 
 @dataclass(frozen=True)
-class PlayoutStarted:
+class PlayoutAudible:
     """The first audible sample of `speech_id` was sent at `time`; silence before it does not count."""
 
     host_id: str
@@ -164,8 +164,8 @@ class PlayoutEnded:
 class PlayoutHeld:
     """The person `by` has talked over this speech for `interrupt_after`: it waits for `resume` or `stop`.
 
-    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold, of every speech of the
-    agent that may be interrupted. `HOLD_LIMIT` seconds without an answer are a `stop`.
+    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold and of every speech of the
+    agent. `HOLD_LIMIT` seconds without an answer are a `stop`.
     """
 
     host_id: str
@@ -230,11 +230,11 @@ class MediaGone:
 
 Notice = (
     PeerState
-    | SpeechStarted
+    | VoiceActivityStarted
     | SpeechAudio
-    | SpeechStopped
+    | VoiceActivityStopped
     | SilenceReached
-    | PlayoutStarted
+    | PlayoutAudible
     | PlayoutMark
     | PlayoutHeld
     | PlayoutResumed
@@ -315,7 +315,7 @@ class MediaPlane(Protocol):
         """Tell `SilenceReached` once the person has been silent up to clock time `until`.
 
         Judged from audio that was received, so it comes when that of `until` is here; what is
-        missing for long is silence. Speech before then takes it back (`SpeechStarted` is the
+        missing for long is silence. Speech before then takes it back (`VoiceActivityStarted` is the
         notice), a later call replaces an earlier one. Of somebody who has no microphone here, or
         when the worker dies, silence is told at once.
         """
@@ -333,7 +333,6 @@ class MediaPlane(Protocol):
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it.

@@ -27,8 +27,8 @@ from voicebot.media.base import (
     SilenceReached,
 )
 from voicebot.media.host import Host
+from voicebot.media.outbound_audio import OutboundAudio
 from voicebot.media.recording import Recorder
-from voicebot.media.voice import Voice
 from voicebot.rtc.planner import Planner
 from voicebot.vad.base import VAD
 
@@ -164,7 +164,6 @@ class Engine:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         host = self._hosts.get(host_id)
@@ -172,7 +171,7 @@ class Engine:
             self._never_played(host_id, agent_id, speech_id)
             return
         try:
-            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, interruptible, held)
+            host.voices[agent_id].say(speech_id, index, pcm, sample_rate, held)
         except ValueError as error:
             log.error("audio of speech %s cannot be played: %s", speech_id, error)
             host.voices[agent_id].stop(speech_id)  # or it counted as heard
@@ -193,7 +192,7 @@ class Engine:
         if voice := self._voice(host_id, agent_id):
             voice.stop(speech_id)
 
-    def _voice(self, host_id: str, agent_id: str) -> Voice | None:
+    def _voice(self, host_id: str, agent_id: str) -> OutboundAudio | None:
         host = self._hosts.get(host_id)
         return host.voices.get(agent_id) if host is not None else None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicebot.audio.echo import EchoGate, Sent
+from voicebot.audio.echo import EchoGate, EchoReference
 from voicebot.audio.frames import FRAME_SAMPLES
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
@@ -20,8 +20,8 @@ from voicebot.media.base import (
     PeerState,
     SilenceReached,
 )
-from voicebot.media.hearing import Hearing
-from voicebot.media.voice import Voice
+from voicebot.media.inbound_audio import InboundAudio
+from voicebot.media.outbound_audio import OutboundAudio
 from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
 from voicebot.rtc.planner import Planner
 from voicebot.rtc.tap import AudioPacket
@@ -90,10 +90,10 @@ class Host:
         self._planner = planner
         self._links: dict[str, _Link] = {}
         self._listeners: dict[str, list[OutboundTrack]] = {}
-        self.voices: dict[str, Voice] = {}
-        self.ears: dict[str, Hearing] = {}
+        self.voices: dict[str, OutboundAudio] = {}
+        self.ears: dict[str, InboundAudio] = {}
         self._gone_echo = 0.0
-        self._sent = Sent()
+        self._sent = EchoReference()
         """What the agents are heard to say, to know it in a microphone."""
 
     # ------------------------------------------------------------ agents
@@ -107,7 +107,7 @@ class Host:
                 track.push(payload, pts)
             self._record(self.host_id, agent_id, payload, due, FRAME_SAMPLES)
 
-        self.voices[agent_id] = Voice(
+        self.voices[agent_id] = OutboundAudio(
             self.host_id,
             agent_id,
             clock=self._clock,
@@ -218,7 +218,7 @@ class Host:
             def record(payload: bytes, time: float, samples: int) -> None:
                 self._record(self.host_id, participant_id, payload, time, samples)
 
-            self.ears[participant_id] = Hearing(
+            self.ears[participant_id] = InboundAudio(
                 self.host_id,
                 participant_id,
                 self.hearing,

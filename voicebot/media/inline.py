@@ -101,10 +101,9 @@ class InlineMediaPlane:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
-        self.engine.say(host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible, held)
+        self.engine.say(host_id, agent_id, speech_id, index, pcm, sample_rate, held)
 
     def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
         self.engine.end(host_id, agent_id, speech_id)

@@ -33,10 +33,10 @@ from voicebot.media.base import (
     OnNotice,
     PlayoutEnded,
     SilenceReached,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
-from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
+from voicebot.media.wire import Call, FromWorker, Log, Reply, WorkerReady, pack, receive
 
 log = logging.getLogger(__name__)
 
@@ -286,7 +286,7 @@ class ProcessMediaPlane:
         try:
             async with asyncio.timeout(START_TIMEOUT) as patience:
                 while (message := cast("FromWorker | None", await receive(reader))) is not None:
-                    if isinstance(message, Ready):
+                    if isinstance(message, WorkerReady):
                         patience.reschedule(None)
                         self._introduce()
                         self._up.set()
@@ -316,7 +316,7 @@ class ProcessMediaPlane:
         self._fail_requests("The media worker died while it answered.")
         now = monotonic()
         for host_id, participant_id in sorted(self._speaking):
-            self._notify(SpeechStopped(host_id, participant_id, now))
+            self._notify(VoiceActivityStopped(host_id, participant_id, now))
         for (host_id, participant_id), until in sorted(self._awaited.items()):
             self._notify(SilenceReached(host_id, participant_id, until))
         for host_id, agent_id, speech_id in list(self._playing):
@@ -353,13 +353,13 @@ class ProcessMediaPlane:
             case PlayoutEnded(host_id, agent_id, speech_id):
                 self._playing.pop((host_id, agent_id, speech_id), None)
                 self._over.append((host_id, agent_id, speech_id))
-            case SpeechStarted(host_id, participant_id):
+            case VoiceActivityStarted(host_id, participant_id):
                 self._speaking.add((host_id, participant_id))
                 self._awaited.pop((host_id, participant_id), None)
             case SilenceReached(host_id, participant_id, until):
                 if self._awaited.get((host_id, participant_id), until) <= until:
                     self._awaited.pop((host_id, participant_id), None)
-            case SpeechStopped(host_id, participant_id):
+            case VoiceActivityStopped(host_id, participant_id):
                 self._speaking.discard((host_id, participant_id))
         assert self._on_notice is not None
         try:
@@ -459,13 +459,12 @@ class ProcessMediaPlane:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         if (host_id, agent_id, speech_id) in self._over:
             return
         self._playing[host_id, agent_id, speech_id] = None
-        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, interruptible, held)
+        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, held)
         if not self._command("say", *arguments):
             self._never_played(host_id, agent_id, speech_id)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voicebot.audio.echo import EchoGate, Sent
+from voicebot.audio.echo import EchoGate, EchoReference
 from voicebot.audio.frames import Pcm
 from voicebot.audio.noise_floor import HOP_SECONDS, Energies, NoiseFloor, energies
 from voicebot.media.base import (
@@ -15,8 +15,8 @@ from voicebot.media.base import (
     OnNotice,
     SilenceReached,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 from voicebot.vad.base import VAD_RATE, VAD_WINDOW
 
@@ -42,7 +42,7 @@ ECHO = 0.5
 
 
 class Utterances:
-    """One person's. `agent_talking` and `barge_in` are as in `voicebot.media.hearing.Hearing`."""
+    """One person's. `agent_talking` and `barge_in` are as in `voicebot.media.inbound_audio.InboundAudio`."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Utterances:
         self._notify = notify
         self._agent_talking = agent_talking
         self._barge_in = barge_in
-        self._echo = echo or EchoGate(Sent())
+        self._echo = echo or EchoGate(EchoReference())
         self.echo_seconds = 0.0
         """Of speech that was an agent's own voice."""
         self._noise = NoiseFloor()
@@ -218,7 +218,7 @@ class Utterances:
     def _start(self) -> None:
         self.speaking, self._pausing, self._until = True, False, None
         at = self._before[-min(self._on, len(self._before))][0]
-        self._notify(SpeechStarted(*self._who, at))
+        self._notify(VoiceActivityStarted(*self._who, at))
         self._gathered = [
             (t, pcm) for t, pcm in self._before if t >= at - self._settings.preroll - WINDOW_SECONDS / 2
         ]
@@ -230,7 +230,7 @@ class Utterances:
         self._on = 0
         self._sound = 0.0
         self._hand_over()
-        self._notify(SpeechStopped(*self._who, self.speech_end))
+        self._notify(VoiceActivityStopped(*self._who, self.speech_end))
 
     def _hand_over(self) -> None:
         if self._gathered:

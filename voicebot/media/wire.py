@@ -54,11 +54,11 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class WorkerReady:
     """Worker to handle: commands are carried out from now on."""
 
 
-FromWorker = Notice | Reply | Log | Ready
+FromWorker = Notice | Reply | Log | WorkerReady
 
 
 def pack(message: object) -> bytes:

@@ -21,9 +21,9 @@ from typing import cast
 from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import set_levels, structured_exception
 from voicebot.media.base import MediaStats, Notice, SpeechAudio
+from voicebot.media.coalescing import CoalescingSelector
 from voicebot.media.engine import Engine
-from voicebot.media.gathering import GatheringSelector
-from voicebot.media.wire import Call, FromWorker, Log, Ready, Reply, pack, receive
+from voicebot.media.wire import Call, FromWorker, Log, Reply, WorkerReady, pack, receive
 from voicebot.registry import load_backend
 from voicebot.settings import find_home, load_settings
 from voicebot.vad.base import VAD
@@ -129,7 +129,7 @@ async def serve(commands: socket.socket, notices: socket.socket, vad: str, level
     engine = Engine(notify, vad=cast(VAD, backend))
     gc.collect()
     gc.freeze()  # what was imported need never be looked at by the collector again
-    outbox.send(Ready())
+    outbox.send(WorkerReady())
     await Worker(engine, outbox).run(reader)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -143,7 +143,7 @@ def main(arguments: list[str]) -> None:
     faulthandler.enable()
     commands, notices, vad, level = arguments
     ends = socket.socket(fileno=int(commands)), socket.socket(fileno=int(notices))
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(GatheringSelector())) as runner:
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(CoalescingSelector())) as runner:
         runner.run(serve(*ends, vad, level))
     sys.stderr.flush()
     os._exit(0)  # a library's thread that lingers must not keep the process

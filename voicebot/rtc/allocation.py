@@ -34,7 +34,7 @@ stun.ATTRIBUTES_BY_NAME.setdefault(
 )
 
 
-class Refused(Exception):
+class TurnError(Exception):
     """The server answered with an error."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -60,11 +60,11 @@ class Allocation:
         self.relayed: Address = ("", 0)
 
     async def permit(self, peer: Address) -> None:
-        """CreatePermission for a peer. Raises Refused."""
+        """CreatePermission for a peer. Raises TurnError."""
         await self._ask(stun.Method.CREATE_PERMISSION, {"XOR-PEER-ADDRESS": peer})
 
     async def bind(self, peer: Address) -> int:
-        """ChannelBind for a peer; the channel's number. Raises Refused."""
+        """ChannelBind for a peer; the channel's number. Raises TurnError."""
         self._channel -= 1
         attributes = {"CHANNEL-NUMBER": self._channel, "XOR-PEER-ADDRESS": peer}
         await self._ask(stun.Method.CHANNEL_BIND, attributes)
@@ -84,7 +84,7 @@ class Allocation:
         try:
             response, _ = await self._client.request_with_retry(request)
         except stun.TransactionFailed as error:
-            raise Refused(*error.response.attributes.get("ERROR-CODE", (0, "no reason given"))) from None
+            raise TurnError(*error.response.attributes.get("ERROR-CODE", (0, "no reason given"))) from None
         except stun.TransactionTimeout:
             raise TimeoutError("no answer") from None
         return response
@@ -105,7 +105,7 @@ async def allocation(
     """An allocation at a `turn:` or `turns:` URL, given back at the end.
 
     Raises:
-        Refused: the server answered with an error.
+        TurnError: the server answered with an error.
         TimeoutError: it did not answer.
         OSError: there is no connection to it, or TLS failed.
     """

@@ -31,7 +31,7 @@ FRAME = 960
 
 
 @dataclass(frozen=True)
-class Heard:
+class ReceivedFrame:
     """A decoded frame as it arrived at clock time `time`: mono int16 at `RATE`."""
 
     participant_id: str
@@ -39,7 +39,7 @@ class Heard:
     pcm: NDArray[np.int16]
 
 
-OnHeard = Callable[[Heard], None]
+OnHeard = Callable[[ReceivedFrame], None]
 OnState = Callable[[str], None]
 
 
@@ -255,4 +255,4 @@ class Caller:
                     continue
                 for mono in resampler.resample(frame):
                     pcm = mono.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-                    self._on_heard(Heard(participant_id, self._clock(), pcm))
+                    self._on_heard(ReceivedFrame(participant_id, self._clock(), pcm))

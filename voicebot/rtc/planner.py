@@ -55,7 +55,7 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ServerChoice:
     """At most one STUN and one TURN server."""
 
     servers: tuple[Way, ...] = ()
@@ -83,7 +83,7 @@ class Planner:
         self._keeping: asyncio.Task[None] | None = None
         self._warned = ""
 
-    async def choose(self, servers: Iterable[IceServer]) -> Choice:
+    async def choose(self, servers: Iterable[IceServer]) -> ServerChoice:
         """The best that works of `servers`, preferred first; takes `PATIENCE` at most."""
         usable, left_out = for_agents(servers)
         ways = [Way(url, s.username, s.credential) for s in usable for url in s.urls]
@@ -105,7 +105,7 @@ class Planner:
             self._warned = warning
             if warning:
                 log.warning(warning)
-        return Choice(tuple(way for way in (address, relay) if way is not None), warning)
+        return ServerChoice(tuple(way for way in (address, relay) if way is not None), warning)
 
     async def aclose(self) -> None:
         """Stop asking."""

@@ -14,7 +14,7 @@ from voicebot.rtc.allocation import (
     Address,
     Allocation,
     Family,
-    Refused,
+    TurnError,
     allocation,
 )
 
@@ -50,7 +50,7 @@ async def prove_relay(url: str, username: str, credential: str, *, patience: flo
                 await one.permit(two.relayed)
                 await two.permit(one.relayed)
                 channels = await one.bind(two.relayed), await two.bind(one.relayed)
-            except Refused as error:
+            except TurnError as error:
                 where = one.relayed[0]
                 if error.code == FORBIDDEN:
                     return RelayProof(
@@ -63,7 +63,7 @@ async def prove_relay(url: str, username: str, credential: str, *, patience: flo
             await _carry(one, channels[0], two)
             await _carry(two, channels[1], one)
             return RelayProof("relayed", f"data arrives both ways through {one.relayed[0]}", one.relayed[0])
-    except Refused as error:
+    except TurnError as error:
         return RelayProof("refused", f"an allocation is refused ({error})")
     except TimeoutError:
         return RelayProof("lost", f"nothing arrives through it within {patience:g} s")
@@ -86,7 +86,7 @@ async def _carry(sender: Allocation, channel: int, receiver: Allocation) -> None
 
 
 @dataclass(frozen=True)
-class Denial:
+class PeerDenial:
     """The server's answer to the wish to reach one peer."""
 
     peer: str
@@ -98,7 +98,7 @@ class Denial:
 class DenialProof:
     """What a server answers for each of the peers that were asked for."""
 
-    denials: tuple[Denial, ...]
+    denials: tuple[PeerDenial, ...]
     no_family: tuple[Family, ...] = ()
     """Families it does not relay to at all, so that nothing of them has to be denied."""
     problem: str = ""
@@ -112,7 +112,7 @@ async def prove_denied(
 
     Nothing is sent to any of them. An address of the other family has to be refused too.
     """
-    answers: dict[str, list[Denial]] = {peer: [] for peer in peers}
+    answers: dict[str, list[PeerDenial]] = {peer: [] for peer in peers}
     missing: list[Family] = []
     families: tuple[Family, ...] = (4, 6)
     for family in families:
@@ -120,7 +120,7 @@ async def prove_denied(
             async with asyncio.timeout(patience), allocation(url, username, credential, family) as asking:
                 for answer in await asyncio.gather(*(_ask(asking, (peer, PORT), family) for peer in peers)):
                     answers[answer.peer].append(answer)
-        except Refused as error:
+        except TurnError as error:
             if error.code != FAMILY_UNSUPPORTED:
                 return DenialProof((), problem=f"an allocation is refused ({error})")
             missing.append(family)
@@ -132,20 +132,20 @@ async def prove_denied(
     return DenialProof(tuple(worst), tuple(missing))
 
 
-async def _ask(asking: Allocation, peer: Address, family: Family) -> Denial:
+async def _ask(asking: Allocation, peer: Address, family: Family) -> PeerDenial:
     """Both ways to reach a peer; one that is open is enough."""
     expected = (FORBIDDEN,) if _own(peer[0], family) else (FORBIDDEN, FAMILY_MISMATCH)
     answers = []
     for ask, name in ((asking.permit, "CreatePermission"), (asking.bind, "ChannelBind")):
         try:
             await ask(peer)
-        except Refused as error:
+        except TurnError as error:
             if error.code not in expected:
-                return Denial(peer[0], False, f"{name} is answered with {error} instead of {FORBIDDEN}")
+                return PeerDenial(peer[0], False, f"{name} is answered with {error} instead of {FORBIDDEN}")
             answers.append(str(error))
         else:
-            return Denial(peer[0], False, f"{name} is granted")
-    return Denial(peer[0], True, answers[0])
+            return PeerDenial(peer[0], False, f"{name} is granted")
+    return PeerDenial(peer[0], True, answers[0])
 
 
 def _own(peer: str, family: Family) -> bool:

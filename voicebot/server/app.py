@@ -8,19 +8,19 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
-from voicebot.server.context import RequestContext
-from voicebot.server.conversation_routes import conversations
-from voicebot.server.floods import TooFast
-from voicebot.server.health import operation
-from voicebot.server.holdings import TooManyHeld
-from voicebot.server.http import STATUS, api, pages, problems
-from voicebot.server.lobby_routes import lobbies
-from voicebot.server.passing import PassingMiddleware
-from voicebot.server.refusals import error_body
-from voicebot.server.security import SecurityMiddleware
-from voicebot.server.services import Services
-from voicebot.server.switchboard import Switchboard
-from voicebot.server.websocket import SocketEndpoint
+from voicebot.server.cluster.request_proxy import RequestProxyMiddleware
+from voicebot.server.endpoints.conversation_routes import conversations
+from voicebot.server.endpoints.dispatcher import Dispatcher
+from voicebot.server.endpoints.health import operation
+from voicebot.server.endpoints.http import STATUS, api, pages, problems
+from voicebot.server.endpoints.lobby_routes import lobbies
+from voicebot.server.endpoints.request_context import RequestContext
+from voicebot.server.endpoints.services import Services
+from voicebot.server.endpoints.websocket import SocketEndpoint
+from voicebot.server.lobby.quotas import TooManyHeld
+from voicebot.server.net.rate_limits import TooFast
+from voicebot.server.net.security import SecurityMiddleware
+from voicebot.server.net.wire_errors import error_body
 from voicebot.version import __version__
 
 REFUSED = problems(400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
@@ -40,13 +40,13 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     endpoint = SocketEndpoint(
         sessions=services.sessions,
-        switchboard=Switchboard(
+        dispatcher=Dispatcher(
             lobbies=services.lobbies,
             create_lobby=services.create_lobby,
             ice=services.ice,
             spawn=services.spawn,
             clock=services.clock,
-            floods=services.floods,
+            rate_limits=services.rate_limits,
             telemetry=services.telemetry,
             drain=services.drain,
         ),
@@ -69,7 +69,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(operation)
     app.include_router(pages)
     if services.cluster is not None:
-        app.add_middleware(PassingMiddleware, passing=services.cluster.passing)
+        app.add_middleware(RequestProxyMiddleware, request_proxy=services.cluster.request_proxy)
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)
     app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.clock import Clock, monotonic
 from voicebot.conversation.quota import MIB
 from voicebot.conversation.space import GIB, Space, SpaceLimits
@@ -29,25 +29,25 @@ from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
 from voicebot.rtc.resolver import TurnResolver
-from voicebot.server.addresses import Addresses
 from voicebot.server.app import create_app
-from voicebot.server.cluster import Cluster
-from voicebot.server.drain import Drain
-from voicebot.server.floods import Floods
-from voicebot.server.limits import Limits
-from voicebot.server.listening import QuietServer, bind, make_server
-from voicebot.server.lobbies import DEMO_LOBBY, Lobbies
-from voicebot.server.measured_store import measured
-from voicebot.server.metrics import Amounts, Present
-from voicebot.server.moderator import Moderator
-from voicebot.server.ports import RecordingRoom, RoomPort
-from voicebot.server.security import SessionCookie
-from voicebot.server.served_lobby import ServedLobby
-from voicebot.server.services import Services
-from voicebot.server.sessions import Sessions
-from voicebot.server.static_client import STATIC, StaticClient
-from voicebot.server.telemetry import Telemetry
-from voicebot.server.tracing import open_tracing
+from voicebot.server.cluster.cluster import Cluster
+from voicebot.server.endpoints.services import Services
+from voicebot.server.endpoints.static_client import STATIC, StaticClient
+from voicebot.server.lobby.controller import LobbyController
+from voicebot.server.lobby.lobbies import DEMO_LOBBY, Lobbies
+from voicebot.server.lobby.moderator import Moderator
+from voicebot.server.lobby.ports import AgentSessionPort, RecordingSession
+from voicebot.server.net.addresses import Addresses
+from voicebot.server.net.drain import Drain
+from voicebot.server.net.limits import Limits
+from voicebot.server.net.listening import QuietServer, bind, make_server
+from voicebot.server.net.rate_limits import RateLimits
+from voicebot.server.net.security import SessionCookie
+from voicebot.server.sessions.sessions import Sessions
+from voicebot.server.telemetry.measured_store import measured
+from voicebot.server.telemetry.metrics import Amounts, Present
+from voicebot.server.telemetry.telemetry import Telemetry
+from voicebot.server.telemetry.tracing import open_tracing
 from voicebot.settings import EVERYWHERE, Settings
 from voicebot.signaling.messages import LobbySettings
 from voicebot.signaling.turn import IcePlan, ice_plan
@@ -64,14 +64,14 @@ STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
 SPACE_EVERY = 5.0
 """Seconds after which the disk is measured again."""
-RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], RoomPort]
+RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
 
 
 class Hosting:
     """One running server. It can be started again after `stop`, unless it was given a media plane,
     which starts only once.
 
-    `media`, `models`, `room`, `space` and `store` replace the real parts (tests, special hosts).
+    `media`, `models`, `agent_session`, `space` and `store` replace the real parts (tests, special hosts).
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Hosting:
         media: MediaPlane | None = None,
         *,
         models: Models | None = None,
-        room: RoomFactory | None = None,
+        agent_session: RoomFactory | None = None,
         store: Store | None = None,
         demo: bool = True,
         progress: Progress = no_progress,
@@ -92,7 +92,7 @@ class Hosting:
         self.settings = settings
         self.demo = demo
         self._given_media, self._given_models = media, models
-        self._room_factory = room or _real_room
+        self._room_factory = agent_session or _real_agent_session
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
         """What is counted, timed and traced."""
@@ -146,9 +146,9 @@ class Hosting:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
-    def rooms(self) -> MappingProxyType[str, RoomPort]:
+    def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
         """By lobby id; a live, read-only view."""
-        return self._lobbies.rooms
+        return self._lobbies.agent_sessions
 
     @property
     def models(self) -> Models:
@@ -160,15 +160,15 @@ class Hosting:
     @property
     def people(self) -> int:
         """How many are in lobbies, those who are reconnecting among them."""
-        return sum(len(room.lobby.humans) for room in self.rooms.values())
+        return sum(len(agent_session.lobby.humans) for agent_session in self.agent_sessions.values())
 
     @property
     def client_built(self) -> bool:
         return self._static.built
 
-    def served(self, lobby_id: str) -> ServedLobby:
+    def controller(self, lobby_id: str) -> LobbyController:
         """The browsers' side of a lobby. Raises KeyError."""
-        return self._lobbies.served[lobby_id]
+        return self._lobbies.controller[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
         return f"{self.url}?lobby={lobby_id}"
@@ -226,7 +226,7 @@ class Hosting:
         if self._serving.done():
             self._serving.result()
         await self._load(self._models, self._media, self._resolver)
-        if self.demo and DEMO_LOBBY not in self.rooms:
+        if self.demo and DEMO_LOBBY not in self.agent_sessions:
             await self._make_demo()
         self._stalls.start()
         self._spawn(self._watch_space(), "watch the disk")
@@ -245,7 +245,7 @@ class Hosting:
         self._lobbies = Lobbies(
             self._store,
             self._sessions,
-            make_room=self._make_room,
+            make_agent_session=self._make_agent_session,
             ice=self.ice,
             limits=self._limits,
             telemetry=self.telemetry,
@@ -253,13 +253,13 @@ class Hosting:
             spawn=self._spawn,
         )
 
-    def _make_room(self, lobby: Lobby) -> RoomPort:
+    def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
         assert self._media is not None
         assert self._models is not None
-        room = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
-        if isinstance(room, RecordingRoom):
-            room.make_room(self._space)
-        return room
+        agent_session = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        if isinstance(agent_session, RecordingSession):
+            agent_session.make_agent_session(self._space)
+        return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
         """The agents come back at once, the media plane is first: people are connected to them while the
@@ -281,11 +281,11 @@ class Hosting:
 
     async def _make_demo(self) -> None:
         try:
-            room = await self.create_lobby("Demo", DEMO_LOBBY)
+            agent_session = await self.create_lobby("Demo", DEMO_LOBBY)
         except SignalingError as error:  # another server has it
             logger.info("The demo lobby is not made: %s", error)
         else:
-            await room.spawn(DEMO_PERSONA)
+            await agent_session.spawn(DEMO_PERSONA)
 
     async def drain(self, seconds: float) -> None:
         """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
@@ -296,8 +296,10 @@ class Hosting:
             self._drain.begin(seconds, returning=self._store.durable)
             self._sessions.tell(self._drain.farewell())
             if self._cluster is not None:
-                self._cluster.carrier.tell(self._drain.farewell())
-            await self._drain.wait(lambda: [room.lobby for room in self.rooms.values()])
+                self._cluster.socket_proxy.tell(self._drain.farewell())
+            await self._drain.wait(
+                lambda: [agent_session.lobby for agent_session in self.agent_sessions.values()]
+            )
 
     async def stop(self) -> None:
         """Stop the server, the media plane and the models. Safe to call twice.
@@ -397,29 +399,34 @@ class Hosting:
                 else:
                     logger.warning("There is room on the disk again: voices are recorded.")
             self._space = space
-            for room in self.rooms.values():
-                if isinstance(room, RecordingRoom):
-                    room.make_room(space)
+            for agent_session in self.agent_sessions.values():
+                if isinstance(agent_session, RecordingSession):
+                    agent_session.make_agent_session(space)
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:
-        """For `voicebot.server.metrics.PRESENT`."""
-        rooms = list(self.rooms.values())
-        people = [person for room in rooms for person in room.lobby.humans]
+        """For `voicebot.server.telemetry.metrics.PRESENT`."""
+        agent_sessions = list(self.agent_sessions.values())
+        people = [person for agent_session in agent_sessions for person in agent_session.lobby.humans]
         waiting = [outbox.waiting for outbox in self._sessions.outboxes]
         return {
             "ready": float(self._ready and not self._drain.active),
             "draining": float(self._drain.active),
             "recording": float(self._space.recordings),
             "sessions": float(self._sessions.count),
-            "lobbies": float(len(rooms)),
+            "lobbies": float(len(agent_sessions)),
             "participants": {
                 "human": float(len(people)),
-                "agent": float(sum(len(room.lobby.agents) for room in rooms)),
+                "agent": float(sum(len(agent_session.lobby.agents) for agent_session in agent_sessions)),
             },
             "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
             "forwarded": float(self._cluster.forwarded if self._cluster is not None else 0),
-            "conversations": float(sum(room.log is not None and not room.log.closed for room in rooms)),
+            "conversations": float(
+                sum(
+                    agent_session.log is not None and not agent_session.log.closed
+                    for agent_session in agent_sessions
+                )
+            ),
             "outbox_messages": float(sum(waiting)),
             "outbox_longest": float(max(waiting, default=0)),
             "model_queue": self._models.waiting if self._models is not None else {},
@@ -429,7 +436,7 @@ class Hosting:
 
     async def create_lobby(
         self, name: str, id: str | None = None, *, settings: LobbySettings | None = None
-    ) -> RoomPort:
+    ) -> AgentSessionPort:
         """A new room. Without `id` it gets one that cannot be guessed; without `settings` it is open.
 
         Raises:
@@ -437,11 +444,11 @@ class Hosting:
         """
         if self._media is None or self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
-        return (await self._lobbies.create(name, id, settings or LobbySettings())).room
+        return (await self._lobbies.create(name, id, settings or LobbySettings())).agent_session
 
     def moderate(self, lobby_id: str) -> Moderator:
         """Everything a host of this lobby may do, without being in it. Raises KeyError."""
-        return self.served(lobby_id).moderator
+        return self.controller(lobby_id).moderator
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
         """What people have reported, oldest first; of all lobbies when none is named."""
@@ -455,9 +462,9 @@ class Hosting:
 
     def _stalled(self, stall: Stall) -> None:
         self.telemetry.stalled(stall.seconds)
-        for room in self.rooms.values():
-            if room.log is not None and not room.log.closed:
-                room.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
+        for agent_session in self.agent_sessions.values():
+            if agent_session.log is not None and not agent_session.log.closed:
+                agent_session.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
         if self.on_stall is not None:
             self.on_stall(stall)
 
@@ -487,8 +494,8 @@ class Hosting:
         return Services(
             sessions=self._sessions,
             cookie=cookie,
-            lobbies=self._lobbies.served,
-            create_lobby=self._lobbies.create_for_browser,
+            lobbies=self._lobbies.controller,
+            create_lobby=self._lobbies.create_for_client,
             close_lobby=self.close_lobby,
             conversations=self.settings.data_dir / "conversations",
             ice=self.ice,
@@ -502,7 +509,7 @@ class Hosting:
             addresses=Addresses(self.settings.public_url, self.settings.host),
             clock=self._clock,
             limits=self._limits,
-            floods=Floods(self._limits, self._clock),
+            rate_limits=RateLimits(self._limits, self._clock),
             telemetry=self.telemetry,
             drain=self._drain,
             cluster=self._cluster,
@@ -543,7 +550,9 @@ def _real_media(settings: Settings) -> MediaPlane:
     return ProcessMediaPlane(vad=settings.vad_model, log_level=settings.log_level)
 
 
-def _real_room(lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock) -> RoomPort:
-    from voicebot.agent.room import Room
+def _real_agent_session(
+    lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock
+) -> AgentSessionPort:
+    from voicebot.agent.session import AgentSession
 
-    return Room(lobby, media=media, models=models, settings=settings, clock=clock)
+    return AgentSession(lobby, media=media, models=models, settings=settings, clock=clock)

@@ -22,7 +22,7 @@ def exposed(where: str, connection: Mapping[str, Any], *, encrypted: bool) -> It
     if not connection.get("password") and not connection.get("ssl_certfile"):
         yield (
             f"Redis at {where} asks for no password: whoever reaches it can speak for everybody in every"
-            " lobby. Give it one (requirepass, or a user of its own, see README), and write it into"
+            " lobby. Give it one (requirepass, or a user of its own, see operating.md), and write it into"
             " STORE=redis://:password@host:6379/0."
         )
     if not encrypted and not _private(host):

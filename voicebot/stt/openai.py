@@ -17,7 +17,7 @@ from voicebot.errors import ModelFailed
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
-from voicebot.stt.collected import CollectedStream, DraftingCollectedStream
+from voicebot.stt.buffered import BufferedStream, DraftingBufferedStream
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -87,9 +87,9 @@ class OpenAISTT:
         progress(f"{model} is ready", 1.0)
         return self
 
-    def stream(self) -> CollectedStream:
+    def stream(self) -> BufferedStream:
         """Begin an utterance; it can be drafted where STT_DRAFTS lets it."""
-        kind = DraftingCollectedStream if self._drafts else CollectedStream
+        kind = DraftingBufferedStream if self._drafts else BufferedStream
         return kind(self.transcribe)
 
     async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:

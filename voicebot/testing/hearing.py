@@ -13,8 +13,8 @@ from voicebot.media.base import (
     HearingSettings,
     OnNotice,
     SpeechAudio,
-    SpeechStarted,
-    SpeechStopped,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
 )
 
 RATE = 16_000
@@ -82,7 +82,7 @@ class FakeHearing:
                 person.speaking, first_voice = True, now - voiced
                 person.pausing, person.until = False, None
                 first = max(sent, n + 1 - round((voiced + settings.preroll) / window_s))
-                self._notify(SpeechStarted(*self._who, first_voice))
+                self._notify(VoiceActivityStarted(*self._who, first_voice))
                 self._send(windows, first, n + 1, begin)
                 sent = n + 1
             elif person.speaking:
@@ -90,7 +90,7 @@ class FakeHearing:
                 sent = n + 1
                 if silent >= settings.pause_after - 1e-9:
                     person.speaking, person.pausing = False, True
-                    self._notify(SpeechStopped(*self._who, last_voice))
+                    self._notify(VoiceActivityStopped(*self._who, last_voice))
             if person.speaking and loud and now - uttering <= settings.max_utterance:
                 self._talk_over(first_voice, now)
         await asyncio.sleep(0)  # the last notices are handed over on the loop's next round

@@ -22,7 +22,7 @@ import soxr
 from numpy.typing import NDArray
 
 from voicebot.media.base import MediaPlane
-from voicebot.rtc.caller import RATE, Caller, Heard, Microphone
+from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
 
 PATIENCE = 20.0
 """Seconds for a connection on this machine, and for what a test waits to hear."""
@@ -33,7 +33,7 @@ class LoopbackPerson:
 
     def __init__(self, plane: MediaPlane, host_id: str, participant_id: str) -> None:
         self.participant_id = participant_id
-        self.frames: list[Heard] = []
+        self.frames: list[ReceivedFrame] = []
         """Every decoded frame, in order of arrival."""
         self._plane = plane
         self._host_id = host_id
@@ -86,7 +86,7 @@ class LoopbackPerson:
         ]
         return sum(loud) / RATE
 
-    def _hear(self, heard: Heard) -> None:
+    def _hear(self, heard: ReceivedFrame) -> None:
         self.frames.append(heard)
         self._news.set()
 

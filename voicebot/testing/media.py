@@ -28,7 +28,7 @@ from voicebot.media.base import (
     PeerState,
     RecordingFailed,
     SilenceReached,
-    SpeechStopped,
+    VoiceActivityStopped,
 )
 from voicebot.testing.hearing import FakeHearing, Person, as_speech
 from voicebot.testing.playout import Player, Speech
@@ -94,7 +94,7 @@ class FakeMediaPlane:
         def talk_over(since: float, now: float) -> None:
             for player in list(host.agents.values()):
                 speech = player.current
-                if speech is None or not speech.interruptible:
+                if speech is None:
                     continue
                 if now - max(since, speech.flowing) >= host.hearing.interrupt_after - 1e-9:
                     player.hold_for(participant_id)
@@ -141,7 +141,7 @@ class FakeMediaPlane:
         for name, host in self._hosts.items():
             for participant_id, person in host.people.items():
                 if person.speaking:
-                    self._notice(SpeechStopped(name, participant_id, self._time()))
+                    self._notice(VoiceActivityStopped(name, participant_id, self._time()))
                 if person.until is not None:
                     self._notice(SilenceReached(name, participant_id, person.until))
         known = {name: (host.hearing, tuple(host.agents)) for name, host in self._hosts.items()}
@@ -254,7 +254,6 @@ class FakeMediaPlane:
         index: int,
         pcm: NDArray[np.int16],
         sample_rate: int,
-        interruptible: bool = True,
         held: bool = False,
     ) -> None:
         self._record(
@@ -265,10 +264,9 @@ class FakeMediaPlane:
             index=index,
             samples=len(pcm),
             sample_rate=sample_rate,
-            interruptible=interruptible,
             held=held,
         )
-        player, speech = self._speech(host_id, agent_id, speech_id, interruptible=interruptible, held=held)
+        player, speech = self._speech(host_id, agent_id, speech_id, held=held)
         if speech is None or player is None or speech.ended is not None:
             return
         if speech.complete:
@@ -373,7 +371,7 @@ class FakeMediaPlane:
         return host.agents.get(agent_id), host.speeches.get((agent_id, speech_id))
 
     def _speech(
-        self, host_id: str, agent_id: str, speech_id: str, *, interruptible: bool = True, held: bool = False
+        self, host_id: str, agent_id: str, speech_id: str, *, held: bool = False
     ) -> tuple[Player | None, Speech | None]:
         host = self._host(host_id)
         if host is None:
@@ -384,7 +382,7 @@ class FakeMediaPlane:
             return None, None
         speech = host.speeches.get((agent_id, speech_id))
         if speech is None:
-            speech = Speech(host_id, agent_id, speech_id, interruptible, held=held)
+            speech = Speech(host_id, agent_id, speech_id, held=held)
             host.speeches[agent_id, speech_id] = speech
             self.speeches.append(speech)
             player.begin(speech)

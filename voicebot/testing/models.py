@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from voicebot.llm.lines import Call, Lines
+from voicebot.llm.lines import ChatHistory, ScriptedCall
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
@@ -157,7 +157,7 @@ class ScriptedSTTStream:
         self.cancelled = True
 
 
-Step = str | float | asyncio.Event | Exception | Call
+Step = str | float | asyncio.Event | Exception | ScriptedCall
 """Of an answer: text to give, seconds to wait, an event to wait for, an error to raise, a tool to call."""
 
 
@@ -166,7 +166,7 @@ class LLMCall:
     """What a model was asked."""
 
     instructions: str
-    lines: Lines
+    lines: ChatHistory
     finished: bool = False
 
 
@@ -190,14 +190,14 @@ class ScriptedLLM(_Scripted):
 
         return TextModel(self.name, self._write)
 
-    async def _write(self, instructions: str, lines: Lines) -> AsyncIterator[str | Call]:
+    async def _write(self, instructions: str, lines: ChatHistory) -> AsyncIterator[str | ScriptedCall]:
         call = LLMCall(instructions, lines)
         self.calls.append(call)
         if not self._script:
             self.problems.append(f"an answer more than the script has, to {lines[-1:]}")
             raise ScriptError(self.problems[-1])
         for step in self._script.pop(0):
-            if isinstance(step, str | Call):
+            if isinstance(step, str | ScriptedCall):
                 yield step
             elif isinstance(step, asyncio.Event):
                 await step.wait()

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from voicebot.media.base import (
     HOLD_LIMIT,
     OnNotice,
+    PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
-    PlayoutStarted,
 )
 
 
@@ -34,7 +34,6 @@ class Speech:
     host_id: str
     agent_id: str
     speech_id: str
-    interruptible: bool = True
     pcm: list[NDArray[np.int16]] = field(default_factory=list)
     sample_rate: int = 0
     started: float | None = None
@@ -109,7 +108,7 @@ class Player:
 
     def hold_for(self, by: str) -> None:
         """A person talks over this agent."""
-        for speech in [s for s in self._speeches if s.interruptible and not s.held]:
+        for speech in [s for s in self._speeches if not s.held]:
             self.hold(speech, by)
 
     def resume(self, speech: Speech) -> None:
@@ -164,7 +163,7 @@ class Player:
         who = (speech.host_id, speech.agent_id, speech.speech_id)
         if speech.started is None:
             speech.started = speech.flowing = now
-            self._notify(PlayoutStarted(*who, time=now))
+            self._notify(PlayoutAudible(*who, time=now))
         if speech._resuming:
             speech._resuming, speech.flowing = False, now
             self._notify(PlayoutResumed(*who, time=now))

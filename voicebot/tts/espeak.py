@@ -17,7 +17,7 @@ from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
-from voicebot.tts.espeak_library import EspeakLibrary, Mark, Utterance
+from voicebot.tts.espeak_library import EspeakLibrary, Mark, SynthesisRequest
 from voicebot.tts.voices import pick_voice, plain_text, with_volume
 
 DEFAULT_LANGUAGE = "en-us"
@@ -78,7 +78,7 @@ class EspeakTTS:
         # agents beyond the number of variants still differ a little in pitch
         lap = (style.seed // len(VARIANTS)) % 5 - 2 if not style.voice else 0
         semitones = style.pitch + lap
-        utterance = Utterance(
+        utterance = SynthesisRequest(
             plain_text(text),
             f"{self._voice}+{pick_voice(style, VARIANTS)}",
             words_per_minute=round(min(450, max(80, WORDS_PER_MINUTE * style.rate))),

@@ -69,7 +69,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Utterance:
+class SynthesisRequest:
     text: str
     voice: str
     """A voice's identifier and a variant, e.g. "gmw/en-US+f2"."""
@@ -122,7 +122,7 @@ class EspeakLibrary:
             return EspeakLibrary._shared
 
     def synthesize(
-        self, utterance: Utterance, cancelled: Callable[[], bool]
+        self, utterance: SynthesisRequest, cancelled: Callable[[], bool]
     ) -> tuple[NDArray[np.int16], list[Mark]]:
         """Audio, and where in it words begin. Blocking; stops early, with what there is, if `cancelled()`."""
         text = utterance.text.encode() + b"\0"
@@ -144,7 +144,7 @@ class EspeakLibrary:
 
     def speaks(self, language: str) -> bool:
         """Has it all that the language needs? Some are listed without their dictionary. Blocking."""
-        return bool(self.synthesize(Utterance("a 1", self.voices[language]), bool)[0].any())
+        return bool(self.synthesize(SynthesisRequest("a 1", self.voices[language]), bool)[0].any())
 
     def _on_audio(
         self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]

@@ -1,21 +1,22 @@
 """Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
 
-from voicebot.turn.addressing import Addressees, addressees, called_by_name
-from voicebot.turn.echo import Echo, Played, own_voice
-from voicebot.turn.endpointing import EndpointDecision, Endpointing, FixedEndpointing, Pause
-from voicebot.turn.endpointing_dynamic import DynamicEndpointing
-from voicebot.turn.endpointing_learned import LearnedEndpointing
-from voicebot.turn.endpointing_settings import EndpointingSettings
+from voicebot.turn.addressing.addressees import Addressees, addressees, called_by_name
+from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
+from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
+from voicebot.turn.endpointing.base import EndpointDecision, Endpointing, FixedEndpointing, Pause
+from voicebot.turn.endpointing.dynamic import DynamicEndpointing
+from voicebot.turn.endpointing.learned import LearnedEndpointing
+from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends
-from voicebot.turn.interruption import Verdict, judge
-from voicebot.turn.pauses import PauseStatistics
-from voicebot.turn.scene import Present, Said, Scene
+from voicebot.turn.interruption import OverlapKind, classify_overlap
 from voicebot.turn.words import is_question
 
 __all__ = [
     "Addressees",
     "Denial",
+    "DialogueContext",
     "DynamicEndpointing",
     "Echo",
     "EndpointDecision",
@@ -25,19 +26,18 @@ __all__ = [
     "Floor",
     "Heard",
     "LearnedEndpointing",
+    "OverlapKind",
+    "Participant",
     "Pause",
     "PauseStatistics",
     "Piece",
-    "Played",
-    "Present",
-    "Said",
-    "Scene",
-    "Verdict",
+    "PlayedSentence",
+    "PriorTurn",
     "addressees",
     "called_by_name",
+    "classify_overlap",
+    "detect_echo",
     "heard",
     "is_question",
-    "judge",
-    "own_voice",
     "word_ends",
 ]

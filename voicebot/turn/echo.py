@@ -62,7 +62,7 @@ class Timed(Protocol):
 
 
 @dataclass(frozen=True)
-class Played:
+class PlayedSentence:
     """A sentence that an agent is heard to say."""
 
     text: str
@@ -99,8 +99,8 @@ class _Word:
     """Seconds by which `time`, that of its beginning, may be wrong."""
 
 
-def own_voice(
-    text: str, start: float, end: float, played: Sequence[Played], words: Sequence[Timed] = ()
+def detect_echo(
+    text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Timed] = ()
 ) -> Echo:
     """What of this utterance agents said themselves.
 
@@ -254,7 +254,7 @@ def _timed(text: str, start: float, end: float, words: Sequence[Timed]) -> list[
     return out
 
 
-def _end(sentence: Played) -> float:
+def _end(sentence: PlayedSentence) -> float:
     if math.isfinite(sentence.end):
         return sentence.end
     return sentence.start + len(sentence.text) / LETTERS_PER_SECOND

@@ -38,19 +38,19 @@ _BEGUN = _any_of([" ".join(sign.split()[:n]) for sign in SIGNS for n in range(1,
 ONLY_SIGNS = re.compile(rf"{_SIGN}(?: {_SIGN})*(?: {_BEGUN})?|{_BEGUN}")
 
 
-class Verdict(Enum):
+class OverlapKind(Enum):
     """Of what was said so far over an agent."""
 
-    TAKES_THE_FLOOR = "words that want an answer"
+    INTERRUPTION = "words that want an answer"
     BACKCHANNEL = "a sign of listening"
     NOTHING = "no word was understood"
 
 
-def judge(text: str) -> Verdict:
+def classify_overlap(text: str) -> OverlapKind:
     """What these words do while an agent speaks; partial transcripts may be judged, too."""
     plain = NOISE.sub(" ", text.casefold().replace("\u2019", "'"))
     words = [word for word in WORD.findall(plain) if not LAUGHTER.fullmatch(word)]
     if not words:
-        return Verdict.BACKCHANNEL if text.strip() else Verdict.NOTHING
+        return OverlapKind.BACKCHANNEL if text.strip() else OverlapKind.NOTHING
     only_signs = len(words) <= LONGEST_BACKCHANNEL and ONLY_SIGNS.fullmatch(" ".join(words))
-    return Verdict.BACKCHANNEL if only_signs else Verdict.TAKES_THE_FLOOR
+    return OverlapKind.BACKCHANNEL if only_signs else OverlapKind.INTERRUPTION

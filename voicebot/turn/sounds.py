@@ -52,7 +52,7 @@ def fold(text: str) -> str:
     return "".join(letters)
 
 
-def similarity(name: str, spoken: str) -> float:
+def name_similarity(name: str, spoken: str) -> float:
     """How much a recognised word sounds like a name, 0 to 1; 0 if it cannot be that name.
 
     Strict enough for a word anywhere in a sentence: hardly any everyday word is taken for a name.
@@ -85,7 +85,7 @@ def first_sound(beginning: str) -> str:
 
 
 @lru_cache(maxsize=8192)
-def likeness(name: str, spoken: str) -> float:
+def phonetic_similarity(name: str, spoken: str) -> float:
     """How near a misheard word is to a name, 0 to 1; for places where nothing but a name is expected.
 
     One minus the cost of the cheapest alignment of the two sounds, per sound: vowels are exchanged for

@@ -17,7 +17,7 @@ STOP, COMMA, QUESTION = ".", ",", "?"
 
 
 @dataclass(frozen=True)
-class Line:
+class Tokens:
     """`words` are folded; `gaps[i]` stands before word i and `gaps[-1]` at the end.
 
     A gap is "" or a COMMA, STOP or QUESTION; the first is a STOP, and the last one, too, if nothing else.
@@ -27,7 +27,7 @@ class Line:
     gaps: tuple[str, ...]
 
     @classmethod
-    def of(cls, text: str) -> Line:
+    def of(cls, text: str) -> Tokens:
         if len(text) > HEAD + TAIL:
             text = f"{text[:HEAD].rsplit(' ', 1)[0]}. {text[-TAIL:].split(' ', 1)[-1]}"
         words: list[str] = []
@@ -47,10 +47,10 @@ class Line:
         """A sentence ends before this index."""
         return self.gaps[at] in (STOP, QUESTION)
 
-    def sentence(self, end: int) -> Line:
+    def sentence(self, end: int) -> Tokens:
         """The sentence that ends before this index."""
         start = max(at for at in range(end) if self.begins(at))
-        return Line(self.words[start:end], (STOP, *self.gaps[start + 1 : end + 1]))
+        return Tokens(self.words[start:end], (STOP, *self.gaps[start + 1 : end + 1]))
 
     def before(self, at: int) -> str:
         """Up to six words of the same sentence before this one."""
@@ -77,7 +77,7 @@ def _gap(between: str) -> str:
     return COMMA if re.search(r"[,:\u3001\uff0c\u2013\u2014]|\s-\s", between) else ""
 
 
-def asks(line: Line, at: int) -> bool:
+def asks(line: Tokens, at: int) -> bool:
     """From this word on somebody is asked or told to do something."""
     if at >= len(line.words):
         return False
@@ -88,7 +88,7 @@ def asks(line: Line, at: int) -> bool:
 
 def is_question(text: str) -> bool:
     """Whether what was said ends in a question, by its mark or, where none was written, by its words."""
-    line = Line.of(text[-400:])
+    line = Tokens.of(text[-400:])
     if not line.words:
         return False
     if line.gaps[-1] == QUESTION:

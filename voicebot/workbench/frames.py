@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from voicebot.agent.models import ROLES, Models, SwapRole
+from voicebot.agent.models.models import ROLES, Models, SwapRole
 from voicebot.events import Event
 
 FIRST = ["conversation_id", "seq", "t", "type", "participant_id", "turn_id", "speech_id"]

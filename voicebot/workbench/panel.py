@@ -10,16 +10,16 @@ import ipywidgets  # type: ignore[import-untyped]
 
 from voicebot.events import Event
 from voicebot.lobby.lobby import Joined, Left, LobbyEvent, Updated
-from voicebot.workbench.agents import AgentsPane
-from voicebot.workbench.controls import ROLES, AddAgent, ModelControl, Swap
-from voicebot.workbench.latency import LatencyPane
-from voicebot.workbench.lobby_link import LobbyLink
-from voicebot.workbench.notices import NoticesPane
-from voicebot.workbench.people import People
-from voicebot.workbench.transcript import TranscriptPane
+from voicebot.workbench.panes.agents import AgentsPane
+from voicebot.workbench.panes.controls import ROLES, AddAgent, ModelControl, Swap
+from voicebot.workbench.panes.latency import LatencyPane
+from voicebot.workbench.panes.lobby_link import LobbyLink
+from voicebot.workbench.panes.notices import NoticesPane
+from voicebot.workbench.panes.participants import ShownParticipants
+from voicebot.workbench.panes.transcript import TranscriptPane
 
 if TYPE_CHECKING:
-    from voicebot.agent.models import Models
+    from voicebot.agent.models.models import Models
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
@@ -40,13 +40,13 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         remove: Callable[[str], None],
     ) -> None:
         loop = asyncio.get_running_loop()
-        self.people = People()
+        self.participants = ShownParticipants()
         self.notices = NoticesPane()
         self.link = LobbyLink(url=url, public=public)
-        self.agents = AgentsPane(self.people)
+        self.agents = AgentsPane(self.participants)
         self.add_agent = AddAgent(spawn, loop)
-        self.transcript = TranscriptPane(self.people)
-        self.latency = LatencyPane(self.people)
+        self.transcript = TranscriptPane(self.participants)
+        self.latency = LatencyPane(self.participants)
         self.models = {role: ModelControl(role, models, swap, loop) for role in ROLES}
         self.agents.on_page("remove", lambda message: remove(str(message.get("id"))))
         left = ipywidgets.VBox([self.transcript, self.latency], layout=_column("3 1 460px"))

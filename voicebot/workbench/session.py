@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
-from voicebot.agent.models import Swapped, SwapRole
-from voicebot.agent.room import Room
+from voicebot.agent.models.models import Swapped, SwapRole
+from voicebot.agent.session import AgentSession
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
 from voicebot.events import Event
@@ -20,14 +20,14 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import EVERYWHERE, Settings
-from voicebot.workbench.lobby_link import LobbyLink
+from voicebot.workbench.guests import Guests
 from voicebot.workbench.panel import Panel
-from voicebot.workbench.speaking import Speaking
+from voicebot.workbench.panes.lobby_link import LobbyLink
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
-    from voicebot.server.ports import RoomPort
+    from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
 """Events of all conversations of a session kept in memory for `Workbench.events`."""
@@ -35,7 +35,7 @@ EVENTS_KEPT = 200_000
 LOBBY_NAME = "Notebook"
 
 
-class Session:
+class WorkbenchSession:
     """A started workbench. Belongs to the loop that started it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -43,9 +43,9 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.hosting = Hosting(settings, demo=False)
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.room: Room
+        self.agent_session: AgentSession
         self.panel: Panel
-        self.speaking = Speaking(self)
+        self.guests: Guests
         self.hosting.on_stall = self._stalled
         self._undo = contextlib.ExitStack()
         self._agents: dict[object, str] = {}
@@ -60,7 +60,9 @@ class Session:
         """Start all of it, or nothing. Raises VoicebotError."""
         try:
             await self.hosting.start()
-            self.room = cast("Room", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME))
+            self.agent_session = cast(
+                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
+            )
         except BaseException:
             await self.hosting.stop()
             raise
@@ -72,25 +74,29 @@ class Session:
             spawn=partial(self.spawn, another=True),
             remove=self._remove_soon,
         )
-        for info in self.room.lobby.participants.values():
+        self.guests = Guests(self.local_url, self.agent_session, self.hosting.models, self.panel.participants)
+        for info in self.agent_session.lobby.participants.values():
             self.panel.on_lobby(Joined(info))
-        self._undo.callback(self.room.lobby.subscribe(self.panel.on_lobby))
-        self._undo.callback(self.room.subscribe(self._on_event))
+        self._undo.callback(self.agent_session.lobby.subscribe(self.panel.on_lobby))
+        self._undo.callback(self.agent_session.subscribe(self._on_event))
         self._undo.callback(self.hosting.models.subscribe(self._swapped))
         atexit.register(self.abandon)
         self.open = True
 
-    def _room_of_before(self) -> RoomPort | None:
+    def _room_of_before(self) -> AgentSessionPort | None:
         """The notebook's lobby of before a restart, with its agents: links to it stay good."""
-        for lobby_id, room in self.hosting.rooms.items():
-            if room.lobby.name == LOBBY_NAME and not self.hosting.served(lobby_id).closes_when_empty:
-                return room
+        for lobby_id, agent_session in self.hosting.agent_sessions.items():
+            if (
+                agent_session.lobby.name == LOBBY_NAME
+                and not self.hosting.controller(lobby_id).closes_when_empty
+            ):
+                return agent_session
         return None
 
     @property
     def link(self) -> str:
         """The lobby's address."""
-        return self.hosting.lobby_url(self.room.lobby.id)
+        return self.hosting.lobby_url(self.agent_session.lobby.id)
 
     @property
     def local_url(self) -> str:
@@ -103,7 +109,7 @@ class Session:
         if self._stopped:
             return
         self.open = False
-        await self.speaking.leave()
+        await self.guests.leave()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -121,8 +127,8 @@ class Session:
         self.open = False
         self._stopped = True
         self.hosting.abandon()
-        if self.room.log is not None:
-            self.room.log.close()
+        if self.agent_session.log is not None:
+            self.agent_session.log.close()
 
     def client(self, height: int) -> LobbyLink:
         """See `Workbench.client`."""
@@ -141,12 +147,14 @@ class Session:
         """See `Workbench.spawn`."""
         key = (repr(who), name, voice)
         async with self._spawning:
-            known = self.room.agents.get(self._agents.get(key, "")) or self._of_before(who, name, voice)
+            known = self.agent_session.agents.get(self._agents.get(key, "")) or self._of_before(
+                who, name, voice
+            )
             if known is not None and not another:
                 self._agents[key] = known.id
                 return known
             try:
-                agent = await self.room.spawn(who, name=name, voice=voice)
+                agent = await self.agent_session.spawn(who, name=name, voice=voice)
             except Exception as error:
                 self.panel.notices.failed("No agent was added", error)
                 raise
@@ -156,7 +164,7 @@ class Session:
 
     def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
         """An agent that came back with the lobby and that this same call had made."""
-        for agent in self.room.agents.values():
+        for agent in self.agent_session.agents.values():
             persona = agent.persona
             same = (
                 persona.character == " ".join(who.split())
@@ -180,7 +188,7 @@ class Session:
         self.panel.models[event.role].refresh()
 
     def _remove_soon(self, agent_id: str) -> None:
-        self._soon(self.room.remove(agent_id), f"remove-{agent_id}")
+        self._soon(self.agent_session.remove(agent_id), f"remove-{agent_id}")
 
     def _soon(self, work: Coroutine[Any, Any, object], name: str) -> None:
         async def run() -> None:
@@ -198,5 +206,5 @@ class Session:
         self.panel.on_event(event)
 
     def _stalled(self, stall: Stall) -> None:
-        if not self.room.active:  # else it comes as an event of the conversation
+        if not self.agent_session.active:  # else it comes as an event of the conversation
             self.panel.notices.stalled(stall.seconds, stall.where)

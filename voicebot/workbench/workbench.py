@@ -8,25 +8,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
-from voicebot.agent.tools import ToolFunction, make_tool
-from voicebot.conversation.reader import Conversations
+from voicebot.agent.tools.function_tools import ToolFunction, make_tool
+from voicebot.conversation.reading.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
 from voicebot.workbench.frames import events_frame, models_frame, options_frame
+from voicebot.workbench.guests import Exchange
 from voicebot.workbench.home import notebook_settings
-from voicebot.workbench.lobby_link import LobbyLink
-from voicebot.workbench.session import Session
-from voicebot.workbench.speaking import Said
+from voicebot.workbench.panes.lobby_link import LobbyLink
+from voicebot.workbench.session import WorkbenchSession
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from voicebot.agent.agent import Agent
-    from voicebot.agent.models import SwapRole
-    from voicebot.agent.room import Room
+    from voicebot.agent.models.models import SwapRole
+    from voicebot.agent.session import AgentSession
     from voicebot.experiment.guest import Guest
     from voicebot.persona import Persona
-    from voicebot.server.moderator import Moderator
+    from voicebot.server.lobby.moderator import Moderator
     from voicebot.workbench.panel import Panel
 
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class _Running:
     """What this process has running: at most one workbench."""
 
-    session: Session | None = None
+    session: WorkbenchSession | None = None
     locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
         default_factory=WeakKeyDictionary
     )
@@ -69,7 +69,7 @@ class Workbench:
 
     def __init__(self, **settings: object) -> None:
         self.settings = notebook_settings(**settings)  # type: ignore[arg-type]
-        self._session: Session | None = None
+        self._session: WorkbenchSession | None = None
 
     def __repr__(self) -> str:
         return f"<Workbench {self.link}>" if self.running else "<Workbench, not started>"
@@ -95,7 +95,7 @@ class Workbench:
             if session is not None and (not session.open or session.settings != self.settings):
                 await session.stop()  # or finish what was interrupted
             if session is None or not session.open:
-                session = Session(self.settings)
+                session = WorkbenchSession(self.settings)
                 await session.start()
                 self._running.session = session
             self._session = session
@@ -117,15 +117,15 @@ class Workbench:
         return self._started().link
 
     @property
-    def room(self) -> Room:
+    def agent_session(self) -> AgentSession:
         """The lobby with its agents, models and current conversation."""
-        return self._started().room
+        return self._started().agent_session
 
     @property
     def moderator(self) -> Moderator:
         """What a host of the lobby may do: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)`."""
         session = self._started()
-        return session.hosting.moderate(session.room.lobby.id)
+        return session.hosting.moderate(session.agent_session.lobby.id)
 
     @property
     def events(self) -> pd.DataFrame:
@@ -139,7 +139,7 @@ class Workbench:
         Raises:
             VoicebotError: nobody has been in the lobby yet.
         """
-        log = self._started().room.log
+        log = self._started().agent_session.log
         if log is None:
             raise VoicebotError(
                 "There was no conversation yet: one begins when a person joins.",
@@ -192,7 +192,7 @@ class Workbench:
 
     async def remove(self, agent: Agent | str) -> None:
         """Take an agent (or its id) out of the lobby."""
-        await self._started().room.remove(agent if isinstance(agent, str) else agent.id)
+        await self._started().agent_session.remove(agent if isinstance(agent, str) else agent.id)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
         """Load another model and use it from the next turn on: `swap("tts", "flite:slt")`.
@@ -202,7 +202,7 @@ class Workbench:
         """
         await self._started().swap(role, spec, progress)
 
-    async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Said:
+    async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Exchange:
         """Let a simulated person say something in the lobby, and wait for the answer.
 
         It joins at its first sentence like a browser does (WebSocket, WebRTC) and stays
@@ -211,19 +211,19 @@ class Workbench:
         Raises:
             VoicebotError: it could not join or speak.
         """
-        return await self._started().speaking.say(text, name=name, within=within)
+        return await self._started().guests.say(text, name=name, within=within)
 
     async def quiet(self, within: float = 30.0) -> None:
         """Wait until no agent thinks or speaks, `within` seconds at the longest."""
-        await self._started().speaking.quiet(within)
+        await self._started().guests.quiet(within)
 
     async def guest(self, name: str = "Guest") -> Guest:
         """The simulated person of that name, joined. See `voicebot.experiment.guest.Guest`."""
-        return await self._started().speaking.guest(name)
+        return await self._started().guests.guest(name)
 
     async def leave(self, name: str | None = None) -> None:
         """The simulated person of that name (None: all of them) leaves the lobby."""
-        await self._started().speaking.leave(name)
+        await self._started().guests.leave(name)
 
     def panel(self) -> Panel:
         """The live panel. Each display is a view of the same one, with the backlog."""
@@ -233,7 +233,7 @@ class Workbench:
         """The lobby's page inside the notebook, with the link that opens it in a tab."""
         return self._started().client(height)
 
-    def _started(self) -> Session:
+    def _started(self) -> WorkbenchSession:
         if self._session is None or not self._session.open:
             raise VoicebotError("The workbench is not running.", hint="Run `await wb.start()` first.")
         return self._session

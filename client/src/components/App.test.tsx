@@ -6,7 +6,7 @@ import { readOptions } from "../options";
 import type { ServerMessage } from "../protocol/messages";
 import { DeviceProblem, type DeviceProblemKind } from "../rtc/problems";
 import { Client } from "../session/client";
-import { withPeer } from "../session/reduce";
+import { withPeer } from "../session/reduce/reduce";
 import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
 import { texts } from "../texts";

@@ -2,12 +2,12 @@ import { useCallback } from "react";
 import { useClient } from "../hooks/useClient";
 import { useFirstGesture } from "../hooks/useFirstGesture";
 import { useSession } from "../hooks/useSession";
-import { EndScreen } from "./EndScreen";
-import { LobbyScreen } from "./LobbyScreen";
-import { PrejoinScreen } from "./PrejoinScreen";
-import { StartScreen } from "./StartScreen";
-import { Toasts } from "./Toasts";
-import { WaitingScreen } from "./WaitingScreen";
+import { EndScreen } from "./door/EndScreen";
+import { PrejoinScreen } from "./door/PrejoinScreen";
+import { StartScreen } from "./door/StartScreen";
+import { WaitingScreen } from "./door/WaitingScreen";
+import { Toasts } from "./notices/Toasts";
+import { LobbyScreen } from "./stage/LobbyScreen";
 
 export function App() {
   const phase = useSession((state) => state.phase);

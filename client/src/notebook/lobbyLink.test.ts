@@ -4,9 +4,9 @@ import { expect, test } from "vitest";
 
 /** The notebook's link and frame are plain modules of the Python package; they are run here because
  * here is a document. */
-const WORKBENCH = join(import.meta.dirname, "../../../voicebot/workbench");
+const WIDGETS = join(import.meta.dirname, "../../../voicebot/workbench/panes/static");
 const source = ["feed.js", "lobby_link.js"]
-  .map((name) => readFileSync(join(WORKBENCH, name), "utf8"))
+  .map((name) => readFileSync(join(WIDGETS, name), "utf8"))
   .join("\n");
 const { default: widget } = (await import(
   /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(source)}`

@@ -6,18 +6,18 @@ import type { DeviceKind, openDevice } from "../rtc/devices";
 import { Levels } from "../rtc/levels";
 import { type destroyLobby, ensureSession, lookUpLobby, socketUrl } from "../signaling/endpoints";
 import { type Outgoing, Signaling, type SignalingOptions } from "../signaling/signaling";
-import { Attendance } from "./attendance";
-import { IceRefresh } from "./iceRefresh";
 import { Incoming } from "./incoming";
-import { recall } from "./memory";
-import { Moderation } from "./moderation";
-import { OwnMedia } from "./ownMedia";
-import { Peers } from "./peers";
-import { asking } from "./reduceModeration";
-import { Seat } from "./seat";
+import { IceRefresh } from "./lobby/iceRefresh";
+import { LobbyLifecycle } from "./lobby/lobbyLifecycle";
+import { recall } from "./lobby/memory";
+import { Moderation } from "./lobby/moderation";
+import { atFirst } from "./lobby/reloadState";
+import { TabLock } from "./lobby/tabLock";
+import { OwnMedia } from "./media/ownMedia";
+import { Peers } from "./media/peers";
+import { asking } from "./reduce/reduceModeration";
+import { say } from "./reduce/toasts";
 import type { Asked, SessionState } from "./state";
-import { atFirst } from "./stay";
-import { say } from "./toasts";
 
 export interface ClientParts {
   signaling?: Partial<SignalingOptions>;
@@ -25,7 +25,7 @@ export interface ClientParts {
   open?: typeof openDevice;
   lookUp?: typeof lookUpLobby;
   destroy?: typeof destroyLobby;
-  seat?: Pick<Seat, "claim" | "release">;
+  tabLock?: Pick<TabLock, "claim" | "release">;
 }
 
 /** The whole client without its looks: state, signaling, connections and devices in one place. */
@@ -38,7 +38,7 @@ export class Client {
   readonly #signaling: Signaling;
   readonly #media: OwnMedia;
   readonly #peers: Peers;
-  readonly #attendance: Attendance;
+  readonly #lifecycle: LobbyLifecycle;
 
   constructor(options: Options, parts: ClientParts = {}) {
     const { createConnection, open, destroy } = parts;
@@ -58,16 +58,16 @@ export class Client {
     const media = new OwnMedia({ store, connections, levels, send, ...(open ? { open } : {}) });
     const peers = new Peers(store, connections);
     const iceRefresh = new IceRefresh(() => send({ type: "ice_servers_request", data: {} }));
-    const attendance = new Attendance({
+    const lifecycle = new LobbyLifecycle({
       store,
       signaling,
       media,
       peers,
       iceRefresh,
-      seat: parts.seat ?? new Seat(),
+      tabLock: parts.tabLock ?? new TabLock(),
       lookUp: parts.lookUp ?? lookUpLobby,
     });
-    const incoming = new Incoming({ store, attendance, connections, media, peers, iceRefresh });
+    const incoming = new Incoming({ store, lifecycle, connections, media, peers, iceRefresh });
     signaling.onMessage((message) => incoming.receive(message));
 
     this.options = options;
@@ -82,7 +82,7 @@ export class Client {
     this.#signaling = signaling;
     this.#media = media;
     this.#peers = peers;
-    this.#attendance = attendance;
+    this.#lifecycle = lifecycle;
   }
 
   get state(): SessionState {
@@ -101,12 +101,12 @@ export class Client {
 
   /** What a page does when it has been loaded: go back to where it was, or show the door. */
   start(): Promise<void> {
-    return this.#attendance.start();
+    return this.#lifecycle.start();
   }
 
   /** Learn the lobby's name before joining, as far as the server tells it. */
   peek(): Promise<void> {
-    return this.#attendance.peek();
+    return this.#lifecycle.peek();
   }
 
   createLobby(data: CreateLobbyData): void {
@@ -116,26 +116,26 @@ export class Client {
   }
 
   visit(lobbyId: string | null): void {
-    this.#attendance.visit(lobbyId);
+    this.#lifecycle.visit(lobbyId);
   }
 
   join(name: string): void {
     this.levels.resume();
-    this.#attendance.join(name);
+    this.#lifecycle.join(name);
   }
 
   leave(): void {
-    this.#attendance.leave();
+    this.#lifecycle.leave();
   }
 
   /** Wait no longer to be let in, or to be back. */
   turnAround(): void {
-    this.#attendance.turnAround();
+    this.#lifecycle.turnAround();
   }
 
   /** The page goes away. The server keeps the seat for a moment, so that a reload comes back. */
   unload(): void {
-    this.#attendance.unload();
+    this.#lifecycle.unload();
   }
 
   // ------------------------------------------------------------ in the lobby

@@ -1,11 +1,11 @@
 import type { StoreApi } from "zustand/vanilla";
 import type { ServerMessage } from "../protocol/messages";
 import type { Connections } from "../rtc/connections";
-import type { Attendance } from "./attendance";
-import type { IceRefresh } from "./iceRefresh";
-import type { OwnMedia } from "./ownMedia";
-import type { Peers } from "./peers";
-import { CAMERA_LIMIT, reduce } from "./reduce";
+import type { IceRefresh } from "./lobby/iceRefresh";
+import type { LobbyLifecycle } from "./lobby/lobbyLifecycle";
+import type { OwnMedia } from "./media/ownMedia";
+import type { Peers } from "./media/peers";
+import { CAMERA_LIMIT, reduce } from "./reduce/reduce";
 import type { Phase, SessionState } from "./state";
 
 /** The server has ended the stay. */
@@ -13,7 +13,7 @@ const OVER = new Set<Phase>(["gone", "full", "left"]);
 
 export interface IncomingParts {
   store: StoreApi<SessionState>;
-  attendance: Attendance;
+  lifecycle: LobbyLifecycle;
   connections: Connections;
   media: OwnMedia;
   peers: Peers;
@@ -29,18 +29,18 @@ export class Incoming {
   }
 
   receive(message: ServerMessage): void {
-    const { store, attendance, connections, media, peers, iceRefresh } = this.#parts;
+    const { store, lifecycle, connections, media, peers, iceRefresh } = this.#parts;
     const { phase: before, self } = store.getState();
     store.setState(reduce(store.getState(), message));
     const { phase } = store.getState();
-    if (phase !== before && OVER.has(phase)) attendance.end();
+    if (phase !== before && OVER.has(phase)) lifecycle.end();
     switch (message.type) {
       case "session_established":
-        attendance.established(message.data);
+        lifecycle.established(message.data);
         break;
       case "session_expired":
       case "session_invalid":
-        attendance.finish("expired");
+        lifecycle.finish("expired");
         break;
       case "lobby_created":
         if (before === "start") history.pushState(null, "", `?lobby=${message.data.id}`);
@@ -59,7 +59,7 @@ export class Incoming {
         peers.closeAbsent();
         break;
       case "error":
-        if (message.data.code === "not_resumable") attendance.forgotten();
+        if (message.data.code === "not_resumable") lifecycle.forgotten();
         else if (message.data.code === CAMERA_LIMIT) media.closeCamera();
         break;
       case "start_webrtc_negotiation":

@@ -20,12 +20,12 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 
-from voicebot.agent.models import Models
-from voicebot.llm.lines import Line
+from voicebot.agent.models.models import Models
+from voicebot.llm.lines import ChatLine
 from voicebot.llm.text_model import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
-from voicebot.server.collector import settle_collector
+from voicebot.server.telemetry.gc_tuning import settle_collector
 from voicebot.settings import Settings, load_settings
 from voicebot.stt.base import Transcription
 from voicebot.tts.base import VoiceStyle
@@ -83,7 +83,7 @@ class FreeLLM(_Free):
     def model(self) -> Any:
         return TextModel(self.name, self._write)
 
-    async def _write(self, instructions: str, lines: list[Line]) -> AsyncIterator[str]:
+    async def _write(self, instructions: str, lines: list[ChatLine]) -> AsyncIterator[str]:
         """The fixed words; the last sign tells the voice whether it is an odd or an even answer."""
         asked = sum(1 for line in lines if zero_cost.TRANSCRIPT in line.text)
         for token in zero_cost.llm_tokens():

@@ -19,12 +19,13 @@ from typing import Any
 import psutil
 from starlette.responses import JSONResponse
 
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
-from voicebot.server import hosting, sessions
-from voicebot.server import lobbies as lobbies_module
-from voicebot.server.collector import settle_collector
-from voicebot.server.limits import Limits
+from voicebot.server import hosting
+from voicebot.server.lobby import lobbies as lobbies_module
+from voicebot.server.net.limits import Limits
+from voicebot.server.sessions import sessions
+from voicebot.server.telemetry.gc_tuning import settle_collector
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -61,16 +62,16 @@ class _WithState:
         if scope["type"] != "http" or scope["path"] != "/bench/state":
             await self._app(scope, receive, send)
             return
-        rooms = self._server[0].rooms.values()
+        agent_sessions = self._server[0].agent_sessions.values()
         self._media.commands.clear()  # the double's memory is not the server's
         gc.collect()
         state = {
             "mib": self._process.memory_info().rss / 2**20,
             "files": self._process.num_fds(),
             "tasks": len(asyncio.all_tasks()),
-            "lobbies": len(rooms),
-            "people": sum(len(room.lobby.humans) for room in rooms),
-            "agents": sum(len(room.lobby.agents) for room in rooms),
+            "lobbies": len(agent_sessions),
+            "people": sum(len(room.lobby.humans) for room in agent_sessions),
+            "agents": sum(len(room.lobby.agents) for room in agent_sessions),
         }
         await JSONResponse(state)(scope, receive, send)
 

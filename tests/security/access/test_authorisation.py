@@ -59,7 +59,7 @@ async def test_without_a_seat(hosting: Hosting, visit: Any, type: str) -> None:
     await stranger.expect("session_established")
     await bob.settle()
     message = golden(type)
-    for target in ({}, {"peer": bob.me}, {"peer": hosting.rooms["demo"].host_peer}):
+    for target in ({}, {"peer": bob.me}, {"peer": hosting.agent_sessions["demo"].host_peer}):
         if target and type not in TO_A_PEER:
             continue
         answers = await answer_to(stranger, message | target, f"x{len(target)}{len(str(target))}")
@@ -117,7 +117,7 @@ async def test_to_oneself_to_nobody_and_in_another_epoch(hosting: Hosting, visit
     now = start["epoch"]
     await bob.settle()
     await eve.settle()
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     message = golden(type)
     for n, (peer, epoch, code) in enumerate(
         (
@@ -146,11 +146,11 @@ async def test_to_oneself_to_nobody_and_in_another_epoch(hosting: Hosting, visit
 async def test_in_anothers_name(hosting: Hosting, visit: Any, type: str, data: dict[str, Any]) -> None:
     bob = await visit(hosting, joined="Bob")
     mallory = await visit(hosting, joined="Mallory")
-    for claimed in (bob.me, hosting.rooms["demo"].lobby.agents[0].id, "nobody"):
+    for claimed in (bob.me, hosting.agent_sessions["demo"].lobby.agents[0].id, "nobody"):
         await mallory.send(type, data | {"participant_id": claimed}, lobby="demo")
         told = await bob.expect(type)
         assert told["data"]["participant_id"] == mallory.me
-    assert not hosting.rooms["demo"].lobby.participants[bob.me].hand_raised
+    assert not hosting.agent_sessions["demo"].lobby.participants[bob.me].hand_raised
 
 
 async def test_relayed_messages_name_their_true_sender(hosting: Hosting, visit: Any) -> None:
@@ -178,14 +178,14 @@ async def test_guests_do_not_moderate(hosting: Hosting, visit: Any, action: str)
     bob = await visit(hosting, joined="Bob")
     mallory = await visit(hosting, joined="Mallory")
     await bob.settle()
-    before = dict(hosting.rooms["demo"].lobby.participants)
+    before = dict(hosting.agent_sessions["demo"].lobby.participants)
     for concerned in (bob.me, mallory.me, "nobody"):
         moderation = {"type": "moderation", "lobby": "demo"}
         data = {"action": action, "participant_id": concerned, "by": bob.me}
         answers = await answer_to(mallory, moderation | {"data": data}, f"x-{concerned}")
         assert codes(answers) == ["forbidden"]
     assert await bob.settle() == []
-    assert dict(hosting.rooms["demo"].lobby.participants) == before
+    assert dict(hosting.agent_sessions["demo"].lobby.participants) == before
 
 
 async def test_agents_of_another_lobby_stay(hosting: Hosting, visit: Any) -> None:
@@ -224,8 +224,8 @@ async def test_http_routes_of_another_lobby_are_as_good_as_none(hosting: Hosting
 async def test_agents_over_http_are_for_hosts_where_the_lobby_says_so(hosting: Hosting, visit: Any) -> None:
     host = await visit(hosting, joined="Bob")
     guest = await visit(hosting, joined="Mallory")
-    room = hosting.rooms["demo"]
-    (agent,) = room.lobby.agents
+    agent_session = hosting.agent_sessions["demo"]
+    (agent,) = agent_session.lobby.agents
     tts = hosting.models.options("tts")[0].spec
     agents = "api/lobbies/demo/agents"
     requests: list[tuple[str, str, Any]] = [
@@ -239,11 +239,11 @@ async def test_agents_over_http_are_for_hosts_where_the_lobby_says_so(hosting: H
     ]
     await host.send("lobby_update", {"agents_by": "host"}, lobby="demo")
     await guest.expect("lobby_state", lambda m: m["data"]["lobby"]["settings"]["agents_by"] == "host")
-    before = dict(room.lobby.participants)
+    before = dict(agent_session.lobby.participants)
     for method, address, body in requests:
         answer = await guest.http.request(method, address, json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (method, body)
-    assert dict(room.lobby.participants) == before
+    assert dict(agent_session.lobby.participants) == before
     assert (await guest.http.get(agents)).json()[0]["id"] == agent.id  # reading is for everyone in it
     changing = {
         (method, route)
@@ -259,5 +259,5 @@ async def test_agents_over_http_are_for_hosts_where_the_lobby_says_so(hosting: H
     for method, address, body in requests:
         answer = await host.http.request(method, address, json=body)
         assert answer.status_code in ({404} if "nobody" in address else {200, 201, 204})
-    assert agent.id not in room.lobby.participants
-    assert len(room.lobby.agents) == 1
+    assert agent.id not in agent_session.lobby.participants
+    assert len(agent_session.lobby.agents) == 1

@@ -13,10 +13,10 @@ import pytest
 
 from tests.server.conftest import own_origin
 from voicebot.errors import SignalingError
-from voicebot.server.floods import Floods, TooFast
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Allowance, Limits
-from voicebot.server.sessions import OVERLAP_SECONDS, ROTATE_SECONDS
+from voicebot.server.net.limits import Allowance, Limits
+from voicebot.server.net.rate_limits import RateLimits, TooFast
+from voicebot.server.sessions.sessions import OVERLAP_SECONDS, ROTATE_SECONDS
 
 
 async def cookie_of(hosting: Hosting, scheme: str) -> tuple[str, Any]:
@@ -79,7 +79,7 @@ async def test_at_the_socket_only_the_secret_itself_counts(hosting: Hosting, vis
         assert await mallory.closed() == 4401
     await mallory.open(cookie=f"{name}={handle}; other={secret}")
     await mallory.expect("session_invalid")
-    assert hosting.rooms["demo"].lobby.participants[ada.me].presence == "present"
+    assert hosting.agent_sessions["demo"].lobby.participants[ada.me].presence == "present"
     await ada.settle()  # her socket was not taken over
 
 
@@ -147,7 +147,7 @@ def test_an_allowance_fills_again_and_forgets() -> None:
     for other in "bcd":
         allowance.take(other, 1.0)
     assert len(allowance._used) == 3
-    floods = Floods(Limits(sessions_burst=1, sessions_per_second=0.5), lambda: 0.0)
+    floods = RateLimits(Limits(sessions_burst=1, sessions_per_second=0.5), lambda: 0.0)
     floods.session("x")
     with pytest.raises(TooFast) as told:
         floods.session("x")
@@ -156,8 +156,8 @@ def test_an_allowance_fills_again_and_forgets() -> None:
 
 
 async def test_ids_of_lobbies_cannot_be_guessed(hosting: Hosting) -> None:
-    rooms = await asyncio.gather(*(hosting.create_lobby("Tea") for _ in range(60)))
-    ids = [room.lobby.id for room in rooms]
+    agent_sessions = await asyncio.gather(*(hosting.create_lobby("Tea") for _ in range(60)))
+    ids = [agent_session.lobby.id for agent_session in agent_sessions]
     assert len(set(ids)) == len(ids)
     assert all(len(id) == 22 for id in ids)  # 128 bits in base 64
     for place in range(21):  # every place of it differs; the last has two bits only

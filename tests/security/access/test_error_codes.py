@@ -20,7 +20,7 @@ from voicebot.media.base import MediaPlane
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import IceServer
 from voicebot.signaling.turn import IcePlan
 from voicebot.testing.media import FakeMediaPlane
@@ -152,14 +152,14 @@ async def _(world: World) -> dict[str, Any]:
             await answer(ada, "agent_create", agent, lobby="demo"),
         ]
         assert {one["data"]["code"] for one in told} == {"draining"}
-        assert len(hosting.rooms["demo"].lobby.agents) == 1
+        assert len(hosting.agent_sessions["demo"].lobby.agents) == 1
         return told[-1]
 
 
 @provokes("lobby_full")
 async def _(world: World) -> dict[str, Any]:
     hosting, ada = await world.seated()
-    lobby = hosting.rooms["demo"].lobby
+    lobby = hosting.agent_sessions["demo"].lobby
     for _ in range(lobby.capacity.agents - len(lobby.agents)):
         await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
     return await answer(ada, "agent_create", {"description": "a pirate"}, lobby="demo")
@@ -168,7 +168,7 @@ async def _(world: World) -> dict[str, Any]:
 @provokes("camera_limit")
 async def _(world: World) -> dict[str, Any]:
     hosting, ada = await world.seated()
-    hosting.rooms["demo"].lobby.capacity = Capacity(video=0)
+    hosting.agent_sessions["demo"].lobby.capacity = Capacity(video=0)
     return await answer(ada, "participant_update", {"camera": True}, lobby="demo")
 
 
@@ -179,7 +179,7 @@ async def _(world: World) -> dict[str, Any]:
     def fail(*_: Any) -> None:
         raise RuntimeError("a secret of the server")
 
-    world.patch.setattr(hosting.served("demo"), "raise_hand", fail)
+    world.patch.setattr(hosting.controller("demo"), "raise_hand", fail)
     told = await answer(ada, "raise_hand", {"raised": True}, lobby="demo")
     assert "secret" not in str(told)
     return told
@@ -244,7 +244,7 @@ async def _(world: World) -> dict[str, Any]:
 async def _(world: World) -> dict[str, Any]:
     plane = InlineMediaPlane()
     hosting, ada = await world.seated(media=plane)
-    plane.close_host(hosting.rooms["demo"].host_peer)
+    plane.close_host(hosting.agent_sessions["demo"].host_peer)
     return await offered(ada, await browser_offer(1))
 
 
@@ -294,7 +294,7 @@ async def test_each_code_over_http_comes_with_its_status(
 ) -> None:
     hosting = await host()
     ada = await visit(hosting, joined="Ada")
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     one = f"api/lobbies/demo/agents/{agent.id}"
     seen: dict[str, int] = {}
 
@@ -331,6 +331,6 @@ async def test_each_code_over_http_comes_with_its_status(
         await ask("GET", "api/lobbies/demo", Cookie=ada.cookie[:-1])
     rows = re.findall(r"^\| (`.*?) \| (\d+) \|", OVER_HTTP, re.MULTILINE)
     table = {code: int(status) for row, status in rows for code in re.findall(r"`(\w+)`", row)}
-    between_servers = {"too_large": 421}  # asked for in tests/server/test_nodes.py: it takes two
+    between_servers = {"too_large": 421}  # asked for in tests/server/cluster/test_nodes.py: it takes two
     assert seen | between_servers == table
     assert not seen.keys() & between_servers.keys()

@@ -11,12 +11,12 @@ import pytest
 from starlette.datastructures import Headers
 
 from tests.server.conftest import own_origin
-from voicebot.server.addresses import Addresses, parse_host, parse_origin
-from voicebot.server.conversation_routes import conversations
-from voicebot.server.health import operation
+from voicebot.server.endpoints.conversation_routes import conversations
+from voicebot.server.endpoints.health import operation
+from voicebot.server.endpoints.http import api, pages
+from voicebot.server.endpoints.lobby_routes import lobbies
 from voicebot.server.hosting import Hosting
-from voicebot.server.http import api, pages
-from voicebot.server.lobby_routes import lobbies
+from voicebot.server.net.addresses import Addresses, parse_host, parse_origin
 from voicebot.store.base import SessionRecord
 from voicebot.store.memory import MemoryStore
 
@@ -211,8 +211,8 @@ async def test_several_headers_are_no_way_around(hosting: Hosting) -> None:
 async def test_another_sites_form_changes_nothing(hosting: Hosting, visit: Any) -> None:
     """What a page elsewhere can send without being asked first: forms, and JSON in disguise."""
     ada = await visit(hosting, joined="Ada")
-    before = set(hosting.rooms)
-    agents = [agent.id for agent in hosting.rooms["demo"].lobby.agents]
+    before = set(hosting.agent_sessions)
+    agents = [agent.id for agent in hosting.agent_sessions["demo"].lobby.agents]
     bodies = [
         ("application/x-www-form-urlencoded", "name=Tea&description=a+pirate"),
         (
@@ -230,23 +230,23 @@ async def test_another_sites_form_changes_nothing(hosting: Hosting, visit: Any) 
                     answer = await http.post(path, content=body, headers=headers)
                     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin")
                     assert answer.json()["error"]["hint"]
-    assert set(hosting.rooms) == before
-    assert [agent.id for agent in hosting.rooms["demo"].lobby.agents] == agents
+    assert set(hosting.agent_sessions) == before
+    assert [agent.id for agent in hosting.agent_sessions["demo"].lobby.agents] == agents
 
 
 async def test_json_is_read_as_json_only(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting)
-    before = set(hosting.rooms)
+    before = set(hosting.agent_sessions)
     for type in ("text/plain", "application/x-www-form-urlencoded", ""):
         answer = await ada.http.post("api/lobbies", content='{"name": "Tea"}', headers={"Content-Type": type})
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_message")
-    assert set(hosting.rooms) == before
+    assert set(hosting.agent_sessions) == before
 
 
 async def test_methods_are_what_they_are(hosting: Hosting, visit: Any) -> None:
     """No header and no field turns a harmless method into another."""
     ada = await visit(hosting, joined="Ada")
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     address = f"api/lobbies/demo/agents/{agent.id}"
     async with httpx.AsyncClient(base_url=hosting.url, cookies=ada.http.cookies) as http:
         for header in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
@@ -256,7 +256,7 @@ async def test_methods_are_what_they_are(hosting: Hosting, visit: Any) -> None:
                     assert answer.status_code in {404, 405}
         for method in ("DELETE", "PATCH", "PUT", "TRACE", "CONNECT", "BREW"):
             assert (await http.request(method, address)).status_code in {400, 403}
-    assert hosting.rooms["demo"].lobby.agents == [agent]
+    assert hosting.agent_sessions["demo"].lobby.agents == [agent]
 
 
 class WatchedStore(MemoryStore):
@@ -275,7 +275,7 @@ async def test_reading_changes_nothing(host: Any, visit: Any) -> None:
     store = WatchedStore()
     hosting = await host(store=store)
     ada = await visit(hosting, joined="Ada")
-    lobby = hosting.rooms["demo"].lobby
+    lobby = hosting.agent_sessions["demo"].lobby
     await ada.settle()
     version, made = lobby.version, set(store.made)
     paths = [

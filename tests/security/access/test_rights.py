@@ -16,13 +16,13 @@ from typing import Any, get_args
 import pytest
 
 from tests.server.conftest import Visitor
-from tests.server.test_doors import knock, make
+from tests.server.lobby.test_doors import knock, make
 from voicebot.errors import SignalingError
 from voicebot.events import TranscriptFinal
 from voicebot.lobby.rights import RIGHTS, Action, Right, Standing, check, lasts
-from voicebot.server import conversation_routes
+from voicebot.server.endpoints import conversation_routes
 from voicebot.server.hosting import Hosting
-from voicebot.server.served_lobby import ServedLobby
+from voicebot.server.lobby.controller import LobbyController
 
 ACTIONS: Sequence[Action] = get_args(Action)
 OF_A_LOBBY = ("change_lobby", "end_lobby", "choose_recogniser", "read_running", "read_all")
@@ -60,8 +60,8 @@ class Cast:
         self.lobby = ""
 
     @property
-    def served(self) -> ServedLobby:
-        return self.hosting.served(self.lobby)
+    def controller(self) -> LobbyController:
+        return self.hosting.controller(self.lobby)
 
     async def gather(self) -> Cast:
         """All of them come anew, into a new lobby."""
@@ -80,8 +80,8 @@ class Cast:
             moderator.make_host(self.ids[owner])
         moderator.change(private=True)
         await knock(self.people["visitor"], self.lobby, "visitor")
-        (self.ids["visitor"],) = self.served.door.waiting
-        self.ids["agent"] = (await self.hosting.rooms[self.lobby].spawn("a pirate")).id
+        (self.ids["visitor"],) = self.controller.door.waiting
+        self.ids["agent"] = (await self.hosting.agent_sessions[self.lobby].spawn("a pirate")).id
         self.ids["stranger"] = "p-0000000000000000"
         for one in self.people.values():
             await one.settle()
@@ -94,7 +94,7 @@ class Cast:
         return self.ids[whom]
 
     def state(self) -> Any:
-        door, lobby = self.served.door, self.served.lobby
+        door, lobby = self.controller.door, self.controller.lobby
         sets = [sorted(some) for some in (door.hosts, door.admitted, door.banned)]
         return dict(lobby.participants), dict(door.waiting), lobby.settings, lobby.name, *sets
 
@@ -194,7 +194,7 @@ async def test_what_each_role_may_do_with_the_lobby_over_http(
     refused = 403 if who in PEOPLE else 404
     for right, answer in answers.items():
         assert answer.status_code in ({200, 204} if right in may else {refused}), (right, answer.text)
-    assert (cast.lobby in cast.hosting.rooms) == ("end_lobby" not in may)
+    assert (cast.lobby in cast.hosting.agent_sessions) == ("end_lobby" not in may)
 
 
 @pytest.mark.parametrize("right", [right for right in RIGHTS if right != "report"])
@@ -213,8 +213,8 @@ def test_a_refusal_says_whom_to_ask(right: Right) -> None:
 
 async def test_a_host_for_the_moment_does_not_become_one_for_ever(hosting: Hosting, visit: Any) -> None:
     mallory, accomplice = await visit(hosting, joined="Mallory"), await visit(hosting, joined="Eve")
-    door = hosting.served("demo").door
-    assert hosting.rooms["demo"].lobby.participants[mallory.me].role == "host"
+    door = hosting.controller("demo").door
+    assert hosting.agent_sessions["demo"].lobby.participants[mallory.me].role == "host"
     for whom in (mallory.me, accomplice.me):
         await mallory.send("moderation", {"action": "make_host", "participant_id": whom}, lobby="demo")
         assert (await mallory.expect("error"))["data"]["code"] == "forbidden"
@@ -226,33 +226,33 @@ async def test_a_host_for_the_moment_does_not_become_one_for_ever(hosting: Hosti
     ada = await visit(hosting, joined="Ada")
     id = await mallory.send("join_lobby", {"name": "Mallory"}, lobby="demo")
     me = (await mallory.expect("lobby_joined", lambda m: m["id"] == id))["data"]["participant_id"]
-    people = hosting.rooms["demo"].lobby.participants
+    people = hosting.agent_sessions["demo"].lobby.participants
     assert (people[me].role, people[ada.me].role) == ("guest", "host")
-    assert hosting.served("demo").record().hosts == ()
+    assert hosting.controller("demo").record().hosts == ()
 
 
 async def test_what_a_host_for_the_moment_changes_ends_when_all_have_left(
     hosting: Hosting, visit: Any
 ) -> None:
     mallory, bob = await visit(hosting, joined="Mallory"), await visit(hosting, joined="Bob")
-    served = hosting.served("demo")
-    kept = served.record()
+    controller = hosting.controller("demo")
+    kept = controller.record()
     changes = {"name": "Mine", "private": True, "agents_by": "host", "people": 2}
     await mallory.send("lobby_update", changes, lobby="demo")
     await mallory.send("moderation", {"action": "lock"}, lobby="demo")
     await mallory.send("moderation", {"action": "ban", "participant_id": bob.me}, lobby="demo")
     await mallory.settle()
-    assert (served.lobby.name, served.lobby.settings.private, served.lobby.settings.locked) == (
+    assert (controller.lobby.name, controller.lobby.settings.private, controller.lobby.settings.locked) == (
         "Mine", True, True,
     )  # fmt: skip
     assert (await bob.http.get("api/lobbies/demo")).status_code == 404
-    now = served.record()
+    now = controller.record()
     assert (now.name, now.settings, now.admitted) == (kept.name, kept.settings, kept.admitted)
     assert await hosting._store.bans("demo") == []
     await mallory.send("leave_lobby", lobby="demo")
     await mallory.settle()
-    assert served.lobby.name == "Demo"
-    assert served.lobby.settings.model_dump() == kept.settings
+    assert controller.lobby.name == "Demo"
+    assert controller.lobby.settings.model_dump() == kept.settings
     await bob.settle()
     await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
     await bob.expect("lobby_joined")
@@ -267,7 +267,7 @@ async def test_what_an_owner_changes_meanwhile_lasts(hosting: Hosting, visit: An
     for visitor in (ada, mallory):
         await visitor.send("leave_lobby", lobby="demo")
         await visitor.settle()
-    lobby = hosting.rooms["demo"].lobby
+    lobby = hosting.agent_sessions["demo"].lobby
     assert (lobby.name, lobby.settings.people, lobby.settings.agents_by) == ("Ours", 4, "everyone")
 
 
@@ -280,13 +280,13 @@ async def test_who_was_let_in_for_the_moment_knocks_again(hosting: Hosting, visi
     await ada.send("leave_lobby", lobby=lobby)
     await ada.settle()
     await knock(eve, lobby, "Eve")
-    (visitor,) = hosting.served(lobby).door.waiting
+    (visitor,) = hosting.controller(lobby).door.waiting
     await mallory.send("moderation", {"action": "admit", "participant_id": visitor}, lobby=lobby)
     await eve.expect("lobby_joined")
     for one in (mallory, eve):
         await one.send("leave_lobby", lobby=lobby)
         await one.settle()
-    assert hosting.served(lobby).record().admitted == ()
+    assert hosting.controller(lobby).record().admitted == ()
     await knock(eve, lobby, "Eve")
 
 
@@ -297,7 +297,7 @@ async def test_who_was_sent_away_may_come_when_all_have_left(hosting: Hosting, v
     await mallory.send("lobby_update", {"private": True}, lobby="demo")
     await mallory.settle()
     await knock(bob, "demo", "Bob")
-    (visitor,) = hosting.served("demo").door.waiting
+    (visitor,) = hosting.controller("demo").door.waiting
     await mallory.send("moderation", {"action": "deny", "participant_id": visitor}, lobby="demo")
     assert (await bob.expect("error"))["data"]["code"] == "unknown_lobby"
     await mallory.send("leave_lobby", lobby="demo")
@@ -314,7 +314,7 @@ async def test_no_setting_of_another_host_keeps_an_owner_out(hosting: Hosting, v
     await mallory.send("moderation", {"action": "lock"}, lobby=lobby)
     await mallory.settle()
     await ada.join("Ada", lobby)
-    info = hosting.rooms[lobby].lobby.participants[ada.me]
+    info = hosting.agent_sessions[lobby].lobby.participants[ada.me]
     assert (info.role, info.owner) == ("host", True)
 
 
@@ -334,14 +334,14 @@ async def test_who_stays_gets_what_was_said_while_they_were_there(hosting: Hosti
     alice = await visit(hosting, joined="Alice")
     await alice.send("chat_message", {"text": "the north secret"}, lobby="demo")
     await alice.settle()
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     log.emit(TranscriptFinal(participant_id=alice.me, utterance_id="u-1", text="north again"))
     mallory = await visit(hosting, joined="Mallory")
     await alice.send("chat_message", {"text": "hello Mallory"}, lobby="demo")
     await alice.send("leave_lobby", lobby="demo")
     await mallory.expect("user_left")
-    assert hosting.rooms["demo"].lobby.participants[mallory.me].role == "host"
+    assert hosting.agent_sessions["demo"].lobby.participants[mallory.me].role == "host"
     base = "api/lobbies/demo/conversations"
     (listed,) = (await mallory.http.get(base)).json()
     assert listed["participants"] == ["Ada", "Alice", "Mallory"]
@@ -366,7 +366,7 @@ async def test_who_makes_a_lobby_of_the_same_name_at_once_reads_nothing_of_the_o
         await visitor.join(name, "tea")
     await ada.send("chat_message", {"text": "the north secret"}, lobby="tea")
     await ada.settle()
-    log = hosting.rooms["tea"].log
+    log = hosting.agent_sessions["tea"].log
     assert log is not None
     assert (await ada.http.delete("api/lobbies/tea")).status_code == 204
     await make(mallory, slug="tea")

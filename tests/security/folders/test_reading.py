@@ -15,13 +15,13 @@ import pytest
 from tests.conversation.example import write_example
 from tests.security.folders.hostile import LINKS, PRIVATE, TRAPS, contents, record, returned
 from voicebot import folders
-from voicebot.conversation.captions import srt, webvtt
-from voicebot.conversation.columns import COLUMNS
-from voicebot.conversation.frames import Rows, rows_of
+from voicebot.conversation.frames.columns import COLUMNS
+from voicebot.conversation.frames.rows import Rows, rows_of
 from voicebot.conversation.manifest import Manifest
-from voicebot.conversation.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
+from voicebot.conversation.reading.captions import srt, webvtt
+from voicebot.conversation.reading.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
 from voicebot.errors import LogError
-from voicebot.folders import Folder, Refused
+from voicebot.folders import Folder, UnsafePath
 
 PLACES = ("events.jsonl", "manifest.json", "audio", "audio/cy.ogg")
 """Of a conversation: where something else can lie."""
@@ -298,7 +298,7 @@ def test_a_name_is_one_name(shared: Path, name: str) -> None:
         lambda: Folder(shared).folder(name).names(),
         lambda: Folder(shared).folder(name).open("events.jsonl"),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(UnsafePath):
             call()
 
 

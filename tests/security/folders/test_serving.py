@@ -33,7 +33,7 @@ async def test_the_server_reads_nothing_but_a_conversations_own_files(
     ada = await visit(hosting, joined="Ada")
     if owner:
         hosting.moderate("demo").make_host(ada.me)
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     assert log.folder is not None
     assert log.flush()
@@ -82,7 +82,7 @@ async def test_a_download_ends_whatever_lies_there(
     """Also of the conversation that goes on."""
     ada = await visit(hosting, joined="Ada")
     hosting.moderate("demo").make_host(ada.me)
-    log = hosting.rooms["demo"].log
+    log = hosting.agent_sessions["demo"].log
     assert log is not None
     assert log.folder is not None
     assert log.flush()

@@ -12,7 +12,7 @@ from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import StoreError
 from voicebot.events import ParticipantJoined, UserChat
-from voicebot.folders import Refused
+from voicebot.folders import UnsafePath
 from voicebot.settings import load_settings
 from voicebot.store import open_store
 
@@ -49,7 +49,7 @@ def test_a_recording_is_written_through_nothing(tmp_path: Path, victim: Path, pl
     (tmp_path / "c" / place).parent.mkdir(parents=True, exist_ok=True)
     TRAPS[trap](tmp_path / "c" / place, victim / "private" / "audio" / ("cy.ogg" if place != "audio" else ""))
     before = contents(victim)
-    with pytest.raises(Refused):
+    with pytest.raises(UnsafePath):
         returned(lambda: OggOpusWriter(path), tmp_path)
     assert contents(victim) == before
     if place != "audio/ann.ogg.part":  # the log gives it another name, if any

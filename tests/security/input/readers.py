@@ -7,10 +7,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from tests.security.input.patterns import GENERIC
-from voicebot.agent.data import as_data, label
-from voicebot.agent.guard import Guard
-from voicebot.agent.instructions import RULES
-from voicebot.agent.speakable import Speakable, without_reasoning
+from voicebot.agent.speaking.sentences import Speakable, without_reasoning
+from voicebot.agent.thinking.data import as_data, label
+from voicebot.agent.thinking.guard import Guard
+from voicebot.agent.thinking.instructions import RULES
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     ConsentGiven,
@@ -23,22 +23,22 @@ from voicebot.events import (
 )
 from voicebot.llm.arithmetic import answer
 from voicebot.llm.extract import extract
-from voicebot.llm.lines import Line as Row
-from voicebot.llm.lines import lines_of
+from voicebot.llm.lines import ChatLine as Row
+from voicebot.llm.lines import read_history
 from voicebot.llm.small_talk import reply
 from voicebot.lobby.names import clean_name, distinct_name, graphemes
 from voicebot.persona import create_persona
-from voicebot.turn.addressing import addressees
-from voicebot.turn.echo import Played, own_voice
-from voicebot.turn.endpointing_text import read
-from voicebot.turn.interruption import judge
-from voicebot.turn.scene import Present, Scene
+from voicebot.turn.addressing.addressees import addressees
+from voicebot.turn.addressing.context import DialogueContext, Participant
+from voicebot.turn.echo import PlayedSentence, detect_echo
+from voicebot.turn.endpointing.text import read_ending
+from voicebot.turn.interruption import classify_overlap
 from voicebot.turn.words import is_question
 
 PRESENT = (
-    Present("a", "Ada Lovelace", True, "a grumpy lighthouse keeper"),
-    Present("b", "Bruno", True, "a cook"),
-    Present("c", "Anna", False),
+    Participant("a", "Ada Lovelace", True, "a grumpy lighthouse keeper"),
+    Participant("b", "Bruno", True, "a cook"),
+    Participant("c", "Anna", False),
 )
 
 
@@ -75,17 +75,17 @@ READERS: dict[str, Callable[[str], object]] = {
     "without_reasoning": without_reasoning,
     "arithmetic": answer,
     "extract": lambda text: extract("", [Row("Anna", text)], 500),
-    "lines_of": lambda text: lines_of(f"Tom: {text}\n[room] {text}"),
+    "read_history": lambda text: read_history(f"Tom: {text}\n[room] {text}"),
     "small talk": lambda text: reply("You are Ada: a cook.\n", [Row("Tom", text)], datetime(2026, 1, 1)),
     "clean_name": refused(clean_name),
     "distinct_name": lambda text: distinct_name(text, [text]),
     "graphemes": graphemes,
     "create_persona": refused(lambda text: create_persona(text[:2000])),
-    "addressees": lambda text: addressees(text, Scene("c", PRESENT)),
-    "read": lambda text: read(text, names=["Ada Lovelace", "Bruno"]),
-    "judge": judge,
+    "addressees": lambda text: addressees(text, DialogueContext("c", PRESENT)),
+    "read_ending": lambda text: read_ending(text, names=["Ada Lovelace", "Bruno"]),
+    "classify_overlap": classify_overlap,
     "is_question": is_question,
-    "own_voice": lambda text: own_voice(text, 0.0, 60.0, [Played(text, 0.0, 60.0)]),
+    "detect_echo": lambda text: detect_echo(text, 0.0, 60.0, [PlayedSentence(text, 0.0, 60.0)]),
 }
 
 PUMPS = (

@@ -22,10 +22,10 @@ from hypothesis.database import InMemoryExampleDatabase
 
 from tests.security.input.fuzzing import MESSAGES, SCHEMA, frames
 from tests.server.conftest import Visitor, own_origin
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.signaling.frames import read
 from voicebot.testing.media import FakeMediaPlane
@@ -77,10 +77,10 @@ class Scene:
         if self.lobby:
             await self.hosting.close_lobby(self.lobby)
         self.lobby = lobby
-        room = await self.hosting.create_lobby("Fuzz", lobby)
-        await room.spawn("a pirate")
+        session = await self.hosting.create_lobby("Fuzz", lobby)
+        await session.spawn("a pirate")
         await self.come_in()
-        return [*room.lobby.participants, room.host_peer]
+        return [*session.lobby.participants, session.host_peer]
 
     async def come_in(self) -> None:
         for name, person in zip(("Hostess", "Guest"), self.people, strict=True):
@@ -89,7 +89,7 @@ class Scene:
 
     async def empty(self) -> tuple[int, int]:
         """Close all lobbies; how many tasks there are then, and objects of the package."""
-        for lobby in list(self.hosting.rooms):
+        for lobby in list(self.hosting.agent_sessions):
             await self.hosting.close_lobby(lobby)
         self.lobby = ""
         for person in self.people:

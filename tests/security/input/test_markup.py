@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from playwright.async_api import async_playwright
 
 import voicebot
-from voicebot.conversation.captions import srt, webvtt
 from voicebot.conversation.log import ConversationLog
-from voicebot.conversation.markup import plain
+from voicebot.conversation.reading.captions import srt, webvtt
+from voicebot.conversation.reading.markup import plain
 from voicebot.events import ParticipantJoined, TranscriptFinal
 
 NOTEBOOK = Path(__file__).parents[3] / "notebooks" / "02_conversations.ipynb"

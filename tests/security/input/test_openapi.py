@@ -18,10 +18,10 @@ from schemathesis.checks import CHECKS
 
 from tests.server.conftest import Visitor, own_origin
 from tests.support.background import Background
-from voicebot.agent.models import Models
+from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.limits import Limits
+from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -62,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         await hosting.stop()
 
     visitor = background.run(start())
-    (agent,) = hosting.rooms["demo"].lobby.agents
+    (agent,) = hosting.sessions["demo"].lobby.agents
     yield Served(
         hosting.url.rstrip("/"),
         own_origin(hosting.url) | {"Cookie": visitor.cookie},
@@ -121,7 +121,7 @@ def test_every_operation_keeps_to_its_document(
 
 
 def test_every_route_is_in_the_document_or_is_a_page(served: Served) -> None:
-    from voicebot.server.http import pages
+    from voicebot.server.endpoints.http import pages
 
     paths = httpx.get(f"{served.url}/api/openapi.json").json()["paths"]
     assert all(path.startswith("/api/") or path in {"/health", "/ready", "/metrics"} for path in paths)

@@ -20,8 +20,8 @@ import pytest
 from tests.security.input.patterns import PACKAGE, SUFFIXES, Found, in_functions, of_modules, pumps
 from tests.security.input.readers import EVENTS, PUMPS, READERS
 from tests.security.input.steps import Steps, TooManySteps
-from voicebot.conversation.frames import rows_of
-from voicebot.conversation.manifest import Manifest, Person
+from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.manifest import Manifest, ParticipantRecord
 from voicebot.events import Event
 
 SIZES = (20, 128, 512)
@@ -136,7 +136,7 @@ def test_the_steps_that_are_counted_find_what_the_engine_finds(part: int) -> Non
 
 
 LONG = 1024
-LINES = dict.fromkeys(READERS, 500) | {"own_voice": 4000}
+LINES = dict.fromkeys(READERS, 500) | {"detect_echo": 4000}
 """Of Python for each character: an answer that comes in 256 pieces takes 250; with the square of the length
 it would be more than a thousand. Two texts are laid side by side, each of at most 600 letters."""
 
@@ -163,6 +163,6 @@ def named(event: Event) -> Event:
 @pytest.mark.parametrize("kind", EVENTS)
 def test_many_events_are_read_in_a_time_that_grows_with_their_number(kind: str) -> None:
     events = [named(EVENTS[kind](n).model_copy(update={"seq": n, "t": float(n)})) for n in range(MANY)]
-    people = {Id(n): Person() for n in range(MANY)} if kind == "speakers" else {}
+    people = {Id(n): ParticipantRecord() for n in range(MANY)} if kind == "speakers" else {}
     manifest = Manifest(conversation_id="c", participants=people)
     assert lines(partial(rows_of, events, manifest), EACH * MANY) <= EACH * MANY

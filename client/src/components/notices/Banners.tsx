@@ -1,0 +1,32 @@
+import { Volume2 } from "lucide-react";
+import { useSession } from "../../hooks/useSession";
+import { texts } from "../../texts";
+import { FailedBanner } from "./FailedBanner";
+import { HearButton } from "./HearButton";
+import { KnockList } from "./KnockList";
+import { LinkBanner } from "./LinkBanner";
+import { MuteRequest } from "./MuteRequest";
+
+/** What keeps the lobby from working as it should, and who wants something of us. */
+export function Banners() {
+  const blocked = useSession((state) => state.soundBlocked);
+  const peers = useSession((state) => state.peers);
+  const failed = Object.entries(peers).filter(([, peer]) => peer.failure);
+  return (
+    <div className="banners">
+      <LinkBanner />
+      {failed.map(
+        ([id, { failure }]) => failure && <FailedBanner key={id} peer={id} failure={failure} />,
+      )}
+      {blocked && (
+        <div className="banner" role="status">
+          <Volume2 aria-hidden="true" />
+          <p>{texts.lobby.hearHint}</p>
+          <HearButton />
+        </div>
+      )}
+      <MuteRequest />
+      <KnockList />
+    </div>
+  );
+}

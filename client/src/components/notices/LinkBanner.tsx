@@ -1,0 +1,50 @@
+import { RefreshCw, WifiOff } from "lucide-react";
+import { useSession } from "../../hooks/useSession";
+import { useWaited } from "../../hooks/useWaited";
+import { texts } from "../../texts";
+
+/** After this long a person wants to know what to do. */
+const NOT_BACK_MS = 60_000;
+
+/** The server is away, comes back, or is about to go. */
+export function LinkBanner() {
+  const away = useSession((state) => state.link !== "open");
+  const going = useSession((state) => state.goingAway);
+  const heard = useSession((state) =>
+    Object.values(state.peers).some((peer) => peer.state === "connected"),
+  );
+  const long = useWaited(away, NOT_BACK_MS);
+  const { lobby } = texts;
+  if (away && long) {
+    return (
+      <div className="banner bad" role="status" data-testid="not-back-banner">
+        <WifiOff aria-hidden="true" />
+        <p>
+          <strong>{lobby.notBack}</strong> {heard && lobby.reconnectHint} {lobby.notBackHint}
+        </p>
+      </div>
+    );
+  }
+  if (away) {
+    return (
+      <div className="banner warn" role="status" data-testid="reconnecting-banner">
+        {going ? <RefreshCw aria-hidden="true" /> : <WifiOff aria-hidden="true" />}
+        <p>
+          <strong>{going ? lobby.restarting : lobby.reconnect}</strong>{" "}
+          {heard && lobby.reconnectHint}
+        </p>
+      </div>
+    );
+  }
+  if (!going) return null;
+  const { returning, returningHint, ending, endingHint } = lobby.goingAway;
+  return (
+    <div className="banner warn" role="status" data-testid="going-away-banner">
+      <RefreshCw aria-hidden="true" />
+      <p>
+        <strong>{going.returning ? returning : ending}</strong>{" "}
+        {going.returning ? returningHint : endingHint}
+      </p>
+    </div>
+  );
+}

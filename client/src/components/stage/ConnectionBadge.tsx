@@ -1,0 +1,38 @@
+import { useMemo } from "react";
+import { useSession } from "../../hooks/useSession";
+import { overview } from "../../session/media/overview";
+import { texts } from "../../texts";
+
+/** All connections in a word: do we hear each other, over which kind of path, how well. */
+export function ConnectionBadge() {
+  const peers = useSession((state) => state.peers);
+  const link = useSession((state) => state.link);
+  const { state, relay, quality, roundTrip, loss } = useMemo(
+    () => overview({ peers, link }),
+    [peers, link],
+  );
+  const { connection } = texts;
+  const connected = state === "connected";
+  const words = [
+    connected && quality && quality !== "good" ? connection.quality[quality] : connection[state],
+    connected && relay ? connection.relay : "",
+  ].filter(Boolean);
+  return (
+    <span
+      className="badge connection"
+      role="status"
+      data-testid="connection-badge"
+      data-state={state}
+      data-relay={relay}
+      data-quality={quality ?? ""}
+      title={quality ? connection.details(roundTrip, loss) : undefined}
+    >
+      <span className="bars" aria-hidden="true">
+        <i />
+        <i />
+        <i />
+      </span>
+      <span className="words">{words.join(" · ")}</span>
+    </span>
+  );
+}

@@ -1,0 +1,127 @@
+import type { StoreApi } from "zustand/vanilla";
+import { deviceWords } from "../../deviceWords";
+import type { Connections } from "../../rtc/connections";
+import { type DeviceKind, openDevice } from "../../rtc/devices";
+import type { Levels } from "../../rtc/levels";
+import type { Outgoing } from "../../signaling/signaling";
+import { texts } from "../../texts";
+import { say } from "../reduce/toasts";
+import type { SessionState } from "../state";
+import { OwnDevices } from "./ownDevices";
+
+/** Under this id our own microphone's level is kept before we have a participant id. */
+export const OWN_LEVEL = "self";
+
+export interface OwnMediaOptions {
+  store: StoreApi<SessionState>;
+  connections: Connections;
+  levels: Levels;
+  send: (message: Outgoing) => void;
+  open?: typeof openDevice;
+}
+
+/** Our own sound and picture: from the devices to the connections, the meter and the others. */
+export class OwnMedia {
+  readonly #options: OwnMediaOptions;
+  readonly #store: StoreApi<SessionState>;
+  readonly #devices: OwnDevices;
+
+  constructor(options: OwnMediaOptions) {
+    this.#options = options;
+    const store = options.store;
+    this.#store = store;
+    this.#devices = new OwnDevices({
+      open: options.open ?? openDevice,
+      changed: (kind, change) =>
+        store.setState({ [kind]: { ...store.getState()[kind], ...change } }),
+      used: (kind, track) => this.#used(kind, track),
+      released: (kind) => this.#released(kind),
+      unplugged: (kind) => this.#unplugged(kind),
+      kept: (kind, problem) => {
+        const { title, hint } = deviceWords(kind, problem);
+        say(store, title, `${hint} ${texts.devices.kept}`);
+      },
+    });
+  }
+
+  get microphone(): MediaStreamTrack | null {
+    return this.#devices.microphone;
+  }
+
+  get camera(): MediaStreamTrack | null {
+    return this.#devices.camera;
+  }
+
+  /** Whether nobody hears us. */
+  get silent(): boolean {
+    return this.#store.getState().muted || this.microphone === null;
+  }
+
+  /** Open (or change) a device. Problems end up in the state, in terms a person can act upon. */
+  open(kind: DeviceKind, id?: string): Promise<void> {
+    return this.#devices.open(kind, id);
+  }
+
+  /** Open what was open before the page was loaded again, and say so if that fails. */
+  async reopen(kind: DeviceKind): Promise<void> {
+    await this.open(kind);
+    const { problem } = this.#store.getState()[kind];
+    if (!problem) return;
+    const { title, hint } = deviceWords(kind, problem);
+    say(this.#store, title, kind === "microphone" ? `${hint} ${texts.devices.listening}` : hint);
+  }
+
+  setMuted(muted: boolean): void {
+    this.#store.setState(muted ? { muted, muteAsked: null } : { muted });
+    if (this.microphone) this.microphone.enabled = !muted;
+    this.#update({ muted: this.silent });
+  }
+
+  closeCamera(): void {
+    this.#devices.release("camera");
+    this.#update({ camera: false });
+  }
+
+  /** Close both devices; nobody is told. */
+  release(): void {
+    this.#devices.release("microphone");
+    this.#devices.release("camera");
+  }
+
+  async #used(kind: DeviceKind, track: MediaStreamTrack): Promise<void> {
+    const { connections, levels } = this.#options;
+    if (kind === "microphone") {
+      track.enabled = !this.#store.getState().muted;
+      levels.setOwn(OWN_LEVEL, track);
+      await connections.setMicrophone(track);
+      this.#update({ muted: this.#store.getState().muted });
+    } else {
+      await connections.setCamera(track);
+      this.#update({ camera: true });
+    }
+  }
+
+  #released(kind: DeviceKind): void {
+    const { connections, levels } = this.#options;
+    if (kind === "microphone") {
+      levels.setOwn(OWN_LEVEL, null);
+      void connections.setMicrophone(null);
+    } else {
+      void connections.setCamera(null);
+    }
+  }
+
+  #unplugged(kind: DeviceKind): void {
+    // Outside of a lobby, what there is to choose from is on the page.
+    const hint = this.#store.getState().phase === "lobby" ? texts.devices.unpluggedHint : "";
+    say(this.#store, texts.devices.unplugged[kind], hint);
+    this.#update(kind === "camera" ? { camera: false } : { muted: true });
+  }
+
+  /** Tell the others what changed about us. */
+  #update(data: { muted?: boolean; camera?: boolean }): void {
+    const { phase, lobbyId } = this.#store.getState();
+    if (phase !== "lobby" || !lobbyId) return;
+    this.#options.send({ type: "participant_update", lobby: lobbyId, data });
+  }
+}

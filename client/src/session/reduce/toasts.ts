@@ -1,0 +1,27 @@
+import type { StoreApi } from "zustand/vanilla";
+import type { ErrorData } from "../../protocol/messages";
+import type { SessionState, Toast } from "../state";
+
+let lastToast = 0;
+
+/** Say something over the page for a while. */
+export function withToast(
+  state: SessionState,
+  level: Toast["level"],
+  { code, message, hint = "" }: ErrorData,
+): SessionState {
+  // Said again while it is still on the screen, it is said once.
+  const others = state.toasts.filter((toast) => toast.message !== message);
+  const toast = { id: ++lastToast, level, code, message, hint };
+  return { ...state, toasts: [...others.slice(-3), toast] };
+}
+
+/** Say what this page itself has noticed. */
+export function say(
+  store: StoreApi<SessionState>,
+  message: string,
+  hint = "",
+  level: Toast["level"] = "error",
+): void {
+  store.setState(withToast(store.getState(), level, { code: "client", message, hint }));
+}

@@ -1,0 +1,382 @@
+"""One person's ear, fed with packets and a scripted detector."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicebot.audio.opus import OpusEncoder, silence_packet
+from voicebot.media.base import (
+    HearingSettings,
+    Notice,
+    SpeechAudio,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
+)
+from voicebot.media.inbound_audio import InboundAudio
+from voicebot.testing.speech import speak
+from voicebot.vad.base import VADStream
+from voicebot.vad.silero import SileroVAD
+
+N = TypeVar("N", bound=Notice)
+
+
+class LoudIsSpeech:
+    """A detector for tests: sound is speech."""
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        return 1.0 if np.abs(window).max() > 1000 else 0.0
+
+
+class Late(LoudIsSpeech):
+    """A detector that needs two windows of sound (64 ms) to hear a word in it, as Silero does."""
+
+    def __init__(self) -> None:
+        self._loud = 0
+        self.deaf = False
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        self._loud = self._loud + 1 if super().probability(window) else 0
+        return 1.0 if self._loud > 2 and not self.deaf else 0.0
+
+
+class Frugal(LoudIsSpeech):
+    """A detector with all that can be asked of one."""
+
+    def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
+        return [self.probability(window) for window in windows]
+
+    def skip(self, window: NDArray[np.int16]) -> None: ...
+
+    def glance(self, part: NDArray[np.int16]) -> float:
+        return self.probability(part)
+
+
+class Ear:
+    def __init__(self, settings: HearingSettings | None = None, vad: VADStream | None = None) -> None:
+        self.notices: list[Notice] = []
+        self.told: list[float] = []
+        """When each notice came."""
+        self.recorded: list[tuple[bytes, float, int]] = []
+        self.interruptions: list[float] = []
+        self.agent_talks = False
+        self.now = 500.0
+        self.timestamp = 2**32 - 4800  # it wraps soon
+        self.source = object()
+        self._encoder = OpusEncoder()
+        self._phase = 0
+        self.hearing = InboundAudio(
+            "host",
+            "ada",
+            settings or HearingSettings(),
+            vad or LoudIsSpeech(),
+            self._notice,
+            agent_talking=lambda: self.agent_talks,
+            barge_in=lambda who: self.interruptions.append(self.now),
+            on_packet=lambda *packet: self.recorded.append(packet),
+        )
+
+    def _notice(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self.told.append(self.now)
+
+    def of(self, kind: type[N]) -> list[N]:
+        return [n for n in self.notices if isinstance(n, kind)]
+
+    def packet(self, payload: bytes, late: float = 0.0) -> None:
+        self.now += 0.02
+        self.hearing.packet(self.source, payload, self.timestamp & 0xFFFFFFFF, self.now + late)
+        self.timestamp += 960
+
+    def bring(self, pcm: NDArray[np.int16]) -> None:
+        """Sound at 48 kHz."""
+        for frame in pcm[: len(pcm) // 960 * 960].astype(np.int16).reshape(-1, 960):
+            self.packet(self._encoder.encode(frame))
+
+    def speak(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.02)):
+            t = (np.arange(960) + self._phase) / 48_000
+            self._phase += 960
+            self.packet(self._encoder.encode((12_000 * np.sin(2 * np.pi * 400 * t)).astype(np.int16)))
+
+    def be_quiet(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.02)):
+            self.packet(silence_packet())
+
+    def lose(self, seconds: float) -> None:
+        """Nothing arrives, the sender's clock goes on."""
+        self.now += seconds
+        self.timestamp += round(seconds * 48_000)
+
+
+def test_an_utterance_is_started_handed_over_and_stopped() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(1)
+    fell_silent = ear.now
+    ear.be_quiet(1)
+    (started,), (stopped,) = ear.of(VoiceActivityStarted), ear.of(VoiceActivityStopped)
+    assert started.time == pytest.approx(spoke, abs=0.04)
+    assert ear.told[0] - started.time == pytest.approx(0.064, abs=0.03)
+    assert stopped.time == pytest.approx(fell_silent, abs=0.04)
+    assert 0.09 < ear.told[-1] - stopped.time < 0.16
+    chunks = ear.of(SpeechAudio)
+    assert chunks[0].time == pytest.approx(started.time - 0.4, abs=0.02)
+    for a, b in pairwise(chunks):
+        assert b.time == pytest.approx(a.time + len(a.pcm) / 16_000, abs=0.001)
+    whole = np.concatenate([c.pcm for c in chunks])
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 1 + 0.13, abs=0.05)
+    order = [type(n) for n in ear.notices]
+    assert order == [VoiceActivityStarted, *[SpeechAudio] * len(chunks), VoiceActivityStopped]
+    assert len(chunks) == pytest.approx(1.2 / 0.096, abs=2)  # a few windows each
+
+
+def test_a_click_is_no_utterance() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    ear.speak(0.02)
+    ear.be_quiet(1)
+    assert ear.of(VoiceActivityStarted) == []
+
+
+def test_what_was_handed_over_is_not_handed_over_again() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.5)
+    ear.be_quiet(0.3)
+    ear.speak(0.5)
+    ear.be_quiet(1)
+    assert len(ear.of(VoiceActivityStarted)) == 2
+    for a, b in pairwise(ear.of(SpeechAudio)):
+        assert b.time >= a.time + len(a.pcm) / 16_000 - 0.001
+
+
+def test_talking_over_an_agent_interrupts_it_in_time() -> None:
+    ear = Ear()
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(0.5)
+    assert ear.interruptions[0] - spoke == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.5])
+def test_talking_over_an_agent_counts_from_the_first_sound_not_from_when_it_is_recognised(
+    seconds: float,
+) -> None:
+    ear = Ear(HearingSettings(interrupt_after=seconds), Late())
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    spoke = ear.now
+    ear.speak(1)
+    assert ear.interruptions[0] - spoke == pytest.approx(seconds, abs=0.04)
+
+
+def test_a_sound_long_before_the_first_recognised_speech_is_not_part_of_it() -> None:
+    ear = Ear(HearingSettings(interrupt_after=0.2), detector := Late())
+    ear.agent_talks = True
+    ear.be_quiet(1)
+    detector.deaf = True
+    ear.speak(1)  # a machine starts
+    detector.deaf = False
+    spoke = ear.now
+    ear.speak(1)
+    assert 0.1 < ear.interruptions[0] - spoke < 0.25
+
+
+def test_short_sounds_and_speech_before_the_agent_do_not_interrupt() -> None:
+    ear = Ear()
+    ear.agent_talks = True
+    for _ in range(5):  # "mhm"
+        ear.speak(0.1)
+        ear.be_quiet(0.4)
+    assert ear.interruptions == []
+    ear.agent_talks = False
+    ear.speak(1)
+    ear.agent_talks = True
+    ear.speak(0.1)
+    assert ear.interruptions == []
+    ear.speak(0.2)
+    assert len(ear.interruptions) == 1
+
+
+@pytest.mark.parametrize("detector", [LoudIsSpeech, Frugal])
+def test_a_television_that_never_pauses_does_not_interrupt_for_ever(detector: type[VADStream]) -> None:
+    ear = Ear(HearingSettings(max_utterance=2.0, interrupt_after=0.064), detector())
+    ear.speak(3.0)
+    ear.agent_talks = True
+    for _ in range(3):
+        ear.speak(1.0)
+        ear.be_quiet(0.3)
+    assert not ear.interruptions
+    ear.be_quiet(0.5)  # a real pause: the next one who speaks is a person
+    ear.speak(0.5)
+    assert ear.interruptions
+
+
+def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.4)
+    ear.lose(0.06)
+    ear.speak(0.4)
+    ear.be_quiet(0.5)
+    assert len(ear.of(VoiceActivityStarted)) == 1
+    whole = np.concatenate([c.pcm for c in ear.of(SpeechAudio)])
+    assert len(whole) / 16_000 == pytest.approx(0.4 + 0.86 + 0.13, abs=0.05)
+
+
+def test_a_microphone_turned_off_mid_word_ends_the_utterance() -> None:
+    ear = Ear()
+    ear.speak(0.5)
+    ear.hearing.idle(ear.now + 0.1)
+    assert ear.of(VoiceActivityStopped) == []
+    ear.hearing.idle(ear.now + 1)
+    assert len(ear.of(VoiceActivityStopped)) == 1
+    ear.lose(60)
+    ear.speak(0.5)
+    ear.be_quiet(0.5)
+    assert len(ear.of(VoiceActivityStarted)) == len(ear.of(VoiceActivityStopped)) == 2
+    assert ear.of(VoiceActivityStarted)[1].time == pytest.approx(ear.now - 1.0, abs=0.05)
+
+
+def test_another_connection_goes_on_with_its_own_timestamps() -> None:
+    ear = Ear()
+    ear.be_quiet(0.5)
+    ear.speak(0.3)
+    ear.source, ear.timestamp = object(), 77
+    ear.be_quiet(0.5)
+    ear.speak(0.3)
+    ear.be_quiet(0.5)
+    assert len(ear.of(VoiceActivityStarted)) == len(ear.of(VoiceActivityStopped)) == 2
+
+
+def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
+    ear = Ear()
+    for n in range(200):
+        ear.packet(silence_packet(), late=0.03 * (n % 3))
+    times = [time for _, time, _ in ear.recorded]
+    steps = [b - a for a, b in pairwise(times)]
+    assert len(ear.recorded) == 200
+    assert steps[5:] == pytest.approx([0.02] * 194, abs=1e-6)  # jitter is not in them
+    assert times[-1] == pytest.approx(ear.now - 0.02, abs=1e-6)
+
+
+def test_a_microphone_taken_off_and_put_back_is_heard_at_the_time_it_speaks() -> None:
+    """Its timestamps go on where they stopped, however long that was."""
+    ear = Ear()
+    ear.be_quiet(2)
+    for pause in (10.0, 1.5):
+        ear.now += pause
+        spoke = ear.now
+        ear.speak(0.5)
+        fell_silent = ear.now
+        ear.be_quiet(0.5)
+        assert ear.of(VoiceActivityStarted)[-1].time == pytest.approx(spoke, abs=0.04)
+        assert ear.of(VoiceActivityStopped)[-1].time == pytest.approx(fell_silent, abs=0.04)
+        assert [time for _, time, _ in ear.recorded[-50:]] == pytest.approx(spoke + np.arange(50) * 0.02)
+    assert len(ear.recorded) == 200
+    assert len(ear.of(VoiceActivityStarted)) == 2
+
+
+def test_packets_that_only_waited_keep_their_times() -> None:
+    """The worker stalled, or the network did: after the pause they come in a burst."""
+    ear = Ear()
+    ear.be_quiet(2)
+    for n in range(75):
+        ear.packet(silence_packet(), late=1.5 - n * 0.0199)
+    ear.be_quiet(0.5)
+    times = [time for _, time, _ in ear.recorded]
+    assert [b - a for a, b in pairwise(times)] == pytest.approx([0.02] * 199, abs=1e-6)
+
+
+def test_few_packets_after_a_pause_are_heard_too() -> None:
+    ear = Ear()
+    ear.be_quiet(1)
+    ear.now += 5
+    ear.speak(0.1)
+    ear.hearing.idle(ear.now + 0.05)
+    assert len(ear.recorded) == 50
+    ear.hearing.idle(ear.now + 0.15)
+    assert len(ear.recorded) == 55
+    assert ear.recorded[-1][1] == pytest.approx(ear.now - 0.02)
+
+
+class Plain:
+    """The real detector, asked for every window by itself."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._stream = SileroVAD().stream()
+
+    def probability(self, window: NDArray[np.int16]) -> float:
+        self.asked += 1
+        return self._stream.probability(window)
+
+
+class Counted(Plain):
+    """The real detector as it is, its calls counted."""
+
+    def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
+        self.asked += 1
+        return self._stream.probabilities(windows)  # type: ignore[attr-defined, no-any-return]
+
+    def skip(self, window: NDArray[np.int16]) -> None:
+        self._stream.skip(window)  # type: ignore[attr-defined]
+
+    def glance(self, part: NDArray[np.int16]) -> float:
+        return self._stream.glance(part)  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.needs("flite")
+@pytest.mark.parametrize("noise", [0, 20, 100])
+def test_a_detector_that_is_asked_less_often_decides_the_same(noise: float) -> None:
+    pcm = np.concatenate(
+        [np.zeros(96_000), speak("what is the weather in paris today", sample_rate=48_000), np.zeros(96_000)]
+    )
+    pcm = pcm + np.random.default_rng(1).normal(0, noise + 1e-9, len(pcm))
+    ears, detectors = [], (Plain(), Counted())
+    for detector in detectors:
+        ear = Ear(vad=detector)
+        ear.bring(pcm)
+        ears.append(ear)
+    plain, frugal = ears
+    for kind in (VoiceActivityStarted, VoiceActivityStopped):
+        times = [[n.time for n in ear.of(kind)] for ear in ears]
+        assert times[1] == pytest.approx(times[0], abs=0.033)
+    told = [ear.told[[type(n) for n in ear.notices].index(VoiceActivityStopped)] for ear in ears]
+    assert told[1] == pytest.approx(told[0], abs=0.041)
+    heard = [np.concatenate([n.pcm for n in ear.of(SpeechAudio)]) for ear in (plain, frugal)]
+    assert len(heard[0]) == pytest.approx(len(heard[1]), abs=2 * 512)
+    assert detectors[1].asked < 0.8 * detectors[0].asked
+
+
+@pytest.mark.needs("flite")
+def test_a_detector_that_can_glance_lets_a_person_interrupt_sooner() -> None:
+    spoken = speak("wait a moment please", sample_rate=48_000)
+    soonest: dict[type[Plain], list[float]] = {Plain: [], Counted: []}
+    for begin in range(96_000, 96_000 + 1536, 192):  # whatever part of a window speech begins in
+        for detector, times in soonest.items():
+            ear = Ear(HearingSettings(interrupt_after=0.064), detector())
+            ear.agent_talks = True
+            noise = np.random.default_rng(1).normal(0, 20, begin)
+            ear.bring(noise)
+            assert not ear.interruptions
+            ear.bring(np.concatenate([noise[: begin % 960], spoken, noise]))
+            times.append(ear.interruptions[0])
+    assert all(a >= b for a, b in zip(soonest[Plain], soonest[Counted], strict=True))
+    assert np.mean(soonest[Plain]) - np.mean(soonest[Counted]) > 0.005
+
+
+def test_rubbish_is_left_out() -> None:
+    ear = Ear()
+    ear.be_quiet(0.2)
+    ear.packet(b"\x03")
+    ear.speak(0.3)
+    ear.be_quiet(0.5)
+    assert len(ear.of(VoiceActivityStopped)) == 1

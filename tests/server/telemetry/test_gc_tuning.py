@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import gc
+from voicebot.server.telemetry.gc_tuning import THRESHOLDS, settle_collector
+kept = [[] for _ in range(1000)]
+settle_collector()
+assert gc.get_freeze_count() > 1000 and gc.get_threshold() == THRESHOLDS
+looked_at = len(gc.get_objects())
+assert looked_at < 1000, looked_at
+"""
+
+
+def test_what_was_there_when_it_settled_is_not_looked_at_again() -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True)  # the collector is the whole process's

@@ -1,0 +1,80 @@
+"""How a person pauses: robust, bounded, starting from an average speaker."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicebot.turn.endpointing.pauses import PRIOR_PAUSES, PRIOR_TURNS, REMEMBERED, PauseStatistics
+
+seconds = st.floats(0, 10)
+
+
+def known(*seen: float | None) -> PauseStatistics:
+    statistics = PauseStatistics()
+    for pause in seen:
+        if pause is None:
+            statistics.ended()
+        else:
+            statistics.went_on(pause)
+    return statistics
+
+
+def test_nobody_known_is_the_average_speaker() -> None:
+    assert known().pace() == 1.0
+    assert known().threshold() == sorted(PRIOR_PAUSES)[-3] == 0.45  # 2 of 20 turns may be cut into
+
+
+def test_one_odd_pause_changes_little() -> None:
+    assert known(30.0).pace() == known(1.0).pace() < 1.4
+
+
+def test_turns_without_pauses_make_it_shorter() -> None:
+    assert known(*[None] * 20).pace() < 1
+
+
+def test_long_pauses_in_every_turn_make_it_as_long_as_they_are() -> None:
+    assert known(*[1.5, None] * 40).threshold() == 1.5
+
+
+def test_an_end_that_was_none_becomes_a_pause() -> None:
+    statistics = known(0.2, None)
+    statistics.cut_in(0.7)
+    assert statistics.pauses == (0.2, 0.7)
+    assert statistics.turns == 0
+
+
+def test_an_end_that_nobody_remembers_is_a_pause_all_the_same() -> None:
+    statistics = known()
+    statistics.cut_in(0.7)
+    assert (statistics.pauses, statistics.turns) == ((0.7,), 0)
+
+
+@given(st.lists(st.none() | seconds, max_size=300))
+def test_memory_is_bounded(seen: list[float | None]) -> None:
+    statistics = known(*seen)
+    newest = seen[-REMEMBERED:]
+    assert statistics.pauses == tuple(pause for pause in newest if pause is not None)
+    assert statistics.turns == newest.count(None)
+
+
+@given(st.lists(st.none() | seconds, max_size=REMEMBERED - 1), seconds)
+def test_a_pause_never_makes_it_shorter_and_an_end_never_longer(
+    seen: list[float | None], more: float
+) -> None:
+    before = known(*seen).threshold()
+    assert known(*seen, more).threshold() >= before
+    assert known(*seen, None).threshold() <= before
+
+
+@given(st.lists(st.none() | seconds, max_size=60), st.floats(0.05, 0.5))
+def test_it_cuts_into_no_more_turns_than_allowed(seen: list[float | None], rate: float) -> None:
+    statistics = known(*seen)
+    threshold = statistics.threshold(rate)
+    longer = [pause for pause in (*PRIOR_PAUSES, *statistics.pauses) if pause > threshold]
+    assert len(longer) <= rate * (PRIOR_TURNS + statistics.turns) + 1e-9
+
+
+def test_a_negative_silence_counts_as_none() -> None:
+    assert known(-1.0).pauses == (pytest.approx(0.0),)

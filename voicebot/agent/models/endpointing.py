@@ -1,0 +1,112 @@
+"""Endpointing as the settings ask for it, and a learned model's word in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.agent.models.endpoint_model import SAMPLES, EndOfTurnModel
+from voicebot.errors import ModelFailed
+from voicebot.events import Emit, ErrorEvent
+from voicebot.settings import Settings
+from voicebot.turn import (
+    DynamicEndpointing,
+    Endpointing,
+    EndpointingSettings,
+    FixedEndpointing,
+    LearnedEndpointing,
+)
+
+logger = logging.getLogger(__name__)
+
+ANSWER_WITHIN = 2.0
+"""Seconds for a learned model's answer; by then the words have decided (an inference takes 10 to 100 ms)."""
+
+
+def constants_of(settings: Settings) -> EndpointingSettings:
+    """The constants of endpointing with the settings' bounds, widened to hold ENDPOINT_DELAY."""
+    neutral = settings.endpoint_delay
+    return EndpointingSettings(
+        min_delay=min(settings.endpoint_min_delay, neutral),
+        delay=neutral,
+        max_delay=max(settings.endpoint_max_delay, neutral),
+    )
+
+
+def endpointing_of(settings: Settings) -> Endpointing:
+    """What ENDPOINTING names."""
+    kind = settings.endpointing.partition(":")[0]
+    if kind == "fixed":
+        return FixedEndpointing(settings.endpoint_delay)
+    if kind == "onnx":
+        return LearnedEndpointing(constants_of(settings))
+    return DynamicEndpointing(constants_of(settings))
+
+
+def model_path(settings: Settings) -> str:
+    """The learned model's file that ENDPOINTING names; "" for none."""
+    kind, _, path = settings.endpointing.partition(":")
+    return path if kind == "onnx" else ""
+
+
+class EndOfTurn:
+    """Asks the learned model, if there is one; its failures cost nothing but its word."""
+
+    def __init__(self, model: Callable[[], EndOfTurnModel | None], emit: Emit) -> None:
+        self._model, self._emit = model, emit
+        self._told = False
+
+    @property
+    def wanted(self) -> bool:
+        return self._model() is not None
+
+    async def probability(self, pcm: NDArray[np.int16], participant_id: str, turn_id: str) -> float | None:
+        """That the turn is complete, 0 to 1; None without a model or when it failed, which is told once."""
+        model = self._model()
+        if model is None:
+            return None
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                return await model.probability(pcm)
+        except ModelFailed as error:
+            self._failed(error.message, participant_id, turn_id)
+        except TimeoutError:
+            self._failed(f"{model.name} gave no answer within {ANSWER_WITHIN:g} s.", participant_id, turn_id)
+        return None
+
+    def _failed(self, message: str, participant_id: str, turn_id: str) -> None:
+        logger.warning("End of turn: %s", message)
+        if not self._told:
+            self._told = True
+            self._emit(
+                ErrorEvent(
+                    participant_id=participant_id,
+                    turn_id=turn_id,
+                    code="model_failed",
+                    message=f"{message} Turns are ended by their words and pauses instead.",
+                    retryable=True,
+                )
+            )
+
+
+class Tail:
+    """The newest 8 s of an utterance, for a learned model."""
+
+    def __init__(self) -> None:
+        self._parts: deque[NDArray[np.int16]] = deque()
+        self._samples = 0
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        self._parts.append(pcm)
+        self._samples += len(pcm)
+        while self._samples - len(self._parts[0]) >= SAMPLES:
+            self._samples -= len(self._parts.popleft())
+
+    def samples(self) -> NDArray[np.int16]:
+        parts = [*self._parts] or [np.zeros(0, np.int16)]
+        return np.concatenate(parts)[-SAMPLES:]

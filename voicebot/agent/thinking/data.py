@@ -1,0 +1,140 @@
+"""Names and speech as data: what participants bring into a prompt cannot look like anything else in it.
+
+A model gets one row for each thing that was said, behind its speaker's name. What could end such a row, hide
+in it or pass for another speaker, for the room or for the marks of a chat template is taken out of names and
+speech before they are remembered. Text is judged by what it looks like, in whatever script it is written.
+What a model makes of the words that remain is for its instructions, for the list of its agent's tools and
+for `voicebot.agent.thinking.guard` to bound.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from itertools import pairwise
+
+from voicebot.agent.thinking.role_names import is_role
+from voicebot.lobby.lookalikes import INVISIBLE, LOOKALIKES
+
+JOINERS = "\u200c\u200d"
+"""Invisible, and a part of how Persian, Hindi and others are written."""
+SELECTORS = frozenset(map(chr, range(0xE0100, 0xE01F0)))
+"""Of variants of a letter: 240 of them in a row can spell hidden text."""
+PARTICIPANT = " (a participant)"
+"""Follows a name that a model could take for more than that."""
+TEMPLATE_TAG = re.compile(r"<(?=[|/!?<A-Za-z_])|[\[\xab](?=\|)")
+"""How the control marks of chat templates begin: <|im_start|>, </s>, <<SYS>>, <start_of_turn>, [|system|]."""
+OPENING = re.compile(r"[\[<\xab](?=([^\]>\xbb]{1,40})[\]>\xbb])")
+"""What may begin a mark of Mistral's and Llama 2's templates or of the room: [INST], [TOOL_CALLS], [room]."""
+MARK = re.compile(r"/?[A-Z][A-Z_]{2,}")
+STRUCTURE = frozenset("<>[]{}|:\xab\xbb")
+"""The shapes that no name has."""
+SIGNS = frozenset(
+    "!\"#$%&'()*+,-./;=?@\\^_`~\xa1\xb4\xb7\xbf\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2022\u2026\u221e"
+    "\u3001\u3002\u30fb\u055a\u05f3\u05f4\u060c\u061f\u0f0b"
+)
+"""Of punctuation and symbols for mathematics, those that names have, beside hyphens."""
+QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
+SHAPES = {
+    ":": "\u05c3\u0589\u1361\u16eb\u16ec\u1803\u1809\u205a\u205e\u2236\u2237\u2806\u2e2c\ua4fd\ufe30",
+    "<": "\u02c2\u1438\u16b2\u227a\u22b0\u22b2\U0001d236",
+    ">": "\u02c3\u1433\u227b\u22b1\u22b3\U0001d237",
+    "|": "\xa6\u01c0\u05c0\u16c1\u2016\u2223\u2225\u2502\u2503\u2551\u23d0\u2758\u2759\u275a\uffe8"
+    "\u23b8\u23b9\u3021\u4e28",
+}
+"""What Unicode's names do not tell: signs and letters that are drawn like these."""
+
+
+def as_data(text: str, *, quoted: bool = False) -> str:
+    """One line of words: no line breaks, no invisible characters, no marks of chat templates or of the room.
+
+    Args:
+        quoted: It goes to a model as a JSON string of the room's own, in which tags of the room are words.
+    """
+    if text.isascii() and text.isprintable() and "<" not in text and "[" not in text:
+        return " ".join(text.split())
+    shown = list(" ".join(_seen(text).split()))
+    drawn = "".join(map(_shape, shown))
+    marks = {found.start() for found in TEMPLATE_TAG.finditer(drawn)}
+    for found in OPENING.finditer(drawn):
+        if found.start() in marks:
+            continue
+        inner = "".join(shown[found.start(1) : found.end(1)]).strip()
+        if MARK.fullmatch(found[1].strip()) or (not quoted and is_role(inner)):
+            marks.add(found.start())
+    for at in marks:
+        shown[at] = "\u2039" if drawn[at] == "<" else "("
+    return "".join(shown)
+
+
+@lru_cache(maxsize=512)
+def label(name: str) -> str:
+    """A speaker's name as it stands before their lines: one line, without colons and brackets."""
+    name = " ".join(_seen(name).split())
+    fits = (c if _in_names(before, c) else " " for before, c in pairwise(f" {name}"))
+    name = " ".join("".join(fits).split())
+    called = name.removesuffix(PARTICIPANT)
+    return f"{called}{PARTICIPANT}" if is_role(called) else name or "someone"
+
+
+def _seen(text: str) -> str:
+    """Without what is there for programs only: controls, tags, selectors that can spell hidden text."""
+    shown = [" "]
+    for c in text:
+        category, before = unicodedata.category(c), shown[-1]
+        if c.isspace():
+            shown.append(" ")
+        elif (c in JOINERS or category[0] == "M") and _shape(before) in STRUCTURE:
+            continue  # it would hide a mark from whoever looks for one
+        elif c in JOINERS:
+            if not before.isascii() and unicodedata.category(before)[0] in "LMS":
+                shown.append(c)
+        elif category not in ("Cc", "Cf", "Co", "Cs") and c not in INVISIBLE and c not in SELECTORS:
+            shown.append(c)
+    return "".join(shown)
+
+
+@lru_cache(maxsize=4096)
+def _shape(character: str) -> str:
+    """The ASCII sign, or the letter, that it is drawn like; itself, if none."""
+    plain = unicodedata.normalize("NFKC", character)
+    plain = plain if len(plain) == 1 else character
+    if plain.isascii() or plain in "\xab\xbb":
+        return plain
+    for shape, likes in SHAPES.items():
+        if plain in likes:
+            return shape
+    name, category = unicodedata.name(plain, ""), unicodedata.category(plain)
+    if "COLON" in name and "SEMICOLON" not in name and category != "Sc":
+        return ":"
+    if plain in QUOTES:
+        return plain
+    opens, closes = category in ("Ps", "Pi"), category in ("Pe", "Pf")
+    if not closes and any(part in name for part in ("LESS-THAN", "LEFT-POINTING", "LEFT ANGLE BRACKET")):
+        return "<"
+    if not opens and any(part in name for part in ("GREATER-THAN", "RIGHT-POINTING", "RIGHT ANGLE BRACKET")):
+        return ">"
+    if opens or closes or "BRACKET" in name:
+        return "[" if opens or "LEFT" in name else "]"
+    letter = chr(LOOKALIKES.get(ord(plain), ord(plain)))
+    return letter.upper() if plain.isupper() else letter
+
+
+def _in_names(before: str, character: str) -> bool:
+    """Whether a name keeps this character, which follows that one."""
+    name = unicodedata.name(character, "")
+    if "VISARGA" in name:  # a colon, but for words of its own script
+        return unicodedata.name(before, "").split(" ")[0] == name.split(" ")[0]
+    return all(_is_of_names(c) for c in unicodedata.normalize("NFKC", character) + character)
+
+
+@lru_cache(maxsize=4096)
+def _is_of_names(character: str) -> bool:
+    if _shape(character) in STRUCTURE:
+        return False
+    return (
+        unicodedata.category(character)[0] not in "PS"
+        or character in SIGNS
+        or unicodedata.category(character) in ("Pd", "Pc", "Sc", "So", "Sk")
+    )

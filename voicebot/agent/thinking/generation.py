@@ -1,0 +1,195 @@
+"""An agent's thinking: openai-agents with instructions from the persona and the heard memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from voicebot.agent.thinking.data import label
+from voicebot.agent.thinking.guard import Guard, declined
+from voicebot.agent.thinking.handover import Handed, HandOver
+from voicebot.agent.thinking.instructions import instructions, protected
+from voicebot.agent.thinking.memory import Memory, Remembered
+from voicebot.agent.thinking.unicode import Whole, whole
+from voicebot.agent.tools.function_tools import ToolCall, ToolResult
+from voicebot.errors import ModelError, ModelFailed, one_line
+from voicebot.llm.base import LLM
+from voicebot.llm.lines import RoomContext
+from voicebot.persona import Persona
+
+logger = logging.getLogger(__name__)
+
+NOBODY_SPEAKS = "(Nobody speaks. Go on.)"
+
+_imported: set[str] = set()
+"""What need not be imported off the loop any more."""
+
+
+class Generation:
+    """One answer being thought: one run of openai-agents, with these of its tools.
+
+    Iterate `deltas()` once; the token counts, `handed` and `withheld` are known at its end.
+
+    Args:
+        tools: Of openai-agents; what the model may call, and nothing else.
+        timeout: Seconds that the model may be silent.
+        people: Names of those who are here.
+        agents: Names of the other agents.
+        to: Names of those to answer when others have spoken since.
+        draft: What somebody is saying, as understood so far; the memory does not have it yet.
+        committed: A speculative thought's: no tool runs before it is set. None: the turn is sure.
+        handed: Another agent has given this one the turn.
+        adding: Nobody asked it: it may add a remark to another agent's answer, or pass.
+        hand_over: Offers the tool that gives the turn away; None: it cannot.
+        tool_timeout: Seconds that a tool may take which has no limit of its own.
+        on_tool: Called when a tool begins and when it ends; never blocks or raises.
+    """
+
+    def __init__(
+        self,
+        persona: Persona,
+        llm: LLM,
+        memory: Memory,
+        *,
+        tools: Sequence[Any] = (),
+        timeout: float,
+        people: Sequence[str] = (),
+        agents: Sequence[str] = (),
+        to: Sequence[str] = (),
+        draft: Remembered | None = None,
+        committed: asyncio.Event | None = None,
+        handed: Handed | None = None,
+        hand_over: HandOver | None = None,
+        adding: bool = False,
+        tool_timeout: float = 20.0,
+        on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
+    ) -> None:
+        self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
+        self._timeout, self._tool_timeout = timeout, tool_timeout
+        here, others, asked = (tuple(label(name) for name in names) for names in (people, agents, to))
+        self._room_context = RoomContext(here, others, asked, adding)
+        self._draft, self._committed = draft, committed
+        self._before, self._hand_over = handed, hand_over
+        self._on_tool = on_tool
+        self.tokens_in: int | None = None
+        self.tokens_out: int | None = None
+        self.withheld = False
+        """The model began to read out its instructions; something else was said instead."""
+
+    @property
+    def handed(self) -> Handed | None:
+        """To whom it has given the turn; what it wrote before that may be nothing."""
+        return self._hand_over.handed if self._hand_over is not None else None
+
+    async def deltas(self) -> AsyncIterator[str]:
+        """Text as it comes, without reasoning items. Raises ModelError; closing it stops the model.
+
+        A line break tells that a tool is called: what was written before it can be said meanwhile.
+        """
+        # a model that was given, not loaded, may be the first to need it; it takes seconds on a busy machine
+        if "agents" not in _imported:
+            await asyncio.to_thread(import_module, "voicebot.agent.thinking.runner")
+            _imported.add("agents")
+        from voicebot.agent.thinking.runner import GenerationWatch, start
+
+        guard, written, fresh = Guard(protected()), Whole(), False
+        watch = GenerationWatch(
+            self._tell,
+            guard,
+            self._committed,
+            timeout=self._timeout,
+            tool_timeout=self._tool_timeout,
+            stop=lambda: self.handed is not None,
+        )
+        try:
+            offered = [self._hand_over.tool()] if self._hand_over is not None else []
+            *before, question = self._messages()
+            run = start(
+                self._persona.name,
+                instructions(self._persona),
+                self._llm.model(),
+                question,
+                self._memory.session.at(before),
+                [*self._tools, *offered],
+                watch,
+            )
+        except ModelError:
+            raise
+        except Exception as error:
+            raise self._failed(error) from error
+        events = run.stream_events()
+        try:
+            while not guard.tripped:
+                try:
+                    event = await watch.next(events)
+                except TimeoutError:
+                    raise self._overdue(watch.working) from None
+                except ModelError:
+                    raise
+                except Exception as error:
+                    raise self._failed(error) from error
+                if event is None:
+                    break
+                text = ""
+                if event.type == "run_item_stream_event" and event.item.type == "tool_call_item":
+                    watch.asked(event.item)
+                    text, fresh = "\n" if fresh else "", False
+                elif event.type == "run_item_stream_event" and event.item.type == "tool_call_output_item":
+                    watch.answered(event.item)
+                elif event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+                    text, fresh = written.push(event.data.delta), True
+                if text and (text := guard.push(text)):
+                    yield text
+            if guard.tripped:
+                self.withheld = True
+                yield f" {declined(self._persona.language)}"
+            elif rest := guard.push(written.finish()) + guard.finish():
+                yield rest
+            usage = run.context_wrapper.usage
+            if usage.total_tokens:
+                self.tokens_in, self.tokens_out = usage.input_tokens, usage.output_tokens
+        finally:
+            if not run.is_complete:
+                run.cancel(mode="immediate")
+            with suppress(Exception):
+                await events.aclose()  # type: ignore[attr-defined]
+
+    def _messages(self) -> list[dict[str, Any]]:
+        """What is remembered, and what this turn adds to it."""
+        notes = []
+        if (
+            self._room_context.agents
+            or self._room_context.answer
+            or self._room_context.add
+            or len(self._room_context.people) > 1
+        ):
+            notes.append(self._room_context.row())
+        if self._before is not None:
+            notes.append(self._before.row())
+        lines = self._memory.lines
+        if self._draft is None and (not lines or lines[-1].speaker is None):
+            notes.append(NOBODY_SPEAKS)
+        return self._memory.messages(self._draft, notes)
+
+    def _tell(self, told: ToolCall | ToolResult) -> None:
+        if self._on_tool is not None:
+            self._on_tool(told)
+
+    def _overdue(self, tools: Sequence[str]) -> ModelFailed:
+        if tools:
+            return ModelFailed(
+                f"The tool {', '.join(tools)} does not end, and nothing can stop it.",
+                hint="Give agent.tool the function itself, not what openai-agents' function_tool made of it.",
+            )
+        return ModelFailed(
+            f"The language model {self._llm.name} gave nothing for {self._timeout:g} s.",
+            hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
+        )
+
+    def _failed(self, error: Exception) -> ModelFailed:
+        logger.debug("The language model failed", exc_info=error)
+        return ModelFailed(f"The language model {self._llm.name} failed: {whole(one_line(error))}.")

@@ -1,0 +1,291 @@
+"""MCP servers that agents may be given, from a configuration file as other programs use it.
+
+    {"mcpServers": {
+        "files": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem", "/data"]},
+        "trains": {"url": "https://example.org/mcp", "headers": {"Authorization": "Bearer ${TRAINS_TOKEN}"}}
+    }}
+
+`${NAME}` stands for an environment variable. A server is started when the first agent is given it, and
+stopped with the voice server. No agent has any of them unless it is given them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections.abc import Collection
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from voicebot.agent.tools.function_tools import failure_of
+from voicebot.errors import VoicebotError, one_line
+from voicebot.redaction import keep_address, keep_headers, keep_named, shown
+
+if TYPE_CHECKING:
+    from agents import FunctionTool
+    from agents.mcp import MCPServer
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds to start a server: `npx` and `uvx` may have to download it first."""
+ANSWER_TIMEOUT = 5.0
+"""Seconds in which one that runs must answer."""
+UNUSABLE = re.compile(r"[^A-Za-z0-9_-]")
+VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)\}")
+
+
+class McpServerConfig(BaseModel):
+    """How to reach one server: a command to run, or an address."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    command: str = ""
+    args: list[str] = Field([], repr=False)
+    env: dict[str, str] = Field({}, repr=False)
+    cwd: str | None = None
+    url: str = Field("", repr=False)
+    """Of a streamable HTTP server."""
+    headers: dict[str, str] = Field({}, repr=False)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> McpServerConfig:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("needs either a command or a url")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise ValueError("url must start with http:// or https://")
+        return self
+
+    def keep_secrets(self) -> None:
+        """What a server is given to know us by comes out in no error and no log."""
+        keep_headers(self.headers)
+        keep_named(self.env)
+        keep_named(_options(self.args))
+        for one in self.args:
+            name, colon, value = one.partition(": ")
+            if colon:
+                keep_headers({name: value})
+            elif "://" in one:
+                keep_address(one)
+        if self.url:
+            keep_address(self.url)
+
+
+class McpServers:
+    """The servers of one configuration file; read when somebody first asks for one."""
+
+    def __init__(self, config: str = "") -> None:
+        """`config` is the file's path; "" for none."""
+        self._config = config
+        self._connections: dict[str, _Connection] = {}
+
+    def configured(self) -> dict[str, McpServerConfig]:
+        """By name. Raises VoicebotError (`mcp`) when the file cannot be used."""
+        if not self._config:
+            return {}
+        try:
+            data = json.loads(Path(self._config).expanduser().read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise _wrong(f"{self._config} cannot be read: {one_line(error)}.") from None
+        servers = data.get("mcpServers", data.get("servers")) if isinstance(data, dict) else None
+        if not isinstance(servers, dict):
+            raise _wrong(f'{self._config} has no "mcpServers".')
+        try:
+            found = {name: McpServerConfig.model_validate(_filled(raw)) for name, raw in servers.items()}
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise _wrong(f"{self._config} is wrong: {where} {first['msg']}.") from None
+        for config in found.values():
+            config.keep_secrets()
+        return found
+
+    async def tools(self, server: str, only: Collection[str] = ()) -> list[FunctionTool]:
+        """The tools of a server, or `only` those named; connects it if it is not connected any more.
+
+        Raises:
+            VoicebotError: (`mcp`) no such server, a variable it needs is not set, it does not work, or has
+                no such tool.
+        """
+        configured = self.configured()
+        if server not in configured:
+            names = ", ".join(configured) or "none"
+            raise VoicebotError(
+                f"There is no MCP server {server!r}; MCP_CONFIG names: {names}.",
+                hint="Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it.",
+                code="mcp",
+            )
+        if unset := VARIABLE.search(configured[server].model_dump_json()):
+            raise VoicebotError(
+                f"The MCP server {server} needs the environment variable {unset[1]}, which is not set.",
+                hint=f"Set it before the server starts, or write its value into {self._config}.",
+                code="mcp",
+            )
+        known = self._connections.get(server)
+        if known is not None and not await known.alive():
+            await known.aclose()
+            if self._connections.get(server) is known:  # nobody has replaced it meanwhile
+                del self._connections[server]
+        if server not in self._connections:
+            self._connections[server] = _Connection(server, configured[server])
+        tools = await self._connections[server].tools()
+        missing = set(only) - {tool.name for tool in tools}
+        if missing:
+            raise VoicebotError(
+                f"The MCP server {server} has no tool {', '.join(sorted(missing))}.",
+                hint=f"It has: {', '.join(tool.name for tool in tools)}.",
+                code="mcp",
+            )
+        return [tool for tool in tools if not only or tool.name in only]
+
+    async def aclose(self) -> None:
+        """Stop all of them. They can be connected again."""
+        connections, self._connections = self._connections, {}
+        await asyncio.gather(*(connection.aclose() for connection in connections.values()))
+
+
+class _Connection:
+    """One server that runs. A task of its own holds it: the SDK's connection must end where it began."""
+
+    def __init__(self, name: str, config: McpServerConfig) -> None:
+        self._name, self._config = name, config
+        self._closing = asyncio.Event()
+        self._server: MCPServer | None = None
+        loop = asyncio.get_running_loop()
+        self._tools: asyncio.Future[list[FunctionTool]] = loop.create_future()
+        self._task = loop.create_task(self._hold(), name=f"MCP server {name}")
+
+    async def alive(self) -> bool:
+        """It answers, or is still being connected."""
+        if self._task.done():
+            return False
+        if self._server is None:
+            return True
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                await self._server.list_tools()
+        except Exception:  # whatever it is, a new connection may help
+            return False
+        return True
+
+    async def tools(self) -> list[FunctionTool]:
+        return await asyncio.shield(self._tools)
+
+    async def aclose(self) -> None:
+        self._closing.set()
+        if self._server is None:  # it may take long to connect, and nobody wants it any more
+            self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _hold(self) -> None:
+        try:
+            await asyncio.to_thread(__import__, "agents.mcp")
+            server = _server(self._name, self._config)
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await server.connect()  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            self._fail(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                tools = await _tools_of(server)
+            self._server = server
+            self._tools.set_result(tools)
+            await self._closing.wait()
+        except BaseException as error:
+            if not self._tools.done():
+                self._fail(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            try:
+                await server.cleanup()  # type: ignore[no-untyped-call]
+            except Exception:
+                logger.warning("The MCP server %s did not end well", self._name, exc_info=True)
+
+    def _fail(self, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        what = self._config.command or shown(self._config.url)
+        if isinstance(error, TimeoutError):
+            why = f"no answer in {CONNECT_TIMEOUT:g} s"
+        else:
+            why = one_line(error) if isinstance(error, Exception) else "it was closed before it had answered"
+        self._tools.set_exception(
+            VoicebotError(
+                f"The MCP server {self._name} ({what}) does not work: {why}.",
+                hint="Try its command in a terminal, or its address; the other servers are not affected.",
+                code="mcp",
+                retryable=True,
+            )
+        )
+        self._tools.exception()  # whoever asked may have gone
+
+
+def _server(name: str, config: McpServerConfig) -> MCPServer:
+    from agents.mcp import MCPServerStdio, MCPServerStreamableHttp
+
+    if config.url:
+        return MCPServerStreamableHttp(
+            {"url": config.url, "headers": dict(config.headers)},
+            name=name,
+            client_session_timeout_seconds=None,
+        )
+    params: dict[str, Any] = {"command": config.command, "args": list(config.args)}
+    if config.env:  # beside PATH, HOME and the like; a server does not get this process's own secrets
+        params["env"] = dict(config.env)
+    if config.cwd:
+        params["cwd"] = config.cwd
+    # a call has the tool's own timeout
+    return MCPServerStdio(params, name=name, client_session_timeout_seconds=None)  # type: ignore[arg-type]
+
+
+async def _tools_of(server: MCPServer) -> list[FunctionTool]:
+    from agents.mcp import MCPUtil
+
+    return [
+        MCPUtil.to_function_tool(
+            tool,
+            server,
+            convert_schemas_to_strict=False,
+            failure_error_function=failure_of,
+            tool_name_override=UNUSABLE.sub("_", tool.name)[:64],  # what OpenAI's API takes as a name
+        )
+        for tool in await server.list_tools()
+    ]
+
+
+def _options(args: list[str]) -> dict[str, str]:
+    """By name the values of --name=value and --name value, and of NAME=value as Docker's -e takes it."""
+    found = {}
+    for one, following in zip_longest(args, args[1:], fillvalue=""):
+        name, given, value = one.partition("=")
+        found[name.lstrip("-").replace("-", "_")] = value if given else following
+    return found
+
+
+def _filled(raw: Any) -> Any:
+    """With the environment's variables in place of `${NAME}`; those that are not set stay as they are."""
+    if isinstance(raw, str):
+        return VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), raw)
+    if isinstance(raw, list):
+        return [_filled(one) for one in raw]
+    if isinstance(raw, dict):
+        return {key: _filled(value) for key, value in raw.items()}
+    return raw
+
+
+def _wrong(message: str) -> VoicebotError:
+    return VoicebotError(
+        message,
+        hint='MCP_CONFIG names a file such as {"mcpServers": {"files": {"command": "...", "args": []}}}.',
+        code="mcp",
+    )

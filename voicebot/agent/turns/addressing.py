@@ -1,0 +1,125 @@
+"""Who is present, who talked with whom last, and so who is meant."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from voicebot.agent.agent import Agent
+from voicebot.clock import Clock
+from voicebot.lobby.lobby import Lobby
+from voicebot.turn import (
+    Addressees,
+    DialogueContext,
+    Participant,
+    PriorTurn,
+    addressees,
+    called_by_name,
+    is_question,
+)
+
+REMEMBERED = 16
+"""Lines of which it is known who said them to whom; older ones no longer tell who is meant."""
+
+
+class AddressingContext:
+    """The people and agents of one conversation, as addressing sees them."""
+
+    def __init__(self, lobby: Lobby, agents: Mapping[str, Agent], clock: Clock) -> None:
+        self._lobby, self._agents, self._clock = lobby, agents, clock
+        self._partner: dict[str, tuple[str, float]] = {}
+        self._last_spoke: list[str] = []
+        self._talk: deque[tuple[PriorTurn, float]] = deque(maxlen=REMEMBERED)
+        """What people and agents said to whom, and when."""
+        self._names: dict[str, str] = {}
+        self._deaf: set[str] = set()
+        """People whose connection has ended: they can read, but not hear."""
+
+    @property
+    def audience(self) -> bool:
+        """Somebody is here to hear an agent."""
+        return any(person.id not in self._deaf for person in self._lobby.humans)
+
+    def is_here(self, participant_id: str) -> bool:
+        return participant_id in self._lobby.participants
+
+    def connected(self, participant_id: str) -> None:
+        """This person can hear (again)."""
+        self._deaf.discard(participant_id)
+
+    def connection_lost(self, participant_id: str) -> None:
+        self._deaf.add(participant_id)
+
+    @property
+    def people_ids(self) -> list[str]:
+        """The participant ids of the people who are here."""
+        return [person.id for person in self._lobby.humans]
+
+    @property
+    def people(self) -> list[str]:
+        """The names of the people who are here."""
+        return [person.name for person in self._lobby.humans]
+
+    def others(self, agent: Agent) -> list[str]:
+        """The names of the other agents."""
+        return [other.name for other in self._agents.values() if other is not agent]
+
+    def name(self, participant_id: str) -> str:
+        """Kept, so that the last words of somebody who has just left still have a speaker."""
+        info = self._lobby.participants.get(participant_id)
+        if info is not None:
+            self._names[participant_id] = info.name
+        return self._names.get(participant_id, "someone")
+
+    def called(self, text: str, speaker_id: str) -> bool:
+        """An agent is called by its name."""
+        agents = [Participant(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
+        return called_by_name(text, agents)
+
+    def meant(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
+        """Whom these words are for.
+
+        A person's words are remembered as said to them, since the next ones may be the answer; give
+        `remember=False` for words that are not final.
+        """
+        now = self._clock()
+        partner, since = self._partner.get(speaker_id, (None, float("-inf")))
+        context = DialogueContext(
+            speaker_id=speaker_id,
+            present=[
+                Participant(p.id, p.name, p.kind == "agent", p.character, p.kind == "agent" and p.muted)
+                for p in self._lobby.participants.values()
+            ],
+            partner_id=partner if partner in self._agents else None,
+            partner_s=now - since,
+            last_spoke=tuple(self._last_spoke),
+            history=tuple(replace(said, ago_s=now - time) for said, time in self._talk),
+        )
+        decision = addressees(text, context)
+        if remember and speaker_id not in self._agents:
+            self._remember(speaker_id, (*decision.ids, *decision.people), text)
+        return decision
+
+    def answered(self, agent_id: str, people: Iterable[str], text: str = "") -> None:
+        """The agent was heard saying `text`, in answer to these people; it may turn to others in it."""
+        now = self._clock()
+        self._last_spoke = [a for a in self._last_spoke if a != agent_id] + [agent_id]
+        asked = tuple(dict.fromkeys(people))
+        for participant_id in asked:
+            self._partner[participant_id] = (agent_id, now)
+        self._remember(agent_id, self.meant(text, agent_id).people or asked, text)
+
+    def left(self, participant_id: str) -> None:
+        """Somebody who comes back begins anew."""
+        self._partner.pop(participant_id, None)
+        kept = [
+            (replace(said, to=tuple(id for id in said.to if id != participant_id)), time)
+            for said, time in self._talk
+            if said.speaker_id != participant_id and set(said.to) != {participant_id}
+        ]
+        self._talk = deque(kept, maxlen=REMEMBERED)
+
+    def _remember(self, speaker_id: str, to: tuple[str, ...], text: str) -> None:
+        said = PriorTurn(speaker_id, to, question=is_question(text))
+        self._talk.append((said, self._clock()))

@@ -1,0 +1,256 @@
+"""One conversation of a lobby: what happens in it, handed to ears, voices and whoever answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.hearing.recognition import SpeechRecognition
+from voicebot.agent.hearing.utterance import Utterance
+from voicebot.agent.models.endpointing import EndOfTurn, constants_of, endpointing_of
+from voicebot.agent.models.models import Models
+from voicebot.agent.recordings import Recordings
+from voicebot.agent.turns.addressing import AddressingContext
+from voicebot.agent.turns.interruption import InterruptionHandler
+from voicebot.agent.turns.scheduler import SETTLE_S, TurnScheduler
+from voicebot.clock import Clock
+from voicebot.conversation.log import ConversationLog
+from voicebot.lobby.lobby import Lobby
+from voicebot.media import base as media
+from voicebot.settings import Settings
+from voicebot.turn import Denial
+
+
+class Conversation:
+    """Lives from the first person's arrival to the last one's leaving; has its own floor and log."""
+
+    def __init__(
+        self,
+        *,
+        lobby: Lobby,
+        log: ConversationLog,
+        agents: Mapping[str, Agent],
+        plane: media.MediaPlane,
+        host_id: str,
+        models: Models,
+        settings: Settings,
+        clock: Clock,
+        new_id: Callable[[str], str],
+        greeted: bool = False,
+    ) -> None:
+        """`greeted`: those who are here have been welcomed before."""
+        self.log = log
+        self._agents, self._plane, self._host_id = agents, plane, host_id
+        self._max_utterance = settings.max_utterance
+        self._models, self._clock, self._new_id = models, clock, new_id
+        self.endpointing = endpointing_of(settings)
+        self._constants, self._language = constants_of(settings), settings.stt_language
+        self._end_of_turn = EndOfTurn(lambda: models.end_of_turn, log.emit)
+        self.addressing = AddressingContext(lobby, agents, clock)
+        self.recordings = Recordings(log, plane, host_id, name=self.addressing.name)
+        self._scheduler = TurnScheduler(
+            log=log,
+            agents=agents,
+            addressing=self.addressing,
+            plane=plane,
+            host_id=host_id,
+            models=models,
+            settings=settings,
+            clock=clock,
+            new_id=new_id,
+            settled=lambda: not any(recognition.finishing for recognition in self._recognitions.values()),
+        )
+        self._floor, self._playout = self._scheduler.floor, self._scheduler.playout
+        self._replies = self._scheduler.replies
+        self._interruptions = InterruptionHandler(plane, host_id, log, lambda: self._floor.speaking)
+        self._recognitions: dict[str, SpeechRecognition] = {}
+        self._closing = False
+        self._greeted = greeted
+
+    # ------------------------------------------------------------ what happens in the lobby
+
+    def connected(self, participant_id: str) -> None:
+        """A person can hear now; the first one is greeted, and what waited for ears is said."""
+        self.addressing.connected(participant_id)
+        agent = next((agent for agent in self._agents.values() if not agent.muted), None)
+        if not self._greeted and agent is not None:
+            self.greet(agent)
+        self._scheduler.next()
+
+    def ready(self) -> None:
+        """The models are loaded: what waited for them is answered."""
+        self._scheduler.next()
+
+    def greet(self, agent: Agent) -> None:
+        """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
+        self._greeted = True
+        self._scheduler.greet(agent)
+
+    def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
+        """A typed line is answered like a spoken one."""
+        now = self._clock()
+        self._on_heard(
+            Utterance(
+                participant_id,
+                self._new_id("utt"),
+                self._new_id("turn"),
+                text.strip(),
+                now,
+                now,
+                cause_seq,
+                typed=True,
+            )
+        )
+
+    def muted(self, agent: Agent) -> None:
+        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        self._scheduler.drop(agent.id, Denial.MUTED.value)
+
+    def left(self, participant_id: str) -> None:
+        """A person or an agent is gone."""
+        self.connection_lost(participant_id)
+        self.addressing.left(participant_id)
+        self._replies.drop_person(participant_id)
+        self._scheduler.drop(participant_id, "the agent has left")
+
+    def connection_lost(self, participant_id: str) -> None:
+        """What the person was saying ends here; they are not spoken to until they are back."""
+        if participant_id not in self._agents:
+            self.addressing.connection_lost(participant_id)
+        if (recognition := self._recognitions.get(participant_id)) is not None:
+            recognition.lost()
+
+    @property
+    def quiet(self) -> bool:
+        """Nobody speaks, nothing is being understood, and nobody waits for an answer."""
+        scheduler = self._scheduler
+        return (
+            not self._floor.speaking
+            and scheduler.turn is None
+            and not (self._replies.unanswered or self._replies.answers)
+            and not any(recognition.finishing for recognition in self._recognitions.values())
+        )
+
+    def media_gone(self) -> None:
+        """Every playout is over without a notice."""
+        for participant_id in self.addressing.people_ids:
+            self.connection_lost(participant_id)
+        self._scheduler.media_gone()
+
+    async def close(self) -> None:
+        """Stop what is spoken, let its last words be logged, end every task."""
+        self._closing = True
+        await self._scheduler.close()
+        for recognition in self._recognitions.values():
+            recognition.lost()
+        await asyncio.gather(*(recognition.settle(SETTLE_S) for recognition in self._recognitions.values()))
+        await asyncio.gather(*(recognition.aclose() for recognition in self._recognitions.values()))
+
+    # ------------------------------------------------------------ notices
+
+    def on_notice(self, notice: media.Notice) -> bool:
+        """A notice about hearing or playout; False when it is not for this conversation."""
+        match notice:
+            case media.VoiceActivityStarted():
+                self.addressing.connected(notice.participant_id)
+                self._ears_of(notice.participant_id).started(notice)
+            case media.SpeechAudio():
+                self._ears_of(notice.participant_id).audio(notice)
+            case media.VoiceActivityStopped():
+                self._ears_of(notice.participant_id).stopped(notice)
+            case media.SilenceReached():
+                self._ears_of(notice.participant_id).silence(notice)
+            case media.PlayoutHeld() | media.PlayoutResumed():
+                if (turn := self._playout.turn_of(notice)) is not None:
+                    self._interruptions.on_notice(turn, notice)
+                return self._playout.on_notice(notice)
+            case media.PlayoutAudible() | media.PlayoutMark() | media.PlayoutEnded():
+                return self._playout.on_notice(notice)
+            case media.RecordingFailed():
+                return self.recordings.on_failed(notice)
+            case _:
+                return False
+        return True
+
+    # ------------------------------------------------------------ people
+
+    def _ears_of(self, participant_id: str) -> SpeechRecognition:
+        if participant_id not in self._recognitions:
+            self._recognitions[participant_id] = SpeechRecognition(
+                participant_id,
+                models=self._models,
+                endpointing=self.endpointing,
+                log=self.log,
+                clock=self._clock,
+                new_id=self._new_id,
+                begin=self._on_begin,
+                ended=self._on_end_of_turn,
+                heard=self._on_heard,
+                partly=self._on_partly,
+                drafted=self._on_drafted,
+                went_on=self._on_went_on,
+                own_voice=self._playout.echoes.own_voice,
+                await_silence=partial(self._plane.await_silence, self._host_id, participant_id),
+                end_of_turn=self._end_of_turn,
+                constants=self._constants,
+                names=lambda: [agent.name for agent in self._agents.values()],
+                language=self._language,
+                max_utterance=self._max_utterance,
+            )
+        return self._recognitions[participant_id]
+
+    def _on_begin(self, participant_id: str) -> str:
+        """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
+        self._floor.human_started(participant_id)
+        self._interruptions.went_on(participant_id)
+        self.addressing.name(participant_id)
+        turn_id = self._scheduler.interrupted_thinking(participant_id) or self._new_id("turn")
+        for agent in self._agents.values():
+            if agent.state in ("idle", "thinking"):
+                agent.become("listening")
+        return turn_id
+
+    def _on_end_of_turn(self, participant_id: str) -> None:
+        self._floor.human_stopped(participant_id)
+
+    def _on_partly(self, participant_id: str, text: str) -> None:
+        """What they have said so far, while they speak: enough to stop an agent."""
+        self._interruptions.said(self._scheduler.turn, participant_id, text, over=False)
+
+    def _on_went_on(self, participant_id: str) -> None:
+        """It was only a pause."""
+        self._interruptions.went_on(participant_id)
+        self._scheduler.speculation.cancel("speech went on", participant_id=participant_id)
+
+    def _on_drafted(self, draft: Utterance, expects_more: bool) -> None:
+        """They pause, and this is what they have said if they have finished."""
+        listening = self._interruptions.said(
+            self._scheduler.turn, draft.participant_id, draft.text, over=True
+        )
+        if not (listening or expects_more):
+            self._scheduler.prepare(draft)
+
+    def _on_heard(self, utterance: Utterance) -> None:
+        if self._closing:
+            return  # logged, and nobody is left to answer
+        before = self._replies.earlier(utterance)
+        listening = not utterance.typed and self._interruptions.said(
+            self._scheduler.turn, utterance.participant_id, utterance.text, over=True
+        )
+        if not utterance.text:
+            if utterance.going_on or before:
+                self._replies.keep(before, utterance)
+        else:
+            name = self.addressing.name(utterance.participant_id)
+            for agent in self._agents.values():
+                agent.memory.heard(name, utterance.text, utterance.start)
+            if utterance.going_on and not self.addressing.called(utterance.text, utterance.participant_id):
+                self._replies.keep([*before, utterance], utterance)
+            elif not listening:
+                self._replies.ask([*before, utterance])
+        self._scheduler.next()
+        self._scheduler.speculation.cancel(
+            "the turn is somebody else's", participant_id=utterance.participant_id
+        )

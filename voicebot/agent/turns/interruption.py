@@ -1,0 +1,110 @@
+"""What people say while an agent speaks: it takes the floor, or the agent goes on where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from voicebot.agent.turns.turn import Turn
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import (
+    InterruptionBackchannel,
+    InterruptionDetected,
+    InterruptionFalse,
+    InterruptionResumed,
+)
+from voicebot.media import base as media
+from voicebot.turn import OverlapKind, classify_overlap
+
+
+class InterruptionHandler:
+    """Judges by the words.
+
+    The media plane holds a voice once somebody has talked over it for `interrupt_after`, or as soon as a word
+    is recognised: a partial transcript may be wrong, so that stops it for now only. At the first pause the
+    words are known: it ends, or goes on when nobody who speaks has said more than "uh-huh". Every held
+    voice is judged again when an utterance ends, so none is held for ever.
+
+    Args:
+        speaking: the people who are speaking now.
+    """
+
+    def __init__(
+        self,
+        plane: media.MediaPlane,
+        host_id: str,
+        log: ConversationLog,
+        speaking: Callable[[], Collection[str]],
+    ) -> None:
+        self._plane, self._host_id, self._log, self._speaking = plane, host_id, log, speaking
+        self._harmless: set[str] = set()
+        """People whose present utterance is no more than a sign of listening, as far as is known."""
+
+    def on_notice(self, turn: Turn, notice: media.PlayoutHeld | media.PlayoutResumed) -> None:
+        """The media plane has stopped the voice until it is known what that was, or it goes on."""
+        if isinstance(notice, media.PlayoutHeld):
+            turn.agent.become("listening")
+            self._detected(turn, notice.by, notice.time)
+            self._harmless.discard(notice.by)
+            return
+        turn.agent.become("speaking")
+        cause, turn.interruption = turn.interruption, None
+        self._log.emit(
+            turn.event(
+                InterruptionResumed,
+                t=self._log.at(notice.time),
+                cause_seq=cause.seq if cause is not None else None,
+            )
+        )
+
+    def said(self, turn: Turn | None, participant_id: str, text: str, *, over: bool) -> bool:
+        """What a person has said so far; `over`: they have paused, or that is all of it.
+
+        True: it takes no turn of its own.
+        """
+        if turn is None or turn.speech.closed.is_set() or not (turn.audible or turn.interruption):
+            return False
+        verdict = classify_overlap(text)
+        if verdict is OverlapKind.INTERRUPTION:
+            if over:
+                self._stop(turn, participant_id)
+            elif turn.interruption is None:
+                self._plane.hold(self._host_id, turn.agent.id, turn.speech.speech_id, participant_id)
+            return False
+        if over and participant_id not in self._harmless:
+            self._harmless.add(participant_id)
+            self._go_on(turn, participant_id, text)
+        return True
+
+    def went_on(self, participant_id: str) -> None:
+        """They speak again: it has to be judged anew."""
+        self._harmless.discard(participant_id)
+
+    # ------------------------------------------------------------ inside
+
+    def _stop(self, turn: Turn, participant_id: str) -> None:
+        if turn.interruption is None:
+            self._detected(turn, participant_id, None)
+        self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+
+    def _go_on(self, turn: Turn, participant_id: str, text: str) -> None:
+        kind = InterruptionBackchannel if text.strip() else InterruptionFalse
+        if turn.interruption is None:
+            if kind is InterruptionBackchannel:  # a noise that has stopped nobody is not worth a line
+                self._log.emit(turn.event(kind, participant_id=participant_id, text=text))
+            return
+        if not set(self._speaking()) <= self._harmless:
+            return  # somebody else speaks, too; the end of that comes back here
+        fields = {"text": text} if text.strip() else {}
+        turn.interruption = self._log.emit(
+            turn.event(kind, participant_id=participant_id, cause_seq=turn.interruption.seq, **fields)
+        )
+        self._plane.resume(self._host_id, turn.agent.id, turn.speech.speech_id)
+
+    def _detected(self, turn: Turn, participant_id: str, time: float | None) -> None:
+        turn.interruption = self._log.emit(
+            turn.event(
+                InterruptionDetected,
+                participant_id=participant_id,
+                t=-1.0 if time is None else self._log.at(time),
+            )
+        )

@@ -1,0 +1,184 @@
+"""What became of the agents' speeches: notices of the media plane into events, captions and memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.hearing.echoes import Echoes
+from voicebot.agent.turns.turn import Turn
+from voicebot.clock import Clock
+from voicebot.conversation.frames.latency import measure
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import (
+    PlayoutFinished,
+    PlayoutInterrupted,
+    PlayoutSentence,
+    PlayoutStarted,
+    TranscriptFinal,
+    TranscriptInterim,
+)
+from voicebot.media import base as media
+
+PlayoutNotice = (
+    media.PlayoutAudible | media.PlayoutMark | media.PlayoutHeld | media.PlayoutResumed | media.PlayoutEnded
+)
+
+
+class Playout:
+    """The speeches of one conversation that are being spoken."""
+
+    def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
+        self._log, self._agents, self._clock = log, agents, clock
+        self._speeches: dict[str, Turn] = {}
+        self.echoes = Echoes()
+        """What was heard lately."""
+        self.remembering = True
+        """False once the conversation is over: the agents' memories belong to the next one."""
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Those being spoken, or about to be."""
+        return list(self._speeches.values())
+
+    def begin(self, turn: Turn) -> None:
+        """From now on notices about this turn's speech are understood."""
+        self._speeches[turn.speech.speech_id] = turn
+
+    def forget(self, turn: Turn) -> None:
+        """The turn is over; whatever still comes about it does not matter."""
+        self._speeches.pop(turn.speech.speech_id, None)
+
+    def turn_of(self, notice: PlayoutNotice) -> Turn | None:
+        """Whose speech it is about; None: not of this conversation, or over."""
+        turn = self._speeches.get(notice.speech_id)
+        return turn if turn is not None and not turn.speech.closed.is_set() else None
+
+    def on_notice(self, notice: PlayoutNotice) -> bool:
+        """False when it is about no speech of this conversation."""
+        if notice.speech_id not in self._speeches:
+            return False
+        if (turn := self.turn_of(notice)) is not None:
+            match notice:
+                case media.PlayoutAudible():
+                    self._started(turn, notice)
+                case media.PlayoutMark():
+                    self._marked(turn, notice)
+                case media.PlayoutHeld():
+                    self.echoes.stopped(turn.speech, notice.time)
+                case media.PlayoutResumed():
+                    self.echoes.went_on(turn.speech, notice.time)
+                case media.PlayoutEnded():
+                    self.echoes.stopped(turn.speech, notice.time)
+                    self._ended(turn, notice)
+        return True
+
+    def abandon(self, turn: Turn) -> None:
+        """No word from the media plane within the time it has."""
+        speech = turn.speech
+        if speech.closed.is_set():
+            return
+        played = speech.passed()
+        result = speech.close(played, complete=False)
+        self._log.emit(
+            turn.event(
+                PlayoutInterrupted,
+                planned_text=speech.planned,
+                heard_text=result.text,
+                heard_until_s=sum(seconds for seconds, _ in played.values()),
+            )
+        )
+        self._remember(turn, result.text, interrupted=True, end=self._clock())
+
+    def only_shown(self, turn: Turn, *, cancelled: bool) -> None:
+        """Nothing was audible: a caption if the voice failed, nothing at all if it was cancelled."""
+        if turn.speech.pieces and not cancelled:
+            turn.speech.close({}, complete=True)
+            self._remember(turn, turn.speech.planned, interrupted=False, end=self._clock())
+        turn.speech.closed.set()
+
+    def measure(self, turn: Turn) -> None:
+        """Log the latency of an answer that is being heard, or was cancelled before it was."""
+        if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
+            return
+        latency = measure(self._log.events, turn.turn_id, turn.speech.speech_id)
+        if latency is not None:
+            self._log.emit(latency)
+
+    # ------------------------------------------------------------ inside
+
+    def _started(self, turn: Turn, notice: media.PlayoutAudible) -> None:
+        turn.speech.started = notice.time
+        turn.agent.become("speaking")
+        self._log.emit(turn.event(PlayoutStarted, t=self._log.at(notice.time)))
+        self.measure(turn)
+
+    def _marked(self, turn: Turn, notice: media.PlayoutMark) -> None:
+        speech = turn.speech
+        if notice.index >= len(speech.pieces):
+            return
+        piece = speech.pieces[notice.index]
+        piece.marked = True
+        self.echoes.began(speech, piece, notice.time)
+        self._log.emit(
+            turn.event(PlayoutSentence, t=self._log.at(notice.time), index=notice.index, text=piece.text)
+        )
+        self._log.emit(
+            turn.event(
+                TranscriptInterim,
+                utterance_id=speech.utterance_id,
+                text=speech.shown(),
+                start_t=self._start_t(turn),
+            )
+        )
+
+    def _ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
+        speech = turn.speech
+        if not turn.committed.is_set():  # prepared in vain: nobody heard any of it
+            turn.cancel()
+            return
+        # a media worker that died cannot say what it played; the sentences it announced are known
+        result = speech.close(notice.pieces or speech.passed(), notice.complete)
+        kind = PlayoutFinished if notice.complete else PlayoutInterrupted
+        self._log.emit(
+            turn.event(
+                kind,
+                t=self._log.at(notice.time),
+                planned_text=speech.planned,
+                heard_text=result.text,
+                heard_until_s=notice.played,
+                cause_seq=turn.interruption.seq if turn.interruption is not None else None,
+            )
+        )
+        self._remember(turn, result.text, interrupted=not notice.complete, end=notice.time)
+        if not notice.complete:
+            turn.cancel()
+
+    def _remember(self, turn: Turn, text: str, *, interrupted: bool, end: float) -> None:
+        """Heard words go into the caption and into every agent's memory, and nowhere else."""
+        if not text and not turn.audible:
+            return
+        speech = turn.speech
+        self._log.emit(
+            turn.event(
+                TranscriptFinal,
+                utterance_id=speech.utterance_id,
+                text=text,
+                start_t=self._start_t(turn),
+                end_t=round(self._log.at(end), 3),
+                language=turn.agent.persona.language,
+                interrupted=interrupted,
+            )
+        )
+        if not self.remembering:
+            return
+        began = speech.started if speech.started is not None else end
+        for agent in self._agents.values():
+            if agent is turn.agent:
+                agent.memory.said(text, began)
+            else:
+                agent.memory.heard_agent(turn.agent.name, text, began)
+
+    def _start_t(self, turn: Turn) -> float:
+        started = turn.speech.started
+        return round(self._log.at(started if started is not None else self._clock()), 3)

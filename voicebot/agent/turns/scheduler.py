@@ -1,0 +1,392 @@
+"""The agents' side of a conversation: whose turn it is, from what was asked to what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from voicebot.agent.agent import Agent
+from voicebot.agent.hearing.utterance import Utterance
+from voicebot.agent.models.models import Models
+from voicebot.agent.speaking.speech import Speech
+from voicebot.agent.thinking.context import ContextKeeper
+from voicebot.agent.thinking.handover import MOST, Handed, HandOver
+from voicebot.agent.turns.addressing import AddressingContext
+from voicebot.agent.turns.playout import Playout
+from voicebot.agent.turns.reply_queue import ReplyQueue, newest
+from voicebot.agent.turns.speculation import Speculation
+from voicebot.agent.turns.turn import Turn, TurnRunner
+from voicebot.clock import Clock
+from voicebot.conversation.log import ConversationLog
+from voicebot.errors import VoicebotError
+from voicebot.events import (
+    AddresseeDecided,
+    ErrorEvent,
+    Event,
+    FloorDenied,
+    FloorGranted,
+    FloorReleased,
+    FloorRequested,
+    Handoff,
+)
+from voicebot.media.base import MediaPlane
+from voicebot.settings import Settings
+from voicebot.turn import Addressees, Denial, Floor
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S = 2.0
+"""Seconds to wait for the media plane's last word about a stopped speech."""
+
+
+class TurnScheduler:
+    """One turn at a time; whoever changes what it depends on calls `next`.
+
+    Args:
+        settled: nothing of what people said is still to be understood.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: ConversationLog,
+        agents: Mapping[str, Agent],
+        addressing: AddressingContext,
+        plane: MediaPlane,
+        host_id: str,
+        models: Models,
+        settings: Settings,
+        clock: Clock,
+        new_id: Callable[[str], str],
+        settled: Callable[[], bool],
+    ) -> None:
+        self.log, self.addressing = log, addressing
+        self._agents, self._plane, self._host_id = agents, plane, host_id
+        self._models, self._new_id, self._settled = models, new_id, settled
+        self._speculates = settings.speculate
+        self._runner = TurnRunner(plane, host_id, models, log.emit, settings=settings, clock=clock)
+        self._context = ContextKeeper(agents, models, log.emit, clock)
+        self.floor = Floor(settings.chain_cap, settings.chain_fade)
+        self.playout = Playout(log, agents, clock)
+        self.replies = ReplyQueue()
+        self.speculation = Speculation(
+            plane=plane,
+            host_id=host_id,
+            log=log,
+            clock=clock,
+            runner=self._runner,
+            playout=self.playout,
+            own=self._own,
+        )
+        self.turn: Turn | None = None
+        """The one that holds the floor."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def greet(self, agent: Agent) -> None:
+        """It introduces itself as soon as nobody speaks, unless it is asked something before."""
+        if (text := agent.persona.greeting) and not self._closing:
+            self.replies.greetings.append(
+                self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
+            )
+            self.next()
+
+    def drop(self, agent_id: str, reason: str) -> None:
+        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        self.replies.drop_agent(agent_id)
+        self.speculation.cancel(reason, agent_id=agent_id)
+        if self.turn is not None and self.turn.agent.id == agent_id:
+            self.turn.cancel()
+
+    def interrupted_thinking(self, participant_id: str) -> str | None:
+        """A person speaks before anything of an answer was heard: it waits for what is said now.
+
+        Returns the id of the turn they go on with, if it was theirs.
+        """
+        self.speculation.cancel("somebody else speaks")
+        turn = self.turn
+        if turn is None or turn.audible:
+            return None
+        turn.superseded = True
+        turn.cancel()
+        theirs = turn.asked and turn.asked[-1].participant_id == participant_id
+        return turn.turn_id if theirs else None
+
+    def prepare(self, draft: Utterance) -> None:
+        """Speculate: this is what the person has said if they have finished."""
+        if not self._may_speculate(draft):
+            return
+        ids = self.addressing.meant(newest([draft]), draft.participant_id, remember=False).ids
+        if not ids or (agent := self._agents[ids[0]]).muted:
+            return
+        turn = self._new_turn(agent, draft.turn_id, asked=[draft])
+        name = self.addressing.name(draft.participant_id)
+        self.speculation.start(turn, draft, name, self.addressing.people, self.addressing.others(agent))
+
+    def media_gone(self) -> None:
+        """Every playout is over without a notice."""
+        self.speculation.cancel("the media process stopped")
+        for turn in self.playout.turns:
+            # one that still thinks can go on, and one that was prepared is thrown away
+            if turn.speech.said and turn.committed.is_set():
+                self.playout.abandon(turn)
+                turn.cancel()
+                # a sentence made in the meantime may have reached the new worker
+                self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+
+    async def close(self) -> None:
+        """Stop what is spoken, let its last words be logged, end every task."""
+        self._closing = True
+        self.playout.remembering = False
+        self.replies.clear()
+        self.speculation.cancel("the conversation is over")
+        if self.turn is not None:
+            self.turn.cancel()
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+        await self._context.aclose()
+
+    # ------------------------------------------------------------ whose turn it is
+
+    def next(self) -> None:
+        """Start the next turn if the floor is free; whoever changes anything calls this."""
+        if self._closing or self.turn is not None or not self._models.started:
+            return
+        if self.floor.speaking:
+            return  # the end of that utterance comes back here
+        replies = self.replies
+        if not self.addressing.audience:
+            replies.only_asked()
+        if replies.unanswered and self._can_answer(replies.unanswered):
+            self._decide()
+        # agents only speak unasked when nothing of what people said is still to be understood
+        settled = self._settled()
+        while replies.answers and self.turn is None and (settled or not replies.answers[0].reply_to_agent):
+            self._begin(replies.answers.popleft())
+        settled = settled and self.addressing.audience and not replies.answers
+        while replies.greetings and self.turn is None and settled:
+            self._begin(replies.greetings.popleft())
+        if self.turn is None:
+            self._context.consider()
+            for agent in self._agents.values():
+                agent.become("idle")
+
+    def _can_answer(self, asked: Sequence[Utterance]) -> bool:
+        """Somebody would notice: they hear it, or wait for it in the chat."""
+        return self.addressing.audience or any(
+            u.typed and self.addressing.is_here(u.participant_id) for u in asked
+        )
+
+    def _decide(self) -> None:
+        """Each person means somebody of their own; an agent that several mean answers them at once."""
+        asked, self.replies.unanswered = self.replies.unanswered, []
+        people = dict.fromkeys(u.participant_id for u in asked)
+        answers: dict[str, str] = {}
+        causes: dict[str, int] = {}
+        may_add: dict[str, Sequence[str]] = {}
+        for person in people:
+            words = [u for u in asked if u.participant_id == person]
+            decision = self.addressing.meant(newest(words), person)
+            event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
+            for agent_id in decision.ids:
+                answers.setdefault(person, agent_id)
+                causes[agent_id] = event.seq
+            if decision.ids:
+                may_add[decision.ids[-1]] = decision.may_add
+        for agent_id, cause in causes.items():
+            words = [u for u in asked if answers.get(u.participant_id) == agent_id]
+            turn_id = words[-1].turn_id if words else self._new_id("turn")
+            names = dict.fromkeys(self.addressing.name(u.participant_id) for u in words)
+            self.replies.answers.append(
+                self._new_turn(
+                    self._agents[agent_id],
+                    turn_id,
+                    asked=words,
+                    to=tuple(names) if len(people) > 1 else (),
+                    cause_seq=cause,
+                    may_add=may_add.get(agent_id, ()),
+                )
+            )
+
+    def _decided(self, decision: Addressees, speaker: str, turn_id: str, cause_seq: int | None) -> Event:
+        return self.log.emit(
+            AddresseeDecided(
+                participant_id=speaker,
+                turn_id=turn_id,
+                cause_seq=cause_seq,
+                participant_ids=list(decision.ids),
+                confidence=decision.confidence,
+                reason=decision.reason,
+            )
+        )
+
+    def _begin(self, turn: Turn) -> None:
+        if turn.agent.id not in self._agents:
+            return
+        if turn.agent.muted:
+            denial: Denial | None = Denial.MUTED
+        else:
+            denial = self.floor.request(turn.agent.id, reply_to_agent=turn.reply_to_agent, adding=turn.adding)
+        if denial is None:
+            turn = self.speculation.take(turn) or turn
+        requested = self._emit(FloorRequested, turn, cause_seq=turn.cause_seq)
+        if denial is not None:
+            self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
+            return
+        granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
+        self.replies.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
+        turn.cause_seq = granted.seq
+        self.turn = turn
+        self.playout.begin(turn)
+        for agent in self._agents.values():
+            agent.become("thinking" if agent is turn.agent else "idle")
+        if turn.task is None:
+            turn.task = asyncio.get_running_loop().create_task(
+                self._runner.perform(turn, self.addressing.people, self.addressing.others(turn.agent)),
+                name=f"turn {turn.turn_id} of {turn.agent.name}",
+            )
+        self.speculation.commit(turn)
+        self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
+
+    async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        """Follow the turn's task to its end, however it ends, then give the floor back."""
+        agent = turn.agent
+        await asyncio.wait({task})
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken(turn, error)
+        speech = turn.speech
+        if speech.said and not speech.closed.is_set():
+            self._plane.stop(self._host_id, agent.id, speech.speech_id)
+            try:
+                async with asyncio.timeout(SETTLE_S):
+                    await speech.closed.wait()
+            except TimeoutError:
+                self.playout.abandon(turn)
+        elif not speech.said:
+            self.playout.only_shown(turn, cancelled=task.cancelled())
+        self._over(turn)
+
+    def _over(self, turn: Turn) -> None:
+        self.playout.forget(turn)
+        self.turn = None
+        if not turn.audible:
+            self.playout.measure(turn)
+        if self.floor.release(turn.agent.id):
+            self._emit(FloorReleased, turn)
+        heard = turn.speech.result.text if turn.speech.result is not None else ""
+        if heard:
+            self.addressing.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
+        if turn.superseded and turn.asked:
+            self.replies.ask_again(turn.asked)
+        elif turn.superseded and (turn.greeting or not (turn.adding or self.replies.unanswered)):
+            # nobody asked for it: said as soon as there is silence again
+            again = self._new_turn(
+                turn.agent,
+                turn.turn_id,
+                text=turn.text,
+                greeting=turn.greeting,
+                reply_to_agent=turn.reply_to_agent,
+            )
+            (self.replies.greetings if turn.greeting else self.replies.answers).appendleft(again)
+        elif turn.task is None or not turn.task.cancelled():
+            if (handed := turn.hand_over.handed if turn.hand_over is not None else None) is not None:
+                self._hand_over(turn, handed)
+            elif heard:
+                self._chain(turn, heard)
+        if turn.agent.id in self._agents and not self._closing:
+            turn.agent.become("listening" if self.floor.speaking else "idle")
+        self.next()
+
+    def _hand_over(self, turn: Turn, handed: Handed) -> None:
+        """The same person's turn goes on with another agent: what was asked, and since when they wait."""
+        agent = self._agents.get(handed.to)
+        fields: dict[str, Any] = {"asked": turn.asked, "to": turn.to, "reply_to_agent": turn.reply_to_agent}
+        if agent is None or agent.muted:  # gone meanwhile: it has to answer itself
+            again = self._new_turn(turn.agent, turn.turn_id, hops=MOST, cause_seq=turn.cause_seq, **fields)
+        else:
+            event = self._emit(
+                Handoff,
+                turn,
+                to_participant_id=agent.id,
+                reason=handed.why,
+                utterance_ids=[utterance.utterance_id for utterance in turn.asked],
+            )
+            fields |= {"hops": turn.hops + 1, "handed": handed, "cause_seq": event.seq}
+            again = self._new_turn(agent, turn.turn_id, **fields)
+        self.replies.answers.appendleft(again)
+
+    def _chain(self, turn: Turn, heard: str) -> None:
+        """An agent may have asked another one, in an exchange that a person began."""
+        if turn.greeting or len(self._agents) < 2 or self.replies.unanswered or self.replies.answers:
+            return
+        decision = self.addressing.meant(heard, turn.agent.id)
+        if decision.ids:
+            event = self._decided(decision, turn.agent.id, turn.turn_id, None)
+            other = self._agents[decision.ids[0]]
+            self.replies.answers.append(
+                self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
+            )
+            return
+        here = [agent_id for agent_id in turn.may_add if agent_id in self._agents]
+        if here and self.floor.goes_on(adding=True):
+            self.replies.answers.append(
+                self._new_turn(
+                    self._agents[here[0]],
+                    self._new_id("turn"),
+                    reply_to_agent=True,
+                    adding=True,
+                    may_add=here[1:],
+                )
+            )
+
+    def _broken(self, turn: Turn, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if not isinstance(error, VoicebotError):
+            logger.error("A turn of %s failed", turn.agent.name, exc_info=error)
+        self._emit(
+            ErrorEvent,
+            turn,
+            code=getattr(error, "code", "internal"),
+            message=f"{turn.agent.name} could not answer: {error}",
+            retryable=True,
+        )
+
+    # ------------------------------------------------------------ small things
+
+    def _may_speculate(self, draft: Utterance) -> bool:
+        """Only an answer that would be given at once is worth preparing."""
+        return (
+            self._speculates
+            and bool(draft.text)
+            and self.turn is None
+            and self._models.started
+            and not self._closing
+            and self.floor.speaking <= {draft.participant_id}
+            and not (self.replies.unanswered or self.replies.answers)
+            and not self.replies.goes_on(draft.participant_id)
+            and self.addressing.audience
+        )
+
+    def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
+        speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
+        turn = Turn(agent, turn_id, speech, **fields)
+        others = {a.name: a.id for a in self._agents.values() if a is not agent and not a.muted}
+        if others and turn.asked and turn.hops < MOST:
+            turn.hand_over = HandOver(agent.name, others)
+        return turn
+
+    def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
+        return self.log.emit(turn.event(kind, **fields))
+
+    def _own(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("%s failed", task.get_name(), exc_info=task.exception())

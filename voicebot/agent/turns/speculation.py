@@ -1,0 +1,144 @@
+"""Answers that are prepared before it is sure that the person has finished.
+
+At the first short pause the words so far are answered on trial: the model thinks, the
+voice makes the first sentence, the media plane holds it. If the person has finished, it is
+the answer and is heard at once; if they go on, nobody has heard it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from voicebot.agent.hearing.utterance import Utterance
+from voicebot.agent.thinking.data import label
+from voicebot.agent.thinking.memory import Remembered
+from voicebot.agent.turns.playout import Playout
+from voicebot.agent.turns.turn import Turn, TurnRunner
+from voicebot.clock import Clock
+from voicebot.conversation.log import ConversationLog
+from voicebot.events import SpeculationCancelled, SpeculationCommitted, SpeculationStarted
+from voicebot.media.base import MediaPlane
+
+logger = logging.getLogger(__name__)
+
+Own = Callable[[Coroutine[Any, Any, None], str], None]
+"""Starts a named task that its owner keeps."""
+
+
+@dataclass
+class _Ahead:
+    turn: Turn
+    draft: Utterance
+    began: float
+    cause_seq: int
+
+
+class Speculation:
+    """At most one answer of a conversation is prepared at a time; what it cost for nothing is logged."""
+
+    def __init__(
+        self,
+        *,
+        plane: MediaPlane,
+        host_id: str,
+        log: ConversationLog,
+        clock: Clock,
+        runner: TurnRunner,
+        playout: Playout,
+        own: Own,
+    ) -> None:
+        self._plane, self._host_id, self._log, self._clock = plane, host_id, log, clock
+        self._runner, self._playout, self._own = runner, playout, own
+        self._ahead: _Ahead | None = None
+
+    def start(
+        self, turn: Turn, draft: Utterance, name: str, people: Sequence[str], agents: Sequence[str]
+    ) -> None:
+        """Prepare `turn` as the answer to `draft`, in place of what was prepared before."""
+        self.cancel("the words have changed")
+        event = self._log.emit(turn.event(SpeculationStarted, text=draft.text))
+        turn.cause_seq = event.seq
+        self._ahead = _Ahead(turn, draft, self._clock(), event.seq)
+        self._playout.begin(turn)
+        line = Remembered(label(name), " ".join(draft.text.split()), draft.start)
+        turn.task = asyncio.get_running_loop().create_task(
+            self._runner.perform(turn, people, agents, line),
+            name=f"prepare {turn.turn_id} of {turn.agent.name}",
+        )
+
+    def take(self, wanted: Turn) -> Turn | None:
+        """The prepared turn, if it is an answer to just what `wanted` answers; else it is thrown away."""
+        ahead = self._ahead
+        if ahead is None:
+            return None
+        turn = ahead.turn
+        if turn.agent is not wanted.agent:
+            reason = "somebody else is meant"
+        elif wanted.to or [_plain(u.text) for u in wanted.asked] != [_plain(ahead.draft.text)]:
+            reason = "the words have changed"
+        elif turn.task is not None and turn.task.done():
+            reason = "it failed"
+        else:
+            reason = ""
+        if reason:
+            self.cancel(reason)
+            return None
+        self._ahead = None
+        turn.asked, turn.may_add, turn.cause_seq = wanted.asked, wanted.may_add, wanted.cause_seq
+        self._log.emit(turn.event(SpeculationCommitted, cause_seq=wanted.cause_seq))
+        return turn
+
+    def commit(self, turn: Turn) -> None:
+        """What was prepared may be heard."""
+        turn.committed.set()
+        if turn.speech.said:
+            self._plane.resume(self._host_id, turn.agent.id, turn.speech.speech_id)
+
+    def cancel(self, reason: str, *, participant_id: str | None = None, agent_id: str | None = None) -> None:
+        """Throw away what is prepared (only if it is for that person, or that agent's)."""
+        ahead = self._ahead
+        if (
+            ahead is None
+            or participant_id not in (None, ahead.draft.participant_id)
+            or agent_id not in (None, ahead.turn.agent.id)
+        ):
+            return
+        self._ahead = None
+        self._discard(ahead, reason)
+
+    # ------------------------------------------------------------ inside
+
+    def _discard(self, ahead: _Ahead, reason: str) -> None:
+        turn = ahead.turn
+        turn.cancel()
+        self._own(self._account(ahead, reason), f"throw away {turn.turn_id} of {turn.agent.name}")
+
+    async def _account(self, ahead: _Ahead, reason: str) -> None:
+        turn, spent = ahead.turn, self._clock() - ahead.began
+        if turn.task is not None:
+            await asyncio.wait({turn.task})
+            if not turn.task.cancelled() and (error := turn.task.exception()) is not None:
+                logger.warning("An answer that was prepared failed: %r", error)
+        self._playout.forget(turn)
+        if turn.speech.said:
+            self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+        self._log.emit(
+            turn.event(
+                SpeculationCancelled,
+                reason=reason,
+                seconds=round(spent, 3),
+                written=turn.written,
+                characters=sum(len(piece.text) for piece in turn.speech.pieces),
+                audio_s=round(sum(piece.queued_s for piece in turn.speech.pieces), 3),
+                cause_seq=ahead.cause_seq,
+            )
+        )
+
+
+def _plain(text: str) -> str:
+    """Words alone: a final transcript may differ in its full stops."""
+    return " ".join("".join(sign if sign.isalnum() else " " for sign in text.casefold()).split())

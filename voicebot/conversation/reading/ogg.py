@@ -1,0 +1,89 @@
+"""The recordings in a conversation's folder; how long each is, from its last page (RFC 3533 and 7845)."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from typing import BinaryIO
+
+from voicebot.conversation.frames.columns import Row
+from voicebot.conversation.reading.problems import LoadProblem
+from voicebot.folders import Folder
+
+OPUS_CLOCK = 48_000
+"""Hz of Ogg Opus granule positions, whatever rate was encoded (RFC 7845, section 4)."""
+LARGEST_PAGE = 65_307
+"""Bytes (RFC 3533, section 6)."""
+RECORDING = re.compile(r"(?!\.)[A-Za-z0-9_.~-]+\.ogg")
+"""What the recorder calls its files: no other name gets into an archive, which others unpack."""
+
+
+def recordings(conversation: Folder) -> list[str]:
+    """The names in its `audio` folder that the recorder can have given, sorted; none without that folder."""
+    try:
+        return [name for name in conversation.folder("audio").names() if RECORDING.fullmatch(name)]
+    except OSError:
+        return []
+
+
+def participant_of(recording: str) -> str:
+    """Whom it recorded, as far as a file's name holds their id."""
+    return recording.removesuffix(".ogg").partition("~")[0]
+
+
+def audio_rows(conversation: Folder) -> tuple[list[Row], list[LoadProblem]]:
+    """Rows of the `audio` frame, and what lies there and is no recording that can be read."""
+    folder = conversation.folder("audio")
+    rows: list[Row] = []
+    problems: list[LoadProblem] = []
+    try:
+        names = [name for name in folder.names() if name.endswith(".ogg")]
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        return [], [LoadProblem.of(error)]
+    for name in names:
+        path = str(folder.path / name)
+        try:
+            path.encode()  # a name in another encoding fits into no frame
+            with folder.open(name) as file:
+                duration, size = ogg_duration(file), os.fstat(file.fileno()).st_size
+        except UnicodeEncodeError:
+            problems.append(LoadProblem.unnamed(path))
+        except OSError as error:
+            problems.append(LoadProblem.of(error))
+        else:
+            rows.append(
+                {
+                    "participant_id": participant_of(name),
+                    "path": path,
+                    "offset_s": 0.0,  # recordings begin with the conversation
+                    "duration_s": duration,
+                    "size_bytes": size,
+                }
+            )
+    return rows, problems
+
+
+def ogg_duration(file: BinaryIO) -> float | None:
+    """Seconds; None when it is no readable Ogg Opus file."""
+    try:
+        head = file.read(LARGEST_PAGE)
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 2 * LARGEST_PAGE))
+        tail = file.read(2 * LARGEST_PAGE)
+    except OSError:
+        return None
+    opus = head.find(b"OpusHead")
+    if opus < 0 or len(head) < opus + 12:
+        return None
+    (skip,) = struct.unpack_from("<H", head, opus + 10)
+    at = tail.rfind(b"OggS")
+    while at >= 0:
+        if len(tail) >= at + 14:
+            granule: int = struct.unpack_from("<q", tail, at + 6)[0]
+            if granule >= 0:
+                return max(0.0, float(granule - skip) / OPUS_CLOCK)
+        at = tail.rfind(b"OggS", 0, at)
+    return None

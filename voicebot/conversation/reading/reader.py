@@ -1,0 +1,290 @@
+"""Conversation folders to pandas: `voicebot.load("data/conversations")`.
+
+What cannot be read is named in `.problems` by file and line and left out; it never stops
+the rest. A folder may come from anybody: nothing in it is reached through a link, and nothing
+is written to it. Parsed conversations are kept in the user's cache folder, and parsed anew when
+the content of their files has changed.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+from pydantic import ValidationError
+
+from voicebot.conversation.frames.columns import COLUMNS, Row
+from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.reading.cache import FrameCache, user_folder
+from voicebot.conversation.reading.ogg import audio_rows
+from voicebot.conversation.reading.problems import LoadProblem
+from voicebot.errors import LogError
+from voicebot.events import SCHEMA_VERSION, ConversationStarted, Event, TranscriptFinal, any_event
+from voicebot.folders import Folder
+from voicebot.settings import find_home
+
+if TYPE_CHECKING:
+    from voicebot.conversation.log import ConversationLog
+
+LARGEST = 2**53
+"""From here on a number is damage: it is no time, and whole ones do not survive JSON in other languages."""
+LARGEST_LOG = 1 << 30
+LARGEST_MANIFEST = 1 << 26
+LARGEST_LINE = 1 << 24
+"""Bytes, far above what a conversation of a day has; what is larger is not read."""
+MOST_PROBLEMS = 1000
+"""A log with more lines that are no events is not read any further."""
+
+
+@dataclass(frozen=True, eq=False)
+class Conversations:
+    """The frames of one or many conversations; see `voicebot.conversation.frames.columns.COLUMNS`."""
+
+    conversations: pd.DataFrame
+    participants: pd.DataFrame
+    turns: pd.DataFrame
+    words: pd.DataFrame
+    events: pd.DataFrame
+    latency: pd.DataFrame
+    speculation: pd.DataFrame
+    speech: pd.DataFrame
+    endpoints: pd.DataFrame
+    audio: pd.DataFrame
+    problems: tuple[LoadProblem, ...] = ()
+    """Everything that could not be read."""
+
+    @classmethod
+    def of(cls, log: ConversationLog) -> Conversations:
+        """The same frames of a conversation that is still going on."""
+        audio = audio_rows(Folder(log.folder))[0] if log.folder is not None else ()
+        frames = rows_of(tuple(log.events), log.manifest, log.folder, audio).frames()
+        return cls(**frames, problems=())
+
+    def __len__(self) -> int:
+        return len(self.conversations)
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}: {len(getattr(self, name))}" for name in COLUMNS)
+        return f"<Conversations {sizes}, problems: {len(self.problems)}>"
+
+
+def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = True) -> Conversations:
+    """Read conversations into frames. Nothing is written to their folder, which may be anybody's.
+
+    Args:
+        path: a conversation's folder, a folder of those, or a data folder. A relative one that is
+            not in the working folder (a notebook's is `notebooks/`) is looked for in its project.
+        cache: keep what was read, for the next time, in the user's cache folder or in the folder that is
+            named; silently off where that cannot be written. It holds what was said.
+
+    Raises:
+        LogError: there is no such folder, or it cannot be read.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        root = find_home() / path
+    if not root.is_dir():
+        raise LogError(
+            f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
+            hint="Give the folder of one conversation, or the one that holds them: data/conversations.",
+        )
+    problems: list[LoadProblem] = []
+    top = Folder(root.resolve())  # it may be a link itself, what lies in it may not
+    try:
+        if stat.S_ISDIR(top.mode("conversations")) and not top.mode("events.jsonl"):
+            top = top.folder("conversations")
+        folders = _folders(top, problems)
+    except OSError as error:
+        raise LogError(
+            f"{top.path} cannot be read: {error.strerror}.",
+            hint="Ask its owner for the right to read it.",
+        ) from None
+    store = FrameCache(top.path, None if not cache else user_folder() if cache is True else Path(cache))
+    ids: set[str] = set()
+    for folder in folders:
+        try:
+            source = Source.of(folder)
+            key = source.key
+            fresh = None
+            conversation_id = store.known(folder.name, key)
+            if conversation_id is None:
+                fresh = source.parsed()
+                conversation_id = fresh[1].conversation_id
+            if conversation_id in ids:
+                reason = f"is a copy of conversation {conversation_id}"
+                problems.append(LoadProblem(str(folder.path), 0, reason))
+                continue
+            if fresh is None:
+                store.keep(folder.name)
+            else:
+                events, manifest, found = fresh
+                rows = rows_of(events, manifest, folder.path, source.audio, len(found))
+                store.put(folder.name, key, conversation_id, rows, found)
+            ids.add(conversation_id)
+        except OSError as error:
+            problems.append(LoadProblem.of(error))
+        except (ValueError, OverflowError) as error:
+            problems.append(LoadProblem(str(folder.path), 0, f"cannot be read: {error}"))
+    frames, kept = store.frames()
+    return Conversations(**frames, problems=(*problems, *kept))
+
+
+class Source(NamedTuple):
+    """What one conversation's frames are made of, read once: what is parsed is what the key is of."""
+
+    folder: Folder
+    events: bytes
+    manifest: bytes
+    """Empty when there is none that can be read."""
+    audio: list[Row]
+    problems: list[LoadProblem]
+
+    @classmethod
+    def of(cls, folder: Folder) -> Source:
+        """Raises OSError when there are no events to read."""
+        events = folder.read("events.jsonl", LARGEST_LOG)
+        manifest = b""
+        audio, problems = audio_rows(folder)
+        try:
+            manifest = folder.read("manifest.json", LARGEST_MANIFEST)
+        except FileNotFoundError as error:
+            problems.append(LoadProblem(str(error.filename), 0, "is missing; rebuilt from the events"))
+        except OSError as error:
+            reason = f"cannot be read, rebuilt from the events: {error.strerror}"
+            problems.append(LoadProblem(str(error.filename), 0, reason))
+        return cls(folder, events, manifest, audio, problems)
+
+    @property
+    def key(self) -> str:
+        """Another one for every other content."""
+        rest = repr((self.audio, self.problems)).encode()
+        parts = (blake2b(part).digest() for part in (self.events, self.manifest, rest))
+        return blake2b(b"".join(parts)).hexdigest()
+
+    def parsed(self) -> tuple[list[Event], Manifest, list[LoadProblem]]:
+        """The events, the manifest, and what was wrong with them."""
+        path = self.folder.path
+        events, problems = _events(self.events, path / "events.jsonl")
+        problems += self.problems
+        manifest = self._manifest(events, problems)
+        kept = []
+        for event in events:
+            if event.conversation_id in ("", manifest.conversation_id):
+                kept.append(event)
+            else:
+                reason = f"event {event.seq} belongs to another conversation, {event.conversation_id!r}"
+                problems.append(LoadProblem(str(path / "events.jsonl"), 0, reason))
+        return kept, manifest, problems
+
+    def _manifest(self, events: Sequence[Event], problems: list[LoadProblem]) -> Manifest:
+        path = self.folder.path / "manifest.json"
+        try:
+            return Manifest.model_validate_json(self.manifest)
+        except ValidationError as error:
+            if not any(problem.path == str(path) for problem in problems):
+                reason = f"cannot be read, rebuilt from the events: {str(error).splitlines()[0]}"
+                problems.append(LoadProblem(str(path), 0, reason))
+        first = next((e for e in events if isinstance(e, ConversationStarted)), None)
+        return Manifest(conversation_id=(first.conversation_id if first else "") or self.folder.name)
+
+
+def read_conversation(folder: Path) -> tuple[list[Event], Manifest, list[LoadProblem]]:
+    """The events and manifest of one folder, and what was wrong with them. Raises OSError."""
+    return Source.of(Folder(folder)).parsed()
+
+
+def read_events(path: Path) -> tuple[list[Event], list[LoadProblem]]:
+    """Every line that is an event, in order, and a problem for each that is not. Raises OSError."""
+    return _events(Folder(path.parent).read(path.name, LARGEST_LOG), path)
+
+
+def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]:
+    events: list[Event] = []
+    problems: list[LoadProblem] = []
+    seen: set[int] = set()
+    useless = 0
+    for number, line in enumerate(io.BytesIO(content), 1):
+        event, reason = _event(line)
+        if event is not None and event.seq in seen:
+            reason, event = f"event {event.seq} is there twice", None
+        elif event is None and reason and not line.endswith(b"\n"):  # a whole file ends with one
+            reason = "torn last line (the writer was cut off)"
+        if reason:
+            problems.append(LoadProblem(str(path), number, reason))
+        if event is not None:
+            seen.add(event.seq)
+            events.append(event)
+            continue
+        useless += 1
+        if useless == MOST_PROBLEMS:
+            reason = f"{useless} lines are no events; the rest is not read"
+            problems.append(LoadProblem(str(path), 0, reason))
+            break
+    missing = (max(seen) + 1 - len(seen)) if seen else 0
+    if missing:
+        problems.append(LoadProblem(str(path), 0, f"{missing} events are missing between the others"))
+    return events, problems
+
+
+def _event(line: bytes) -> tuple[Event | None, str]:
+    """The event and "", an event with a remark, or None and why not; an empty line is no matter."""
+    remark = ""
+    if not line.strip():
+        return None, remark
+    if len(line) > LARGEST_LINE:
+        return None, f"not an event: longer than {LARGEST_LINE >> 20} MiB"
+    try:
+        event: Event = any_event.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        try:
+            event = Event.model_validate_json(line)
+        except ValidationError:
+            return None, f"not an event: {first['msg']}"
+        remark = f"unknown kind of event {event.type!r}"
+        if first["type"] != "union_tag_invalid":
+            return None, f"damaged {event.type!r}: {'.'.join(map(str, first['loc'][1:]))}: {first['msg']}"
+    if event.seq < 0 or event.t < 0 or not all(abs(n) < LARGEST for n in _numbers(event)):
+        return None, "not an event: a number is out of range"
+    if event.schema_version > SCHEMA_VERSION:
+        remark = f"written by a newer version (schema {event.schema_version})"
+    return event, remark
+
+
+def _numbers(event: Event) -> Iterator[float]:
+    """Those that frames are made of; fields that this version does not know are kept as they are."""
+    words = event.words if isinstance(event, TranscriptFinal) else ()
+    for some in (event, *words):
+        yield from (value for value in vars(some).values() if isinstance(value, int | float))
+
+
+def _folders(top: Folder, problems: list[LoadProblem]) -> list[Folder]:
+    """The conversations in a folder, or itself where it is one."""
+    if top.mode("events.jsonl"):
+        return [top]
+    found = []
+    for name in top.names():
+        folder = top.folder(name)
+        try:
+            str(folder.path).encode()  # a name in another encoding fits into no frame
+            mode = 0 if name.startswith(".") else top.mode(name)
+            if stat.S_ISLNK(mode):
+                problems.append(LoadProblem(str(folder.path), 0, "is a link and not followed"))
+            elif not stat.S_ISDIR(mode):
+                continue
+            elif folder.mode("events.jsonl"):
+                found.append(folder)
+            else:
+                problems.append(LoadProblem(str(folder.path), 0, "has no events.jsonl"))
+        except UnicodeEncodeError:
+            problems.append(LoadProblem.unnamed(str(folder.path)))
+        except OSError as error:
+            problems.append(LoadProblem.of(error))
+    return found

@@ -1,0 +1,122 @@
+"""Requests about a lobby that came to this server and are answered by the one that has it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from voicebot.errors import SignalingError, StoreError, VoicebotError
+from voicebot.server.cluster.channels import ChannelLost
+from voicebot.server.cluster.forwarded import MAX_BODY, describe, forwarded
+from voicebot.server.cluster.nodes import Nodes
+from voicebot.server.cluster.router import LobbyRouter
+from voicebot.server.net.security import SessionCookie
+from voicebot.server.net.wire_errors import error_body
+from voicebot.server.sessions.client_session import ClientSession
+from voicebot.server.sessions.sessions import Sessions
+
+REQUEST_SECONDS = 30.0
+"""Within this the other server has to answer: a model may have to be loaded for it."""
+TOO_LARGE = 421
+_LOBBY = re.compile(r"/api/lobbies/([A-Za-z0-9_-]{1,48})(?:/.*)?")
+
+
+class RequestProxy:
+    """Each goes to one server, once: what has no answer may have been carried out."""
+
+    def __init__(self, nodes: Nodes, router: LobbyRouter, sessions: Sessions, cookie: SessionCookie) -> None:
+        self._nodes, self._router = nodes, router
+        self._sessions, self._cookie = sessions, cookie
+
+    async def request(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have it answered by who has the lobby that it is about, or by `app`."""
+        found = _LOBBY.fullmatch(scope["path"]) if forwarded(scope) is None else None
+        answer: Response | None = None
+        if found is not None:
+            try:
+                answer = await self._elsewhere(HTTPConnection(scope), found[1], receive)
+            except (ChannelLost, TimeoutError):
+                answer = _later(
+                    SignalingError(
+                        "The server of this lobby does not answer.",
+                        hint="Try again in a moment.",
+                        code="store",
+                        retryable=True,
+                    )
+                )
+            except StoreError as error:
+                answer = _later(error)
+        await (answer or app)(scope, receive, send)
+
+    async def _elsewhere(
+        self, connection: HTTPConnection, lobby_id: str, receive: Receive
+    ) -> Response | None:
+        """The answer of the other server; None when this one is to answer."""
+        name = client = None
+        if not self._router.here(lobby_id):
+            client = await self._sessions.valid(self._cookie.read(connection))
+        if client is not None:
+            name = await self._router.of_lobby(lobby_id)
+        if client is None or name is None:
+            return None
+        body = b""
+        while True:
+            event = await receive()
+            body += event.get("body", b"")
+            if len(body) > MAX_BODY:
+                return _problem(413, VoicebotError("This request is too large.", code="bad_message"))
+            if not event.get("more_body", False):
+                break
+        return await self._ask(connection, client, name, body)
+
+    async def _ask(
+        self, connection: HTTPConnection, client: ClientSession, name: str, body: bytes
+    ) -> Response:
+        channel = self._nodes.channel(name)
+        opening = {"session": client.session.handle, "body": base64.b64encode(body).decode()}
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await channel.send("open", describe(connection.scope) | opening)
+                kind, data = await channel.receive()
+        finally:
+            channel.abandon()
+        if kind == "large":
+            return _problem(
+                TOO_LARGE,
+                VoicebotError(
+                    "This is too large to be passed on by the server you are connected to.",
+                    hint="Who runs the servers finds it in the data folder of the one that has the lobby.",
+                    code="too_large",
+                ),
+            )
+        if kind != "answer":
+            raise ChannelLost("It has no answer.")
+        response = Response(base64.b64decode(data["body"]), status_code=data["status"])
+        response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in data["headers"]]
+        return response
+
+
+class RequestProxyMiddleware:
+    """The innermost one: names and origins have been checked."""
+
+    def __init__(self, app: ASGIApp, request_proxy: RequestProxy) -> None:
+        self._app, self._request_proxy = app, request_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._request_proxy.request(self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _later(error: VoicebotError) -> Response:
+    return _problem(503, error, {"Retry-After": "2"})
+
+
+def _problem(status: int, error: VoicebotError, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(error_body(error), status_code=status, headers=headers)

@@ -1,0 +1,219 @@
+"""From a frame of text to what it does: parses, checks who may, and hands it to the right lobby."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from enum import Enum
+from typing import Any
+
+from voicebot.clock import Clock
+from voicebot.errors import SignalingError
+from voicebot.lobby.door import no_such_lobby
+from voicebot.lobby.rights import Right
+from voicebot.server.endpoints.services import LobbyFactory
+from voicebot.server.lobby.controller import LobbyController
+from voicebot.server.lobby.quotas import Maker
+from voicebot.server.net.drain import Drain
+from voicebot.server.net.rate_limits import RateLimits
+from voicebot.server.net.wire_errors import error_message, failure, refusal
+from voicebot.server.sessions.client_session import ClientSession, Seat
+from voicebot.server.telemetry.telemetry import Telemetry
+from voicebot.signaling import messages as m
+from voicebot.signaling.frames import Malformed, read
+from voicebot.signaling.turn import IcePlan
+
+
+class Who(Enum):
+    """Who may send a message."""
+
+    ANYONE = "whoever has a session"
+    PLACED = "who sits in the lobby, or waits at its door"
+    SEATED = "who sits in the lobby"
+
+
+PERMISSIONS: dict[type[m.Message], Who | Right] = {
+    m.Ping: Who.ANYONE,
+    m.Resume: Who.ANYONE,
+    m.CreateLobby: Who.ANYONE,
+    m.JoinLobby: Who.ANYONE,  # the door decides
+    m.LeaveLobby: Who.PLACED,
+    m.IceServersRequest: Who.SEATED,
+    m.ParticipantUpdate: Who.SEATED,
+    m.ChatMessage: Who.SEATED,
+    m.RaiseHand: Who.SEATED,
+    m.Moderation: Who.SEATED,  # and each action is a right
+    m.LobbyUpdate: "change_lobby",
+    m.AgentCreate: "change_agents",
+    m.AgentUpdate: "change_agents",
+    m.AgentRemove: "change_agents",
+    m.WebrtcOffer: Who.SEATED,  # and only to a peer of the same lobby, in the present epoch
+    m.WebrtcAnswer: Who.SEATED,
+    m.IceCandidate: Who.SEATED,
+    m.NegotiationNeeded: Who.SEATED,
+    m.WebrtcStateChange: Who.SEATED,
+    m.ConnectionReady: Who.SEATED,
+}
+"""A right is of those who sit in the lobby and have it (`voicebot.lobby.rights`)."""
+
+
+class Dispatcher:
+    """Carries out every client message. Each call handles one frame and never raises.
+
+    `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby` makes one,
+    `ice(user)` gives fresh ICE servers, `spawn(work, name)` runs a coroutine as an owned task.
+    """
+
+    def __init__(
+        self,
+        *,
+        lobbies: Mapping[str, LobbyController],
+        create_lobby: LobbyFactory,
+        ice: Callable[[str], IcePlan],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        clock: Clock,
+        rate_limits: RateLimits,
+        telemetry: Telemetry,
+        drain: Drain,
+    ) -> None:
+        self._lobbies, self._create_lobby = lobbies, create_lobby
+        self._ice, self._spawn, self._clock, self._rate_limits = ice, spawn, clock, rate_limits
+        self._telemetry, self._drain = telemetry, drain
+
+    def receive(self, client: ClientSession, frame: str) -> None:
+        """Carry out one text frame; whatever is wrong with it is answered by `error`."""
+        try:
+            message = read(frame)
+        except Malformed as error:
+            self._telemetry.invalid()
+            client.send_unstamped(error_message(error, error.id))
+            return
+        try:
+            with self._telemetry.receiving(message.type):
+                self._carry_out(client, message)
+        except Exception as error:
+            what = f"A {message.type} of session {client.session.handle}"
+            client.send(refusal(error, message, what))
+
+    def _carry_out(self, client: ClientSession, message: m.ClientMessage) -> None:
+        if message.ack is not None:
+            client.session.acknowledge(message.ack)
+        if client.seat is not None:
+            self._lobby(client.seat.place.lobby.id).negotiations.heard(client.seat.participant_id)
+        if isinstance(message, m.Ping):
+            client.send_unstamped(m.Pong(id=message.id))
+            return
+        if isinstance(message, m.Resume):
+            self._resume(client, message)
+            return
+        client.session.go_live()
+        if not client.session.is_new(message.id, self._clock()):
+            return  # sent again after a reconnect, carried out already
+        self._check(client, message)
+        match message:
+            case m.CreateLobby():
+                self._drain.admit()
+                self._rate_limits.lobby(client.session.handle, client.address)
+                self._spawn(self._create(client, message), "create lobby")
+            case m.JoinLobby():
+                if client.place is None:
+                    self._drain.admit()
+                self._lobby(message.lobby).join(client, message)
+            case m.LeaveLobby():
+                place = client.place
+                assert place is not None
+                place.leave(client)
+            case m.IceServersRequest():
+                plan = self._ice(_seat(client).participant_id)
+                data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
+                client.send(m.IceServers(id=message.id, data=data))
+            case _:
+                self._in_lobby(client, _seat(client), message)
+
+    def _check(self, client: ClientSession, message: m.ClientMessage) -> None:
+        """Whether this browser may send this at all, here and now. Raises SignalingError."""
+        who = PERMISSIONS[type(message)]
+        if who is Who.ANYONE:
+            return
+        place = client.place if who is Who.PLACED else _seat(client).place
+        if place is None:
+            raise _not_joined("You are in no lobby.")
+        if message.lobby is not None and message.lobby != place.lobby.id:
+            raise _not_joined("You are not in that lobby.")
+        if not isinstance(who, Who):
+            place.check(who, client)
+
+    def _in_lobby(self, client: ClientSession, seat: Seat, message: m.ClientMessage) -> None:
+        lobby, me = self._lobby(seat.place.lobby.id), seat.participant_id
+        match message:
+            case m.LobbyUpdate():
+                lobby.update(client, message.data)
+            case m.ParticipantUpdate():
+                lobby.participant_update(me, message)
+            case m.AgentCreate():
+                self._drain.admit()
+                lobby.agents.create(me, message)
+            case m.AgentUpdate():
+                lobby.agents.update(me, message)
+            case m.AgentRemove():
+                lobby.agents.remove(me, message)
+            case m.ChatMessage():
+                lobby.chat(me, message)
+            case m.RaiseHand():
+                lobby.raise_hand(me, message)
+            case m.Moderation():
+                lobby.moderator.carry_out(me, message)
+            case (
+                m.WebrtcOffer()
+                | m.WebrtcAnswer()
+                | m.IceCandidate()
+                | m.NegotiationNeeded()
+                | m.WebrtcStateChange()
+                | m.ConnectionReady()
+            ):
+                lobby.negotiations.negotiate(me, message)
+            case _:
+                raise SignalingError(f"{message.type} is not understood here.")
+
+    def _resume(self, client: ClientSession, message: m.Resume) -> None:
+        if client.session.live:
+            raise SignalingError(
+                "This socket goes on already.", hint="resume is the first message after a reconnect."
+            )
+        replayed = client.replay(message.data.last_seq)
+        if client.seat is None:
+            self._telemetry.resumed("refused")
+        else:
+            self._telemetry.resumed("replayed" if replayed else "state")
+        if client.place is not None:
+            client.place.resumed(client, replayed=replayed)
+        else:
+            raise SignalingError(
+                "Your seat in the lobby is gone.",
+                hint="Join the lobby again.",
+                code="not_resumable",
+            )
+
+    async def _create(self, client: ClientSession, message: m.CreateLobby) -> None:
+        try:
+            wish = message.data
+            maker = Maker(client.session.handle, client.address)
+            controller = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
+            client.send(m.LobbyCreated(id=message.id, data=controller.lobby.info()))
+        except Exception as error:
+            client.send(failure(error, message.id, "Making a lobby"))
+
+    def _lobby(self, id: str) -> LobbyController:
+        lobby = self._lobbies.get(id)
+        if lobby is None:
+            raise no_such_lobby()
+        return lobby
+
+
+def _seat(client: ClientSession) -> Seat:
+    if client.seat is None:
+        raise _not_joined("You are in no lobby.")
+    return client.seat
+
+
+def _not_joined(message: str) -> SignalingError:
+    return SignalingError(message, hint="Join it with join_lobby first.", code="not_joined")

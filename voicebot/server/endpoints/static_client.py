@@ -1,0 +1,144 @@
+"""The built browser client: compressed in advance, and served with the caching it was built for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import NotModifiedResponse
+
+STATIC = Path(__file__).parents[1] / "static"
+IMMUTABLE = "public, max-age=31536000, immutable"
+REVALIDATE = "no-cache"
+ENCODINGS = {"br": ".br", "gzip": ".gz"}
+"""What the build writes beside a file, by the name of the encoding; the smallest first."""
+
+LOBBY = re.compile(r"[a-z0-9](-?[a-z0-9]){2,39}")
+STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; min-height: 100dvh; display: grid; place-items: center; padding: 20px;
+  box-sizing: border-box;
+  font: 1rem/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
+  color: light-dark(#1d1b22, #eceaf2); background: light-dark(#faf8f5, #14161c); }
+main { max-width: 29rem; padding: 32px; border-radius: 18px; border: 1px solid light-dark(#e2ddd5, #333846);
+  background: light-dark(#fff, #1c1f28); }
+h1 { margin: 0 0 12px; font-size: 1.5rem; line-height: 1.25; }
+p { margin: 0 0 14px; color: light-dark(#635e6b, #a6a4b3); }
+code { display: inline-block; padding: 2px 6px; border-radius: 6px; overflow-wrap: anywhere;
+  font-size: .9375rem; color: light-dark(#1d1b22, #eceaf2); background: light-dark(#f1eee9, #272b36); }
+nav { display: flex; flex-wrap: wrap; gap: 10px; margin-top: 22px; }
+a { padding: 10px 18px; border-radius: 11px; font-weight: 600; text-decoration: none;
+  color: light-dark(#1d1b22, #eceaf2); background: light-dark(#f1eee9, #272b36); }
+a.first { color: light-dark(#fff, #14121f); background: light-dark(#4f46e5, #8f8bff); }
+a:focus-visible { outline: 3px solid light-dark(#4338ca, #a9a6ff); outline-offset: 2px; }
+"""
+POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
+UNBUILT = """<h1>The browser client is not built yet</h1>
+<p>The server works, but the page people talk through has not been built on this machine.</p>
+<p>In the project's folder run <code>make client</code>, then reload this page.</p>
+<p>An installed package (<code>pip install ai-voicebot</code>) carries the built client.</p>"""
+MISSING = """<h1>There is nothing at this address</h1>
+<p>The link may be incomplete or mistyped. Copy the whole link that you were sent and try again.</p>
+<p>A link to a lobby looks like this: <code>https://…/?lobby=tea-room</code></p>"""
+
+
+class StaticClient:
+    """The files below one folder, and a page of its own for every other address."""
+
+    def __init__(self, folder: Path = STATIC) -> None:
+        self._folder = folder.resolve()
+
+    @property
+    def built(self) -> bool:
+        return (self._folder / "index.html").is_file()
+
+    def index(self, request: Request) -> Response:
+        """The page, or one that says how to build it."""
+        if not self.built:
+            return _page("AI Voicebot: the client is not built", UNBUILT, 503)
+        return _controllers(self._folder / "index.html", REVALIDATE, request.headers)
+
+    def file(self, path: str, request: Request) -> Response:
+        """A file by its path below the folder; to a browser that asks for a page, one that helps on.
+
+        Raises HTTPException (404).
+        """
+        try:
+            wanted = (self._folder / path).resolve()
+            found = wanted.is_relative_to(self._folder) and wanted.is_file()
+        except (OSError, ValueError):  # longer than a name may be, or with a null character
+            found = False
+        if found and wanted.suffix not in ENCODINGS.values():
+            # vite puts a hash of the content into the names below assets/
+            hashed = path.startswith("assets/")
+            return _controllers(wanted, IMMUTABLE if hashed else REVALIDATE, request.headers)
+        is_api = path == "api" or path.startswith("api/")
+        if is_api or "text/html" not in request.headers.get("accept", ""):
+            raise HTTPException(404)
+        return _missing(path, request)
+
+
+def _controllers(file: Path, caching: str, asked: Headers) -> Response:
+    """A file, in the smallest form that the browser takes. Ranges are those of that form."""
+    accepted = _accepted(asked.get("accept-encoding", ""))
+    forms = ((name, file.with_name(file.name + end)) for name, end in ENCODINGS.items() if name in accepted)
+    encoding, sent = next(((name, form) for name, form in forms if form.is_file()), ("", file))
+    stat = sent.stat()
+    etag = _etag(sent, stat.st_mtime_ns, stat.st_size)
+    headers = {"Cache-Control": caching, "Vary": "Accept-Encoding", "ETag": etag}
+    if encoding:
+        headers["Content-Encoding"] = encoding
+    response = FileResponse(sent, headers=headers, stat_result=stat, media_type=_media_type(file))
+    known = {tag.strip().removeprefix("W/") for tag in asked.get("if-none-match", "").split(",")}
+    return NotModifiedResponse(response.headers) if known & {etag, "*"} else response
+
+
+def _accepted(header: str) -> set[str]:
+    """The encodings that an Accept-Encoding header names and does not rule out."""
+    named = (part.replace(" ", "").lower().partition(";q=") for part in header.split(","))
+    return {name for name, _, weight in named if not re.fullmatch(r"0(\.0*)?", weight)}
+
+
+@lru_cache(maxsize=256)
+def _etag(file: Path, changed: int, size: int) -> str:
+    """Of the content: two builds may have the same size and, unpacked from an archive, the same time."""
+    return f'"{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}"'
+
+
+def _media_type(file: Path) -> str | None:
+    """None where the name says enough; a system's table of types may say something else of scripts."""
+    return "text/javascript" if file.suffix == ".js" else None
+
+
+def _missing(path: str, request: Request) -> Response:
+    # relative, as a proxy may serve us below a path that we do not know
+    start = "../" * (request.scope["raw_path"].count(b"/") - 1) or "./"
+    links = f'<a class="first" href="{start}">Go to the start page</a>'
+    name = path.rstrip("/").rsplit("/", 1)[-1]
+    if LOBBY.fullmatch(name):
+        links += f'\n<a href="{start}?lobby={name}">Look for the lobby “{escape(name)}”</a>'
+    page = _page("AI Voicebot: nothing at this address", f"{MISSING}\n<nav>{links}</nav>", 404)
+    page.headers["Vary"] = "Accept"
+    return page
+
+
+def _page(title: str, body: str, status: int) -> Response:
+    """A page that needs no other file."""
+    html = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><style>{STYLE}</style></head>
+<body><main>{body}</main></body></html>
+"""
+    return HTMLResponse(html, status, {"Content-Security-Policy": POLICY})

@@ -1,0 +1,276 @@
+"""The WebSocket endpoint: one reader and one writer per socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from voicebot import logs
+from voicebot.clock import Clock
+from voicebot.errors import SignalingError, StoreError
+from voicebot.server.cluster.cluster import Cluster
+from voicebot.server.cluster.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
+from voicebot.server.endpoints.dispatcher import Dispatcher
+from voicebot.server.net.addresses import Addresses
+from voicebot.server.net.close_codes import CloseCode
+from voicebot.server.net.drain import Drain
+from voicebot.server.net.limits import Limits
+from voicebot.server.net.networks import address_of
+from voicebot.server.net.rate_limits import Crowd
+from voicebot.server.net.security import SessionCookie
+from voicebot.server.net.transports import abort
+from voicebot.server.net.wire_errors import error_message
+from voicebot.server.sessions.client_session import ClientSession, Seat
+from voicebot.server.sessions.outbox import Close, Outbox
+from voicebot.server.sessions.sessions import Sessions
+from voicebot.server.telemetry.telemetry import Telemetry
+from voicebot.signaling.messages import (
+    SessionEstablished,
+    SessionEstablishedData,
+    SessionExpired,
+    SessionInvalid,
+)
+from voicebot.signaling.written import write
+from voicebot.version import __version__
+
+logger = logging.getLogger(__name__)
+IN_ONE_GO = 8
+"""Frames that have arrived together and are carried out before others, writers above all, have a turn:
+else the answers to a burst would fill the queues of sockets that are not slow at all."""
+
+
+class SocketEndpoint:
+    """Serves `/ws`."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        cookie: SessionCookie,
+        addresses: Addresses,
+        clock: Clock,
+        limits: Limits,
+        telemetry: Telemetry,
+        drain: Drain,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._sessions, self._dispatcher, self._cookie = sessions, dispatcher, cookie
+        self._addresses, self._clock = addresses, clock
+        self._limits, self._telemetry, self._drain = limits, telemetry, drain
+        self._cluster = cluster
+        self._crowd = Crowd(limits.sockets_per_address)
+
+    async def serve(self, socket: WebSocket) -> None:
+        """From the handshake to the last word of one socket."""
+        by = forwarded(socket.scope)
+        if by is not None:  # who forwards it has checked the origin, and counts
+            await self._identify(socket, by)
+            return
+        if not self._addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
+            logger.warning(
+                "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
+                socket.headers.get("origin", ""),
+            )
+            await socket.accept()  # a refused handshake would tell the page nothing
+            await socket.close(CloseCode.WRONG_ORIGIN, "this origin may not connect")
+            self._telemetry.refused("origin")
+            return
+        address = address_of(socket)
+        if not self._crowd.enter(address):
+            logger.warning("Too many WebSockets from one address or network: one more was refused.")
+            await socket.accept()
+            await socket.close(CloseCode.TOO_MANY, "too many sockets from this address")
+            self._telemetry.refused("too_many")
+            return
+        try:
+            await self._identify(socket)
+        finally:
+            self._crowd.leave(address)
+
+    async def _identify(self, socket: WebSocket, by: Forwarded | None = None) -> None:
+        try:
+            if by is not None:
+                client = await self._sessions.named(by.session)
+            else:
+                client = await self._sessions.find(self._cookie.read(socket))
+        except StoreError as error:
+            logger.warning("A session could not be looked up: %s %s", error, error.hint)
+            await socket.accept()
+            await socket.close(CloseCode.TRY_AGAIN, "try again later")
+            self._telemetry.refused("store")
+            return
+        await socket.accept()
+        if client is None:
+            await self._refuse(socket, SessionInvalid())
+        elif client.session.expired(self._clock()):
+            await self._refuse(socket, SessionExpired())
+        elif client.sockets >= self._limits.sockets_per_session:
+            await socket.close(CloseCode.TOO_MANY, "too many sockets of this session")
+            self._telemetry.refused("too_many")
+        else:
+            client.sockets += 1
+            logs.bind(session=client.session.handle)
+            try:
+                with self._telemetry.socket(reconnects=client.seat is not None):
+                    if by is not None:
+                        onward = await self._serve(socket, client, by.arrival)
+                        by.seq = client.session.seq if onward is not None else None
+                    else:
+                        await self._place(socket, client)
+            finally:
+                client.sockets -= 1
+
+    async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
+        await socket.send_text(write(message).text)
+        await socket.close(CloseCode.UNAUTHENTICATED)
+        self._telemetry.refused(message.type)
+
+    async def _place(self, socket: WebSocket, client: ClientSession) -> None:
+        """Serve it here, or have it served by the other server that has its lobby; and by the next one."""
+        at, arrival = None, Arrival()
+        if self._cluster is not None:
+            try:
+                at = await self._cluster.router.of_socket(client)
+            except StoreError as error:
+                logger.info("A socket has to try again: %s", error)
+                await socket.close(CloseCode.TRY_AGAIN, "try again later")
+                self._telemetry.refused("store")
+                return
+        while True:
+            if at is None or self._cluster is None:
+                onward = await self._serve(socket, client, arrival)
+            else:
+                onward = await self._cluster.socket_proxy.carry(socket, client, at, arrival)
+            if onward is None:
+                return
+            at, arrival = onward.to, onward.arrival
+
+    async def _serve(self, socket: WebSocket, client: ClientSession, arrival: Arrival) -> Onward | None:
+        """Until the socket is closed (None), or goes on at another server."""
+        limits, telemetry = self._limits, self._telemetry
+        outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=telemetry.sent)
+        fence = client.attach(outbox)
+        client.address = address_of(socket)
+        seat = client.seat
+        client.lost()  # until it resumes or joins again
+        client.session.advance(arrival.seq)
+        hello = SessionEstablishedData(
+            session=client.session.handle,
+            resumed=seat is not None,
+            lobby=seat.place.lobby.id if seat is not None else None,
+            participant_id=seat.participant_id if seat is not None else None,
+            heartbeat_s=self._limits.heartbeat,
+            version=__version__,
+        )
+        if not arrival.said:
+            client.send_unstamped(SessionEstablished(data=hello))
+        if self._drain.active:
+            client.send_unstamped(self._drain.farewell())
+        loop = asyncio.get_running_loop()
+        left = max(0.0, client.session.expires - self._clock())
+        expiry = loop.call_later(left, client.expire)
+        writer = loop.create_task(self._write(socket, outbox), name=f"writer {client.session.handle}")
+        if arrival.frame:
+            self._dispatcher.receive(client, arrival.frame)
+        ended: int | Onward = CloseCode.ABNORMAL
+        try:
+            ended = await self._read(socket, client, fence)
+            if isinstance(ended, Onward):
+                client.leave_for(None)
+                outbox.close(ONWARD)
+                await asyncio.wait({writer}, timeout=limits.write_deadline)
+        finally:
+            expiry.cancel()
+            writer.cancel()
+            if client.detach(fence):
+                client.lost(closed_by_client=ended in (1000, CloseCode.GOING_AWAY))
+            await asyncio.gather(writer, return_exceptions=True)
+        if not isinstance(ended, Onward):
+            return None
+        await self._sessions.write(client)  # the seat is free before another one is taken there
+        ended.arrival.seq = client.session.seq
+        return ended
+
+    async def _read(self, socket: WebSocket, client: ClientSession, fence: int) -> int | Onward:
+        """Hand on frames until the socket is closed, by whoever it is: returns the close code; or until it
+        goes on at another server."""
+        limits = self._limits
+        bucket, handled = client.rate(limits), 0
+        seat: Seat | None = None
+        carried = forwarded(socket.scope) is not None
+        elsewhere = self._cluster.router if self._cluster is not None and not carried else None
+        while True:
+            if client.seat is not seat:
+                seat = client.seat
+                if seat is None:
+                    logs.unbind("lobby", "participant")
+                else:
+                    logs.bind(lobby=seat.place.lobby.id, participant=seat.participant_id)
+            event = await socket.receive()
+            handled += 1
+            if handled % IN_ONE_GO == 0:
+                await asyncio.sleep(0)
+            if event["type"] == "websocket.disconnect":
+                code = int(event.get("code") or CloseCode.ABNORMAL)
+                return Onward(None, Arrival()) if code == ONWARD and client.session.holds(fence) else code
+            if not client.session.holds(fence):
+                continue  # a newer socket speaks for this session
+            wait = bucket.take(self._clock())
+            if wait > 0:
+                self._telemetry.waited(wait)
+                # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
+                await asyncio.sleep(wait)
+                if not client.session.holds(fence):
+                    continue
+                if bucket.flooded_for(self._clock()) > limits.flood and client.outbox is not None:
+                    logger.warning("Session %s sends too much: closed.", client.session.handle)
+                    client.outbox.close(CloseCode.TOO_MANY, "too many messages")
+            text = event.get("text")
+            if text is None:
+                error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")
+                client.send_unstamped(error_message(error, None))
+                continue
+            if elsewhere is not None:
+                try:
+                    onward = await elsewhere.onward(client, text, None)
+                except StoreError as error:
+                    logger.info("A socket has to try again: %s", error)
+                    if client.outbox is not None and client.session.holds(fence):
+                        client.outbox.close(CloseCode.TRY_AGAIN, "try again later")
+                    continue
+                if not client.session.holds(fence):
+                    continue
+                if onward is not None:
+                    return onward
+            self._dispatcher.receive(client, text)
+
+    async def _write(self, socket: WebSocket, outbox: Outbox) -> None:
+        """Write what is queued, in order, until the socket closes or is too slow.
+
+        Whatever ends it ends the socket, so that the reader comes to its end as well.
+        """
+        try:
+            while True:
+                item = await outbox.get()
+                async with asyncio.timeout(self._limits.write_deadline):
+                    if isinstance(item, Close):
+                        if item.code == ONWARD:
+                            return
+                        if socket.application_state is WebSocketState.CONNECTED:
+                            await socket.close(item.code, item.reason)
+                            self._telemetry.closed(item.code)
+                        return
+                    await socket.send_text(item)
+        except TimeoutError:
+            # no more is queued; a code would not get through either
+            outbox.close(CloseCode.TOO_SLOW, "too slow")
+            self._telemetry.closed(CloseCode.TOO_SLOW)
+            abort(socket.scope)
+        except (WebSocketDisconnect, RuntimeError):
+            pass  # closed while it was being written to
+        except Exception:
+            logger.exception("A socket could not be written to")
+            abort(socket.scope)

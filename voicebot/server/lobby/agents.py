@@ -1,0 +1,63 @@
+"""What the people of a lobby do with its agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voicebot.errors import SignalingError
+from voicebot.server.lobby.negotiations import Spawn
+from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.signaling.messages import (
+    AgentCreate,
+    AgentCreated,
+    AgentRemove,
+    AgentUpdate,
+    Message,
+    ParticipantData,
+    ParticipantInfo,
+)
+
+
+class AgentCommands:
+    """Adds, mutes and removes agents for those whom the lobby's settings let.
+
+    `tell(person, message)` never waits; `spawn` runs what takes a while and tells who asked for it
+    what goes wrong.
+    """
+
+    def __init__(
+        self, agent_session: AgentSessionPort, *, tell: Callable[[str, Message], None], spawn: Spawn
+    ) -> None:
+        self._agent_session, self._lobby = agent_session, agent_session.lobby
+        self._tell, self._spawn = tell, spawn
+
+    def find(self, agent_id: str) -> ParticipantInfo:
+        """Raises SignalingError (`unknown_agent`)."""
+        info = self._lobby.participants.get(agent_id)
+        if info is None or info.kind != "agent":
+            raise SignalingError(
+                f"There is no agent {agent_id} in this lobby.",
+                hint="lobby_state lists those there are.",
+                code="unknown_agent",
+            )
+        return info
+
+    def create(self, me: str, message: AgentCreate) -> None:
+        self._spawn(self._create(me, message), f"create agent in {self._lobby.id}", me, message.id)
+
+    def update(self, me: str, message: AgentUpdate) -> None:
+        """Mute it for everyone, or let it speak again; participant_updated tells."""
+        agent_id = message.data.participant_id
+        self.find(agent_id)
+        self._agent_session.mute(agent_id, message.data.muted)
+
+    def remove(self, me: str, message: AgentRemove) -> None:
+        agent_id = message.data.participant_id
+        self.find(agent_id)
+        self._spawn(self._agent_session.remove(agent_id), f"remove {agent_id}", me, message.id)
+
+    async def _create(self, me: str, message: AgentCreate) -> None:
+        wish = message.data
+        agent = await self._agent_session.spawn(wish.description, name=wish.name, voice=wish.voice)
+        data = ParticipantData(participant=self._lobby.participants[agent.id])
+        self._tell(me, AgentCreated(id=message.id, lobby=self._lobby.id, data=data))

@@ -1,0 +1,281 @@
+"""Keeps lobbies, bans and reports in the store, and holds the leases of the lobbies served here.
+
+Nobody waits for the store: what cannot be written now is written later, and a store that has
+gone away is logged once. Sessions and their seats are kept by `voicebot.server.sessions.sessions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol
+
+from voicebot.errors import StoreError
+from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, Store
+
+logger = logging.getLogger(__name__)
+
+GATHER = 0.5
+"""Seconds after a write in which changes are gathered into the next one."""
+PERIOD = 10.0
+"""Seconds after which every lobby is written, changed or not: so it is known how long it was served."""
+RETRY = 1.0
+"""Seconds until a store that failed is tried again."""
+LEASE = 6.0
+RENEW = 2.0
+"""Seconds that a lease lasts, and after which it is renewed."""
+
+
+class LobbyStore(Protocol):
+    """What a lobby tells whoever keeps it beyond the life of this process.
+
+    It is called on the loop, right after the change, and never blocks or raises.
+    """
+
+    def lobby_changed(self, lobby_id: str) -> None:
+        """The lobby's record may differ from the last one."""
+        ...
+
+    def banned(self, record: BanRecord) -> None: ...
+    def unbanned(self, lobby_id: str, handle: str) -> None: ...
+    def reported(self, record: ReportRecord) -> None: ...
+
+
+class NullLobbyStore:
+    """Keeps nothing."""
+
+    def lobby_changed(self, lobby_id: str) -> None: ...
+    def banned(self, record: BanRecord) -> None: ...
+    def unbanned(self, lobby_id: str, handle: str) -> None: ...
+    def reported(self, record: ReportRecord) -> None: ...
+
+
+class Persistence:
+    """The `LobbyStore` of all lobbies of one server.
+
+    `lost(lobby_id)` is called when another server has taken a lobby over. `wall` gives Unix seconds.
+    """
+
+    def __init__(
+        self, store: Store, *, lost: Callable[[str], None], wall: Callable[[], float] = time.time
+    ) -> None:
+        self._store, self._lost, self._wall = store, lost, wall
+        self._kept: dict[str, Callable[[], LobbyRecord]] = {}
+        self._tokens: dict[str, int] = {}
+        self._changed: dict[str, None] = {}
+        self._waiting: deque[Callable[[], Awaitable[None]]] = deque()
+        """Bans, reports and deletions, in their order."""
+        self._due = asyncio.Event()
+        self._writing, self._leasing = asyncio.Lock(), asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failing = False
+
+    def start(self) -> None:
+        """Begin to write and to renew."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._write(), name="write lobbies"),
+            loop.create_task(self._renew(), name="renew leases"),
+        ]
+
+    async def aclose(self) -> None:
+        """Write everything a last time and give the leases back. Safe to call twice."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._changed |= dict.fromkeys(self._kept)
+        await self.flush()
+        for lobby_id in list(self._tokens):
+            if not await self._release(lobby_id):
+                break  # so do the others
+        self._kept.clear()
+
+    # ------------------------------------------------------------ lobbies
+
+    async def take(self, lobby_id: str) -> bool:
+        """Lease a lobby for this server; False while another one serves it.
+
+        While the store is away it is served all the same: a lease that another server gets
+        meanwhile is found out when the store is back.
+        """
+        try:
+            token = await self._store.acquire(lobby_id, self._store.owner, LEASE)
+        except StoreError as error:
+            self._failed(error)
+            return True
+        if token is not None:
+            self._tokens[lobby_id] = token
+        return token is not None
+
+    def token(self, lobby_id: str) -> int | None:
+        """The fencing token of a lobby that is leased."""
+        return self._tokens.get(lobby_id)
+
+    async def knows(self, lobby_id: str) -> bool:
+        """Whether a lobby of this id is kept, served or not; False while the store is away."""
+        try:
+            return await self._store.get_lobby(lobby_id) is not None
+        except StoreError as error:
+            self._failed(error)
+            return False
+
+    async def drop(self, lobby_id: str) -> None:
+        """Serve it no longer, without deleting it."""
+        self._kept.pop(lobby_id, None)
+        self._changed.pop(lobby_id, None)
+        await self._release(lobby_id)
+
+    def keep(self, lobby_id: str, record: Callable[[], LobbyRecord]) -> None:
+        """Write what `record()` returns soon, and again whenever the lobby changes."""
+        self._kept[lobby_id] = record
+        self.lobby_changed(lobby_id)
+
+    async def delete(self, lobby_id: str) -> None:
+        """It is over: forget it, with its bans. Safe to call for one that is not kept."""
+        self._kept.pop(lobby_id, None)
+        self._changed.pop(lobby_id, None)
+
+        async def delete() -> None:
+            async with self._leasing:
+                token = self._tokens.get(lobby_id)
+                await self._store.delete_lobby(lobby_id, token)
+                if lobby_id in self._kept:  # there is another one of this id by now
+                    self._changed[lobby_id] = None
+                elif token is not None:
+                    await self._store.release(lobby_id, self._store.owner, token)
+                    self._tokens.pop(lobby_id, None)
+
+        self._waiting.append(delete)
+        if not self._failing:
+            await self.flush()
+
+    # ------------------------------------------------------------ LobbyStore
+
+    def lobby_changed(self, lobby_id: str) -> None:
+        if lobby_id in self._kept:
+            self._changed[lobby_id] = None
+            self._due.set()
+
+    def banned(self, record: BanRecord) -> None:
+        self._soon(lambda: self._store.put_ban(record))
+
+    def unbanned(self, lobby_id: str, handle: str) -> None:
+        self._soon(lambda: self._store.delete_ban(lobby_id, handle))
+
+    def reported(self, record: ReportRecord) -> None:
+        self._soon(lambda: self._store.put_report(record))
+
+    # ------------------------------------------------------------ writing
+
+    async def flush(self) -> None:
+        """Write now what waits. A store that fails is logged, never raised."""
+        async with self._writing:
+            try:
+                while self._waiting:
+                    try:
+                        await self._waiting[0]()
+                    except LeaseLost as error:
+                        logger.info("%s", error)
+                    self._waiting.popleft()
+                for lobby_id in list(self._changed):
+                    await self._put(lobby_id)
+            except StoreError as error:
+                self._failed(error)
+                return
+        if self._failing:
+            logger.warning("The store is back: lobbies are kept again.")
+        self._failing = False
+
+    async def _put(self, lobby_id: str) -> None:
+        if lobby_id in self._kept and lobby_id not in self._tokens:  # taken while the store was away
+            await self._hold(lobby_id)
+        for _ in range(2):
+            current = self._kept.get(lobby_id)
+            if current is None:
+                break
+            record = replace(current(), saved=self._wall())
+            try:
+                await self._store.put_lobby(record, self._tokens.get(lobby_id))
+                break
+            except LeaseLost:  # to another server; or to this one, which is about to know
+                await self._hold(lobby_id)
+        self._changed.pop(lobby_id, None)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        whole, written = loop.time() + PERIOD, 0.0
+        while True:
+            try:
+                async with asyncio.timeout_at(whole):
+                    await self._due.wait()
+            except TimeoutError:
+                self._changed |= dict.fromkeys(self._kept)
+                whole = loop.time() + PERIOD
+            self._due.clear()
+            if not self._waiting:  # a ban or report does not wait for others
+                await asyncio.sleep(max(0.0, written + GATHER - loop.time()))
+            await self.flush()
+            written = loop.time()
+            if self._failing:
+                await asyncio.sleep(RETRY)
+                self._due.set()
+
+    def _soon(self, work: Callable[[], Awaitable[None]]) -> None:
+        self._waiting.append(work)
+        self._due.set()
+
+    def _failed(self, error: StoreError) -> None:
+        if not self._failing:
+            logger.warning("Lobbies cannot be kept just now: %s All goes on; it is tried again.", error)
+        self._failing = True
+
+    # ------------------------------------------------------------ leases
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            for lobby_id in list(self._kept):
+                try:
+                    await self._hold(lobby_id)
+                except StoreError as error:
+                    self._failed(error)
+                    self._changed |= dict.fromkeys(self._kept)
+                    self._due.set()
+                    break
+
+    async def _hold(self, lobby_id: str) -> None:
+        """Renew one lease; where it has run out meanwhile, take it again unless somebody else has."""
+        async with self._leasing:
+            owner, token = self._store.owner, self._tokens.get(lobby_id)
+            if token is not None and await self._store.renew(lobby_id, owner, token, LEASE):
+                return
+            token = await self._store.acquire(lobby_id, owner, LEASE)
+            if token is None:
+                self._gone(lobby_id)
+            else:
+                self._tokens[lobby_id] = token
+
+    def _gone(self, lobby_id: str) -> None:
+        self._kept.pop(lobby_id, None)
+        self._changed.pop(lobby_id, None)
+        self._tokens.pop(lobby_id, None)
+        logger.warning("Lobby %s is served by another server now; here it is closed.", lobby_id)
+        self._lost(lobby_id)
+
+    async def _release(self, lobby_id: str) -> bool:
+        """False when the store is away."""
+        async with self._leasing:
+            token = self._tokens.pop(lobby_id, None)
+            if token is None:
+                return True
+            try:
+                await self._store.release(lobby_id, self._store.owner, token)
+            except StoreError as error:
+                logger.debug("The lease of %s runs out by itself: %s", lobby_id, error)
+                return False
+            return True

@@ -1,0 +1,18 @@
+"""The codes with which the server closes a WebSocket (RFC 6455 section 7.4.1; 4xxx are our own)."""
+
+from enum import IntEnum
+
+
+class CloseCode(IntEnum):
+    """`voicebot/signaling/protocol.md` says what a client does on each."""
+
+    GOING_AWAY = 1001
+    ABNORMAL = 1006
+    """Never on the wire: the connection broke without a close frame."""
+    SERVICE_RESTART = 1012
+    TRY_AGAIN = 1013
+    UNAUTHENTICATED = 4401
+    WRONG_ORIGIN = 4403
+    TOO_SLOW = 4408
+    REPLACED = 4409
+    TOO_MANY = 4429

@@ -1,0 +1,157 @@
+"""Who may talk to the server from where: origins, the session cookie, response headers."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voicebot.errors import VoicebotError
+from voicebot.server.net.addresses import Addresses, is_loopback_name, parse_host
+from voicebot.server.net.wire_errors import error_body, hidden_error_body
+from voicebot.signaling.session import SESSION_SECONDS
+
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+PROBED = {"/health", "/ready"}
+"""What a load balancer asks by any name; it tells nothing of anyone."""
+
+
+def is_secure(connection: HTTPConnection) -> bool:
+    """Whether the browser came over TLS (uvicorn has read the proxy's X-Forwarded-Proto)."""
+    return connection.scope["scheme"] in {"https", "wss"}
+
+
+class SessionCookie:
+    """Reads and sets the cookie that carries the session's secret.
+
+    Cookies ignore the port, so the plain name carries it: two servers on one host then do
+    not overwrite each other's session. Servers that share their sessions give no port, for
+    they share the cookie.
+    """
+
+    def __init__(self, port: int | None) -> None:
+        self._plain = "voicebot_session" if port is None else f"voicebot_session_{port}"
+        self._secure = "__Host-voicebot_session"
+
+    def read(self, connection: HTTPConnection) -> str | None:
+        return connection.cookies.get(self._secure if is_secure(connection) else self._plain)
+
+    def write(
+        self,
+        connection: HTTPConnection,
+        response: Response,
+        secret: str,
+        lifetime: float = SESSION_SECONDS,
+    ) -> None:
+        """Set the cookie for `lifetime` seconds."""
+        secure = is_secure(connection)
+        response.set_cookie(
+            self._secure if secure else self._plain,
+            secret,
+            max_age=int(lifetime),
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=secure,
+        )
+
+
+def security_headers(scheme: str, host: str, addresses: Addresses) -> dict[str, str]:
+    """Headers of every response. `scheme` and `host` (the Host header) are those of the request."""
+    name = parse_host(host)
+    if name is None:  # no address, or something that would break out of a header value
+        name = host = "localhost"
+    # JupyterLab embeds the page from another port of the same machine
+    embedders = {"localhost", "127.0.0.1"} | ({name} if ":" not in name else set())
+    ancestors = [f"{s}://{n}:*" for n in sorted(embedders) for s in ("http", "https")]
+    if addresses.public is not None:
+        ancestors.append(f"{addresses.public[0]}://{addresses.public[1]}:*")
+    policy = {
+        "default-src": "'self'",
+        "script-src": "'self'",
+        "style-src": "'self'",  # the client sets styles through the CSSOM only
+        "img-src": "'self' data: blob:",
+        "media-src": "'self' blob: mediastream:",
+        "connect-src": f"'self' ws://{host} wss://{host}",
+        "worker-src": "'self' blob:",
+        "object-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'self' " + " ".join(ancestors),
+    }
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Permissions-Policy": "microphone=(self), camera=(self), autoplay=(self), geolocation=(), usb=()",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if scheme == "https" or is_loopback_name(name):
+        # browsers heed it from trustworthy origins only, and complain anywhere else
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return headers
+
+
+class SecurityMiddleware:
+    """Adds the headers; refuses unknown names of the server, and changes that no page of it asks for.
+
+    What says nothing else about it (the client's files do) is kept by no cache, refusals and failures too.
+    """
+
+    def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
+        self._app, self._addresses = app, addresses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        added = security_headers(scope["scheme"], headers.get("host", ""), self._addresses)
+        answered = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                answered = True
+                sent = MutableHeaders(scope=message)
+                for name, value in added.items():
+                    sent.setdefault(name, value)  # a page may have a stricter policy of its own
+                sent.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        app = self._app
+        if not (scope["path"] in PROBED or self._addresses.host_allowed(headers)):
+            app = refuse_host()
+        elif scope["method"] not in SAFE_METHODS and not self._addresses.origin_allowed(
+            headers, scope["scheme"]
+        ):
+            app = refuse_origin(missing="origin" not in headers)
+        try:
+            await app(scope, receive, send_with_headers)
+        except Exception:  # the framework's own answer to it would be outside, without headers
+            if not answered:
+                await JSONResponse(hidden_error_body(), 500)(scope, receive, send_with_headers)
+            raise
+
+
+def refuse_host() -> Response:
+    return _refusal(
+        421,
+        "host",
+        "This server does not go by that name.",
+        "Open it by its IP address or localhost, or set PUBLIC_URL to the address people open.",
+    )
+
+
+def refuse_origin(missing: bool = False) -> Response:
+    if missing:
+        hint = "A program sends the address it speaks to, such as `Origin: http://localhost:8000`."
+        return _refusal(403, "origin", "A request that changes something must say its origin.", hint)
+    hint = "If people open this server through a proxy, set PUBLIC_URL to the address they open."
+    return _refusal(403, "origin", "This page may not use this server.", hint)
+
+
+def _refusal(status: int, code: str, message: str, hint: str) -> Response:
+    body = error_body(VoicebotError(message, hint=hint, code=code))
+    return JSONResponse(body, status_code=status)

@@ -1,0 +1,173 @@
+"""What is counted and timed for Prometheus: one registry per running server, nothing in the module.
+
+Names of lobbies, people, sessions and agents are never labels: every label has a few known values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from voicebot.media.base import MediaStats
+from voicebot.version import __version__
+
+MAX_CODES = 64
+"""Error codes told apart, and names of models; a backend could make up any number of them."""
+SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+CONNECT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 45.0)
+TURN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+PART = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0)
+STALL = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+FACTOR = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
+HTTP = (0.005, 0.025, 0.1, 0.5, 2.5, 10.0)
+Amounts = float | Mapping[str, float]
+
+
+class Metrics:
+    """The instruments; `voicebot.server.telemetry.telemetry` uses them."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(f"voicebot_{name}", what, labels, registry=registry)
+
+        def gauge(name: str, what: str) -> Gauge:
+            return Gauge(f"voicebot_{name}", what, registry=registry)
+
+        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"voicebot_{name}", what, labels, buckets=buckets, registry=registry)
+
+        build = Gauge("voicebot_build_info", "The version that runs", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+        self.sockets = gauge("sockets", "Open WebSockets")
+        self.sockets_opened = counter("sockets_opened", "WebSockets accepted")
+        self.sockets_refused = counter("sockets_refused", "WebSockets not accepted", "reason")
+        self.closes = counter("sockets_closed", "WebSockets closed by the server, by close code", "code")
+        self.reconnects = counter("reconnects", "WebSockets of people who have a seat")
+        self.resumes = counter(
+            "resumes", "Sessions back on a new socket: replayed, state, or refused", "outcome"
+        )
+        self.received = counter("messages_received", "Messages of browsers", "type")
+        self.sent = counter("messages_sent", "Messages queued for browsers", "type")
+        self.errors = counter("message_errors", "error messages sent, by their code", "code")
+        self.waits = counter("rate_limit_waits", "Frames that had to wait for their turn")
+        self.waited = counter("rate_limit_wait_seconds", "How long they waited")
+        self.http = histogram("http_request_seconds", "HTTP requests", HTTP, "method", "status")
+
+        self.attempts = counter("negotiation_attempts", "Connections begun", "peer", "rung")
+        self.outcomes = counter("negotiations", "How they ended", "peer", "rung", "outcome")
+        self.connecting = histogram(
+            "negotiation_connect_seconds", "First attempt to both connected", CONNECT, "peer"
+        )
+
+        self.ice_restarts = counter("ice_restarts", "Connections of people that were repaired in place")
+
+        self.store = histogram("store_seconds", "Operations of the store", SHORT, "operation")
+        self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
+        self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)
+        self.turns = histogram("turn_seconds", "A person's last sound to the agent's first", TURN)
+        self.turn_parts = histogram("turn_part_seconds", "The parts of that", PART, "part")
+        self.turns_cancelled = counter("turns_cancelled", "Answers given up before they were heard")
+        self.stalls = histogram("loop_stall_seconds", "How long the event loop stood still", STALL)
+        self.stt_factor = histogram(
+            "stt_real_time_factor",
+            "Seconds from the end of a turn to its text, for each second of speech",
+            FACTOR,
+            "model",
+        )
+        self.tts_factor = histogram(
+            "tts_real_time_factor", "Seconds of work for each second of speech made", FACTOR, "model"
+        )
+        self.interruptions = counter(
+            "interruptions", "People who talked over agents, and what it turned out to be", "kind"
+        )
+        self.echoes = counter("echoes_ignored", "Utterances that were an agent's own voice")
+        self.speculations = counter("speculations", "Answers prepared before the turn had ended", "outcome")
+        self.wasted = counter("speculation_wasted_seconds", "Time since those began that were thrown away")
+        self.wasted_characters = counter("speculation_wasted_characters", "What their voices were given")
+        self.wasted_audio = counter("speculation_wasted_audio_seconds", "Of sound made for nothing")
+        self.restarts = counter("media_restarts", "Times the media process died and was started again")
+        self._codes: set[str] = set()
+        self._models: set[str] = set()
+
+    def code(self, code: str) -> str:
+        """The label of an error code: itself, or `other` when there are too many."""
+        return _known(code, self._codes)
+
+    def model(self, name: str) -> str:
+        """The label of a model: its name, or `other` when there are too many."""
+        return _known(name, self._models)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Everything in the text format that an Accept header asks for, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+
+def _known(label: str, labels: set[str]) -> str:
+    if label in labels or len(labels) < MAX_CODES:
+        labels.add(label)
+        return label
+    return "other"
+
+
+class Present(Collector):
+    """Counts that are looked up when they are asked for."""
+
+    def __init__(
+        self, read: Callable[[], Mapping[str, Amounts]], media: Callable[[], MediaStats | None]
+    ) -> None:
+        """`read` gives one amount for each of `PRESENT`, or for those with a label one of each kind."""
+        self._read, self._media = read, media
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._read()
+        for name, (what, label) in PRESENT.items():
+            family = GaugeMetricFamily(f"voicebot_{name}", what, labels=[label] if label else [])
+            amounts = now[name]
+            for kind, value in (amounts if isinstance(amounts, Mapping) else {"": amounts}).items():
+                family.add_metric([kind] if label else [], value)
+            yield family
+        stats = self._media()
+        if stats is not None:
+            yield from _media(stats)
+
+
+PRESENT = {
+    "draining": ("1 while nobody new is taken", ""),
+    "ready": ("1 when people can come in", ""),
+    "recording": ("1 while the disk has room for recordings", ""),
+    "sessions": ("Sessions in memory", ""),
+    "lobbies": ("Lobbies", ""),
+    "participants": ("People and agents in lobbies", "kind"),
+    "reconnecting": ("People whose socket is lost", ""),
+    "forwarded": ("Sockets and requests that other servers carry out", ""),
+    "conversations": ("Conversations going on", ""),
+    "outbox_messages": ("Messages that wait to be written to browsers", ""),
+    "outbox_longest": ("Of these, the most for one browser", ""),
+    "model_queue": ("Utterances and sentences that wait for a model", "role"),
+}
+
+
+def _media(stats: MediaStats) -> Iterable[Metric]:
+    for name, what, amount in (
+        ("media_peers", "Connections of the media plane", stats.peers),
+        ("media_playout_queue_seconds", "Audio of agents that waits to be sent", stats.queued_seconds),
+        ("media_command_queue_bytes", "Commands that the media plane has not read", stats.queued_bytes),
+    ):
+        yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
+    for name, what, total in (
+        ("media_loop_stalls", "Times the media loop stood still", stats.stalls),
+        ("media_loop_stall_seconds", "For how long altogether", stats.stall_seconds),
+        ("media_echo_seconds", "Of people's microphones that were agents' voices", stats.echo_seconds),
+        ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
+        ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
+        ("media_lost_packets", "Packets of people that never came", stats.lost_packets),
+    ):
+        yield CounterMetricFamily(f"voicebot_{name}", what, value=total)

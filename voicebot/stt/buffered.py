@@ -1,0 +1,77 @@
+"""An utterance for backends that transcribe it whole, once it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.stt.base import SHORTEST, Transcription
+from voicebot.stt.drafts import Drafts
+from voicebot.stt.loudness import Loudness
+
+Transcribe = Callable[[NDArray[np.int16]], Awaitable[Transcription]]
+
+
+class BufferedStream:
+    """Collects an utterance and hands it to `transcribe(pcm)` at its end."""
+
+    def __init__(self, transcribe: Transcribe) -> None:
+        self._transcribe = transcribe
+        self._pcm: list[NDArray[np.int16]] = []
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        self._pcm.append(np.array(pcm, np.int16))
+
+    def interim(self) -> Transcription | None:
+        return None
+
+    async def finish(self) -> Transcription:
+        try:
+            return await self._all()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        self._pcm.clear()
+
+    async def _all(self) -> Transcription:
+        """What was collected so far, transcribed."""
+        pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
+        if len(pcm) < SHORTEST or not pcm.any():
+            return Transcription("")
+        return await self._transcribe(pcm)
+
+
+class DraftingBufferedStream(BufferedStream):
+    """Transcribes what it collected also when a draft is asked for: at most once more for every pause."""
+
+    def __init__(self, transcribe: Transcribe) -> None:
+        super().__init__(transcribe)
+        self._loudness = Loudness()
+        self._drafts = Drafts(self._loudness, self._all)
+
+    def push(self, pcm: NDArray[np.int16]) -> None:
+        super().push(pcm)
+        self._loudness.add(pcm)
+        self._drafts.pushed(len(pcm))
+
+    def interim(self) -> Transcription | None:
+        """The newest draft."""
+        return self._drafts.last
+
+    async def draft(self) -> Transcription:
+        """What `finish` would give now; the stream goes on. Cancelling it gives the request up."""
+        return await self._drafts.newest()
+
+    async def finish(self) -> Transcription:
+        """That of a draft, if only silence followed it."""
+        try:
+            return await self._drafts.newest()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        super().cancel()
+        self._drafts.cancel()

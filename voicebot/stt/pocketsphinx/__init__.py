@@ -1,0 +1,5 @@
+"""CMU PocketSphinx: embedded, English, offline."""
+
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
+
+__all__ = ["PocketSphinxSTT"]

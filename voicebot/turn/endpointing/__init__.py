@@ -1,0 +1,1 @@
+"""When a person has finished speaking."""

@@ -1,0 +1,119 @@
+"""Live panes: bounded rows in Python, sent to the page in increments.
+
+The page's part is `static/feed.js`. The protocol is four custom messages:
+
+    page -> kernel   {"type": "hello"}                       a view opened, or saw a gap
+    kernel -> page   {"type": "rows", "seq", "rows", "gone"} what changed since `seq - 1`
+    kernel -> page   {"type": "all", "seq", "rows"}          everything kept (the backlog)
+
+plus what a pane adds, e.g. {"type": "remove", "id"}. Rows are dicts with an "id"; a row
+sent again replaces the older one, so a lost or doubled message does no harm. Nothing of
+it is synced widget state, so a saved notebook stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anywidget
+
+Row = dict[str, Any]
+_STATIC = Path(__file__).parent / "static"
+
+
+def source(*names: str) -> str:
+    """The text of files in `static`, one after the other."""
+    return "\n".join((_STATIC / name).read_text("utf-8") for name in names)
+
+
+class Feed(anywidget.AnyWidget):
+    """Base of the live panes; made on the loop that they live on.
+
+    `put` and `drop` are for the loop's thread. They cost microseconds: what they change is
+    sent at most once per `interval` seconds, in one message.
+    """
+
+    limit = 500
+    """Rows kept, here and in the page; the oldest go first."""
+    interval = 0.05
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._rows: dict[str, Row] = {}
+        self._changed: dict[str, None] = {}
+        self._gone: dict[str, None] = {}
+        self._seq = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._handlers: dict[str, Callable[[Row], None]] = {}
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        self.on_msg(self._received)
+
+    @property
+    def rows(self) -> list[Row]:
+        """What is kept, oldest first."""
+        return list(self._rows.values())
+
+    def row(self, row_id: str) -> Row | None:
+        """The row of that id, if it is still kept."""
+        return self._rows.get(row_id)
+
+    def put(self, row: Row) -> None:
+        """Add a row, or replace the one with the same id where it stands."""
+        row_id = str(row["id"])
+        self._rows[row_id] = row
+        self._changed[row_id] = None
+        self._gone.pop(row_id, None)
+        while len(self._rows) > self.limit:
+            self.drop(next(iter(self._rows)))
+        self._later()
+
+    def drop(self, row_id: str) -> None:
+        """Take a row away; unknown ids are fine."""
+        if self._rows.pop(row_id, None) is not None:
+            self._changed.pop(row_id, None)
+            self._gone[row_id] = None
+            self._later()
+
+    def on_page(self, kind: str, handler: Callable[[Row], None]) -> None:
+        """Call `handler` on the loop with the page's messages of this type."""
+        self._handlers[kind] = handler
+
+    def flush(self) -> None:
+        """Send what has changed now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._changed and not self._gone:
+            return
+        rows, gone = [self._rows[i] for i in self._changed], list(self._gone)
+        self._changed, self._gone = {}, {}
+        self._seq += 1
+        self.send({"type": "rows", "seq": self._seq, "rows": rows, "gone": gone})
+
+    def _later(self) -> None:
+        if self._timer is not None:
+            return
+        if self._loop is None or self._loop.is_closed():  # nobody to wait for
+            self.flush()
+        else:
+            self._timer = self._loop.call_later(self.interval, self.flush)
+
+    def _received(self, _: object, content: object, __: object) -> None:
+        if not isinstance(content, dict):
+            return
+        kind = content.get("type")
+        if kind == "hello":
+            # list() in one step: this may run on another thread than put()
+            self.send({"type": "all", "seq": self._seq, "rows": list(self._rows.values())})
+        elif isinstance(kind, str) and kind in self._handlers:
+            # ipykernel may deliver this on another thread, with another loop
+            if self._loop is None:
+                self._handlers[kind](content)
+            elif not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._handlers[kind], content)
