@@ -19,7 +19,7 @@ from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
 from voicebot.rtc.caller import Heard
 from voicebot.settings import load_settings
-from voicebot.stt.base import STT
+from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.testing.openai_server import Fail, OpenAIServer
 from voicebot.tts.base import TTS
 
@@ -31,8 +31,8 @@ SPOKEN = {"weather", "paris", "sun", "shining"}
 
 async def transcribe(pcm: NDArray[np.int16]) -> str:
     """What a recogniser of its own hears in mono audio at 16 kHz."""
-    stt = await load_backend("stt", "pocketsphinx", load_settings(None))
-    assert isinstance(stt, STT)
+    stt = await PocketSphinxSTT.load("", load_settings(None))
+    stt.finish_timeout = GUARD
     try:
         stream = stt.stream()
         stream.push(pcm)
