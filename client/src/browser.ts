@@ -1,9 +1,19 @@
 export type BrowserName = "chrome" | "firefox" | "safari" | "other";
+export type SystemName = "android" | "ios" | "mac" | "windows" | "other";
 
 /** Only to name the right menu in a hint; nothing else depends on it. */
 export function browserName(agent: string = navigator.userAgent): BrowserName {
   if (/firefox|fxios/i.test(agent)) return "firefox";
   if (/chrome|chromium|crios|edg/i.test(agent)) return "chrome";
   if (/safari/i.test(agent)) return "safari";
+  return "other";
+}
+
+/** The same for the system's settings. */
+export function systemName(agent: string = navigator.userAgent): SystemName {
+  if (/android/i.test(agent)) return "android";
+  if (/iphone|ipad|ipod/i.test(agent)) return "ios";
+  if (/macintosh/i.test(agent)) return "mac";
+  if (/windows/i.test(agent)) return "windows";
   return "other";
 }

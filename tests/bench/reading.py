@@ -11,8 +11,8 @@ from itertools import product
 from tests.bench.report import Figure
 from tests.security.input.patterns import SUFFIXES, Found, in_functions, of_modules, pumps
 from tests.security.input.readers import EVENTS, PUMPS, READERS
-from voicebot.conversation.frames import rows_of
-from voicebot.conversation.manifest import Manifest, Person
+from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.manifest import Manifest, ParticipantRecord
 
 LENGTH = 2048
 GOALS_MS = {"patterns": 10.0, "readers": 200.0, "events": 3000.0}
@@ -61,5 +61,5 @@ def _worst(read: Callable[[str], object]) -> float:
 
 def _events(kind: str) -> float:
     events = [EVENTS[kind](n).model_copy(update={"seq": n, "t": float(n)}) for n in range(MANY)]
-    people = {str(n): Person() for n in range(MANY)} if kind == "speakers" else {}
+    people = {str(n): ParticipantRecord() for n in range(MANY)} if kind == "speakers" else {}
     return _taken(partial(rows_of, events, Manifest(conversation_id="c", participants=people)))

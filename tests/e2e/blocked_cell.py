@@ -21,7 +21,7 @@ from nbclient import NotebookClient
 from tests.conftest import GUARD
 from voicebot.clock import monotonic
 from voicebot.experiment.guest import Guest
-from voicebot.rtc.caller import Heard
+from voicebot.rtc.caller import ReceivedFrame
 
 START = """
 from voicebot.workbench import Workbench
@@ -36,9 +36,10 @@ SPEAK = """
 import numpy as np
 t = np.arange(300 * 16_000) / 16_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
-plane = wb.agent_session._plane
-plane.say(wb.agent_session.host_peer, agent.id, "test-speech", 0, tone, 16_000, False)
-plane.end(wb.agent_session.host_peer, agent.id, "test-speech")
+from voicebot.media.base import EndSpeech, QueueAudio
+host = wb.agent_session.host_peer
+wb.agent_session._plane.send(QueueAudio(host, agent.id, "test-speech", 0, tone, 16_000))
+wb.agent_session._plane.send(EndSpeech(host, agent.id, "test-speech"))
 """
 
 WATCH = """
@@ -132,7 +133,7 @@ class Listener:
         self.arrived: list[float] = []
         self._tone = asyncio.Event()
 
-    def __call__(self, heard: Heard) -> None:
+    def __call__(self, heard: ReceivedFrame) -> None:
         spectrum = np.abs(np.fft.rfft(heard.pcm.astype(np.float64)))
         loud = np.abs(heard.pcm).max() > 3000
         if loud and abs(np.argmax(spectrum) * 48_000 / len(heard.pcm) - 440) < 60:
@@ -185,7 +186,7 @@ async def speaking(folder: Path) -> AsyncIterator[Speaking]:
     """A notebook that works in `folder`, with an agent that is being heard."""
     listener = Listener()
 
-    def heard(frame: Heard) -> None:
+    def heard(frame: ReceivedFrame) -> None:
         if frame.participant_id == agent_id:
             listener(frame)
 

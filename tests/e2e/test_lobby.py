@@ -17,7 +17,7 @@ from tests.e2e.conftest import Chromium, Serve, Server, spoken
 from tests.e2e.room import Guest, own_lobby
 from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
-from voicebot.rtc.caller import Heard
+from voicebot.rtc.caller import ReceivedFrame
 from voicebot.settings import load_settings
 from voicebot.stt.pocketsphinx import PocketSphinxSTT
 from voicebot.testing.openai_server import Fail, OpenAIServer
@@ -155,8 +155,8 @@ async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_ther
     heard_by: dict[str, set[str]] = {"Early": set(), "Late": set()}
     changed = asyncio.Event()
 
-    def ears(name: str) -> Callable[[Heard], None]:
-        def hear(frame: Heard) -> None:
+    def ears(name: str) -> Callable[[ReceivedFrame], None]:
+        def hear(frame: ReceivedFrame) -> None:
             if np.abs(frame.pcm).max() > 2000:
                 heard_by[name].add(frame.participant_id)
                 changed.set()

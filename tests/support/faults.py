@@ -137,6 +137,11 @@ class FaultProxy:
         for link in self._links:
             link.end(kind)
 
+    def silence_all(self) -> None:
+        """Swallow from now on what goes over any connection, in both directions."""
+        for link in self._links:
+            link.swallowing = {"up", "down"}
+
     def plan(self, kind: Kind, after: int = 1, direction: Direction = "down") -> Fault:
         """Let it happen to the newest connection, `after` bytes from now; `happened` tells when it has."""
         fault = Fault(kind, direction, max(1, after))

@@ -56,7 +56,7 @@ class Guests:
 
     Args:
         url: The server's address on this machine.
-        room: The lobby that they join.
+        agent_session: The agents of the lobby that they join.
         models: The source of their voice.
         participants: The names of the agents that answer.
     """

@@ -6,6 +6,7 @@ import { readOptions } from "../options";
 import type { ServerMessage } from "../protocol/messages";
 import { DeviceProblem, type DeviceProblemKind } from "../rtc/problems";
 import { Client } from "../session/client";
+import { chatArrived } from "../session/reduce/pendingChat";
 import { withPeer } from "../session/reduce/reduce";
 import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
@@ -279,6 +280,33 @@ test("another microphone can be chosen where one is missing", async () => {
   expect(screen.getByTestId("microphone-select").textContent).toContain("Headset");
 });
 
+test.each<["microphone" | "camera", string]>([
+  ["microphone", "mute-button"],
+  ["camera", "camera-button"],
+])("in the lobby a %s that does not open says why until that is read", async (kind, control) => {
+  show("?lobby=demo", "busy");
+  await screen.findByTestId("microphone-problem");
+  await join();
+  // Before joining it was said, and listening was chosen.
+  expect(screen.queryByTestId(`${kind}-banner`)).toBeNull();
+  const { titles, cameraTitles, hints } = texts.devices;
+  const title = (kind === "microphone" ? titles : cameraTitles).busy;
+  const open = vi.spyOn(client, "openDevice");
+  for (const times of [1, 2]) {
+    await userEvent.click(screen.getByTestId(control));
+    expect(open).toHaveBeenCalledTimes(times);
+    const said = screen.getByRole("alert");
+    expect(said.textContent).toContain(title);
+    expect(said.textContent).toContain(hints.busy);
+  }
+  await userEvent.click(within(screen.getByRole("alert")).getByText(texts.prejoin.tryAgain));
+  expect(open).toHaveBeenCalledTimes(3);
+  const banner = screen.getByTestId(`${kind}-banner`);
+  await userEvent.click(within(banner).getByRole("button", { name: texts.dismiss }));
+  expect(screen.queryByTestId(`${kind}-banner`)).toBeNull();
+  await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId(control)));
+});
+
 test("a meter that waits for a click says so", async () => {
   const context = {
     state: "suspended",
@@ -303,6 +331,88 @@ test("without the server people are said to hear each other only where they do",
   expect(banner.textContent).not.toContain(texts.lobby.reconnectHint);
   act(() => client.store.setState(withPeer(client.state, "p-2", 1, { state: "connected" })));
   expect(banner.textContent).toContain(texts.lobby.reconnectHint);
+});
+
+async function write(text: string): Promise<string> {
+  await userEvent.type(screen.getByTestId("chat-input"), `${text}{Enter}`);
+  return client.state.pendingChat.at(-1)?.id ?? "";
+}
+
+const echo = (id: string, text: string) =>
+  receive({
+    type: "chat_message",
+    id,
+    lobby: "demo",
+    data: { text, participant_id: "p-1" },
+  });
+
+const rows = (id: string) =>
+  screen.queryAllByTestId(id).map((row) => row.querySelector("p")?.textContent);
+
+test("what is written offline waits in sight and in order until it has arrived", async () => {
+  show("?lobby=demo");
+  await join();
+  await act(async () => window.dispatchEvent(new Event("offline")));
+  expect(screen.getByTestId("connection-badge").dataset.state).toBe("reconnecting");
+  expect(screen.getByTestId("reconnecting-banner").textContent).toContain(texts.lobby.noAnswer);
+  const ids = [await write("one"), await write("two")];
+  expect(rows("pending-row")).toEqual(["one", "two"]);
+  expect(screen.getAllByText(texts.captions.waiting)).toHaveLength(2);
+  expect(FakeSocket.last.of("chat_message")).toEqual([]);
+  await receive({ type: "pong", data: {} });
+  expect(FakeSocket.last.of("chat_message").map(({ id }) => id)).toEqual(ids);
+  await echo(ids[0] ?? "", "one");
+  await echo(ids[0] ?? "", "one");
+  expect([rows("chat-row"), rows("pending-row")]).toEqual([["one"], ["two"]]);
+  await echo(ids[1] ?? "", "two");
+  expect([rows("chat-row"), rows("pending-row")]).toEqual([["one", "two"], []]);
+  expect(screen.queryByTestId("reconnecting-banner")).toBeNull();
+});
+
+test("a message that the server refuses is shown as not sent, and can be sent again or dropped", async () => {
+  show("?lobby=demo");
+  await join();
+  for (const text of ["one", "two"]) {
+    const id = await write(text);
+    await receive({
+      type: "error",
+      id,
+      data: { code: "too_fast", message: "Too fast.", hint: "" },
+    });
+  }
+  expect(screen.queryByTestId("toast")).toBeNull();
+  const failed = screen.getAllByTestId("pending-row");
+  expect(failed.map((row) => row.dataset.state)).toEqual(["failed", "failed"]);
+  expect(within(failed[0] as HTMLElement).getByRole("alert").textContent).toContain("Too fast.");
+  await userEvent.click(within(failed[1] as HTMLElement).getByTestId("discard-button"));
+  await userEvent.click(screen.getByTestId("send-again-button"));
+  const sent = FakeSocket.last.of("chat_message");
+  expect(sent.map(({ data }) => data.text)).toEqual(["one", "two", "one"]);
+  expect(new Set(sent.map(({ id }) => id)).size).toBe(3);
+  await echo(sent[2]?.id ?? "", "one");
+  expect([rows("chat-row"), rows("pending-row")]).toEqual([["one"], []]);
+});
+
+test("a message of which nobody knows whether it arrived is left to its author", async () => {
+  show("?lobby=demo");
+  await join();
+  await write("perhaps");
+  await act(async () => FakeSocket.last.drop());
+  await waitFor(() => expect(FakeSocket.sockets).toHaveLength(2));
+  await act(async () => FakeSocket.last.establish(false));
+  expect(FakeSocket.last.of("chat_message")).toEqual([]);
+  expect(screen.getByTestId("pending-row").textContent).toContain(texts.captions.uncertain);
+  await userEvent.click(screen.getByTestId("send-again-button"));
+  expect(FakeSocket.last.of("chat_message")).toHaveLength(1);
+});
+
+test("a message that has arrived is no longer waited for, though its copy was lost", async () => {
+  show("?lobby=demo");
+  await join();
+  const id = await write("hello");
+  act(() => client.store.setState(chatArrived(client.state, id)));
+  expect([rows("chat-row"), rows("pending-row")]).toEqual([["hello"], []]);
+  expect(screen.getByTestId("chat-row").dataset).toMatchObject({ speaker: "Grace" });
 });
 
 /** The server gives the connection to the agents up. */

@@ -5,6 +5,9 @@ export const ADD_AGENT = "add-agent";
 /** Where the lobby itself begins, when not even that control is there. */
 export const STAGE = "stage";
 
+/** The control that turns a device on and off. */
+export const controlId = (device: "microphone" | "camera") => `${device}-control`;
+
 /** When the caller goes from the page, whoever works with the keyboard finds the focus again: on
  * the button that opened it. The one in an empty lobby's tile goes with the first agent's coming;
  * then it is the control that does the same. */
@@ -15,17 +18,17 @@ export function useFocusReturn(opener: RefObject<HTMLElement | null>): void {
   }, [opener]);
 }
 
-/** For an element that may go from the page with the focus in it: the control that adds agents
- * has it then. */
-export function useFocusRescue<E extends HTMLElement>(): RefObject<E | null> {
+/** For an element that may go from the page with the focus in it: the element with the id `heir`
+ * has it then, or else the control that adds agents. */
+export function useFocusRescue<E extends HTMLElement>(heir = ADD_AGENT): RefObject<E | null> {
   const element = useRef<E>(null);
   // A layout effect, because that one ends while the element is still on the page.
   useLayoutEffect(() => {
     const { current } = element;
     return () => {
-      if (current?.contains(document.activeElement)) restore(null);
+      if (current?.contains(document.activeElement)) restore(document.getElementById(heir));
     };
-  }, []);
+  }, [heir]);
   return element;
 }
 

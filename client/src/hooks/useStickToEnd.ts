@@ -10,7 +10,7 @@ interface StickToEnd<E> {
 }
 
 /** Keep a list at its end while it grows, unless the person scrolled back to read. */
-export function useStickToEnd<E extends HTMLElement>(content: unknown): StickToEnd<E> {
+export function useStickToEnd<E extends HTMLElement>(...content: unknown[]): StickToEnd<E> {
   const list = useRef<E>(null);
   const sticks = useRef(true);
   const [away, setAway] = useState(false);
@@ -32,10 +32,10 @@ export function useStickToEnd<E extends HTMLElement>(content: unknown): StickToE
     if (current) current.scrollTop = current.scrollHeight;
   }, []);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the content is what makes it grow
+  // The content is what makes it grow.
   useLayoutEffect(() => {
     if (sticks.current) toEnd();
-  }, [content, toEnd]);
+  }, [...content, toEnd]);
 
   return { list, away, toEnd };
 }

@@ -38,7 +38,8 @@ export async function openDevice(kind: DeviceKind, id?: string): Promise<MediaSt
   try {
     return await open(media, kind, id);
   } catch (error) {
-    const problem = deviceProblem(error, window.self !== window.top);
+    const { state = null } = (await permissionFor(kind)) ?? {};
+    const problem = deviceProblem(error, window.self !== window.top, state);
     if (id && problem.kind === "missing") return openDevice(kind);
     throw problem;
   }
@@ -51,13 +52,25 @@ async function open(media: MediaDevices, kind: DeviceKind, id?: string): Promise
   return track;
 }
 
-export async function listDevices(kind: DeviceKind): Promise<DeviceChoice[]> {
-  const all = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+/** Whether this site may use such a device; null where the browser does not say. */
+export async function permissionFor(kind: DeviceKind): Promise<PermissionStatus | null> {
+  // Firefox before 131 knows no such permissions.
+  const asked = navigator.permissions?.query({ name: kind as PermissionName });
+  return (await asked?.catch(() => null)) ?? null;
+}
+
+/** How many there are, and those that can be chosen: without permission they have no names. */
+export async function listDevices(
+  kind: DeviceKind,
+): Promise<{ count: number; choices: DeviceChoice[] }> {
   const wanted = kind === "microphone" ? "audioinput" : "videoinput";
-  return all
-    .filter((device) => device.kind === wanted && device.deviceId !== "")
+  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  const all = devices.filter((device) => device.kind === wanted);
+  const choices = all
+    .filter(({ deviceId }) => deviceId !== "")
     .map(({ deviceId, label }, index) => ({
       id: deviceId,
       label: label || `${kind} ${index + 1}`,
     }));
+  return { count: all.length, choices };
 }

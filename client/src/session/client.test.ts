@@ -306,8 +306,8 @@ test("a microphone that is pulled out is said, and the others see us muted", asy
   const microphone = client.microphone as unknown as FakeTrack;
   microphone.onended?.();
   await settle();
-  expect(client.state.microphone).toMatchObject({ status: "problem", problem: "missing" });
-  expect(client.state.toasts).toHaveLength(1);
+  const problem = { status: "problem", problem: "unplugged", unread: true };
+  expect(client.state.microphone).toMatchObject(problem);
   expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ muted: true });
 });
 
@@ -345,6 +345,64 @@ test("a device that is plugged in during the call can be chosen", async () => {
   await settle();
   expect(client.state.microphone.choices).toEqual([{ id: "headset", label: "Headset" }]);
   expect(client.state.camera.choices).toEqual([]);
+});
+
+test("a message about a missing device goes when one is plugged in; only a person turns it on", async () => {
+  const devices: Partial<MediaDeviceInfo>[] = [];
+  const media = Object.assign(new EventTarget(), { enumerateDevices: async () => devices });
+  Object.defineProperty(navigator, "mediaDevices", { value: media, configurable: true });
+  const open = vi.fn(async (kind: string) => {
+    if (kind === "camera") throw new DeviceProblem("missing");
+    return track(kind);
+  });
+  const client = await inLobby({ open });
+  await client.openDevice("camera");
+  const missing = { status: "problem", problem: "missing", unread: true };
+  media.dispatchEvent(new Event("devicechange"));
+  await settle();
+  expect(client.state.camera).toMatchObject(missing);
+  devices.push({ kind: "videoinput", deviceId: "", label: "" });
+  media.dispatchEvent(new Event("devicechange"));
+  await settle();
+  expect(client.state.camera).toMatchObject({ status: "off", problem: null, unread: false });
+  expect(open.mock.calls.map(([kind]) => kind)).toEqual(["microphone", "camera"]);
+});
+
+test("a message about a blocked device goes when the browser allows it", async () => {
+  const permission = Object.assign(new EventTarget(), { state: "denied" });
+  const permissions = { query: async () => permission };
+  vi.spyOn(navigator, "permissions", "get").mockReturnValue(permissions as never);
+  let blocked = false;
+  const open = async (kind: string) => {
+    if (blocked) throw new DeviceProblem("denied");
+    return track(kind);
+  };
+  const client = await inLobby({ open });
+  blocked = true;
+  await client.openDevice("camera");
+  permission.dispatchEvent(new Event("change"));
+  expect(client.state.camera).toMatchObject({ problem: "denied", unread: true });
+  permission.state = "prompt";
+  permission.dispatchEvent(new Event("change"));
+  expect(client.state.camera).toMatchObject({ status: "off", problem: null, unread: false });
+});
+
+test("before joining, the microphone opens by itself as soon as the browser allows it", async () => {
+  const permission = Object.assign(new EventTarget(), { state: "denied" });
+  const permissions = { query: async () => permission };
+  vi.spyOn(navigator, "permissions", "get").mockReturnValue(permissions as never);
+  const client = make("?lobby=demo", {
+    open: async (kind) => {
+      if (permission.state === "denied") throw new DeviceProblem("denied");
+      return track(kind);
+    },
+  });
+  await client.openDevice("microphone");
+  expect(client.state.microphone.status).toBe("problem");
+  permission.state = "granted";
+  permission.dispatchEvent(new Event("change"));
+  await settle();
+  expect(client.state.microphone.status).toBe("on");
 });
 
 test("of two quick choices of a device the last one counts", async () => {

@@ -7,6 +7,7 @@ import { Levels } from "../rtc/levels";
 import { type destroyLobby, ensureSession, lookUpLobby, socketUrl } from "../signaling/endpoints";
 import { type Outgoing, Signaling, type SignalingOptions } from "../signaling/signaling";
 import { Incoming } from "./incoming";
+import { Chat } from "./lobby/chat";
 import { IceRefresh } from "./lobby/iceRefresh";
 import { LobbyLifecycle } from "./lobby/lobbyLifecycle";
 import { recall } from "./lobby/memory";
@@ -35,6 +36,7 @@ export class Client {
   readonly levels: Levels;
   readonly options: Options;
   readonly moderation: Moderation;
+  readonly chat: Chat;
   readonly #signaling: Signaling;
   readonly #media: OwnMedia;
   readonly #peers: Peers;
@@ -74,6 +76,7 @@ export class Client {
     this.store = store;
     this.connections = connections;
     this.levels = levels;
+    this.chat = new Chat(store, signaling);
     this.moderation = new Moderation({
       lobby: () => (this.state.phase === "lobby" ? this.state.lobbyId : null),
       ask: (message, what) => this.#ask(message, what),
@@ -158,13 +161,6 @@ export class Client {
     this.store.setState({ muteAsked: null });
   }
 
-  chat(text: string): void {
-    const { lobbyId } = this.state;
-    if (lobbyId && text.trim()) {
-      this.#signaling.send({ type: "chat_message", lobby: lobbyId, data: { text: text.trim() } });
-    }
-  }
-
   retry(peer: string): void {
     this.#peers.retry(peer);
   }
@@ -190,6 +186,10 @@ export class Client {
   /** Open (or change) a device. Problems end up in the state, in terms a person can act upon. */
   openDevice(kind: DeviceKind, id?: string): Promise<void> {
     return this.#media.open(kind, id);
+  }
+
+  problemRead(kind: DeviceKind): void {
+    this.#media.problemRead(kind);
   }
 
   closeCamera(): void {

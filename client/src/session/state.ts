@@ -43,6 +43,15 @@ export type TimelineEntry =
   | { kind: "chat"; key: string; participant_id: string; name: string; text: string }
   | { kind: "note"; key: string; what: Note; name: string };
 
+/** A chat message of ours that the server has not confirmed. */
+export interface PendingChat {
+  /** Of the message that carries it. */
+  id: string;
+  text: string;
+  /** Why it was given up; null while it is on its way. */
+  error: ErrorData | null;
+}
+
 export interface Toast extends Required<Omit<ErrorData, "retryable">> {
   id: number;
   level: "error" | "info";
@@ -60,6 +69,8 @@ export interface AddingAgent {
 export interface DeviceState {
   status: "off" | "asking" | "on" | "problem";
   problem: DeviceProblemKind | null;
+  /** The problem has not been seen where it is explained. */
+  unread: boolean;
   /** The chosen device; empty for the default one. */
   deviceId: string;
   choices: DeviceChoice[];
@@ -68,6 +79,8 @@ export interface DeviceState {
 export interface SessionState {
   phase: Phase;
   link: LinkState;
+  /** The link is open, and gives no answer. */
+  silent: boolean;
   lobbyId: string | null;
   lobby: LobbyInfo | null;
   /** A host must let us in first; known before joining. */
@@ -82,6 +95,8 @@ export interface SessionState {
   version: number;
   peers: Readonly<Record<string, PeerState>>;
   timeline: readonly TimelineEntry[];
+  /** In the order in which they were written. */
+  pendingChat: readonly PendingChat[];
   toasts: readonly Toast[];
   /** The id of the create_lobby message that is not answered yet. */
   creating: string | null;
@@ -110,12 +125,19 @@ export interface SessionState {
   soundBlocked: boolean;
 }
 
-const device: DeviceState = { status: "off", problem: null, deviceId: "", choices: [] };
+const device: DeviceState = {
+  status: "off",
+  problem: null,
+  unread: false,
+  deviceId: "",
+  choices: [],
+};
 
 export function initialState(lobbyId: string | null, name: string): SessionState {
   return {
     phase: lobbyId ? "prejoin" : "start",
     link: "idle",
+    silent: false,
     lobbyId,
     lobby: null,
     knock: false,
@@ -126,6 +148,7 @@ export function initialState(lobbyId: string | null, name: string): SessionState
     version: -1,
     peers: {},
     timeline: [],
+    pendingChat: [],
     toasts: [],
     creating: null,
     creatingError: null,
@@ -152,6 +175,7 @@ export const OUTSIDE = {
   order: [],
   version: -1,
   peers: {},
+  pendingChat: [],
   asked: {},
   visitors: [],
   muteAsked: null,
@@ -160,6 +184,11 @@ export const OUTSIDE = {
   addingError: null,
   soundBlocked: false,
 } satisfies Partial<SessionState>;
+
+/** Whether the server is out of reach, as far as is known. */
+export function isAway({ link, silent }: Pick<SessionState, "link" | "silent">): boolean {
+  return link !== "open" || silent;
+}
 
 /** Our own place in the lobby. */
 export function ownInfo({ self, participants }: SessionState): ParticipantInfo | undefined {

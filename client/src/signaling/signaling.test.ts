@@ -3,7 +3,7 @@ import type { ServerMessage } from "../protocol/messages";
 import { FakeSocket } from "../testing/FakeSocket";
 import { backoffMs } from "./backoff";
 import { Refusal } from "./endpoints";
-import { type LinkChange, Signaling, type SignalingOptions } from "./signaling";
+import { type Delivery, type LinkChange, Signaling, type SignalingOptions } from "./signaling";
 
 let made: Signaling[] = [];
 
@@ -30,9 +30,13 @@ function make(options: Partial<SignalingOptions> = {}) {
   made.push(signaling);
   const links: LinkChange[] = [];
   const messages: ServerMessage[] = [];
+  const silences: boolean[] = [];
+  const deliveries: Delivery[] = [];
   signaling.onLink((change) => links.push(change));
+  signaling.onSilence((silent) => silences.push(silent));
+  signaling.onDelivery((delivery) => deliveries.push(delivery));
   signaling.onMessage((message) => messages.push(message));
-  return { signaling, links, messages };
+  return { signaling, links, messages, silences, deliveries };
 }
 
 async function connect(options?: Partial<SignalingOptions>) {
@@ -153,14 +157,80 @@ test("sends again, under the same id, what may not have arrived", async () => {
   ]);
 });
 
-test("does not repeat negotiations of a session that is gone", async () => {
-  const { signaling } = await connect();
+test("a session that is gone: what it may have taken is not repeated, what is new is sent", async () => {
+  const { signaling, deliveries } = await connect();
   signaling.send({ type: "webrtc_offer", peer: "p", epoch: 1, data: { sdp: "v=0", tracks: {} } });
-  signaling.send(chat("hello"));
+  const uncertain = signaling.send(chat("perhaps arrived"));
   FakeSocket.last.drop();
+  signaling.send(chat("written while offline"));
   await vi.advanceTimersByTimeAsync(0);
   FakeSocket.last.establish(false);
-  expect(FakeSocket.last.sent.map(({ type }) => type)).toEqual(["chat_message"]);
+  expect(FakeSocket.last.sent).toMatchObject([
+    { type: "chat_message", data: { text: "written while offline" } },
+  ]);
+  expect(deliveries).toEqual([{ id: uncertain, arrived: false }]);
+});
+
+test("what a ping confirms has arrived", async () => {
+  const { signaling, deliveries } = await connect();
+  const id = signaling.send(chat("hello"));
+  await vi.advanceTimersByTimeAsync(10_000);
+  signaling.send(chat("too late for that ping"));
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  expect(deliveries).toEqual([{ id, arrived: true }]);
+});
+
+test("of more than it can keep it drops chat last, and says so", async () => {
+  const { signaling, deliveries } = await connect();
+  FakeSocket.last.drop();
+  const first = signaling.send(chat("one"));
+  const second = signaling.send({ type: "raise_hand", lobby: "demo", data: { raised: true } });
+  for (let count = 0; count < 511; count++) signaling.send(chat("more"));
+  expect(deliveries).toEqual([{ id: second, arrived: false }]);
+  signaling.send(chat("too much"));
+  expect(deliveries).toEqual([second, first].map((id) => ({ id, arrived: false })));
+});
+
+test("going offline is doubted at once, and nothing is written until there is an answer", async () => {
+  const { signaling, silences, links } = await connect();
+  window.dispatchEvent(new Event("offline"));
+  expect(silences).toEqual([true]);
+  expect(FakeSocket.last.of("ping")).toHaveLength(1);
+  signaling.send(chat("one"));
+  signaling.send(chat("two"));
+  expect(FakeSocket.last.of("chat_message")).toEqual([]);
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  expect(silences).toEqual([true, false]);
+  expect(FakeSocket.last.of("chat_message").map(({ data }) => data.text)).toEqual(["one", "two"]);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(links.at(-1)?.state).toBe("open");
+});
+
+test("what was held back while offline goes out once, on the next socket", async () => {
+  const { signaling, silences, deliveries, links } = await connect();
+  window.dispatchEvent(new Event("offline"));
+  signaling.send(chat("one"));
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(links.at(-1)?.state).toBe("reconnecting");
+  expect(silences).toEqual([true, false]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(FakeSocket.sockets).toHaveLength(2);
+  FakeSocket.last.establish(false);
+  expect(FakeSocket.last.of("chat_message")).toHaveLength(1);
+  expect(FakeSocket.sockets[0]?.of("chat_message")).toEqual([]);
+  expect(deliveries).toEqual([]);
+});
+
+test("a chat message without an answer shows that the socket is silent, long before it is given up", async () => {
+  const { signaling, silences } = await connect();
+  signaling.send(chat("hello?"));
+  await vi.advanceTimersByTimeAsync(2_500);
+  expect(silences).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2_500);
+  expect(silences).toEqual([true]);
+  expect(FakeSocket.sockets).toHaveLength(1);
+  FakeSocket.last.receive({ type: "pong", data: {} });
+  expect(silences).toEqual([true, false]);
 });
 
 test("pings every ten seconds and gives up a socket that is silent for 25", async () => {

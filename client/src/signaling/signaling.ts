@@ -15,6 +15,12 @@ export interface LinkChange {
   refusal?: Refusal;
 }
 
+/** What has become of a message. One that has not arrived may have, and is not sent again. */
+export interface Delivery {
+  id: string;
+  arrived: boolean;
+}
+
 /** A message as the rest of the client writes it: the envelope is filled in here. */
 export type Outgoing = ClientMessage extends infer M
   ? M extends ClientMessage
@@ -41,6 +47,8 @@ export interface SignalingOptions {
 const OPEN = 1;
 const PING_MS = 10_000;
 const DEAD_MS = 25_000;
+/** After this long without an answer people are told; a slow network is no dead one. */
+const SILENT_MS = 3_000;
 /** After sleep, or when the network has come back, an answer comes soon or never. */
 const AWAKE_MS = 3_000;
 const BEAT_MS = PING_MS / 4;
@@ -58,6 +66,8 @@ export class Signaling {
   readonly #options: Required<SignalingOptions>;
   readonly #messages = new Subscribers<ServerMessage>();
   readonly #links = new Subscribers<LinkChange>();
+  readonly #silences = new Subscribers<boolean>();
+  readonly #deliveries = new Subscribers<Delivery>();
   readonly #outbox = new Outbox();
   #socket: Socket | null = null;
   #state: LinkState = "idle";
@@ -76,6 +86,8 @@ export class Signaling {
   #awake: ReturnType<typeof setTimeout> | undefined;
   /** A resume was sent, and nothing numbered has come since. */
   #resuming = false;
+  /** The socket is open, but there is reason to doubt that anyone is at its other end. */
+  #silent = false;
 
   constructor(options: SignalingOptions) {
     this.#options = {
@@ -100,12 +112,24 @@ export class Signaling {
     return this.#links.add(listener);
   }
 
+  /** The socket is still open, and gives no answer; or gives one again. What is sent meanwhile is
+   * kept back, so that it is known not to have arrived. */
+  onSilence(listener: (silent: boolean) => void): Unsubscribe {
+    return this.#silences.add(listener);
+  }
+
+  /** What has arrived without being answered, and what is given up. */
+  onDelivery(listener: (delivery: Delivery) => void): Unsubscribe {
+    return this.#deliveries.add(listener);
+  }
+
   /** Connect and stay connected until `close()`. */
   connect(): void {
     if (this.#wanted) return;
     this.#wanted = true;
     this.#attempt = 0;
     window.addEventListener("online", this.#hurry);
+    window.addEventListener("offline", this.#doubt);
     document.addEventListener("visibilitychange", this.#hurry);
     this.#setState({ state: "connecting" });
     void this.#open();
@@ -116,6 +140,7 @@ export class Signaling {
     if (!this.#wanted) return;
     this.#wanted = false;
     window.removeEventListener("online", this.#hurry);
+    window.removeEventListener("offline", this.#doubt);
     document.removeEventListener("visibilitychange", this.#hurry);
     clearTimeout(this.#retry);
     this.#generation++;
@@ -130,8 +155,9 @@ export class Signaling {
   send(message: Outgoing): string {
     const id = this.#options.newId();
     const framed = { v: 1, id, ...message } as ClientMessage;
-    this.#outbox.add(framed);
-    if (this.#established) this.#write(framed);
+    const dropped = this.#outbox.add(framed);
+    if (dropped) this.#settle([dropped], false);
+    if (this.#established && !this.#silent) this.#write(framed);
     return id;
   }
 
@@ -144,6 +170,13 @@ export class Signaling {
     } else if (this.#established) {
       this.#probe();
     }
+  };
+
+  /** The browser is offline. A server on this machine answers all the same. */
+  readonly #doubt = (): void => {
+    if (!this.#established) return;
+    this.#setSilent(true);
+    this.#probe();
   };
 
   /** After sleep the socket may be dead without knowing: ask, and do not wait long. */
@@ -190,6 +223,7 @@ export class Signaling {
   #receive(text: string): void {
     this.#unansweredSince = null;
     this.#heard();
+    this.#setSilent(false);
     let message: ServerMessage;
     try {
       message = JSON.parse(text) as ServerMessage;
@@ -205,7 +239,7 @@ export class Signaling {
       this.#lastSeq = Math.max(this.#lastSeq, message.seq);
     }
     if (message.id) this.#outbox.answered(message.id);
-    if (message.type === "pong") this.#outbox.ponged();
+    if (message.type === "pong") this.#settle(this.#outbox.ponged(), true);
     if (message.type === "session_established") this.#establish(message);
     else this.#messages.emit(message);
   }
@@ -221,7 +255,7 @@ export class Signaling {
       }
     } else {
       this.#lastSeq = message.seq ?? 0;
-      this.#outbox.unseated();
+      this.#settle(this.#outbox.unseated(), false);
     }
     const waiting = [...this.#outbox.messages];
     this.#setState({ state: "open" });
@@ -237,6 +271,9 @@ export class Signaling {
   #write(message: ClientMessage): void {
     if (this.#socket?.readyState !== OPEN) return;
     this.#socket.send(JSON.stringify({ ...message, ack: this.#lastSeq }));
+    this.#outbox.written(message);
+    // Chat is answered at once, to its author too.
+    if (message.type === "chat_message") this.#unansweredSince ??= Date.now();
   }
 
   #beat(): void {
@@ -247,8 +284,11 @@ export class Signaling {
       this.#probe();
     } else if (this.#unansweredSince !== null && now - this.#unansweredSince >= DEAD_MS) {
       this.#lost();
-    } else if (this.#established && now - this.#lastPing >= PING_MS) {
-      this.#ping();
+      return;
+    }
+    if (this.#established && now - this.#lastPing >= PING_MS) this.#ping();
+    if (this.#established && now - (this.#unansweredSince ?? now) >= SILENT_MS) {
+      this.#setSilent(true);
     }
   }
 
@@ -273,6 +313,18 @@ export class Signaling {
     );
   }
 
+  #settle(messages: readonly ClientMessage[], arrived: boolean): void {
+    for (const { id } of messages) if (id) this.#deliveries.emit({ id, arrived });
+  }
+
+  #setSilent(silent: boolean): void {
+    if (silent === this.#silent) return;
+    this.#silent = silent;
+    this.#silences.emit(silent);
+    if (silent || !this.#established) return;
+    for (const held of this.#outbox.unwritten) this.#write(held);
+  }
+
   #heard(): void {
     clearTimeout(this.#awake);
     this.#awake = undefined;
@@ -285,6 +337,7 @@ export class Signaling {
     const socket = this.#socket;
     this.#socket = null;
     this.#established = false;
+    this.#setSilent(false);
     this.#unansweredSince = null;
     this.#outbox.disconnected();
     if (!socket) return;

@@ -47,7 +47,7 @@ def refused(read: Callable[[str], object]) -> Callable[[str], object]:
 
     def reading(text: str) -> None:
         with suppress(VoicebotError):
-            read(text)
+            read_ending(text)
 
     return reading
 

@@ -11,6 +11,7 @@ import pytest
 
 from voicebot.events import UserChat
 from voicebot.lobby.lobby import Lobby
+from voicebot.media.base import ClosePeer
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
 from voicebot.signaling.messages import MAX_FRAME
@@ -247,7 +248,7 @@ async def test_leaving_is_seen_at_once(hosting: Hosting, media: FakeMediaPlane, 
     bob = await visit(hosting, joined="Bob")
     await ada.send("leave_lobby", lobby="demo")
     assert (await bob.expect("user_left"))["data"] == {"participant_id": ada.me, "reason": "left"}
-    assert ada.me in [c.arguments["peer_id"] for c in media.commanded("close_peer")]
+    assert ada.me in [c.peer_id for c in media.commanded(ClosePeer)]
 
 
 async def test_the_same_id_is_carried_out_once(hosting: Hosting, visit: Any) -> None:

@@ -380,7 +380,10 @@ class LobbyController:
 
     def chat(self, me: str, message: ChatMessage) -> None:
         data = ChatData(text=message.data.text, participant_id=me)
-        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data))
+        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
+        author = self.presence.get(me)
+        if author is not None:  # by the id the author knows that this one has arrived
+            author.send(ChatMessage(id=message.id, lobby=self.lobby.id, data=data))
         self.agent_session.chat(me, message.data.text)
 
     def raise_hand(self, me: str, message: RaiseHand) -> None:

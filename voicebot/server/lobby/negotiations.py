@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from voicebot.clock import Clock
 from voicebot.errors import VoicebotError
 from voicebot.events import ConnectionState
-from voicebot.media.base import IceServerConfig, MediaGone, Notice, PeerState
+from voicebot.media.base import MediaGone, Notice, PeerState
 from voicebot.server.lobby.peers import Peers
 from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
@@ -153,8 +153,7 @@ class Negotiations:
         host, epoch = self._agent_session.host_peer, message.epoch
         known = {me, *self._agents()}
         tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
-        allowed = self._peers.servers(me, host)
-        servers = [IceServerConfig(tuple(s.urls), s.username, s.credential) for s in allowed]
+        servers = self._peers.servers(me, host)
         try:
             answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
         except VoicebotError as error:

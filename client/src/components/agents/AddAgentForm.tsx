@@ -69,7 +69,8 @@ export function AddAgentForm({ onDone }: { onDone: () => void }) {
         <Button
           type="submit"
           look="primary"
-          isDisabled={adding !== null || !description.trim()}
+          isPending={adding !== null}
+          isDisabled={!description.trim()}
           data-testid="agent-submit-button"
         >
           {texts.addAgent.add}

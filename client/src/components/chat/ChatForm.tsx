@@ -10,7 +10,7 @@ export function ChatForm() {
   const [text, setText] = useState("");
   const send = (event: FormEvent) => {
     event.preventDefault();
-    client.chat(text);
+    client.chat.send(text);
     setText("");
   };
   return (

@@ -5,12 +5,14 @@ import { texts } from "../../texts";
 import { Button } from "../ui/Button";
 import { ChatForm } from "./ChatForm";
 import { LiveRegion } from "./LiveRegion";
+import { PendingRow } from "./PendingRow";
 import { TimelineRow } from "./TimelineRow";
 
 /** What is said, as live captions, with the chat between them. */
 export function Conversation() {
   const timeline = useSession((state) => state.timeline);
-  const { list, away, toEnd } = useStickToEnd<HTMLOListElement>(timeline);
+  const pending = useSession((state) => state.pendingChat);
+  const { list, away, toEnd } = useStickToEnd<HTMLOListElement>(timeline, pending);
   // The button goes away with that, and the focus shall not.
   const jump = () => {
     list.current?.focus({ preventScroll: true });
@@ -19,7 +21,7 @@ export function Conversation() {
   return (
     <section className="conversation" aria-label={texts.captions.title}>
       <h2>{texts.captions.title}</h2>
-      {timeline.length === 0 && (
+      {timeline.length + pending.length === 0 && (
         <div className="nothing">
           <p>{texts.captions.empty}</p>
           <p className="quiet small">{texts.captions.emptyHint}</p>
@@ -35,6 +37,9 @@ export function Conversation() {
       >
         {timeline.map((entry) => (
           <TimelineRow key={entry.key} entry={entry} />
+        ))}
+        {pending.map((line) => (
+          <PendingRow key={line.id} line={line} />
         ))}
       </ol>
       {away && (

@@ -1,10 +1,12 @@
 import { CircleAlert } from "lucide-react";
+import { useEffect } from "react";
 import { deviceWords } from "../../deviceWords";
 import { useClient } from "../../hooks/useClient";
+import { useSession } from "../../hooks/useSession";
 import type { DeviceKind } from "../../rtc/devices";
 import type { DeviceProblemKind } from "../../rtc/problems";
 import { texts } from "../../texts";
-import { Button } from "../ui/Button";
+import { DeviceActions } from "./DeviceActions";
 
 interface DeviceHelpProps {
   kind: DeviceKind;
@@ -14,25 +16,21 @@ interface DeviceHelpProps {
 /** Why a device cannot be used, and what to do in this browser. */
 export function DeviceHelp({ kind, problem }: DeviceHelpProps) {
   const client = useClient();
+  const inside = useSession(({ phase }) => phase === "lobby");
   const { title, hint } = deviceWords(kind, problem);
+  // Said here, it need not be said again in the lobby.
+  useEffect(() => client.problemRead(kind), [client, kind]);
   return (
     <div className="help" role="alert" data-testid={`${kind}-problem`} data-problem={problem}>
       <CircleAlert aria-hidden="true" />
       <div>
         <strong>{title}</strong>
         <p>{hint}</p>
-        {kind === "microphone" && <p>{texts.devices.listenOnly}</p>}
+        {kind === "microphone" && (
+          <p>{inside ? texts.devices.listening : texts.devices.listenOnly}</p>
+        )}
         <div className="help-actions">
-          {problem !== "insecure" && problem !== "unsupported" && (
-            <Button look="quiet" onPress={() => void client.openDevice(kind)}>
-              {texts.prejoin.tryAgain}
-            </Button>
-          )}
-          {problem === "blocked-by-frame" && (
-            <a className="button quiet" href={location.href} target="_blank" rel="noreferrer">
-              {texts.devices.openTab}
-            </a>
-          )}
+          <DeviceActions kind={kind} problem={problem} />
         </div>
       </div>
     </div>

@@ -27,6 +27,7 @@ export function CreateLobbyForm() {
 
   const create = (event: FormEvent) => {
     event.preventDefault();
+    if (creating) return;
     setTried(true);
     setTaken(address);
     if (address.trim() && slug === null) {
@@ -51,12 +52,7 @@ export function CreateLobbyForm() {
           maxLength={60}
           testId="lobby-name-input"
         />
-        <Button
-          type="submit"
-          look="primary"
-          isDisabled={creating}
-          data-testid="create-lobby-button"
-        >
+        <Button type="submit" look="primary" isPending={creating} data-testid="create-lobby-button">
           {creating ? words.creating : words.create}
         </Button>
       </div>

@@ -1,7 +1,6 @@
 import { Video, VideoOff } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { useClient } from "../../hooks/useClient";
-import { useMicrophonePermission } from "../../hooks/useMicrophonePermission";
 import { useNoAnswer } from "../../hooks/useNoAnswer";
 import { useSession } from "../../hooks/useSession";
 import { texts } from "../../texts";
@@ -26,7 +25,9 @@ export function PrejoinScreen() {
   const camera = useSession((state) => state.camera);
   const [name, setName] = useState(client.state.name);
   const [nameless, setNameless] = useState(false);
-  useMicrophonePermission();
+  useEffect(() => {
+    if (client.state.microphone.status === "off") void client.openDevice("microphone");
+  }, [client]);
 
   const joining = phase === "joining";
   const join = (event: FormEvent) => {
@@ -80,7 +81,7 @@ export function PrejoinScreen() {
               type="submit"
               look="primary"
               className="wide"
-              isDisabled={joining}
+              isPending={joining}
               data-testid="join-button"
             >
               {joining

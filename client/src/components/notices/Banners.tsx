@@ -1,6 +1,7 @@
 import { Volume2 } from "lucide-react";
 import { useSession } from "../../hooks/useSession";
 import { texts } from "../../texts";
+import { DeviceBanner } from "./DeviceBanner";
 import { FailedBanner } from "./FailedBanner";
 import { HearButton } from "./HearButton";
 import { KnockList } from "./KnockList";
@@ -15,6 +16,8 @@ export function Banners() {
   return (
     <div className="banners">
       <LinkBanner />
+      <DeviceBanner kind="microphone" />
+      <DeviceBanner kind="camera" />
       {failed.map(
         ([id, { failure }]) => failure && <FailedBanner key={id} peer={id} failure={failure} />,
       )}

@@ -1,6 +1,8 @@
 import { RefreshCw, WifiOff } from "lucide-react";
+import { useOffline } from "../../hooks/useOffline";
 import { useSession } from "../../hooks/useSession";
 import { useWaited } from "../../hooks/useWaited";
+import { isAway } from "../../session/state";
 import { texts } from "../../texts";
 
 /** After this long a person wants to know what to do. */
@@ -8,13 +10,25 @@ const NOT_BACK_MS = 60_000;
 
 /** The server is away, comes back, or is about to go. */
 export function LinkBanner() {
-  const away = useSession((state) => state.link !== "open");
+  const away = useSession(isAway);
+  const silent = useSession((state) => state.silent);
+  const offline = useOffline();
   const going = useSession((state) => state.goingAway);
   const heard = useSession((state) =>
     Object.values(state.peers).some((peer) => peer.state === "connected"),
   );
   const long = useWaited(away, NOT_BACK_MS);
   const { lobby } = texts;
+  if (away && offline) {
+    return (
+      <div className="banner warn" role="status" data-testid="offline-banner">
+        <WifiOff aria-hidden="true" />
+        <p>
+          <strong>{lobby.offline}</strong> {lobby.offlineHint}
+        </p>
+      </div>
+    );
+  }
   if (away && long) {
     return (
       <div className="banner bad" role="status" data-testid="not-back-banner">
@@ -30,7 +44,7 @@ export function LinkBanner() {
       <div className="banner warn" role="status" data-testid="reconnecting-banner">
         {going ? <RefreshCw aria-hidden="true" /> : <WifiOff aria-hidden="true" />}
         <p>
-          <strong>{going ? lobby.restarting : lobby.reconnect}</strong>{" "}
+          <strong>{going ? lobby.restarting : silent ? lobby.noAnswer : lobby.reconnect}</strong>{" "}
           {heard && lobby.reconnectHint}
         </p>
       </div>

@@ -1,4 +1,5 @@
 import { useMemo } from "react";
+import { useOffline } from "../../hooks/useOffline";
 import { useSession } from "../../hooks/useSession";
 import { overview } from "../../session/media/overview";
 import { texts } from "../../texts";
@@ -7,14 +8,18 @@ import { texts } from "../../texts";
 export function ConnectionBadge() {
   const peers = useSession((state) => state.peers);
   const link = useSession((state) => state.link);
+  const silent = useSession((state) => state.silent);
+  const offline = useOffline();
   const { state, relay, quality, roundTrip, loss } = useMemo(
-    () => overview({ peers, link }),
-    [peers, link],
+    () => overview({ peers, link, silent }),
+    [peers, link, silent],
   );
   const { connection } = texts;
   const connected = state === "connected";
   const words = [
-    connected && quality && quality !== "good" ? connection.quality[quality] : connection[state],
+    connected && quality && quality !== "good"
+      ? connection.quality[quality]
+      : connection[state === "reconnecting" && offline ? "offline" : state],
     connected && relay ? connection.relay : "",
   ].filter(Boolean);
   return (

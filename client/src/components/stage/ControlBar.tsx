@@ -1,5 +1,6 @@
 import { MessageSquareText, Mic, MicOff, PhoneOff, Video, VideoOff } from "lucide-react";
 import { useClient } from "../../hooks/useClient";
+import { controlId } from "../../hooks/useFocusReturn";
 import { useSession } from "../../hooks/useSession";
 import { mayChangeAgents } from "../../session/state";
 import { texts } from "../../texts";
@@ -36,6 +37,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
     <section className="controls" aria-label={lobby.controls}>
       {client.options.embed && <ConnectionBadge />}
       <Button
+        id={controlId("microphone")}
         className="control"
         data-off={silent}
         data-testid="mute-button"
@@ -46,11 +48,12 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         <ControlLabel long={muteLabel} short={muteLabel} />
       </Button>
       <Button
+        id={controlId("camera")}
         className="control"
         data-off={!filming}
         data-testid="camera-button"
         data-on={filming}
-        isDisabled={camera.status === "asking"}
+        isPending={camera.status === "asking"}
         onPress={() => void (filming ? client.closeCamera() : client.openDevice("camera"))}
       >
         {filming ? <Video aria-hidden="true" /> : <VideoOff aria-hidden="true" />}

@@ -1,6 +1,6 @@
 import { X } from "lucide-react";
-import type { ReactNode, RefObject } from "react";
-import { Dialog } from "react-aria-components/Dialog";
+import { type ReactNode, type RefObject, use, useEffect } from "react";
+import { Dialog, OverlayTriggerStateContext } from "react-aria-components/Dialog";
 import { Heading } from "react-aria-components/Heading";
 import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { useFocusReturn } from "../../hooks/useFocusReturn";
@@ -26,8 +26,23 @@ export function Sheet({ opener, ...rest }: SheetProps) {
   );
 }
 
+/** Close with Escape also where the key does not reach the dialog, because the focus is elsewhere: the
+ * browser drops it when the element that has it goes from the page or is disabled. */
+function useEscape(): void {
+  const overlay = use(OverlayTriggerStateContext);
+  useEffect(() => {
+    // What the dialog itself has handled does not come as far as this.
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key === "Escape" && !event.isComposing) overlay?.close();
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, [overlay]);
+}
+
 function SheetDialog({ title, opener, children }: SheetProps) {
   useFocusReturn(opener);
+  useEscape();
   return (
     <Dialog className="dialog">
       {({ close }) => (

@@ -39,6 +39,7 @@ export class LobbyLifecycle {
     this.#store = parts.store;
     this.#signaling = parts.signaling;
     this.#signaling.onLink((change) => this.#linked(change));
+    this.#signaling.onSilence((silent) => this.#store.setState({ silent }));
     this.#reloadState = new ReloadStateKeeper(parts.store);
   }
 
@@ -175,7 +176,7 @@ export class LobbyLifecycle {
     }
     if (this.#state.phase !== "returning") return;
     this.#signaling.connect();
-    if (before) await reopen(before, (kind) => media.reopen(kind));
+    if (before) await reopen(before, (kind) => media.open(kind));
     this.#returns = true;
     if (this.#state.phase === "returning" && this.#signaling.state === "open") this.#sendJoin();
   }

@@ -4,8 +4,8 @@ import { DeviceProblem } from "../../rtc/problems";
 import { FakePeerConnection, FakeTrack } from "../../testing/FakePeerConnection";
 import { FakeSocket } from "../../testing/FakeSocket";
 import { settle } from "../../testing/settle";
-import { texts } from "../../texts";
 import { Client, type ClientParts } from "../client";
+import { UNCERTAIN } from "./chat";
 import { recallReloadState } from "./reloadState";
 
 let clients: Client[] = [];
@@ -176,6 +176,16 @@ test.each<[string, (client: Client) => void]>([
   expect((await reload()).state.phase).toBe("prejoin");
 });
 
+test("what was written and not confirmed before a reload is shown as such", async () => {
+  const before = await inLobby();
+  before.chat.send("perhaps");
+  before.unload();
+  const after = await reload();
+  greet(true);
+  welcome();
+  expect(after.state.pendingChat).toMatchObject([{ text: "perhaps", error: UNCERTAIN }]);
+});
+
 test("a duplicated tab does not take the lock from the one that is live", async () => {
   (await inLobby()).unload();
   const sockets = FakeSocket.sockets.length;
@@ -192,10 +202,10 @@ test("without permission any more one is back listening, and told what to do", a
   greet(true);
   expect(FakeSocket.last.of("join_lobby")).toMatchObject([{ data: { muted: true } }]);
   welcome();
-  expect(after.state).toMatchObject({ phase: "lobby", microphone: { problem: "denied" } });
-  const { message, hint } = after.state.toasts[0] ?? {};
-  expect(message).toBe(texts.devices.titles.denied);
-  expect(hint).toContain(texts.devices.listening);
+  expect(after.state).toMatchObject({
+    phase: "lobby",
+    microphone: { problem: "denied", unread: true },
+  });
 });
 
 test("a browser that asks for permission again does not keep one waiting", async () => {

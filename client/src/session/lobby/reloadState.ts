@@ -1,6 +1,13 @@
 import type { StoreApi } from "zustand/vanilla";
 import type { DeviceKind } from "../../rtc/devices";
-import { initialState, type Phase, type SessionState, type TimelineEntry } from "../state";
+import {
+  initialState,
+  type PendingChat,
+  type Phase,
+  type SessionState,
+  type TimelineEntry,
+} from "../state";
+import { UNCERTAIN } from "./chat";
 
 /** What a tab remembers of the lobby it is in, so that a reload leads back into it. */
 export interface ReloadState {
@@ -14,6 +21,7 @@ export interface ReloadState {
 /** The key is older than the name: a page of an earlier version may have written it. */
 const STATE = "voicebot.stay";
 const SAID = "voicebot.said";
+const UNSENT = "voicebot.unsent";
 /** Lines of the conversation that survive a reload. */
 const SAID_LIMIT = 200;
 /** A device that was in use opens in this time, or it is opened after one is back. */
@@ -27,7 +35,14 @@ export function atFirst(lobby: string | null, suggested: string): SessionState {
   const remembered = recallReloadState(lobby);
   if (!remembered) return state;
   const { name, muted } = remembered;
-  return { ...state, phase: "returning", name, muted, timeline: recallSaid() };
+  return {
+    ...state,
+    phase: "returning",
+    name,
+    muted,
+    timeline: recallSaid(),
+    pendingChat: recallUnsent(),
+  };
 }
 
 /** Open what was open, as long as that does not take long. */
@@ -58,8 +73,10 @@ export class ReloadStateKeeper {
   /** The page goes away: what happens from now on is not remembered. */
   keep(): void {
     this.#stop();
-    const { phase, timeline } = this.#store.getState();
-    if (phase === "lobby") rememberSaid(timeline);
+    const { phase, timeline, pendingChat } = this.#store.getState();
+    if (phase !== "lobby") return;
+    rememberSaid(timeline);
+    write(UNSENT, JSON.stringify(pendingChat));
   }
 
   #changed(state: SessionState): void {
@@ -82,6 +99,13 @@ export function recallReloadState(lobby: string | null): ReloadState | null {
 function recallSaid(): readonly TimelineEntry[] {
   const said = read(SAID);
   return Array.isArray(said) ? (said as TimelineEntry[]) : [];
+}
+
+/** What we had written and the server had not confirmed. */
+function recallUnsent(): readonly PendingChat[] {
+  const unsent = read(UNSENT);
+  if (!Array.isArray(unsent)) return [];
+  return (unsent as PendingChat[]).map((line) => ({ ...line, error: line.error ?? UNCERTAIN }));
 }
 
 /** The part of the state that is remembered, as text; null outside of a lobby. */
@@ -109,6 +133,7 @@ export function forgetReloadState(): void {
   try {
     sessionStorage.removeItem(STATE);
     sessionStorage.removeItem(SAID);
+    sessionStorage.removeItem(UNSENT);
   } catch {
     // Then nothing was kept either.
   }

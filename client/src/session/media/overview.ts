@@ -14,7 +14,11 @@ export interface Overview {
 
 const RANK: Record<QualityLevel, number> = { good: 0, fair: 1, poor: 2 };
 
-export function overview({ peers, link }: Pick<SessionState, "peers" | "link">): Overview {
+export function overview({
+  peers,
+  link,
+  silent,
+}: Pick<SessionState, "peers" | "link" | "silent">): Overview {
   const all = Object.values(peers);
   const result: Overview = {
     state: "none",
@@ -31,7 +35,7 @@ export function overview({ peers, link }: Pick<SessionState, "peers" | "link">):
     result.roundTrip = Math.max(result.roundTrip ?? 0, quality.roundTrip ?? 0);
     result.loss = Math.max(result.loss, quality.loss);
   }
-  if (link === "reconnecting") result.state = "reconnecting";
+  if (link === "reconnecting" || silent) result.state = "reconnecting";
   else if (all.some((peer) => peer.failure)) result.state = "failed";
   else if (all.some((peer) => peer.state !== "connected")) result.state = "connecting";
   else if (all.length > 0) result.state = "connected";

@@ -1,4 +1,4 @@
-import { type DeviceKind, listDevices, type openDevice } from "../../rtc/devices";
+import { type DeviceKind, listDevices, type openDevice, permissionFor } from "../../rtc/devices";
 import { type DeviceProblemKind, deviceProblem } from "../../rtc/problems";
 import { recall, remember } from "../lobby/memory";
 import type { DeviceState } from "../state";
@@ -11,6 +11,10 @@ export interface OwnDevicesOptions {
   used: (kind: DeviceKind, track: MediaStreamTrack) => Promise<void>;
   released: (kind: DeviceKind) => void;
   unplugged: (kind: DeviceKind) => void;
+  /** Other devices are there now; with `more`, one more than before. */
+  plugged: (kind: DeviceKind, more: boolean) => void;
+  /** What the browser allows this site has changed. */
+  permitted: (kind: DeviceKind, permission: PermissionState) => void;
   /** Another one could not be opened; the one in use stays. */
   kept: (kind: DeviceKind, problem: DeviceProblemKind) => void;
 }
@@ -24,13 +28,22 @@ export class OwnDevices {
   };
   /** Counts requests for each device, so that only the newest one's answer is used. */
   readonly #asked: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
+  /** How many devices there were when that was last looked at. */
+  readonly #count: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
 
   constructor(options: OwnDevicesOptions) {
     this.#options = options;
+    const kinds = ["microphone", "camera"] as const;
     navigator.mediaDevices?.addEventListener?.("devicechange", () => {
-      void this.#list("microphone");
-      void this.#list("camera");
+      for (const kind of kinds) {
+        void this.#list(kind).then((more) => options.plugged(kind, more));
+      }
     });
+    for (const kind of kinds) {
+      void permissionFor(kind).then((permission) =>
+        permission?.addEventListener("change", () => options.permitted(kind, permission.state)),
+      );
+    }
   }
 
   get microphone(): MediaStreamTrack | null {
@@ -46,7 +59,7 @@ export class OwnDevices {
     const { open, changed } = this.#options;
     const asked = ++this.#asked[kind];
     // What is live stays so, and is shown so, until the other one is there.
-    if (!this.#live(kind)) changed(kind, { status: "asking", problem: null });
+    if (!this.#live(kind)) changed(kind, { status: "asking", problem: null, unread: false });
     try {
       const track = await open(kind, id || undefined);
       if (asked !== this.#asked[kind]) {
@@ -56,12 +69,12 @@ export class OwnDevices {
       await this.#use(kind, track, id);
     } catch (error) {
       if (asked !== this.#asked[kind]) return;
-      const { kind: problem } = deviceProblem(error, false);
+      const { kind: problem } = deviceProblem(error);
       if (this.#live(kind)) {
         this.#options.kept(kind, problem);
       } else {
         this.release(kind);
-        changed(kind, { status: "problem", problem });
+        changed(kind, { status: "problem", problem, unread: true });
       }
       await this.#list(kind);
     }
@@ -76,7 +89,7 @@ export class OwnDevices {
       track.stop();
     }
     this.#options.released(kind);
-    this.#options.changed(kind, { status: "off", problem: null });
+    this.#options.changed(kind, { status: "off", problem: null, unread: false });
   }
 
   async #use(kind: DeviceKind, track: MediaStreamTrack, id: string): Promise<void> {
@@ -85,16 +98,19 @@ export class OwnDevices {
     this.#tracks[kind] = track;
     const deviceId = track.getSettings?.().deviceId ?? id;
     if (id) remember(kind, id);
-    changed(kind, { status: "on", problem: null, deviceId });
+    changed(kind, { status: "on", problem: null, unread: false, deviceId });
     track.onended = () => this.#unplugged(kind, track);
     await used(kind, track);
     await this.#list(kind);
   }
 
-  /** What there is to choose from; only with permission do the devices have names. */
-  async #list(kind: DeviceKind): Promise<void> {
-    const choices = await listDevices(kind).catch(() => []);
+  /** Look at what there is to choose from. Resolves to whether that is more than before. */
+  async #list(kind: DeviceKind): Promise<boolean> {
+    const { count, choices } = await listDevices(kind).catch(() => ({ count: 0, choices: [] }));
+    const more = count > this.#count[kind];
+    this.#count[kind] = count;
     this.#options.changed(kind, { choices });
+    return more;
   }
 
   #live(kind: DeviceKind): boolean {
@@ -104,7 +120,7 @@ export class OwnDevices {
   #unplugged(kind: DeviceKind, track: MediaStreamTrack): void {
     if (this.#tracks[kind] !== track) return;
     this.release(kind);
-    this.#options.changed(kind, { status: "problem", problem: "missing" });
+    this.#options.changed(kind, { status: "problem", problem: "unplugged", unread: true });
     this.#options.unplugged(kind);
   }
 }

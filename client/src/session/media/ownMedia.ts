@@ -3,10 +3,11 @@ import { deviceWords } from "../../deviceWords";
 import type { Connections } from "../../rtc/connections";
 import { type DeviceKind, openDevice } from "../../rtc/devices";
 import type { Levels } from "../../rtc/levels";
+import type { DeviceProblemKind } from "../../rtc/problems";
 import type { Outgoing } from "../../signaling/signaling";
 import { texts } from "../../texts";
 import { say } from "../reduce/toasts";
-import type { SessionState } from "../state";
+import type { DeviceState, SessionState } from "../state";
 import { OwnDevices } from "./ownDevices";
 
 /** Under this id our own microphone's level is kept before we have a participant id. */
@@ -32,11 +33,12 @@ export class OwnMedia {
     this.#store = store;
     this.#devices = new OwnDevices({
       open: options.open ?? openDevice,
-      changed: (kind, change) =>
-        store.setState({ [kind]: { ...store.getState()[kind], ...change } }),
+      changed: (kind, change) => this.#change(kind, change),
       used: (kind, track) => this.#used(kind, track),
       released: (kind) => this.#released(kind),
-      unplugged: (kind) => this.#unplugged(kind),
+      unplugged: (kind) => this.#update(kind === "camera" ? { camera: false } : { muted: true }),
+      plugged: (kind, more) => this.#plugged(kind, more),
+      permitted: (kind, permission) => this.#permitted(kind, permission),
       kept: (kind, problem) => {
         const { title, hint } = deviceWords(kind, problem);
         say(store, title, `${hint} ${texts.devices.kept}`);
@@ -62,13 +64,9 @@ export class OwnMedia {
     return this.#devices.open(kind, id);
   }
 
-  /** Open what was open before the page was loaded again, and say so if that fails. */
-  async reopen(kind: DeviceKind): Promise<void> {
-    await this.open(kind);
-    const { problem } = this.#store.getState()[kind];
-    if (!problem) return;
-    const { title, hint } = deviceWords(kind, problem);
-    say(this.#store, title, kind === "microphone" ? `${hint} ${texts.devices.listening}` : hint);
+  /** What keeps the device away has been read. */
+  problemRead(kind: DeviceKind): void {
+    this.#change(kind, { unread: false });
   }
 
   setMuted(muted: boolean): void {
@@ -111,11 +109,34 @@ export class OwnMedia {
     }
   }
 
-  #unplugged(kind: DeviceKind): void {
-    // Outside of a lobby, what there is to choose from is on the page.
-    const hint = this.#store.getState().phase === "lobby" ? texts.devices.unpluggedHint : "";
-    say(this.#store, texts.devices.unplugged[kind], hint);
-    this.#update(kind === "camera" ? { camera: false } : { muted: true });
+  #plugged(kind: DeviceKind, more: boolean): void {
+    if (this.#triesAgain(kind)) void this.open(kind);
+    else if (more) this.#cured(kind, ["missing", "unplugged"]);
+  }
+
+  #permitted(kind: DeviceKind, permission: PermissionState): void {
+    if (permission === "denied") return;
+    if (permission === "granted" && this.#triesAgain(kind)) void this.open(kind);
+    else this.#cured(kind, ["denied", "dismissed"]);
+  }
+
+  /** Before joining, the microphone opens by itself as soon as it can; nobody hears it yet. */
+  #triesAgain(kind: DeviceKind): boolean {
+    const { phase, [kind]: device } = this.#store.getState();
+    const before = phase === "prejoin" || phase === "joining";
+    return kind === "microphone" && before && device.status === "problem";
+  }
+
+  /** What was the matter no longer is. In a lobby, only a person turns a device on. */
+  #cured(kind: DeviceKind, problems: readonly DeviceProblemKind[]): void {
+    const { problem } = this.#store.getState()[kind];
+    if (problem && problems.includes(problem)) {
+      this.#change(kind, { status: "off", problem: null, unread: false });
+    }
+  }
+
+  #change(kind: DeviceKind, change: Partial<DeviceState>): void {
+    this.#store.setState((state) => ({ [kind]: { ...state[kind], ...change } }));
   }
 
   /** Tell the others what changed about us. */

@@ -8,6 +8,7 @@ import {
   type Phase,
   type SessionState,
 } from "../state";
+import { chatFailed, chatReceived } from "./pendingChat";
 import { answered, moderated, promoted } from "./reduceModeration";
 import { withCaption, withEntry } from "./timeline";
 import { withToast } from "./toasts";
@@ -102,18 +103,8 @@ function reduced(state: SessionState, message: ServerMessage): SessionState {
     case "transcript":
       return { ...state, timeline: withCaption(state.timeline, message.data) };
     case "chat_message": {
-      const id = message.data.participant_id ?? "";
-      const name = state.participants[id]?.name ?? id;
-      return {
-        ...state,
-        timeline: withEntry(state.timeline, {
-          kind: "chat",
-          key: `chat-${PAGE}-${++lastKey}`,
-          participant_id: id,
-          name,
-          text: message.data.text,
-        }),
-      };
+      const { participant_id, text } = message.data;
+      return chatReceived(state, participant_id ?? "", text, message.id ?? `${PAGE}-${++lastKey}`);
     }
     case "connection_ready":
       return withPeer(state, message.peer, message.epoch, { failure: null });
@@ -188,6 +179,9 @@ function failed(state: SessionState, id: string | null, error: ErrorData): Sessi
     if (error.code === "id_taken") return { ...next, creatingError: inWords(error) };
     return withToast(next, "error", inWords(error));
   }
+  if (id !== null && state.pendingChat.some((line) => line.id === id)) {
+    return chatFailed(state, id, inWords(error));
+  }
   const asked = answered(state, id);
   if (asked) return withToast(asked.state, "error", inWords(error));
   if (CROSSED.has(error.code)) return state;
@@ -222,6 +216,6 @@ export function outside(state: SessionState, phase: SessionState["phase"]): Sess
 
 /** A fresh start on another lobby. */
 export function entering(state: SessionState, lobbyId: string | null): SessionState {
-  const { microphone, camera, muted, link } = state;
-  return { ...initialState(lobbyId, state.name), microphone, camera, muted, link };
+  const { microphone, camera, muted, link, silent } = state;
+  return { ...initialState(lobbyId, state.name), microphone, camera, muted, link, silent };
 }
