@@ -17,6 +17,7 @@ import soxr
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from tests.conftest import GUARD
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
@@ -136,7 +137,7 @@ class Browser:
         sdp, tracks = await self.offer(agents)
         answer = await self.plane.answer(PeerOffer(host, self.peer_id, epoch, sdp, tracks, ()))
         await self.accept(answer)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             await self.connected.wait()
         await self.notices.wait(
             PeerState, lambda n: (n.peer_id, n.epoch, n.state) == (self.peer_id, epoch, "connected")

@@ -10,6 +10,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
+from tests.conftest import GUARD
 from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc.shortcut import Outbound, rtp_payload
@@ -35,7 +36,7 @@ class Pair:
         await self.receiver.setLocalDescription(await self.receiver.createAnswer())
         self.tap = Tap(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
         await self.sender.setRemoteDescription(self.receiver.localDescription)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while not self._connected():
                 self._changed.clear()
                 await self._changed.wait()
@@ -49,7 +50,7 @@ class Pair:
 
     async def send(self, count: int) -> None:
         """Until `count` packets were heard in all."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while len(self.got) < count:
                 self._news.clear()
                 self.track.push(silence_packet(), 960 * len(self.got))

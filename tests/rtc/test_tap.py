@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 
+from tests.conftest import GUARD
 from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc import tap
@@ -53,7 +54,7 @@ async def test_the_packets_arrive_as_they_were_sent(pc: RTCPeerConnection) -> No
             await asyncio.sleep(0.02)
 
     talking = asyncio.create_task(talk())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         await enough.wait()
         report = await receiver.getStats()
         while not (inbound := [s for s in report.values() if s.type == "inbound-rtp"]):
@@ -80,7 +81,7 @@ async def test_an_error_behind_the_tap_does_not_end_the_stream(pc: RTCPeerConnec
 
     receiver: RTCRtpReceiver = await connected(sender, pc, track)
     Tap(receiver, on_audio, monotonic)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         n = 0
         while not twice.is_set():
             track.push(silence_packet(), n * 960)

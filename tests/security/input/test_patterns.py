@@ -136,7 +136,7 @@ def test_the_steps_that_are_counted_find_what_the_engine_finds(part: int) -> Non
 
 
 LONG = 1024
-LINES = dict.fromkeys(READERS, 500) | {"own_voice": 4000}
+LINES = dict.fromkeys(READERS, 500) | {"detect_echo": 4000}
 """Of Python for each character: an answer that comes in 256 pieces takes 250; with the square of the length
 it would be more than a thousand. Two texts are laid side by side, each of at most 600 letters."""
 
