@@ -111,11 +111,11 @@ class AgentSession:
         self._agents.clear()
         self._plane.send(media.CloseHost(self.host_peer))
 
-    def make_room(self, space: Space) -> None:
+    def use_space(self, space: Space) -> None:
         """Say what the disk has space for from now on; the conversation tells of a change."""
         self._space = space
         if self._conversation is not None:
-            self._use_space(self._conversation)
+            self._apply_space(self._conversation)
 
     def subscribe(self, fn: OnEvent) -> Callable[[], None]:
         """Call `fn` with every event of every conversation of this lobby from now on."""
@@ -390,11 +390,11 @@ class AgentSession:
             new_id=self._new_id,
             greeted=greeted,
         )
-        self._use_space(self._conversation)
+        self._apply_space(self._conversation)
         for info in self.lobby.participants.values():
             self._joined(info)
 
-    def _use_space(self, conversation: Conversation) -> None:
+    def _apply_space(self, conversation: Conversation) -> None:
         conversation.log.hold(not self._space.events)
         problem = "" if self._space.recordings else self._space.problem
         conversation.recordings.hold(problem, self.lobby.participants)

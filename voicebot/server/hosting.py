@@ -258,7 +258,7 @@ class Hosting:
         assert self._models is not None
         agent_session = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
         if isinstance(agent_session, RecordingSession):
-            agent_session.make_agent_session(self._space)
+            agent_session.use_space(self._space)
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
@@ -401,7 +401,7 @@ class Hosting:
             self._space = space
             for agent_session in self.agent_sessions.values():
                 if isinstance(agent_session, RecordingSession):
-                    agent_session.make_agent_session(space)
+                    agent_session.use_space(space)
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:
