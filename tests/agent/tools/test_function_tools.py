@@ -148,7 +148,7 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
         ("tide", "Another."),
         ("wind", "Another."),
     ]
-    with pytest.raises(VoicebotError, match="room's own tool"):
+    with pytest.raises(VoicebotError, match="built-in tool"):
         agent.tool(function_tool(tide, name_override="hand_over"))
     agent.forget_tool("tide")
     agent.forget_tool("tide")
