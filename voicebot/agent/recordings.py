@@ -52,8 +52,8 @@ class Recordings:
                 ErrorEvent(
                     participant_id=notice.participant_id,
                     code="recording",
-                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The "
-                    "others still are. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
+                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The others "
+                    "are. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
                 )
             )
         return True

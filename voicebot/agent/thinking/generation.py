@@ -82,7 +82,7 @@ class Generation:
 
     @property
     def handed(self) -> Handed | None:
-        """The hand-off to another agent, if the model passed the turn on; it may have written nothing then."""
+        """The hand-off to another agent, if the model passed the turn on, perhaps without any text."""
         return self._hand_over.handed if self._hand_over is not None else None
 
     async def deltas(self) -> AsyncIterator[str]:

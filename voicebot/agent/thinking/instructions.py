@@ -1,7 +1,7 @@
 """An agent's system prompt: who it is, and rules that are the same for all agents.
 
-It contains nothing that a participant says, and no name but the agent's. Who is in the room, what was said and
-why a turn was handed over are data: rows of the conversation (`voicebot.llm.lines`).
+It contains nothing that a participant says, and no name but the agent's. Who is in the room, what was said
+and why a turn was handed over are data: rows of the conversation (`voicebot.llm.lines`).
 """
 
 from __future__ import annotations
