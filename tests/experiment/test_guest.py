@@ -150,7 +150,7 @@ async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     settings = Settings(_env_file=None, port=0, data_dir=tmp_path)  # type: ignore[call-arg]
     models = Models(settings, stt=Unused("stt"), tts=Unused("tts"), llm=Unused("llm"))  # type: ignore[arg-type]
     factory: Any = BeepingRoom
-    hosting = Hosting(settings, InlineMediaPlane(), models=models, agent_session=factory, demo=False)
+    hosting = Hosting(settings, InlineMediaPlane(), models=models, make_agent_session=factory, demo=False)
     await hosting.start()
     yield hosting
     await hosting.stop()

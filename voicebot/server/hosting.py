@@ -64,14 +64,14 @@ STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
 SPACE_EVERY = 5.0
 """Seconds after which the disk is measured again."""
-RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
+AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
 
 
 class Hosting:
     """One running server. It can be started again after `stop`, unless it was given a media plane,
     which starts only once.
 
-    `media`, `models`, `agent_session`, `space` and `store` replace the real parts (tests, special hosts).
+    `media`, `models`, `make_agent_session`, `space` and `store` replace the real parts, in tests for example.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Hosting:
         media: MediaPlane | None = None,
         *,
         models: Models | None = None,
-        agent_session: RoomFactory | None = None,
+        make_agent_session: AgentSessionFactory | None = None,
         store: Store | None = None,
         demo: bool = True,
         progress: Progress = no_progress,
@@ -92,7 +92,7 @@ class Hosting:
         self.settings = settings
         self.demo = demo
         self._given_media, self._given_models = media, models
-        self._room_factory = agent_session or _real_agent_session
+        self._agent_session_factory = make_agent_session or _real_agent_session
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
         """What is counted, timed and traced."""
@@ -257,9 +257,11 @@ class Hosting:
     def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
         assert self._media is not None
         assert self._models is not None
-        agent_session = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
+        agent_session = self._agent_session_factory(
+            lobby, self._media, self._models, self.settings, self._clock
+        )
         if isinstance(agent_session, RecordingSession):
-            agent_session.use_space(self._space)
+            agent_session.set_space(self._space)
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
@@ -402,7 +404,7 @@ class Hosting:
             self._space = space
             for agent_session in self.agent_sessions.values():
                 if isinstance(agent_session, RecordingSession):
-                    agent_session.use_space(space)
+                    agent_session.set_space(space)
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:
