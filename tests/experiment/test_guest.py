@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import MediaError, SignalingError
@@ -137,7 +138,7 @@ class Ears:
             self._changed.set()
 
     async def of(self, count: int) -> set[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while len(self.loud) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -148,8 +149,8 @@ class Ears:
 async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     settings = Settings(_env_file=None, port=0, data_dir=tmp_path)  # type: ignore[call-arg]
     models = Models(settings, stt=Unused("stt"), tts=Unused("tts"), llm=Unused("llm"))  # type: ignore[arg-type]
-    room: Any = BeepingRoom
-    hosting = Hosting(settings, InlineMediaPlane(), models=models, room=room, demo=False)
+    factory: Any = BeepingRoom
+    hosting = Hosting(settings, InlineMediaPlane(), models=models, agent_session=factory, demo=False)
     await hosting.start()
     yield hosting
     await hosting.stop()
@@ -214,7 +215,7 @@ async def test_a_connection_that_the_server_closes_leaves_nothing_open(hosting: 
     [(_, caller)] = guest._peers.values()
     [reading] = [task for task in guest._tasks if task.get_name().endswith("-read")]
     await hosting.stop()
-    await asyncio.wait_for(reading, 20)
+    await asyncio.wait_for(reading, GUARD)
     assert not guest.present
     assert not guest._peers
     assert caller._pc.connectionState == "closed"

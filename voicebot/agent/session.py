@@ -111,7 +111,7 @@ class AgentSession:
         self._agents.clear()
         self._plane.send(media.CloseHost(self.host_peer))
 
-    def make_room(self, space: Space) -> None:
+    def use_space(self, space: Space) -> None:
         """Say what the disk has space for from now on; the conversation tells of a change."""
         self._space = space
         if self._conversation is not None:

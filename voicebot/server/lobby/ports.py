@@ -55,6 +55,6 @@ class AgentSessionPort(Protocol):
 class RecordingSession(Protocol):
     """A room that keeps what is said on the disk."""
 
-    def make_agent_session(self, space: Space) -> None:
+    def use_space(self, space: Space) -> None:
         """What there is room for from now on; a change is told in the conversation."""
         ...
