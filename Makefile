@@ -143,7 +143,7 @@ format: setup client/node_modules/.installed ## rewrite the sources in the proje
 
 # ---------------------------------------------------------------- measure
 
-.PHONY: bench bench-voice bench-media bench-notebook bench-signaling bench-churn
+.PHONY: bench bench-voice bench-media bench-notebook bench-signaling bench-reading bench-churn
 bench: setup client ## every figure, as a table and in .bench/ (VOICEBOT_PEERS=folder measures rivals beside)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -158,6 +158,9 @@ bench-notebook: setup ## the longest gap in an agent's speech while a notebook c
 
 bench-signaling: setup ## sockets, relayed messages, joins and random cuts, beside a bare relay and PeerJS's server
 	@$(BIN)/python -m tests.bench signaling $(ARGS)
+
+bench-reading: setup ## how long the hardest texts and many events take to read
+	@$(BIN)/python -m tests.bench reading $(ARGS)
 
 bench-churn: setup ## half an hour of people coming and going: does anything grow? (ARGS="--seconds 120": shorter)
 	@$(BIN)/python -m tests.bench churn $(ARGS)

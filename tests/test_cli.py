@@ -68,7 +68,7 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
             said = await read_until(process, "Ctrl-C")
             address = re.search(r"http://localhost:(\d+)/\?lobby=demo", said)
             assert address is not None
-            assert f"Port {port} is in use, so port {address[1]} was taken." in said
+            assert f"Port {port} is taken, so the server listens on port {address[1]}." in said
             for part in ("pocketsphinx", "espeak", "offline", "STT_MODEL=faster-whisper", "OPENAI_BASE_URL"):
                 assert part in said
             async with httpx.AsyncClient() as http:
@@ -149,7 +149,7 @@ async def test_another_machines_people_are_told_where_to_go(tmp_path: Path) -> N
         pytest.skip("this machine is in no network")
     async with voicebot(tmp_path, "serve", "--port", "0", "--host", own) as process:
         said = await read_until(process, "Ctrl-C")
-    assert f"From other machines: http://{own}:" in said
+    assert f"Other machines can open http://{own}:" in said
 
 
 @pytest.mark.parametrize(

@@ -218,9 +218,9 @@ async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: p
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
-    with pytest.raises(ModelLoadError, match=r"offline\? Give a folder"):
+    with pytest.raises(ModelLoadError, match=r"offline\. Give a folder"):
         await FasterWhisperSTT.load("tiny", settings)
-    with pytest.raises(ModelLoadError, match=r"offline\? Give a voice file"):
+    with pytest.raises(ModelLoadError, match=r"offline\. Give a voice file"):
         await PiperTTS.load(VOICE, settings)
     choice, backend = await choose("stt", settings)
     await backend.aclose()

@@ -100,7 +100,7 @@ def test_what_nobody_caught_is_logged_without_a_secret(out: io.StringIO, format:
     except OSError as error:
         sys.excepthook(type(error), error, error.__traceback__)
     assert secret not in out.getvalue()
-    assert out.getvalue().count("A defect of the program") == 2
+    assert out.getvalue().count("Uncaught exception") == 2
     assert out.getvalue().count("not with ***") == 2
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="voicebot",
-    help="People and AI agents in one voice lobby.",
+    help="People and AI agents in a voice lobby.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,21 +41,25 @@ err = Console(stderr=True, highlight=False)
 logger = logging.getLogger(__name__)
 
 BETTER = {
-    "pocketsphinx": "STT_MODEL=faster-whisper:small hears more exactly, in many languages",
+    "pocketsphinx": "STT_MODEL=faster-whisper:small is more accurate, in many languages",
     "espeak": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
     "flite": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
-    "offline": "OPENAI_API_KEY and OPENAI_MODEL, or OPENAI_BASE_URL of a local server such as Ollama, "
-    "give the agents a language model",
+    "offline": "OPENAI_MODEL with OPENAI_API_KEY, or with OPENAI_BASE_URL of a local server such as Ollama, "
+    "gives the agents a language model",
 }
-ROLE_NAMES = {"stt": "Hearing (STT)", "tts": "Voice (TTS)", "llm": "Thinking (LLM)"}
+ROLE_NAMES = {"stt": "Speech to text", "tts": "Text to speech", "llm": "Language model"}
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the network.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; the next free one is taken if in use.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; the next free one if it is taken.")
+    ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the lobby in the browser.")] = False,
-    demo: Annotated[bool, typer.Option(help="Make the demo lobby with one agent.")] = True,
+    demo: Annotated[bool, typer.Option(help="Create the demo lobby with one agent.")] = True,
 ) -> None:
     """Start the server and wait for people."""
     overrides = {k: v for k, v in {"host": host, "port": port}.items() if v is not None}
@@ -69,19 +73,19 @@ def serve(
             logger.critical("%s", error.message, extra={"code": error.code, "hint": error.hint})
             sys.exit(code)
         _fail(error, code)
-    except KeyboardInterrupt:  # before the signal handler was there
+    except KeyboardInterrupt:  # before the signal handlers were installed
         sys.exit(130)
 
 
 @app.command()
 def doctor(
-    turn: Annotated[bool, typer.Option("--turn", help="Only the TURN server, thoroughly.")] = False,
+    turn: Annotated[bool, typer.Option("--turn", help="Test only the TURN server, thoroughly.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="The TURN server may relay to private networks.")
+        bool, typer.Option("--allow-private", help="Let the TURN server relay to private networks.")
     ] = False,
 ) -> None:
-    """Check models, language model, TURN, ports and browser, and say what to do."""
+    """Check models, TURN, ports and browser, and say what to do about each problem."""
     from voicebot.doctor import main as examine
 
     sys.exit(examine(turn=turn, json=json, allow_private=allow_private))
@@ -89,20 +93,24 @@ def doctor(
 
 @app.command()
 def coturn(
-    realm: Annotated[str | None, typer.Option(help="Your domain; default: COTURN_SERVER's host.")] = None,
+    realm: Annotated[
+        str | None, typer.Option(help="Your domain; default: the host of COTURN_SERVER.")
+    ] = None,
     port: Annotated[int, typer.Option(help="UDP and TCP port.", min=1, max=65535)] = 3478,
-    tls_port: Annotated[int, typer.Option(help="TLS port; 443 gets through most.", min=1, max=65535)] = 5349,
-    min_port: Annotated[int, typer.Option(help="First UDP port of relays.")] = 49152,
-    max_port: Annotated[int, typer.Option(help="Last UDP port of relays.")] = 65535,
-    cert: Annotated[Path | None, typer.Option(help="TLS certificate with its chain, PEM.")] = None,
-    key: Annotated[Path | None, typer.Option(help="The certificate's key, PEM.")] = None,
-    listening_ip: Annotated[str, typer.Option(help="Listen and relay only here.")] = "",
-    external_ip: Annotated[str, typer.Option(help="Behind NAT: PUBLIC/PRIVATE address.")] = "",
+    tls_port: Annotated[
+        int, typer.Option(help="TLS port; 443 passes most firewalls.", min=1, max=65535)
+    ] = 5349,
+    min_port: Annotated[int, typer.Option(help="First UDP port for relays.")] = 49152,
+    max_port: Annotated[int, typer.Option(help="Last UDP port for relays.")] = 65535,
+    cert: Annotated[Path | None, typer.Option(help="TLS certificate with its chain, in PEM.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the certificate, in PEM.")] = None,
+    listening_ip: Annotated[str, typer.Option(help="Address to listen and relay on; default: all.")] = "",
+    external_ip: Annotated[str, typer.Option(help="PUBLIC/PRIVATE addresses behind NAT.")] = "",
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Relay to private networks too: for a LAN and for tests.")
+        bool, typer.Option("--allow-private", help="Relay to private networks, too, for a LAN or a test.")
     ] = False,
 ) -> None:
-    """Print a safe turnserver.conf for coturn, with COTURN_SECRET or a new secret in it."""
+    """Print a safe turnserver.conf for coturn, with COTURN_SECRET or a new secret."""
     from voicebot.signaling.coturn import CoturnOptions, default_realm, new_secret, turnserver_conf
 
     settings = _settings()
@@ -125,10 +133,10 @@ def coturn(
     except VoicebotError as error:
         _fail(error, 2)
     if not secret:
-        err.print(f"Write into .env: COTURN_SECRET={options.secret}", soft_wrap=True, markup=False)
+        err.print(f"Add to .env: COTURN_SECRET={options.secret}", soft_wrap=True, markup=False)
     if not settings.coturn_server:
-        err.print("and COTURN_SERVER= with the host name of the machine coturn runs on.", soft_wrap=True)
-    err.print("Then voicebot doctor --turn proves that it relays, and where it does not.", soft_wrap=True)
+        err.print("Set COTURN_SERVER in .env to the host name of coturn's machine.", soft_wrap=True)
+    err.print("Then run voicebot doctor --turn to test what it relays and what it denies.", soft_wrap=True)
 
 
 @app.command()
@@ -152,14 +160,14 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
         hosting = Hosting(settings, demo=demo, progress=progress)
         starting = asyncio.create_task(hosting.start(), name="start")
         for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C arrives as KeyboardInterrupt
+            with contextlib.suppress(NotImplementedError):  # on Windows, Ctrl-C raises KeyboardInterrupt
                 loop.add_signal_handler(number, _interrupt, number, stopping, starting)
         try:
             await starting
         except asyncio.CancelledError:
             if not stopping.done():
                 raise
-            out.print("Stopped before it had started.")
+            out.print("Stopped before the server had started.")
             return
     settle_collector()
     try:
@@ -173,33 +181,34 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
 
 
 async def _drain(hosting: Hosting, seconds: float) -> None:
-    """Nobody new comes in; those who are here get `seconds`."""
+    """Let nobody new in, and give the people in the lobbies `seconds`."""
     out.print("\nStopping ...")
     people = hosting.people
     if people and seconds:
         here = "1 person is" if people == 1 else f"{people} people are"
-        out.print(f"{here} here and nobody new comes in. Waiting up to {seconds:g} s; again: end at once.")
+        out.print(f"{here} still here; nobody new comes in. A second signal stops the server at once.")
+        out.print(f"Waiting for up to {seconds:g} s.")
     await hosting.drain(seconds)
 
 
 def _interrupt(number: int, stopping: asyncio.Future[int], starting: asyncio.Task[None]) -> None:
-    """The first one stops in good order, a second one does not wait for that."""
+    """Stop gracefully at the first signal, and at once at the second."""
     if stopping.done():
-        out.print("Ended at once.")
-        os._exit(128 + number)  # threads may hang; the workers end with their pipes
+        out.print("Stopped at once.")
+        os._exit(128 + number)  # threads may hang; workers end when their pipes close
     stopping.set_result(number)
     if not starting.done():
         starting.cancel()
 
 
 def _announce(hosting: Hosting, demo: bool) -> None:
-    """Where to go, what was chosen and why, and what would be better."""
+    """Print the address, the models with the reason for each choice, and better ones."""
     settings = hosting.settings
     asked = settings.port
     if asked and hosting.port != asked:
-        out.print(f"[yellow]Port {asked} is in use, so port {hosting.port} was taken.[/]")
+        out.print(f"[yellow]Port {asked} is taken, so the server listens on port {hosting.port}.[/]")
     if not hosting.client_built:
-        out.print("[yellow]The browser client is not built yet: run[/] make client")
+        out.print("[yellow]The browser client is not built. Run[/] make client")
     out.print()
     address = hosting.lobby_url("demo") if demo else hosting.url
     out.print(f"[bold green]Open[/] [bold]{escape(address)}[/]", soft_wrap=True)
@@ -217,10 +226,10 @@ def _announce(hosting: Hosting, demo: bool) -> None:
                 better.append(hint)
     out.print(table)
     if better:
-        out.print("[dim]For better ones set in .env (.env.example explains each):[/]")
+        out.print("[dim]For better models, set in .env (.env.example explains every setting):[/]")
         for hint in better:
             out.print(f"  {escape(hint)}", soft_wrap=True)
-    out.print("[dim]Ctrl-C stops the server; voicebot doctor checks every part.[/]")
+    out.print("[dim]Ctrl-C stops the server. voicebot doctor checks every part.[/]")
 
 
 def _reachable(hosting: Hosting) -> str:
@@ -230,14 +239,14 @@ def _reachable(hosting: Hosting) -> str:
     if not is_loopback(host):
         lan = f"http://{_lan_address()}:{hosting.port}/" if host in EVERYWHERE else hosting.url
         return (
-            f"[dim]From other machines: {escape(lan)} - but browsers give them the microphone only over "
-            "https: put an https proxy in front and set PUBLIC_URL to its address.[/]"
+            f"[dim]Other machines can open {escape(lan)}, but browsers give them the microphone only over "
+            "https: put an https proxy in front, and set PUBLIC_URL to its address.[/]"
         )
-    return "[dim]Only this machine can open it; HOST=0.0.0.0 lets the local network in.[/]"
+    return "[dim]Only this machine can open it. HOST=0.0.0.0 opens it to the local network.[/]"
 
 
 def _lan_address() -> str:
-    """The address other machines of the network reach this one by; nothing is sent."""
+    """The address of this machine on the local network. Nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -248,7 +257,7 @@ def _lan_address() -> str:
 
 @contextlib.contextmanager
 def _progress(shown: bool) -> Iterator[OnProgress]:
-    """A bar per thing that is loaded or downloaded; gone when all is there."""
+    """Show a bar for everything that is loaded or downloaded, until all is ready."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not shown) as bars:
         tasks: dict[str, TaskID] = {}

@@ -1,19 +1,19 @@
-"""Every error this package raises on purpose, in one tree.
+"""The errors of this package, in one tree.
 
     VoicebotError
-    ├── SettingsError        a value in `.env` or an argument is wrong
-    ├── ModelError           something about an STT, TTS, VAD or LLM backend
-    │   ├── UnknownModel         no backend or model of that name
+    ├── SettingsError        a setting or an argument has a wrong value
+    ├── ModelError           an STT, TTS, VAD or LLM backend cannot be used
+    │   ├── UnknownModel         no backend or model has that name
     │   ├── MissingDependency    the backend's package or system library is not installed
-    │   ├── ModelLoadError       the model exists and could not be loaded
-    │   └── ModelFailed          a loaded model failed while it worked
-    ├── SignalingError       a message that cannot be carried out (sent to its author as `error`)
-    ├── MediaError           the media plane refused, failed or is gone
+    │   ├── ModelLoadError       the model exists, but could not be loaded
+    │   └── ModelFailed          a loaded model failed at work
+    ├── SignalingError       a message cannot be carried out (its author gets an `error`)
+    ├── MediaError           the media plane refused a command, failed or ended
     ├── StoreError           the data folder or the store cannot be used
     └── LogError             a conversation log cannot be read
 
-`message` says what happened, `hint` says what to do next, `code` is stable and
-for programs, `retryable` says whether trying the same again can help. Neither text holds a secret.
+`message` says what happened and `hint` what to do next; neither contains a secret. Programs read the
+stable `code`, and `retryable`, which says whether another attempt can succeed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voicebot.redaction import redacted
 
 
 class VoicebotError(Exception):
-    """Base of all errors of this package."""
+    """The base of all errors of this package."""
 
     code = "internal"
     retryable = False
@@ -43,50 +43,50 @@ class VoicebotError(Exception):
 
 
 class SettingsError(VoicebotError):
-    """A setting is wrong; the message names it and where it was read."""
+    """A setting is wrong. The message names it, and the hint says where to correct it."""
 
     code = "settings"
 
 
 class ModelError(VoicebotError):
-    """Something about an STT, TTS, VAD or LLM backend."""
+    """An STT, TTS, VAD or LLM backend cannot be used."""
 
     code = "model"
 
 
 class UnknownModel(ModelError):
-    """No backend or model of that name; the hint lists the known ones."""
+    """No backend or model has that name. The hint lists the known ones."""
 
     code = "unknown_model"
 
 
 class MissingDependency(ModelError):
-    """The backend's package or system library is not installed; the hint says what to install."""
+    """The backend's package or system library is not installed. The hint says what to install."""
 
     code = "missing_dependency"
 
 
 class ModelLoadError(ModelError):
-    """The model was found and could not be loaded (download broken, file corrupt, server refused)."""
+    """The model exists, but could not be loaded: a broken download, a corrupt file, a server that refuses."""
 
     code = "model_load"
 
 
 class ModelFailed(ModelError):
-    """A loaded model failed while it worked; the turn is lost, the lobby goes on."""
+    """A loaded model failed at work. The turn is lost, and the lobby continues."""
 
     code = "model_failed"
     retryable = True
 
 
 class SignalingError(VoicebotError):
-    """A client's message that cannot be carried out; it is answered with an `error` message."""
+    """A client's message cannot be carried out. The client gets an `error` message."""
 
     code = "bad_message"
 
 
 class MediaError(VoicebotError):
-    """The media plane refused a command, failed or is gone."""
+    """The media plane refused a command, failed or ended."""
 
     code = "media"
 
@@ -104,6 +104,6 @@ class LogError(VoicebotError):
 
 
 def one_line(error: BaseException | str) -> str:
-    """What a foreign error says, as a part of a sentence: one short line without a full stop or a secret."""
-    said = " ".join(redacted(str(error)).split())  # before it is cut: half a secret would not be known
+    """The text of an error as part of a sentence: one line of at most 300 characters, without secrets."""
+    said = " ".join(redacted(str(error)).split())  # before the cut, which could split a secret
     return said[:300].rstrip(".") or type(error).__name__

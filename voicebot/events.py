@@ -1,10 +1,9 @@
-"""Everything that can happen in a conversation, as typed, timed events.
+"""Everything that can happen in a conversation, as typed and timed events.
 
-An event is frozen. Who causes one builds it without `seq`, `t` and `conversation_id`
-and hands it to an `Emit`; the log stamps and returns it, and its `seq` can be the
-`cause_seq` of what follows. `t` may be given when the moment lies in the past (the media
-worker's clock); it is always seconds since the conversation began. Audio frames are
-never events.
+Events are frozen. The code that causes an event builds it without `seq`, `t` and `conversation_id`, and
+passes it to an `Emit`. The log stamps and returns it; later events may refer to its `seq` as their
+`cause_seq`. A moment in the past (of the media process) is passed as `t`. All times are in seconds since
+the conversation began. Audio frames are never events.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from voicebot.redaction import redacted
 
 SCHEMA_VERSION = 1
 SAMPLE_RATE = 16_000
-"""Hz of every `sample` index."""
+"""The rate in Hz of all `sample` indices."""
 
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
 
 
 class Event(BaseModel):
-    """The envelope.
+    """The fields of all events.
 
-    `turn_id` joins everything from a person's speech to the agent's last heard word,
-    `speech_id` one uninterrupted playout of one agent, `cause_seq` the event that led here.
+    `turn_id` joins the events from a person's speech to the last word that was heard of the answer, and
+    `speech_id` those of one agent's playout. `cause_seq` is the `seq` of the event that caused this one.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="null")
@@ -45,7 +44,7 @@ class Event(BaseModel):
 
 
 class Word(BaseModel):
-    """One word of a transcript; times in seconds since the conversation began."""
+    """A word of a transcript, with times in seconds since the conversation began."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,7 +60,7 @@ class Word(BaseModel):
 class ConversationStarted(Event):
     type: Literal["conversation.started"] = "conversation.started"
     wall_clock: str
-    """ISO 8601, UTC: the moment of t = 0."""
+    """The time of t = 0, in ISO 8601 and UTC."""
     lobby_id: str
     lobby_name: str = ""
 
@@ -127,7 +126,7 @@ class SpeechStarted(Event):
 class SpeechStopped(Event):
     type: Literal["vad.speech_stopped"] = "vad.speech_stopped"
     duration_s: float
-    """Of the speech, without the trailing silence; `t` is its last moment."""
+    """Seconds of speech, without the silence after it. `t` is the end of the speech."""
 
 
 class TranscriptInterim(Event):
@@ -135,7 +134,7 @@ class TranscriptInterim(Event):
     utterance_id: str
     text: str
     start_t: float = 0.0
-    """Of the utterance, seconds since the conversation began."""
+    """Start of the utterance."""
 
 
 class TranscriptFinal(Event):
@@ -147,26 +146,26 @@ class TranscriptFinal(Event):
     stt_model: str = ""
     start_t: float = 0.0
     end_t: float = 0.0
-    """Of the speech itself, seconds since the conversation began."""
+    """End of the speech, without silence; `start_t` is its start."""
     interrupted: bool = False
-    """Agents only: `text` is what was heard until somebody broke in."""
+    """Agents only: somebody interrupted, and `text` is what was heard until then."""
 
 
 class EndpointPredicted(Event):
-    """How long a silence will end this turn; said anew when more is known."""
+    """The length of silence that will end this turn. A later prediction replaces it."""
 
     type: Literal["endpoint.predicted"] = "endpoint.predicted"
     delay_s: float
-    """Seconds since the last speech sample."""
+    """Seconds from the last speech sample."""
     reason: str = ""
     text: str = ""
-    """The partial transcript it was decided by."""
+    """The interim transcript behind the prediction."""
     probability: float | None = None
-    """A learned model's, that the turn is complete; None without one."""
+    """A learned model's probability that the turn is complete; None without such a model."""
 
 
 class EndpointConfirmed(Event):
-    """The silence lasted: the turn is over."""
+    """The silence lasted, so the turn is over."""
 
     type: Literal["endpoint.confirmed"] = "endpoint.confirmed"
     delay_s: float
@@ -177,11 +176,11 @@ class EndpointConfirmed(Event):
 
 
 class EndpointCancelled(Event):
-    """Speech went on: the pause was none that ends a turn."""
+    """The person continued, so the turn is not over."""
 
     type: Literal["endpoint.cancelled"] = "endpoint.cancelled"
     delay_s: float
-    """Seconds that the pause lasted."""
+    """Length of the pause in seconds."""
     reason: str = ""
     text: str = ""
     probability: float | None = None
@@ -259,13 +258,13 @@ class ToolReturned(Event):
 
 
 class Handoff(Event):
-    """An agent gives its turn to another one, which answers the same utterances under the same `turn_id`."""
+    """An agent passes its turn to another, which answers the same utterances under the same `turn_id`."""
 
     type: Literal["handoff"] = "handoff"
     to_participant_id: str
     reason: str = ""
     utterance_ids: list[str] = []
-    """What is to be answered."""
+    """The utterances to answer."""
 
 
 # ---------------------------------------------------------------- speaking
@@ -291,7 +290,7 @@ class TTSFinished(Event):
 
 
 class PlayoutStarted(Event):
-    """`t` is the moment the first audible sample left for the network."""
+    """Playout began. `t` is when the first audible sample was sent."""
 
     type: Literal["playout.started"] = "playout.started"
 
@@ -300,7 +299,7 @@ class PlayoutSentence(Event):
     type: Literal["playout.sentence"] = "playout.sentence"
     index: int
     text: str
-    """The sentence whose first sample has just been sent."""
+    """The sentence whose first sample was just sent."""
 
 
 class PlayoutFinished(Event):
@@ -308,7 +307,7 @@ class PlayoutFinished(Event):
     planned_text: str
     heard_text: str
     heard_until_s: float
-    """Seconds of this speech's audio that were sent."""
+    """Seconds of audio that were sent."""
 
 
 class PlayoutInterrupted(Event):
@@ -319,7 +318,7 @@ class PlayoutInterrupted(Event):
 
 
 class InterruptionDetected(Event):
-    """`participant_id` is who interrupted, `speech_id` what was interrupted."""
+    """A person (`participant_id`) interrupted an agent (`speech_id`)."""
 
     type: Literal["interruption.detected"] = "interruption.detected"
 
@@ -338,56 +337,56 @@ class InterruptionBackchannel(Event):
 
 
 class EchoIgnored(Event):
-    """An agent's own voice came back through this person's loudspeaker; nobody answers it."""
+    """An agent's own voice came back through a person's loudspeaker. Nobody answers it."""
 
     type: Literal["echo.ignored"] = "echo.ignored"
     text: str
-    """What was recognised."""
+    """The transcript of the echo."""
     similarity: float
-    """To what the agent was saying, 0 to 1."""
+    """Similarity to the agent's words, from 0 to 1."""
 
 
 # ---------------------------------------------------------------- working ahead
 
 
 class SpeculationStarted(Event):
-    """An answer is prepared to what was said until a first short pause; nobody hears it yet."""
+    """An agent prepares an answer during the first short pause. Nobody hears it yet."""
 
     type: Literal["speculation.started"] = "speculation.started"
     text: str
-    """The provisional transcript it answers."""
+    """The interim transcript that it answers."""
 
 
 class SpeculationCommitted(Event):
-    """The turn ended as expected: the prepared answer is the answer."""
+    """The turn ended as expected, so the prepared answer is used."""
 
     type: Literal["speculation.committed"] = "speculation.committed"
 
 
 class SpeculationCancelled(Event):
-    """The prepared answer is thrown away, with what it had cost."""
+    """The prepared answer is discarded. The fields have its cost."""
 
     type: Literal["speculation.cancelled"] = "speculation.cancelled"
     reason: str
     seconds: float
-    """Since it began."""
+    """Seconds since it began."""
     written: int = 0
-    """Characters that the language model had given."""
+    """Characters from the language model."""
     characters: int = 0
-    """Given to the voice."""
+    """Characters passed to text to speech."""
     audio_s: float = 0.0
-    """Of sound that was made for nothing."""
+    """Seconds of audio that nobody heard."""
 
 
 class ContextSummarised(Event):
-    """The oldest lines of an agent's memory gave way to a summary."""
+    """A summary replaced the oldest lines of an agent's memory."""
 
     type: Literal["context.summarised"] = "context.summarised"
     lines: int
-    """Lines that the summary replaces."""
+    """Number of lines that the summary replaces."""
     tokens_before: int
     tokens_after: int
-    """Of the whole memory, estimated."""
+    """Size of the whole memory, estimated."""
 
 
 # ---------------------------------------------------------------- the rest
@@ -411,17 +410,16 @@ class ConnectionState(Event):
     epoch: int
     state: str
     ice: dict[str, Any] = {}
-    """`{local, remote, relay}` of the selected candidate pair."""
+    """`local`, `remote` and `relay` of the selected candidate pair."""
     reason: str = ""
-    """For people, when it failed."""
+    """Reason of a failure, for people."""
 
 
 class LatencyMeasured(Event):
-    """One agent turn's parts in seconds; they and `unaccounted` sum to `e2e_latency`.
+    """The latency of one agent turn, in seconds. The parts and `unaccounted` add up to `e2e_latency`.
 
-    Names from LiveKit Agents' metrics. `e2e_latency` is measured from the tracks: the last
-    speech sample received to the first audible sample sent. Flagged, not averaged, when
-    the turn was `cancelled`.
+    The names are those of LiveKit Agents' metrics. `e2e_latency` is measured on the tracks, from the last
+    speech sample received to the first audible sample sent. Leave a turn with `cancelled` out of averages.
     """
 
     type: Literal["latency"] = "latency"
@@ -430,7 +428,7 @@ class LatencyMeasured(Event):
     on_user_turn_completed_delay: float | None = None
     llm_node_ttft: float | None = None
     llm_node_ttfs: float | None = None
-    """First token to first speakable sentence."""
+    """From the first token to the first sentence that can be spoken."""
     tts_node_ttfb: float | None = None
     playback_latency: float | None = None
     unaccounted: float | None = None
@@ -439,19 +437,19 @@ class LatencyMeasured(Event):
 
 
 class LoopStall(Event):
-    """The control plane's event loop did not run for `seconds` (a blocking cell)."""
+    """The event loop of the control plane was blocked for `seconds`, for example by a notebook cell."""
 
     type: Literal["loop_stall"] = "loop_stall"
     seconds: float
     where: str = ""
-    """`file:line function` that kept it, where that could be seen."""
+    """The blocking code as `file:line function`; empty if unknown."""
 
 
 class ErrorEvent(Event):
     type: Literal["error"] = "error"
     code: str
     message: Annotated[str, AfterValidator(redacted)]
-    """What happened; secrets of this process are taken out, whoever's error it was."""
+    """What happened. Secrets of this process are removed, even from errors of libraries."""
     retryable: bool = False
 
 
@@ -514,4 +512,4 @@ AnyEvent = Annotated[
 any_event: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 Emit = Callable[[Event], Event]
-"""Stamp and append an event; returns the stamped one. Never blocks, never raises."""
+"""Stamps and appends an event, and returns the stamped one. Never blocks and never raises."""

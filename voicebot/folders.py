@@ -1,9 +1,9 @@
-"""The one way to files of a folder that somebody else may have made.
+"""Safe access to the files of a folder that somebody else may have made.
 
-Who packs or shares a folder chooses what lies in it: a link that leads out (tar and git keep them), a
-FIFO that nobody writes to, a device without end, a file larger than memory. So only regular files are
-opened, nothing below the folder is reached through a link, and nothing is read beyond a bound. The
-folder itself may be a link, since its user named it. A hard link cannot be told from any other file.
+Whoever packs a folder chooses its content: a link that leads out of it (tar and git keep links), a FIFO that
+nobody writes to, an endless device, a file larger than memory. So this module opens only regular files,
+follows no link below the folder, and reads no more than a limit. The folder itself may be a link, because
+its user named it. A hard link looks like any other file.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Flags: fail at a link, do not wait for the other end of a FIFO, change no line endings."""
+"""Flags of `os.open`: fail on a link, do not wait for a FIFO, keep line endings."""
 RELATIVE = os.open in os.supports_dir_fd
-"""Whether a folder can be held while its files are opened. On Windows a path is checked, then opened."""
+"""Whether files can be opened relative to an open folder. On Windows, paths are checked and then opened."""
 LINK = "a link and not followed"
 KINDS = (
     (stat.S_ISLNK, LINK),
@@ -34,22 +34,22 @@ KINDS = (
 
 
 class UnsafePath(OSError):
-    """Something else lies there than what was asked for; `strerror` says what."""
+    """A path is not what was asked for; `strerror` says what it is."""
 
 
 def open_file(path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
-    """`os.open` for regular files alone, none of them through a link at the end of `path`.
+    """Open a regular file, as `os.open` does.
 
     Raises:
-        UnsafePath: it is a link, a FIFO, a socket, a device or a folder.
-        OSError: as `os.open`.
+        UnsafePath: the path is a link, a FIFO, a socket, a device or a folder.
+        OSError: the file cannot be opened.
     """
     handle = None
     try:
-        with suppress(FileNotFoundError):  # to open a device can already do something: look first
+        with suppress(FileNotFoundError):  # check first, because opening a device may have an effect
             _check(os.stat(path, dir_fd=dir_fd, follow_symlinks=False), stat.S_ISREG)
         handle = os.open(path, flags | SAFE, mode, dir_fd=dir_fd)
-        _check(os.fstat(handle), stat.S_ISREG)  # it may have been another one a moment ago
+        _check(os.fstat(handle), stat.S_ISREG)  # it may have been swapped since the first check
     except OSError as error:
         error.filename = str(path)
         if handle is not None:
@@ -59,7 +59,12 @@ def open_file(path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | 
 
 
 def make_folder(path: Path) -> None:
-    """Make it if it is not there. Raises OSError, UnsafePath when something else is, or a link."""
+    """Create a folder unless it exists.
+
+    Raises:
+        UnsafePath: the path is a link or not a folder.
+        OSError: the folder cannot be created.
+    """
     with suppress(FileExistsError):
         path.mkdir(parents=True)
     try:
@@ -71,15 +76,15 @@ def make_folder(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder, by the one that its user named and the names of those inside it.
+    """A folder: the path that the user named, and the names of folders inside it.
 
-    The errors of all methods carry the whole path as `filename`.
+    The errors of all methods have the full path as `filename`.
     """
 
     root: Path
-    """May be a link."""
+    """The path that the user named. It may be a link."""
     below: tuple[str, ...] = ()
-    """May not be links."""
+    """Names of folders, each inside the one before. None may be a link."""
 
     @property
     def path(self) -> Path:
@@ -90,27 +95,46 @@ class Folder:
         return self.path.name
 
     def folder(self, name: str) -> Folder:
-        """The one of that name in this one, whether it is there or not."""
+        """Return the folder of that name in this one, whether it exists or not."""
         return Folder(self.root, (*self.below, name))
 
     def names(self) -> list[str]:
-        """What is in it, sorted. Raises OSError, UnsafePath when it is no folder."""
+        """Return the sorted names in the folder.
+
+        Raises:
+            UnsafePath: it is not a folder.
+            OSError: it cannot be read.
+        """
         with self._entered() as (place, handle):
             return sorted(os.listdir(place if handle is None else handle))
 
     def mode(self, name: str) -> int:
-        """The `st_mode` of what has that name, also of a link; 0 when there is nothing. Raises OSError."""
+        """Return the `st_mode` of that name, without following a link; 0 if it does not exist.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
         with self._entered(name) as (place, handle), suppress(FileNotFoundError):
             return os.stat(os.path.join(place, name), dir_fd=handle, follow_symlinks=False).st_mode
         return 0
 
     def open(self, name: str) -> BinaryIO:
-        """A regular file, to read. Raises OSError, UnsafePath when it is something else."""
+        """Open a regular file for reading.
+
+        Raises:
+            UnsafePath: it is not a regular file.
+            OSError: it cannot be opened.
+        """
         with self._entered(name) as (place, handle):
             return os.fdopen(open_file(os.path.join(place, name), os.O_RDONLY, dir_fd=handle), "rb")
 
     def read(self, name: str, largest: int) -> bytes:
-        """A file of at most `largest` bytes, as it is now. Raises OSError, UnsafePath when it has more."""
+        """Read a whole file of at most `largest` bytes.
+
+        Raises:
+            UnsafePath: it is not a regular file, or is larger.
+            OSError: it cannot be read.
+        """
         with self.open(name) as file:
             size = os.fstat(file.fileno()).st_size
             if size > largest:
@@ -120,11 +144,11 @@ class Folder:
 
     @contextmanager
     def _entered(self, *names: str) -> Iterator[tuple[str, int | None]]:
-        """What to put before a name in here, and the descriptor that it is relative to."""
+        """Yield the prefix for a name in this folder, and the descriptor that the result is relative to."""
         try:
             for name in (*self.below, *names):
                 if name in {"", ".."} or Path(name).name != name:
-                    raise UnsafePath(errno.EINVAL, "it has more than a name, or none")
+                    raise UnsafePath(errno.EINVAL, "it is not a single name")
             if not RELATIVE:
                 place = self.root
                 for name in self.below:

@@ -1,4 +1,4 @@
-"""Model files from the Hugging Face hub: found in the caches, or downloaded with progress."""
+"""Model files from the Hugging Face hub, from a cache or downloaded with progress."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from voicebot.registry import Progress
 from voicebot.settings import Settings
 
 PROBE_TIMEOUT = 3.0
-"""Seconds to find out whether the hub answers at all."""
+"""Seconds to wait for any answer of the hub."""
 
 
 class _Stopped(Exception):
-    """Raised inside the download thread when nobody waits for it any more."""
+    """Ends the download thread when its caller is gone."""
 
 
 def endpoint() -> str:
-    """The hub's address; `HF_ENDPOINT` names a mirror."""
+    """Return the address of the hub, or of the mirror that `HF_ENDPOINT` names."""
     return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 
 def forbidden() -> bool:
-    """Does the environment forbid downloads?"""
+    """Tell whether the environment forbids downloads (`HF_HUB_OFFLINE`)."""
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
 def hub_dir(settings: Settings) -> Path:
-    """Where downloads go."""
+    """Return the folder for downloads."""
     return settings.data_dir / "models" / "hub"
 
 
 def cached(repo: str, filename: str, settings: Settings) -> Path | None:
-    """A file downloaded before, by this program or by another into the hub's shared cache. Offline."""
+    """Return a file that this program or another one (in the hub's shared cache) has downloaded. Offline."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -49,7 +49,7 @@ def cached(repo: str, filename: str, settings: Settings) -> Path | None:
     for folder in (hub_dir(settings), None):
         try:
             found = try_to_load_from_cache(repo, filename, cache_dir=folder)
-        except ValueError:  # no name that the hub could have
+        except ValueError:  # not a valid name of a repository
             return None
         if isinstance(found, str) and Path(found).is_file():
             return Path(found)
@@ -57,7 +57,7 @@ def cached(repo: str, filename: str, settings: Settings) -> Path | None:
 
 
 async def reachable(within: float = PROBE_TIMEOUT) -> bool:
-    """Does the hub answer, whatever it says? Never takes longer than `within` seconds."""
+    """Tell whether the hub gives any answer within `within` seconds."""
     if forbidden():
         return False
     loop = asyncio.get_running_loop()
@@ -69,11 +69,11 @@ async def reachable(within: float = PROBE_TIMEOUT) -> bool:
 
     def ask() -> None:
         result = _answers(endpoint(), within)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+        with contextlib.suppress(RuntimeError):  # the loop has closed
             loop.call_soon_threadsafe(tell, result)
 
-    # a thread of its own, not the loop's pool: a name look-up without a network cannot be
-    # stopped, and the pool would be waited for when the program ends
+    # not in the loop's thread pool: a name look-up without a network cannot be stopped, and the
+    # program would wait for the pool at its end
     threading.Thread(target=ask, name="hub-probe", daemon=True).start()
     try:
         async with asyncio.timeout(within):
@@ -86,7 +86,7 @@ def _answers(address: str, within: float) -> bool:
     import httpx
 
     try:
-        httpx.head(address, timeout=within)  # a mirror's root may answer with any status
+        httpx.head(address, timeout=within)  # the root of a mirror may have any status
         return True
     except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
@@ -95,23 +95,24 @@ def _answers(address: str, within: float) -> bool:
 async def download(
     repo: str, wanted: Sequence[str], settings: Settings, progress: Progress, *, instead: str
 ) -> Path:
-    """Download the files of `repo` that match `wanted`; the folder that holds the first.
+    """Download the files of `repo` that match `wanted`, and return the folder of the first one.
 
-    `instead` says what to do without the hub. When the task is cancelled, whole files are kept;
-    one that was under way begins anew next time.
+    `instead` is the hint for people without access to the hub. After a cancellation, complete files are
+    kept, and an incomplete one starts over next time.
 
     Raises:
         UnknownModel: the hub has no such repository or file.
-        ModelLoadError: offline, or the download broke.
+        MissingDependency: huggingface_hub is not installed.
+        ModelLoadError: the hub cannot be reached, or the download failed.
     """
     if forbidden():
         raise ModelLoadError(
-            f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids to download it.",
+            f"{repo} is not on this machine, and HF_HUB_OFFLINE forbids downloads.",
             hint=f"Unset HF_HUB_OFFLINE. {instead}",
         )
     if not await reachable():
         raise ModelLoadError(
-            f"{repo} is not on this machine, and {shown(endpoint())} does not answer: offline?",
+            f"{repo} is not on this machine, and {shown(endpoint())} does not answer; it may be offline.",
             hint=instead,
             retryable=True,
         )
@@ -125,7 +126,7 @@ async def download(
 
 
 def _abort_xet() -> None:
-    """Xet ignores what its progress callback raises: end its session, and so all that it downloads now."""
+    """End Xet's session with all its downloads, because Xet ignores errors of its progress callback."""
     if "hf_xet" in sys.modules:
         with contextlib.suppress(ImportError):
             from huggingface_hub.utils._xet import abort_xet_session
@@ -146,7 +147,7 @@ def _download(
         from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
     except ImportError as error:
         raise MissingDependency(
-            "huggingface_hub is not installed.", hint="pip install huggingface_hub."
+            "huggingface_hub is not installed.", hint="Run `pip install huggingface_hub`."
         ) from error
     sizes: dict[str, int] = {}
     try:
@@ -160,7 +161,7 @@ def _download(
                 meta = get_hf_file_metadata(hf_hub_url(repo, name, endpoint=endpoint()), timeout=10)
                 sizes[name] = meta.size or 0
         if not sizes:
-            raise UnknownModel(f"{repo} holds none of {', '.join(wanted)}.", hint=instead)
+            raise UnknownModel(f"{repo} has no file {' or '.join(wanted)}.", hint=instead)
         total = sum(sizes.values())
         bar = progress_bar(f"Downloading {repo} ({total / 1e6:.0f} MB)", total, progress, stopped)
         folder = hub_dir(settings)
@@ -170,30 +171,33 @@ def _download(
         }
     except GatedRepoError:
         raise ModelLoadError(
-            f"{repo} is for those who have agreed to its terms on {shown(endpoint())}/{repo}.",
-            hint="Agree there, and put an access token into the environment as HF_TOKEN.",
-        ) from None  # these quote whole addresses
+            f"{repo} requires that you agree to its terms on {shown(endpoint())}/{repo}.",
+            hint="Agree there, and set the environment variable HF_TOKEN to an access token.",
+        ) from None  # the original errors quote whole addresses
     except (RepositoryNotFoundError, EntryNotFoundError):
         raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from None
     except _Stopped:
         raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
-    except Exception as error:  # the HTTP library below the hub's client is not part of its interface
+    except Exception as error:  # the hub's client may raise errors of any HTTP library
         raise ModelLoadError(
             f"{repo} cannot be downloaded: {one_line(error)}.", hint=instead, retryable=True
         ) from None
-    progress(f"{repo} is here", 1.0)
+    progress(f"{repo} is downloaded", 1.0)
     return next(iter(paths.values())).parent
 
 
 def progress_bar(what: str, total: int, progress: Progress, stopped: Callable[[], bool]) -> Any:
-    """A progress bar class for the hub's client that reports to us instead of the terminal."""
+    """Make a progress bar class for the hub's client, which reports to `progress` and not to the terminal.
+
+    `total` is in bytes. The bar ends the download when `stopped()` is true.
+    """
     from tqdm import tqdm
 
     done = 0
     downloading = threading.get_ident()
 
     def check() -> None:
-        # Xet reports from a thread of its own, where nothing catches this
+        # Xet reports from a thread of its own, where nobody catches the exception
         if stopped() and threading.get_ident() == downloading:
             raise _Stopped
 
@@ -213,9 +217,9 @@ def progress_bar(what: str, total: int, progress: Progress, stopped: Callable[[]
             return None
 
         def update_transfer(self, n: float | None = 1) -> None:
-            """Bytes on their way; Xet counts them here or in a second bar, beside those that are written."""
+            """Ignore bytes in transfer: Xet counts them in addition to the written ones."""
 
         def set_transfer_postfix_str(self, s: str = "", refresh: bool = True) -> None:
-            """Their speed."""
+            """Ignore the speed."""
 
     return Bar

@@ -1,14 +1,14 @@
-"""The log of a server process: lines for people, or one JSON object per line for programs.
+"""The log of a server process, as text for people or as one JSON object per line for programs.
 
-Every part logs through the standard library (`logging.getLogger(__name__)`); structlog renders. In
-JSON each line has `time` (ISO, UTC), `level`, `logger`, `message`, the ids of the context it was logged
-in (`request`, `session`, `lobby`, `participant`), and `exception` as data where there was one. What
-is passed as `extra` is added: `logger.info("banned", extra={"by": handle})`.
+All modules use the standard library (`logging.getLogger(__name__)`), and structlog formats. A JSON line has
+`time` (ISO 8601, UTC), `level`, `logger`, `message`, the ids of its context (`request`, `session`, `lobby`,
+`participant`), `exception` as data, and the fields passed as `extra`, such as
+`logger.info("banned", extra={"by": handle})`.
 
-Never logged, at any level: SDP, candidates, secrets, what people say and how they are called. Libraries
-write what a server answers, and with it a key; `guard` and the formatters take out what is known as secret.
+No level logs SDP, ICE candidates, secrets, names or what people say. Libraries log the answers of servers,
+which may contain a key; `guard` and the formatters remove known secrets.
 
-`configure` is for programs only. In a notebook the root logger is the user's and stays as it is.
+`configure` is for programs only. In a notebook, the root logger belongs to the user.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ Fields = MutableMapping[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 AUDIT = "voicebot.audit"
-"""The logger of what hosts do to others: mute, kick, ban, report."""
+"""The logger for what hosts do to others: mute, kick, ban, report."""
 SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
-"""`voicebot.server.telemetry.tracing` says once that a collector is away, instead of these."""
+"""Loggers that repeat that a collector is unreachable. `voicebot.server.telemetry.tracing` says it once."""
 EXCEPTION, SOURCE = "structured_exception", "source"
-"""Fields of a log record: an exception as data, and the process it was logged in."""
+"""Fields of a log record: an exception as data, and the process that logged it."""
 _ORDINARY = frozenset(
     {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", EXCEPTION, "color_message"}
 )
 
 
 def structured_exception(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """An exception as data: types, messages, files and lines; never values of variables."""
+    """Return an exception as data: types, messages, files and lines, but no values of variables."""
     return _exception_as_data()(exc_info)
 
 
 @cache
 def _exception_as_data() -> Callable[[ExcInfo], list[dict[str, Any]]]:
-    from structlog.tracebacks import ExceptionDictTransformer  # a tenth of the media worker's start
+    from structlog.tracebacks import ExceptionDictTransformer  # slow: a tenth of the media worker's start
 
     return ExceptionDictTransformer(show_locals=False)
 
 
 def configure(level: str, format: str, console: Console) -> None:
-    """Send this process's log to `console` (stderr). Once per program; replaces what was set before."""
+    """Send the log of this process to `console` (stderr), replacing any earlier configuration."""
     from rich.logging import RichHandler
 
     handler: logging.Handler
@@ -75,23 +75,23 @@ def configure(level: str, format: str, console: Console) -> None:
 
 
 def _on_defect(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """What nobody caught goes to the log, too: Python would print it with the secrets that are in it."""
+    """Log an uncaught exception. Python would print it with its secrets."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error or kind(), trace)
     elif not issubclass(kind, SystemExit):
-        logger.critical("A defect of the program", exc_info=(kind, error or kind(), trace))
+        logger.critical("Uncaught exception", exc_info=(kind, error or kind(), trace))
 
 
 @cache
 def guard() -> None:
-    """From now on no record of this process's log holds a secret, whoever writes it and whoever reads it."""
+    """From now on, remove known secrets from every log record of this process."""
     make, plain = logging.getLogRecordFactory(), logging.Formatter()
 
     def guarded(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         try:
             said = record.getMessage()
-        except Exception:  # its handler will say so
+        except Exception:  # the handler will report it
             return record
         if (clean := redacted(said)) != said:
             record.msg, record.args = clean, ()
@@ -105,8 +105,9 @@ def guard() -> None:
 
 
 def set_levels(level: str) -> None:
-    """`level` is for what this package says. Libraries would log traffic, cookies, candidates and rows of
-    the store: of them there are warnings only, whatever the level.
+    """Set the level of this package. Libraries log only warnings, whatever the level.
+
+    They would otherwise log traffic, cookies, candidates and rows of the store.
     """
     logging.getLogger().setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
     logging.getLogger("voicebot").setLevel(level)
@@ -115,14 +116,14 @@ def set_levels(level: str) -> None:
 
 
 def bind(**ids: str) -> None:
-    """Log these ids with everything that this task, and those it starts from now on, have to say."""
+    """Add these ids to all log lines of this task and of the tasks that it starts from now on."""
     from structlog.contextvars import bind_contextvars
 
     bind_contextvars(**ids)
 
 
 def unbind(*names: str) -> None:
-    """The task has no more to do with these."""
+    """Remove these ids from the log lines of this task."""
     from structlog.contextvars import unbind_contextvars
 
     unbind_contextvars(*names)
@@ -130,7 +131,7 @@ def unbind(*names: str) -> None:
 
 @contextmanager
 def bound(**ids: str) -> Iterator[None]:
-    """`bind`, until the end of the block."""
+    """Add these ids, as `bind` does, until the end of the block."""
     from structlog.contextvars import bound_contextvars
 
     with bound_contextvars(**ids):
@@ -138,14 +139,14 @@ def bound(**ids: str) -> Iterator[None]:
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
-    """What our own code passed as `extra`; that of libraries is no concern of the log's readers."""
+    """Return the fields that this package passed as `extra`, and none of a library."""
     if not record.name.startswith("voicebot"):
         return {}
     return {name: value for name, value in vars(record).items() if name not in _ORDINARY}
 
 
 class TextFormatter(logging.Formatter):
-    """A line as ever, with `extra` fields behind it."""
+    """A line of text, with the `extra` fields at its end."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = redacted(super().format(record))
@@ -157,7 +158,7 @@ class TextFormatter(logging.Formatter):
 
 
 def json_formatter() -> logging.Formatter:
-    """One object per line."""
+    """Make the formatter of JSON lines."""
     import structlog
     from structlog.contextvars import merge_contextvars
 

@@ -1,4 +1,4 @@
-"""What the backends that speak to an OpenAI-compatible server share: the client and its errors."""
+"""The client of an OpenAI-compatible server, and its errors, for all backends that use one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ E = TypeVar("E", bound=ModelError)
 OPENAI = "https://api.openai.com/v1"
 SET_UP = "Set OPENAI_BASE_URL (any OpenAI-compatible server) or OPENAI_API_KEY in .env."
 CHECK_TIMEOUT = 5.0
-"""Seconds for the first look at the server."""
+"""Seconds for the first request to the server."""
 
 
 def server(settings: Settings) -> str:
-    """The address in use, fit to be seen; "" when none is set up."""
+    """Return the address of the server without secrets; "" if none is set."""
     return shown(_server(settings))
 
 
 def endpoint(settings: Settings) -> tuple[str, dict[str, str]]:
-    """Where requests go, which may hold a password, and the query that each of them has."""
+    """Return the address for requests, which may contain a password, and the query of each request."""
     parts = urlsplit(_server(settings))
     address = parts._replace(query="", fragment="").geturl().rstrip("/")
     return address, dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -41,28 +41,30 @@ def _server(settings: Settings) -> str:
 
 
 def availability(settings: Settings) -> Availability:
-    """Offline: is a server set up? Whether it answers is found out by `connect`."""
+    """Tell whether a server is set, without asking it; `connect` does that."""
     address = server(settings)
     if not address:
-        return Availability("missing", "no OpenAI-compatible server is set up", SET_UP)
+        return Availability("missing", "no OpenAI-compatible server is set", SET_UP)
     return Availability("ready", f"over the network, at {address}")
 
 
 async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpenAI, tuple[str, ...]]:
-    """A client for the set-up server, which answers and takes the key, and the models that it lists.
+    """Connect to the server, and return a client and the models that the server lists.
 
-    Not every server lists its models, and some list only a part or have further names for them.
+    Some servers list no models, or only a part of them, or accept further names. `answer_within` is the
+    client's timeout in seconds.
 
     Raises:
-        MissingDependency, ModelLoadError
+        MissingDependency: the openai package is not installed.
+        ModelLoadError: no server is set, it does not answer, or it refuses the key.
     """
     address = server(settings)
     if not address:
-        raise ModelLoadError("No OpenAI-compatible server is set up.", hint=SET_UP)
+        raise ModelLoadError("No OpenAI-compatible server is set.", hint=SET_UP)
     try:
         import openai
     except ImportError as error:
-        raise MissingDependency("openai is not installed.", hint="pip install openai.") from error
+        raise MissingDependency("openai is not installed.", hint="Run `pip install openai`.") from error
     client = make_client(settings, timeout=answer_within, retries=1)
     try:
         return client, await listed_models(client)
@@ -71,11 +73,11 @@ async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpe
         raise explain(error, address, ModelLoadError) from None
     except openai.OpenAIError:
         return client, ()  # some servers have no list of models
-    except Exception:  # what the client makes of a web page
+    except Exception:  # the client fails in many ways on a web page
         await client.close()
         raise ModelLoadError(
             f"{address} answers, but not as an OpenAI-compatible server does.",
-            hint="OPENAI_BASE_URL must be the address that ends in /v1.",
+            hint="Set OPENAI_BASE_URL to the address that ends in /v1.",
         ) from None
     except BaseException:
         await client.close()
@@ -83,14 +85,14 @@ async def connect(settings: Settings, *, answer_within: float) -> tuple[AsyncOpe
 
 
 def make_client(settings: Settings, *, timeout: float | Timeout, retries: int) -> AsyncOpenAI:
-    """A client for the set-up server, which need not be up yet; `timeout` in seconds."""
+    """Make a client without asking the server. `timeout` is in seconds."""
     import openai
 
     address, query = endpoint(settings)
     return openai.AsyncOpenAI(
         base_url=address,
         default_query=query,
-        # a local server wants no key, the client insists on one
+        # a local server needs no key, but the client does
         api_key=settings.openai_api_key.get_secret_value() or "none",
         timeout=timeout,
         max_retries=retries,
@@ -98,7 +100,7 @@ def make_client(settings: Settings, *, timeout: float | Timeout, retries: int) -
 
 
 async def listed_models(client: AsyncOpenAI) -> tuple[str, ...]:
-    """What the server lists; raises what the client raises."""
+    """Return the models that the server lists. Raises the errors of the client."""
     page = await client.with_options(timeout=CHECK_TIMEOUT, max_retries=0).models.list()
     names = [getattr(entry, "id", None) for entry in getattr(page, "data", None) or []]
     return tuple(name for name in names if isinstance(name, str))
@@ -107,13 +109,13 @@ async def listed_models(client: AsyncOpenAI) -> tuple[str, ...]:
 async def try_out(
     trial: Awaitable[object], client: AsyncOpenAI, address: str, model: str, listed: tuple[str, ...]
 ) -> None:
-    """Await a small request to a model that the server does not list; closes the client when refused.
+    """Await a small request to a model that the server does not list, and close the client on failure.
 
-    A server that is merely busy or out of order now may do it later.
+    A timeout, a rate limit or an error of the server counts as success, because it may pass.
 
     Raises:
-        UnknownModel: the server refuses; the hint lists what it has.
-        ModelLoadError: it cannot be reached, or refuses the key.
+        UnknownModel: the server does not accept the model; the hint lists what it has.
+        ModelLoadError: the server cannot be reached, or refuses the key.
     """
     import openai
 
@@ -138,15 +140,17 @@ async def try_out(
 def explain(
     error: Exception, address: str, kind: type[E], model: str = "", otherwise: str = "choose another backend"
 ) -> E:
-    """An error of the openai client as one of ours, with what to do next.
+    """Turn an error of the openai client into one of `kind`, with a hint.
 
-    `address` is as `server` gives it, `otherwise` what to do when the server has not that model. Raise it
-    `from None`: a notebook would show what the server answered, in which it may repeat the key.
+    `address` comes from `server`. `otherwise` is the hint for a server without that model. Raise the
+    result `from None`: the original may repeat the key, and a notebook would show it.
     """
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return kind(f"{address} did not answer in time.", hint="Is it overloaded?", retryable=True)
+        return kind(
+            f"{address} did not answer in time.", hint="Try again, or use another server.", retryable=True
+        )
     if isinstance(error, openai.APIConnectionError):
         return kind(
             f"{address} cannot be reached ({one_line(error.__cause__ or error)}).",
@@ -157,13 +161,13 @@ def explain(
         return kind(f"{address} refuses the key.", hint="Correct OPENAI_API_KEY in .env.", retryable=False)
     if isinstance(error, openai.NotFoundError):
         return kind(
-            f"{address} has no model {model!r} for this, or cannot do this at all.",
+            f"{address} has no model {model!r} for this task, or does not support the task.",
             hint=f"Look at {address}/models, {otherwise}, or correct OPENAI_BASE_URL: it usually "
             "ends in /v1.",
             retryable=False,
         )
     if isinstance(error, openai.RateLimitError):
-        return kind(f"{address} says: too many requests.", hint="Wait, or raise the limit.", retryable=True)
+        return kind(f"{address} gets too many requests.", hint="Wait, or raise the limit.", retryable=True)
     if isinstance(error, openai.APIStatusError):
         return kind(
             f"{address} answered {error.status_code}: {one_line(error.message or error)}.",

@@ -1,13 +1,13 @@
-"""`"provider:model"` to a loaded backend, built in or from another package.
+"""Find and load a backend by its name, "provider:model".
 
-A backend is a class with the members of `Backend` (and those of its role's Protocol),
-announced by an entry point in the group `voicebot.stt`, `.tts`, `.vad` or `.llm`. Nothing
-is imported before it is named, so an uninstalled or broken backend costs nothing.
+A backend is a class with the members of `Backend` and of the Protocol of its role. An entry point in the
+group `voicebot.stt`, `.tts`, `.vad` or `.llm` announces it. Nothing is imported before it is named, so a
+backend that is missing or broken costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -19,7 +19,7 @@ from voicebot.settings import Settings
 Role = Literal["stt", "tts", "vad", "llm"]
 
 Progress = Callable[[str, float | None], None]
-"""Called with what is being done and the fraction done (None: unknown). Any thread."""
+"""Called from any thread with a description of the work, and the fraction done (None: unknown)."""
 
 
 def no_progress(what: str, fraction: float | None) -> None:
@@ -28,35 +28,41 @@ def no_progress(what: str, fraction: float | None) -> None:
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a model could be used now, and why."""
+    """Whether a model can be used now, and why."""
 
     status: Literal["ready", "downloadable", "missing"]
     reason: str
-    """One line, no full stop: "installed", "in the cache", "139 MB to download", "needs flite"."""
+    """One line without a full stop, such as "installed", "139 MB to download" or "needs flite"."""
     hint: str = ""
-    """What to do when it is missing."""
+    """What to do if the model is missing."""
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """What every backend class has; each role adds its own working methods."""
+    """What every backend has in common. Each role adds methods of its own."""
 
     name: str
-    """The full name in use, e.g. "faster-whisper:small"."""
+    """The full name in use, such as "faster-whisper:small"."""
 
     @classmethod
     def known_models(cls, settings: Settings) -> tuple[str, ...]:
-        """Model names worth offering (without the provider), best default first; may be empty."""
+        """The models to offer, without the provider and best default first; may be empty."""
         ...
 
     @classmethod
     def availability(cls, model: str, settings: Settings) -> Availability:
-        """Cheap and offline: can `model` ("" means the provider's default) be loaded now?"""
+        """Tell whether `model` ("": the provider's default) can be loaded now. Quick and offline."""
         ...
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
-        """Load off the loop. Raises UnknownModel, MissingDependency or ModelLoadError."""
+        """Load the model without blocking the event loop.
+
+        Raises:
+            UnknownModel: the provider has no such model; the hint lists the known ones.
+            MissingDependency: a package or library is not installed; the hint says which.
+            ModelLoadError: the model could not be loaded.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -65,36 +71,41 @@ class Backend(Protocol):
 
 
 def split_spec(spec: str) -> tuple[str, str]:
-    """`"piper:en_US-lessac"` to `("piper", "en_US-lessac")`; without a colon the model is ""."""
+    """Split "piper:en_US-lessac" into ("piper", "en_US-lessac"). Without a colon, the model is ""."""
     provider, _, model = spec.strip().partition(":")
     return provider.strip(), model.strip()
 
 
 def providers(role: Role) -> dict[str, EntryPoint]:
-    """The announced backends of a role by provider name, in name order.
+    """The announced backends of a role, by provider name and in its order.
 
-    Reads the metadata of every installed package: ask once and hand it on.
+    Reads the metadata of every installed package, so call it once and pass the result on.
     """
     found = {point.name: point for point in entry_points(group=f"voicebot.{role}")}
     return dict(sorted(found.items()))
 
 
+def did_you_mean(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> str:
+    """The beginning of a hint: up to `most` of the known names that are near to this one; "" without any."""
+    near = get_close_matches(name, list(known), most, cutoff)
+    return f"Did you mean {', '.join(near)}? " if near else ""
+
+
 def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | None = None) -> type[Backend]:
-    """Import a provider's class; `known` are the `providers` of the role, when they are at hand.
+    """Import the class of a provider. `known` is the result of `providers(role)`, if at hand.
 
     Raises:
-        UnknownModel: no provider of that name; the hint lists those there are.
-        MissingDependency: its package cannot be imported.
-        ModelLoadError: what the entry point names is not a backend.
+        UnknownModel: no provider has that name; the hint lists the known ones.
+        MissingDependency: the provider's package cannot be imported.
+        ModelLoadError: the entry point does not name a backend.
     """
     if known is None:
         known = providers(role)
     point = known.get(provider)
     if point is None:
-        near = get_close_matches(provider, known, 1)
         raise UnknownModel(
             f"There is no {role.upper()} backend called {provider!r}.",
-            hint=(f"Did you mean {near[0]}? " if near else "")
+            hint=did_you_mean(provider, known, 1)
             + f"Known ones: {', '.join(known) or 'none'}. Write it as provider:model.",
         )
     try:
@@ -105,12 +116,15 @@ def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | N
             hint="Install the package it needs, or choose another backend.",
         ) from error
     except Exception as error:  # a third party's module may raise anything
-        raise ModelLoadError(f"The {role.upper()} backend {provider!r} fails on import: {error}.") from error
+        raise ModelLoadError(
+            f"The {role.upper()} backend {provider!r} fails on import: {error}.",
+            hint="Report it to the package's author, or choose another backend.",
+        ) from error
     absent = [m for m in ("known_models", "availability", "load", "aclose") if not hasattr(loaded, m)]
     if absent:
         raise ModelLoadError(
             f"The {role.upper()} backend {provider!r} has no {', '.join(absent)}.",
-            hint="See CONTRIBUTING: adding a backend.",
+            hint='See "Adding a backend" in CONTRIBUTING.md.',
         )
     return cast("type[Backend]", loaded)
 
@@ -118,9 +132,11 @@ def backend_class(role: Role, provider: str, known: Mapping[str, EntryPoint] | N
 async def load_backend(
     role: Role, spec: str, settings: Settings, progress: Progress = no_progress
 ) -> Backend:
-    """Load `"provider:model"`; see `Backend.load` and `backend_class` for the errors.
+    """Load the backend "provider:model".
 
-    Whatever else a backend raises becomes a ModelLoadError.
+    Raises:
+        ModelError: see `backend_class` and `Backend.load`. Any other error of a backend becomes a
+            ModelLoadError.
     """
     provider, model = split_spec(spec)
     try:
@@ -129,5 +145,5 @@ async def load_backend(
         raise
     except Exception as error:  # a third party's class may raise anything
         raise ModelLoadError(
-            f"{spec} cannot be loaded: {one_line(error)}.", hint="Choose another model, or look into the log."
+            f"{spec} cannot be loaded: {one_line(error)}.", hint="Choose another model, or look at the log."
         ) from error

@@ -124,7 +124,7 @@ def check(stage: Stage) -> None:
     """The floor is free, nothing overlapped, and memories hold exactly what was heard."""
     assert {agent.state for agent in stage.session.agents.values()} == {"idle"}
     assert len(stage.of(FloorGranted)) == len(stage.of(FloorReleased))
-    waiting = [speech for speech in stage.media.speeches if speech.held and speech.ended is None]
+    waiting = stage.media.held()
     assert not waiting, "a voice waits for ever"
     begun, done = (
         len(stage.of(SpeculationStarted)),

@@ -17,6 +17,7 @@ from voicebot.events import (
     PlayoutSentence,
     UserChat,
 )
+from voicebot.media.base import StartRecording
 
 pytestmark = pytest.mark.virtual_time
 
@@ -59,7 +60,7 @@ async def test_an_agent_finishes_its_sentence_and_remembers_what_was_said(tmp_pa
         assert len(stage.of(ConversationStarted)) == 2
         there = [e.name for e in second.events if isinstance(e, ParticipantJoined)]
         assert sorted(there) == ["Ada", "Anna"]
-        recorded = {c.arguments["path"].parent.parent for c in stage.media.commanded("record")}
+        recorded = {c.path.parent.parent for c in stage.media.commanded(StartRecording)}
         assert recorded == {first.folder, second.folder}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from agents import function_tool
 
-import voicebot.llm.openai_model  # noqa: F401  (seconds of real time that virtual time need not wait for)
+import voicebot.llm.models  # noqa: F401  (seconds of real time that virtual time need not wait for)
 from tests.agent.stage import Stage
 from voicebot.errors import ModelLoadError
 from voicebot.events import (

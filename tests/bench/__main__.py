@@ -1,6 +1,6 @@
 """`make bench`: measure, print a table, keep it in .bench/<target>.json.
 
-python -m tests.bench [voice|media|notebook|signaling|churn|peers] [--runs 3] [--quick]
+python -m tests.bench [voice|media|notebook|signaling|reading|churn|peers] [--runs 3] [--quick]
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pathlib import Path
 from tests.bench.alone import SESSIONS, media, voice
 from tests.bench.beside import MODES, beside
 from tests.bench.notebook import blocked_cells
+from tests.bench.reading import reading
 from tests.bench.report import machine, publish
 from tests.bench.signaling import churned, signaling
 
-TARGETS = ("voice", "media", "notebook", "signaling", "churn", "peers")
+TARGETS = ("voice", "media", "notebook", "signaling", "reading", "churn", "peers")
 
 
 def main() -> None:
@@ -55,6 +56,8 @@ def main() -> None:
         elif target == "signaling":
             short = {"sockets": 200, "rate": 200, "seconds": 2, "cuts": 20} if a.quick else {}
             figures = signaling(a.runs, **short)
+        elif target == "reading":
+            figures = reading(a.runs)
         elif target == "churn":
             figures = churned(a.seconds)
         else:

@@ -29,7 +29,7 @@ def test_packages_of_other_pythons_and_extras_are_not_missed(monkeypatch: pytest
     others = ["numpy>=2", "no-such-thing; python_version < '3'", "no-such-other; extra == 'all'"]
     monkeypatch.setattr(machine, "requires", lambda name: others)
     check = list(machine.python())[1]
-    assert (check.status, check.detail) == ("ok", "all 1 that are needed")
+    assert (check.status, check.detail) == ("ok", "all 1 are installed")
 
 
 def test_a_package_that_is_not_installed_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_the_port() -> None:
         taken.listen()
         number = taken.getsockname()[1]
         in_use = machine.port(load_settings(None, port=number))
-        assert (in_use.status, "next free one" in in_use.detail) == ("note", True)
+        assert (in_use.status, "next free port" in in_use.detail) == ("note", True)
     assert machine.port(load_settings(None, port=0)).status == "ok"
     elsewhere = machine.port(load_settings(None, port=0, host="192.0.2.1"))
     assert elsewhere.status == "failed"

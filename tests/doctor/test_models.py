@@ -180,7 +180,7 @@ def test_auto_without_the_embedded_recogniser(tmp_path: Path, monkeypatch: pytes
         lambda *_: Availability("missing", "it is not installed", "Install it"),
     )
     check = models.role("stt", load_settings(None, data_dir=tmp_path))
-    assert (check.status, "waits until it is downloaded" in check.advice) == ("note", True)
+    assert (check.status, "waits for the download" in check.advice) == ("note", True)
     assert check.detail == "faster-whisper, because it is not installed"
     never = models.role("stt", load_settings(None, data_dir=tmp_path, download_timeout=0))
     assert (never.status, never.advice) == ("failed", "Install it")

@@ -150,7 +150,7 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, sh
         await expect(page.locator(".vb-turn").first).to_be_visible(timeout=START * 1000)
         await expect(page.locator(".vb-card[data-state]").first).to_contain_text("lighthouse keeper")
         await expect(page.locator(".vb-notices").first).to_contain_text(
-            "blocked the loop", timeout=START * 1000
+            "blocked the event loop", timeout=START * 1000
         )
         await page.wait_for_function(
             "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
@@ -172,7 +172,7 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, sh
         # another voice by the dropdown: it answers, and the transcript says so
         voice = page.locator(".widget-dropdown", has_text="Text to speech").first.locator("select")
         await voice.select_option(label="flite:slt")
-        status = page.locator(".widget-html", has_text="flite:slt answers from the next turn on")
+        status = page.locator(".widget-html", has_text="flite:slt is in use from the next turn on")
         await expect(status.first).to_be_visible()
 
         # an agent from one line

@@ -17,12 +17,26 @@ from voicebot.errors import MediaError, SignalingError
 from voicebot.events import Event
 from voicebot.experiment.guest import Guest
 from voicebot.lobby.lobby import Lobby
-from voicebot.media.base import HearingSettings, IceServerConfig, MediaPlane, Notice, VoiceActivityStarted
+from voicebot.media.base import (
+    AddAgentTrack,
+    AddIceCandidate,
+    CloseHost,
+    ClosePeer,
+    EndSpeech,
+    HearingSettings,
+    MediaPlane,
+    Notice,
+    OpenHost,
+    PeerOffer,
+    QueueAudio,
+    RemoveAgentTrack,
+    VoiceActivityStarted,
+)
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.rtc.caller import RATE, ReceivedFrame
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
-from voicebot.signaling.messages import ParticipantInfo
+from voicebot.signaling.messages import IceServer, ParticipantInfo
 from voicebot.store.base import AgentRecord
 from voicebot.tts.espeak import EspeakTTS
 
@@ -38,10 +52,10 @@ class BeepingRoom:
         self._ids = itertools.count(1)
 
     async def open(self) -> None:
-        self.media.open_host(self.host_peer, HearingSettings())
+        self.media.send(OpenHost(self.host_peer, HearingSettings()))
 
     async def close(self, reason: str = "") -> None:
-        self.media.close_host(self.host_peer)
+        self.media.send(CloseHost(self.host_peer))
 
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
         return self.lobby.join(info)
@@ -54,29 +68,31 @@ class BeepingRoom:
 
     async def spawn(self, who: str, *, name: str | None = None, voice: str | None = None) -> ParticipantInfo:
         agent_id = f"a-{next(self._ids)}"
-        self.media.add_agent(self.host_peer, agent_id)
+        self.media.send(AddAgentTrack(self.host_peer, agent_id))
         return self.lobby.join(ParticipantInfo(id=agent_id, name=name or "Beeper", kind="agent"))
 
     async def remove(self, agent_id: str) -> None:
-        self.media.remove_agent(self.host_peer, agent_id)
+        self.media.send(RemoveAgentTrack(self.host_peer, agent_id))
         self.lobby.leave(agent_id, "removed")
 
     async def answer(self, participant_id: str, epoch: int, sdp: str, tracks: Any, ice_servers: Any) -> Any:
-        servers = [s if isinstance(s, IceServerConfig) else None for s in ice_servers]
-        return await self.media.answer(self.host_peer, participant_id, epoch, sdp, tracks, servers)
+        servers = [s for s in ice_servers if isinstance(s, IceServer)]
+        return await self.media.answer(PeerOffer(self.host_peer, participant_id, epoch, sdp, tracks, servers))
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Any) -> None:
-        self.media.add_candidate(
-            self.host_peer,
-            participant_id,
-            epoch,
-            candidate.candidate,
-            candidate.sdp_mid,
-            candidate.sdp_m_line_index,
+        self.media.send(
+            AddIceCandidate(
+                self.host_peer,
+                participant_id,
+                epoch,
+                candidate.candidate,
+                candidate.sdp_mid,
+                candidate.sdp_m_line_index,
+            )
         )
 
     def close_peer(self, participant_id: str) -> None:
-        self.media.close_peer(self.host_peer, participant_id)
+        self.media.send(ClosePeer(self.host_peer, participant_id))
 
     def chat(self, participant_id: str, text: str) -> None: ...
 
@@ -87,8 +103,8 @@ class BeepingRoom:
             beep = (9000 * np.sin(2 * np.pi * 700 * t)).astype(np.int16)
             for agent in self.lobby.agents:
                 speech = f"s-{len(self.spoke)}-{agent.id}"
-                self.media.say(self.host_peer, agent.id, speech, 0, beep, RATE, False)
-                self.media.end(self.host_peer, agent.id, speech)
+                self.media.send(QueueAudio(self.host_peer, agent.id, speech, 0, beep, RATE, False))
+                self.media.send(EndSpeech(self.host_peer, agent.id, speech))
 
     def agent_records(self) -> list[AgentRecord]:
         return []
@@ -108,7 +124,7 @@ class Unused:
     async def aclose(self) -> None: ...
 
 
-class SpeechRecognition:
+class Ears:
     """What a guest hears: when each agent's sound came, and a way to wait for it."""
 
     def __init__(self) -> None:
@@ -149,7 +165,7 @@ async def voice() -> AsyncIterator[EspeakTTS]:
 async def test_a_guest_speaks_and_hears_every_agent(hosting: Hosting, voice: EspeakTTS) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     first = await room.spawn("one")
-    ears = SpeechRecognition()
+    ears = Ears()
     async with Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=ears) as ada:
         assert room.lobby.participants[ada.id].name == "Ada"
         await ada.say("Hello out there, is anybody listening?")
@@ -167,7 +183,7 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
 ) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     agent = await room.spawn("one")
-    ears, other_ears = SpeechRecognition(), SpeechRecognition()
+    ears, other_ears = Ears(), Ears()
     async with (
         Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
         Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,

@@ -15,13 +15,13 @@ LINES = [
 ]
 
 
-def test_it_keeps_what_people_say_of_themselves_in_their_words_and_in_order() -> None:
+def test_a_summary_keeps_what_people_say_about_themselves_in_order() -> None:
     summary = extract("", LINES, 120)
     assert summary.index('Anna said: "My boat is called Pip."') < summary.index("The ferry leaves at 9")
     assert "How are you" not in summary
 
 
-def test_sentences_end_neither_in_numbers_nor_in_addresses() -> None:
+def test_numbers_and_addresses_do_not_end_sentences() -> None:
     lines = [
         ChatLine("Anna", "My boat costs 3.50 euros. See example.com!"),
         ChatLine("Li", "\u6211\u662f\u674e\u3002\u4f60\u597d\u3002"),
@@ -30,7 +30,7 @@ def test_sentences_end_neither_in_numbers_nor_in_addresses() -> None:
     assert re.findall('"(.*?)"', extract("", lines, 200)) == said
 
 
-def test_what_was_kept_before_stays_until_there_is_no_room() -> None:
+def test_the_previous_summary_stays_as_long_as_it_fits() -> None:
     before = extract("", LINES[:1], 60)
     assert extract(before, LINES[2:], 200).startswith(before)
     old = " ".join(f'Anna said: "I have {n} boats."' for n in range(20))
@@ -45,5 +45,5 @@ def test_what_was_kept_before_stays_until_there_is_no_room() -> None:
     st.lists(st.builds(ChatLine, st.sampled_from(["", "Anna"]), st.text(max_size=80)), max_size=8),
     st.integers(0, 200),
 )
-def test_it_is_never_too_long(before: str, lines: list[ChatLine], longest: int) -> None:
+def test_a_summary_is_never_too_long(before: str, lines: list[ChatLine], longest: int) -> None:
     assert len(extract(before, lines, longest)) <= longest

@@ -33,7 +33,7 @@ async def test_it_runs_through_openai_agents_streamed_and_whole() -> None:
     assert result.final_output == "That makes 4."
 
 
-async def test_load_is_honest() -> None:
+async def test_load_fails_with_an_explanation() -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     llm = await OfflineLLM.load("", settings)
     assert "offline" in llm.notice.lower()

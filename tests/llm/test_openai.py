@@ -32,7 +32,7 @@ async def said(llm: LLM) -> list[str]:
     return [text async for kind, text in deltas(llm) if kind == "response.output_text.delta"]
 
 
-async def test_it_streams_and_sends_nothing_elsewhere() -> None:
+async def test_it_streams_without_network_traffic() -> None:
     async with OpenAIServer(["Hello there, Anna."]) as server:
         llm = await OpenAILLM.load("", settings(server))
         assert "".join(await said(llm)) == "Hello there, Anna."
@@ -60,7 +60,7 @@ async def test_user_password_path_and_query_are_sent_and_not_shown() -> None:
         await llm.aclose()
 
 
-async def test_what_a_server_repeats_is_not_passed_on() -> None:
+async def test_secrets_that_a_server_repeats_are_not_passed_on() -> None:
     echo = "no route http://ann:pass-canary@h/t0ken-canary sk-canary-2 YW5uOnBhc3MtY2FuYXJ5"
     async with OpenAIServer([Fail(400, echo), Fail(401, echo)], prefix="/t0ken-canary") as server:
         address = server.url.replace("://", "://ann:pass-canary@")
@@ -76,7 +76,7 @@ async def test_what_a_server_repeats_is_not_passed_on() -> None:
         await llm.aclose()
 
 
-async def test_tokens_come_as_they_are_made() -> None:
+async def test_tokens_are_streamed() -> None:
     gate = asyncio.Event()
     async with OpenAIServer([Say("one two", gates={1: gate})]) as server:
         llm = await OpenAILLM.load("", settings(server))
@@ -131,7 +131,7 @@ async def test_failures_say_what_to_do(step: Say | Fail, words: str) -> None:
         await llm.aclose()
 
 
-async def test_a_busy_server_is_asked_again() -> None:
+async def test_a_busy_server_is_retried() -> None:
     async with OpenAIServer([Fail(429, retry_after=0.01), Fail(500), "At last."]) as server:
         llm = await OpenAILLM.load("", settings(server, llm_retries=2))
         assert "".join(await said(llm)) == "At last."
@@ -193,7 +193,7 @@ async def test_without_a_model_it_names_some_and_the_way_offline() -> None:
             await OpenAILLM.load("", unknown)
 
 
-async def test_openai_itself_gets_the_responses_api() -> None:
+async def test_openai_uses_the_responses_api() -> None:
     from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
     from agents.models.openai_responses import OpenAIResponsesModel
 

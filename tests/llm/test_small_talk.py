@@ -43,7 +43,7 @@ def test_it_admits_what_it_cannot_know_and_names_the_topic() -> None:
         ("goodbye ada", "Goodbye, Anna"),
     ],
 )
-def test_what_it_can_answer_it_answers(text: str, expected: str) -> None:
+def test_it_answers_what_it_can(text: str, expected: str) -> None:
     assert expected in say(text)
 
 
@@ -53,17 +53,17 @@ def test_it_remembers_what_this_person_said() -> None:
     assert "not said anything" in say("what did i say", ChatLine("Tom", "Mine is red."))
 
 
-def test_asked_again_what_was_said_it_gives_the_newest_words() -> None:
+def test_it_repeats_the_latest_words_when_asked_again() -> None:
     question = ChatLine("Anna", "what did I say")
     before = (ChatLine("Anna", "My boat is blue."), question, ChatLine("", "You said: My boat is blue."))
     assert say("what did I say", *before, ChatLine("Anna", "It is old.")) == "You said: It is old."
 
 
-def test_a_sum_beyond_all_measure_is_answered_too() -> None:
+def test_a_sum_with_a_huge_result_is_answered() -> None:
     assert "more than I can say" in say(f"what is 1{'0' * 400} divided by 3")
 
 
-def test_it_answers_those_it_is_told_to() -> None:
+def test_it_answers_those_it_should_answer() -> None:
     lines = [ChatLine("Anna", "what is two plus two"), ChatLine("Tom", "hang on, Anna")]
     assert "4" in reply(SYSTEM, lines, NOW, RoomContext(answer=("Anna",)))
 
@@ -71,7 +71,7 @@ def test_it_answers_those_it_is_told_to() -> None:
 @pytest.mark.parametrize(
     "text", ["a" * 200 + " b c d e f g h i", "i " * 2000, "i not " * 700, "what is the " * 300, "no. " * 1000]
 )
-def test_no_line_takes_it_long(text: str) -> None:
+def test_no_line_is_slow_to_answer(text: str) -> None:
     """Its patterns never try a line in more ways than it has characters."""
     assert say(text)
 
@@ -140,7 +140,7 @@ BROKEN = re.compile(r"\b(I are|you am|I is|you is|About you|So (do|can|should|is
 
 
 @pytest.mark.parametrize("character", PERSONAS)
-def test_whatever_is_said_the_answer_is_short_sound_and_honest(character: str) -> None:
+def test_every_answer_is_short_well_formed_and_honest(character: str) -> None:
     system = f"You are Ada: {character}\n"
     for turn in (0, 1):
         before = [ChatLine("Anna", "hello"), ChatLine("", "Hello Anna.")] * turn
@@ -163,13 +163,13 @@ def test_grief_is_not_answered_cheerfully() -> None:
         assert not re.search(r"splendid|aha|arr|hmph", answer, re.I)
 
 
-def test_a_name_once_told_is_kept() -> None:
+def test_it_remembers_a_name() -> None:
     told = (ChatLine("Anna", "my name is peter"), ChatLine("", "Nice to meet you, Peter."))
     assert say("what is my name", *told) == "You are Peter."
     assert "Peter" in say("hello", *told)
 
 
-def test_it_says_again_what_it_said() -> None:
+def test_it_can_repeat_itself() -> None:
     assert (
         say("repeat that please", ChatLine("Anna", "hello"), ChatLine("", "Hello Anna."))
         == "I said: Hello Anna."

@@ -27,7 +27,7 @@ from voicebot.lobby.names import MAX_GRAPHEMES, clean_name, distinct_name, graph
         ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"),
     ],
 )
-def test_names_are_made_fit_to_show(raw: str, clean: str) -> None:
+def test_names_are_cleaned(raw: str, clean: str) -> None:
     assert clean_name(raw) == clean
 
 
@@ -78,12 +78,12 @@ def test_a_clean_name_is_stable_and_harmless(raw: str) -> None:
         "\U0001f170\U0001f17b\U0001f178\U0001f172\U0001f174",  # in boxes
     ],
 )
-def test_a_name_that_looks_like_anothers_gets_a_number(other: str) -> None:
+def test_a_name_that_looks_like_another_gets_a_number(other: str) -> None:
     assert skeleton(other) == skeleton("Alice")
     assert distinct_name(clean_name(other), ["Alice"]) == f"{clean_name(other)} 2"
 
 
-def test_capitals_are_read_as_they_look() -> None:
+def test_capitals_are_compared_by_their_appearance() -> None:
     """A Greek capital is drawn like another Latin letter than its small one is."""
     assert distinct_name("\u03a4\u039f\u039d\u03a5", ["TONY"]) == "\u03a4\u039f\u039d\u03a5 2"
     assert (
@@ -98,20 +98,20 @@ def test_the_lookalikes_are_pairs() -> None:
     assert not any(chr(letter).isascii() for letter in LOOKALIKES)
 
 
-def test_names_that_differ_stay_as_they_are() -> None:
+def test_distinct_names_stay_unchanged() -> None:
     taken = ["Ada", "Bob", "\u5c0f\u660e", "\u041e\u043b\u044f", "\U0001f600"]
     for name in ("Adam", "Rob", "\u5c0f\u7ea2", "\u041a\u043e\u043b\u044f", "\U0001f601", "Ada Lovelace"):
         assert distinct_name(name, taken) == name
     assert distinct_name("Ada", ["Ada", "Ada 2"]) == "Ada 3"
 
 
-def test_a_number_fits_into_the_length() -> None:
+def test_a_numbered_name_keeps_within_the_length() -> None:
     name = "x" * MAX_GRAPHEMES
     assert distinct_name(name, [name]) == "x" * (MAX_GRAPHEMES - 2) + " 2"
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_a_numbered_name_is_a_clean_one_that_looks_different(raw: str, other: str) -> None:
+def test_a_numbered_name_is_clean_and_looks_different(raw: str, other: str) -> None:
     try:
         name, taken = clean_name(raw), clean_name(other)
     except SignalingError:

@@ -20,7 +20,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
-from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, PeerState
+from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.rtc.tap import AudioPacket, tap_receiver
@@ -134,7 +134,7 @@ class Browser:
     async def join(self, agents: list[str], epoch: int = 1, host: str = "host") -> Answer:
         """Negotiate (again) and wait until both sides are connected."""
         sdp, tracks = await self.offer(agents)
-        answer = await self.plane.answer(host, self.peer_id, epoch, sdp, tracks, ())
+        answer = await self.plane.answer(PeerOffer(host, self.peer_id, epoch, sdp, tracks, ()))
         await self.accept(answer)
         async with asyncio.timeout(20):
             await self.connected.wait()
@@ -215,7 +215,7 @@ class Stage:
 async def set_stage(plane: MediaPlane) -> AsyncIterator[Stage]:
     notices = Notices()
     await plane.start(notices)
-    plane.open_host("host", HearingSettings())
+    plane.send(OpenHost("host", HearingSettings()))
     stage = Stage(plane, notices)
     try:
         yield stage

@@ -12,7 +12,18 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, async_playwright
 
-from voicebot.media.base import PeerState, PlayoutEnded, SpeechAudio, VoiceActivityStopped
+from voicebot.media.base import (
+    AddAgentTrack,
+    AddIceCandidate,
+    EndSpeech,
+    PeerOffer,
+    PeerState,
+    PlayoutEnded,
+    QueueAudio,
+    RemoveAgentTrack,
+    SpeechAudio,
+    VoiceActivityStopped,
+)
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -93,18 +104,18 @@ async def page(speech: np.ndarray, tmp_path: Path) -> AsyncIterator[Page]:
 
 
 async def negotiate(stage: Stage, page: Page, offer: dict[str, Any], epoch: int = 1) -> dict[str, str]:
-    answer = await stage.plane.answer("host", "p", epoch, offer["sdp"], offer["tracks"], ())
+    answer = await stage.plane.answer(PeerOffer("host", "p", epoch, offer["sdp"], offer["tracks"], ()))
     await page.evaluate("sdp => accept(sdp)", answer.sdp)
     return dict(answer.tracks)
 
 
 async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage, page: Page) -> None:
     stage, plane, notices = process_stage, process_stage.plane, process_stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     await negotiate(stage, page, await page.evaluate("setUp(['marlin'])"))
     await page.wait_for_function("candidates.includes('')")
     for candidate in await page.evaluate("candidates"):
-        plane.add_candidate("host", "p", 1, candidate, "0", 0)
+        plane.send(AddIceCandidate("host", "p", 1, candidate, "0", 0))
     state = await notices.wait(PeerState, lambda n: n.state == "connected")
     assert state.local
     await notices.wait(VoiceActivityStopped)
@@ -113,8 +124,8 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     assert np.abs(pcm).max() > 3000
 
     tone = (9000 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 24_000)).astype(np.int16)
-    plane.say("host", "marlin", "s1", 0, tone, 24_000, False)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, tone, 24_000, False))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     assert (await notices.wait(PlayoutEnded)).complete
     await page.wait_for_function("stats().then(s => s['1'] && s['1'].packets >= 101)")
     heard = (await page.evaluate("stats()"))["1"]
@@ -122,13 +133,13 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     assert heard["lost"] == 0
 
     # another agent joins, the first one's section is switched off and then taken by a third
-    plane.add_agent("host", "coral")
+    plane.send(AddAgentTrack("host", "coral"))
     await page.evaluate("agents_add('coral')")
     assert "coral" in (await negotiate(stage, page, await page.evaluate("offer()"))).values()
-    plane.remove_agent("host", "marlin")
+    plane.send(RemoveAgentTrack("host", "marlin"))
     await page.evaluate("agents.marlin.direction = 'inactive'")
     assert list((await negotiate(stage, page, await page.evaluate("offer()"))).values()) == ["coral"]
-    plane.add_agent("host", "reef")
+    plane.send(AddAgentTrack("host", "reef"))
     await page.evaluate(
         "agents.reef = agents.marlin, delete agents.marlin, agents.reef.direction = 'recvonly'"
     )
@@ -136,8 +147,8 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     assert sorted(answered.values()) == ["coral", "reef"]
     for agent, mid in (("coral", "2"), ("reef", "1")):
         before = (await page.evaluate("stats()")).get(mid, {"packets": 0})["packets"]
-        plane.say("host", agent, f"{agent}-s", 0, tone[:24_000], 24_000, False)
-        plane.end("host", agent, f"{agent}-s")
+        plane.send(QueueAudio("host", agent, f"{agent}-s", 0, tone[:24_000], 24_000, False))
+        plane.send(EndSpeech("host", agent, f"{agent}-s"))
         await page.wait_for_function(
             "([mid, n]) => stats().then(s => s[mid] && s[mid].packets >= n + 50)", arg=[mid, before]
         )

@@ -16,15 +16,20 @@ import pytest
 
 from tests.support.sound import tone
 from voicebot.media.base import (
-    IceServerConfig,
+    AddAgentTrack,
+    AddIceCandidate,
+    EndSpeech,
     MediaStats,
+    PeerOffer,
     PeerState,
     PlayoutEnded,
+    QueueAudio,
     SpeechAudio,
     VoiceActivityStarted,
     VoiceActivityStopped,
 )
 from voicebot.media.inline import InlineMediaPlane
+from voicebot.signaling.messages import IceServer
 
 if TYPE_CHECKING:
     from conftest import Browser, Stage
@@ -74,11 +79,11 @@ async def test_words_survive_loss_and_reordering(stage: Stage, speech: np.ndarra
 
 async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline_stage: Stage) -> None:
     plane, notices = inline_stage.plane, inline_stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = inline_stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "s", 0, tone(440, 2, RATE), RATE)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 2, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s"))
     await browser.hear("marlin", 20)
     time.sleep(1.0)  # noqa: ASYNC251  the blocked loop
     await asyncio.sleep(0)
@@ -122,7 +127,7 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(process_stage: 
     import json
 
     plane, notices = process_stage.plane, process_stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     listener = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -135,11 +140,11 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(process_stage: 
     assert listener.stdout is not None
     try:
         offer = json.loads(await listener.stdout.readline())
-        answer = await plane.answer("host", "p", 1, offer["sdp"], {offer["mid"]: "marlin"}, ())
+        answer = await plane.answer(PeerOffer("host", "p", 1, offer["sdp"], {offer["mid"]: "marlin"}, ()))
         listener.stdin.write(json.dumps(answer.sdp).encode() + b"\n")
         await notices.wait(PeerState, lambda n: n.state == "connected")
-        plane.say("host", "marlin", "s", 0, tone(440, 4, RATE), RATE)
-        plane.end("host", "marlin", "s")
+        plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 4, RATE), RATE))
+        plane.send(EndSpeech("host", "marlin", "s"))
         time.sleep(3)  # noqa: ASYNC251  a cell that blocks
         listener.stdin.write(b"enough\n")
         arrived = json.loads(await listener.stdout.readline())
@@ -158,12 +163,12 @@ async def test_candidates_may_trickle_in_even_before_the_offer(stage: Stage) -> 
     bare = "\r\n".join(line for line in lines if not line.startswith(("a=candidate", "a=end-of-candidates")))
     assert candidates
     mid = browser.mic_transceiver.mid
-    plane.add_candidate("host", browser.peer_id, 1, candidates[0], mid, 0)
-    plane.add_candidate("host", browser.peer_id, 1, "candidate:nonsense", mid, 0)
-    answer = await plane.answer("host", browser.peer_id, 1, bare + "\r\n", tracks, ())
+    plane.send(AddIceCandidate("host", browser.peer_id, 1, candidates[0], mid, 0))
+    plane.send(AddIceCandidate("host", browser.peer_id, 1, "candidate:nonsense", mid, 0))
+    answer = await plane.answer(PeerOffer("host", browser.peer_id, 1, bare + "\r\n", tracks, ()))
     for candidate in candidates[1:]:
-        plane.add_candidate("host", browser.peer_id, 1, candidate, mid, 0)
-    plane.add_candidate("host", browser.peer_id, 1, "", mid, 0)
+        plane.send(AddIceCandidate("host", browser.peer_id, 1, candidate, mid, 0))
+    plane.send(AddIceCandidate("host", browser.peer_id, 1, "", mid, 0))
     await browser.accept(answer)
     await notices.wait(PeerState, lambda n: n.state == "connected")
 
@@ -172,7 +177,7 @@ async def test_a_browser_without_candidates_fails_at_once(stage: Stage) -> None:
     browser = stage.browser()
     sdp, tracks = await browser.offer([])
     nowhere = "\r\n".join(line for line in sdp.splitlines() if not line.startswith("a=candidate"))
-    await stage.plane.answer("host", browser.peer_id, 1, nowhere + "\r\n", tracks, ())
+    await stage.plane.answer(PeerOffer("host", browser.peer_id, 1, nowhere + "\r\n", tracks, ()))
     failed = await stage.notices.wait(PeerState, lambda n: n.state == "failed")
     assert "offers no candidates" in failed.reason
 
@@ -184,7 +189,7 @@ async def test_a_browser_that_never_answers_fails_after_the_timeout(
     browser = inline_stage.browser()
     sdp, tracks = await browser.offer([])
     endless = sdp.replace("a=end-of-candidates\r\n", "")
-    await inline_stage.plane.answer("host", browser.peer_id, 1, endless, tracks, ())
+    await inline_stage.plane.answer(PeerOffer("host", browser.peer_id, 1, endless, tracks, ()))
     failed = await inline_stage.notices.wait(PeerState, lambda n: n.state == "failed")
     assert "did not connect in 0.2 s" in failed.reason
 
@@ -193,12 +198,12 @@ async def test_a_wrong_ice_server_is_refused(stage: Stage) -> None:
     browser = stage.browser()
     sdp, tracks = await browser.offer([])
     with pytest.raises(Exception, match="no STUN or TURN address"):
-        await stage.plane.answer("host", "p", 1, sdp, tracks, [IceServerConfig(("http://x",))])
+        await stage.plane.answer(PeerOffer("host", "p", 1, sdp, tracks, [IceServer(urls=["http://x"])]))
 
 
 async def test_video_and_rejected_sections_are_answered_inactive(stage: Stage) -> None:
     plane = stage.plane
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     browser.pc.addTransceiver("video", direction="sendonly")
     answer = await browser.join(["marlin", "nobody"])
@@ -207,6 +212,6 @@ async def test_video_and_rejected_sections_are_answered_inactive(stage: Stage) -
     assert directions == {"video": "inactive"}
     nobody = browser.transceivers["nobody"]
     assert nobody.currentDirection == "inactive"
-    plane.say("host", "marlin", "s", 0, tone(440, 0.2, RATE), RATE)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 0.2, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s"))
     await browser.hear("marlin", 10)

@@ -12,14 +12,25 @@ from tests.support.sound import loudest_hz, tone
 from voicebot.audio.opus import silence_packet
 from voicebot.errors import MediaError
 from voicebot.media.base import (
+    AddAgentTrack,
+    AwaitSilence,
+    CloseHost,
+    ClosePeer,
+    EndSpeech,
+    HoldSpeech,
+    PeerOffer,
     PeerState,
     PlayoutAudible,
     PlayoutEnded,
     PlayoutHeld,
     PlayoutMark,
     PlayoutResumed,
+    QueueAudio,
+    RemoveAgentTrack,
+    ResumeSpeech,
     SilenceReached,
     SpeechAudio,
+    StopSpeech,
     VoiceActivityStarted,
     VoiceActivityStopped,
 )
@@ -32,16 +43,16 @@ RATE = 24_000
 
 async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     answer = await browser.join(["marlin"])
     assert list(answer.tracks.values()) == ["marlin"]
     state = await notices.wait(PeerState, lambda n: n.state == "connected")
     assert (state.local, state.remote) in {("host", "host"), ("host", "prflx")}
 
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.5, RATE), RATE)
-    plane.say("host", "marlin", "s1", 1, tone(440, 0.35, RATE), RATE)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, tone(440, 0.5, RATE), RATE))
+    plane.send(QueueAudio("host", "marlin", "s1", 1, tone(440, 0.35, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     ended = await notices.wait(PlayoutEnded)
     assert ended.complete
     assert ended.speech_id == "s1"
@@ -84,16 +95,16 @@ async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarra
 
 async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 30, RATE), RATE)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, tone(440, 30, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     await browser.hear("marlin", 5)
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
     held = await notices.wait(PlayoutHeld)
     assert (held.by, held.speech_id) == ("ada", "s1")
-    plane.stop("host", "marlin", "s1")
+    plane.send(StopSpeech("host", "marlin", "s1"))
     ended = await notices.wait(PlayoutEnded)
     assert ended.interrupted_by == "ada"
     assert (ended.played, ended.pieces) == (held.played, held.pieces)
@@ -106,9 +117,11 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     assert played < 10
     assert len(packets) <= played / 0.02 + 1.01  # what was played and the closing silence
     assert np.sqrt(np.mean(np.square(browser.pcm("marlin")[-480:], dtype=float))) < 100
-    plane.say("host", "marlin", "s1", 1, tone(440, 1, RATE), RATE)  # audio that comes too late is not begun
-    plane.say("host", "marlin", "s2", 0, tone(660, 0.1, RATE), RATE)
-    plane.end("host", "marlin", "s2")
+    plane.send(
+        QueueAudio("host", "marlin", "s1", 1, tone(440, 1, RATE), RATE)
+    )  # audio that comes too late is not begun
+    plane.send(QueueAudio("host", "marlin", "s2", 0, tone(660, 0.1, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s2"))
     await notices.wait(PlayoutEnded, lambda n: n.speech_id == "s2")
     assert [n.speech_id for n in notices.of(PlayoutEnded)] == ["s1", "s2"]
 
@@ -117,22 +130,22 @@ async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
     stage: Stage, speech: np.ndarray, speak: Any
 ) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
     noise = np.random.default_rng(1).normal(0, 3000, RATE * 3).astype(np.int16)  # no two packets are equal
-    plane.say("host", "marlin", "s1", 0, noise, RATE)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, noise, RATE))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     await browser.hear("marlin", 5)
     await browser.mic.say(speak(speech))
     held = await notices.wait(PlayoutHeld)
     stopped = await notices.wait(VoiceActivityStopped)
-    plane.await_silence("host", "ada", stopped.time + 0.4)
+    plane.send(AwaitSilence("host", "ada", stopped.time + 0.4))
     reached = await notices.wait(SilenceReached)
     assert reached.time == stopped.time + 0.4
     count = len(browser.heard["marlin"])
     assert count <= held.played / 0.02 + 1.01  # the closing silence, and nothing since
-    plane.resume("host", "marlin", "s1")
+    plane.send(ResumeSpeech("host", "marlin", "s1"))
     ended = await notices.wait(PlayoutEnded)
     assert ended.complete
     assert ended.played == pytest.approx(3, abs=0.001)
@@ -145,21 +158,21 @@ async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
 
 async def test_a_prepared_speech_is_heard_when_it_is_wanted(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
     for speech_id in ("wanted", "unwanted"):
-        plane.say("host", "marlin", speech_id, 0, tone(440, 0.2, RATE), RATE, held=True)
-        plane.end("host", "marlin", speech_id)
-    plane.stop("host", "marlin", "unwanted")
+        plane.send(QueueAudio("host", "marlin", speech_id, 0, tone(440, 0.2, RATE), RATE, held=True))
+        plane.send(EndSpeech("host", "marlin", speech_id))
+    plane.send(StopSpeech("host", "marlin", "unwanted"))
     assert (await notices.wait(PlayoutEnded)).speech_id == "unwanted"
     assert browser.heard["marlin"] == []
-    plane.resume("host", "marlin", "wanted")
+    plane.send(ResumeSpeech("host", "marlin", "wanted"))
     ended = await notices.wait(PlayoutEnded, count=2)
     assert (ended.speech_id, ended.complete) == ("wanted", True)
     await browser.hear("marlin", 11)
-    plane.hold("host", "marlin", "unknown", "ada")
-    plane.resume("host", "nobody", "unknown")
+    plane.send(HoldSpeech("host", "marlin", "unknown", "ada"))
+    plane.send(ResumeSpeech("host", "nobody", "unknown"))
 
 
 async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
@@ -167,15 +180,15 @@ async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
 ) -> None:
     plane, notices = stage.plane, stage.notices
     for n, (host, person) in enumerate([("host", "nobody"), ("nowhere", "ada")], 1):
-        plane.await_silence(host, person, 5.0)
+        plane.send(AwaitSilence(host, person, 5.0))
         reached = await notices.wait(SilenceReached, count=n)
         assert (reached.host_id, reached.participant_id, reached.time) == (host, person, 5.0)
     browser = stage.browser()
     await browser.join([])
     await browser.mic.say(speak(speech))
     stopped = await notices.wait(VoiceActivityStopped)
-    plane.await_silence("host", "ada", stopped.time + 60)
-    plane.close_peer("host", "browser-ada")
+    plane.send(AwaitSilence("host", "ada", stopped.time + 60))
+    plane.send(ClosePeer("host", "browser-ada"))
     assert (await notices.wait(SilenceReached, count=3)).time == stopped.time + 60
 
 
@@ -188,24 +201,24 @@ async def test_a_microphone_that_falls_silent_altogether_is_silent(
     await browser.mic.say(speak(speech))
     stopped = await notices.wait(VoiceActivityStopped)
     browser.mic.muted = True
-    plane.await_silence("host", "ada", stopped.time + 1)
+    plane.send(AwaitSilence("host", "ada", stopped.time + 1))
     assert (await notices.wait(SilenceReached)).time == stopped.time + 1
 
 
 @pytest.mark.parametrize("end", ["remove_agent", "close_host"])
 async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end: str) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.say("host", "marlin", "held", 0, tone(440, 5, RATE), RATE)
-    plane.say("host", "marlin", "prepared", 0, tone(440, 5, RATE), RATE, held=True)
+    plane.send(QueueAudio("host", "marlin", "held", 0, tone(440, 5, RATE), RATE))
+    plane.send(QueueAudio("host", "marlin", "prepared", 0, tone(440, 5, RATE), RATE, held=True))
     await browser.hear("marlin", 3)
-    plane.hold("host", "marlin", "held", "ada")
+    plane.send(HoldSpeech("host", "marlin", "held", "ada"))
     if end == "remove_agent":
-        plane.remove_agent("host", "marlin")
+        plane.send(RemoveAgentTrack("host", "marlin"))
     else:
-        plane.close_host("host")
+        plane.send(CloseHost("host"))
     await notices.wait(PlayoutEnded, count=2)
     assert [(n.speech_id, n.complete) for n in notices.of(PlayoutEnded)] == [
         ("held", False),
@@ -215,27 +228,27 @@ async def test_held_and_prepared_speeches_end_with_their_agent(stage: Stage, end
 
 async def test_a_silent_agent_sends_nothing(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
-    plane.add_agent("host", "coral")
+    plane.send(AddAgentTrack("host", "marlin"))
+    plane.send(AddAgentTrack("host", "coral"))
     browser = stage.browser()
     await browser.join(["marlin", "coral"])
     await browser.mic.say(speak(speech))
     await notices.wait(VoiceActivityStopped)
     assert browser.heard == {"marlin": [], "coral": []}
-    plane.say("host", "coral", "s1", 0, tone(440, 0.1, RATE), RATE)
-    plane.end("host", "coral", "s1")
+    plane.send(QueueAudio("host", "coral", "s1", 0, tone(440, 0.1, RATE), RATE))
+    plane.send(EndSpeech("host", "coral", "s1"))
     await browser.hear("coral", 6)
     assert browser.heard["marlin"] == []
 
 
 async def test_two_people_hear_the_same_packets(stage: Stage) -> None:
     plane = stage.plane
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     ada, bo = stage.browser("ada"), stage.browser("bo")
     await ada.join(["marlin"])
     await bo.join(["marlin"])
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.4, RATE), RATE)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, tone(440, 0.4, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     first = [p.payload for p in await ada.hear("marlin", 21)]
     second = [p.payload for p in await bo.hear("marlin", 21)]
     assert first == second
@@ -243,25 +256,25 @@ async def test_two_people_hear_the_same_packets(stage: Stage) -> None:
 
 async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.add_agent("host", "coral")
+    plane.send(AddAgentTrack("host", "coral"))
     answer = await browser.join(["marlin", "coral"])
     assert sorted(answer.tracks.values()) == ["coral", "marlin"]
     for agent in ("marlin", "coral"):
-        plane.say("host", agent, f"{agent}-1", 0, tone(440, 0.2, RATE), RATE)
-        plane.end("host", agent, f"{agent}-1")
+        plane.send(QueueAudio("host", agent, f"{agent}-1", 0, tone(440, 0.2, RATE), RATE))
+        plane.send(EndSpeech("host", agent, f"{agent}-1"))
         await browser.hear(agent, 10)
 
-    plane.say("host", "marlin", "marlin-2", 0, tone(440, 5, RATE), RATE)
-    plane.remove_agent("host", "marlin")
+    plane.send(QueueAudio("host", "marlin", "marlin-2", 0, tone(440, 5, RATE), RATE))
+    plane.send(RemoveAgentTrack("host", "marlin"))
     ended = await notices.wait(PlayoutEnded, lambda n: n.speech_id == "marlin-2")
     assert not ended.complete
     answer = await browser.join(["coral"])
     assert list(answer.tracks.values()) == ["coral"]
 
-    plane.add_agent("host", "marlin")  # the section that is free is used again
+    plane.send(AddAgentTrack("host", "marlin"))  # the section that is free is used again
     count = len(browser.heard["marlin"])
     mid = next(t.mid for t in browser.pc.getTransceivers() if t.direction == "inactive")
     transceiver = next(t for t in browser.pc.getTransceivers() if t.mid == mid)
@@ -269,8 +282,8 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     browser.transceivers["marlin"] = transceiver
     answer = await browser.join(["marlin", "coral"])
     assert answer.tracks[mid] == "marlin"
-    plane.say("host", "marlin", "marlin-3", 0, tone(440, 0.2, RATE), RATE)
-    plane.end("host", "marlin", "marlin-3")
+    plane.send(QueueAudio("host", "marlin", "marlin-3", 0, tone(440, 0.2, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "marlin-3"))
     await browser.hear("marlin", count + 10)
     assert [n.state for n in notices.of(PeerState)] == ["connecting", "connected"]
 
@@ -306,14 +319,14 @@ async def test_agents_are_heard_in_sections_that_leave_the_transport_to_the_firs
 
     browser.offer = offer  # type: ignore[method-assign]
     for agents in (["marlin", "coral"], ["marlin", "coral", "reef"]):
-        plane.add_agent("host", agents[-1])
-        plane.add_agent("host", agents[0])
+        plane.send(AddAgentTrack("host", agents[-1]))
+        plane.send(AddAgentTrack("host", agents[0]))
         answer = await browser.join(agents)
         assert sorted(answer.tracks.values()) == sorted(agents)
         for agent in agents:
             count = len(browser.heard[agent])
-            plane.say("host", agent, f"{agent}-{begun}", 0, tone(440, 0.2, RATE), RATE)
-            plane.end("host", agent, f"{agent}-{begun}")
+            plane.send(QueueAudio("host", agent, f"{agent}-{begun}", 0, tone(440, 0.2, RATE), RATE))
+            plane.send(EndSpeech("host", agent, f"{agent}-{begun}"))
             await browser.hear(agent, count + 10)
 
 
@@ -321,14 +334,14 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     stage: Stage, speech: np.ndarray, speak: Any
 ) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     old = stage.browser()
     await old.join(["marlin"], epoch=1)
     new = stage.browser()
     await new.join(["marlin"], epoch=2)
     await old.closed.wait()  # this browser does not close it itself
-    plane.say("host", "marlin", "s1", 0, tone(440, 0.2, RATE), RATE)
-    plane.end("host", "marlin", "s1")
+    plane.send(QueueAudio("host", "marlin", "s1", 0, tone(440, 0.2, RATE), RATE))
+    plane.send(EndSpeech("host", "marlin", "s1"))
     await new.hear("marlin", 10)
     assert old.heard["marlin"] == []
     await new.mic.say(speak(speech))
@@ -336,24 +349,24 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
     states = [(n.epoch, n.state) for n in notices.of(PeerState)]
     assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
     with pytest.raises(MediaError, match="Epoch 1 is over"):
-        await plane.answer("host", "browser-ada", 1, "v=0", {}, ())
+        await plane.answer(PeerOffer("host", "browser-ada", 1, "v=0", {}, ()))
 
 
 async def test_until_the_browser_closes_the_old_connection_both_carry_every_packet(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     bo, old, new = stage.browser("bo"), stage.browser(), stage.browser()
     await bo.join(["marlin"])
     await old.join(["marlin"], epoch=1)
     noise = np.random.default_rng(1).normal(0, 3000, RATE * 60).astype(np.int16)  # no two packets are equal
-    plane.say("host", "marlin", "s1", 0, noise, RATE)
+    plane.send(QueueAudio("host", "marlin", "s1", 0, noise, RATE))
     await old.hear("marlin", 10)
     await new.join(["marlin"], epoch=2)
     await old.hear("marlin", len(old.heard["marlin"]) + 25)
     await new.hear("marlin", 25)
     await old.close()
     await new.hear("marlin", len(new.heard["marlin"]) + 25)
-    plane.stop("host", "marlin", "s1")
+    plane.send(StopSpeech("host", "marlin", "s1"))
     ended = await notices.wait(PlayoutEnded)
     everything = [p.payload for p in await bo.hear("marlin", int(ended.played / 0.02))]
     before, after = ([p.payload for p in browser.heard["marlin"]] for browser in (old, new))
@@ -387,7 +400,7 @@ async def test_closing_a_peer_ends_what_its_person_was_saying(
     await browser.join([])
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
     await stage.notices.wait(VoiceActivityStarted)
-    stage.plane.close_peer("host", "browser-ada")
+    stage.plane.send(ClosePeer("host", "browser-ada"))
     await stage.notices.wait(VoiceActivityStopped)
     await stage.notices.wait(PeerState, lambda n: n.state == "closed")
     saying.cancel()
@@ -414,12 +427,12 @@ async def test_audio_that_cannot_be_played_ends_its_speech(
     inline_stage: Stage, pcm: np.ndarray, rate: int
 ) -> None:
     plane, notices = inline_stage.plane, inline_stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     for speech in ("begun", "new"):
         if speech == "begun":
-            plane.say("host", "marlin", speech, 0, tone(440, 5, RATE), RATE)
-        plane.say("host", "marlin", speech, 1, pcm, rate)
-        plane.end("host", "marlin", speech)
+            plane.send(QueueAudio("host", "marlin", speech, 0, tone(440, 5, RATE), RATE))
+        plane.send(QueueAudio("host", "marlin", speech, 1, pcm, rate))
+        plane.send(EndSpeech("host", "marlin", speech))
         ended = await notices.wait(PlayoutEnded, lambda n, speech=speech: n.speech_id == speech)
         assert not ended.complete
         assert 1 not in ended.pieces
@@ -430,14 +443,14 @@ async def test_what_cannot_be_answered_is_said(stage: Stage) -> None:
     browser = stage.browser()
     sdp, tracks = await browser.offer([])
     with pytest.raises(MediaError, match="no agent host 'elsewhere'"):
-        await plane.answer("elsewhere", "p", 1, sdp, tracks, ())
+        await plane.answer(PeerOffer("elsewhere", "p", 1, sdp, tracks, ()))
     with pytest.raises(MediaError, match="no media section"):
-        await plane.answer("host", "p", 1, "v=0\r\n", tracks, ())
+        await plane.answer(PeerOffer("host", "p", 1, "v=0\r\n", tracks, ()))
     with pytest.raises(MediaError, match="without Opus"):
-        await plane.answer("host", "p", 1, sdp.replace("opus/48000", "fake/48000"), tracks, ())
+        await plane.answer(PeerOffer("host", "p", 1, sdp.replace("opus/48000", "fake/48000"), tracks, ()))
     assert stage.notices.of(PeerState) == []  # nothing was begun, the epoch may be used again
-    await plane.answer("host", "p", 1, sdp, tracks, ())
+    await plane.answer(PeerOffer("host", "p", 1, sdp, tracks, ()))
     await browser.join([], epoch=3)
     restarted = (await browser.offer([]))[0].replace("ice-ufrag:", "ice-ufrag:x")
     with pytest.raises(MediaError, match="cannot restart ICE"):
-        await plane.answer("host", browser.peer_id, 3, restarted, tracks, ())
+        await plane.answer(PeerOffer("host", browser.peer_id, 3, restarted, tracks, ()))

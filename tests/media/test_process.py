@@ -19,10 +19,18 @@ import pytest
 from voicebot.errors import MediaError
 from voicebot.media import process, worker
 from voicebot.media.base import (
+    AddAgentTrack,
+    AwaitSilence,
+    EndSpeech,
     HearingSettings,
+    HoldSpeech,
     MediaGone,
     MediaStats,
+    OpenHost,
+    PeerOffer,
     PlayoutEnded,
+    QueueAudio,
+    ResumeSpeech,
     SilenceReached,
     SpeechAudio,
     VoiceActivityStopped,
@@ -41,9 +49,9 @@ async def test_an_interrupt_does_not_reach_the_worker(process_stage: Stage) -> N
     assert plane.pid is not None
     assert os.getsid(plane.pid) == plane.pid  # a terminal's Ctrl-C goes to another group
     os.kill(plane.pid, signal.SIGINT)
-    plane.add_agent("host", "marlin")
-    plane.say("host", "marlin", "s", 0, TONE, 24_000)
-    plane.end("host", "marlin", "s")
+    plane.send(AddAgentTrack("host", "marlin"))
+    plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
+    plane.send(EndSpeech("host", "marlin", "s"))
     assert (await notices.wait(PlayoutEnded)).complete
     assert notices.of(MediaGone) == []
 
@@ -82,7 +90,7 @@ async def test_closing_ends_the_worker_and_may_be_done_twice() -> None:
     await plane.close()
     assert not psutil.pid_exists(pid)
     with pytest.raises(MediaError, match="not running"):
-        await plane.answer("host", "p", 1, "v=0", {}, ())
+        await plane.answer(PeerOffer("host", "p", 1, "v=0", {}, ()))
 
 
 async def test_a_worker_that_cannot_start_says_why(caplog: pytest.LogCaptureFixture) -> None:
@@ -97,38 +105,38 @@ async def test_nothing_waits_for_a_worker_that_died(
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = process_stage.browser()
     await browser.join(["marlin"])
     await browser.mic.say(speak(speech))
     stopped = await notices.wait(VoiceActivityStopped)
-    plane.await_silence("host", "ada", stopped.time + 60)
-    plane.say("host", "marlin", "held", 0, np.tile(TONE, 9), 24_000)
+    plane.send(AwaitSilence("host", "ada", stopped.time + 60))
+    plane.send(QueueAudio("host", "marlin", "held", 0, np.tile(TONE, 9), 24_000))
     await browser.hear("marlin", 2)
-    plane.hold("host", "marlin", "held", "ada")
-    plane.say("host", "marlin", "prepared", 0, TONE, 24_000, held=True)
+    plane.send(HoldSpeech("host", "marlin", "held", "ada"))
+    plane.send(QueueAudio("host", "marlin", "prepared", 0, TONE, 24_000, held=True))
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)
     await notices.wait(MediaGone)
     told = [n for n in notices.all if isinstance(n, SilenceReached | PlayoutEnded | MediaGone)]
     assert [type(n) for n in told] == [SilenceReached, PlayoutEnded, PlayoutEnded, MediaGone]
-    plane.resume("host", "marlin", "held")
-    plane.hold("host", "marlin", "prepared", "ada")
-    plane.await_silence("host", "ada", stopped.time + 70)  # no worker, or one that does not know ada
+    plane.send(ResumeSpeech("host", "marlin", "held"))
+    plane.send(HoldSpeech("host", "marlin", "prepared", "ada"))
+    plane.send(AwaitSilence("host", "ada", stopped.time + 70))  # no worker, or one that does not know ada
     await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 
 
 async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     for n in range(2):
         browser = process_stage.browser()
         await browser.join(["marlin"], epoch=n + 1)
         assert plane.pid is not None
         os.kill(plane.pid, signal.SIGSEGV)
         await notices.wait(MediaGone, count=n + 1)
-        plane.say("host", "marlin", f"s{n}", 0, TONE, 24_000)  # nobody is there to say it
+        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, TONE, 24_000))  # nobody is there to say it
         await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}" and not e.complete)
     browser = process_stage.browser()
     await browser.join(["marlin"], epoch=9)
@@ -138,7 +146,7 @@ async def test_a_message_nobody_understands_is_a_crash_like_another(
     process_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     understood = process.receive
 
     async def receive(reader: asyncio.StreamReader) -> object:
@@ -147,8 +155,8 @@ async def test_a_message_nobody_understands_is_a_crash_like_another(
         raise AttributeError("no such class")  # what a pickle raises
 
     monkeypatch.setattr(process, "receive", receive)
-    plane.say("host", "marlin", "s", 0, TONE, 24_000)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
+    plane.send(EndSpeech("host", "marlin", "s"))
     await notices.wait(MediaGone)
     browser = process_stage.browser()
     await browser.join(["marlin"])
@@ -159,7 +167,7 @@ async def test_a_machine_without_a_process_to_spare_is_asked_again(
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
 
     def refuse(*arguments: object, **named: object) -> None:
         monkeypatch.undo()
@@ -193,10 +201,10 @@ async def test_what_the_worker_logs_is_logged_here(
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     with caplog.at_level(logging.WARNING):
-        plane.add_agent("host", "marlin")
-        plane.say("host", "marlin", "s", 0, np.zeros((5, 2, 2), np.int16), 24_000)
-        plane.say("host", "marlin", "t", 0, TONE, 24_000)
-        plane.end("host", "marlin", "t")
+        plane.send(AddAgentTrack("host", "marlin"))
+        plane.send(QueueAudio("host", "marlin", "s", 0, np.zeros((5, 2, 2), np.int16), 24_000))
+        plane.send(QueueAudio("host", "marlin", "t", 0, TONE, 24_000))
+        plane.send(EndSpeech("host", "marlin", "t"))
         await notices.wait(PlayoutEnded, lambda e: e.speech_id == "t")
     assert any("speech s cannot be played" in record.getMessage() for record in caplog.records)
 
@@ -247,12 +255,12 @@ def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
 
 async def test_commands_before_the_start_are_kept_for_the_worker() -> None:
     plane = ProcessMediaPlane()
-    plane.open_host("host", HearingSettings())
-    plane.add_agent("host", "marlin")
+    plane.send(OpenHost("host", HearingSettings()))
+    plane.send(AddAgentTrack("host", "marlin"))
     ended: asyncio.Future[PlayoutEnded] = asyncio.get_running_loop().create_future()
     await plane.start(lambda n: ended.set_result(n) if isinstance(n, PlayoutEnded) else None)
-    plane.say("host", "marlin", "s", 0, TONE, 24_000)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
+    plane.send(EndSpeech("host", "marlin", "s"))
     async with asyncio.timeout(20):
         assert (await ended).complete
     await plane.close()

@@ -14,12 +14,21 @@ from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet, silence_packets
 from voicebot.clock import monotonic
 from voicebot.media.base import (
+    AddAgentTrack,
+    AddIceCandidate,
+    CloseHost,
+    ClosePeer,
+    EndSpeech,
     HearingSettings,
     MediaGone,
+    OpenHost,
     PeerState,
     PlayoutAudible,
     PlayoutEnded,
+    QueueAudio,
     RecordingFailed,
+    StartRecording,
+    StopRecording,
     VoiceActivityStarted,
     VoiceActivityStopped,
 )
@@ -116,22 +125,22 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
     stage: Stage, speech: np.ndarray, speak: Any, tmp_path: Path
 ) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
     origin = monotonic()
-    plane.record("host", "marlin", tmp_path / "audio/marlin.ogg", origin)
-    plane.record("host", "ada", tmp_path / "audio/ada.ogg", origin)
+    plane.send(StartRecording("host", "marlin", tmp_path / "audio/marlin.ogg", origin))
+    plane.send(StartRecording("host", "ada", tmp_path / "audio/ada.ogg", origin))
     await browser.mic.say(speak(speech))
     spoke = browser.mic.sent[0]
     await notices.wait(VoiceActivityStopped)
     for n in range(2):
-        plane.say("host", "marlin", f"s{n}", 0, tone(440, 0.5), RATE)
-        plane.end("host", "marlin", f"s{n}")
+        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, tone(440, 0.5), RATE))
+        plane.send(EndSpeech("host", "marlin", f"s{n}"))
         await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}")
         await browser.mic.say([silence_packet()] * 40)
-    plane.stop_recording("host", "marlin")
-    plane.stop_recording("host", "ada")
+    plane.send(StopRecording("host", "marlin"))
+    plane.send(StopRecording("host", "ada"))
     stopped = monotonic()
     await plane.close()
 
@@ -150,15 +159,15 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
 
 async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
     await browser.join(["marlin"])
-    plane.record("host", "marlin", tmp_path / "marlin.ogg", monotonic())
-    plane.say("host", "marlin", "s", 0, tone(440, 0.5), RATE)
-    plane.end("host", "marlin", "s")
+    plane.send(StartRecording("host", "marlin", tmp_path / "marlin.ogg", monotonic()))
+    plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 0.5), RATE))
+    plane.send(EndSpeech("host", "marlin", "s"))
     await notices.wait(PlayoutEnded)
     sent = [p.payload for p in await browser.hear("marlin", 26)]
-    plane.stop_recording("host", "marlin")
+    plane.send(StopRecording("host", "marlin"))
     await plane.close()
     written = read_packets(tmp_path / "marlin.ogg")
     at = written.index(sent[0])
@@ -167,14 +176,14 @@ async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> No
 
 async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tmp_path: Path) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     (tmp_path / "file").write_text("not a folder")
-    plane.record("host", "marlin", tmp_path / "file" / "marlin.ogg", monotonic())
+    plane.send(StartRecording("host", "marlin", tmp_path / "file" / "marlin.ogg", monotonic()))
     failed = await notices.wait(RecordingFailed)
     assert failed.participant_id == "marlin"
     assert failed.reason
-    plane.say("host", "marlin", "s", 0, tone(440, 0.1), RATE)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 0.1), RATE))
+    plane.send(EndSpeech("host", "marlin", "s"))
     assert (await notices.wait(PlayoutEnded)).complete
 
 
@@ -183,17 +192,17 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     browser = process_stage.browser()
     await browser.join(["marlin"])
     origin = monotonic()
     path = tmp_path / "ada.ogg"
-    plane.record("host", "ada", path, origin)
+    plane.send(StartRecording("host", "ada", path, origin))
     await browser.mic.say(speak(speech))
     await notices.wait(VoiceActivityStopped)
     await browser.mic.say(speak(speech)[:60])
     await notices.wait(VoiceActivityStarted, count=2)
-    plane.say("host", "marlin", "s", 0, tone(440, 20), RATE)
+    plane.send(QueueAudio("host", "marlin", "s", 0, tone(440, 20), RATE))
     await notices.wait(PlayoutAudible)
     assert plane.pid is not None
     os.kill(plane.pid, signal.SIGKILL)
@@ -208,12 +217,12 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
 
     again = process_stage.browser()
     await again.join(["marlin"], epoch=2)  # host and agent are known to the new worker
-    plane.say("host", "marlin", "s2", 0, tone(440, 0.2), RATE)
-    plane.end("host", "marlin", "s2")
+    plane.send(QueueAudio("host", "marlin", "s2", 0, tone(440, 0.2), RATE))
+    plane.send(EndSpeech("host", "marlin", "s2"))
     await again.hear("marlin", 10)
     await again.mic.say(speak(speech))
     spoke = again.mic.sent[0]
-    plane.stop_recording("host", "ada")
+    plane.send(StopRecording("host", "ada"))
     await plane.close()
     whole = decode(path)
     late = [t for t in onsets(whole, quiet=0.8) if t > killed - origin]
@@ -224,12 +233,12 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
 
 async def test_commands_before_and_after_a_host_are_harmless(stage: Stage, tmp_path: Path) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.record("nowhere", "ada", tmp_path / "x.ogg", monotonic())
-    plane.stop_recording("nowhere", "bo")
-    plane.close_host("nowhere")
-    plane.open_host("host", HearingSettings())
-    plane.add_candidate("host", "nobody", 1, "", None, None)
-    plane.close_peer("host", "nobody")
-    plane.end("nowhere", "marlin", "s")
-    plane.say("nowhere", "marlin", "s", 0, tone(440, 0.1), RATE)
+    plane.send(StartRecording("nowhere", "ada", tmp_path / "x.ogg", monotonic()))
+    plane.send(StopRecording("nowhere", "bo"))
+    plane.send(CloseHost("nowhere"))
+    plane.send(OpenHost("host", HearingSettings()))
+    plane.send(AddIceCandidate("host", "nobody", 1, "", None, None))
+    plane.send(ClosePeer("host", "nobody"))
+    plane.send(EndSpeech("nowhere", "marlin", "s"))
+    plane.send(QueueAudio("nowhere", "marlin", "s", 0, tone(440, 0.1), RATE))
     assert not (await notices.wait(PlayoutEnded)).complete

@@ -19,9 +19,17 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from tests.support.coturn import coturn, own_address
 from voicebot.errors import MediaError
-from voicebot.media.base import IceServerConfig, PeerState
+from voicebot.media.base import (
+    AddAgentTrack,
+    ClosePeer,
+    EndSpeech,
+    PeerOffer,
+    PeerState,
+    QueueAudio,
+)
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.rtc import allocation
+from voicebot.signaling.messages import IceServer
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -48,7 +56,7 @@ async def turn(tmp_path: Path) -> AsyncIterator[str]:
 
 async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
-    plane.add_agent("host", "marlin")
+    plane.send(AddAgentTrack("host", "marlin"))
     username, password = credentials(SECRET)
     browser = stage.browser()
     await browser.pc.close()
@@ -62,14 +70,14 @@ async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
     browser.mic_transceiver = browser.pc.addTransceiver(browser.mic, direction="sendonly")
     sdp, tracks = await browser.offer(["marlin"])
     assert "typ host" not in sdp
-    servers = [IceServerConfig((turn,), username, password)]
-    answer = await plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+    servers = [IceServer(urls=[turn], username=username, credential=password)]
+    answer = await plane.answer(PeerOffer("host", browser.peer_id, 1, sdp, tracks, servers))
     assert "typ relay" in answer.sdp
     await browser.accept(answer)
     state = await notices.wait(PeerState, lambda n: n.state == "connected")
     assert state.remote == "relay"
-    plane.say("host", "marlin", "s", 0, TONE, 24_000)
-    plane.end("host", "marlin", "s")
+    plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
+    plane.send(EndSpeech("host", "marlin", "s"))
     await browser.hear("marlin", 10)
 
 
@@ -89,10 +97,10 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
 
     sdp, tracks = await browser.offer([])
     monkeypatch.setattr(allocation.turn, "create_turn_endpoint", slowly)
-    servers = [IceServerConfig((turn,), username, password)]
-    answering = asyncio.create_task(plane.answer("host", browser.peer_id, 1, sdp, tracks, servers))
+    servers = [IceServer(urls=[turn], username=username, credential=password)]
+    answering = asyncio.create_task(plane.answer(PeerOffer("host", browser.peer_id, 1, sdp, tracks, servers)))
     await asked.wait()
-    plane.close_peer("host", browser.peer_id)
+    plane.send(ClosePeer("host", browser.peer_id))
     await inline_stage.notices.wait(PeerState, lambda n: n.state == "closed")
     answered.set()
     with pytest.raises(MediaError, match="left meanwhile"):
@@ -108,8 +116,8 @@ async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: St
     username, password = credentials("another secret")
     browser = stage.browser()
     sdp, tracks = await browser.offer([])
-    servers = [IceServerConfig((turn,), username, password)]
-    answer = await stage.plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+    servers = [IceServer(urls=[turn], username=username, credential=password)]
+    answer = await stage.plane.answer(PeerOffer("host", browser.peer_id, 1, sdp, tracks, servers))
     assert "typ relay" not in answer.sdp
     await browser.accept(answer)
     await stage.notices.wait(PeerState, lambda n: n.state == "connected")
@@ -123,8 +131,8 @@ async def test_a_dead_first_server_is_passed_over(turn: str, inline_stage: Stage
         dead = f"turn:127.0.0.1:{silent.getsockname()[1]}?transport=udp"
         browser = inline_stage.browser()
         sdp, tracks = await browser.offer([])
-        servers = [IceServerConfig((dead, f"{turn}?transport=tcp"), username, password)]
-        answer = await inline_stage.plane.answer("host", browser.peer_id, 1, sdp, tracks, servers)
+        servers = [IceServer(urls=[dead, f"{turn}?transport=tcp"], username=username, credential=password)]
+        answer = await inline_stage.plane.answer(PeerOffer("host", browser.peer_id, 1, sdp, tracks, servers))
     assert "typ relay" in answer.sdp
     await browser.accept(answer)
     await inline_stage.notices.wait(PeerState, lambda n: n.state == "connected")
@@ -139,9 +147,9 @@ async def test_why_there_is_no_relay_is_part_of_the_reason(turn: str, inline_sta
     )
     browser.mic_transceiver = browser.pc.addTransceiver(browser.mic, direction="sendonly")
     await browser.pc.setLocalDescription(await browser.pc.createOffer())
-    servers = [IceServerConfig((turn,), username, password)]
+    servers = [IceServer(urls=[turn], username=username, credential=password)]
     sdp = browser.pc.localDescription.sdp
-    await inline_stage.plane.answer("host", browser.peer_id, 1, sdp, {}, servers)
+    await inline_stage.plane.answer(PeerOffer("host", browser.peer_id, 1, sdp, {}, servers))
     failed = await inline_stage.notices.wait(PeerState, lambda n: n.state == "failed")
     assert "the browser offers no candidates" in failed.reason
     assert f"{turn} refuses the credentials (401" in failed.reason

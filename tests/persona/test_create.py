@@ -39,14 +39,14 @@ def test_a_taken_name_gets_a_number() -> None:
     assert create_persona("Ada, a pilot", taken=[first]).name == "Ada 2"
 
 
-def test_a_taken_name_gets_a_number_however_it_was_given() -> None:
+def test_a_taken_name_gets_a_number_wherever_it_comes_from() -> None:
     first = create_persona("Ada, a guide")
     assert create_persona("a pilot", name="ada", taken=[first]).name == "ada 2"
     long = create_persona("a guide", name="x" * 40)
     assert create_persona("a pilot", name="x" * 40, taken=[long]).name == "x" * 38 + " 2"
 
 
-def test_the_same_persona_again_has_another_name_and_voice() -> None:
+def test_adding_a_persona_twice_changes_its_name_and_voice() -> None:
     ada = create_persona("Ada, a guide")
     assert adapted(ada, None, None) == ada
     second = adapted(ada, None, None, [ada])
@@ -72,7 +72,7 @@ def test_it_is_deterministic_and_survives_json() -> None:
     assert a.hash != create_persona("a young witch").hash
 
 
-def test_name_and_voice_given_win() -> None:
+def test_a_given_name_and_voice_take_precedence() -> None:
     p = create_persona("Ada, a guide", name="Eve", voice="slt")
     assert (p.name, p.voice.voice) == ("Eve", "slt")
     style = VoiceStyle(rate=1.5, seed=7)
@@ -96,7 +96,7 @@ def test_a_bad_name_is_refused() -> None:
 
 
 @given(st.text(min_size=1, max_size=200).filter(lambda s: s.strip()))
-def test_any_description_makes_a_whole_persona(description: str) -> None:
+def test_any_description_makes_a_complete_persona(description: str) -> None:
     p = create_persona(description)
     assert p.name
     assert p.name in p.greeting

@@ -44,7 +44,7 @@ def test_the_description_wins_over_the_name() -> None:
     assert gender_of("", "") is None
 
 
-def test_the_names_that_are_drawn_are_known_and_no_name_is_both() -> None:
+def test_all_default_names_have_a_gender_and_no_name_has_two() -> None:
     assert [name for name in NAMES if gender_of(name) is None] == ["Quinn"]
     assert not FEMININE & MASCULINE
 

@@ -1,19 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from aiortc import RTCPeerConnection
 
 from voicebot.errors import MediaError
 from voicebot.rtc import ice
-
-
-@dataclass(frozen=True)
-class Server:
-    urls: tuple[str, ...]
-    username: str | None = None
-    credential: str | None = None
+from voicebot.signaling.messages import IceServer
 
 
 def test_no_servers_means_none_and_not_a_public_one() -> None:
@@ -21,13 +13,15 @@ def test_no_servers_means_none_and_not_a_public_one() -> None:
 
 
 def test_servers_keep_their_credentials() -> None:
-    (server,) = ice.configuration([Server(("turn:host:3478",), "me", "secret")]).iceServers
+    (server,) = ice.configuration(
+        [IceServer(urls=["turn:host:3478"], username="me", credential="secret")]
+    ).iceServers
     assert (server.urls, server.username, server.credential) == (["turn:host:3478"], "me", "secret")
 
 
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(MediaError, match="'https://host'") as caught:
-        ice.configuration([Server(("https://host",))])
+        ice.configuration([IceServer(urls=["https://host"])])
     assert "COTURN_SERVER" in caught.value.hint
 
 

@@ -64,7 +64,7 @@ class Rig:
         plain = Server(tuple(u for u in urls if u.startswith("stun")))
         relay = Server(tuple(u for u in urls if u.startswith("turn")), user, "c")
         choice = await self.planner.choose([plain, relay])
-        return [w.url for w in choice.servers], round(self.loop.time() - begun, 6), choice.warning
+        return [w.urls[0] for w in choice.servers], round(self.loop.time() - begun, 6), choice.warning
 
 
 @pytest.mark.virtual_time
@@ -250,7 +250,7 @@ async def test_a_silent_server_is_not_waited_for(
         turn(f"turn:{silent}?transport=udp", f"turn:{alive}?transport=udp"),
     ]
     choice = await planner.choose(servers)
-    assert [way.url for way in choice.servers] == [f"stun:{alive}", f"turn:{alive}?transport=udp"]
+    assert [way.urls[0] for way in choice.servers] == [f"stun:{alive}", f"turn:{alive}?transport=udp"]
     assert recorded.begun[:2] == [f"stun:{alive}", f"turn:{silent}?transport=udp"]  # it was asked first,
     assert f"turn:{silent}?transport=udp" not in recorded.ended  # and not waited for
 
@@ -261,7 +261,7 @@ async def test_a_refusing_server_is_passed_over_and_the_rung_is_kept_to(
     planner, recorded = real
     dead = f"turn:127.0.0.1:{free_port()}?transport=tcp"
     choice = await planner.choose([turn(dead, f"turn:{alive}?transport=tcp")])
-    assert [way.url for way in choice.servers] == [f"turn:{alive}?transport=tcp"]
+    assert [way.urls[0] for way in choice.servers] == [f"turn:{alive}?transport=tcp"]
     assert recorded.ended[dead].outcome == "unreachable"
     assert recorded.begun == [dead, f"turn:{alive}?transport=tcp"]
 

@@ -15,6 +15,7 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import PARTICIPANTS, SPENT, Quota
 from voicebot.conversation.space import BLOCK, SpaceLimits, used_bytes
 from voicebot.events import ConversationEnded, Event, ParticipantJoined, ToolReturned, UserChat, any_event
+from voicebot.media.base import StartRecording, StopRecording
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
@@ -160,8 +161,8 @@ class Disk:
         )
 
 
-def commands(media: FakeMediaPlane, name: str, of: Visitor) -> int:
-    return len([c for c in media.commanded(name) if c.arguments["participant_id"] == of.me])
+def commands(media: FakeMediaPlane, kind: type[StartRecording | StopRecording], of: Visitor) -> int:
+    return len([c for c in media.commanded(kind) if c.participant_id == of.me])
 
 
 async def ready(hosting: Hosting, visitor: Visitor) -> dict[str, Any]:
@@ -189,25 +190,25 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
     hosting = await host(space=disk.limits(settings))
     ada = await visit(hosting, joined="Ada")
     agent_session: Any = hosting.agent_sessions["demo"]
-    assert (commands(media, "record", ada), await ready(hosting, ada)) == (1, {})
+    assert (commands(media, StartRecording, ada), await ready(hosting, ada)) == (1, {})
     disk.free = 499 * MIB
     told = await ada.expect("error")
     assert told["data"]["code"] == "recording_stopped"
     assert "DATA_DIR" not in str(told)  # no business of theirs
-    assert (commands(media, "record", ada), commands(media, "stop_recording", ada)) == (1, 1)
+    assert (commands(media, StartRecording, ada), commands(media, StopRecording, ada)) == (1, 1)
     warning = (await ready(hosting, ada))["recording"]
     assert "499 MiB left" in warning
     assert "DISK_RESERVE_MIB" in warning
     assert "Nothing is recorded any more" in caplog.text
     bob = await visit(hosting, joined="Bob")
-    assert commands(media, "record", bob) == 0
+    assert commands(media, StartRecording, bob) == 0
     await ada.send("chat_message", {"text": "is still written"}, lobby="demo")
     await ada.settle()
     assert await asyncio.to_thread(agent_session.log.flush)
     assert "voicebot_recording 0.0" in (await ada.http.get("metrics")).text
     disk.free = 600 * MIB
     assert (await ada.expect("error"))["data"]["code"] == "recording_resumed"
-    assert (commands(media, "record", ada), commands(media, "record", bob)) == (2, 1)
+    assert (commands(media, StartRecording, ada), commands(media, StartRecording, bob)) == (2, 1)
     assert await ready(hosting, ada) == {}
     events = [e for e in agent_session.log.events if e.type == "error"]
     assert [e.code for e in events] == ["recording_stopped", "recording_resumed"]
@@ -260,7 +261,7 @@ async def test_all_conversations_together_have_a_quota(
         return "CONVERSATIONS_GIB" in (await ready(hosting, ada)).get("recording", "")
 
     await until(warned)
-    assert commands(media, "record", ada) <= commands(media, "stop_recording", ada)
+    assert commands(media, StartRecording, ada) <= commands(media, StopRecording, ada)
     assert (old / "events.jsonl").stat().st_size == 100_000
     assert used_bytes(settings.data_dir / "conversations") >= 100_000
     (old / "events.jsonl").unlink()

@@ -67,7 +67,7 @@ async def vanish(hosting: Hosting) -> None:
     """As a server that is killed: nothing more is said, written or given back."""
     cluster = hosting._cluster
     assert cluster is not None
-    tasks = [*cluster._nodes._tasks, *hosting._lobbies._keeper._tasks, cluster._takeover._task]
+    tasks = [*cluster._nodes._tasks, *hosting._lobbies._persistence._tasks, cluster._takeover._task]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from voicebot.events import ConnectionState
+from voicebot.media.base import AddIceCandidate, ClosePeer, PeerOffer
 from voicebot.server.hosting import Hosting
 from voicebot.testing.media import FakeMediaPlane
 
@@ -35,11 +36,11 @@ async def test_a_person_connects_to_the_agent_host(
     answer = await ada.expect("webrtc_answer")
     assert answer["id"] == id
     assert answer["data"] == {"sdp": "answer to x", "tracks": {"1": agent}}
-    (offered,) = media.commanded("answer", host)
-    assert offered.arguments["peer_id"] == ada.me
-    assert offered.arguments["tracks"] == {"0": ada.me, "1": agent}
-    (trickled,) = media.commanded("add_candidate", host)
-    assert (trickled.arguments["epoch"], trickled.arguments["candidate"]) == (epoch, CANDIDATE["candidate"])
+    (offered,) = media.commanded(PeerOffer, host)
+    assert offered.peer_id == ada.me
+    assert offered.tracks == {"0": ada.me, "1": agent}
+    (trickled,) = media.commanded(AddIceCandidate, host)
+    assert (trickled.epoch, trickled.candidate) == (epoch, CANDIDATE["candidate"])
 
     assert not [m for m in await ada.settle() if m["type"] == "connection_ready"]
     await ada.send("webrtc_state_change", {"state": "connected", "local": "host"}, peer=host, epoch=epoch)
@@ -104,7 +105,7 @@ async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit
         await ada.expect("agent_removed", lambda m, a=agent: m["data"]["participant_id"] == a)
     state = await ada.expect("lobby_state", lambda m: "host_peer" not in m["data"]["lobby"])
     assert [p["name"] for p in state["data"]["participants"]] == ["Ida"]
-    assert ada.me in [c.arguments["peer_id"] for c in media.commanded("close_peer")]
+    assert ada.me in [c.peer_id for c in media.commanded(ClosePeer)]
     await ada.send("agent_create", {"description": "a pirate"}, lobby="demo")
     again = await ada.expect("start_webrtc_negotiation")
     assert again["epoch"] > start["epoch"]

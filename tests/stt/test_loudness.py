@@ -30,7 +30,7 @@ def test_speech_is_found_between_silence_and_in_a_noisy_room() -> None:
         assert not loudness.faint
 
 
-def test_nothing_and_next_to_nothing() -> None:
+def test_empty_and_very_short_audio() -> None:
     assert Loudness().speech() is None
     assert Loudness().quiet_since(0)
     assert measured(noise(1.0, 5)).speech() is None
@@ -39,7 +39,7 @@ def test_nothing_and_next_to_nothing() -> None:
     assert faint.speech() is not None  # the model decides
 
 
-def test_what_is_loud_throughout_is_all_speech() -> None:
+def test_audio_that_is_loud_throughout_is_all_speech() -> None:
     assert measured(noise(1.0, 3000)).speech() == (0, STT_RATE)
 
 

@@ -80,7 +80,7 @@ async def test_uploads_a_wav_and_reads_words(server: OpenAIServer, audio: OpenAI
     await detecting.aclose()
 
 
-async def test_a_model_that_the_server_has_not_is_refused_with_those_it_has(
+async def test_a_model_that_the_server_lacks_is_refused_with_a_list(
     server: OpenAIServer, audio: OpenAIAudio
 ) -> None:
     audio.models = ["whisper-1", "alias"]
@@ -93,7 +93,7 @@ async def test_a_model_that_the_server_has_not_is_refused_with_those_it_has(
     await busy.aclose()
 
 
-async def test_an_address_that_is_not_that_of_the_api(server: OpenAIServer) -> None:
+async def test_an_address_without_the_api(server: OpenAIServer) -> None:
     page = FastAPI()
     page.add_api_route("/{path:path}", lambda path: HTMLResponse("<h1>a page</h1>"))
     async with serving(page) as address:
@@ -131,9 +131,7 @@ async def test_silence_is_not_uploaded(server: OpenAIServer, audio: OpenAIAudio)
     await stt.aclose()
 
 
-async def test_a_draft_is_one_request_and_the_end_takes_it_over(
-    server: OpenAIServer, audio: OpenAIAudio
-) -> None:
+async def test_a_draft_is_one_request_and_the_end_reuses_it(server: OpenAIServer, audio: OpenAIAudio) -> None:
     stt = await OpenAISTT.load("", settings_for(server))  # on this machine
     stream = stt.stream()
     assert isinstance(stream, DraftingStream)
@@ -155,7 +153,7 @@ async def test_a_draft_is_one_request_and_the_end_takes_it_over(
     await stt.aclose()
 
 
-async def test_a_draft_that_nobody_waits_for_is_given_up() -> None:
+async def test_a_draft_that_nobody_waits_for_is_cancelled() -> None:
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def transcribe(pcm: NDArray[np.int16]) -> Transcription:

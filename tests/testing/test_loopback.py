@@ -7,7 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voicebot.media.base import HearingSettings, Notice, PeerState, VoiceActivityStarted, VoiceActivityStopped
+from voicebot.media.base import (
+    AddAgentTrack,
+    EndSpeech,
+    HearingSettings,
+    Notice,
+    OpenHost,
+    PeerState,
+    QueueAudio,
+    VoiceActivityStarted,
+    VoiceActivityStopped,
+)
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.testing.loopback import loopback
 from voicebot.testing.speech import speak, speak_file
@@ -19,8 +29,8 @@ Plane = tuple[InlineMediaPlane, list[Notice]]
 async def plane() -> AsyncIterator[Plane]:
     plane, notices = InlineMediaPlane(), list[Notice]()
     await plane.start(notices.append)
-    plane.open_host("h", HearingSettings())
-    plane.add_agent("h", "bot")
+    plane.send(OpenHost("h", HearingSettings()))
+    plane.send(AddAgentTrack("h", "bot"))
     yield plane, notices
     await plane.close()
 
@@ -29,8 +39,8 @@ async def test_both_directions_over_real_webrtc(plane: Plane) -> None:
     media, notices = plane
     said = speak("hello what is the weather in paris today")
     async with loopback(media, "h", "ann", agents=["bot"]) as ann:
-        media.say("h", "bot", "s1", 0, said, 16_000, False)
-        media.end("h", "bot", "s1")
+        media.send(QueueAudio("h", "bot", "s1", 0, said, 16_000, False))
+        media.send(EndSpeech("h", "bot", "s1"))
         await ann.say(said)
         await ann.hears("bot", 1.0)
         assert ann.states[-1] == "connected"

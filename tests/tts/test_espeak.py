@@ -25,7 +25,7 @@ async def speak(style: VoiceStyle, text: str = TEXT, language: str = "") -> NDAr
     )
 
 
-async def test_speaks_audibly_for_about_as_long_as_a_person_would() -> None:
+async def test_speech_is_audible_and_lasts_about_as_long_as_a_persons() -> None:
     pcm = await speak(VoiceStyle())
     assert pcm.dtype == np.int16
     assert 1.5 < len(pcm) / 22_050 < 5
@@ -44,7 +44,7 @@ def timbre(pcm: NDArray[np.int16]) -> NDArray[np.float64]:
     return 10 * np.log10(power + 1)
 
 
-async def test_every_seed_is_a_voice_of_its_own_and_always_the_same() -> None:
+async def test_each_seed_gives_its_own_constant_voice() -> None:
     once = [timbre(await speak(VoiceStyle(seed=seed))) for seed in range(len(VARIANTS))]
     again = [timbre(await speak(VoiceStyle(seed=seed))) for seed in range(len(VARIANTS))]
     distance = np.array([[np.abs(one - other).mean() for other in again] for one in once])
@@ -59,7 +59,7 @@ async def test_agents_beyond_the_number_of_variants_differ_in_pitch() -> None:
     assert laps == sorted(set(laps))
 
 
-async def test_rate_pitch_and_volume_are_heard() -> None:
+async def test_rate_pitch_and_volume_change_the_audio() -> None:
     plain = await speak(VoiceStyle())
     assert len(await speak(VoiceStyle(rate=1.6))) < 0.75 * len(plain)
     assert len(await speak(VoiceStyle(rate=0.7))) > 1.2 * len(plain)
@@ -81,7 +81,7 @@ def pitch(pcm: NDArray[np.int16], rate: int = 22_050) -> float:
     return float(np.median(found))
 
 
-async def test_speaks_at_once_for_many_agents_without_mixing_them() -> None:
+async def test_many_agents_can_speak_at_once_without_mixing() -> None:
     alone = [await speak(VoiceStyle(seed=seed), f"I am agent {seed}.") for seed in range(6)]
     together = await asyncio.gather(*(speak(VoiceStyle(seed=s), f"I am agent {s}.") for s in range(6)))
     for one, other in zip(alone, together, strict=True):
@@ -94,7 +94,7 @@ async def test_nothing_to_say_is_silence(text: str) -> None:
     assert not (await speak(VoiceStyle(), text)).size
 
 
-async def test_odd_text_is_no_error() -> None:
+async def test_unusual_text_is_no_error() -> None:
     assert (await speak(VoiceStyle(), "a\0b <mark> {x} é 漢字 \U0001f600 \ud800")).size
 
 
@@ -146,7 +146,7 @@ async def words(text: str, style: VoiceStyle, language: str = "") -> tuple[NDArr
 
 
 @pytest.mark.parametrize("rate", [1.0, 1.6])
-async def test_every_word_has_its_time(rate: float) -> None:
+async def test_every_word_has_a_time(rate: float) -> None:
     text = "\u201cHello, it's 12:30\u201d \u2013 the caf\u00e9 wants $3.50, Ada."
     pcm, times = await words(text, VoiceStyle(rate=rate))
     spoken = ["\u201cHello,", "it's", "12:30\u201d \u2013", "the", "caf\u00e9", "wants", "$3.50,", "Ada."]
@@ -172,7 +172,7 @@ async def test_punctuation_alone_is_a_pause_without_words(text: str) -> None:
     assert times == []
 
 
-async def test_chinese_words_stand_without_blanks() -> None:
+async def test_chinese_words_need_no_blanks() -> None:
     _, times = await words("\u4f60\u597d\uff0c\u4e16\u754c\u3002", VoiceStyle(), "cmn")
     assert "".join(word.text for word in times) == "\u4f60\u597d\uff0c\u4e16\u754c\u3002"
     assert len(times) > 1

@@ -49,14 +49,14 @@ async def test_the_seed_chooses_a_voice_unless_one_is_set() -> None:
     np.testing.assert_array_equal(one, two)
 
 
-async def test_rate_and_volume_are_heard() -> None:
+async def test_rate_and_volume_change_the_audio() -> None:
     plain = await speak("hello world")
     assert len(await speak("hello world", VoiceStyle(rate=2))) < 0.7 * len(plain)
     soft = await speak("hello world", VoiceStyle(volume=0.5))
     assert np.abs(soft.astype(int)).max() < 0.6 * np.abs(plain.astype(int)).max()
 
 
-async def test_text_is_text_and_never_an_option_or_a_file() -> None:
+async def test_text_is_never_taken_for_an_option_or_a_file() -> None:
     assert (await speak("--help -o /etc/passwd; $(reboot) <b>hi</b>")).size
     assert (await speak("café \0 crème")).size
     assert not (await speak("漢字 … !?")).size

@@ -33,7 +33,7 @@ async def speak(tts: OpenAITTS, text: str, style: VoiceStyle | None = None) -> l
 
 
 @pytest.mark.parametrize("odd", [False, True])
-async def test_speech_is_streamed_whole(settings: Settings, audio: OpenAIAudio, odd: bool) -> None:
+async def test_all_speech_is_streamed(settings: Settings, audio: OpenAIAudio, odd: bool) -> None:
     audio.odd = odd
     tts = await OpenAITTS.load("tts-1/nova", settings)
     assert (tts.name, tts.sample_rate, tts.voices()) == ("openai:tts-1/nova", 24_000, ("nova",))
@@ -63,7 +63,7 @@ async def test_the_seed_chooses_among_the_servers_voices(settings: Settings, aud
     await tts.aclose()
 
 
-async def test_a_model_that_the_server_has_not_is_refused_with_those_it_has(
+async def test_a_model_that_the_server_lacks_is_refused_with_a_list(
     settings: Settings, audio: OpenAIAudio
 ) -> None:
     audio.models = ["tts-1", "alias"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from voicebot.tts.phonemes import Sound, word_times
 
 
-def test_words_are_told_apart_by_their_own_sounds() -> None:
+def test_words_get_as_many_phonemes_as_they_have_alone() -> None:
     def said(groups: str) -> list[Sound]:
         firsts = [n == 0 for group in groups.split() for n in range(len(group))]
         return [Sound(float(n), n + 1.0, first) for n, first in enumerate(firsts)]

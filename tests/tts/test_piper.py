@@ -60,7 +60,7 @@ async def test_rate_and_volume(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("semitones", "factor"), [(4.0, 2 ** (1 / 3)), (-6.0, 0.5**0.5), (12.0, 2**0.5)])
-async def test_pitch_leaves_the_duration(
+async def test_pitch_does_not_change_the_duration(
     settings: Settings, tmp_path: Path, semitones: float, factor: float
 ) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
@@ -131,7 +131,7 @@ def test_availability(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", [VoiceStyle(), VoiceStyle(rate=2.0), VoiceStyle(pitch=4.0)])
-async def test_words_have_times_where_the_model_tells_them(
+async def test_words_have_times_if_the_model_reports_them(
     settings: Settings, tmp_path: Path, style: VoiceStyle
 ) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
@@ -150,7 +150,7 @@ async def test_words_have_times_where_the_model_tells_them(
     assert by_length["12:30."] > by_length["Hello"] > by_length["is"]
 
 
-async def test_sentences_that_wait_are_counted(settings: Settings, tmp_path: Path) -> None:
+async def test_waiting_sentences_are_counted(settings: Settings, tmp_path: Path) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx")), settings)
     gate = threading.Event()
     busy = [_threads().submit(gate.wait, 20) for _ in range(SPEAKING)]
@@ -172,7 +172,7 @@ async def test_sentences_that_wait_are_counted(settings: Settings, tmp_path: Pat
         ("...", []),
     ],
 )
-async def test_words_of_odd_texts_have_times_too(
+async def test_words_of_unusual_texts_have_times(
     settings: Settings, tmp_path: Path, text: str, words: list[str]
 ) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
@@ -180,9 +180,7 @@ async def test_words_of_odd_texts_have_times_too(
     assert [part.text for part in parts if isinstance(part, WordTime)] == words
 
 
-async def test_what_is_being_spoken_when_it_is_closed_ends_by_itself(
-    settings: Settings, tmp_path: Path
-) -> None:
+async def test_a_sentence_in_progress_survives_closing(settings: Settings, tmp_path: Path) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "t.onnx", word_times=True)), settings)
     spoken = tts.synthesize("Hello world.", VoiceStyle())
     assert isinstance(await anext(spoken), np.ndarray)
@@ -190,7 +188,7 @@ async def test_what_is_being_spoken_when_it_is_closed_ends_by_itself(
     assert [part.text async for part in spoken if isinstance(part, WordTime)] == ["Hello", "world."]
 
 
-async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path) -> None:
+async def test_a_voice_file_is_loaded_once(settings: Settings, tmp_path: Path) -> None:
     file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
     one, two = await asyncio.gather(*(PiperTTS.load(f"{file}#{n}", settings) for n in (1, 2)))
     assert one._voice is two._voice
@@ -202,7 +200,7 @@ async def test_a_voice_file_is_in_memory_once(settings: Settings, tmp_path: Path
     assert file.resolve() not in _opened  # and nobody keeps it
 
 
-async def test_a_sentence_that_nobody_wants_ends_in_its_middle(
+async def test_an_unwanted_sentence_is_stopped_midway(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)

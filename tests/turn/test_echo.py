@@ -149,7 +149,7 @@ def label(case: Case) -> str:
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.heard not in TOO_DISTORTED], ids=label)
-def test_every_case_is_judged_as_it_is_labelled(case: Case) -> None:
+def test_every_case_is_classified_as_labelled(case: Case) -> None:
     echo = case.classify_overlap()
     assert case.right(echo), echo
 
@@ -162,7 +162,7 @@ def test_the_corpus_is_large_and_needs_no_times_of_words() -> None:
     assert not [c for c in wrong if c.want == "person"]  # nobody's words are swallowed
 
 
-def test_it_says_how_alike_they_are_and_why() -> None:
+def test_the_result_gives_a_similarity_and_a_reason() -> None:
     exact = Case("echo", CAPITAL, "the capital of france is paris", 0.1, 2.1).classify_overlap()
     assert exact.similarity == pytest.approx(1.0)
     assert exact.reason == "an agent's own voice"

@@ -29,7 +29,7 @@ def test_one_agent_at_a_time() -> None:
     assert floor.request("b") is None
 
 
-def test_agents_among_themselves_are_capped_until_a_person_speaks() -> None:
+def test_a_chain_of_agent_turns_is_capped_until_a_person_speaks() -> None:
     floor = Floor(chain_cap=2)
     assert turns(floor) == 2
     assert floor.request("a", reply_to_agent=True) is Denial.CHAIN_CAP
@@ -39,7 +39,7 @@ def test_agents_among_themselves_are_capped_until_a_person_speaks() -> None:
     assert floor.request("a", reply_to_agent=True) is None
 
 
-def test_an_answer_to_a_person_who_typed_begins_a_new_chain() -> None:
+def test_answering_a_typed_message_starts_a_new_chain() -> None:
     floor = Floor(chain_cap=1)
     assert turns(floor) == 1
     assert floor.request("a") is None
@@ -47,7 +47,7 @@ def test_an_answer_to_a_person_who_typed_begins_a_new_chain() -> None:
     assert turns(floor) == 1
 
 
-def test_what_nobody_asked_for_fades_first() -> None:
+def test_unrequested_additions_fade_first() -> None:
     assert (turns(Floor()), turns(Floor(), adding=True)) == (3, 2)
     floor = Floor(chain_cap=10)
     assert turns(floor) == 3

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from voicebot.turn import Piece, heard, word_ends
 
 
-def test_whole_pieces_and_a_part_of_the_last_by_words() -> None:
+def test_whole_pieces_and_the_played_words_of_the_last_one_are_heard() -> None:
     result = heard(
         [
             Piece("It rains.", 0.8, 0.8),
@@ -41,21 +41,21 @@ pieces = st.lists(
 
 
 @given(pieces)
-def test_heard_and_unheard_make_the_planned_text(made: list[Piece]) -> None:
+def test_heard_and_unheard_add_up_to_the_planned_text(made: list[Piece]) -> None:
     result = heard(made)
     planned = " ".join(" ".join(p.text for p in made).split())
     assert " ".join(f"{result.text} {result.unheard}".split()) == planned
 
 
 @given(st.text("abc ", min_size=1, max_size=60), st.floats(0.1, 9), st.floats(0, 1), st.floats(0, 1))
-def test_more_played_is_never_less_heard(text: str, queued: float, one: float, two: float) -> None:
+def test_playing_more_never_reduces_what_was_heard(text: str, queued: float, one: float, two: float) -> None:
     low, high = sorted((one, two))
     less = heard([Piece(text, queued * low, queued)]).text
     more = heard([Piece(text, queued * high, queued)]).text
     assert more.startswith(less)
 
 
-def test_measured_word_ends_decide_where_the_voice_tells_them() -> None:
+def test_reported_word_ends_decide() -> None:
     ends = (0.1, 0.2, 1.5, 1.6)  # a long pause before the third word
     assert heard([Piece("one two three four", 1.0, 1.8, ends=ends)]).text == "one two"
     assert heard([Piece("one two three four", 1.0, 1.8)]).text == "one two"
@@ -63,7 +63,7 @@ def test_measured_word_ends_decide_where_the_voice_tells_them() -> None:
     assert heard([Piece("one two", 0.0, 1.8, ends=(0.0, 1.0))]).text == ""
 
 
-def test_word_ends_are_found_for_words_that_are_read_differently() -> None:
+def test_word_ends_are_found_for_words_that_a_voice_reads_differently() -> None:
     spoken = [("it", 0.2), ("is", 0.4), ("twenty", 0.8), ("two", 1.0), ("degrees", 1.5)]
     assert word_ends("It is 22 degrees.", spoken) == (0.2, 0.4, 1.5, 1.5)
     assert word_ends("It is warm, 22", spoken) == (0.2, 0.4, 1.5, 1.5)
@@ -73,7 +73,7 @@ def test_word_ends_are_found_for_words_that_are_read_differently() -> None:
     assert word_ends("It is", []) == ()
 
 
-def test_words_that_a_voice_has_not_come_to_were_not_heard() -> None:
+def test_words_that_a_voice_has_not_reached_were_not_heard() -> None:
     text, told = "It costs 22 dollars and then we went home.", [("it", 0.2), ("costs", 0.4), ("twenty", 0.8)]
     ends = word_ends(text, told, complete=False)
     assert ends == (0.2, 0.4, *[float("inf")] * 7)
@@ -81,7 +81,7 @@ def test_words_that_a_voice_has_not_come_to_were_not_heard() -> None:
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=8), st.lists(st.sampled_from("ab"), max_size=8))
-def test_word_ends_never_go_back(text: list[str], told: list[str]) -> None:
+def test_word_ends_never_decrease(text: list[str], told: list[str]) -> None:
     ends = word_ends(" ".join(text), [(word, at + 1.0) for at, word in enumerate(told)])
     assert len(ends) in (0, len(text))
     assert list(ends) == sorted(ends)

@@ -21,22 +21,22 @@ WORDS = [
 
 
 @pytest.mark.parametrize("text", SIGNS)
-def test_signs_of_listening_take_no_turn(text: str) -> None:
+def test_backchannels_do_not_interrupt(text: str) -> None:
     assert classify_overlap(text) is OverlapKind.BACKCHANNEL
 
 
 @pytest.mark.parametrize("text", WORDS)
-def test_words_take_the_floor(text: str) -> None:
+def test_words_interrupt(text: str) -> None:
     assert classify_overlap(text) is OverlapKind.INTERRUPTION
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_a_noise_is_nothing(text: str) -> None:
+def test_a_noise_is_no_speech(text: str) -> None:
     assert classify_overlap(text) is OverlapKind.NOTHING
 
 
 @pytest.mark.parametrize("whole", ["I see", "of course", "that's right", "oh yeah got it"])
-def test_no_beginning_of_a_sign_stops_an_agent(whole: str) -> None:
+def test_the_beginning_of_a_backchannel_does_not_interrupt(whole: str) -> None:
     words = whole.split()
     for count in range(1, len(words) + 1):
         assert classify_overlap(" ".join(words[:count])) is OverlapKind.BACKCHANNEL

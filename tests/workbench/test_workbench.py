@@ -218,7 +218,7 @@ async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames
     time.sleep(0.8)  # noqa: ASYNC251 - a cell that blocks
     await asyncio.wait_for(stalled.wait(), 20)
     assert "loop_stall" in set(wb.events.type)
-    assert "blocked the loop" in panel.notices.rows[-1]["text"]
+    assert "blocked the event loop" in panel.notices.rows[-1]["text"]
 
     await wb.leave()
     await wb.leave("nobody")

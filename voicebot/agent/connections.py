@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from voicebot.events import ConnectionState
-from voicebot.media.base import Answer, IceServerConfig, MediaPlane, PeerState
-from voicebot.signaling.messages import Candidate
+from voicebot.media.base import (
+    AddIceCandidate,
+    Answer,
+    ClosePeer,
+    MediaPlane,
+    PeerOffer,
+    PeerState,
+)
+from voicebot.signaling.messages import Candidate, IceServer
 
 
 class Connections:
@@ -32,31 +39,34 @@ class Connections:
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
+        ice_servers: Sequence[IceServer],
     ) -> Answer:
         """Raises MediaError: the offer is unusable, or the media plane is gone."""
         before = self._epochs.get(participant_id, 0)
         self._epochs[participant_id] = max(epoch, before)
         try:
-            return await self._plane.answer(self._host_peer, participant_id, epoch, sdp, tracks, ice_servers)
+            offer = PeerOffer(self._host_peer, participant_id, epoch, sdp, tracks, ice_servers)
+            return await self._plane.answer(offer)
         except BaseException:
             if self._epochs.get(participant_id) == epoch:
                 self._epochs[participant_id] = before  # the connection before goes on
             raise
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
-        self._plane.add_candidate(
-            self._host_peer,
-            participant_id,
-            epoch,
-            candidate.candidate,
-            candidate.sdp_mid,
-            candidate.sdp_m_line_index,
+        self._plane.send(
+            AddIceCandidate(
+                self._host_peer,
+                participant_id,
+                epoch,
+                candidate.candidate,
+                candidate.sdp_mid,
+                candidate.sdp_m_line_index,
+            )
         )
 
     def close(self, participant_id: str) -> None:
         """Close a person's connection to the agents; they stay in the lobby."""
-        self._plane.close_peer(self._host_peer, participant_id)
+        self._plane.send(ClosePeer(self._host_peer, participant_id))
 
     def left(self, participant_id: str) -> None:
         """A person is gone for good."""

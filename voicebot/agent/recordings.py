@@ -8,7 +8,7 @@ from pathlib import Path
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.notices import NOT_RECORDED, RECORDED_AGAIN
 from voicebot.events import ErrorEvent
-from voicebot.media.base import MediaPlane, RecordingFailed
+from voicebot.media.base import MediaPlane, RecordingFailed, StartRecording, StopRecording
 
 RESUMED = "There is room on the disk again: voices are recorded as before."
 
@@ -30,7 +30,7 @@ class Recordings:
         self._held = bool(problem)
         for participant_id in participants:
             if problem:
-                self._plane.stop_recording(self._host_id, participant_id)
+                self._plane.send(StopRecording(self._host_id, participant_id))
             else:
                 self.start(participant_id)
         code, message = (NOT_RECORDED, problem) if problem else (RECORDED_AGAIN, RESUMED)
@@ -39,7 +39,7 @@ class Recordings:
     def start(self, participant_id: str) -> None:
         """A new file, which the media plane goes on with after its process died."""
         if not self._held and (path := self._log.audio_path(participant_id)) is not None:
-            self._plane.record(self._host_id, participant_id, path, self._log.origin)
+            self._plane.send(StartRecording(self._host_id, participant_id, path, self._log.origin))
 
     def on_failed(self, notice: RecordingFailed) -> bool:
         """False when it is about another conversation's file."""

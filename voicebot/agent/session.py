@@ -37,10 +37,10 @@ from voicebot.events import (
 )
 from voicebot.lobby.lobby import LeaveReason, Lobby
 from voicebot.media import base as media
-from voicebot.media.base import Answer, HearingSettings, IceServerConfig, MediaPlane, Notice
+from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice
 from voicebot.persona import Persona, adapted, create_persona, renamed
 from voicebot.settings import Settings
-from voicebot.signaling.messages import Candidate, ParticipantInfo
+from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
 from voicebot.store.base import AgentRecord
 from voicebot.tts.base import VoiceStyle
 
@@ -109,7 +109,7 @@ class AgentSession:
         for participant_id in list(self.lobby.participants):
             self.lobby.leave(participant_id, "removed")
         self._agents.clear()
-        self._plane.close_host(self.host_peer)
+        self._plane.send(media.CloseHost(self.host_peer))
 
     def make_room(self, space: Space) -> None:
         """Say what the disk has space for from now on; the conversation tells of a change."""
@@ -150,7 +150,7 @@ class AgentSession:
         if self._conversation is not None:
             self._conversation.left(participant_id)
         self._connections.left(participant_id)
-        self._plane.stop_recording(self.host_peer, participant_id)
+        self._plane.send(media.StopRecording(self.host_peer, participant_id))
         hosts = {host.id for host in self.lobby.hosts}
         self.lobby.leave(participant_id, reason)
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
@@ -217,7 +217,7 @@ class AgentSession:
         info = self.lobby.join(agent.info(self._notice(agent)))
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
-        self._plane.add_agent(self.host_peer, agent.id)
+        self._plane.send(media.AddAgentTrack(self.host_peer, agent.id))
         if self._conversation is not None:
             self._joined(info)
         late = bool(self._connections) and id is None  # else the first one of those who come is greeted
@@ -318,7 +318,7 @@ class AgentSession:
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig] = (),
+        ice_servers: Sequence[IceServer] = (),
     ) -> Answer:
         """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
 
@@ -420,7 +420,7 @@ class AgentSession:
         if conversation is None:
             return
         for participant_id in self.lobby.participants:
-            self._plane.stop_recording(self.host_peer, participant_id)
+            self._plane.send(media.StopRecording(self.host_peer, participant_id))
         for agent in self._agents.values():
             agent.become("idle")
         task = asyncio.get_running_loop().create_task(
@@ -467,20 +467,20 @@ class AgentSession:
         if self._conversation is not None:
             self._conversation.left(agent_id)
         del self._agents[agent_id]
-        self._plane.stop_recording(self.host_peer, agent_id)
-        self._plane.remove_agent(self.host_peer, agent_id)
+        self._plane.send(media.StopRecording(self.host_peer, agent_id))
+        self._plane.send(media.RemoveAgentTrack(self.host_peer, agent_id))
         self.lobby.leave(agent_id, "removed")
         self._emit(ParticipantLeft(participant_id=agent_id, reason="removed"))
 
     def _open_host(self) -> None:
-        current = HearingSettings(
+        hearing = HearingSettings(
             interrupt_after=self._settings.interrupt_after,
             utterance_pause=self._settings.endpoint_delay,
             max_utterance=self._settings.max_utterance,
         )
         # a pause is only noticed after pause_after, so it may not be longer than the endpoint's delay
-        current = replace(current, pause_after=min(current.pause_after, self._settings.endpoint_delay))
-        self._plane.open_host(self.host_peer, current)
+        hearing = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
+        self._plane.send(media.OpenHost(self.host_peer, hearing))
 
     def _on_peer(self, notice: media.PeerState) -> None:
         self._emit(self._connections.event(notice))

@@ -1,10 +1,9 @@
 """The conversation log: every event of one conversation, in memory and on disk.
 
-The notebook, the captions, the latency waterfall and pandas all read this one object.
-On disk it is `events.jsonl`, one JSON object a line, only ever appended to, beside a
-`manifest.json` that sums it up. A thread of the log's own does the writing, so a slow or
-full disk never holds up a conversation: what cannot be written stays in memory, is
-reported once as an `error` event, and is written as soon as the disk allows.
+The notebook, the captions, the latency waterfall and pandas all read this object. On disk, `events.jsonl`
+has one JSON object per line and is only appended to; `manifest.json` sums it up. The log writes in a thread
+of its own, so a slow or full disk never delays a conversation. Events that cannot be written stay in
+memory, are reported once as an `error` event, and are written as soon as the disk allows.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ OnEvent = Callable[[Event], None]
 
 
 class ConversationLog:
-    """Append-only; `emit` is an `Emit` and may be called from any thread.
+    """An append-only log. `emit` is an `Emit` and may be called from any thread.
 
     Args:
-        conversation_id: stamped on every event.
-        folder: where to write, made when missing; None keeps the log in memory only.
-        clock: monotonic seconds; its reading now becomes t = 0.
-        wall: used once, for the moment of t = 0.
-        manifest: what is known at the start; kept up to date from the events.
-        quota: how much it may be; None for any number of events.
+        conversation_id: The id that every event gets.
+        folder: The folder to write to, created if missing; None keeps the log in memory only.
+        clock: Monotonic seconds. Its time now becomes t = 0.
+        wall: The UTC time, read once for t = 0.
+        manifest: The manifest at the start. The events update it.
+        quota: The largest size; None for no limit.
     """
 
     def __init__(
@@ -83,47 +82,47 @@ class ConversationLog:
 
     @property
     def events(self) -> Sequence[Event]:
-        """Everything so far, in order of `seq`. The list is live: do not change it."""
+        """All events so far, in the order of `seq`. The list is live; do not change it."""
         return self._events
 
     @property
     def closed(self) -> bool:
-        """It has ended: what comes now belongs to no conversation."""
+        """Whether the conversation has ended. Later events belong to no conversation."""
         return self._closed or self._ended
 
     @property
     def full(self) -> str:
-        """Why this conversation should end as soon as nobody speaks; empty while it may go on."""
+        """Why the conversation should end as soon as nobody speaks; "" while it may continue."""
         if self._quota is None:
             return ""
         return self._quota.full(len(self._events), self._size, len(self.manifest.participants))
 
     @property
     def overdue(self) -> bool:
-        """It should end now, whoever speaks."""
+        """Whether the conversation should end now, even if somebody speaks."""
         return self._beyond(OVERDUE)
 
     def hold(self, held: bool) -> None:
-        """Whether events wait in memory, because the disk is too full to be written to."""
+        """Let events wait in memory while the disk is too full to write, or write them again."""
         if self._writer is not None:
             self._writer.hold(held)
 
     def at(self, clock_time: float) -> float:
-        """Seconds since the conversation began; 0 for what lies before it."""
+        """Convert a time of the clock into seconds since the conversation began; 0 for an earlier time."""
         return max(0.0, clock_time - self.origin)
 
     def emit(self, event: Event) -> Event:
-        """Stamp, append, write and hand to the subscribers. Never blocks, never raises.
+        """Stamp, append and deliver an event, and return the stamped one. Never blocks and never raises.
 
-        With half as much again as its quota a conversation keeps nothing more: the event gets `seq` -1.
+        Beyond 1.5 times its quota, a log keeps no further events; they get the `seq` -1.
         """
         self._report_trouble()
         return self._append(event)
 
     def subscribe(self, fn: OnEvent, replay: bool = False) -> Callable[[], None]:
-        """Call `fn` with every event from now on (`replay`: after all so far).
+        """Call `fn` with every event from now on, and return a function that unsubscribes it.
 
-        What `fn` raises is logged and goes no further. Returns the way to unsubscribe.
+        With `replay`, `fn` gets all earlier events first. Its exceptions are logged and not raised.
         """
         with self._lock:
             past = list(self._events) if replay else []
@@ -139,7 +138,10 @@ class ConversationLog:
         return unsubscribe
 
     def audio_path(self, participant_id: str) -> Path | None:
-        """Where to record a participant; a new name each time, so that a rejoin overwrites nothing."""
+        """Return a new file for a recording of a participant, or None without a folder.
+
+        The name is new each time, so that a participant who joins again overwrites nothing.
+        """
         if self.folder is None:
             return None
         stem = re.sub(r"[^A-Za-z0-9_.-]", "_", participant_id).strip(".") or "unnamed"
@@ -151,11 +153,11 @@ class ConversationLog:
         return self.folder / "audio" / f"{name}.ogg"
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until everything is on disk; False when that took longer or the disk refuses."""
+        """Wait until all events are on disk. False: writing failed, or took over `timeout` seconds."""
         return self._writer is None or self._writer.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write what is left and stop. Safe to call twice; returns what `flush` does."""
+        """Write the remaining events and stop. Safe to call twice. Returns the same as `flush`."""
         self._closed = True
         return self._writer is None or self._writer.close(timeout)
 
@@ -168,7 +170,7 @@ class ConversationLog:
             if self._beyond(SPENT) and not isinstance(event, ConversationEnded):
                 self._left_out += 1
                 if self._left_out == 1:
-                    logger.warning("%s is full: what comes now is not in it", self.conversation_id)
+                    logger.warning("%s is full and keeps no further events", self.conversation_id)
                 return event.model_copy(
                     update={"conversation_id": self.conversation_id, "seq": -1, "t": round(t, 6)}
                 )
@@ -191,18 +193,18 @@ class ConversationLog:
         return self._quota is not None and self._quota.beyond(factor, len(self._events), self._size)
 
     def _measured(self, event: Event) -> tuple[Event, int]:
-        """The event and its size; one that alone is more than a conversation may be is left out, and said."""
+        """Return the event and its size in bytes. An `error` replaces an event larger than the quota."""
         if self._quota is None:
             return event, 0
         size = len(line_of(event))
         if size <= self._quota.size:
             return event, size
-        message = f"Something too large ({event.type}, {size / MIB:.1f} MiB) was left out (CONVERSATION_MIB)."
+        message = f"An event was left out: {event.type} has {size / MIB:.1f} MiB (CONVERSATION_MIB)."
         event = ErrorEvent(participant_id=event.participant_id, code="too_large", message=message)
         return event, len(line_of(event))
 
     def _deliver(self) -> None:
-        """In order, also when a subscriber emits: whoever is delivering goes on with it."""
+        """Deliver events in order. If a subscriber emits another event, the present delivery includes it."""
         with self._lock:
             if self._delivering:
                 return
@@ -220,7 +222,7 @@ class ConversationLog:
     def _call(self, fn: OnEvent, event: Event) -> None:
         try:
             fn(event)
-        except Exception:  # an observer's mistake must not reach the conversation
+        except Exception:  # a failing observer must not affect the conversation
             logger.exception("A subscriber of %s failed on %s", self.conversation_id, event.type)
 
     def _unwritten(self, written: int) -> tuple[list[Event], Manifest]:
@@ -228,7 +230,7 @@ class ConversationLog:
             return self._events[written:], self.manifest
 
     def _on_trouble(self, message: str) -> None:
-        """On the writer's thread: leave the report to the loop, or to the next emit."""
+        """Called on the writer's thread. The event loop reports the trouble, or the next `emit` does."""
         self._trouble = message
         if self._loop is not None and not self._loop.is_closed():
             try:
@@ -255,10 +257,20 @@ def new_conversation(
     wall: WallClock = utc_now,
     **more: Any,
 ) -> ConversationLog:
-    """Begin a conversation in `<data_dir>/conversations/<id>/`; emits `conversation.started`.
+    """Begin a conversation in `<data_dir>/conversations/<id>/`, and emit `conversation.started`.
 
-    The id sorts by time. A folder that cannot be made is one `error` event, not an
-    exception. `models` maps each role to its "provider:model", `more` goes into the manifest.
+    Ids sort by time. A folder that cannot be created causes an `error` event, not an exception.
+
+    Args:
+        data_dir: The data folder; None keeps the log in memory.
+        lobby_id: The lobby's id.
+        lobby_name: The lobby's name.
+        settings: The source of the quota, and of the settings in the manifest.
+        models: "provider:model" by role.
+        seeds: Seeds of random choices, by name.
+        clock: Monotonic seconds.
+        wall: The UTC time.
+        more: Further fields of the manifest.
     """
     start = wall()
     conversation_id = f"{start:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a conversation was made of, without reading its events."""
+"""`manifest.json`: a summary of a conversation, which can be read without its events."""
 
 from __future__ import annotations
 
@@ -57,54 +57,54 @@ TOLD = (
     PersonaUpdated,
     ModelSwapped,
 )
-"""The events that a manifest tells of."""
+"""The events that change a manifest."""
 
 
 class ParticipantRecord(BaseModel):
-    """A participant, human or agent; times in seconds since the conversation began."""
+    """A person or an agent. Times are in seconds since the conversation began."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     name: str | None = None
-    """The last one, where it was changed."""
+    """The latest name."""
     kind: str | None = None
     persona_hash: str | None = None
     joined_t: float | None = None
     left_t: float | None = None
     consent: tuple[str, ...] = ()
-    """Scopes."""
+    """The scopes that this participant consents to, such as "recording"."""
 
 
 class Manifest(BaseModel):
-    """Frozen; `after(event)` gives the manifest that takes the event into account."""
+    """The summary of a conversation. It is frozen: `after(event)` returns an updated one."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     schema_version: int = SCHEMA_VERSION
     conversation_id: str
     wall_clock: str = ""
-    """ISO 8601, UTC: the moment of t = 0."""
+    """The time of t = 0, in ISO 8601 and UTC."""
     ended_t: float | None = None
-    """Seconds since the conversation began; null while it runs or when it was cut off."""
+    """Seconds since the conversation began; null while it runs, or if it was cut off."""
     lobby_id: str = ""
     lobby_name: str = ""
     participants: dict[str, ParticipantRecord] = {}
-    """By id."""
+    """Participants by id."""
     personas: dict[str, dict[str, Any]] = {}
-    """By persona hash."""
+    """Personas by hash."""
     models: dict[str, str] = {}
-    """By role (stt, tts, llm, vad) the "provider:model" at the start; swaps are events."""
+    """"provider:model" at the start, by role (stt, tts, llm, vad). Later swaps are events."""
     settings: dict[str, Any] = {}
-    """Without secrets."""
+    """The settings, without secrets."""
     seeds: dict[str, int] = {}
     software: dict[str, str] = {}
 
     def after(self, event: Event) -> Manifest:
-        """This manifest itself when the event changes nothing."""
+        """Return the manifest after an event; this one, if the event changes nothing."""
         return self.after_all((event,)) if isinstance(event, TOLD) else self
 
     def after_all(self, events: Iterable[Event]) -> Manifest:
-        """The same for many events, in time that grows with their number."""
+        """Return the manifest after many events, in time that grows linearly with their number."""
         began: dict[str, Any] = {}
         ended_t = self.ended_t
         people, personas, models = dict(self.participants), dict(self.personas), dict(self.models)
@@ -155,7 +155,7 @@ class Manifest(BaseModel):
 
 
 def plain_settings(settings: Settings | None) -> dict[str, Any]:
-    """Every setting that is no secret; of addresses what is shown of them."""
+    """Return the settings as JSON values, without secrets and without the secret parts of addresses."""
     if settings is None:
         return {}
     secret = {name for name, value in settings if isinstance(value, SecretStr)}
@@ -164,7 +164,7 @@ def plain_settings(settings: Settings | None) -> dict[str, Any]:
 
 @cache
 def software_versions() -> dict[str, str]:
-    """Python, the system, and the packages whose version can change what is heard."""
+    """Return the versions of Python, the system, and the packages that can change what is heard."""
     found = {"python": platform.python_version(), "system": platform.platform()}
     for package in RECORDED_PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""What everyone in a lobby is told of its conversation: codes of `error` events, and words for people."""
+"""What everyone in a lobby is told about its conversation: codes of `error` events, with texts for people."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ RECORDED_AGAIN = "recording_resumed"
 
 WORDS = {
     FULL: (
-        "This conversation has become very long: its record is closed, and a new one begins.",
-        "Go on talking; agents remember what was said.",
+        "This conversation has become very long. Its record is closed, and a new one begins.",
+        "You can go on talking; agents remember what was said.",
     ),
     NOT_RECORDED: (
-        "Recording has stopped: the server has no room for it.",
-        "Go on talking; who runs the server has to make room.",
+        "Recording has stopped, because the server has no room for it.",
+        "You can go on talking; whoever runs the server has to make room.",
     ),
-    RECORDED_AGAIN: ("Voices are recorded again.", "The server has room for it again."),
+    RECORDED_AGAIN: ("Voices are recorded again.", "The server has room again."),
 }
-"""Message and hint by code. The event's own message, with numbers and settings, is the operator's."""
+"""Message and hint by code. The message of the event itself, with numbers and settings, is for operators."""

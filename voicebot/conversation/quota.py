@@ -1,35 +1,35 @@
-"""How much one conversation may be, in memory and in its `events.jsonl`, until the next one begins."""
+"""The size at which a conversation ends, and the next one begins."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 OVERDUE = 1.25
-"""How far beyond its quota a conversation may go until it is quiet enough to end; then it ends anyway."""
+"""Multiple of the quota at which a conversation ends even if somebody speaks."""
 SPENT = 1.5
-"""Where nothing more is kept: something kept the loop from ending it."""
+"""Multiple of the quota at which a log keeps no more events, because something blocks the event loop."""
 PARTICIPANTS = 1000
-"""Who came and went, of one conversation: its manifest has all of them, and is written anew for each."""
+"""Most participants of one conversation: the manifest lists all, and is rewritten for each."""
 MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Quota:
-    """`events` in number, `size` in bytes as lines of JSON; in memory they are several times as much."""
+    """The largest number of events, and their largest size in bytes of JSON (more in memory)."""
 
     events: int
     size: int
 
     def full(self, events: int, size: int, participants: int) -> str:
-        """Why the conversation should end now; empty while there is room."""
+        """Return why a conversation of this size should end; "" if it need not."""
         if events >= self.events:
             return f"It has {self.events} events (CONVERSATION_EVENTS)."
         if size >= self.size:
             return f"It is {self.size / MIB:g} MiB long (CONVERSATION_MIB)."
         if participants >= PARTICIPANTS:
-            return f"{PARTICIPANTS} people and agents have come into it."
+            return f"{PARTICIPANTS} people and agents have joined it."
         return ""
 
     def beyond(self, factor: float, events: int, size: int) -> bool:
-        """Whether it is so many times as much as it may be."""
+        """Tell whether a conversation of this size exceeds `factor` times the quota."""
         return events >= factor * self.events or size >= factor * self.size

@@ -1,4 +1,4 @@
-"""Whether there is room on the disk for what people say: recordings give way first, then the events."""
+"""Watches the disk: when it fills up, first recordings stop, and then events wait in memory."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from voicebot.conversation.quota import MIB
 
 GIB = 1024 * MIB
 LAST = 0.5
-"""Of the reserve: the part that is left when events, too, wait in memory."""
+"""Fraction of the reserve at which events wait in memory."""
 BEYOND = 1.05
-"""Of the quota of all conversations: up to this, events are still written."""
+"""Multiple of the quota of all conversations at which events wait in memory."""
 BLOCK = 4096
-"""What a file of one byte takes of a disk, and a folder, too."""
+"""Bytes on disk of a small file or a folder."""
 COUNTING = 20
-"""How many times as long as it takes to count what the conversations have, it is not counted again."""
+"""Pause between two counts, as a multiple of the time of the first."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What there is room for, and why for no more."""
+    """What there is room for."""
 
     problem: str = ""
-    """What is wrong, and what to do; empty when nothing is."""
+    """What is wrong, and what to do; "" if nothing is."""
     recordings: bool = True
     events: bool = True
 
 
 def free_bytes(folder: Path) -> int:
-    """Of the disk that the folder is on; it may have to be made yet."""
+    """Return the free bytes of the disk of a folder, which need not exist yet."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
 def used_bytes(folder: Path) -> int:
-    """What all files and folders below the folder take, in whole blocks: many conversations in which little
-    was said take more than they say. What vanishes meanwhile does not count."""
+    """Return the bytes that all files and folders in the folder take, in whole blocks.
+
+    Many short conversations take more than the sum of their sizes. Files that vanish during the count are
+    left out.
+    """
     total = 0
     waiting = [str(folder)]
     while waiting:
@@ -59,12 +62,15 @@ def used_bytes(folder: Path) -> int:
 
 
 class SpaceLimits:
-    """`measure` blocks: to be called in a thread.
+    """The limits of disk space. `measure` blocks, so call it in a thread.
 
     Args:
-        folder: that of all conversations.
-        reserve: bytes that stay free on its disk.
-        quota: bytes that all conversations may have together; 0 for any number.
+        folder: The folder of all conversations.
+        reserve: Bytes that stay free on its disk.
+        quota: Largest size of all conversations in bytes; 0 for no limit.
+        free: Returns the free bytes of a folder's disk.
+        used: Returns the bytes that a folder takes.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -83,15 +89,15 @@ class SpaceLimits:
         self._counted, self._count_at = 0, 0.0
 
     def measure(self) -> Space:
-        """As it is now; a disk that does not say counts as full."""
+        """Return what there is room for now. A disk whose free space is unknown counts as full."""
         try:
             free = self._free(self._folder)
         except OSError as error:
-            return Space(f"The free space of the data folder is not known: {error}.", False, True)
+            return Space(f"The free space of the data folder is unknown: {error}.", False, True)
         if free < self._reserve:
             return Space(
-                f"The disk has {free / MIB:.0f} MiB left, and {self._reserve / MIB:g} are to stay free"
-                " (DISK_RESERVE_MIB). Make room on it, or set DATA_DIR to a larger one.",
+                f"The disk has {free / MIB:.0f} MiB left, and {self._reserve / MIB:g} must stay free"
+                " (DISK_RESERVE_MIB). Make room, or set DATA_DIR to a larger disk.",
                 recordings=False,
                 events=free >= LAST * self._reserve,
             )
@@ -99,14 +105,14 @@ class SpaceLimits:
         if self._quota and used >= self._quota:
             return Space(
                 f"All conversations together have {used / GIB:.1f} GiB, and may have {self._quota / GIB:g}"
-                " (CONVERSATIONS_GIB). Move old ones away, or allow more.",
+                " (CONVERSATIONS_GIB). Move old ones elsewhere, or raise the limit.",
                 recordings=False,
                 events=used < BEYOND * self._quota,
             )
         return Space()
 
     def _count(self) -> int:
-        """Many files take long to count: at most a twentieth of the time goes into it."""
+        """Return the used bytes. Counting takes at most a twentieth of the time, even with many files."""
         began = self._clock()
         if began >= self._count_at:
             self._counted = self._used(self._folder)

@@ -1,4 +1,4 @@
-"""Notices when an event loop stood still, for how long, and what was running meanwhile."""
+"""Detects when an event loop is blocked, for how long, and by which code."""
 
 from __future__ import annotations
 
@@ -20,35 +20,34 @@ from voicebot.clock import Clock, monotonic
 logger = logging.getLogger(__name__)
 
 THRESHOLD = 0.25
-"""Seconds: longer pauses are heard as a delayed answer."""
+"""Seconds. A longer pause is heard as a delayed answer."""
 BEAT = 0.05
-"""Seconds between two signs of life of the loop, and between two looks at them."""
+"""Seconds between two beats of the loop, and between two checks of the thread."""
 
 LIBRARIES = tuple({*sysconfig.get_paths().values()} - {sysconfig.get_path("data")} | {"<frozen "})
-"""Where Python and installed packages are: the code that a stall is not the fault of."""
+"""Folders of Python and installed packages, whose code is not blamed for a stall."""
 VOICEBOT = str(Path(__file__).parents[1]) + os.sep
 CELLS = re.compile(r"[/\\]ipykernel_\d+[/\\][^/\\]+$|^<ipython-input-")
-"""File names that ipykernel and IPython give to cells."""
+"""The file names of cells in ipykernel and IPython."""
 
 Culprit = Literal["cell", "code", "voicebot", "unseen"]
-"""A notebook's cell, other code of the user, AI Voicebot (or libraries at its work), or nobody was seen."""
+"""A notebook cell, other code of the user, this package (and libraries that it uses), or unknown."""
 
 
 @dataclass(frozen=True)
 class Stall:
-    """The loop did not run for `seconds`."""
+    """The event loop was blocked for `seconds`."""
 
     seconds: float
     where: str
-    """`file:line function` that was seen running, "" when nothing but C code ran (it held the GIL)."""
+    """The running code as `file:line function`; "" if only C code ran, which held the GIL."""
 
 
 class StallMonitor:
-    """Watches the loop it is started on.
+    """Watches the event loop that it is started on.
 
-    The loop gives a sign of life at every beat; a late one is a stall, reported on the
-    loop when it runs again. A thread looks meanwhile at what keeps it. `on_stall` may
-    raise: that is logged.
+    A timer beats on the loop. A late beat is a stall, reported on the loop as soon as it runs again.
+    Meanwhile, a thread looks at what the loop is running. Exceptions of `on_stall` are logged.
     """
 
     def __init__(
@@ -59,7 +58,7 @@ class StallMonitor:
         clock: Clock = monotonic,
         on_beat: Callable[[float], None] = lambda late: None,
     ) -> None:
-        """`on_beat` is told how many seconds late each beat was; it must not raise."""
+        """`on_beat` gets the delay of each beat in seconds, and must not raise."""
         self._on_stall, self._on_beat = on_stall, on_beat
         self._threshold = threshold
         self._clock = clock
@@ -71,7 +70,7 @@ class StallMonitor:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Watch the running loop. A second call does nothing."""
+        """Start to watch the running loop. A second call does nothing."""
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
@@ -82,7 +81,7 @@ class StallMonitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no longer. Safe to call twice."""
+        """Stop watching. Safe to call twice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -101,7 +100,7 @@ class StallMonitor:
         if late >= self._threshold:
             try:
                 self._on_stall(Stall(round(late + BEAT, 3), where))
-            except Exception:  # an observer's mistake must not end the watch
+            except Exception:  # a failing observer must not end the watch
                 logger.exception("A stall of %.1f s could not be reported", late)
 
     def _look(self) -> None:
@@ -111,7 +110,7 @@ class StallMonitor:
 
 
 def describe(frame: FrameType | None) -> str:
-    """The innermost frame of the user's or our own code, else the innermost, as `file:line function`."""
+    """Return the innermost frame that is not in a library (else the innermost), as `file:line function`."""
     if frame is None:
         return ""
     own: FrameType | None = frame
@@ -122,7 +121,7 @@ def describe(frame: FrameType | None) -> str:
 
 
 def culprit(where: str) -> Culprit:
-    """Who kept the loop, by what `describe` gave."""
+    """Tell whose code blocked the loop. `where` is a result of `describe`."""
     file = where.rpartition(":")[0]
     if not file:
         return "unseen"

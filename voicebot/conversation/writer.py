@@ -1,4 +1,4 @@
-"""The thread that puts a conversation log on disk, and keeps trying when it cannot."""
+"""The thread that writes a conversation log to disk, and retries after errors."""
 
 from __future__ import annotations
 
@@ -22,30 +22,29 @@ if TYPE_CHECKING:
     from io import FileIO
 
 SYNC_EVERY = 1.0
-"""Seconds after which what was written is forced to the medium, however much comes in meanwhile."""
+"""Seconds until written data is synced to the disk, however much is written meanwhile."""
 RETRY_EVERY = 5.0
-"""Seconds between attempts while the disk refuses."""
+"""Seconds between attempts while writing fails."""
 
 Source = Callable[[int], tuple[list[Event], Manifest]]
-"""Events from an index on, and the manifest that goes with them."""
+"""Returns the events from an index on, and their manifest."""
 
 
 def line_of(event: Event) -> bytes:
-    """One event as a line of JSON, whatever strange values a plug-in put into it."""
+    """Return an event as a line of JSON, whatever values a plug-in put into it."""
     try:
         return to_json(event, inf_nan_mode="null", fallback=repr) + b"\n"
-    except ValueError:  # a lone surrogate, which UTF-8 cannot hold
+    except ValueError:  # a lone surrogate, which UTF-8 cannot encode
         text = json.dumps(event.model_dump(), default=repr, skipkeys=True, ensure_ascii=False)
         return text.encode("utf-8", "replace") + b"\n"
 
 
 class LogWriter:
-    """Appends to `events.jsonl` at once, syncs it each second, and rewrites `manifest.json` when it changed.
+    """Appends to `events.jsonl` at once, syncs it every second, and rewrites `manifest.json` when it changes.
 
-    After an error the file is cut back to its last whole line and what is missing is
-    written again, so that a disk that was full for a while leaves no hole. A file that was
-    deleted or shortened meanwhile is written anew from memory; one that was there before
-    belongs to another conversation and is never touched.
+    After an error, the file is cut back to its last complete line, and the missing events are written again,
+    so a disk that was full for a while leaves no gap. A file that was deleted or shortened is rewritten from
+    memory. A file that existed before belongs to another conversation and is never changed.
     """
 
     def __init__(self, folder: Path, source: Source, on_trouble: Callable[[str], None]) -> None:
@@ -70,13 +69,13 @@ class LogWriter:
         atexit.register(self.close)
 
     def wake(self) -> None:
-        """There is something to write."""
+        """Tell the thread that there is something to write."""
         with self._state:
             self._wakes += 1
             self._state.notify_all()
 
     def hold(self, held: bool) -> None:
-        """While held nothing is written, as if the disk were full."""
+        """While held, write nothing, as if the disk were full."""
         with self._state:
             self._held = held
             self._wakes += 1
@@ -84,7 +83,7 @@ class LogWriter:
             self._state.notify_all()
 
     def flush(self, timeout: float) -> bool:
-        """Wait for all events so far to be on disk; False when they are not."""
+        """Wait until all events so far are on disk. False: they are not after `timeout` seconds."""
         with self._state:
             self._wakes += 1
             goal = self._wakes
@@ -94,7 +93,7 @@ class LogWriter:
             return self._served >= goal and not self._failing
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write what is left and end the thread; True when everything is on disk."""
+        """Write the remaining events and end the thread. True: everything is on disk."""
         with self._state:
             self._closing = True
             self._state.notify_all()
@@ -118,14 +117,14 @@ class LogWriter:
                 if not self._failing:
                     self._on_trouble(
                         f"The conversation cannot be written to {self._folder}: {error}."
-                        " It goes on in memory and is written as soon as that works again."
+                        " It continues in memory and will be written as soon as possible. Check the disk."
                     )
             with self._state:
                 self._failing = failing
                 self._served = goal
                 self._urgent = self._urgent and self._wakes > goal
                 self._state.notify_all()
-                if failing and not closing:  # no hurry: events that come in do not make the disk better
+                if failing and not closing:  # new events are no reason to retry sooner
                     self._state.wait_for(lambda: self._closing or self._urgent, RETRY_EVERY)
             if closing:
                 self._give_up_file()
@@ -160,16 +159,16 @@ class LogWriter:
     def _opened(self) -> FileIO:
         if self._file is not None and os.fstat(self._file.fileno()).st_nlink > 0:
             return self._file
-        self._give_up_file()  # somebody deleted it
+        self._give_up_file()  # the file was deleted
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / "events.jsonl"
         try:
             file = self._file = open(path, "ab", buffering=0, opener=self._open)  # noqa: SIM115
         except FileExistsError:
-            reason = "another conversation is there already; choose another folder"
+            reason = "it belongs to another conversation; choose another folder"
             raise FileExistsError(errno.EEXIST, reason, str(path)) from None
         self._begun = True
-        if os.fstat(file.fileno()).st_size < self._size:  # all of it again, from memory
+        if os.fstat(file.fileno()).st_size < self._size:  # rewrite all of it from memory
             self._written = self._size = 0
             self._manifest = None
         file.truncate(self._size)

@@ -1,4 +1,4 @@
-"""`voicebot doctor`: look at every part, and say what to do about each that does not work."""
+"""`voicebot doctor`: check every part, and say what to do about each problem."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ MARKS: dict[Status, str] = {
 async def examine(
     settings: Settings | None = None, *, turn: bool = False, allow_private: bool = False
 ) -> AsyncIterator[Check]:
-    """Every check as soon as it is known; `turn`: only the TURN server, with proofs of what it relays.
+    """Yield each check as soon as it is done. With `turn`, test only the TURN server, thoroughly.
 
-    Without `settings` they are read from the environment and `.env`, and wrong ones are
-    a failed check; the rest is then examined with the defaults.
+    Without `settings`, read them from the environment and `.env`. Wrong settings are a failed check, and
+    the other checks then use the defaults.
     """
     if settings is None:
         try:
             settings = load_settings()
-            yield Check("Settings", "settings", "ok", "can be read")
+            yield Check("Settings", "settings", "ok", "all are valid")
         except SettingsError as error:
             yield Check("Settings", "settings", "failed", error.message, error.hint)
             settings = Settings.model_construct()
@@ -65,7 +65,7 @@ async def examine(
 
 
 def plain(checks: Iterable[Check]) -> str:
-    """One line per check, the advice below it."""
+    """One line per check, with the advice below."""
     lines = []
     for check in checks:
         lines.append(f"{check.status:8}{check.group}: {check.name}: {check.detail}")
@@ -75,7 +75,7 @@ def plain(checks: Iterable[Check]) -> str:
 
 
 def table(checks: Iterable[Check]) -> Table:
-    """The same for a terminal."""
+    """The checks as a table for a terminal."""
     made = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     made.add_column(no_wrap=True)
     made.add_column(no_wrap=True)
@@ -103,9 +103,9 @@ def main(
     json: bool = False,
     allow_private: bool = False,
 ) -> int:
-    """Examine, print, and return the exit code: 1 when something failed, else 0.
+    """Run the checks, print them, and return the exit code: 1 if one failed, else 0.
 
-    A table in a terminal, plain lines in a pipe, or JSON: {"ok": ..., "checks": [...]}.
+    The output is a table in a terminal, plain lines in a pipe, or JSON: {"ok": ..., "checks": [...]}.
     """
     checks = asyncio.run(_collect(settings, turn, allow_private))
     failed = [check for check in checks if check.status == "failed"]
@@ -115,7 +115,9 @@ def main(
     elif sys.stdout.isatty():
         console = Console(highlight=False)
         console.print(table(checks))
-        verdict = f"[bold red]{len(failed)} failed[/]" if failed else "[green]Everything needed works.[/]"
+        verdict = (
+            f"[bold red]{len(failed)} failed[/]" if failed else "[green]Everything that is needed works.[/]"
+        )
         console.print(f"\n{verdict}")
     else:
         print(plain(checks))  # noqa: T201

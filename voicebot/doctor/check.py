@@ -1,4 +1,4 @@
-"""One thing that was looked at."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["ok", "note", "warning", "failed"]
-"""`note`: could be better; `warning`: something people will miss; `failed`: does not work."""
+"""`note`: could be better; `warning`: something is missing; `failed`: does not work."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """`advice` says what to do; every failed check and every warning has one."""
+    """The result of one check. `advice` says what to do; warnings and failed checks must have one.
+
+    Raises:
+        ValueError: a warning or a failed check has no advice.
+    """
 
     group: str
     name: str
@@ -21,4 +25,4 @@ class Check:
 
     def __post_init__(self) -> None:
         if self.status in ("failed", "warning") and not self.advice:
-            raise ValueError(f"{self.name}: what can be done about it?")
+            raise ValueError(f"The check {self.name!r} needs advice.")

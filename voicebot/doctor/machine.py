@@ -19,7 +19,7 @@ from voicebot.settings import EVERYWHERE, Settings, is_loopback
 
 OLDEST_PYTHON = (3, 11)
 LITTLE_SPACE = 2 * 1024**3
-"""Bytes: a Whisper small model and a few hours of recordings."""
+"""Bytes. A small Whisper model and a few hours of recordings fit into it."""
 TEST_PROGRAMS = {
     "chromium": "chromium",
     "turnserver": "coturn",
@@ -30,11 +30,11 @@ TEST_PROGRAMS = {
     "openssl": "openssl",
     "ip": "iproute2",
 }
-"""What `make test` needs: program and its Debian package."""
+"""The programs that `make test` uses, each with its Debian package."""
 
 
 def python() -> Iterator[Check]:
-    """The interpreter and every package that this one depends on."""
+    """Check the interpreter, and every package that this one depends on."""
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
         yield Check("Python", "Python", "ok", f"{found} ({sys.executable})")
@@ -47,7 +47,7 @@ def python() -> Iterator[Check]:
             "Python",
             "packages",
             "failed",
-            "ai-voicebot itself is not installed",
+            "ai-voicebot is not installed",
             "Run `pip install .` in the project's folder, or `make run`.",
         )
         return
@@ -64,14 +64,14 @@ def python() -> Iterator[Check]:
             "packages",
             "failed",
             f"not installed: {', '.join(missing)}",
-            f"Run `pip install {' '.join(missing)}`, or install ai-voicebot again.",
+            f"Run `pip install {' '.join(missing)}`, or reinstall ai-voicebot.",
         )
     else:
-        yield Check("Python", "packages", "ok", f"all {len(needed)} that are needed")
+        yield Check("Python", "packages", "ok", f"all {len(needed)} are installed")
 
 
 def data_folder(settings: Settings) -> Check:
-    """Can conversations and models be written, and is there room for them?"""
+    """Check that conversations and models can be written, and that there is room for them."""
     folder = settings.data_dir
     try:
         made = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
@@ -79,7 +79,7 @@ def data_folder(settings: Settings) -> Check:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"x")
         elif not made.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(made))
+            raise NotADirectoryError(errno.ENOTDIR, "a file has the name of the folder", str(made))
         else:
             with tempfile.TemporaryDirectory(dir=made):
                 pass
@@ -90,18 +90,22 @@ def data_folder(settings: Settings) -> Check:
             "data folder",
             "failed",
             f"{folder} cannot be written: {error.strerror}",
-            "Set DATA_DIR to a folder you may write to; the server does not start without one.",
+            "Set DATA_DIR to a writable folder; the server needs one to start.",
         )
     room = f"{folder.absolute()}, {free / 1024**3:.0f} GB free"
     if free < LITTLE_SPACE:
         return Check(
-            "Machine", "data folder", "warning", room, "Make room, or set DATA_DIR to a larger disk."
+            "Machine",
+            "data folder",
+            "warning",
+            room,
+            "Make room, or set DATA_DIR to a folder on a larger disk.",
         )
     return Check("Machine", "data folder", "ok", room)
 
 
 def port(settings: Settings) -> Check:
-    """Is the server's port free?"""
+    """Check that the port of the server is free."""
     where = f"{settings.host}:{settings.port}"
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -115,8 +119,8 @@ def port(settings: Settings) -> Check:
             "Machine",
             "port",
             "failed",
-            f"HOST={settings.host} is no address of this machine",
-            "Set HOST=127.0.0.1, or HOST=0.0.0.0 to let the local network in.",
+            f"HOST={settings.host} is not an address of this machine",
+            "Set HOST=127.0.0.1, or HOST=0.0.0.0 for the local network.",
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
@@ -124,8 +128,8 @@ def port(settings: Settings) -> Check:
                 "Machine",
                 "port",
                 "note",
-                f"{where} is in use; the server takes the next free one",
-                "Set PORT to another one for a fixed address.",
+                f"{where} is taken; the server uses the next free port",
+                "Set PORT to a free port for a fixed address.",
             )
         return Check(
             "Machine",
@@ -138,7 +142,7 @@ def port(settings: Settings) -> Check:
 
 
 def client(static: Path) -> Check:
-    """Is the page that people talk through there?"""
+    """Check that the browser client is built."""
     if (static / "index.html").is_file():
         return Check("Browser", "client", "ok", "built")
     return Check(
@@ -146,12 +150,12 @@ def client(static: Path) -> Check:
         "client",
         "failed",
         "the browser client is not built",
-        "Run `make client` in the project's folder; an installed package carries it.",
+        "Run `make client` in the project's folder; an installed package contains the client.",
     )
 
 
 def microphone(settings: Settings) -> Iterator[Check]:
-    """Browsers give the microphone only to https and to the machine itself."""
+    """Check the address: browsers give the microphone only to https pages and to localhost."""
     local = is_loopback(settings.host)
     public = urlsplit(settings.public_url)
     if settings.public_url and public.scheme != "https" and public.hostname not in ("localhost", "127.0.0.1"):
@@ -160,23 +164,23 @@ def microphone(settings: Settings) -> Iterator[Check]:
             "microphone",
             "failed",
             f"PUBLIC_URL={settings.public_url}: browsers give the microphone only over https",
-            "Put an https proxy in front and set PUBLIC_URL to its https address.",
+            "Put an https proxy in front, and set PUBLIC_URL to its https address.",
         )
     elif local or settings.public_url:
         yield Check(
             "Browser",
             "microphone",
             "ok",
-            "allowed at this address once the browser's question is answered",
-            "If nobody hears you: the lock beside the address, Microphone, Allow; then reload.",
+            "available at this address, once allowed in the browser",
+            "If nobody hears you, click the lock beside the address, allow the microphone, and reload.",
         )
     else:
         yield Check(
             "Browser",
             "microphone",
             "warning",
-            f"HOST={settings.host}: other machines get the page but no microphone over plain http",
-            "Put an https proxy in front and set PUBLIC_URL; on this machine open http://localhost"
+            f"HOST={settings.host}: other machines can open the page, but get no microphone over http",
+            "Put an https proxy in front, and set PUBLIC_URL. On this machine, open http://localhost"
             + (" (with HOST=0.0.0.0)." if settings.host not in EVERYWHERE else "."),
         )
     yield Check(
@@ -184,12 +188,12 @@ def microphone(settings: Settings) -> Iterator[Check]:
         "notebooks",
         "note",
         "VS Code shows the lobby without a microphone",
-        "Use the panel's link to open it in a browser tab; JupyterLab shows it in place.",
+        "Open it in a browser tab with the panel's link. In JupyterLab it works in place.",
     )
 
 
 def programs_for_tests() -> Check:
-    """What the project's own tests need beyond Python."""
+    """Check the programs that the project's own tests use."""
     missing = sorted(package for program, package in TEST_PROGRAMS.items() if not shutil.which(program))
     if missing:
         return Check(
@@ -197,6 +201,6 @@ def programs_for_tests() -> Check:
             "programs for tests",
             "note",
             f"not installed: {', '.join(missing)}",
-            f"Only for `make test`; on Debian: sudo apt install {' '.join(missing)}",
+            f"Only `make test` uses them. On Debian: sudo apt install {' '.join(missing)}",
         )
     return Check("Machine", "programs for tests", "ok", "all installed")

@@ -1,4 +1,4 @@
-"""Which model each role gets, why, and what else there is; and the language model's server."""
+"""Check which model each role would use and why, the alternatives, and the language model server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ from voicebot.errors import ModelError, one_line
 from voicebot.registry import Availability, Role, backend_class, split_spec
 from voicebot.settings import Settings
 
-NAMES: dict[Role, str] = {"stt": "hearing (STT)", "tts": "voice (TTS)", "llm": "thinking (LLM)", "vad": "VAD"}
-SET_ANOTHER = "Name another one in .env; .env.example explains each."
+NAMES: dict[Role, str] = {
+    "stt": "speech to text (STT)",
+    "tts": "text to speech (TTS)",
+    "llm": "language model (LLM)",
+    "vad": "voice activity (VAD)",
+}
+SET_ANOTHER = "Set another model in .env; .env.example explains every setting."
 PATIENCE = 5.0
-"""Seconds for a server to list its models; it does not have to think for that."""
+"""Seconds that a server may take to list its models."""
 
 
 def role(name: Role, settings: Settings) -> Check:
-    """What would be used and why; nothing is loaded or downloaded."""
+    """Check the model that a role would use, and why. Nothing is loaded or downloaded."""
     spec = wanted(name, settings)
     if spec == "auto":
         return _automatic(name, settings)
@@ -43,20 +48,20 @@ def _automatic(name: Role, settings: Settings) -> Check:
     chosen, offer = next((o for o in offers if o[1].status == "ready"), offers[-1])
     if offer.status == "missing" and downloads:
         detail = f"{downloads[0]}, because {embedded.reason}"
-        return Check("Models", NAMES[name], "note", detail, "The first start waits until it is downloaded.")
+        return Check("Models", NAMES[name], "note", detail, "The first start waits for the download.")
     if offer.status == "missing":
-        detail = f"not even the embedded {chosen} can be loaded: {embedded.reason}"
+        detail = f"even the built-in {chosen} cannot be loaded: {embedded.reason}"
         return Check("Models", NAMES[name], "failed", detail, embedded.hint or SET_ANOTHER)
-    why = "the embedded one" if chosen == EMBEDDED[name] else f"the best that is ready: {offer.reason}"
+    why = "built in" if chosen == EMBEDDED[name] else f"the best that is ready: {offer.reason}"
     detail = f"{chosen} ({why})" + _alternatives(name, chosen, settings)
     if name == "llm":
-        advice = "Set OPENAI_BASE_URL and OPENAI_MODEL (a local server), or OPENAI_API_KEY and OPENAI_MODEL."
-        return Check("Models", NAMES[name], "note", f"{chosen}: not a language model", advice)
+        advice = "Set OPENAI_MODEL, and OPENAI_BASE_URL (a local server) or OPENAI_API_KEY."
+        return Check(
+            "Models", NAMES[name], "note", f"{chosen}: small talk only, not a language model", advice
+        )
     if downloads:
         seconds = settings.download_timeout
-        advice = (
-            f"The start first tries to download {downloads[0]} for up to {seconds:g} s (DOWNLOAD_TIMEOUT)."
-        )
+        advice = f"The server first tries for {seconds:g} s (DOWNLOAD_TIMEOUT) to download {downloads[0]}."
         return Check("Models", NAMES[name], "note", detail, advice)
     if chosen == EMBEDDED[name]:
         return Check("Models", NAMES[name], "note", detail, SET_ANOTHER)
@@ -64,7 +69,7 @@ def _automatic(name: Role, settings: Settings) -> Check:
 
 
 def _alternatives(name: Role, chosen: str, settings: Settings) -> str:
-    """Other ready providers, each with one model: enough to know what to set."""
+    """List the other providers that are ready, each with one of its models."""
     others: dict[str, str] = {}
     for option in Models(settings).options(name) if name != "vad" else []:
         provider = split_spec(option.spec)[0]
@@ -84,7 +89,7 @@ def _availability(name: Role, spec: str, settings: Settings) -> Option:
 
 
 async def end_of_turn(settings: Settings) -> Check | None:
-    """Can the model that ENDPOINTING names be used? It is loaded and tried out. None: it names none."""
+    """Load and try the model that ENDPOINTING names. None: it names no model."""
     path = model_path(settings)
     if not path:
         return None
@@ -98,7 +103,7 @@ async def end_of_turn(settings: Settings) -> Check | None:
 
 
 async def language_model_server(settings: Settings) -> Check | None:
-    """Does the server of OPENAI_BASE_URL (or OpenAI) answer, and has it the model? None: not set."""
+    """Check that the server of OPENAI_BASE_URL (or OpenAI) answers and has the model. None: not set."""
     base = openai_api.server(settings)
     if not base:
         return None
@@ -120,7 +125,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "warning",
             f"{base} answers {code} when asked for its models",
-            "OPENAI_BASE_URL must be the address that ends in /v1; look into the server's log.",
+            "Set OPENAI_BASE_URL to the address that ends in /v1, or look at the server's log.",
         )
     except httpx.TimeoutException:
         return Check(
@@ -128,7 +133,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "failed",
             f"{base} did not answer within {PATIENCE:g} s",
-            "Is it still loading its model, or is a firewall in the way?",
+            "Wait until it has loaded its model, and check the firewall.",
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Check(
@@ -144,7 +149,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "warning",
             f"{base} answers, but not as an OpenAI-compatible server does",
-            "OPENAI_BASE_URL must be the address that ends in /v1.",
+            "Set OPENAI_BASE_URL to the address that ends in /v1.",
         )
     if not settings.openai_model:
         return Check(
@@ -152,7 +157,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "failed",
             f"{base} answers; OPENAI_MODEL is not set",
-            f"Set one in .env: OPENAI_MODEL={models[0] if models else '...'}{_of(models)}",
+            f"Set OPENAI_MODEL={models[0] if models else '...'} in .env{_of(models)}.",
         )
     if models and not {settings.openai_model, f"{settings.openai_model}:latest"} & {*models}:
         return Check(
@@ -160,13 +165,13 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "failed",
             f"{base} answers, but has no model {settings.openai_model!r}",
-            f"Set OPENAI_MODEL to one it has{_of(models)}",
+            f"Set OPENAI_MODEL to a model of the server{_of(models)}.",
         )
     return Check("Models", name, "ok", f"{base} answers and has {settings.openai_model}")
 
 
 async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_PORTS) -> list[Check]:
-    """OpenAI-compatible servers on this machine that the settings do not use yet."""
+    """Find OpenAI-compatible servers on this machine that the settings do not use."""
     if settings.openai_base_url or settings.openai_api_key.get_secret_value():
         return []
     return [
@@ -175,14 +180,19 @@ async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_POR
             f"local server ({found.name})",
             "note",
             f"answers at {found.base_url} with {', '.join(found.models[:5])}",
-            f"To use it, put into .env: OPENAI_BASE_URL={found.base_url} and OPENAI_MODEL={found.models[0]}",
+            f"To use it, set OPENAI_BASE_URL={found.base_url} and OPENAI_MODEL={found.models[0]} in .env.",
         )
         for found in await probe_local_llms(ports)
     ]
 
 
 async def _listed(settings: Settings) -> list[str]:
-    """The ids of GET /models. Raises httpx's errors, or ValueError for another kind of answer."""
+    """Return the ids of GET /models.
+
+    Raises:
+        httpx.HTTPError: the server cannot be reached, or answers with an error.
+        ValueError: the answer is not a list of models.
+    """
     address, query = openai_api.endpoint(settings)
     key = settings.openai_api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -196,10 +206,10 @@ async def _listed(settings: Settings) -> list[str]:
 
 
 def _of(models: list[str]) -> str:
-    return f" (it has {', '.join(models[:8])}{', ...' if len(models) > 8 else ''})" if models else ""
+    return f" (it lists {', '.join(models[:8])}{', ...' if len(models) > 8 else ''})" if models else ""
 
 
 def roles(settings: Settings) -> Iterator[Check]:
-    """All four."""
+    """Check the model of every role."""
     for name in NAMES:
         yield role(name, settings)

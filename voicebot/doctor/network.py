@@ -1,4 +1,4 @@
-"""STUN and TURN: can people behind closed networks connect?"""
+"""Check STUN and TURN, which people behind firewalls need."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DTLS_ADVICE = "Write turns:host in COTURN_SERVER, without ?transport=udp."
 
 ADVICE: dict[Outcome, str] = {
     "ok": "",
-    "unauthorized": "COTURN_SECRET must be coturn's static-auth-secret (and use-auth-secret on); "
-    "the clocks of both machines must agree.",
-    "refused": "See coturn's log: quota reached, or no relay ports free.",
-    "unreachable": "Is coturn running, and does the firewall let this way through?",
+    "unauthorized": "Set COTURN_SECRET to coturn's static-auth-secret, switch on use-auth-secret, and "
+    "make the clocks of both machines agree.",
+    "refused": "Look at coturn's log: its quota is reached, or no relay port is free.",
+    "unreachable": "Start coturn, and open this port and transport in its firewall.",
     "unknown_host": "Correct the host name in COTURN_SERVER.",
-    "tls": "coturn's certificate must be for this host name and from an authority this machine knows "
+    "tls": "Give coturn a certificate for this host name, from an authority that this machine knows "
     "(SSL_CERT_FILE names a private one).",
     "not_an_address": "Write COTURN_SERVER as turn:host:3478, turns:host, or a bare host name.",
 }
@@ -37,10 +37,10 @@ async def turn_checks(
     proof: bool = False,
     allow_private: bool = False,
 ) -> list[Check]:
-    """One check per address of COTURN_SERVER; one of several ways being closed is only a warning.
+    """Check every address of COTURN_SERVER. If another one relays, a closed one is only a warning.
 
-    `proof`: also that each way relays, what it never relays to, and whom it refuses; with
-    `allow_private` private networks may be reached.
+    With `proof`, also prove that each one relays, which networks it denies, and which credentials it
+    refuses. With `allow_private`, it may relay to private networks. `now` returns Unix seconds.
     """
     if not settings.coturn_server:
         return [
@@ -49,7 +49,7 @@ async def turn_checks(
                 "TURN",
                 "note",
                 "no TURN server: fine on one machine or network",
-                "People behind closed networks need one: set COTURN_SERVER and COTURN_SECRET in .env; "
+                "People behind firewalls need one: set COTURN_SERVER and COTURN_SECRET in .env. "
                 "voicebot coturn prints its configuration.",
             )
         ]

@@ -1,4 +1,4 @@
-"""`voicebot doctor --turn`: proofs that a TURN server relays, to whom not, and for whom not."""
+"""`voicebot doctor --turn`: prove what a TURN server relays, what it denies, and whom it refuses."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from voicebot.signaling.turn import credentials
 HOUR, DAY = 3600.0, 86_400.0
 RELAY_ADVICE: dict[RelayOutcome, str] = {
     "relayed": "",
-    "own_address_denied": "On a local network take the configuration of voicebot coturn --allow-private; "
-    "behind NAT give it --external-ip PUBLIC/PRIVATE.",
-    "lost": "Open coturn's relay ports for UDP in its firewall (min-port to max-port), and give external-ip "
-    "when it is behind NAT.",
-    "refused": "See coturn's log: quota reached, or no relay ports free.",
-    "unreachable": "Is coturn running, and does the firewall let this way through?",
+    "own_address_denied": "On a local network, use the configuration of voicebot coturn --allow-private; "
+    "behind NAT, add --external-ip PUBLIC/PRIVATE.",
+    "lost": "Open coturn's relay ports (min-port to max-port) for UDP in its firewall, and set external-ip "
+    "if it is behind NAT.",
+    "refused": "Look at coturn's log: its quota is reached, or no relay port is free.",
+    "unreachable": "Start coturn, and open this port and transport in its firewall.",
 }
-SECRET_ADVICE = "Take the configuration of voicebot coturn: use-auth-secret, and neither no-auth nor users."
-CLOCK_ADVICE = "Set both machines' clocks by NTP: credentials are good for ten minutes by the server's clock."
+SECRET_ADVICE = "Use the configuration of voicebot coturn: use-auth-secret, and neither no-auth nor users."
+CLOCK_ADVICE = "Synchronise both clocks with NTP: credentials last ten minutes by the clock of the server."
 
 
 async def relay_checks(found: Probe, secret: str, now: float, allow_private: bool = False) -> list[Check]:
-    """The proofs for one `turn:` or `turns:` address that was asked before, at Unix time `now`."""
+    """Test one `turn:` or `turns:` address. `found` is its probe; `now` is in Unix seconds."""
     if not found.ok:
         return await _clock_check(found, secret, now)
     username, credential = credentials(secret, "doctor", now)
@@ -41,10 +41,10 @@ async def relay_checks(found: Probe, secret: str, now: float, allow_private: boo
 async def _denied_checks(
     url: str, username: str, credential: str, relayed: str, allow_private: bool
 ) -> list[Check]:
-    """One line when all is denied, else one for each range that is not."""
+    """Return one check if all ranges are denied, and one more for each range that is not."""
     proof = await prove_denied(url, username, credential, [denied.example for denied in DENIED])
     if proof.problem:
-        return [Check("Denied", url, "failed", proof.problem, "See coturn's log.")]
+        return [Check("Denied", url, "failed", proof.problem, "Look at coturn's log.")]
     by_example = {denied.example: denied for denied in DENIED}
     checks = []
     opened = 0
@@ -59,26 +59,26 @@ async def _denied_checks(
         checks.append(Check("Denied", denied.network, "failed", detail, _advice(denied, relayed)))
     whole = len(proof.denials) - len(checks) - opened
     detail = f"{whole} of {len(proof.denials)} ranges that must not be reached are denied"
-    detail += f", {opened} are open as --allow-private says" if opened else ""
+    detail += f", {opened} are open because of --allow-private" if opened else ""
     detail += "".join(f"; nothing is relayed to IPv{family}" for family in proof.no_family)
     status: Status = "failed" if checks else "ok"
     return [Check("Denied", url, status, detail, "Each is listed below." if checks else ""), *checks]
 
 
 def _advice(denied: Denied, relayed: str) -> str:
-    line = f"Add denied-peer-ip={denied.range} to turnserver.conf (voicebot coturn prints a whole one)."
+    line = f"Add denied-peer-ip={denied.range} to turnserver.conf (voicebot coturn prints a complete one)."
     if denied.private:
-        line += " If it is meant to serve a local network: voicebot doctor --turn --allow-private."
+        line += " If it serves a local network, run voicebot doctor --turn --allow-private."
     if relayed and ipaddress.ip_address(relayed) in ipaddress.ip_network(denied.network):
         line += f" The relay itself is at {relayed}."
     return line
 
 
 async def _refusal_checks(url: str, secret: str, now: float) -> list[Check]:
-    """Whoever has no good credentials must be refused."""
+    """Check that expired and wrong credentials are refused."""
     checks = []
     for name, made, wrong in (
-        ("expired", credentials(secret, "doctor", now, -HOUR), "credentials that ended an hour ago"),
+        ("expired", credentials(secret, "doctor", now, -HOUR), "credentials that expired an hour ago"),
         ("wrong secret", credentials(f"{secret}-not", "doctor", now), "credentials of another secret"),
     ):
         found = await probe(url, *made)
@@ -88,17 +88,17 @@ async def _refusal_checks(url: str, secret: str, now: float) -> list[Check]:
             advice = SECRET_ADVICE if name == "wrong secret" else f"{SECRET_ADVICE} {CLOCK_ADVICE}"
             checks.append(Check("Credentials", f"{name}, {url}", "failed", f"accepts {wrong}", advice))
         else:
-            detail = f"is not told apart: it {found.detail}"
-            checks.append(Check("Credentials", f"{name}, {url}", "warning", detail, "See coturn's log."))
+            detail = f"cannot be tested: it {found.detail}"
+            checks.append(Check("Credentials", f"{name}, {url}", "warning", detail, "Look at coturn's log."))
     return checks
 
 
 async def _clock_check(found: Probe, secret: str, now: float) -> list[Check]:
-    """Whether good credentials are refused because the server's clock is ahead."""
+    """Check whether valid credentials are refused because the clock of the server is ahead."""
     if found.outcome != "unauthorized":
         return []
     later = await probe(found.url, *credentials(secret, "doctor", now, DAY))
     if not later.ok:
         return []
-    detail = "its clock is ahead of ours by more than ten minutes: credentials of a day are accepted"
+    detail = "its clock is more than ten minutes ahead of ours: it accepts credentials that last a day"
     return [Check("Credentials", f"clock, {found.url}", "failed", detail, CLOCK_ADVICE)]

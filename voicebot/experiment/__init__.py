@@ -1,1 +1,1 @@
-"""Trying things out on whole conversations: simulated people, replays, comparisons."""
+"""Experiments with whole conversations: simulated people."""

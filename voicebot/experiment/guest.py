@@ -1,7 +1,7 @@
-"""A simulated person: joins a lobby like a browser does and speaks with a text-to-speech voice.
+"""A simulated person, who joins a lobby like a browser and speaks with a text-to-speech voice.
 
-It takes the whole way of a real participant (HTTP session, WebSocket, WebRTC, Opus), so
-what a guest experiences is what a person experiences; only microphone and ears are code.
+A guest uses everything that a real participant uses (HTTP session, WebSocket, WebRTC, Opus) except the
+microphone and the loudspeaker, so it experiences what a person experiences.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ from voicebot.tts.base import TTS, VoiceStyle, audio_only
 logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT = 15.0
-"""Seconds for the server to let a guest in, and for the connection to stand."""
+"""Seconds for the server to let a guest in, and for the audio connection."""
 
 
 class Guest:
-    """A person in a lobby, played by code.
+    """A simulated person in a lobby. It works as an async context manager, too.
 
     Args:
-        url: The server's address, e.g. "http://127.0.0.1:8000".
+        url: The server's address, such as "http://127.0.0.1:8000".
         lobby: The lobby's id.
-        name: What the others see.
-        tts: The voice `say` speaks with.
-        on_heard: Called with every decoded frame that arrives (for measurements).
+        name: The name that others see.
+        tts: The text-to-speech model of `say`.
+        style: The style of its voice.
+        on_heard: Called with every decoded frame that arrives, for measurements.
     """
 
     def __init__(
@@ -72,18 +73,18 @@ class Guest:
 
     @property
     def present(self) -> bool:
-        """In the lobby, as far as this side knows."""
+        """Whether the guest is in the lobby, as far as this side knows."""
         return bool(self.id) and self._socket is not None
 
     async def join(self) -> Self:
         """Enter the lobby.
 
         Raises:
-            SignalingError: the server refused, or did not answer.
+            SignalingError: the server cannot be reached, refused, or did not answer in time.
         """
         if self.present:
             return self
-        await self.leave()  # what a lost connection has left
+        await self.leave()  # free the rest of a lost connection
         parts = urlsplit(self._url)
         origin = f"{parts.scheme}://{parts.netloc}"
         scheme = "wss" if parts.scheme == "https" else "ws"
@@ -100,47 +101,65 @@ class Guest:
             )
         except (httpx.HTTPError, OSError) as error:
             raise SignalingError(
-                f"{self.name} cannot reach {self._url}: {error}.", hint="Is the server running?"
+                f"{self.name} cannot reach {self._url}: {error}.",
+                hint="Start the server, or correct the address.",
             ) from error
         self._joined = joined = asyncio.get_running_loop().create_future()
         self._spawn(self._read(self._socket), "read")
         try:
             await self._send(m.JoinLobby(id="join", lobby=self._lobby, data=m.JoinLobbyData(name=self.name)))
             await asyncio.wait_for(asyncio.shield(joined), ANSWER_TIMEOUT)
-        except BaseException as error:  # nothing stays behind, also when this is cancelled
+        except BaseException as error:  # after a cancellation, too, nothing may stay behind
             joined.cancel()
             await self.leave()
             if isinstance(error, TimeoutError):
-                raise SignalingError(f"{self.name} got no answer from {self._url}.") from None
+                raise SignalingError(
+                    f"{self.name} got no answer from {self._url}.", hint="Look at the server's log."
+                ) from None
             raise
         return self
 
     async def connected(self) -> None:
-        """Wait until the agents can hear this guest. Raises MediaError."""
+        """Wait until the agents can hear this guest.
+
+        Raises:
+            MediaError: there is no audio connection within `ANSWER_TIMEOUT`.
+        """
         try:
             await asyncio.wait_for(self._host_ready.wait(), ANSWER_TIMEOUT)
         except TimeoutError:
             raise MediaError(
                 f"{self.name} got no audio connection to the agents within {ANSWER_TIMEOUT:.0f} s.",
-                hint="Is there an agent in the lobby? See `voicebot doctor`.",
+                hint="Add an agent to the lobby if there is none, or run `voicebot doctor`.",
             ) from None
 
     async def say(self, text: str) -> None:
-        """Speak a text; returns when its last sample was sent. Raises ModelFailed or MediaError."""
+        """Speak a text, and return when its last sample has been sent.
+
+        Raises:
+            MediaError: the guest has no voice or no audio connection.
+            ModelFailed: the text-to-speech model failed.
+        """
         if self._tts is None:
-            raise MediaError(f"{self.name} has no voice.", hint="Pass tts=..., or use play(pcm, rate).")
+            raise MediaError(
+                f"{self.name} has no voice.", hint="Pass tts=..., or use play(pcm, sample_rate)."
+            )
         pieces = [pcm async for pcm in audio_only(self._tts.synthesize(text, self._style))]
         if pieces:
             await self.play(np.concatenate(pieces), self._tts.sample_rate)
 
     async def play(self, pcm: NDArray[np.int16], sample_rate: int) -> None:
-        """Speak mono int16 samples; returns when the last one was sent."""
+        """Play mono int16 samples of shape (n,), and return when the last one has been sent.
+
+        Raises:
+            MediaError: there is no audio connection.
+        """
         await self.connected()
         samples = np.asarray(soxr.resample(pcm, sample_rate, RATE), np.int16)
         await self._microphone.say(samples)
 
     async def chat(self, text: str) -> None:
-        """Type a message."""
+        """Send a chat message."""
         await self._send(m.ChatMessage(lobby=self._lobby, data=m.ChatData(text=text)))
 
     async def leave(self) -> None:
@@ -186,14 +205,16 @@ class Guest:
         finally:
             beat.cancel()
             if self._joined is not None and not self._joined.done():
-                self._joined.set_exception(SignalingError(f"The server closed {self.name}'s connection."))
+                self._joined.set_exception(
+                    SignalingError(f"The server closed the connection of {self.name}.")
+                )
             if self._socket is socket:
                 self._socket, self.id = None, ""
                 self._host_ready.clear()
                 await self._hang_up()
 
     async def _hang_up(self) -> None:
-        async with self._hanging_up:  # who comes second finds all of it done
+        async with self._hanging_up:  # a second caller finds all of it done
             while self._peers:
                 _, (_, caller) = self._peers.popitem()
                 await caller.close()
@@ -203,7 +224,7 @@ class Guest:
             case m.SessionEstablished():
                 self._heartbeat = message.data.heartbeat_s
             case m.LobbyJoined():
-                self.id = message.data.participant_id  # negotiations follow at once and need it
+                self.id = message.data.participant_id  # the next messages are negotiations and need it
                 if self._joined is not None and not self._joined.done():
                     self._joined.set_result(None)
             case m.Error() | m.LobbyFull():
@@ -258,7 +279,7 @@ class Guest:
         self._peers[message.peer] = (message.epoch, caller)
         if to_host:
             await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
-        elif message.data.role == "impolite":  # the polite one has nothing to offer before it
+        elif message.data.role == "impolite":  # the impolite peer offers first
             await self._guarded(self._call(message.peer, message.epoch))
         if old is not None:
             await old.close()
@@ -278,7 +299,7 @@ class Guest:
         await self._send(
             m.WebrtcOffer(peer=peer, epoch=epoch, data=m.DescriptionData(sdp=sdp, tracks=tracks))
         )
-        # aiortc's SDP has every candidate in it already
+        # aiortc's SDP already contains every candidate
         await self._send(m.IceCandidate(peer=peer, epoch=epoch, data=m.Candidate(candidate="")))
 
     async def _answer(self, caller: Caller, message: m.WebrtcOffer) -> None:
@@ -291,7 +312,7 @@ class Guest:
         return caller if known == epoch else None
 
     async def _guarded(self, work: Awaitable[None]) -> None:
-        """One connection that fails must not take the guest out of the lobby."""
+        """Await `work`. A connection that fails must not take the guest out of the lobby."""
         try:
             await work
         except Exception:

@@ -1,4 +1,4 @@
-"""Sums as people say them: "what is seven times eight", "12 plus 5", "half of 30"."""
+"""Answer spoken sums: "what is seven times eight", "12 plus 5"."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILLER = {"what", "is", "s", "whats", "how", "much", "does", "make", "calculate"
 
 
 def answer(text: str) -> str | None:
-    """The result in words that can be spoken, or None when `text` is no sum."""
+    """The result as speakable words, or None if `text` is no sum."""
     tokens = TOKEN.findall(text.casefold().replace("-", " - ").replace("'", " "))
     values, operators, current = _parse(tokens)
     if current is None or not values:
@@ -42,7 +42,8 @@ def _parse(tokens: list[str]) -> tuple[list[Fraction], list[str], Fraction | Non
     for at, token in enumerate(tokens):
         value = _value(token)
         if value is not None:
-            number = _join(number, value, token)
+            # "twenty" "one" is 21, "two hundred" "five" is 205; digits stand alone
+            number = value if number is None or token[0].isdigit() else number + value
         elif token in ("hundred", "thousand") and number is not None:
             number *= 100 if token == "hundred" else 1000
         elif token == "and" and at and tokens[at - 1] in ("hundred", "thousand"):
@@ -64,25 +65,16 @@ def _value(token: str) -> Fraction | None:
     return Fraction(10 * (TENS.index(token) + 2)) if token in TENS else None
 
 
-def _join(number: Fraction | None, value: Fraction, token: str) -> Fraction:
-    """ "twenty" "one" is 21, "two hundred" "five" is 205; digits stand alone."""
-    return value if number is None or token[0].isdigit() else number + value
-
-
 def _evaluate(values: list[Fraction], operators: list[str]) -> Fraction:
-    terms, signs = [values[0]], []
+    terms = [values[0]]
     for operator, value in zip(operators, values[1:], strict=True):
         if operator == "*":
             terms[-1] *= value
         elif operator == "/":
             terms[-1] /= value
         else:
-            signs.append(operator)
-            terms.append(value)
-    total = terms[0]
-    for sign, term in zip(signs, terms[1:], strict=True):
-        total = total + term if sign == "+" else total - term
-    return total
+            terms.append(value if operator == "+" else -value)
+    return sum(terms, Fraction(0))
 
 
 def _spoken(value: Fraction) -> str:

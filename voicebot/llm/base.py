@@ -1,7 +1,7 @@
-"""What a language-model backend is: something that gives openai-agents a Model.
+"""The interface of a language-model backend.
 
-Our brain runs every agent through openai-agents (`agents.Runner`), so a backend only
-has to make an object of openai-agents' `agents.models.interface.Model`.
+Every agent runs through openai-agents (`agents.Runner`), so a backend only has to provide an
+`agents.models.interface.Model`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class LLM(Backend, Protocol):
     """A language model ready for openai-agents."""
 
     notice: str
-    """Shown in the UI beside each agent that uses it; "" for a real language model."""
+    """Shown beside each agent that uses it; "" for a real language model."""
 
     def model(self) -> Model:
-        """The model to give to `agents.Agent(model=...)`; may be shared."""
+        """The model for `agents.Agent(model=...)`; may be shared."""
         ...

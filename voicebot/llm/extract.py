@@ -1,4 +1,4 @@
-"""A summary without a language model: the sentences that are worth keeping, in the speakers' own words."""
+"""Summarise without a language model, by extracting the speakers' most important sentences."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FACT = re.compile(r"\d|\b(remember|because|never|always|decided|agreed|promise|t
 
 
 def extract(before: str, lines: Sequence[ChatLine], longest: int) -> str:
-    """At most `longest` characters: the summary of before, then who said what of these lines.
+    """The previous summary `before`, then who said what in these lines, in at most `longest` characters.
 
-    What speakers say of themselves counts most, then numbers, names and what is agreed on; among equals the
-    newest. When all of it does not fit, the oldest part of `before` gives way.
+    What speakers say about themselves counts most, then numbers, names and agreements; of equal sentences the
+    newest. If it does not fit, the oldest part of `before` is dropped.
     """
     found: list[tuple[int, int, str]] = []
     for line in lines:

@@ -1,8 +1,7 @@
-"""A conversation as labelled lines, read back from what openai-agents gives a model.
+"""A conversation as labelled lines, parsed from what openai-agents gives a model.
 
-A user message has one row for each thing that was said, "Anna: hello". A row that begins with a tag in
-square brackets comes from the room and not from a speaker: no speaker's label can hold a bracket, so nobody
-can write one.
+A user message has one row per utterance, "Anna: hello". A row that begins with a tag in square brackets comes
+from the room, not from a speaker: no speaker's label can contain a bracket, so nobody can forge one.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ROOM = "[room]"
-"""Who is here and whom to answer, as JSON."""
+"""Tags who is present and whom to answer, as JSON."""
 EARLIER = "[earlier]"
-"""A record of what was said before the lines that follow, as a JSON string."""
+"""Tags a record of what was said before the following lines, as a JSON string."""
 HANDED_OVER = "[handed over]"
-"""Which agent has given this one the turn, and why, as JSON."""
+"""Tags which agent handed the turn over, and why, as JSON."""
 TAGGED = re.compile(rf"^({'|'.join(re.escape(tag) for tag in (ROOM, EARLIER, HANDED_OVER))}) ")
 
 
 @dataclass(frozen=True)
 class ChatLine:
-    """One thing somebody said; `speaker` is "" for the agent itself."""
+    """One utterance; `speaker` is "" for the agent itself."""
 
     speaker: str
     text: str
@@ -33,7 +32,7 @@ class ChatLine:
 
 @dataclass(frozen=True)
 class ScriptedCall:
-    """What a scripted model may give instead of text: it asks for this tool."""
+    """A tool call that a scripted model yields instead of text."""
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -41,38 +40,38 @@ class ScriptedCall:
 
 @dataclass(frozen=True)
 class RoomContext:
-    """Names of those who are here beside the agent itself, and of those it is to answer."""
+    """Names of the others present, and of those whom the agent should answer."""
 
     people: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     answer: tuple[str, ...] = ()
-    """Empty: whoever spoke last."""
+    """Empty: the last speaker."""
     add: bool = False
-    """Another agent has just answered; this one was not asked, and may add something."""
+    """Whether another agent has answered and this one, which was not asked, may add something."""
 
     def row(self) -> str:
-        """As a model gets it."""
+        """The row that a model gets."""
         known = {name: value for name, value in asdict(self).items() if value}
         return f"{ROOM} {json.dumps(known, ensure_ascii=False)}"
 
     @classmethod
     def of(cls, row: str) -> RoomContext:
-        """From such a row. Raises ValueError: it is none."""
+        """Parse such a row. Raises ValueError if it is none."""
         known = json.loads(row.removeprefix(ROOM))
         if not isinstance(known, dict):
-            raise ValueError("not who is here")
+            raise ValueError("The row does not say who is present.")
         people, agents, answer = (tuple(known.get(name, ())) for name in ("people", "agents", "answer"))
         return cls(people, agents, answer, known.get("add", False))
 
 
 class ChatHistory(list[ChatLine]):
-    """Who said what, in order, and who is here."""
+    """Who said what, in order, and who is present."""
 
     room = RoomContext()
 
 
 def read_history(items: str | Iterable[Any]) -> ChatHistory:
-    """Lines of the form "Anna: hello" from user messages, the agent's own from assistant messages."""
+    """Parse lines such as "Anna: hello" from user messages, and the agent's own from assistant messages."""
     lines = ChatHistory()
     messages: Iterable[Any] = [{"role": "user", "content": items}] if isinstance(items, str) else items
     for item in messages:

@@ -1,4 +1,4 @@
-"""The embedded brain: no language model, no network, and it says so."""
+"""The embedded brain: it has no language model and no network, and says so."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def local_now() -> datetime:
 
 
 class OfflineLLM:
-    """Keeps a simple conversation from the persona and what was said, and never pretends to know."""
+    """Holds a simple conversation from the persona and the transcript, and never pretends to know."""
 
     name = "offline"
     notice = NOTICE
@@ -44,26 +44,26 @@ class OfflineLLM:
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
-        """Nothing to load but openai-agents itself, off the loop. Raises UnknownModel for any model name."""
+        """Load only openai-agents, off the loop. Raises UnknownModel for any model name."""
         if model:
             raise UnknownModel(f"The offline brain has no model {model!r}.", hint='Write just "offline".')
         progress("Loading openai-agents", None)
-        await asyncio.to_thread(__import__, "voicebot.llm.text_model")
-        from voicebot.llm.text_model import warm_up
+        await asyncio.to_thread(__import__, "voicebot.llm.models")
+        from voicebot.llm.models import warm_up
 
         await warm_up()
         return cls()
 
     def model(self) -> Model:
-        from voicebot.llm.text_model import TextModel
+        from voicebot.llm.models import TextModel
 
         return TextModel(self.name, self._write)
 
     async def aclose(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
     async def summarise(self, before: str, lines: Sequence[ChatLine], longest: int) -> str:
-        """What to keep of these lines, in the speakers' own words: see `voicebot.llm.extract`."""
+        """Summarise these lines in the speakers' own words; see `voicebot.llm.extract`."""
         return extract(before, lines, longest)
 
     async def _write(self, instructions: str, lines: ChatHistory) -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""Language models behind an OpenAI-compatible server, or OpenAI itself, through openai-agents."""
+"""Language models on an OpenAI-compatible server or at OpenAI, through openai-agents."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OFFLINE = "To start without a language model, unset OPENAI_BASE_URL and OPENAI_A
 
 
 class OpenAILLM:
-    """`openai:<model>`; the server is `OPENAI_BASE_URL` (chat completions), else OpenAI (responses)."""
+    """`openai:<model>` at `OPENAI_BASE_URL` (chat completions) or else at OpenAI (responses)."""
 
     notice = ""
 
     def __init__(self, model: str, settings: Settings) -> None:
         self.name = f"openai:{model}"
         self.base_url = openai_api.server(settings)
-        """Of the server, fit to be seen."""
+        """The server's address without secrets."""
         self._model = model
         self._settings = settings
         self._client: AsyncOpenAI | None = None
@@ -37,7 +37,7 @@ class OpenAILLM:
 
     @classmethod
     def availability(cls, model: str, settings: Settings) -> Availability:
-        """From the settings alone; `check` asks the server."""
+        """Judge by the settings alone; `check` asks the server."""
         found = openai_api.availability(settings)
         if found.status == "ready" and not (model or settings.openai_model):
             example = "such as llama3.2" if settings.openai_base_url else "such as gpt-4.1-mini"
@@ -48,31 +48,31 @@ class OpenAILLM:
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
-        """Prepare the client; the server need not be up yet. Raises ModelLoadError naming the setting."""
+        """Prepare the client; the server need not run yet. Raises ModelLoadError that names the setting."""
         found = cls.availability(model, settings)
         if found.status != "ready":
             names = await _offered(settings)
             hint = f"Set it to one of the server's models: {names}. {OFFLINE}" if names else found.hint
             raise ModelLoadError(f"The language model cannot be used: {found.reason}.", hint=hint)
         progress("Loading openai-agents", None)
-        await asyncio.to_thread(__import__, "voicebot.llm.openai_model")
-        from voicebot.llm.text_model import warm_up
+        await asyncio.to_thread(__import__, "voicebot.llm.models")
+        from voicebot.llm.models import warm_up
 
         await warm_up()
         return cls(model or settings.openai_model, settings)
 
     def model(self) -> Model:
-        from voicebot.llm.openai_model import make_model
+        from voicebot.llm.models import make_model
 
         return make_model(self._model, self._connect(), self.is_openai, self.explain)
 
     @property
     def is_openai(self) -> bool:
-        """OpenAI itself, which has the responses API."""
+        """Whether the server is OpenAI's own, which has the responses API."""
         return urlsplit(self.base_url).hostname == "api.openai.com"
 
     async def check(self) -> Availability:
-        """Ask the server for its models: is it there, does it take the key, has it this model?"""
+        """Ask the server for its models, to see that it runs, accepts the key and has this model."""
         try:
             names = await openai_api.listed_models(self._connect())
         except Exception as error:
@@ -92,7 +92,7 @@ class OpenAILLM:
             await client.close()
 
     def explain(self, error: Exception) -> ModelFailed:
-        """Any failure of the server in words that say what to do."""
+        """Explain a failure of the server and what to do."""
         import openai
 
         said = openai_api.explain(error, self.base_url, ModelFailed, self._model, "correct OPENAI_MODEL")
@@ -114,7 +114,7 @@ class OpenAILLM:
 
 
 async def _offered(settings: Settings) -> str:
-    """Some models of the user's own server; "" when there is none or it does not tell."""
+    """Some models of the user's own server; "" if there is none or it does not list them."""
     if not settings.openai_base_url:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The offline brain's stock of phrases, each in a few tempers."""
+"""The offline brain's phrases, each in a few moods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mood:
-    """How a temper sounds; every phrase must be true whatever was said before it."""
+    """How a mood sounds; every phrase must fit whatever was said before it."""
 
     name: str
     sound: str
@@ -65,14 +65,14 @@ MOODS = (
 
 
 def mood_of(character: str) -> Mood:
-    """The temper that a character's words tell of; friendly when they tell nothing."""
+    """The mood that a persona's description suggests; warm by default."""
     words = set(re.findall(r"\w+", character.casefold()))
     return next((mood for marks, mood in MOODS if words & set(marks)), WARM)
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """One answer; `gruff` and `jolly` where that temper says it differently."""
+    """One answer; `gruff` and `jolly` where that mood words it differently."""
 
     plain: str
     gruff: str = ""
@@ -82,7 +82,7 @@ class Phrases:
         return {"gruff": self.gruff, "jolly": self.jolly}.get(mood.name, "") or self.plain
 
 
-# atomic groups: the first "i" decides, and a line full of them is not tried from each one
+# atomic groups: the first "i" decides, so that a line full of them is not tried from each
 BAD_NEWS = re.compile(
     r"^(?>.*?\b(?:i|i'm|my|we|our)\b).*\b(died|dead|sick|ill|sad|lonely|hurt|hurts|lost|tired|"
     r"afraid|scared|unhappy|pain|"
@@ -221,4 +221,4 @@ ANSWERS = (
         "I have no good answer to that, {speaker}: I am only an offline brain.",
     ),
 )
-"""What it can answer from nothing but the words, the first match wins."""
+"""Answers that need only the words; the first match wins."""

@@ -1,4 +1,4 @@
-"""What the offline brain says: a short, honest conversation made from the persona and what was said."""
+"""The offline brain's replies: a short, honest conversation from the persona and the transcript."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from voicebot.llm.topics import is_question, mirror, topic_of
 
 NOBODY = RoomContext()
 IDENTITY = re.compile(r"^You are ([^:\n]+): (.+)$", re.M)
-"""How the first line of an agent's instructions names it and its character."""
+"""How an agent's instructions give its name and character in the first line."""
 CALLED = re.compile(r"(?:my name is|call me) ([\w'-]+)$")
 
 
 def reply(instructions: str, lines: Sequence[ChatLine], now: datetime, room: RoomContext = NOBODY) -> str:
-    """The next thing to say. `now` is local time, for those who ask for it; `room` is who is here."""
+    """The next reply. `now` is local time, in case somebody asks; `room` says who is present."""
     name, character = _identity(instructions)
     own = [line.text for line in lines if not line.speaker]
     spoken = [line for line in lines if line.speaker]
@@ -69,7 +69,7 @@ def _statement(text: str, speaker: str, mood: Mood, turn: int) -> str:
         return mood.glad.format(speaker=speaker)
     aside = mood.asides[turn % len(mood.asides)]
     sound = mood.sound if turn % 2 == 0 else ""
-    # only what the speaker says of themselves can be said back without changing its sense
+    # only what speakers say about themselves can be mirrored without changing its sense
     if re.match(r"(i|i'm|i've|i'd|i'll|my)\b", text) and 2 < len(text.split()) <= 10 and "you" not in text:
         return f"{sound}So {mirror(text)}, {speaker}. {aside}"
     return f"{sound}I am listening, {speaker}. {mood.asides[0]}"
@@ -81,7 +81,7 @@ def _identity(instructions: str) -> tuple[str, str]:
 
 
 def _asked(spoken: Sequence[ChatLine], name: str, room: RoomContext) -> int:
-    """Which line to answer: the last of a person, or a later one of an agent that asks by name."""
+    """Index of the line to answer: a person's last one, or a later one in which an agent asks by name."""
     others = set(room.agents)
     if room.answer:
         others = {line.speaker for line in spoken} - set(room.answer)
@@ -93,7 +93,7 @@ def _asked(spoken: Sequence[ChatLine], name: str, room: RoomContext) -> int:
 
 
 def _phrase(character: str) -> str:
-    """The character as a phrase, when it reads as one ("a grumpy lighthouse keeper"), else ""."""
+    """The description as a phrase ("a grumpy lighthouse keeper"), or "" if it is not one."""
     phrase = re.sub(r"^[A-Z][\w' -]*, (?=an? |the )", "", character)
     phrase = re.split(r"[.;!?]|, who |, you | who ", phrase, maxsplit=1)[0].strip()
     if re.match(r"(?i)(an?|the) ", phrase) and len(phrase.split()) <= 10:
@@ -102,7 +102,7 @@ def _phrase(character: str) -> str:
 
 
 def _plain(text: str, name: str) -> str:
-    """Lower case without punctuation, without the agent's own name at either end."""
+    """Lower case, no punctuation, without the agent's name at either end."""
     plain = re.sub(r"[^\w\s'+*/.\u00d7\u00f7-]|\.(?!\d)", " ", text.casefold().replace("\u2019", "'"))
     plain = " ".join(plain.split())
     own = re.escape(name.casefold())
@@ -120,13 +120,13 @@ def _clock(text: str, now: datetime) -> str | None:
 
 
 def _called(before: Sequence[str]) -> str:
-    """The name this person asked to be called by."""
+    """The name by which this person asked to be called."""
     found = [match for text in before if (match := CALLED.match(_plain(text, "")))]
     return found[-1].group(1).capitalize() if found else ""
 
 
 def _about_them(text: str, speaker: str, before: Sequence[str]) -> str | None:
-    """What the agent can know of the speaker: their name and their last words."""
+    """Answers about the speaker: their name and their last words."""
     if re.search(r"\bwhat (did|have) i (just )?(say|said|tell)\b|\brepeat what i\b", text):
         if not before:
             return f"You have not said anything before that, {speaker}."

@@ -1,4 +1,4 @@
-"""What a question is about, and the same words seen from the other side."""
+"""Find a question's topic, and swap first and second person."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ MIRROR = {
 
 
 def is_question(text: str) -> bool:
-    """Whether it asks something; plain lower-case text without its question mark."""
+    """Whether lower-case text without punctuation is a question."""
     found = QUESTION.match(text)
     asks = bool(found and re.search(r"\b(what|who|where|when|why|how|which|me|know)\b", found.group()))
     return asks or YES_OR_NO.match(text) is not None
 
 
 def topic_of(text: str) -> str | None:
-    """What a question is about: "what is the weather in paris" gives "the weather in Paris".
+    """The topic of a question: "what is the weather in paris" gives "the weather in Paris".
 
-    None when it has no topic that can be named.
+    None if there is no topic to name.
     """
     found = QUESTION.match(text)
     if (
@@ -70,7 +70,7 @@ def topic_of(text: str) -> str | None:
 
 
 def mirror(text: str) -> str:
-    """The same seen from the other side: "i love my boat" gives "you love your boat"."""
+    """Swap first and second person: "i love my boat" gives "you love your boat"."""
     text = re.sub(r"\bi was\b", "you were", re.sub(r"\byou are\b", "you're", text))
     text = re.sub(r"(?<=\S )you$", "\0me", text)
     words = [word[1:] if word.startswith("\0") else MIRROR.get(word, word) for word in text.split(" ")]

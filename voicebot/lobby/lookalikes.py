@@ -1,6 +1,6 @@
-"""What looks like what: one table for names that pose as another's and for text that poses as the room's own.
+"""Characters that look alike, to detect names that imitate another and text that imitates the room.
 
-After the idea of UTS #39 (Unicode Security Mechanisms): text is normalised first, and only then judged.
+Follows UTS #39 (Unicode Security Mechanisms): text is normalised before it is judged.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters, marks and symbols by their category, and nothing to be seen."""
+"""Invisible characters whose category is that of letters, marks or symbols."""
 _LETTERS = {
     "a": "\u0251\u0391\u03b1\u0410\u0430\u13aa\u15c5\ua4ee\U000102a0\U00016f40",
     "b": "\u0184\u0185\u0392\u03b2\u0412\u042c\u0432\u044c\u13cf\u13f4\u1472\u15af\u15f7\ua4d0"
@@ -59,7 +59,7 @@ _LETTERS = {
 LOOKALIKES = str.maketrans(
     "".join(_LETTERS.values()), "".join(letter * len(likes) for letter, likes in _LETTERS.items())
 )
-"""Letters of other scripts that are drawn like Latin ones, from Unicode's confusables.txt."""
+"""Letters of other scripts that look like Latin ones, from Unicode's confusables.txt."""
 _ONE_SHAPE = str.maketrans("i1|!0$5", "lllloss")
 _LEET = str.maketrans("347@8\u20ac", "eatabe")
 _LATIN = re.compile(
@@ -67,21 +67,21 @@ _LATIN = re.compile(
     r"|NEGATIVE (?:SQUARED|CIRCLED) LATIN CAPITAL LETTER |REGIONAL INDICATOR SYMBOL LETTER )"
     r"([A-Z])(?: WITH .+)?"
 )
-"""Unicode's names of Latin letters that have no decomposition: with strokes, as small capitals, in boxes."""
+"""Unicode names of Latin letters without a decomposition: with strokes, as small capitals, in boxes."""
 
 
 def skeleton(name: str) -> str:
-    """Equal for names that look alike: without case, marks and spaces, with one letter for all of a shape."""
+    """A key that is equal for names that look alike: no case, marks or spaces, one letter per shape."""
     return _skeleton(name.casefold())
 
 
 def shapes(name: str) -> frozenset[str]:
-    """The skeletons a name can be read as: some capitals look like other letters than their small ones."""
+    """All skeletons of a name: a capital may look like another letter than its lower case does."""
     return frozenset({skeleton(name), _skeleton(_decomposed(name).translate(LOOKALIKES))})
 
 
 def words_spelled(name: str) -> frozenset[str]:
-    """Like `shapes`, also with digits and signs in place of letters ("5y5t3m")."""
+    """Like `shapes`, and with digits and signs read as letters ("5y5t3m")."""
     found = shapes(name)
     return found | {shape.translate(_LEET) for shape in found}
 
@@ -100,7 +100,7 @@ def _decomposed(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def latin(character: str) -> str:
-    """The plain Latin letter of one with strokes, in a box or in small capitals; itself, if it is none."""
+    """The plain letter for a Latin one with strokes, in a box or as a small capital; else the character."""
     if character.isascii():
         return character
     found = _LATIN.fullmatch(unicodedata.name(character, ""))

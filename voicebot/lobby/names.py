@@ -1,26 +1,26 @@
-"""Names that people type, made fit to show: no invisible or direction-changing characters."""
+"""Clean the names that people type: no invisible or direction-changing characters."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
 
+import regex
+
 from voicebot.errors import SignalingError
 from voicebot.lobby.lookalikes import INVISIBLE, shapes
 
 MAX_GRAPHEMES = 40
 MAX_MARKS = 4
-"""On one letter; no language needs more, and a tower of them covers what is above it."""
+"""Marks on one letter. No language needs more, and a tower of them covers the text above."""
 _ZWJ = "\u200d"
-_REGIONAL = range(0x1F1E6, 0x1F200)
-_SKIN_TONES = range(0x1F3FB, 0x1F400)
 
 
 def clean_name(raw: str) -> str:
     """NFC, one line, no control, bidi, other format or invisible characters, at most 40 graphemes.
 
     Raises:
-        SignalingError: `bad_name`, when nothing visible is left.
+        SignalingError: `bad_name`, if nothing visible is left.
     """
     kept: list[str] = []
     marks = 0
@@ -29,7 +29,7 @@ def clean_name(raw: str) -> str:
             kept.append(" ")
         elif char == _ZWJ:
             if kept and unicodedata.category(kept[-1]) in {"So", "Sk", "Mn", "Mc"}:
-                kept.append(char)  # of an emoji or an Indic letter
+                kept.append(char)  # part of an emoji or an Indic letter
         elif char not in INVISIBLE and unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}:
             marks = marks + 1 if unicodedata.category(char)[0] == "M" else 0
             if marks <= MAX_MARKS:
@@ -43,7 +43,7 @@ def clean_name(raw: str) -> str:
 
 
 def distinct_name(name: str, taken: Iterable[str]) -> str:
-    """A clean name, numbered when a reader could take it for one of those that are taken."""
+    """The clean name, numbered if a reader could confuse it with one in `taken`."""
     there = frozenset[str]().union(*map(shapes, taken))
     number, found = 1, name
     while shapes(found) & there:
@@ -54,19 +54,6 @@ def distinct_name(name: str, taken: Iterable[str]) -> str:
 
 
 def graphemes(text: str) -> list[str]:
-    """What a reader counts as characters, near enough to UAX #29 for a length limit.
-
-    Marks, joiners, variation selectors and skin tones stay with what they follow, flags
-    are pairs; Hangul needs no rule because the text is NFC.
-    """
-    found: list[str] = []
-    for char in text:
-        last = found[-1] if found else ""
-        joined = last.endswith(_ZWJ) or char == _ZWJ
-        extends = unicodedata.category(char) in {"Mn", "Me", "Mc"} or ord(char) in _SKIN_TONES
-        flag = ord(char) in _REGIONAL and len(last) == 1 and ord(last) in _REGIONAL
-        if last and (joined or extends or flag):
-            found[-1] = last + char
-        else:
-            found.append(char)
+    """What a reader counts as characters (extended grapheme clusters, UAX #29), as the client counts them."""
+    found: list[str] = regex.findall(r"\X", text)
     return found

@@ -1,9 +1,9 @@
 """The media plane: everything that must never wait for Python code in a notebook cell.
 
 It owns the WebRTC connections of agent hosts, Opus, pacing, VAD, barge-in and raw
-recording. The control plane gives it commands (methods below) and gets notices (one
-callback, on the control plane's loop, in order). All times are `voicebot.clock.monotonic`
-seconds of the machine; the control plane turns them into conversation time.
+recording. The control plane sends commands and gets notices (one callback, on its own
+loop, in order). All times are `voicebot.clock.monotonic` seconds of the machine; the
+control plane turns them into conversation time.
 
 Two forms: `voicebot.media.process.ProcessMediaPlane` (a worker process behind a
 socketpair) and `voicebot.media.inline.InlineMediaPlane` (the same engine on the caller's
@@ -20,19 +20,12 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from voicebot.signaling.messages import IceServer
+
 # ---------------------------------------------------------------- settings and small values
 
 HOLD_LIMIT = 10.0
 """Seconds a speech is held for a person before it is dropped: the control plane may be blocked by a cell."""
-
-
-@dataclass(frozen=True)
-class IceServerConfig:
-    """One STUN or TURN server with its credentials."""
-
-    urls: tuple[str, ...]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -55,18 +48,44 @@ class HearingSettings:
     """Audio before the detected start that is handed over with it."""
 
 
+# ---------------------------------------------------------------- what messages are about
+
+
+@dataclass(frozen=True)
+class _OfHost:
+    host_id: str
+
+
+@dataclass(frozen=True)
+class _OfPeer(_OfHost):
+    peer_id: str
+
+
+@dataclass(frozen=True)
+class _OfParticipant(_OfHost):
+    participant_id: str
+
+
+@dataclass(frozen=True)
+class _OfAgent(_OfHost):
+    agent_id: str
+
+
+@dataclass(frozen=True)
+class _OfSpeech(_OfAgent):
+    speech_id: str
+
+
 # ---------------------------------------------------------------- notices (media -> control)
 
 
 @dataclass(frozen=True)
-class PeerState:
+class PeerState(_OfPeer):
     """A connection changed; `failed` comes with a reason for people.
 
     Nothing is said of an epoch any more once a larger one is connected.
     """
 
-    host_id: str
-    peer_id: str
     epoch: int
     state: Literal["connecting", "connected", "failed", "closed"]
     local: str | None = None
@@ -76,101 +95,86 @@ class PeerState:
 
 
 @dataclass(frozen=True)
-class VoiceActivityStarted:
+class VoiceActivityStarted(_OfParticipant):
     """A person began to speak at `time` (of the first speech sample; told later), or speaks on after a pause.
 
-    It takes back what `await_silence` was waiting for.
+    It cancels an `AwaitSilence`.
     """
 
-    host_id: str
-    participant_id: str
     time: float
 
 
 @dataclass(frozen=True)
-class SpeechAudio:
+class SpeechAudio(_OfParticipant):
     """Audio between start and stop, in order, including pre-roll and trailing silence.
 
     `pcm` is mono int16 at 16 kHz; `time` is that of its first sample.
     """
 
-    host_id: str
-    participant_id: str
     time: float
     pcm: NDArray[np.int16]
 
 
 @dataclass(frozen=True)
-class VoiceActivityStopped:
+class VoiceActivityStopped(_OfParticipant):
     """The person's last audible speech sample was at `time`; told `pause_after` later."""
 
-    host_id: str
-    participant_id: str
     time: float
 
 
 @dataclass(frozen=True)
-class SilenceReached:
-    """The person was silent up to `time`, the `until` of the `await_silence` it answers."""
+class SilenceReached(_OfParticipant):
+    """The person was silent up to `time`, the `until` of the `AwaitSilence` it answers."""
 
-    host_id: str
-    participant_id: str
     time: float
     probability: float | None = None
     """The VAD's mean probability of speech in the last tenth of a second: high where silence is doubtful."""
 
 
 @dataclass(frozen=True)
-class PlayoutAudible:
+class PlayoutAudible(_OfSpeech):
     """The first audible sample of `speech_id` was sent at `time`; silence before it does not count."""
 
-    host_id: str
-    agent_id: str
-    speech_id: str
     time: float
 
 
 @dataclass(frozen=True)
-class PlayoutMark:
+class PlayoutMark(_OfSpeech):
     """The first sample of piece `index` was sent at `time`."""
 
-    host_id: str
-    agent_id: str
-    speech_id: str
     index: int
     time: float
 
 
 @dataclass(frozen=True)
-class PlayoutEnded:
+class PlayoutEnded(_OfSpeech):
     """Nothing of `speech_id` will be sent any more.
 
     `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
     own (seconds played, seconds queued). `interrupted_by` is the participant for whose speech
-    it had been held (`PlayoutHeld`), or "" when it ran out or `stop()` came out of the blue.
+    it had been held (`PlayoutHeld`), or "" when it ran out or was stopped for another reason.
     """
 
-    host_id: str
-    agent_id: str
-    speech_id: str
     time: float
     played: float
     pieces: Mapping[int, tuple[float, float]]
     complete: bool
     interrupted_by: str = ""
 
+    @classmethod
+    def unheard(cls, speech: _OfSpeech, time: float) -> PlayoutEnded:
+        """The end of a speech for which there is no agent, or no worker."""
+        return cls(speech.host_id, speech.agent_id, speech.speech_id, time, 0.0, {}, complete=False)
+
 
 @dataclass(frozen=True)
-class PlayoutHeld:
-    """The person `by` has talked over this speech for `interrupt_after`: it waits for `resume` or `stop`.
+class PlayoutHeld(_OfSpeech):
+    """The person `by` has talked over this speech for `interrupt_after`.
 
-    `played` and `pieces` are as in `PlayoutEnded`. Told once for each hold and of every speech of the
-    agent. `HOLD_LIMIT` seconds without an answer are a `stop`.
+    It waits for `ResumeSpeech` or `StopSpeech`; `HOLD_LIMIT` seconds without either stop it. `played`
+    and `pieces` are as in `PlayoutEnded`. The notice comes once for each hold, for every speech of the agent.
     """
 
-    host_id: str
-    agent_id: str
-    speech_id: str
     time: float
     played: float
     pieces: Mapping[int, tuple[float, float]]
@@ -178,12 +182,9 @@ class PlayoutHeld:
 
 
 @dataclass(frozen=True)
-class PlayoutResumed:
+class PlayoutResumed(_OfSpeech):
     """A speech that had been held for a person flows again, with the sample sent at `time`."""
 
-    host_id: str
-    agent_id: str
-    speech_id: str
     time: float
 
 
@@ -208,11 +209,9 @@ class MediaStats:
 
 
 @dataclass(frozen=True)
-class RecordingFailed:
+class RecordingFailed(_OfParticipant):
     """A participant is not recorded any more (disk full, folder gone); the rest goes on."""
 
-    host_id: str
-    participant_id: str
     path: Path
     reason: str
 
@@ -246,6 +245,133 @@ Notice = (
 OnNotice = Callable[[Notice], None]
 
 
+# ---------------------------------------------------------------- commands (control -> media)
+
+
+@dataclass(frozen=True)
+class OpenHost(_OfHost):
+    """Begin an agent host: one for each lobby."""
+
+    hearing: HearingSettings
+
+
+class CloseHost(_OfHost):
+    """End the connections, speeches and recordings of a host."""
+
+
+@dataclass(frozen=True)
+class AddIceCandidate(_OfPeer):
+    """A trickled candidate; "" is end-of-candidates. Those of an older epoch are ignored."""
+
+    epoch: int
+    candidate: str
+    sdp_mid: str | None
+    index: int | None
+
+
+class ClosePeer(_OfPeer):
+    """End a person's connections."""
+
+
+@dataclass(frozen=True)
+class AwaitSilence(_OfParticipant):
+    """Tell `SilenceReached` once the person has been silent up to clock time `until`.
+
+    It is judged from received audio, so the notice comes when the audio of `until` is here;
+    audio that is missing for long is silence. Speech before then cancels the wait
+    (`VoiceActivityStarted` is the notice), and a later command replaces an earlier one. For
+    somebody who has no microphone here, or when the worker dies, the notice comes at once.
+    """
+
+    until: float
+
+
+class AddAgentTrack(_OfAgent):
+    """Give an agent a track of its own, which every connection can carry."""
+
+
+class RemoveAgentTrack(_OfAgent):
+    """End the agent's speeches and its track."""
+
+
+@dataclass(frozen=True)
+class QueueAudio(_OfSpeech):
+    """Queue mono audio of piece `index` (a sentence) of a speech; the first audio begins the speech.
+
+    A speech that begins with `held` is only prepared: it is heard from `ResumeSpeech` on, and
+    until then the agent's other speeches pass it.
+    """
+
+    index: int
+    pcm: NDArray[np.int16]
+    sample_rate: int
+    held: bool = False
+
+
+class EndSpeech(_OfSpeech):
+    """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
+
+
+@dataclass(frozen=True)
+class HoldSpeech(_OfSpeech):
+    """Hold this speech as if the person `by` had talked over it for long: `PlayoutHeld` follows."""
+
+    by: str
+
+
+class ResumeSpeech(_OfSpeech):
+    """Go on with the very next sample, or begin a prepared speech. Ignored if it is unknown or over."""
+
+
+class StopSpeech(_OfSpeech):
+    """Drop what is queued at once, held or not; `PlayoutEnded(complete=False)` follows."""
+
+
+@dataclass(frozen=True)
+class StartRecording(_OfParticipant):
+    """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`.
+
+    Gaps are silence, and the file ends where the recording is stopped. An existing file is
+    continued, so the origin must be the same. `RecordingFailed` follows when the disk refuses.
+    """
+
+    path: Path
+    origin: float
+
+
+class StopRecording(_OfParticipant):
+    """Finish the participant's file."""
+
+
+SpeechCommand = QueueAudio | EndSpeech | HoldSpeech | ResumeSpeech | StopSpeech
+Command = (
+    OpenHost
+    | CloseHost
+    | AddIceCandidate
+    | ClosePeer
+    | AwaitSilence
+    | AddAgentTrack
+    | RemoveAgentTrack
+    | SpeechCommand
+    | StartRecording
+    | StopRecording
+)
+
+
+@dataclass(frozen=True)
+class PeerOffer(_OfPeer):
+    """A browser's SDP offer to an agent host.
+
+    `tracks` maps each mid to a participant id: the mid the person's microphone is on to the
+    person, each recvonly audio mid to the agent to be heard there.
+    """
+
+    epoch: int
+    sdp: str
+    tracks: Mapping[str, str]
+    ice_servers: Sequence[IceServer] = ()
+
+
 @dataclass(frozen=True)
 class Answer:
     """The agent host's SDP answer; `tracks` maps each mid to the agent who speaks on it."""
@@ -254,11 +380,8 @@ class Answer:
     tracks: Mapping[str, str] = field(default_factory=dict)
 
 
-# ---------------------------------------------------------------- commands (control -> media)
-
-
 class MediaPlane(Protocol):
-    """Commands without `async` are queued at once, carried out in order and, once started, never raise."""
+    """Where commands go and notices come from."""
 
     async def start(self, on_notice: OnNotice) -> None:
         """Start; notices arrive on the calling loop. Raises MediaError."""
@@ -274,98 +397,23 @@ class MediaPlane(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether calls can be made now: false while a worker that died is started again."""
+        """Whether offers can be answered now: false while a worker that died is started again."""
         ...
 
-    # hosts: one per lobby
-    def open_host(self, host_id: str, hearing: HearingSettings) -> None: ...
-    def close_host(self, host_id: str) -> None: ...
+    def send(self, command: Command) -> None:
+        """Queue a command. They are carried out in order; none of them raises.
 
-    # peers: one per human of the lobby
-    async def answer(
-        self,
-        host_id: str,
-        peer_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
-    ) -> Answer:
+        Hosts, agents and recordings can be set up before the start.
+        """
+        ...
+
+    async def answer(self, offer: PeerOffer) -> Answer:
         """Answer a browser's offer.
 
-        `tracks` maps each mid to a participant id: the mid the person's microphone is on to
-        the person, each recvonly audio mid to the agent to be heard there. A new `epoch`
-        makes a new connection (and closes the older one some seconds after the new is connected); the
-        same epoch renegotiates on the same connection. An agent that is gone or unknown is
-        answered inactive and left out of `Answer.tracks`; a transceiver not needed any more is
-        set to inactive by the browser, never stopped (its section could not be used again).
-        Raises MediaError.
+        A new epoch makes a new connection, and closes the older one some seconds after the new
+        one is connected; the same epoch renegotiates on the same connection. An agent that is
+        gone or unknown is answered inactive and left out of `Answer.tracks`. A transceiver that is
+        not needed any more is set to inactive by the browser, never stopped (its section could not
+        be used again). Raises MediaError.
         """
         ...
-
-    def add_candidate(
-        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
-    ) -> None:
-        """A trickled candidate; "" is end-of-candidates. Stale epochs are ignored."""
-        ...
-
-    def close_peer(self, host_id: str, peer_id: str) -> None: ...
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        """Tell `SilenceReached` once the person has been silent up to clock time `until`.
-
-        Judged from audio that was received, so it comes when that of `until` is here; what is
-        missing for long is silence. Speech before then takes it back (`VoiceActivityStarted` is the
-        notice), a later call replaces an earlier one. Of somebody who has no microphone here, or
-        when the worker dies, silence is told at once.
-        """
-        ...
-
-    # agents: one outbound track each
-    def add_agent(self, host_id: str, agent_id: str) -> None: ...
-    def remove_agent(self, host_id: str, agent_id: str) -> None: ...
-
-    def say(
-        self,
-        host_id: str,
-        agent_id: str,
-        speech_id: str,
-        index: int,
-        pcm: NDArray[np.int16],
-        sample_rate: int,
-        held: bool = False,
-    ) -> None:
-        """Queue mono audio of piece `index` (a sentence) of a speech; the first call begins it.
-
-        One that begins with `held` is only prepared: it is heard from `resume` on, keeps nobody
-        waiting and does not end the speech before it until then.
-        """
-        ...
-
-    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
-        ...
-
-    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
-        """Hold this speech as if the person `by` had talked over it for long: `PlayoutHeld` follows."""
-        ...
-
-    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Go on with the very next sample, or begin when it was prepared; unknown or ended: ignored."""
-        ...
-
-    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """Drop what is queued at once, held or not; `PlayoutEnded(complete=False)` follows."""
-        ...
-
-    # recording
-    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`.
-
-        Gaps are silence, the end is where the recording was stopped. A file that is there
-        already is continued, so the origin must be the same. `RecordingFailed` follows when
-        the disk refuses.
-        """
-        ...
-
-    def stop_recording(self, host_id: str, participant_id: str) -> None: ...

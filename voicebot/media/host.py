@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,20 +12,15 @@ from voicebot.audio.echo import EchoGate, EchoReference
 from voicebot.audio.frames import FRAME_SAMPLES
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
-from voicebot.media.base import (
-    Answer,
-    HearingSettings,
-    IceServerConfig,
-    OnNotice,
-    PeerState,
-    SilenceReached,
-)
-from voicebot.media.inbound_audio import InboundAudio
-from voicebot.media.outbound_audio import OutboundAudio
-from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, Peer
+from voicebot.media import base as media
+from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
+from voicebot.media.inbound_audio import InboundAudio, OnPacket
+from voicebot.media.outbound_audio import OutboundAudio, SendPacket
+from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, OnChange, Peer
 from voicebot.rtc.planner import Planner
-from voicebot.rtc.tap import AudioPacket
+from voicebot.rtc.tap import AudioPacket, OnAudio
 from voicebot.rtc.track import OutboundTrack
+from voicebot.signaling.messages import IceServer
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -39,18 +34,17 @@ Spawn = Callable[[Coroutine[Any, Any, None], str], None]
 """Starts a named task that its owner keeps."""
 Record = Callable[[str, str, bytes, float, int], None]
 """Host, participant, Opus packet, clock time of its first sample, 48 kHz samples."""
-Candidate = tuple[str, str | None, int | None]
 
 
 @dataclass
-class _Link:
+class Link:
     """One person's connections: the newest epoch and, until the browser plays that one, those before."""
 
     epoch: int = -1
     peers: dict[int, Peer] = field(default_factory=dict)
     agents: dict[int, dict[str, str]] = field(default_factory=dict)
     """By epoch: mid to agent."""
-    early: dict[int, list[Candidate]] = field(default_factory=dict)
+    early: dict[int, list[media.AddIceCandidate]] = field(default_factory=dict)
     """Candidates that came before their epoch's offer."""
     ears: set[str] = field(default_factory=set)
     heard: int = -1
@@ -69,7 +63,7 @@ class Host:
     def __init__(
         self,
         host_id: str,
-        hearing: HearingSettings,
+        hearing: media.HearingSettings,
         *,
         vad: VAD,
         clock: Clock,
@@ -88,13 +82,53 @@ class Host:
         self._spawn = spawn
         self._record = record
         self._planner = planner
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, Link] = {}
         self._listeners: dict[str, list[OutboundTrack]] = {}
         self.voices: dict[str, OutboundAudio] = {}
         self.ears: dict[str, InboundAudio] = {}
         self._gone_echo = 0.0
         self._sent = EchoReference()
         """What the agents are heard to say, to know it in a microphone."""
+
+    # ------------------------------------------------------------ commands
+
+    def carry_out(self, command: Command) -> None:
+        """Whatever the command names may be gone by now."""
+        match command:
+            case media.QueueAudio(_, agent_id, speech_id, index, pcm, rate, held):
+                if (voice := self.voices.get(agent_id)) is None:
+                    self._notify(media.PlayoutEnded.unheard(command, self._clock()))
+                    return
+                try:
+                    voice.say(speech_id, index, pcm, rate, held)
+                except ValueError as error:
+                    log.error("audio of speech %s cannot be played: %s", speech_id, error)
+                    voice.stop(speech_id)  # or it counted as heard
+            case media.EndSpeech(_, agent_id, speech_id):
+                if voice := self.voices.get(agent_id):
+                    voice.end(speech_id)
+            case media.HoldSpeech(_, agent_id, speech_id, by):
+                if voice := self.voices.get(agent_id):
+                    voice.hold(speech_id, by)
+            case media.ResumeSpeech(_, agent_id, speech_id):
+                if voice := self.voices.get(agent_id):
+                    voice.resume(speech_id)
+            case media.StopSpeech(_, agent_id, speech_id):
+                if voice := self.voices.get(agent_id):
+                    voice.stop(speech_id)
+            case media.AwaitSilence(_, participant_id, until):
+                if (ear := self.ears.get(participant_id)) is not None:
+                    ear.await_silence(until)
+                else:  # who has no microphone here says nothing
+                    self._notify(media.SilenceReached(self.host_id, participant_id, until))
+            case media.AddAgentTrack(_, agent_id):
+                self.add_agent(agent_id)
+            case media.RemoveAgentTrack(_, agent_id):
+                self.remove_agent(agent_id)
+            case media.AddIceCandidate():
+                self.add_candidate(command)
+            case media.ClosePeer(_, peer_id):
+                self.close_peer(peer_id)
 
     # ------------------------------------------------------------ agents
 
@@ -107,7 +141,11 @@ class Host:
                 track.push(payload, pts)
             self._record(self.host_id, agent_id, payload, due, FRAME_SAMPLES)
 
-        self.voices[agent_id] = OutboundAudio(
+        self.voices[agent_id] = self._new_voice(agent_id, send)
+        self._route()
+
+    def _new_voice(self, agent_id: str, send: SendPacket) -> OutboundAudio:
+        return OutboundAudio(
             self.host_id,
             agent_id,
             clock=self._clock,
@@ -116,7 +154,6 @@ class Host:
             notify=self._notify,
             played=self._sent.played,
         )
-        self._route()
 
     def remove_agent(self, agent_id: str) -> None:
         voice = self.voices.pop(agent_id, None)
@@ -132,38 +169,22 @@ class Host:
             if voice.talking:
                 voice.hold_for(participant_id)
 
-    # ------------------------------------------------------------ people
-
-    def await_silence(self, participant_id: str, until: float) -> None:
-        """See `MediaPlane.await_silence`."""
-        ear = self.ears.get(participant_id)
-        if ear is not None:
-            ear.await_silence(until)
-        else:  # who has no microphone here says nothing
-            self._notify(SilenceReached(self.host_id, participant_id, until))
-
     # ------------------------------------------------------------ peers
 
-    async def answer(
-        self,
-        peer_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
-    ) -> Answer:
+    async def answer(self, offer: PeerOffer) -> Answer:
         """See `MediaPlane.answer`."""
-        link = self._links.setdefault(peer_id, _Link())
+        peer_id, epoch = offer.peer_id, offer.epoch
+        link = self._links.setdefault(peer_id, Link())
         if epoch < link.epoch:
             raise MediaError(
                 f"Epoch {epoch} is over; the current one is {link.epoch}.", code="stale_epoch", retryable=True
             )
-        agents = {mid: who for mid, who in tracks.items() if who in self.voices}
-        mics = {mid: who for mid, who in tracks.items() if who not in self.voices}
+        agents = {mid: who for mid, who in offer.tracks.items() if who in self.voices}
+        mics = {mid: who for mid, who in offer.tracks.items() if who not in self.voices}
         peer = link.peers.get(epoch)
         before = link.epoch
         if epoch > before:
-            peer = self._connect(link, peer_id, epoch, ice_servers)
+            peer = self._connect(link, offer)
         elif peer is None:
             raise MediaError(
                 f"The connection of epoch {epoch} has ended.",
@@ -174,7 +195,7 @@ class Host:
         assert peer is not None
         link.agents[epoch] = agents
         try:
-            answer = await peer.answer(sdp, mics, agents)
+            answer = await peer.answer(offer.sdp, mics, agents)
         except MediaError:
             if epoch > before:  # never begun: the same epoch may be tried again with a better offer
                 link.peers.pop(epoch, None)
@@ -186,13 +207,15 @@ class Host:
         if self._links.get(peer_id) is not link:
             raise MediaError("The person left meanwhile.", code="peer_closed")
         if peer.mic_mid in mics:
-            self._ear(link, mics[peer.mic_mid])
+            self._listen(link, mics[peer.mic_mid])
         self._route()
         return Answer(answer, agents)
 
-    def _connect(self, link: _Link, peer_id: str, epoch: int, ice_servers: Sequence[IceServerConfig]) -> Peer:
+    def _connect(self, link: Link, offer: PeerOffer) -> Peer:
+        epoch = offer.epoch
+
         def on_change(change: ConnectionChange) -> None:
-            self._peer_changed(peer_id, link, epoch, change)
+            self._peer_changed(offer.peer_id, link, epoch, change)
 
         def on_audio(packet: AudioPacket) -> None:
             if epoch < link.heard:
@@ -201,15 +224,19 @@ class Host:
             for who in link.ears:  # one microphone per person
                 self.ears[who].packet(peer, packet.payload, packet.timestamp, packet.arrival)
 
-        peer = Peer(ice_servers, on_audio, on_change, self._clock, self._planner)
+        peer = self._new_peer(offer.ice_servers, on_audio, on_change)
         link.epoch = epoch
         link.peers[epoch] = peer
         for candidate in link.early.pop(epoch, ()):
-            peer.add_candidate(*candidate)  # they wait for the answer, which takes its turn first
+            # they wait for the answer, which takes its turn first
+            peer.add_candidate(candidate.candidate, candidate.sdp_mid, candidate.index)
         link.early = {e: found for e, found in link.early.items() if e > epoch}
         return peer
 
-    def _ear(self, link: _Link, participant_id: str) -> None:
+    def _new_peer(self, servers: Sequence[IceServer], on_audio: OnAudio, on_change: OnChange) -> Peer:
+        return Peer(servers, on_audio, on_change, self._clock, self._planner)
+
+    def _listen(self, link: Link, participant_id: str) -> None:
         for other in link.ears - {participant_id}:
             self._drop_ear(other)
         link.ears = {participant_id}
@@ -218,24 +245,27 @@ class Host:
             def record(payload: bytes, time: float, samples: int) -> None:
                 self._record(self.host_id, participant_id, payload, time, samples)
 
-            self.ears[participant_id] = InboundAudio(
-                self.host_id,
-                participant_id,
-                self.hearing,
-                self._vad.stream(),
-                self._notify,
-                agent_talking=self._agent_talking,
-                barge_in=self._barge_in,
-                on_packet=record,
-                echo=EchoGate(self._sent),
-            )
+            self.ears[participant_id] = self._new_ear(participant_id, record)
+
+    def _new_ear(self, participant_id: str, on_packet: OnPacket) -> InboundAudio:
+        return InboundAudio(
+            self.host_id,
+            participant_id,
+            self.hearing,
+            self._vad.stream(),
+            self._notify,
+            agent_talking=self._agent_talking,
+            barge_in=self._barge_in,
+            on_packet=on_packet,
+            echo=EchoGate(self._sent),
+        )
 
     def _drop_ear(self, participant_id: str) -> None:
         if (ear := self.ears.pop(participant_id, None)) is not None:
             self._gone_echo += ear.echo_seconds
             ear.close()
 
-    def _peer_changed(self, peer_id: str, link: _Link, epoch: int, change: ConnectionChange) -> None:
+    def _peer_changed(self, peer_id: str, link: Link, epoch: int, change: ConnectionChange) -> None:
         if change.state == "connected":
             for old in [e for e in link.peers if e < epoch]:
                 # a browser plays one until the other is heard, and closes it then; only it knows when
@@ -250,23 +280,25 @@ class Host:
         if any(e > epoch and p.state == "connected" for e, p in link.peers.items()):
             return  # superseded: nobody needs to know
         self._notify(
-            PeerState(self.host_id, peer_id, epoch, change.state, change.local, change.remote, change.reason)
+            media.PeerState(
+                self.host_id, peer_id, epoch, change.state, change.local, change.remote, change.reason
+            )
         )
 
-    def _close_replaced(self, peer_id: str, link: _Link, now: float) -> None:
+    def _close_replaced(self, peer_id: str, link: Link, now: float) -> None:
         for epoch in [e for e, due in link.replaced.items() if due <= now]:
             del link.replaced[epoch]
             if (peer := link.peers.get(epoch)) is not None:
                 self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
 
-    def add_candidate(self, peer_id: str, epoch: int, candidate: Candidate) -> None:
-        link = self._links.setdefault(peer_id, _Link())
-        if (peer := link.peers.get(epoch)) is not None:
-            peer.add_candidate(*candidate)
-        elif epoch > link.epoch:
-            early = link.early.setdefault(epoch, [])
+    def add_candidate(self, command: media.AddIceCandidate) -> None:
+        link = self._links.setdefault(command.peer_id, Link())
+        if (peer := link.peers.get(command.epoch)) is not None:
+            peer.add_candidate(command.candidate, command.sdp_mid, command.index)
+        elif command.epoch > link.epoch:
+            early = link.early.setdefault(command.epoch, [])
             if len(early) < MAX_CANDIDATES and len(link.early) <= 4:
-                early.append(candidate)
+                early.append(command)
 
     def close_peer(self, peer_id: str) -> None:
         link = self._links.pop(peer_id, None)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable
 
 from voicebot.clock import Clock, monotonic
 from voicebot.errors import MediaError
-from voicebot.media.base import Answer, HearingSettings, IceServerConfig, Notice, OnNotice
+from voicebot.media.base import Answer, Command, Notice, OnNotice, PeerOffer
 from voicebot.media.engine import Engine
+from voicebot.media.host import Host
 from voicebot.vad.base import VAD
 from voicebot.vad.silero import SileroVAD
 
@@ -20,11 +17,14 @@ from voicebot.vad.silero import SileroVAD
 class InlineMediaPlane:
     """A `MediaPlane` without a process of its own: a blocked loop silences it."""
 
-    def __init__(self, *, vad: VAD | None = None, clock: Clock = monotonic) -> None:
+    def __init__(
+        self, *, vad: VAD | None = None, clock: Clock = monotonic, new_host: Callable[..., Host] = Host
+    ) -> None:
         self._vad = vad
         self._clock = clock
+        self._new_host = new_host
         self._engine: Engine | None = None
-        self._early: list[Callable[[Engine], None]] = []
+        self._early: list[Command] = []
         """Commands from before the start."""
 
     async def start(self, on_notice: OnNotice) -> None:
@@ -36,9 +36,10 @@ class InlineMediaPlane:
         def later(notice: Notice) -> None:
             loop.call_soon(on_notice, notice)  # never inside the command that caused it
 
-        self._engine = Engine(later, vad=self._vad or SileroVAD(), clock=self._clock)
+        vad = self._vad or SileroVAD()
+        self._engine = Engine(later, vad=vad, clock=self._clock, new_host=self._new_host)
         for command in self._early:
-            command(self._engine)
+            self._engine.carry_out(command)
         self._early.clear()
 
     @property
@@ -59,73 +60,11 @@ class InlineMediaPlane:
             raise MediaError("The media plane has not been started.", hint="Await start() first.")
         return self._engine
 
-    def open_host(self, host_id: str, hearing: HearingSettings) -> None:
-        self._command(lambda engine: engine.open_host(host_id, hearing))
-
-    def close_host(self, host_id: str) -> None:
-        self._command(lambda engine: engine.close_host(host_id))
-
-    async def answer(
-        self,
-        host_id: str,
-        peer_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
-    ) -> Answer:
-        return await self.engine.answer(host_id, peer_id, epoch, sdp, tracks, ice_servers)
-
-    def add_candidate(
-        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
-    ) -> None:
-        self.engine.add_candidate(host_id, peer_id, epoch, candidate, sdp_mid, index)
-
-    def close_peer(self, host_id: str, peer_id: str) -> None:
-        self._command(lambda engine: engine.close_peer(host_id, peer_id))
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        self.engine.await_silence(host_id, participant_id, until)
-
-    def add_agent(self, host_id: str, agent_id: str) -> None:
-        self._command(lambda engine: engine.add_agent(host_id, agent_id))
-
-    def remove_agent(self, host_id: str, agent_id: str) -> None:
-        self._command(lambda engine: engine.remove_agent(host_id, agent_id))
-
-    def say(
-        self,
-        host_id: str,
-        agent_id: str,
-        speech_id: str,
-        index: int,
-        pcm: NDArray[np.int16],
-        sample_rate: int,
-        held: bool = False,
-    ) -> None:
-        self.engine.say(host_id, agent_id, speech_id, index, pcm, sample_rate, held)
-
-    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self.engine.end(host_id, agent_id, speech_id)
-
-    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
-        self.engine.hold(host_id, agent_id, speech_id, by)
-
-    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self.engine.resume(host_id, agent_id, speech_id)
-
-    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self.engine.stop(host_id, agent_id, speech_id)
-
-    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        self._command(lambda engine: engine.record(host_id, participant_id, path, origin))
-
-    def stop_recording(self, host_id: str, participant_id: str) -> None:
-        self._command(lambda engine: engine.stop_recording(host_id, participant_id))
-
-    def _command(self, command: Callable[[Engine], None]) -> None:
-        """Hosts may be set up before the start, as they may with a worker."""
+    def send(self, command: Command) -> None:
         if self._engine is None:
             self._early.append(command)
         else:
-            command(self._engine)
+            self._engine.carry_out(command)
+
+    async def answer(self, offer: PeerOffer) -> Answer:
+        return await self.engine.answer(offer)

@@ -12,31 +12,15 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
+from typing import cast
 
 from voicebot.clock import monotonic
 from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import EXCEPTION, SOURCE
-from voicebot.media.base import (
-    Answer,
-    HearingSettings,
-    IceServerConfig,
-    MediaGone,
-    MediaStats,
-    Notice,
-    OnNotice,
-    PlayoutEnded,
-    SilenceReached,
-    VoiceActivityStarted,
-    VoiceActivityStopped,
-)
-from voicebot.media.wire import Call, FromWorker, Log, Reply, WorkerReady, pack, receive
+from voicebot.media import base as media
+from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
+from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +32,6 @@ STEADY = 30.0
 """Seconds a worker must live for the next crash to count as the first one."""
 MAX_QUEUED = 128 * 1024 * 1024
 """Bytes of commands a worker may leave unread before it is taken for dead."""
-
-
-@dataclass
-class _Known:
-    """What a new worker must be told about a host."""
-
-    hearing: HearingSettings
-    agents: dict[str, None] = field(default_factory=dict)
-    recordings: dict[str, tuple[Path, float]] = field(default_factory=dict)
 
 
 class _Commands:
@@ -179,7 +154,8 @@ class ProcessMediaPlane:
         self._runner: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closing = False
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, dict[object, Command]] = {}
+        """By host: the commands that a new worker must carry out first."""
         self._requests: dict[int, asyncio.Future[Answer]] = {}
         self._last_request = 0
         self._playing: dict[tuple[str, str, str], None] = {}
@@ -303,12 +279,9 @@ class ProcessMediaPlane:
 
     def _introduce(self) -> None:
         """Tell a new worker what the old one knew."""
-        for host_id, known in self._known.items():
-            self._send("open_host", host_id, known.hearing)
-            for agent_id in known.agents:
-                self._send("add_agent", host_id, agent_id)
-            for participant_id, (path, origin) in known.recordings.items():
-                self._send("record", host_id, participant_id, path, origin)
+        for known in self._known.values():
+            for command in known.values():
+                self._put(command)
 
     def _lost(self, how: str) -> None:
         """A worker died: nothing that waits for it may wait for ever."""
@@ -316,12 +289,12 @@ class ProcessMediaPlane:
         self._fail_requests("The media worker died while it answered.")
         now = monotonic()
         for host_id, participant_id in sorted(self._speaking):
-            self._notify(VoiceActivityStopped(host_id, participant_id, now))
+            self._notify(media.VoiceActivityStopped(host_id, participant_id, now))
         for (host_id, participant_id), until in sorted(self._awaited.items()):
-            self._notify(SilenceReached(host_id, participant_id, until))
+            self._notify(media.SilenceReached(host_id, participant_id, until))
         for host_id, agent_id, speech_id in list(self._playing):
-            self._notify(PlayoutEnded(host_id, agent_id, speech_id, now, 0.0, {}, complete=False))
-        self._notify(MediaGone(how))
+            self._notify(media.PlayoutEnded(host_id, agent_id, speech_id, now, 0.0, {}, complete=False))
+        self._notify(media.MediaGone(how))
 
     def _fail_requests(self, message: str) -> None:
         for future in self._requests.values():
@@ -330,36 +303,36 @@ class ProcessMediaPlane:
 
     # ------------------------------------------------------------ messages
 
-    def _heard(self, message: Notice | Reply | Log) -> None:
+    def _heard(self, message: media.Notice | Reply | Log) -> None:
         match message:
             case Log():
                 _log(message)
-            case Reply(request, answer):
-                future = self._requests.get(request)
+            case Reply(number, answer):
+                future = self._requests.get(number)
                 if future is None or future.done():
                     return
                 if isinstance(answer, VoicebotError):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
-            case MediaStats():
+            case media.MediaStats():
                 waiting = self._child.commands.waiting if self._child is not None else 0
                 self._notify(replace(message, queued_bytes=waiting))
             case _:
                 self._notify(message)
 
-    def _notify(self, notice: Notice) -> None:
+    def _notify(self, notice: media.Notice) -> None:
         match notice:
-            case PlayoutEnded(host_id, agent_id, speech_id):
+            case media.PlayoutEnded(host_id, agent_id, speech_id):
                 self._playing.pop((host_id, agent_id, speech_id), None)
                 self._over.append((host_id, agent_id, speech_id))
-            case VoiceActivityStarted(host_id, participant_id):
+            case media.VoiceActivityStarted(host_id, participant_id):
                 self._speaking.add((host_id, participant_id))
                 self._awaited.pop((host_id, participant_id), None)
-            case SilenceReached(host_id, participant_id, until):
+            case media.SilenceReached(host_id, participant_id, until):
                 if self._awaited.get((host_id, participant_id), until) <= until:
                     self._awaited.pop((host_id, participant_id), None)
-            case VoiceActivityStopped(host_id, participant_id):
+            case media.VoiceActivityStopped(host_id, participant_id):
                 self._speaking.discard((host_id, participant_id))
         assert self._on_notice is not None
         try:
@@ -367,7 +340,8 @@ class ProcessMediaPlane:
         except Exception:  # an observer must not end the stream of notices
             log.exception("a media notice could not be handled")
 
-    def _send(self, command: str, *arguments: Any, request: int | None = None) -> bool:
+    def _put(self, message: ToWorker) -> bool:
+        """False when there is no worker to read it."""
         child = self._child
         if child is None or self._closing:
             return False
@@ -375,33 +349,49 @@ class ProcessMediaPlane:
             log.error("the media worker reads no commands: it is ended")
             child.process.kill()
             return False
-        child.commands.put(pack(Call(command, arguments, request)))
+        child.commands.put(pack(message))
         return True
-
-    def _command(self, command: str, *arguments: Any) -> bool:
-        """Send to a worker that is up; before that `_introduce` tells what must be known."""
-        return self._up.is_set() and self._send(command, *arguments)
 
     # ------------------------------------------------------------ MediaPlane
 
-    def open_host(self, host_id: str, hearing: HearingSettings) -> None:
-        if host_id not in self._known:
-            self._known[host_id] = _Known(hearing)
-            self._command("open_host", host_id, hearing)
+    def send(self, command: Command) -> None:
+        if isinstance(command, media.StartRecording):
+            command = replace(command, path=command.path.absolute())
+        match command:
+            case media.OpenHost(host_id):
+                if host_id in self._known:
+                    return
+                self._known[host_id] = {media.OpenHost: command}
+            case media.CloseHost(host_id):
+                self._known.pop(host_id, None)
+            case media.AddAgentTrack(host_id, who) | media.StartRecording(host_id, who):
+                self._known.get(host_id, {})[type(command), who] = command
+            case media.RemoveAgentTrack(host_id, agent_id):
+                self._known.get(host_id, {}).pop((media.AddAgentTrack, agent_id), None)
+            case media.StopRecording(host_id, participant_id):
+                self._known.get(host_id, {}).pop((media.StartRecording, participant_id), None)
+            case media.QueueAudio(host_id, agent_id, speech_id):
+                if (host_id, agent_id, speech_id) in self._over:
+                    return
+                self._playing[host_id, agent_id, speech_id] = None
+        # before a worker is up, `_introduce` tells it what must be known
+        sent = self._up.is_set() and self._put(command)
+        match command:
+            case media.AwaitSilence(host_id, participant_id, until):
+                if sent:
+                    self._awaited[host_id, participant_id] = until
+                elif self._runner is not None:  # no worker, no speech
+                    self._loop.call_soon(self._notify, media.SilenceReached(host_id, participant_id, until))
+            case media.QueueAudio() | media.EndSpeech() | media.StopSpeech() if not sent:
+                self._never_played(command)
 
-    def close_host(self, host_id: str) -> None:
-        self._known.pop(host_id, None)
-        self._command("close_host", host_id)
+    def _never_played(self, command: media.QueueAudio | media.EndSpeech | media.StopSpeech) -> None:
+        """There is no worker just now: the speech ends unheard, told once."""
+        key = (command.host_id, command.agent_id, command.speech_id)
+        if self._playing.pop(key, 0) is None and self._runner is not None:
+            self._loop.call_soon(self._notify, media.PlayoutEnded.unheard(command, monotonic()))
 
-    async def answer(
-        self,
-        host_id: str,
-        peer_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
-    ) -> Answer:
+    async def answer(self, offer: PeerOffer) -> Answer:
         if self._closing or self._runner is None or self._runner.done():
             raise MediaError(
                 "The media plane is not running.",
@@ -412,89 +402,16 @@ class ProcessMediaPlane:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._up.wait()
                 self._last_request += 1
-                request = self._last_request
-                future = self._requests[request] = asyncio.get_running_loop().create_future()
+                number = self._last_request
+                future = self._requests[number] = asyncio.get_running_loop().create_future()
                 try:
-                    arguments = (host_id, peer_id, epoch, sdp, dict(tracks), tuple(ice_servers))
-                    if not self._send("answer", *arguments, request=request):
+                    if not self._put(Request(number, offer)):
                         raise MediaError("The media plane is closed.", code="media_gone")
                     answer: Answer = await future
                     return answer
                 finally:
-                    del self._requests[request]
+                    del self._requests[number]
         except TimeoutError:
             raise MediaError(
                 f"The media worker gave no answer in {ANSWER_TIMEOUT:g} s.", code="media_gone", retryable=True
             ) from None
-
-    def add_candidate(
-        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
-    ) -> None:
-        self._command("add_candidate", host_id, peer_id, epoch, candidate, sdp_mid, index)
-
-    def close_peer(self, host_id: str, peer_id: str) -> None:
-        self._command("close_peer", host_id, peer_id)
-
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        if self._command("await_silence", host_id, participant_id, until):
-            self._awaited[host_id, participant_id] = until
-        elif self._runner is not None:  # no worker, no speech
-            self._loop.call_soon(self._notify, SilenceReached(host_id, participant_id, until))
-
-    def add_agent(self, host_id: str, agent_id: str) -> None:
-        if (known := self._known.get(host_id)) is not None:
-            known.agents[agent_id] = None
-        self._command("add_agent", host_id, agent_id)
-
-    def remove_agent(self, host_id: str, agent_id: str) -> None:
-        if (known := self._known.get(host_id)) is not None:
-            known.agents.pop(agent_id, None)
-        self._command("remove_agent", host_id, agent_id)
-
-    def say(
-        self,
-        host_id: str,
-        agent_id: str,
-        speech_id: str,
-        index: int,
-        pcm: NDArray[np.int16],
-        sample_rate: int,
-        held: bool = False,
-    ) -> None:
-        if (host_id, agent_id, speech_id) in self._over:
-            return
-        self._playing[host_id, agent_id, speech_id] = None
-        arguments = (host_id, agent_id, speech_id, index, pcm, sample_rate, held)
-        if not self._command("say", *arguments):
-            self._never_played(host_id, agent_id, speech_id)
-
-    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        if not self._command("end", host_id, agent_id, speech_id):
-            self._never_played(host_id, agent_id, speech_id)
-
-    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
-        self._command("hold", host_id, agent_id, speech_id, by)  # without a worker it has ended already
-
-    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._command("resume", host_id, agent_id, speech_id)
-
-    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        if not self._command("stop", host_id, agent_id, speech_id):
-            self._never_played(host_id, agent_id, speech_id)
-
-    def _never_played(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        """There is no worker just now: the speech ends unheard, told once."""
-        key = (host_id, agent_id, speech_id)
-        if self._playing.pop(key, 0) is None and self._runner is not None:
-            ended = PlayoutEnded(host_id, agent_id, speech_id, monotonic(), 0.0, {}, complete=False)
-            self._loop.call_soon(self._notify, ended)
-
-    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        if (known := self._known.get(host_id)) is not None:
-            known.recordings[participant_id] = (path.absolute(), origin)
-        self._command("record", host_id, participant_id, path.absolute(), origin)
-
-    def stop_recording(self, host_id: str, participant_id: str) -> None:
-        if (known := self._known.get(host_id)) is not None:
-            known.recordings.pop(participant_id, None)
-        self._command("stop_recording", host_id, participant_id)

@@ -11,35 +11,32 @@ import pickle
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from voicebot.errors import VoicebotError
-from voicebot.media.base import Answer, Notice
+from voicebot.media.base import Answer, Command, Notice, PeerOffer
 
 _LENGTH = struct.Struct("!I")
 MAX_MESSAGE = 256 * 1024 * 1024
 
 
-class Call(NamedTuple):
-    """Handle to worker: one command of `MediaPlane`; `request` asks for a `Reply`.
+@dataclass(frozen=True)
+class Request:
+    """Handle to worker: an offer to answer by a `Reply` of the same number."""
 
-    A tuple, since there are many and it is quicker to unpickle than a frozen dataclass with slots.
-    """
-
-    command: str
-    arguments: tuple[Any, ...]
-    request: int | None = None
+    number: int
+    offer: PeerOffer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """Worker to handle: what a request came to."""
 
-    request: int
+    number: int
     answer: Answer | VoicebotError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Log:
     """Worker to handle: a log record, its message already formatted."""
 
@@ -53,11 +50,12 @@ class Log:
     """The same as data, as `voicebot.logs.structured_exception` gives it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkerReady:
     """Worker to handle: commands are carried out from now on."""
 
 
+ToWorker = Command | Request
 FromWorker = Notice | Reply | Log | WorkerReady
 
 

@@ -20,10 +20,10 @@ from typing import cast
 
 from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import set_levels, structured_exception
-from voicebot.media.base import MediaStats, Notice, SpeechAudio
+from voicebot.media.base import Answer, MediaStats, Notice, SpeechAudio
 from voicebot.media.coalescing import CoalescingSelector
 from voicebot.media.engine import Engine
-from voicebot.media.wire import Call, FromWorker, Log, Reply, WorkerReady, pack, receive
+from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
 from voicebot.registry import load_backend
 from voicebot.settings import find_home, load_settings
 from voicebot.vad.base import VAD
@@ -83,7 +83,7 @@ class _Forward(logging.Handler):
 
 
 class Worker:
-    """Carries out calls in the order they come; answers run beside them."""
+    """Carries out commands in the order they come; answers run beside them."""
 
     def __init__(self, engine: Engine, outbox: _Outbox) -> None:
         self._engine = engine
@@ -92,26 +92,28 @@ class Worker:
 
     async def run(self, reader: asyncio.StreamReader) -> None:
         """Until the commands end."""
-        while (call := cast("Call | None", await receive(reader))) is not None:
-            if call.request is not None:
-                task = asyncio.create_task(self._answer(call, call.request), name=f"answer {call.request}")
+        while (message := cast("ToWorker | None", await receive(reader))) is not None:
+            if isinstance(message, Request):
+                task = asyncio.create_task(self._answer(message), name=f"answer {message.number}")
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)
                 await asyncio.sleep(0)  # it begins before the next command is looked at
                 continue
             try:
-                getattr(self._engine, call.command)(*call.arguments)
+                self._engine.carry_out(message)
             except Exception:  # one bad command must not end the process
-                log.exception("%s failed", call.command)
+                log.exception("%s failed", type(message).__name__)
 
-    async def _answer(self, call: Call, request: int) -> None:
+    async def _answer(self, request: Request) -> None:
+        answer: Answer | VoicebotError
         try:
-            self._outbox.send(Reply(request, await self._engine.answer(*call.arguments)))
+            answer = await self._engine.answer(request.offer)
         except VoicebotError as error:
-            self._outbox.send(Reply(request, error))
+            answer = error
         except Exception as error:
             log.exception("an offer could not be answered")
-            self._outbox.send(Reply(request, MediaError(f"The offer cannot be answered: {error!r}.")))
+            answer = MediaError(f"The offer cannot be answered: {error!r}.")
+        self._outbox.send(Reply(request.number, answer))
 
 
 async def serve(commands: socket.socket, notices: socket.socket, vad: str, level: str) -> None:

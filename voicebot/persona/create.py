@@ -1,4 +1,4 @@
-"""A first persona from one line of text, offline and always the same for the same line."""
+"""Create a persona from one line of text, offline and deterministically."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def create_persona(
     """Make a persona from a description such as "a grumpy lighthouse keeper".
 
     Args:
-        description: One line or a few; a name in it ("Ada, a ...", "... named Ada") is used.
-        name: Wins over a name in the description.
-        voice: A voice of the TTS backend by name, or a whole style; else one is chosen that
-            differs from those of `taken`.
+        description: One or a few lines; a name in it ("Ada, a ...", "... named Ada") is used.
+        name: Takes precedence over a name in the description.
+        voice: The name of a TTS voice, or a whole style; by default a voice that differs from those
+            of `taken`.
         taken: The personas already in the lobby; a second "Ada" becomes "Ada 2", and their
-            voices are not chosen again.
+            voices are avoided.
 
     Raises:
         VoicebotError: the description is empty or too long, or the name is too long.
@@ -80,9 +80,9 @@ def create_persona(
 def adapted(
     persona: Persona, name: str | None, voice: VoiceStyle | str | None, taken: Collection[Persona] = ()
 ) -> Persona:
-    """The same persona under another name or with another voice; see `create_persona` for the arguments.
+    """The persona with another name or voice; see `create_persona` for the arguments.
 
-    Without a name and a voice it is changed only as far as those of `taken` ask for it.
+    Without a name and a voice it changes only to differ from those of `taken`.
 
     Raises:
         VoicebotError: the name is empty or too long.
@@ -99,7 +99,7 @@ def adapted(
 
 
 def renamed(persona: Persona, name: str) -> Persona:
-    """The same persona under this name, by which it also introduces itself."""
+    """The persona with another name, in its greeting, too."""
     if name == persona.name:
         return persona
     own = rf"(?<!\w){re.escape(persona.name)}(?!\w)"
@@ -109,7 +109,7 @@ def renamed(persona: Persona, name: str) -> Persona:
 
 
 def name_in(text: str) -> str | None:
-    """The name a description gives its persona, or None."""
+    """The persona's name in a description, or None."""
     if found := NAMED.search(text):
         return found.group(1)[:MAX_NAME]
     found = LEADING.match(text)
@@ -147,7 +147,7 @@ def _free(name: str, taken: Collection[Persona]) -> str:
 
 
 def _article_of(text: str, name: str) -> str:
-    """ "I am a grumpy lighthouse keeper." when the description begins as such a phrase does."""
+    """A sentence such as "I am a grumpy lighthouse keeper.", or "" if the description has no such phrase."""
     rest = LEADING.sub("", text, count=1) if text.startswith(name) else text
     first = re.split(r"[.;!?]|, who |, you ", rest, maxsplit=1)[0].strip()
     if re.match(r"(?i)(an?|the)\s", first) and len(first.split()) <= 10 and not NAMED.search(first):
@@ -168,5 +168,5 @@ def _voice(text: str, seed: str, voice: VoiceStyle | str | None, taken: Collecti
 
 
 def _next_seed(taken: Collection[Persona]) -> int:
-    """Consecutive seeds stay different modulo the number of voices as long as there are enough of them."""
+    """Consecutive seeds give different voices as long as there are enough of them."""
     return max(p.voice.seed for p in taken) + 1

@@ -1,4 +1,4 @@
-"""The usual gender of a name or a description, for a portrait and a name that fit; never for behaviour."""
+"""The usual gender of a name or a description, only for a fitting portrait and name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MASCULINE = frozenset(_MASCULINE.split())
 
 
 def gender_of(name: str, description: str = "") -> Gender | None:
-    """What the words say, else what the first name usually is; None when neither tells."""
+    """The gender that the description states, else the first name's usual one; None if neither tells."""
     he, she = HE.search(description), SHE.search(description)
     if bool(he) != bool(she):
         return "masculine" if he else "feminine"

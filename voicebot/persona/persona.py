@@ -14,16 +14,16 @@ PERSONA_SCHEMA_VERSION = 1
 
 
 class Persona(BaseModel):
-    """Everything that makes an agent itself; frozen, and named by the hash of its content."""
+    """Everything that defines an agent; frozen, identified by a hash of its content."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: int = PERSONA_SCHEMA_VERSION
     name: str = Field(min_length=1, max_length=40)
     character: str = Field(min_length=1, max_length=2000)
-    """The description it was made from, e.g. "a grumpy lighthouse keeper"."""
+    """The description, e.g. "a grumpy lighthouse keeper"."""
     greeting: str = ""
-    """Said by voice when the first person arrives; "" stays silent."""
+    """Spoken when the first person arrives; "" for no greeting."""
     voice: VoiceStyle = VoiceStyle()
     language: str = "en"
     """ISO 639-1."""
@@ -33,7 +33,7 @@ class Persona(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def hash(self) -> str:
-        """16 hex digits over everything but the portrait, so that equal characters compare equal."""
+        """16 hex digits over everything but the portrait, so that equal personas compare equal."""
         content = self.model_dump(mode="json", exclude={"portrait", "hash"})
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -9,26 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceCandidate, RTCIceServer, RTCPeerConnection
 from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 from aiortc.sdp import candidate_from_sdp
 
 from voicebot.errors import MediaError
+from voicebot.signaling.messages import IceServer
 
 _IPV6 = re.compile(r"(?P<scheme>stuns?|turns?):\[(?P<host>[^\]]*)\](?P<rest>.*)")
-
-
-class IceServer(Protocol):
-    """One STUN or TURN server with its credentials."""
-
-    @property
-    def urls(self) -> Sequence[str]: ...
-    @property
-    def username(self) -> str | None: ...
-    @property
-    def credential(self) -> str | None: ...
 
 
 def parse_url(url: str) -> dict[str, Any]:

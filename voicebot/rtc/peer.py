@@ -18,6 +18,7 @@ from voicebot.rtc.planner import Planner
 from voicebot.rtc.shortcut import outbound
 from voicebot.rtc.tap import OnAudio, Tap, tap_receiver
 from voicebot.rtc.track import OutboundTrack
+from voicebot.signaling.messages import IceServer
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Peer:
 
     def __init__(
         self,
-        servers: Iterable[ice.IceServer],
+        servers: Iterable[IceServer],
         on_audio: OnAudio,
         on_change: OnChange,
         clock: Clock,

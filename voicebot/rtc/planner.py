@@ -12,12 +12,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from voicebot.clock import Clock, monotonic
-from voicebot.rtc.ice import IceServer, for_agents
+from voicebot.rtc.ice import for_agents
 from voicebot.rtc.probe import Probe, probe
+from voicebot.signaling.messages import IceServer
 
 log = logging.getLogger(__name__)
 
@@ -42,23 +43,10 @@ class Ask(Protocol):
 
 
 @dataclass(frozen=True)
-class Way:
-    """One address of one server, with the credentials for it; an `IceServer` of its own."""
-
-    url: str
-    username: str | None
-    credential: str | None = field(repr=False)
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        return (self.url,)
-
-
-@dataclass(frozen=True)
 class ServerChoice:
-    """At most one STUN and one TURN server."""
+    """At most one STUN and one TURN server, each with one address."""
 
-    servers: tuple[Way, ...] = ()
+    servers: tuple[IceServer, ...] = ()
     warning: str = ""
     """Why there is no relay although a TURN server is configured."""
 
@@ -78,7 +66,7 @@ class Planner:
         self._clock = clock
         self._health: dict[str, _Health] = {}
         self._asking: dict[str, asyncio.Task[Probe]] = {}
-        self._in_use: dict[str, Way] = {}
+        self._in_use: dict[str, IceServer] = {}
         self._used_at = clock()
         self._keeping: asyncio.Task[None] | None = None
         self._warned = ""
@@ -86,7 +74,11 @@ class Planner:
     async def choose(self, servers: Iterable[IceServer]) -> ServerChoice:
         """The best that works of `servers`, preferred first; takes `PATIENCE` at most."""
         usable, left_out = for_agents(servers)
-        ways = [Way(url, s.username, s.credential) for s in usable for url in s.urls]
+        ways = [
+            IceServer(urls=[url], username=s.username, credential=s.credential)
+            for s in usable
+            for url in s.urls
+        ]
         self._use(ways)
         stun = asyncio.create_task(self._first(_named("stun", ways)), name="choose stun")
         turn = asyncio.create_task(self._first(_named("turn", ways)), name="choose turn")
@@ -114,11 +106,11 @@ class Planner:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _first(self, ways: Sequence[Way]) -> Way | None:
+    async def _first(self, ways: Sequence[IceServer]) -> IceServer | None:
         """The first of them that works, known or asked now."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
-        waiting: dict[asyncio.Task[Probe], Way] = {}
+        waiting: dict[asyncio.Task[Probe], IceServer] = {}
         for number, way in enumerate(ways, 1):
             known = self._known(way)
             if known is not None and known.ok:
@@ -140,40 +132,41 @@ class Planner:
                     waiting.pop(task, None)
         return None
 
-    def _known(self, way: Way) -> Probe | None:
+    def _known(self, way: IceServer) -> Probe | None:
         """What was found lately; None when it has to be asked."""
-        health = self._health.get(way.url)
+        health = self._health.get(_url(way))
         if health is None or self._clock() - health.at > REMEMBERED:
             return None
         if health.found.outcome == "unauthorized" and health.username != way.username:
             return None  # other credentials may do
         return health.found
 
-    def _ask(self, way: Way) -> asyncio.Task[Probe]:
+    def _ask(self, way: IceServer) -> asyncio.Task[Probe]:
         """Ask now, or join those who are asking; goes on when nobody waits any more."""
-        task = self._asking.get(way.url)
+        url = _url(way)
+        task = self._asking.get(url)
         if task is None:
-            task = asyncio.create_task(self._examine(way), name=f"probe {way.url}")
-            self._asking[way.url] = task
+            task = self._asking[url] = asyncio.create_task(self._examine(way), name=f"probe {url}")
         return task
 
-    async def _examine(self, way: Way) -> Probe:
+    async def _examine(self, way: IceServer) -> Probe:
+        url = _url(way)
         try:
-            found = await self._probe(way.url, way.username, way.credential, patience=PATIENCE)
+            found = await self._probe(url, way.username, way.credential, patience=PATIENCE)
         finally:
-            self._asking.pop(way.url, None)
-        before = self._health.get(way.url)
-        self._health[way.url] = _Health(found, self._clock(), way.username)
+            self._asking.pop(url, None)
+        before = self._health.get(url)
+        self._health[url] = _Health(found, self._clock(), way.username)
         if not found.ok and (before is None or before.found.ok):
             log.warning("%s %s: agents do without it", found.url, found.detail)
         elif found.ok and before is not None and not before.found.ok:
             log.info("%s works again", found.url)
         return found
 
-    def _use(self, ways: Sequence[Way]) -> None:
+    def _use(self, ways: Sequence[IceServer]) -> None:
         """Keep what is known of these fresh for a while."""
         self._used_at = self._clock()
-        self._in_use.update((way.url, way) for way in ways)
+        self._in_use.update((_url(way), way) for way in ways)
         if ways and (self._keeping is None or self._keeping.done()):
             self._keeping = asyncio.create_task(self._keep(), name="turn planner")
 
@@ -186,18 +179,23 @@ class Planner:
             for way in self._in_use.values():
                 self._ask(way)
 
-    def _no_relay(self, ways: Sequence[Way], left_out: Sequence[str]) -> str:
+    def _no_relay(self, ways: Sequence[IceServer], left_out: Sequence[str]) -> str:
         reasons = list(left_out)
         for way in ways:
             known = self._known(way)
-            reasons.append(f"{way.url} {known.detail if known else f'no answer within {PATIENCE:g} s'}")
+            reasons.append(f"{_url(way)} {known.detail if known else f'no answer within {PATIENCE:g} s'}")
         if not reasons:
             return ""
         return f"Agents have no TURN server and connect directly only: {'; '.join(reasons)}."
 
 
-def _named(scheme: str, ways: Iterable[Way]) -> list[Way]:
-    return [way for way in ways if way.url.startswith(scheme)]
+def _url(way: IceServer) -> str:
+    """A server's address; here each has one."""
+    return way.urls[0]
+
+
+def _named(scheme: str, ways: Iterable[IceServer]) -> list[IceServer]:
+    return [way for way in ways if _url(way).startswith(scheme)]
 
 
 def _worked(task: asyncio.Task[Probe]) -> bool:

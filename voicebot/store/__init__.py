@@ -1,4 +1,4 @@
-"""Sessions, lobbies, bans and reports: what a server keeps beyond its own life."""
+"""The store of sessions, lobbies, bans and reports, which survive a restart of the server."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 async def open_store(settings: Settings) -> Store:
-    """The store that STORE names, ready to use; the data folder has to be there.
+    """Open the store that STORE names. The data folder must exist.
 
-    A second server on the same data folder keeps its own in memory, with a warning.
+    A second server on the same data folder gets a store in memory, and logs a warning.
 
     Raises:
-        StoreError: it cannot be used; the hint says what to do.
+        StoreError: the store cannot be used; the hint says what to do.
     """
     if settings.store == "memory":
         return MemoryStore()
@@ -31,7 +31,7 @@ async def open_store(settings: Settings) -> Store:
     except OSError as error:
         raise StoreError(
             f"The data folder {settings.data_dir} cannot be locked: {error.strerror or error}.",
-            hint="Set DATA_DIR to a folder you may write to, or STORE=memory.",
+            hint="Set DATA_DIR to a writable folder, or set STORE=memory.",
         ) from None
     try:
         if settings.store == "sqlite":
@@ -40,8 +40,8 @@ async def open_store(settings: Settings) -> Store:
             if alone:
                 return await SqliteStore.open(settings.data_dir / FILE, lock=lock)
             logger.warning(
-                "Another server uses the data folder %s: this one keeps its lobbies and sessions in memory, "
-                "and forgets them when it ends. Stop the other one, or give this one a DATA_DIR of its own.",
+                "Another server uses the data folder %s. This one keeps lobbies and sessions in memory, and "
+                "forgets them when it stops. Stop the other server, or set another DATA_DIR.",
                 settings.data_dir,
             )
             return MemoryStore()

@@ -1,6 +1,6 @@
-"""What must outlive a process: sessions, lobbies, bans and reports. Never SDP, candidates or audio.
+"""The Protocol of a store and its records: sessions, lobbies, bans, reports; no SDP, candidates or audio.
 
-All times are Unix seconds. Every method raises StoreError when the store cannot be used.
+All times are in Unix seconds. Every method raises StoreError if the store cannot be used.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from voicebot.errors import StoreError
 
 
 class LeaseLost(StoreError):
-    """Another server has taken this lobby over meanwhile; what was to be written was not."""
+    """Another server has taken over this lobby, so nothing was written."""
 
     code = "lease_lost"
 
 
 @dataclass(frozen=True)
 class SeatRecord:
-    """A session's place in a lobby, as it looked when it was last written."""
+    """A session's place in a lobby, as last written."""
 
     lobby_id: str
     participant_id: str
@@ -32,39 +32,39 @@ class SeatRecord:
 
 @dataclass(frozen=True)
 class SessionRecord:
-    """A session as it is kept; the cookie's secret is only known by its hash."""
+    """A session. Only a hash of the cookie's secret is stored."""
 
     key: str
-    """SHA-256 of the cookie's secret, hex."""
+    """SHA-256 of the cookie's secret, in hexadecimal."""
     handle: str
-    """The public name; one record for each."""
+    """The public name. Each has one record."""
     expires: float
     rotated: float = 0.0
-    """When this secret was given out."""
+    """When this secret was issued."""
     previous_key: str = ""
-    """The secret before, good until `previous_until` for requests that were on their way."""
+    """The hash of the previous secret, valid until `previous_until` for requests that were under way."""
     previous_until: float = 0.0
     seat: SeatRecord | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The hashes of the secrets that were given out for it: one, or two after a rotation."""
+        """The hashes of the valid secrets: one, or two after a rotation."""
         return (self.key, self.previous_key) if self.previous_key else (self.key,)
 
 
 @dataclass(frozen=True)
 class AgentRecord:
-    """An agent of a lobby: enough to let the same one come back."""
+    """An agent of a lobby, with everything that brings the same agent back."""
 
     id: str
     persona: Mapping[str, Any]
-    """As `Persona.as_dict` gives it."""
+    """The result of `Persona.as_dict`."""
     muted: bool = False
     llm: str = ""
     tts: str = ""
-    """Model specs of its own; empty: those of the lobby."""
+    """Models of its own; empty: those of the lobby."""
     tools: tuple[str, ...] = ()
-    """Names of its tools: the code that gave them is kept nowhere."""
+    """The names of its tools. Their code is not stored."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class LobbyRecord:
     id: str
     name: str
     version: int = 0
-    """Grows with each change; a smaller one than is kept is not written."""
+    """Grows with each change. A version below the stored one is not written."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `signaling.messages.LobbySettings`."""
     hosts: tuple[str, ...] = ()
-    """Session handles of those who made it or were made host."""
+    """Session handles of the owners."""
     admitted: tuple[str, ...] = ()
-    """Session handles of those who need not knock again."""
+    """Session handles of people who need not knock again."""
     agents: tuple[AgentRecord, ...] = ()
     closes_when_empty: bool = False
     created: float = 0.0
     saved: float = 0.0
-    """When this was written: a server writes each lobby every few seconds while it serves it."""
+    """When this was written. A server writes the lobbies that it serves every few seconds."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BanRecord:
     """The banned session."""
     name: str
     by: str
-    """Session handle of the host; empty: who runs the server."""
+    """Session handle of the host; empty: whoever runs the server."""
     reason: str
     at: float
 
@@ -104,95 +104,98 @@ class ReportRecord:
     lobby_id: str
     conversation_id: str
     by: str
-    """Session handle of who reports."""
+    """Session handle of the reporter."""
     about: str
-    """Session handle of the person or id of the agent it is about; empty: the lobby."""
+    """Session handle of the reported person, or id of the reported agent; empty: the lobby."""
     name: str
-    """How that one was called."""
+    """The name of that person or agent."""
     reason: str
     at: float
 
 
 class Store(Protocol):
-    """Where they are kept; `voicebot.store.open_store(settings)` opens the one that is set.
+    """A store. `voicebot.store.open_store(settings)` opens the one in the settings.
 
-    A record that cannot be read any more is left out with a warning, never the others with it.
+    A record that cannot be read is left out with a warning, and the others are still returned.
     """
 
     durable: bool
-    """Whether what is kept is there again when the server is started again."""
+    """Whether the content survives a restart of the server."""
     shared: bool
-    """Whether other servers may use it at the same time: then it is a `voicebot.store.shared.SharedStore`."""
+    """Whether several servers may use it at once. Then it is a `voicebot.store.shared.SharedStore`."""
     owner: str
-    """This server's name in its leases; the same after a restart, so that it need not wait for its own."""
+    """This server's name in its leases. It survives a restart, so that a server need not wait for its own."""
 
     # ---- sessions
     async def put_session(self, record: SessionRecord) -> None:
-        """Insert, or replace the record of the same handle with all its keys."""
+        """Insert a session, or replace the one with the same handle."""
         ...
 
     async def get_session(self, key: str) -> SessionRecord | None:
-        """By the hash of the present secret or of the one before."""
+        """Return the session with this hash of its current or previous secret, or None."""
         ...
 
     async def delete_session(self, handle: str) -> None: ...
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
-        """Sessions that have a seat in this lobby."""
+        """Return the sessions with a seat in this lobby."""
         ...
 
     async def sweep(self, now: float) -> int:
-        """Delete sessions that expired before `now`; returns how many. Until then they can be read."""
+        """Delete the sessions that expired before `now`, and return their number.
+
+        Until then, expired sessions can be read.
+        """
         ...
 
-    # ---- lobbies; `token` is that of the lease one holds on the lobby, None where there are no leases
+    # ---- lobbies; `token` is that of the caller's lease on the lobby, None without leases
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
-        """Raises LeaseLost when a newer lease than `token` was given on this lobby."""
+        """Insert or replace a lobby. Raises LeaseLost if there is a newer lease on it than `token`."""
         ...
 
     async def get_lobby(self, id: str) -> LobbyRecord | None: ...
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        """With its bans; its reports stay. Raises LeaseLost."""
+        """Delete a lobby and its bans, but not its reports. Raises LeaseLost."""
         ...
 
     async def lobbies(self) -> list[LobbyRecord]:
-        """All of them, in the order they were first put."""
+        """Return all lobbies, in the order of their creation."""
         ...
 
     # ---- moderation
     async def put_ban(self, record: BanRecord) -> None: ...
     async def delete_ban(self, lobby_id: str, handle: str) -> None: ...
     async def bans(self, lobby_id: str) -> list[BanRecord]:
-        """Oldest first."""
+        """Return the bans of a lobby, oldest first."""
         ...
 
     async def put_report(self, record: ReportRecord) -> None:
-        """Insert, or replace the one of the same id."""
+        """Insert a report, or replace the one with the same id."""
         ...
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
-        """Oldest first; of all lobbies when none is named."""
+        """Return the reports of a lobby, or of all (None), oldest first."""
         ...
 
-    # ---- who serves a lobby, where several servers share a store
+    # ---- leases: which of several servers serves a lobby
     async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
-        """Lease `name` to `owner`: a fencing token larger than any before, None while another holds it.
+        """Lease `name` to `owner`, and return a fencing token larger than all before.
 
-        The lease of a lobby has the lobby's id for a name.
+        Returns None while another owner holds the lease. The lease of a lobby has the lobby's id as its name.
         """
         ...
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        """Keep the lease for so long from now; False when it is another's or has run out."""
+        """Extend the lease to `seconds` from now. False: it has expired, or belongs to another owner."""
         ...
 
     async def release(self, name: str, owner: str, token: int) -> None:
-        """Give it back; one that is not held is no error."""
+        """Give the lease back. A lease that is not held is ignored."""
         ...
 
     async def aclose(self) -> None:
-        """Write what waits and free everything. Safe to call twice."""
+        """Finish all writes and free everything. Safe to call twice."""
         ...
 
     def abandon(self) -> None:
-        """The same where the loop will not run again."""
+        """Free everything if the event loop will not run again."""
         ...

@@ -1,4 +1,4 @@
-"""One server for each data folder: a lock that ends with the process that holds it."""
+"""The lock of a data folder, which only one server may use. It ends with the process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ FILE = "voicebot.lock"
 
 
 class FolderLock:
-    """Held from a successful `take` until `release`, or until the process ends in whatever way."""
+    """A lock, held from a successful `take` until `release` or the end of the process."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._handle: int | None = None
         self.owner = f"node-{secrets.token_hex(6)}"
-        """A name for who holds it: the same for each who holds it after another."""
+        """The name of the holder. Later holders of the same folder get the same name."""
 
     def take(self) -> bool:
-        """Whether it is ours now; False while another server has it. Raises OSError."""
+        """Try to take the lock. False: another server holds it.
+
+        Raises:
+            OSError: the file of the lock cannot be opened.
+        """
         handle = open_file(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _lock(handle):
             os.close(handle)
@@ -38,7 +42,7 @@ class FolderLock:
         return True
 
     def release(self) -> None:
-        """Let the next one have it. Safe to call twice."""
+        """Release the lock. Safe to call twice."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -50,7 +54,7 @@ if sys.platform == "win32":
         import msvcrt
 
         try:
-            os.lseek(handle, 1024, os.SEEK_SET)  # beyond what is read
+            os.lseek(handle, 1024, os.SEEK_SET)  # a byte that is never read
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
             os.lseek(handle, 0, os.SEEK_SET)
         except OSError:

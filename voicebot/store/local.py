@@ -1,4 +1,4 @@
-"""Leases of a store that only one process uses: they need not outlive it."""
+"""Leases in memory, for a store that only one process uses."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from voicebot.clock import Clock, monotonic
 from voicebot.store.base import LeaseLost
 
 REMEMBERED = 1000
-"""Leases that were given back; who writes with a token of one before these would have to be very late."""
+"""Number of released leases whose tokens are remembered, against late writes."""
 
 
 class Leases:
-    """Who holds what until when, by the clock that is passed in."""
+    """Leases with their owners and ends. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._held: dict[str, tuple[str, int, float]] = {}
         self._released: dict[str, int] = {}
-        """The last token of each, in the order of their release."""
+        """The last token of each name, in the order of release."""
         self._tokens = itertools.count(1)
 
     def acquire(self, name: str, owner: str, seconds: float) -> int | None:
@@ -40,7 +40,7 @@ class Leases:
         return True
 
     def release(self, name: str, owner: str, token: int) -> None:
-        """See `Store.release`. The token is remembered for a while, so that an older one stays void."""
+        """See `Store.release`. The token is remembered for a while, so that older ones stay invalid."""
         held = self._held.get(name)
         if held is not None and held[:2] == (owner, token):
             del self._held[name]
@@ -49,8 +49,8 @@ class Leases:
                 del self._released[next(iter(self._released))]
 
     def check(self, lobby_id: str, token: int | None) -> None:
-        """Raises LeaseLost when a newer lease than `token` was given; None is never too old."""
+        """Raise LeaseLost if there was a newer lease than `token`. The token None always passes."""
         held = self._held.get(lobby_id)
         last = held[1] if held is not None else self._released.get(lobby_id, 0)
         if token is not None and last > token:
-            raise LeaseLost(f"Lobby {lobby_id} is served elsewhere by now.")
+            raise LeaseLost(f"Another server has taken over lobby {lobby_id}.")

@@ -1,4 +1,4 @@
-"""The store that forgets everything when the process ends."""
+"""The store in memory, which ends with the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicebot.store.local import Leases
 
 
 class MemoryStore:
-    """`voicebot.store.base.Store` in a few dictionaries; leases run by `clock`."""
+    """A `voicebot.store.base.Store` in dictionaries. `clock` times the leases, in monotonic seconds."""
 
     durable = shared = False
     owner = "here"
@@ -91,7 +91,7 @@ class MemoryStore:
         self._leases.release(name, owner, token)
 
     async def aclose(self) -> None:
-        """Nothing to free: who has the store still has what is in it."""
+        """Do nothing: the content stays."""
 
     def abandon(self) -> None:
-        """As `aclose`."""
+        """Do nothing, as `aclose` does."""

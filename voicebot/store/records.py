@@ -1,4 +1,4 @@
-"""Records as JSON and back, for stores that keep text."""
+"""Converts records to JSON and back, for stores of text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {
 
 
 def dump(record: object) -> str:
-    """One line of ASCII, so that every store takes whatever a name is made of."""
+    """Return a record as one line of ASCII, which every store accepts whatever a name contains."""
     return _ADAPTERS[type(record)].dump_json(record, ensure_ascii=True).decode()
 
 
 def load(kind: type[R], text: str | bytes) -> R | None:
-    """The record; None, with a warning, for one that cannot be read. Fields unknown here are ignored."""
+    """Return the record, or None with a warning if it cannot be read. Unknown fields are ignored."""
     try:
         record: R = _ADAPTERS[kind].validate_json(text)
         return record
@@ -33,11 +33,11 @@ def load(kind: type[R], text: str | bytes) -> R | None:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         logger.warning(
-            "A %s in the store cannot be read and is left out (%s: %s).", kind.__name__, where, first["msg"]
+            "A %s in the store cannot be read, and is left out (%s: %s).", kind.__name__, where, first["msg"]
         )
         return None
 
 
 def load_all(kind: type[R], texts: Iterable[str | bytes]) -> list[R]:
-    """Those that can be read, in their order."""
+    """Return the records that can be read, in their order."""
     return [record for record in (load(kind, text) for text in texts) if record is not None]

@@ -1,6 +1,6 @@
-"""The store in Redis, for several servers behind one address; it survives the restart of any of them.
+"""The store in Redis, for several servers behind one address. It survives their restarts.
 
-Whatever has to happen at once is one script: Redis runs it without anything in between.
+Steps that must be atomic are one script, which Redis runs without anything in between.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ PREFIX = "voicebot:"
 CONNECT_SECONDS = 2.0
 READ_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
 BLOCK_SECONDS = 1.0
-"""The longest single wait for a stream's next entry; must be below READ_SECONDS."""
+"""Longest single wait for the next entry of a stream; below READ_SECONDS."""
 KEPT_AFTER_EXPIRY = 24 * 3600
-"""Seconds after which Redis deletes an expired session by itself, should nobody sweep."""
+"""Seconds after which Redis deletes an expired session by itself, if nobody sweeps."""
 TOKEN_SECONDS = 7 * 24 * 3600
-"""How long a lobby's last fencing token is remembered after its last use."""
+"""Seconds that a lobby's last fencing token is kept after its last use."""
 STREAM_SECONDS = 3600
-"""How long a stream is kept that nobody adds to."""
+"""Seconds that an unused stream is kept."""
 
-# ARGV of all: the prefix, then what each names
+# ARGV of every script: the prefix, then the values that its first line names
 _FORGET = """
 local function forget(prefix, handle)
   local old = redis.call('HMGET', prefix..'session:'..handle, 'key', 'previous', 'lobby')
@@ -183,9 +183,9 @@ end
 
 
 class RedisStore:
-    """`voicebot.store.shared.SharedStore` in a Redis database; `open` makes one.
+    """A `voicebot.store.shared.SharedStore` in a Redis database. `open` makes one.
 
-    Every call raises StoreError (retryable) while Redis is away, and works again once it is back.
+    While Redis is away, every call raises a retryable StoreError. Calls work again once it is back.
     """
 
     durable = shared = True
@@ -197,12 +197,12 @@ class RedisStore:
 
     @classmethod
     async def open(cls, url: str, lock: FolderLock, prefix: str = PREFIX) -> RedisStore:
-        """Connect to `redis://[[user]:password@]host[:port][/database]`, `rediss://` with TLS.
+        """Connect to `redis://[[user]:password@]host[:port][/database]`, or `rediss://` with TLS.
 
-        `lock` gives this server its name, and is released when the store is closed.
+        `lock` names this server, and is released when the store is closed.
 
         Raises:
-            StoreError: the address is wrong, nobody answers there, or the password is refused.
+            StoreError: the address is wrong, Redis does not answer, or it refuses the password.
         """
         keep_address(url)
         where = shown(url)
@@ -212,16 +212,16 @@ class RedisStore:
             redis = Redis.from_url(
                 url,
                 decode_responses=False,
-                # by the newer protocol redis-py 8.1 hands out connections that Redis has closed meanwhile,
-                # and what is asked of each fails once (github.com/redis/redis-py/issues/4252)
+                # with the newer protocol, redis-py 8.1 reuses connections that Redis has closed, and
+                # the next call on each fails
                 protocol=2,
                 socket_connect_timeout=CONNECT_SECONDS,
                 socket_timeout=READ_SECONDS,
-                retry=Retry(NoBackoff(), 0),  # a repeated XADD would be there twice; who writes tries again
+                retry=Retry(NoBackoff(), 0),  # a repeated XADD would append twice; callers retry
             )
         except ValueError as error:
             raise StoreError(
-                f"STORE={where} is no address of a Redis server: {one_line(error)}.",
+                f"STORE={where} is not an address of a Redis server: {one_line(error)}.",
                 hint="Use redis://localhost:6379/0, or redis://:password@host:6379/0.",
             ) from None
         pool = redis.connection_pool
@@ -269,7 +269,7 @@ class RedisStore:
         text = dump(seat) if seat is not None else ""
         values = (about.lobby_id, "" if token is None else token, text, about.participant_id)
         if await self._script(PUT_SEAT, handle, *values) == b"lost":
-            raise LeaseLost(f"Lobby {about.lobby_id} is served elsewhere by now.")
+            raise LeaseLost(f"Another server has taken over lobby {about.lobby_id}.")
 
     async def get_session(self, key: str) -> SessionRecord | None:
         return _session(await self._script(GET_SESSION, key)) if key else None
@@ -287,7 +287,7 @@ class RedisStore:
 
     async def sweep(self, now: float) -> int:
         swept = 0
-        while True:  # in parts, for nobody else is served during a script
+        while True:  # in parts, because Redis serves nobody else during a script
             found, deleted = await self._script(SWEEP, now)
             swept += int(deleted)
             if found == 0:
@@ -376,14 +376,14 @@ class RedisStore:
         self._lock.release()
 
     def abandon(self) -> None:
-        self._lock.release()  # the connections end with the process
+        self._lock.release()  # connections end with the process
 
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
 
     async def _fenced(self, script: str, id: str, token: int | None, *values: Any) -> None:
         if await self._script(script, id, "" if token is None else token, *values) == b"lost":
-            raise LeaseLost(f"Lobby {id} is served elsewhere by now.")
+            raise LeaseLost(f"Another server has taken over lobby {id}.")
 
     async def _script(self, script: str, *values: Any) -> Any:
         return await self._call(self._redis.eval(script, 0, self._prefix, *values))
@@ -396,14 +396,14 @@ class RedisStore:
         except (exceptions.RedisError, OSError) as error:
             raise _explain(self._where, error) from None
         finally:
-            # asyncio.wait_for, by which the client writes, loses a cancellation that comes with the result
-            # (until Python 3.12), and who is to end would go on
+            # until Python 3.12, asyncio.wait_for (in the client) loses a cancellation that arrives together
+            # with the result, so the task would continue
             if task is not None and task.cancelling() > cancelled:
                 raise asyncio.CancelledError
 
 
 def _session(found: Any) -> SessionRecord | None:
-    """Of the two parts that Redis has: the session without its seat, and the seat."""
+    """Combine the two parts in Redis: the session without its seat, and the seat."""
     record = load(SessionRecord, found[0]) if found and found[0] else None
     if record is None or not found[1]:
         return record
@@ -415,7 +415,7 @@ def _ms(seconds: float) -> int:
 
 
 def _entries(found: Any) -> list[Any]:
-    """Of the one stream that was read."""
+    """Return the entries of the only stream in an answer."""
     return found[0][1] if found else []
 
 
@@ -425,16 +425,16 @@ def _explain(where: str, error: Exception) -> StoreError:
     ):
         return StoreError(
             f"Redis at {where} refuses the password: {one_line(error)}.",
-            hint="Write it into STORE: redis://:password@host:6379/0, or redis://user:password@host:6379/0.",
+            hint="Correct it in STORE: redis://:password@host:6379/0, or redis://user:password@host:6379/0.",
         )
     if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError | OSError):
         return StoreError(
             f"Redis at {where} does not answer: {one_line(error)}.",
-            hint="Is it running, and is STORE its address? What could not be written is tried again.",
+            hint="Start it, or correct its address in STORE. Failed writes are retried.",
             retryable=True,
         )
     return StoreError(
         f"Redis at {where} refuses: {one_line(error)}.",
-        hint="It has to be version 7 or later, writable, with room in its memory.",
+        hint="Use Redis 7 or later, writable, with free memory.",
         retryable=True,
     )

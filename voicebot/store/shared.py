@@ -1,4 +1,4 @@
-"""What a store can do besides where several servers share it."""
+"""The further methods of a store that several servers share."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Protocol, cast
 from voicebot.store.base import LobbyRecord, SeatRecord, SessionRecord, Store
 
 ANSWER_SECONDS = 5.0
-"""Within this a call is answered or fails; `read` waits besides."""
+"""Seconds within which a call is answered or fails. The wait of `read` is added."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who holds a lease, under which fencing token."""
+    """The holder of a lease, and its fencing token."""
 
     owner: str
     token: int
 
 
 class SharedStore(Store, Protocol):
-    """A store of several servers: each writes only what it has changed, and finds the others by it."""
+    """A store of several servers. Each writes only its own changes, and finds the others through it."""
 
     async def find_session(self, handle: str) -> SessionRecord | None:
-        """By its public name."""
+        """Return the session with this public name, or None."""
         ...
 
     async def put_secrets(self, record: SessionRecord) -> None:
-        """As `put_session`, but the seat that is kept stays as it is."""
+        """Put a session as `put_session` does, but keep the stored seat."""
         ...
 
     async def put_seat(
@@ -38,42 +38,44 @@ class SharedStore(Store, Protocol):
         freed: SeatRecord | None = None,
         token: int | None = None,
     ) -> None:
-        """Give a session a seat; or with None free the one of `freed.participant_id`, no other.
+        """Give a session a seat; with None, free its seat if that is `freed`.
 
-        `token` is that of the lease on the seat's lobby. A session that is not kept gets none.
-        Raises LeaseLost.
+        `token` is that of the lease on the lobby of the seat. Unknown sessions are ignored.
+
+        Raises:
+            LeaseLost: there is a newer lease on the lobby.
         """
         ...
 
     async def holder(self, name: str) -> Lease | None:
-        """Who holds this lease now."""
+        """Return the lease of this name, or None."""
         ...
 
     async def orphans(self) -> list[LobbyRecord]:
-        """Lobbies whose lease nobody holds."""
+        """Return the lobbies without a lease."""
         ...
 
-    # ---- messages between servers; they live no longer than the servers do
+    # ---- streams of messages between servers
     async def append(self, stream: str, data: bytes) -> str:
-        """Add an entry; returns its id. Streams keep their newest 1,000 entries."""
+        """Append an entry, and return its id. A stream keeps its newest 1,000 entries."""
         ...
 
     async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
-        """Entries after the one of id `after` (empty: all that are kept), oldest first.
+        """Return the entries after the id `after` ("": all that are kept), oldest first.
 
-        With none there it waits up to `wait` seconds for one.
+        If there are none, wait up to `wait` seconds for one.
         """
         ...
 
     async def drop(self, stream: str) -> None:
-        """Forget a stream; one that is not there is no error."""
+        """Delete a stream. A stream that does not exist is ignored."""
         ...
 
     async def trim(self, stream: str, upto: str) -> None:
-        """Forget the entries of a stream up to the one of this id, that one too."""
+        """Delete the entries of a stream up to this id, included."""
         ...
 
 
 def shared(store: Store) -> SharedStore | None:
-    """The same store, if other servers may use it at the same time."""
+    """Return the store as a SharedStore if several servers may use it, else None."""
     return cast(SharedStore, store) if store.shared else None

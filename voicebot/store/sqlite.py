@@ -1,4 +1,4 @@
-"""The store in one SQLite file, for one server; what is in it survives a restart and a crash."""
+"""The store in a SQLite file, for one server. It survives a restart and a crash."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ MIGRATIONS = (
     CREATE INDEX reports_by_lobby ON reports (lobby_id);
     """,
 )
-"""The step from each `user_version` to the next; a new file goes through all of them."""
+"""The steps from each `user_version` to the next. A new file takes all of them."""
 
 
 class SqliteStore:
-    """`voicebot.store.base.Store` in a file that nobody else writes; `open` makes one.
+    """A `voicebot.store.base.Store` in a file of its own. `open` makes one.
 
-    Leases and streams are kept in memory, for no other server shares the file.
+    Leases are in memory, because no other server shares the file.
     """
 
     durable, shared = True, False
@@ -72,12 +72,12 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path, clock: Clock = monotonic, lock: FolderLock | None = None) -> SqliteStore:
-        """Open or make the file. A damaged one is set aside, with a warning, for a new one.
+        """Open or create the file. A damaged file is set aside with a warning, and replaced by a new one.
 
         `lock` is released when the store is closed.
 
         Raises:
-            StoreError: the file cannot be opened or written, or a newer version has written it.
+            StoreError: the file cannot be opened or written, or a newer version wrote it.
         """
         try:
             try:
@@ -87,8 +87,8 @@ class SqliteStore:
                     raise
                 aside = _set_aside(path)
                 logger.warning(
-                    "%s is damaged (%s). It was set aside as %s, and a new one is begun: lobbies, sessions "
-                    "and bans of before are not known; conversations and recordings are not concerned.",
+                    "%s is damaged (%s). It was set aside as %s, and replaced by a new file: earlier "
+                    "lobbies, sessions and bans are unknown. Conversations and recordings are not affected.",
                     path,
                     one_line(error),
                     aside.name,
@@ -133,8 +133,8 @@ class SqliteStore:
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
         self._leases.check(id, token)
-        await self._run("DELETE FROM lobbies WHERE id = ?", (id,))  # takes its bans along
-        await self._run("DELETE FROM bans WHERE lobby_id = ?", (id,))  # where the lobby was never put
+        await self._run("DELETE FROM lobbies WHERE id = ?", (id,))  # a trigger deletes its bans
+        await self._run("DELETE FROM bans WHERE lobby_id = ?", (id,))  # of a lobby that was never put
 
     async def lobbies(self) -> list[LobbyRecord]:
         rows = await self._run("SELECT record FROM lobbies ORDER BY position")
@@ -171,7 +171,7 @@ class SqliteStore:
         self._leases.release(name, owner, token)
 
     async def aclose(self) -> None:
-        """Write what waits and close the file. Safe to call twice."""
+        """Finish all writes and close the file. Safe to call twice."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -181,7 +181,7 @@ class SqliteStore:
     def abandon(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # where no loop is current, it does not try to tell one
+            # a thread without an event loop, so that `stop` does not try to use one
             stopping = threading.Thread(target=connection.stop, name="close store")
             stopping.start()
             stopping.join()
@@ -189,17 +189,19 @@ class SqliteStore:
             self._lock.release()
 
     async def _run(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
-        """One statement, which is one transaction: carried out whole and in order, also when the caller
-        is cancelled meanwhile."""
+        """Run one statement as one transaction.
+
+        Statements run completely and in order, even if the caller is cancelled.
+        """
         connection = self._connection
         if connection is None:
-            raise StoreError("The store has been closed.")
+            raise StoreError("The store is closed.", hint="Start the server again.")
         try:
             return list(await connection.execute_fetchall(sql, values))
         except ValueError:
             if self._connection is not None:
                 raise
-            raise StoreError("The store was closed meanwhile.") from None
+            raise StoreError("The store was closed meanwhile.", hint="Start the server again.") from None
         except sqlite3.Error as error:
             raise _explain(self._path, error) from None
 
@@ -225,7 +227,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
     [[version]] = await connection.execute_fetchall("PRAGMA user_version")
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"{path} was written by a newer version of voicebot.",
+            f"A newer version of voicebot wrote {path}.",
             hint="Install that version again, or set DATA_DIR to another folder.",
         )
     [[verdict]] = await connection.execute_fetchall("PRAGMA quick_check(1)")
@@ -235,7 +237,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
     await connection.execute("PRAGMA synchronous = NORMAL")
     for number, step in enumerate(MIGRATIONS[version:], version + 1):
         await connection.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;")
-    # a file that can be read only would be noticed too late otherwise
+    # otherwise a read-only file would be noticed too late
     await connection.execute("BEGIN IMMEDIATE")
     await connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
     await connection.execute("COMMIT")
@@ -259,10 +261,10 @@ def _set_aside(path: Path) -> Path:
 def _explain(path: Path, error: Exception) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     hints = {
-        sqlite3.SQLITE_FULL: "The disk is full: make room. What could not be written is tried again.",
+        sqlite3.SQLITE_FULL: "The disk is full: make room. Failed writes are retried.",
         sqlite3.SQLITE_READONLY: "Make the file and its folder writable, or set DATA_DIR to another folder.",
-        sqlite3.SQLITE_BUSY: "Another program holds the file; end it.",
-        sqlite3.SQLITE_CORRUPT: "Start the server again: it sets a damaged file aside.",
+        sqlite3.SQLITE_BUSY: "Another program uses the file: stop it.",
+        sqlite3.SQLITE_CORRUPT: "Restart the server: it sets a damaged file aside.",
     }
     hint = hints.get(code & 0xFF if code is not None else -1, hints[sqlite3.SQLITE_READONLY])
     reason = error.strerror if isinstance(error, OSError) and error.strerror else one_line(error)

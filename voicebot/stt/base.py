@@ -1,4 +1,4 @@
-"""What a speech-to-text backend is."""
+"""The interface of a speech-to-text backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicebot.registry import Backend
 STT_RATE = 16_000
 """Hz; every backend takes int16 mono at this rate."""
 SHORTEST = STT_RATE // 10
-"""Samples; less is no word, and speech servers refuse it."""
+"""Samples. Anything shorter holds no word, and speech servers refuse it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TimedWord:
 
 @dataclass(frozen=True)
 class Transcription:
-    """What was said in one utterance, so far or in the end."""
+    """The interim or final transcript of one utterance."""
 
     text: str
     words: tuple[TimedWord, ...] = ()
@@ -36,9 +36,9 @@ class Transcription:
 
 
 class STTStream(Protocol):
-    """One utterance being transcribed; audio in order, then `finish` or `cancel`, once.
+    """Transcribes one utterance: push its audio in order, then call `finish` or `cancel` once.
 
-    A stream may also have `draft`, see `DraftingStream`.
+    A stream may also have `draft`; see `DraftingStream`.
     """
 
     def push(self, pcm: NDArray[np.int16]) -> None:
@@ -46,39 +46,38 @@ class STTStream(Protocol):
         ...
 
     def interim(self) -> Transcription | None:
-        """The newest partial result, or None; cheap, called often."""
+        """The newest interim transcript, or None; cheap, called often."""
         ...
 
     async def finish(self) -> Transcription:
-        """No more audio: the final text ("" when nothing was understood). Raises ModelFailed."""
+        """End the audio; return the final transcript ("" if nothing was understood). Raises ModelFailed."""
         ...
 
     def cancel(self) -> None:
-        """Throw the utterance away and free what it holds."""
+        """Discard the utterance and free what it holds."""
         ...
 
 
 @runtime_checkable
 class DraftingStream(STTStream, Protocol):
-    """A stream that can say what was said before the utterance is known to be over.
+    """A stream that can transcribe before the utterance is known to be over.
 
-    Ask with `isinstance`, or by `getattr(stream, "draft", None)`: not every backend has it, and one
-    that has may leave it out where a draft would cost money.
+    Check with `isinstance` or `getattr(stream, "draft", None)`: not every backend drafts, and one that
+    does may refrain where a draft would cost money.
     """
 
     async def draft(self) -> Transcription:
-        """What `finish` would give for what was pushed so far; the stream goes on. Raises ModelFailed.
+        """What `finish` would return for the audio so far; the stream continues. Raises ModelFailed.
 
-        Cancelling the task that awaits it gives the work up. `finish` takes the draft over, without
-        further work, when nothing but silence was pushed after it.
+        Cancelling the awaiting task cancels the work. `finish` reuses the draft if only silence followed it.
         """
         ...
 
 
 @runtime_checkable
 class STT(Backend, Protocol):
-    """A loaded model, shared by every track; streams are independent of each other."""
+    """A loaded model, shared by all tracks; its streams are independent."""
 
     def stream(self) -> STTStream:
-        """Begin an utterance, in the language that the settings named at `load`, if they did."""
+        """Begin an utterance, in the language of the settings given to `load`, if they name one."""
         ...

@@ -1,4 +1,4 @@
-"""An utterance for backends that transcribe it whole, once it is over."""
+"""Streams for backends that transcribe a whole utterance at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Transcribe = Callable[[NDArray[np.int16]], Awaitable[Transcription]]
 
 
 class BufferedStream:
-    """Collects an utterance and hands it to `transcribe(pcm)` at its end."""
+    """Buffers an utterance and passes it to `transcribe(pcm)` at its end."""
 
     def __init__(self, transcribe: Transcribe) -> None:
         self._transcribe = transcribe
@@ -37,7 +37,7 @@ class BufferedStream:
         self._pcm.clear()
 
     async def _all(self) -> Transcription:
-        """What was collected so far, transcribed."""
+        """Transcribe what was buffered so far."""
         pcm = np.concatenate(self._pcm) if self._pcm else np.zeros(0, np.int16)
         if len(pcm) < SHORTEST or not pcm.any():
             return Transcription("")
@@ -45,7 +45,7 @@ class BufferedStream:
 
 
 class DraftingBufferedStream(BufferedStream):
-    """Transcribes what it collected also when a draft is asked for: at most once more for every pause."""
+    """Also transcribes its buffer when a draft is wanted: at most one extra request per pause."""
 
     def __init__(self, transcribe: Transcribe) -> None:
         super().__init__(transcribe)
@@ -62,11 +62,11 @@ class DraftingBufferedStream(BufferedStream):
         return self._drafts.last
 
     async def draft(self) -> Transcription:
-        """What `finish` would give now; the stream goes on. Cancelling it gives the request up."""
+        """What `finish` would return now; the stream continues. Cancelling cancels the request."""
         return await self._drafts.newest()
 
     async def finish(self) -> Transcription:
-        """That of a draft, if only silence followed it."""
+        """The draft, if only silence followed it; else a new transcription."""
         try:
             return await self._drafts.newest()
         finally:

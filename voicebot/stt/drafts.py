@@ -1,4 +1,4 @@
-"""One transcription for both `draft` and `finish`, as long as nothing but silence came between them."""
+"""Share one transcription between `draft` and `finish` if only silence came between them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class _Draft:
 
 
 class Drafts:
-    """The newest transcription of a whole utterance, made when it is asked for.
+    """The newest transcription of a whole utterance, made on request.
 
     Args:
-        loudness: of the utterance, fed with everything that was pushed.
-        transcribe: what was pushed so far; cancelling it gives the work up.
+        loudness: of the utterance; it gets everything that is pushed.
+        transcribe: transcribes what was pushed so far; cancelling it cancels the work.
     """
 
     def __init__(
@@ -30,21 +30,21 @@ class Drafts:
         self._pushed = 0
         self._draft: _Draft | None = None
         self.last: Transcription | None = None
-        """The newest that was made."""
+        """The newest finished draft."""
 
     @property
     def working(self) -> bool:
-        """Is one being made?"""
+        """Whether a draft is in progress."""
         return self._draft is not None and not self._draft.work.done()
 
     def pushed(self, samples: int) -> None:
-        """So many more samples belong to the utterance."""
+        """Count samples that were added to the utterance."""
         self._pushed += samples
 
     async def newest(self) -> Transcription:
-        """Of all that was pushed: the one that there is, when only silence followed; else a new one.
+        """The transcription of all that was pushed: the existing one if only silence followed, else another.
 
-        When nobody waits for it any longer the work is given up.
+        The work is cancelled once nobody waits for it.
         """
         draft = self._draft
         if draft is None or not self._loudness.quiet_since(draft.upto):
@@ -56,7 +56,7 @@ class Drafts:
             return self.last
         except BaseException:
             if self._draft is draft:
-                self._draft = None  # the next one begins anew
+                self._draft = None  # the next one starts afresh
             raise
         finally:
             draft.waiting -= 1

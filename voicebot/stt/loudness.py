@@ -1,4 +1,4 @@
-"""How loud each moment of an utterance is: where silence is, without a model."""
+"""The loudness of an utterance over time, to find silence without a model."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from voicebot.stt.base import STT_RATE
 HOP = STT_RATE // 100
 """Samples of one measurement: 10 ms."""
 DIGITAL_SILENCE = 20.0
-"""RMS of 32767 (-64 dBFS) that no microphone's speech stays below."""
+"""RMS (-64 dBFS) below which no speech into a microphone lies."""
 FAINT = 100.0
-"""RMS of 32767 (-50 dBFS) that not even a whisper into a microphone stays below all along."""
+"""RMS (-50 dBFS) that even a whisper into a microphone exceeds somewhere."""
 DROP = 10 ** (-30 / 20)
-"""Silence is this far (30 dB) below the loudest moment; the quietest fricatives are louder."""
+"""Silence lies this far (30 dB) below the loudest moment; the quietest fricatives are louder."""
 ABOVE_NOISE = 2.0
 """Speech is this much (6 dB) louder than the room."""
 NOISY = 10 ** (-18 / 20)
-"""In a loud room: what is this near (18 dB) to the loudest moment counts as speech all the same."""
+"""In a loud room, anything this close (18 dB) to the loudest moment still counts as speech."""
 ROOM = 10
-"""Percentile of the moments that are as quiet as the room is."""
+"""Percentile of the levels that gives the noise of the room."""
 
 
 class Loudness:
@@ -31,7 +31,7 @@ class Loudness:
         self._levels: list[float] = []
 
     def add(self, pcm: NDArray[np.int16]) -> None:
-        """The next samples, any number of them."""
+        """Add the next samples, any number of them."""
         samples = np.concatenate([self._rest, pcm])
         whole = len(samples) // HOP * HOP
         hops = samples[:whole].reshape(-1, HOP).astype(np.float32)
@@ -40,11 +40,11 @@ class Loudness:
 
     @property
     def faint(self) -> bool:
-        """Too soft, from beginning to end, for speech into a microphone."""
+        """Whether all of it is too soft for speech into a microphone."""
         return max(self._levels, default=0.0) < FAINT
 
     def speech(self, start: int = 0) -> tuple[int, int] | None:
-        """First sample and the one after the last that may be speech, from `start` on; None without any."""
+        """The range [first, end) of samples from `start` on that may be speech; None if there is none."""
         loud = np.flatnonzero(self._loud()[start // HOP :])
         if not len(loud):
             return None
@@ -52,11 +52,11 @@ class Loudness:
         return max(start, first + int(loud[0]) * HOP), first + (int(loud[-1]) + 1) * HOP
 
     def quiet_since(self, sample: int) -> bool:
-        """Was everything after that sample silence?"""
+        """Whether only silence follows this sample."""
         return not self._loud()[sample // HOP :].any()
 
     def quietest(self, start: int, end: int) -> int:
-        """The sample in [start, end) around which 0.1 s is the softest: where to cut."""
+        """The sample in [start, end) in the middle of the softest 0.1 s: the place to cut."""
         levels = np.asarray(self._levels[start // HOP : end // HOP])
         if len(levels) < 10:
             return end

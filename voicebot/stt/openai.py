@@ -1,4 +1,4 @@
-"""Speech to text by any server with `/audio/transcriptions`."""
+"""Speech to text on any server with `/audio/transcriptions`."""
 
 from __future__ import annotations
 
@@ -28,24 +28,11 @@ TIMEOUT = 30.0
 TRIAL = np.zeros(STT_RATE // 2, np.int16)
 """Half a second of silence."""
 CODES = {
-    "english": "en",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-    "italian": "it",
-    "portuguese": "pt",
-    "dutch": "nl",
-    "polish": "pl",
-    "russian": "ru",
-    "chinese": "zh",
-    "japanese": "ja",
-    "korean": "ko",
-    "arabic": "ar",
-    "hindi": "hi",
-    "turkish": "tr",
-    "ukrainian": "uk",
-}
-"""Servers answer with the name of a language, others with its ISO 639-1 code."""
+    "english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt",
+    "dutch": "nl", "polish": "pl", "russian": "ru", "chinese": "zh", "japanese": "ja", "korean": "ko",
+    "arabic": "ar", "hindi": "hi", "turkish": "tr", "ukrainian": "uk",
+}  # fmt: skip
+"""Some servers answer with the name of a language, others with its ISO 639-1 code."""
 
 
 class OpenAISTT:
@@ -82,58 +69,47 @@ class OpenAISTT:
             settings.stt_language,
             drafts=settings.stt_drafts == "always" or (settings.stt_drafts == "auto" and _nearby(settings)),
         )
-        if model not in listed:  # an alias works all the same, a typing error does not
-            await openai_api.try_out(self._plain(_wav(TRIAL)), client, self._address, model, listed)
+        if model not in listed:  # an alias works, a typing error does not
+            await openai_api.try_out(self._request(_wav(TRIAL)), client, self._address, model, listed)
         progress(f"{model} is ready", 1.0)
         return self
 
     def stream(self) -> BufferedStream:
-        """Begin an utterance; it can be drafted where STT_DRAFTS lets it."""
+        """Begin an utterance, with drafts if STT_DRAFTS allows them."""
         kind = DraftingBufferedStream if self._drafts else BufferedStream
         return kind(self.transcribe)
 
     async def transcribe(self, pcm: NDArray[np.int16]) -> Transcription:
-        """One request; word times where server and model give them. Raises ModelFailed."""
+        """Send one request; the result has word times if server and model give them. Raises ModelFailed."""
         import openai
 
         audio = await asyncio.to_thread(_wav, pcm)
         try:
             if self._verbose:
                 try:
-                    return self._read(
-                        await self._client.audio.transcriptions.create(
-                            file=("speech.wav", audio, "audio/wav"),
-                            model=self._model,
-                            response_format="verbose_json",
-                            timestamp_granularities=["word"],
-                            **self._options(),
-                        ),
-                        len(pcm) / STT_RATE,
-                    )
+                    words = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
+                    return await self._request(audio, len(pcm) / STT_RATE, **words)
                 except (openai.BadRequestError, openai.UnprocessableEntityError):
-                    plain = await self._plain(audio)  # refused as well if the format was not the reason
+                    plain = await self._request(audio)  # refused too, unless the format was the reason
                     self._verbose = False
                     return plain
-            return await self._plain(audio)
+            return await self._request(audio)
         except openai.OpenAIError as error:
             raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
 
-    async def _plain(self, audio: bytes) -> Transcription:
+    async def _request(self, audio: bytes, seconds: float = 0.0, **options: Any) -> Transcription:
+        options = {"response_format": "json", **options}
+        if self._language:
+            options["language"] = self._language
         answer = await self._client.audio.transcriptions.create(
-            file=("speech.wav", audio, "audio/wav"),
-            model=self._model,
-            response_format="json",
-            **self._options(),
+            file=("speech.wav", audio, "audio/wav"), model=self._model, **options
         )
-        return self._read(answer, 0.0)
-
-    def _options(self) -> dict[str, Any]:
-        return {"language": self._language} if self._language else {}
+        return self._read(answer, seconds)
 
     def _read(self, answer: Any, seconds: float) -> Transcription:
         text = getattr(answer, "text", answer)
         if not isinstance(text, str):
-            raise ModelFailed(f"{self._address} answered something that is not a transcription.")
+            raise ModelFailed(f"{self._address} did not answer with a transcription.")
         words = tuple(
             TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds))
             for word in getattr(answer, "words", None) or ()
@@ -146,7 +122,7 @@ class OpenAISTT:
 
 
 def _nearby(settings: Settings) -> bool:
-    """Is the server on this machine or network, so that nobody bills a second request?"""
+    """Whether the server is on this machine or network, so that a second request costs nothing."""
     host = urlsplit(settings.openai_base_url).hostname or ""
     try:
         return ip_address(host).is_private

@@ -21,7 +21,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from voicebot.media.base import MediaPlane
+from voicebot.media.base import AddIceCandidate, ClosePeer, MediaPlane, PeerOffer
 from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
 
 PATIENCE = 20.0
@@ -47,10 +47,12 @@ class LoopbackPerson:
     async def connect(self, agents: Sequence[str]) -> Mapping[str, str]:
         """Offer (again, with other agents); returns {mid: agent} of the answer. Raises MediaError."""
         sdp, tracks = await self._caller.offer(self.participant_id, agents)
-        answer = await self._plane.answer(self._host_id, self.participant_id, self._epoch, sdp, tracks, ())
+        answer = await self._plane.answer(
+            PeerOffer(self._host_id, self.participant_id, self._epoch, sdp, tracks, ())
+        )
         await self._caller.accept(answer.sdp)
         # an aiortc offer has all its candidates inside; what is left to say is that there are no more
-        self._plane.add_candidate(self._host_id, self.participant_id, self._epoch, "", "0", 0)
+        self._plane.send(AddIceCandidate(self._host_id, self.participant_id, self._epoch, "", "0", 0))
         async with asyncio.timeout(PATIENCE):
             await self._caller.connected.wait()
         return answer.tracks
@@ -105,4 +107,4 @@ async def loopback(
         yield person
     finally:
         await person.close()
-        plane.close_peer(host_id, participant_id)
+        plane.send(ClosePeer(host_id, participant_id))

@@ -1,75 +1,70 @@
-"""`FakeMediaPlane`: the media plane without a network, on the loop's clock.
+"""`FakeMediaPlane`: the real media engine without a network, Opus and a VAD, on the loop's clock.
 
-It keeps the contract of `voicebot.media.base.MediaPlane`: speeches are played at real
-pace (in virtual time when the loop is virtual), people are heard through the same start,
-stop and interruption rules as in the worker, and all notices come in order. A test makes
-people speak with `hear()`, waits with `wait_for()` and reads what was commanded and played.
+Speeches are paced and people are cut into utterances by the engine itself, in virtual time
+when the loop is virtual. A test makes people speak with `hear()`, waits with `wait_for()`
+and reads what was commanded and noticed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voicebot.audio.frames import HEARING_RATE, Pcm
+from voicebot.audio.noise_floor import energies
+from voicebot.clock import Clock
 from voicebot.errors import MediaError
-from voicebot.media.base import (
-    Answer,
-    HearingSettings,
-    IceServerConfig,
-    MediaGone,
-    Notice,
-    OnNotice,
-    PeerState,
-    RecordingFailed,
-    SilenceReached,
-    VoiceActivityStopped,
-)
-from voicebot.testing.hearing import FakeHearing, Person, as_speech
-from voicebot.testing.playout import Player, Speech
+from voicebot.media import base as media
+from voicebot.media.base import Answer, Command, Notice, OnNotice, PeerOffer
+from voicebot.media.host import Host, Link
+from voicebot.media.inbound_audio import InboundAudio, OnPacket
+from voicebot.media.inline import InlineMediaPlane
+from voicebot.media.queued_speech import QueuedSpeech
+from voicebot.media.utterances import WINDOW_SECONDS, Utterances
+from voicebot.rtc.peer import ConnectionChange, OnChange, Peer
+from voicebot.rtc.tap import OnAudio
+from voicebot.signaling.messages import IceServer
+from voicebot.vad.base import VAD_WINDOW
 
 N = TypeVar("N", bound=Notice)
+C = TypeVar("C", bound=Command | PeerOffer)
+
+LOUD = 300.0
+"""RMS of int16 samples above which a window counts as speech."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """One call of the plane's methods, in the order they came."""
+class LoudnessVAD:
+    """A voice activity detector for tones: what is loud is speech."""
 
-    name: str
-    host_id: str
-    arguments: Mapping[str, Any]
-    time: float
+    name = "loudness"
 
+    def stream(self) -> LoudnessVAD:
+        return self
 
-@dataclass
-class _Host:
-    hearing: HearingSettings
-    agents: dict[str, Player] = field(default_factory=dict)
-    people: dict[str, Person] = field(default_factory=dict)
-    speeches: dict[tuple[str, str], Speech] = field(default_factory=dict)
-    peers: dict[str, int] = field(default_factory=dict)
+    def probability(self, window: Pcm) -> float:
+        return float(np.sqrt(np.mean(np.square(window, dtype=np.float64))) > LOUD)
 
 
-class FakeMediaPlane:
-    """See the module. `commands`, `notices` and `speeches` grow; `problems` names misuse."""
+class FakeMediaPlane(InlineMediaPlane):
+    """See the module. `commands` and `notices` grow."""
 
     def __init__(self) -> None:
-        self.commands: list[Command] = []
+        super().__init__(
+            vad=LoudnessVAD(),
+            clock=lambda: asyncio.get_running_loop().time(),
+            new_host=partial(_FakeHost, self),
+        )
+        self.commands: list[Command | PeerOffer] = []
         self.notices: list[Notice] = []
-        self.speeches: list[Speech] = []
-        self.problems: list[str] = []
         self.connects = True
         """False leaves connections in `connecting`."""
         self.refuse_answers = ""
         """Not empty: `answer` raises MediaError with this message."""
-        self._hosts: dict[str, _Host] = {}
-        self._on_notice: OnNotice | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._noticed = asyncio.Event()
 
     # ------------------------------------------------------------ for the test
@@ -88,19 +83,9 @@ class FakeMediaPlane:
         `after` waits first, in seconds. Without `host_id` it is heard by the only host.
         """
         await asyncio.sleep(after)
-        name, host = self._only_host(host_id)
-        pcm = np.concatenate([as_speech(part) for part in (*speech, -(host.hearing.pause_after + 0.1))])
-
-        def talk_over(since: float, now: float) -> None:
-            for player in list(host.agents.values()):
-                speech = player.current
-                if speech is None:
-                    continue
-                if now - max(since, speech.flowing) >= host.hearing.interrupt_after - 1e-9:
-                    player.hold_for(participant_id)
-
-        person = host.people.setdefault(participant_id, Person())
-        await FakeHearing(name, participant_id, host.hearing, self._notice, talk_over, person).run(pcm)
+        host = self._only_host(host_id)
+        pcm = np.concatenate([_as_speech(part) for part in (*speech, -(host.hearing.pause_after + 0.1))])
+        await host.microphone(participant_id).hear(pcm)
 
     async def wait_for(
         self, kind: type[N], where: Callable[[N], bool] = lambda notice: True, *, count: int = 1
@@ -113,277 +98,192 @@ class FakeMediaPlane:
             self._noticed.clear()
             await self._noticed.wait()
 
-    def commanded(self, name: str, host_id: str | None = None) -> list[Command]:
-        """The calls of one method so far."""
-        return [c for c in self.commands if c.name == name and host_id in (None, c.host_id)]
+    def commanded(self, kind: type[C], host_id: str | None = None) -> list[C]:
+        """The commands (or offers) of one kind so far."""
+        return [c for c in self.commands if isinstance(c, kind) and host_id in (None, c.host_id)]
 
-    def talking(self, host_id: str | None = None) -> list[Speech]:
-        """What is being played now."""
-        return [
-            s
-            for s in self.speeches
-            if s.started is not None and not s.held and s.ended is None and host_id in (None, s.host_id)
-        ]
+    def held(self) -> list[str]:
+        """The speeches that are held or prepared now."""
+        return [speech.speech_id for speech in self._speeches() if speech.held]
+
+    def talking(self) -> list[str]:
+        """The speeches that are heard now."""
+        return [speech.speech_id for speech in self._speeches() if speech.sent and not speech.held]
+
+    def _speeches(self) -> list[QueuedSpeech]:
+        voices = (voice for host in self.engine.hosts.values() for voice in host.voices.values())
+        return [speech for voice in voices for speech in voice._speeches]
 
     def lose_peer(self, peer_id: str, reason: str = "ICE failed", host_id: str | None = None) -> None:
         """The network to a person is gone."""
-        name, host = self._only_host(host_id)
-        epoch = host.peers.pop(peer_id, 1)
-        self._notice(PeerState(name, peer_id, epoch, "failed", reason=reason))
+        self._only_host(host_id).lose_peer(peer_id, reason)
 
     def fail_recording(self, participant_id: str, reason: str) -> None:
         """The disk refuses what this participant's newest recording should hold."""
-        started = [c for c in self.commanded("record") if c.arguments["participant_id"] == participant_id][-1]
-        self._notice(RecordingFailed(started.host_id, participant_id, started.arguments["path"], reason))
+        started = [c for c in self.commanded(media.StartRecording) if c.participant_id == participant_id][-1]
+        self.engine.notify(media.RecordingFailed(started.host_id, participant_id, started.path, reason))
 
     def die(self, reason: str = "killed") -> None:
         """The worker is gone, with every connection and playout; a new one knows the hosts and agents."""
-        for name, host in self._hosts.items():
-            for participant_id, person in host.people.items():
-                if person.speaking:
-                    self._notice(VoiceActivityStopped(name, participant_id, self._time()))
-                if person.until is not None:
-                    self._notice(SilenceReached(name, participant_id, person.until))
-        known = {name: (host.hearing, tuple(host.agents)) for name, host in self._hosts.items()}
-        for name, (hearing, agents) in known.items():
-            self._drop(name)
-            self._hosts[name] = _Host(hearing)
+        for host_id, host in list(self.engine.hosts.items()):
+            agents = list(host.voices)
+            cast(_FakeHost, host).hang_up()
+            del self.engine.hosts[host_id]
+            self.engine.carry_out(media.OpenHost(host_id, host.hearing))
             for agent_id in agents:
-                self._join_agent(self._hosts[name], agent_id)
-        self._notice(MediaGone(reason))
+                self.engine.carry_out(media.AddAgentTrack(host_id, agent_id))
+        self.engine.notify(media.MediaGone(reason))
 
     # ------------------------------------------------------------ MediaPlane
 
     async def start(self, on_notice: OnNotice) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._on_notice = on_notice
+        def noticed(notice: Notice) -> None:
+            self.notices.append(notice)
+            on_notice(notice)
+            self._noticed.set()
 
-    @property
-    def alive(self) -> bool:
-        return True
+        await super().start(noticed)
 
-    async def close(self) -> None:
-        for name in list(self._hosts):
-            self._drop(name)
-        self._on_notice = None
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+        if not isinstance(command, media.StartRecording | media.StopRecording):  # nothing to record
+            super().send(command)
+
+    async def answer(self, offer: PeerOffer) -> Answer:
+        self.commands.append(offer)
+        return await super().answer(offer)
+
+    def _only_host(self, host_id: str | None) -> _FakeHost:
+        hosts = self.engine.hosts
+        name = host_id or next(iter(hosts), "")
+        if name not in hosts or (host_id is None and len(hosts) != 1):
+            raise ValueError(f"Say which host: there are {sorted(hosts)}.")
+        return cast(_FakeHost, hosts[name])
+
+
+class _FakeHost(Host):
+    def __init__(self, plane: FakeMediaPlane, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._plane = plane
+
+    def microphone(self, participant_id: str) -> _FakeMicrophone:
+        """Of somebody who has one, connected or not."""
+        self._listen(self._links.setdefault(participant_id, Link()), participant_id)
+        return cast(_FakeMicrophone, self.ears[participant_id])
+
+    def hang_up(self) -> None:
+        """End what people and agents were saying, as when a worker dies."""
+        for participant_id in list(self.ears):
+            self._drop_ear(participant_id)
+        for agent_id in list(self.voices):
+            self.remove_agent(agent_id)
+
+    def lose_peer(self, peer_id: str, reason: str) -> None:
+        link = self._links.get(peer_id)
+        for peer in list(link.peers.values()) if link is not None else ():
+            cast(_FakePeer, peer).change(ConnectionChange("failed", reason))
+
+    def _new_peer(self, servers: Sequence[IceServer], on_audio: OnAudio, on_change: OnChange) -> Peer:
+        return cast(Peer, _FakePeer(self._plane, on_change))
+
+    def _new_ear(self, participant_id: str, on_packet: OnPacket) -> InboundAudio:
+        utterances = Utterances(
+            self.host_id,
+            participant_id,
+            self.hearing,
+            self._notify,
+            agent_talking=self._agent_talking,
+            barge_in=self._barge_in,
+        )
+        return cast(InboundAudio, _FakeMicrophone(utterances, self._clock))
+
+
+class _FakePeer:
+    """Everything that a host needs of a `voicebot.rtc.peer.Peer`: it connects at once."""
+
+    tap = None
+
+    def __init__(self, plane: FakeMediaPlane, on_change: OnChange) -> None:
+        self._plane, self._on_change = plane, on_change
+        self.state = "new"
+        self.mic_mid = ""
+        self.outbound: dict[str, Any] = {}
+
+    async def answer(self, sdp: str, mics: Sequence[str], agents: Sequence[str]) -> str:
+        if self._plane.refuse_answers:
+            raise MediaError(self._plane.refuse_answers)
+        self.mic_mid = next(iter(mics), "")
+        if self.state == "new":
+            self.change(ConnectionChange("connecting"))
+            if self._plane.connects:
+                connected = ConnectionChange("connected", local="host", remote="host")
+                asyncio.get_running_loop().call_soon(self.change, connected)
+        return f"answer to {sdp}"
+
+    def add_candidate(self, text: str, sdp_mid: str | None, index: int | None) -> None: ...
 
     def abandon(self) -> None:
-        self._on_notice = None
+        self.state = "closed"
 
-    def open_host(self, host_id: str, hearing: HearingSettings) -> None:
-        self._loop = self._loop or asyncio.get_running_loop()  # hosts may be set up before the start
-        self._record("open_host", host_id, hearing=hearing)
-        self._hosts[host_id] = _Host(hearing)
+    async def close(self) -> None:
+        self.change(ConnectionChange("closed"))
 
-    def close_host(self, host_id: str) -> None:
-        self._record("close_host", host_id)
-        self._drop(host_id)
+    def change(self, change: ConnectionChange) -> None:
+        if self.state not in ("failed", "closed"):
+            self.state = change.state
+            self._on_change(change)
 
-    async def answer(
-        self,
-        host_id: str,
-        peer_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
-    ) -> Answer:
-        self._record(
-            "answer", host_id, peer_id=peer_id, epoch=epoch, sdp=sdp, tracks=tracks, ice_servers=ice_servers
-        )
-        host = self._hosts.get(host_id)
-        if host is None:
-            raise MediaError(f"There is no agent host {host_id!r}.")
-        if self.refuse_answers:
-            raise MediaError(self.refuse_answers)
-        if host.peers.get(peer_id) != epoch:
-            host.peers[peer_id] = epoch
-            self._notice(PeerState(host_id, peer_id, epoch, "connecting"))
-            if self.connects:
-                self._now(lambda: self._connect(host_id, peer_id, epoch))
-        return Answer(f"answer to {sdp}", {mid: who for mid, who in tracks.items() if who in host.agents})
 
-    def add_candidate(
-        self, host_id: str, peer_id: str, epoch: int, candidate: str, sdp_mid: str | None, index: int | None
-    ) -> None:
-        self._record(
-            "add_candidate",
-            host_id,
-            peer_id=peer_id,
-            epoch=epoch,
-            candidate=candidate,
-            sdp_mid=sdp_mid,
-            index=index,
-        )
+class _FakeMicrophone:
+    """Everything that a host needs of an `InboundAudio`: samples instead of packets."""
 
-    def close_peer(self, host_id: str, peer_id: str) -> None:
-        self._record("close_peer", host_id, peer_id=peer_id)
-        host = self._hosts.get(host_id)
-        if host is not None and peer_id in host.peers:
-            self._notice(PeerState(host_id, peer_id, host.peers.pop(peer_id), "closed"))
+    def __init__(self, utterances: Utterances, clock: Clock) -> None:
+        self._utterances, self._clock = utterances, clock
+        self._vad = LoudnessVAD()
+        self._sounding = 0
 
-    def await_silence(self, host_id: str, participant_id: str, until: float) -> None:
-        self._record("await_silence", host_id, participant_id=participant_id, until=until)
-        host = self._hosts.get(host_id)
-        person = host.people.get(participant_id) if host is not None else None
-        if person is None:  # nobody who could speak
-            self._notice(SilenceReached(host_id, participant_id, until))
-        elif not person.speaking:
-            assert self._loop is not None
-            person.until, person.pausing = until, True
-            due = max(until, self._time())
-            self._loop.call_at(due, self._silent, host_id, participant_id, person, until)
+    @property
+    def echo_seconds(self) -> float:
+        return self._utterances.echo_seconds
 
-    def add_agent(self, host_id: str, agent_id: str) -> None:
-        self._record("add_agent", host_id, agent_id=agent_id)
-        host = self._host(host_id)
-        if host is not None and agent_id not in host.agents:
-            self._join_agent(host, agent_id)
+    async def hear(self, pcm: Pcm) -> None:
+        """Mono samples at 16 kHz, begun now; returns when the last one is over."""
+        begin = self._clock()
+        windows = np.concatenate([pcm, np.zeros(-len(pcm) % VAD_WINDOW, np.int16)]).reshape(-1, VAD_WINDOW)
+        if not self._sounding:
+            self._utterances.lapse()  # nothing was heard since the last time
+        self._sounding += 1
+        try:
+            for n, window in enumerate(windows):
+                end = begin + (n + 1) * WINDOW_SECONDS
+                await asyncio.sleep(end - self._clock())
+                self._utterances.window(
+                    end - WINDOW_SECONDS, window, energies(window), self._vad.probability(window)
+                )
+                if self._utterances.waiting:
+                    self._utterances.heard(end, window[:0])
+        finally:
+            self._sounding -= 1
+        await asyncio.sleep(0)  # the last notices are handed over on the loop's next round
 
-    def remove_agent(self, host_id: str, agent_id: str) -> None:
-        self._record("remove_agent", host_id, agent_id=agent_id)
-        host = self._host(host_id)
-        if host is not None and agent_id in host.agents:
-            host.agents.pop(agent_id).close()
+    def await_silence(self, until: float) -> None:
+        self._utterances.await_silence(until)
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(until, loop.time()), lambda: self.idle(self._clock()))
 
-    def say(
-        self,
-        host_id: str,
-        agent_id: str,
-        speech_id: str,
-        index: int,
-        pcm: NDArray[np.int16],
-        sample_rate: int,
-        held: bool = False,
-    ) -> None:
-        self._record(
-            "say",
-            host_id,
-            agent_id=agent_id,
-            speech_id=speech_id,
-            index=index,
-            samples=len(pcm),
-            sample_rate=sample_rate,
-            held=held,
-        )
-        player, speech = self._speech(host_id, agent_id, speech_id, held=held)
-        if speech is None or player is None or speech.ended is not None:
-            return
-        if speech.complete:
-            self.problems.append(f"say after end of {speech_id}")
-        speech.sample_rate = sample_rate
-        speech.pcm.append(pcm)
-        player.say(speech, index, len(pcm) / sample_rate)
+    def idle(self, now: float) -> None:
+        if not self._sounding:
+            self._utterances.absent(now)
 
-    def end(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._record("end", host_id, agent_id=agent_id, speech_id=speech_id)
-        player, speech = self._speech(host_id, agent_id, speech_id)
-        if player is not None and speech is not None and speech.ended is None:
-            player.end(speech)
+    def close(self) -> None:
+        self._utterances.close()
 
-    def hold(self, host_id: str, agent_id: str, speech_id: str, by: str) -> None:
-        self._record("hold", host_id, agent_id=agent_id, speech_id=speech_id, by=by)
-        player, speech = self._begun(host_id, agent_id, speech_id)
-        if player is not None and speech is not None:
-            player.hold(speech, by)
 
-    def resume(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._record("resume", host_id, agent_id=agent_id, speech_id=speech_id)
-        player, speech = self._begun(host_id, agent_id, speech_id)
-        if player is not None and speech is not None:
-            player.resume(speech)
-
-    def stop(self, host_id: str, agent_id: str, speech_id: str) -> None:
-        self._record("stop", host_id, agent_id=agent_id, speech_id=speech_id)
-        player, speech = self._speech(host_id, agent_id, speech_id)
-        if player is not None and speech is not None:
-            player.stop(speech)
-
-    def record(self, host_id: str, participant_id: str, path: Path, origin: float) -> None:
-        self._record("record", host_id, participant_id=participant_id, path=path, origin=origin)
-
-    def stop_recording(self, host_id: str, participant_id: str) -> None:
-        self._record("stop_recording", host_id, participant_id=participant_id)
-
-    # ------------------------------------------------------------ inside
-
-    def _join_agent(self, host: _Host, agent_id: str) -> None:
-        assert self._loop is not None
-        host.agents[agent_id] = Player(self._notice, self._loop)
-
-    def _time(self) -> float:
-        if self._loop is None:
-            raise RuntimeError("start() the media plane first")
-        return self._loop.time()
-
-    def _now(self, fn: Callable[[], None]) -> None:
-        assert self._loop is not None
-        self._loop.call_soon(fn)
-
-    def _record(self, name: str, host_id: str, **arguments: Any) -> None:
-        self.commands.append(Command(name, host_id, arguments, self._time()))
-
-    def _notice(self, notice: Notice) -> None:
-        """On the loop's next round: a command never calls back from inside itself."""
-
-        def hand_over() -> None:
-            if self._on_notice is not None:
-                self.notices.append(notice)
-                self._on_notice(notice)
-                self._noticed.set()
-
-        self._now(hand_over)
-
-    def _host(self, host_id: str) -> _Host | None:
-        host = self._hosts.get(host_id)
-        if host is None:
-            self.problems.append(f"no host {host_id}")
-        return host
-
-    def _only_host(self, host_id: str | None) -> tuple[str, _Host]:
-        name = host_id or next(iter(self._hosts), "")
-        if name not in self._hosts or (host_id is None and len(self._hosts) != 1):
-            raise ValueError(f"Say which host: there are {sorted(self._hosts)}.")
-        return name, self._hosts[name]
-
-    def _connect(self, host_id: str, peer_id: str, epoch: int) -> None:
-        host = self._hosts.get(host_id)
-        if host is not None and host.peers.get(peer_id) == epoch:
-            self._notice(PeerState(host_id, peer_id, epoch, "connected", "host", "host"))
-
-    def _drop(self, host_id: str) -> None:
-        host = self._hosts.pop(host_id, None)
-        if host is not None:
-            for player in host.agents.values():
-                player.close()
-
-    def _silent(self, host_id: str, participant_id: str, person: Person, until: float) -> None:
-        host = self._hosts.get(host_id)
-        if host is not None and host.people.get(participant_id) is person and person.until == until:
-            person.until, person.pausing = None, False
-            self._notice(SilenceReached(host_id, participant_id, until))
-
-    def _begun(self, host_id: str, agent_id: str, speech_id: str) -> tuple[Player | None, Speech | None]:
-        """A speech that was said before; unknown ones are ignored."""
-        host = self._hosts.get(host_id)
-        if host is None:
-            return None, None
-        return host.agents.get(agent_id), host.speeches.get((agent_id, speech_id))
-
-    def _speech(
-        self, host_id: str, agent_id: str, speech_id: str, *, held: bool = False
-    ) -> tuple[Player | None, Speech | None]:
-        host = self._host(host_id)
-        if host is None:
-            return None, None
-        player = host.agents.get(agent_id)
-        if player is None:
-            self.problems.append(f"no agent {agent_id} on {host_id}")
-            return None, None
-        speech = host.speeches.get((agent_id, speech_id))
-        if speech is None:
-            speech = Speech(host_id, agent_id, speech_id, held=held)
-            host.speeches[agent_id, speech_id] = speech
-            self.speeches.append(speech)
-            player.begin(speech)
-        return player, speech
+def _as_speech(said: float | NDArray[np.int16]) -> NDArray[np.int16]:
+    """Samples as they are; seconds as a loud tone, negative seconds as silence. 16 kHz mono."""
+    if isinstance(said, np.ndarray):
+        return said.astype(np.int16, copy=False)
+    time = np.arange(round(abs(said) * HEARING_RATE))
+    if said < 0:
+        return np.zeros(len(time), np.int16)
+    return (6000 * np.sin(2 * np.pi * 150 * time / HEARING_RATE)).astype(np.int16)

@@ -186,7 +186,7 @@ class ScriptedLLM(_Scripted):
         return len(self._script)
 
     def model(self) -> Model:
-        from voicebot.llm.text_model import TextModel
+        from voicebot.llm.models import TextModel
 
         return TextModel(self.name, self._write)
 

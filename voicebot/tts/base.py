@@ -1,4 +1,4 @@
-"""What a text-to-speech backend is."""
+"""The interface of a text-to-speech backend."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from voicebot.registry import Backend
 
 @dataclass(frozen=True)
 class VoiceStyle:
-    """A persona's voice, independent of the backend; each maps it as well as it can."""
+    """A persona's voice, independent of the backend; each backend maps it as well as it can."""
 
     voice: str = ""
-    """A voice of the backend by name; "" lets `seed` choose among them."""
+    """Name of one of the backend's voices; "" lets `seed` choose one."""
     rate: float = 1.0
-    """Speaking rate, 1.0 is the voice's own (0.5 to 2)."""
+    """Speaking rate, 0.5 to 2; 1.0 is the voice's own."""
     pitch: float = 0.0
-    """Semitones up or down (-12 to 12), as far as the backend can: Piper 6, speech servers not at all."""
+    """Semitones, -12 to 12, as far as the backend can: Piper shifts by up to 6, speech servers not."""
     volume: float = 1.0
-    """Gain, 1.0 is the voice's own (0 to 2)."""
+    """Gain, 0 to 2; 1.0 is the voice's own."""
     seed: int = 0
-    """Makes agents sound different from each other: same seed, same voice."""
+    """Makes agents sound different: equal seeds give equal voices."""
 
 
 @dataclass(frozen=True)
 class WordTime:
-    """When a word is spoken; `text` is one of the text's own words, punctuation and all."""
+    """When a word is spoken; `text` is the word as written, with its punctuation."""
 
     text: str
     start: float
     end: float
-    """Seconds since the first sample of this text's audio, as the backend gave it."""
+    """`start` and `end` are seconds since the first sample of this text's audio."""
 
 
 @runtime_checkable
 class TTS(Backend, Protocol):
-    """A loaded model, shared by all agents that use it."""
+    """A loaded model, shared by its agents."""
 
     sample_rate: int
-    """Hz of what `synthesize` yields."""
+    """Hz of the audio that `synthesize` yields."""
 
     def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
-        """Speak one sentence: mono int16 chunks of any length, in order.
+        """Speak one sentence: yield mono int16 chunks of any length, in order.
 
-        A backend that knows when it says which word gives a `WordTime` for each, in order, anywhere
-        between the chunks; all words of the text or none. See `audio_only`.
-        Closing the iterator (or cancelling the task) stops the work. Raises ModelFailed.
+        A backend that knows its word times yields a `WordTime` for each word, in order, anywhere between the
+        chunks; for all words of the text or for none. See `audio_only`.
+        Closing the iterator or cancelling the task stops the work. Raises ModelFailed.
         """
         ...
 
 
 async def audio_only(spoken: AsyncIterator[NDArray[np.int16] | WordTime]) -> AsyncIterator[NDArray[np.int16]]:
-    """What `synthesize` gives, without the times of words. Closing it closes `spoken`."""
+    """The chunks of `synthesize` without word times. Closing it closes `spoken`."""
     try:
         async for part in spoken:
             if not isinstance(part, WordTime):

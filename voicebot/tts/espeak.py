@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import threading
 import unicodedata
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
 from voicebot.tts.espeak_library import EspeakLibrary, Mark, SynthesisRequest
@@ -23,16 +22,16 @@ from voicebot.tts.voices import pick_voice, plain_text, with_volume
 DEFAULT_LANGUAGE = "en-us"
 OFFERED = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "cmn")
 VARIANTS = ("m3", "f2", "m7", "f5", "m1", "Annie", "m5", "f1", "Mike", "f3", "m2", "steph", "m8", "f4")
-"""espeak-ng's own voice variants that sound like a person and unlike each other."""
+"""espeak-ng's voice variants that sound human and distinct."""
 WORDS_PER_MINUTE = 165
 AUDIBLE = 300
-"""Of 32767 (-40 dBFS): what is softer is the pause behind a word."""
+"""Level (-40 dBFS) below which audio is the pause after a word."""
 SEMITONES_PER_STEP = 12 / 50
-"""espeak's pitch goes from 0 to 100 over two octaves, 50 being the voice's own."""
+"""espeak's pitch runs from 0 to 100 over two octaves; 50 is the voice's own."""
 
 
 class EspeakTTS:
-    """`espeak` or `espeak:<language>`; every agent gets a variant of its own."""
+    """`espeak` or `espeak:<language>`; each agent gets its own variant."""
 
     def __init__(self, library: EspeakLibrary, language: str) -> None:
         self._library = library
@@ -59,10 +58,9 @@ class EspeakTTS:
         library = await asyncio.to_thread(EspeakLibrary.shared)
         language = model.lower() or DEFAULT_LANGUAGE
         if language not in library.voices:
-            near = difflib.get_close_matches(language, library.voices, 3) or OFFERED
             raise UnknownModel(
                 f"espeak-ng has no language {model!r}.",
-                hint=f"Did you mean {', '.join(near)}? It has: {', '.join(library.voices)}.",
+                hint=did_you_mean(language, library.voices) + f"It has: {', '.join(library.voices)}.",
             )
         if language not in OFFERED and not await asyncio.to_thread(library.speaks, language):
             raise ModelLoadError(
@@ -75,7 +73,7 @@ class EspeakTTS:
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         if not text.strip():
             return
-        # agents beyond the number of variants still differ a little in pitch
+        # when the variants run out, agents still differ a little in pitch
         lap = (style.seed // len(VARIANTS)) % 5 - 2 if not style.voice else 0
         semitones = style.pitch + lap
         utterance = SynthesisRequest(
@@ -101,9 +99,9 @@ class EspeakTTS:
 def word_times(
     text: str, marks: Sequence[Mark], pcm: NDArray[np.int16], sample_rate: int
 ) -> Iterator[WordTime]:
-    """The words of `text`, when each begins and where it stops being heard.
+    """When each word of `text` begins and stops being audible.
 
-    A number is several words to espeak-ng, and so is a price; what is written without a blank is one here.
+    espeak-ng takes a number or a price for several words; here, text without a blank is one word.
     """
     starts: list[tuple[int, int]] = []  # in the text, in the audio
     for mark in marks:
@@ -122,7 +120,7 @@ def word_times(
 
 
 def _beginning(text: str, position: int) -> int:
-    """Of the word that the character at `position` is part of; Chinese ones stand without blanks."""
+    """Where the word at `position` begins; in Chinese every character is a word."""
     if unicodedata.east_asian_width(text[position : position + 1] or " ") == "W":
         return position
     while position > 0 and not text[position - 1].isspace():

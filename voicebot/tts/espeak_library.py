@@ -1,8 +1,7 @@
-"""libespeak-ng through ctypes: the few calls that synthesis needs.
+"""Call libespeak-ng through ctypes.
 
-The library keeps its state in globals, so one lock serialises everything. ctypes lets go
-of the GIL during a call; a sentence takes a few milliseconds.
-Constants and signatures: espeak-ng's `speak_lib.h`.
+The library keeps its state in globals, so one lock serialises all calls. ctypes releases the GIL during a
+call; a sentence takes a few milliseconds. Constants and signatures come from espeak-ng's `speak_lib.h`.
 """
 
 from __future__ import annotations
@@ -70,6 +69,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class SynthesisRequest:
+    """What to speak, and how."""
+
     text: str
     voice: str
     """A voice's identifier and a variant, e.g. "gmw/en-US+f2"."""
@@ -78,7 +79,7 @@ class SynthesisRequest:
 
 
 class EspeakLibrary:
-    """The library, loaded and initialised; use `shared()`, there can be only one in a process."""
+    """The loaded library. There can be only one per process, so use `shared()`."""
 
     _shared: EspeakLibrary | None = None
     _lock = threading.Lock()
@@ -111,11 +112,11 @@ class EspeakLibrary:
         self._callback = SynthCallback(self._on_audio)  # must live as long as the library
         self._lib.espeak_SetSynthCallback(self._callback)
         self.voices = self._list_voices()
-        """By language code, such as "en-gb": the identifier, which alone finds every voice ("gmw/en")."""
+        """Voice identifiers ("gmw/en") by language code ("en-gb")."""
 
     @classmethod
     def shared(cls) -> EspeakLibrary:
-        """The one instance of this process; blocks for a few milliseconds the first time."""
+        """The instance of this process. Blocks for a few milliseconds the first time."""
         with cls._lock:
             if EspeakLibrary._shared is None:
                 EspeakLibrary._shared = cls()
@@ -124,7 +125,7 @@ class EspeakLibrary:
     def synthesize(
         self, utterance: SynthesisRequest, cancelled: Callable[[], bool]
     ) -> tuple[NDArray[np.int16], list[Mark]]:
-        """Audio, and where in it words begin. Blocking; stops early, with what there is, if `cancelled()`."""
+        """The audio, and where words begin in it. Blocking; stops early if `cancelled()`."""
         text = utterance.text.encode() + b"\0"
         with self._lock:
             self._chunks, self._marks, self._cancelled = [], [], cancelled
@@ -143,7 +144,7 @@ class EspeakLibrary:
         return np.concatenate(chunks) if chunks else np.zeros(0, np.int16), marks
 
     def speaks(self, language: str) -> bool:
-        """Has it all that the language needs? Some are listed without their dictionary. Blocking."""
+        """Whether the language can be spoken; some are listed without a dictionary. Blocking."""
         return bool(self.synthesize(SynthesisRequest("a 1", self.voices[language]), bool)[0].any())
 
     def _on_audio(
@@ -166,7 +167,7 @@ class EspeakLibrary:
         index = 0
         while listed[index]:
             voice = listed[index].contents
-            # one priority byte, then the code; only the voice's first language
+            # a priority byte, then the code of the voice's first language
             voices.setdefault(voice.languages[1:].decode().lower(), voice.identifier.decode())
             index += 1
         return dict(sorted(voices.items()))

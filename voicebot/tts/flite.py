@@ -1,10 +1,9 @@
-"""CMU Flite, where its program is installed: a small, clear, offline English voice."""
+"""CMU Flite, if its program is installed: small, clear, offline English voices."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import difflib
 import io
 import shutil
 import signal
@@ -18,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from voicebot.errors import MissingDependency, ModelFailed, ModelLoadError, UnknownModel
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice, with_volume
@@ -101,10 +100,9 @@ class FliteTTS:
         if not voices:
             raise ModelLoadError("This flite has no voices.", hint=INSTALL)
         if model and model not in built_in:
-            near = difflib.get_close_matches(model, built_in, 1)
             raise UnknownModel(
                 f"flite has no voice {model!r}.",
-                hint=(f"Did you mean {near[0]}? " if near else "") + f"It has: {', '.join(voices)}.",
+                hint=did_you_mean(model, built_in, 1) + f"It has: {', '.join(voices)}.",
             )
         progress("flite is ready", 1.0)
         return cls(program, voices, model)
@@ -113,7 +111,7 @@ class FliteTTS:
         return (self._fixed,) if self._fixed else self._voices
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
-        # its English voices read ASCII: é is said as e, what has no such letter is left out
+        # its English voices read ASCII: é becomes e, characters without such a form are dropped
         plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().replace("\0", " ")
         if not any(character.isalnum() for character in plain):
             return
@@ -136,4 +134,4 @@ class FliteTTS:
             yield with_volume(pcm, style.volume)
 
     async def aclose(self) -> None:
-        """Nothing to free: every sentence is a process of its own."""
+        """Nothing to free: each sentence runs in its own process."""

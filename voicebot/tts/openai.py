@@ -1,4 +1,4 @@
-"""Text to speech by any server with `/audio/speech`, streamed."""
+"""Streamed text to speech on any server with `/audio/speech`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 HOSTED_MODELS = ("gpt-4o-mini-tts", "tts-1", "tts-1-hd")
 HOSTED_VOICES = ("alloy", "ash", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer")
-"""Those that every hosted speech model has."""
+"""Voices that all hosted speech models have."""
 RATE = 24_000
 """Hz of the `pcm` format."""
 TIMEOUT = 20.0
-"""Seconds until the first audio, and between two pieces of it."""
+"""Seconds to wait for the first audio, and between two chunks."""
 CHUNK = 4_800
 """Bytes: 0.1 s."""
 
@@ -61,7 +61,7 @@ class OpenAITTS:
             await client.close()
             raise
         self = cls(client, openai_api.server(settings), name, voices)
-        if name not in listed:  # an alias works all the same, a typing error does not
+        if name not in listed:  # an alias works, a typing error does not
             await openai_api.try_out(self._first("Hi."), client, self._address, name, listed)
         progress(f"{name} is ready", 1.0)
         return self
@@ -85,18 +85,15 @@ class OpenAITTS:
                             hint="Update the server, or choose another TTS backend.",
                             retryable=False,
                         )
-                    held = data[len(data) // 2 * 2 :]  # half a sample waits for its other half
+                    held = data[len(data) // 2 * 2 :]  # half a sample waits for the rest
                     pcm = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
                     if pcm.size:
                         yield _louder(pcm, style.volume)
         except openai.OpenAIError as error:
             raise openai_api.explain(error, self._address, ModelFailed, self._model) from None
-        except OSError as error:
-            raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
         except Exception as error:
-            if type(error).__module__.startswith(
-                ("httpx", "httpcore")
-            ):  # cut off in the middle of the stream
+            # the client does not wrap errors in the middle of the stream
+            if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "httpcore")):
                 raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
             raise
 
@@ -110,7 +107,7 @@ class OpenAITTS:
         )
 
     async def _first(self, text: str) -> None:
-        """Ask for speech and take none of it: the status tells whether the server can."""
+        """Request speech and read none of it; the status shows whether the server can speak."""
         async with self._request(text, VoiceStyle()):
             pass
 
@@ -119,7 +116,7 @@ class OpenAITTS:
 
 
 async def _voices_of(client: AsyncOpenAI) -> tuple[str, ...]:
-    """What a local server says it has (`/audio/voices` of several), else OpenAI's voices."""
+    """The voices a local server lists (several have `/audio/voices`), else OpenAI's."""
     import openai
 
     if str(client.base_url).startswith(openai_api.OPENAI):
@@ -135,7 +132,7 @@ async def _voices_of(client: AsyncOpenAI) -> tuple[str, ...]:
 
 
 def _louder(pcm: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
-    """Gain piece by piece, so limited by clipping: the peak of what comes is not known yet."""
+    """Apply gain chunk by chunk; it clips, because the peak of later audio is unknown."""
     if volume == 1.0:
         return pcm
     louder: NDArray[np.int16] = np.clip(np.rint(pcm * np.float32(volume)), -32767, 32767).astype(np.int16)

@@ -1,4 +1,4 @@
-"""When words are said, from when Piper's phonemes are."""
+"""Word times from the times of Piper's phonemes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from piper.voice import PhonemeAlignment
 
 NEAR = 2
-"""Sounds by which a word may have more or fewer in a sentence than alone."""
+"""A word may have this many more or fewer phonemes in a sentence than alone."""
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A phoneme that is heard, and whether a blank stands before it; times in samples or seconds."""
+    """An audible phoneme; `first` if a blank precedes it. Times are samples or seconds."""
 
     start: float
     end: float
@@ -27,7 +27,7 @@ class Sound:
 
 
 def sounds(alignments: Iterable[PhonemeAlignment]) -> Iterator[Sound]:
-    """Of one sentence, in samples of the model's audio."""
+    """The audible phonemes of one sentence; times are samples of the model's audio."""
     position, first = 0, True
     for phoneme in alignments:
         end = position + int(phoneme.num_samples)
@@ -42,10 +42,10 @@ def sounds(alignments: Iterable[PhonemeAlignment]) -> Iterator[Sound]:
 def word_times(
     text: str, spoken: Sequence[Sound], phonemize: Callable[[str], list[list[str]]]
 ) -> list[WordTime]:
-    """Which words of `text` the sounds (in seconds) are; none when there are too few.
+    """Assign phonemes (times in seconds) to the words of `text`; empty if there are too few.
 
-    The blanks between phonemes do not tell: "12:30" is two words, and "of the" is said as one. So every
-    word has as many sounds as it has alone, and begins at a blank where one is near.
+    Blanks between phonemes are no guide: "12:30" is two words, and "of the" is spoken as one. So each word
+    gets as many phonemes as it has alone, and begins at a blank if one is near.
     """
     words: list[str] = []
     for word in text.split():
@@ -74,5 +74,5 @@ def _spoken(word: str) -> bool:
 
 
 def _heard(phoneme: str) -> bool:
-    """Is it a sound: no blank, punctuation, stress or length?"""
+    """Whether it is audible, not a blank, punctuation, stress or length mark."""
     return unicodedata.category(phoneme[0]) in ("Ll", "Lo", "Lu")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import json
 import re
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from voicebot import hub
 from voicebot.audio.resampling import Resampler
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
 from voicebot.tts.phonemes import Sound, sounds, word_times
@@ -33,34 +32,23 @@ if TYPE_CHECKING:
 
 REPOSITORY = "rhasspy/piper-voices"
 VOICES = (
-    "en_US-lessac-medium",
-    "en_US-ryan-medium",
-    "en_US-amy-medium",
-    "en_US-hfc_female-medium",
-    "en_US-libritts_r-medium",
-    "en_GB-alba-medium",
-    "en_GB-alan-medium",
-    "de_DE-thorsten-medium",
-    "es_ES-davefx-medium",
-    "fr_FR-siwis-medium",
-    "it_IT-paola-medium",
-    "nl_NL-mls-medium",
-    "pl_PL-darkman-medium",
-    "pt_BR-faber-medium",
-    "zh_CN-huayan-medium",
-)
-"""Worth offering; any other of the hub's can be named as well."""
+    "en_US-lessac-medium", "en_US-ryan-medium", "en_US-amy-medium", "en_US-hfc_female-medium",
+    "en_US-libritts_r-medium", "en_GB-alba-medium", "en_GB-alan-medium", "de_DE-thorsten-medium",
+    "es_ES-davefx-medium", "fr_FR-siwis-medium", "it_IT-paola-medium", "nl_NL-mls-medium",
+    "pl_PL-darkman-medium", "pt_BR-faber-medium", "zh_CN-huayan-medium",
+)  # fmt: skip
+"""A selection; any other voice of the hub can be named."""
 NAME = re.compile(
     r"(?P<family>[a-z]{2,3})_(?P<region>[A-Z]{2})-(?P<voice>\w+)-(?P<quality>x_low|low|medium|high)"
 )
 MEGABYTES = 63
-"""Of a medium voice."""
+"""Size of a medium voice."""
 SPEAKING = 2
-"""Sentences spoken at once by all agents together; further ones wait."""
+"""Sentences synthesised at once for all agents together; further ones wait."""
 LOUDNESS = 0.85
-"""Piper scales every sentence to full range; a little headroom keeps Opus from clipping."""
+"""Piper scales every sentence to full range; some headroom keeps Opus from clipping."""
 HIGHEST = 6.0
-"""Semitones; the whole voice is shifted, timbre too, so more would sound like a toy."""
+"""Semitones. The shift includes the timbre, so more would sound like a toy."""
 INSTEAD = (
     "Give a voice file (piper:/path/to/voice.onnx with voice.onnx.json beside it), "
     "or use TTS_MODEL=espeak, which works offline."
@@ -68,7 +56,7 @@ INSTEAD = (
 
 
 class PiperTTS:
-    """`piper:<voice>`, `piper:<file.onnx>`, either with `#<speaker>` for a voice of many speakers."""
+    """`piper:<voice>` or `piper:<file.onnx>`, with `#<speaker>` for a voice with many speakers."""
 
     def __init__(self, voice: PiperVoice, name: str, speaker: str = "") -> None:
         self._voice: PiperVoice | None = voice
@@ -76,10 +64,9 @@ class PiperTTS:
         by_id = {number: speaker for speaker, number in config.speaker_id_map.items()}
         every = tuple(by_id.get(number, str(number)) for number in range(max(1, config.num_speakers)))
         if speaker and speaker not in every and not (speaker.isdigit() and int(speaker) < len(every)):
-            near = difflib.get_close_matches(speaker, every, 3)
             raise UnknownModel(
                 f"The voice {name} has no speaker {speaker!r}.",
-                hint=(f"Did you mean {', '.join(near)}? " if near else "")
+                hint=did_you_mean(speaker, every)
                 + f"It has {len(every)}: {', '.join(every[:20])}{' ...' if len(every) > 20 else ''}.",
             )
         self._speakers = {label: number for number, label in enumerate(every)}
@@ -120,7 +107,7 @@ class PiperTTS:
 
     @property
     def waiting(self) -> int:
-        """Sentences, of all voices together, that no thread has begun."""
+        """How many sentences of all voices wait for a thread."""
         return _threads()._work_queue.qsize()
 
     def voices(self) -> tuple[str, ...]:
@@ -135,7 +122,7 @@ class PiperTTS:
         text = plain_text(text)
         if not text.strip():
             return
-        # a higher pitch: spoken slower by that factor, then played faster by it
+        # raise the pitch: speak slower by that factor, then resample faster
         shift = 2 ** (min(HIGHEST, max(-HIGHEST, style.pitch)) / 12)
         config = SynthesisConfig(
             speaker_id=self._speakers[pick_voice(style, self.voices())],
@@ -166,17 +153,17 @@ class PiperTTS:
                 yield word
 
     async def aclose(self) -> None:
-        """Let go of the session; what is being spoken ends by itself."""
-        self._voice = None  # freed once nobody speaks with it
+        """Release the session; current sentences end by themselves."""
+        self._voice = None  # freed once nobody uses it
 
 
 class _Session:
-    """An ONNX session whose run ends soon, with an error, when its options are told to terminate."""
+    """An ONNX session whose run fails soon after its options say terminate."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
         self.wanted = threading.local()
-        """`options` of what this thread runs; PiperVoice has no way to pass them."""
+        """This thread's run options; PiperVoice has no way to pass them."""
 
     def run(self, outputs: None, inputs: dict[str, Any]) -> Any:
         return self._session.run(outputs, inputs, getattr(self.wanted, "options", None))
@@ -185,7 +172,7 @@ class _Session:
 async def _sentences(
     voice: PiperVoice, text: str, config: SynthesisConfig
 ) -> AsyncGenerator[AudioChunk, None]:
-    """Sentence after sentence, each as soon as it is spoken; closing it stops the one under way."""
+    """Yield each sentence as soon as it is synthesised; closing stops the current one."""
     from onnxruntime import RunOptions  # type: ignore[import-untyped]
 
     options = RunOptions()
@@ -204,7 +191,7 @@ async def _sentences(
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """For all voices together: a sentence in the thread uses several cores by itself."""
+    """The threads of all voices; a single sentence already uses several cores."""
     return ThreadPoolExecutor(SPEAKING, thread_name_prefix="piper")
 
 
@@ -213,7 +200,7 @@ _opening = threading.Lock()
 
 
 def _shared(file: Path, downloads: Path) -> PiperVoice:
-    """The voice of a file, in memory once for all its speakers and all lobbies. Blocking."""
+    """The voice of a file, loaded once for all speakers and lobbies. Blocking."""
     key = file.resolve()
     with _opening:
         voice = _opened.get(key)
@@ -223,12 +210,12 @@ def _shared(file: Path, downloads: Path) -> PiperVoice:
 
 
 def _no_phonemes(text: str) -> str:
-    """Piper would take what stands between [[ and ]] for phonemes."""
+    """`text` without [[, after which Piper expects phonemes."""
     return text.replace("[[", " ")
 
 
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
-    """Name, file (None: to be downloaded) and path in the repository ("" for a local file)."""
+    """The name, the file (None: must be downloaded) and its path in the repository ("" for a local file)."""
     path = Path(model).expanduser()
     if path.suffix == ".onnx" or path.is_file():
         if not path.is_file():
@@ -236,10 +223,9 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
         return str(path), path, ""
     match = NAME.fullmatch(model)
     if match is None:
-        near = difflib.get_close_matches(model, VOICES, 3, 0.4)
         raise UnknownModel(
             f"There is no Piper voice {model!r}.",
-            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            hint=did_you_mean(model, VOICES, cutoff=0.4)
             + f"Some that there are: {', '.join(VOICES)}; or the path of an .onnx file.",
         )
     family, voice, quality = match["family"], match["voice"], match["quality"]
@@ -256,12 +242,12 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
     if not config.is_file():
         raise ModelLoadError(
             f"The voice {file} lacks its settings file {config.name}.",
-            hint="Every Piper voice is two files; put the second beside the first.",
+            hint="A Piper voice is two files; put the second beside the first.",
         )
     try:
         voice = PiperVoice.load(file, download_dir=downloads, include_alignments=True)
         voice.session = _Session(voice.session)
-        for _ in voice.synthesize("a"):  # a damaged voice fails here and not in the middle of a talk
+        for _ in voice.synthesize("a"):  # a damaged voice fails now, not during a conversation
             pass
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         raise ModelLoadError(

@@ -1,4 +1,4 @@
-"""Choosing a voice for a persona and shaping what it says; shared by the backends."""
+"""Choose a persona's voice and prepare text and audio; shared by the backends."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from voicebot.tts.base import VoiceStyle
 
 
 def pick_voice(style: VoiceStyle, voices: Sequence[str]) -> str:
-    """The voice a style means: the one it names if the backend has it, else one chosen by its seed.
+    """The voice that a style names, if the backend has it, else one chosen by the seed.
 
-    A name the backend does not have is no error: after a swap of the TTS model a persona
-    still carries the name of a voice of the model before.
+    An unknown name is no error: after a swap of the TTS model a persona still names a voice of the previous
+    one.
     """
     by_name = {name.lower(): name for name in voices}
     named = by_name.get(style.voice.strip().lower())
@@ -22,12 +22,12 @@ def pick_voice(style: VoiceStyle, voices: Sequence[str]) -> str:
 
 
 def plain_text(text: str) -> str:
-    """`text` without what a C library stumbles over: NUL and halves of surrogate pairs."""
+    """`text` without NUL and lone surrogates, which C libraries cannot handle."""
     return text.replace("\0", " ").encode("utf-8", "replace").decode()
 
 
 def with_volume(pcm: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
-    """`pcm` made louder or softer, at most as loud as fits without clipping."""
+    """`pcm` louder or softer, limited so that it does not clip."""
     if volume == 1.0 or not pcm.size:
         return pcm
     peak = int(np.abs(pcm.astype(np.int32)).max())

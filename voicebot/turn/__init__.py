@@ -1,12 +1,17 @@
-"""Turn-taking: when a turn ends, who is meant, who speaks, what was heard. Pure, without I/O."""
+"""Turn-taking: when a turn ends, whom it addresses, who has the floor, what was heard. Pure, no I/O."""
 
 from voicebot.turn.addressing.addressees import Addressees, addressees, called_by_name
 from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
 from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
-from voicebot.turn.endpointing.base import EndpointDecision, Endpointing, FixedEndpointing, Pause
-from voicebot.turn.endpointing.dynamic import DynamicEndpointing
-from voicebot.turn.endpointing.learned import LearnedEndpointing
 from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import (
+    DynamicEndpointing,
+    EndpointDecision,
+    Endpointing,
+    FixedEndpointing,
+    LearnedEndpointing,
+    Pause,
+)
 from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.floor import Denial, Floor
 from voicebot.turn.heard import Heard, Piece, heard, word_ends

@@ -1,9 +1,8 @@
-"""Is what was understood an agent's own voice, recognised through an open loudspeaker?
+"""Detect an agent's own voice that came back through an open loudspeaker and was recognised.
 
-An echo has the agent's words, roughly (a recogniser distorts what has been through a room),
-in their order, and each within `LONGEST` of its being played. A person who says the agent's
-words again does so later: people take 0.2 s to begin, after the word has ended. What a person
-says on top is what the agent's words leave unexplained, and it is what remains.
+An echo has roughly the agent's words (a recogniser distorts what has been through a room), in order, each
+within `LONGEST` of being played. A person who repeats the agent does so later: people begin 0.2 s after the
+word has ended. The words that the agent's speech does not explain are the person's, and are kept.
 
 All times are clock times in seconds.
 """
@@ -15,37 +14,40 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Protocol
 
+from rapidfuzz import fuzz
+
 LONGEST = 0.6
-"""Seconds an echo takes at most: the network both ways, the browser's jitter buffer, a wireless speaker."""
+"""The longest delay of an echo in seconds: network both ways, jitter buffer, a wireless speaker."""
 USUAL = 0.35
-"""The same for one or two words out of a longer speech: those are more often a person's question."""
+"""The same for one or two words of a longer speech, which are more often a person's question."""
 JITTER = 0.05
-"""Seconds by which even measured times of words are off."""
+"""Seconds by which even measured word times are wrong."""
 GUESSED = 0.25
-"""Of a guessed time's distance from what is known (a sentence's ends): how far off it may be."""
+"""How wrong an estimated word time may be, as a share of its distance from the sentence's nearer end."""
 ALIKE = 0.6
-"""Likeness of letters from which on two words are the same one, distorted."""
+"""Similarity at which two words count as the same word, distorted."""
 ROUGHLY = 0.42
 """The same for several words in a row, which distort into each other."""
 EVIDENCE = 5
-"""Letters of the agent's words there must be at least."""
+"""The least number of the agent's letters that make an echo."""
 STRETCH = 8
-"""Letters of a stretch of the agent's words that are enough where a person says much on top."""
+"""Letters of consecutive words of the agent that suffice when a person says much on top."""
 LONGEST_TEXT = 150
-"""Words that are looked at: half a minute without a pause is no echo, and time is limited."""
+"""Words examined at most: half a minute without a pause is no echo, and time is limited."""
+LONGEST_LETTERS = 4 * LONGEST_TEXT
+"""The same limit in letters, for words that are long or not separated."""
 LETTERS_PER_SECOND = 13.0
-"""How fast a sentence is spoken whose end is not known."""
+"""Assumed speaking rate for a sentence whose end is unknown."""
 
 CALLS = {
     "stop", "wait", "no", "not", "hold", "on", "hey", "enough", "quiet", "sorry", "excuse", "pardon", "what",
     "why", "how", "who", "when", "where", "which", "can", "could", "would", "please", "but", "actually",
     "listen", "second", "moment", "question", "tell", "me", "repeat", "again", "slower", "louder", "help",
 }  # fmt: skip
-"""What people break in with: such a word in place of the agent's was not the recogniser's mistake."""
+"""Words people barge in with: in place of the agent's word, one of these is no recognition error."""
 
 
 class Timed(Protocol):
@@ -61,25 +63,25 @@ class Timed(Protocol):
 
 @dataclass(frozen=True)
 class PlayedSentence:
-    """A sentence that an agent is heard to say."""
+    """A sentence of an agent that people heard."""
 
     text: str
     start: float
     """When its first sample was sent."""
     end: float = math.inf
-    """When its last one was or will be; not known: inf."""
+    """When its last sample was or will be sent; inf if unknown."""
     words: Sequence[Timed] = ()
-    """Clock times of its words where the voice told them."""
+    """Clock times of its words, if the voice reported them."""
 
 
 @dataclass(frozen=True)
 class Echo:
-    """What of an utterance was an agent's voice."""
+    """Which part of an utterance was an agent's voice."""
 
     similarity: float
-    """Of the utterance's letters to the agent's, 0 to 1."""
+    """Between the utterance's letters and the agent's, 0 to 1."""
     rest: str
-    """What a person said; all of it when nothing was an echo, "" when nothing else was there."""
+    """What a person said: everything if there was no echo, "" if there was nothing else."""
     reason: str
 
     @property
@@ -94,25 +96,25 @@ class _Word:
     letters: str
     time: float
     slack: float
-    """Seconds by which `time`, that of its beginning, may be wrong."""
+    """Seconds by which `time`, when the word begins, may be wrong."""
 
 
 def detect_echo(
     text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Timed] = ()
 ) -> Echo:
-    """What of this utterance agents said themselves.
+    """Find what agents said themselves in this utterance.
 
     Args:
         text: what was recognised from one microphone.
-        start: clock time of its first speech sample; `end`, of the last.
-        played: sentences that were sent then and up to a second before, of all agents, in order.
-        words: clock times of the recognised words, where the recogniser told them; guessed else.
+        start: clock time of its first speech sample; `end` is that of the last.
+        played: sentences of all agents that were sent then or up to a second before, in order.
+        words: clock times of the recognised words, if the recogniser reports them; else estimated.
     """
     heard = _timed(text, start, end, words)
     near = [s for s in played if s.start <= end and _end(s) + LONGEST + JITTER >= start]
     if not heard or not near:
         return Echo(0.0, text, "no agent could be heard")
-    if len(heard) > LONGEST_TEXT:
+    if len(heard) > LONGEST_TEXT or sum(len(w.letters) for w in heard) > LONGEST_LETTERS:
         return Echo(0.0, text, "it is too long for an echo")
     said = [w for s in near for w in _timed(s.text, s.start, _end(s), s.words)]
     said = [w for w in said if start - LONGEST - 1.0 <= w.time <= end + 1.0]
@@ -131,7 +133,7 @@ def detect_echo(
 
 
 def _enough(heard: Sequence[_Word], pairs: Sequence[Pair]) -> bool:
-    """Half of it is the agent's, or a stretch of it: single words are in any two sentences."""
+    """Whether half of it, or a run of words, is the agent's; any two sentences share single words."""
     letters = [len(_letters(heard[i:j])) for i, j, _, _, _ in pairs]
     total = sum(len(w.letters) for w in heard)
     if sum(letters) >= max(total / 2, min(EVIDENCE, total)):
@@ -145,11 +147,11 @@ def _enough(heard: Sequence[_Word], pairs: Sequence[Pair]) -> bool:
 
 
 Pair = tuple[int, int, int, int, float]
-"""heard[i:j] is said[k:l], as alike as the last number."""
+"""heard[i:j] matches said[k:l] with this similarity."""
 
 
 def _align(heard: Sequence[_Word], said: Sequence[_Word]) -> list[Pair]:
-    """The pairs that explain most letters, in the order of both, each within the time of an echo."""
+    """The pairs that explain the most letters, in order, each within the delay of an echo."""
     rows, columns = len(heard), len(said)
     best = [[0.0] * (columns + 1) for _ in range(rows + 1)]
     taken: dict[tuple[int, int], Pair] = {}
@@ -163,7 +165,7 @@ def _align(heard: Sequence[_Word], said: Sequence[_Word]) -> list[Pair]:
                     continue
                 one, other = _letters(heard[i:j]), _letters(said[k:m])
                 likeness = _like(one, other)
-                # letters in common; two words are made one only where that explains more
+                # common letters; two words are joined only if that explains more
                 score = likeness * (len(one) + len(other)) / 2 - (j - i + m - k - 2) / 2 + best[j][m]
                 if likeness >= ALIKE and score > best[i][k]:
                     best[i][k], taken[i, k] = score, (i, j, k, m, likeness)
@@ -184,7 +186,7 @@ def _align(heard: Sequence[_Word], said: Sequence[_Word]) -> list[Pair]:
 def _strip(
     text: str, heard: Sequence[_Word], said: Sequence[_Word], pairs: Sequence[Pair], last: float
 ) -> Echo:
-    """Take the agent's words out, and with them what stands in the place of those that were distorted."""
+    """Remove the agent's words, and what stands in place of those that were distorted."""
     rest: list[str] = []
     explained = sum(len(_letters(heard[i:j])) * likeness for i, j, _, _, likeness in pairs)
     ends = [(0, 0), *((j, m) for _, j, _, m, _ in pairs)]
@@ -193,7 +195,7 @@ def _strip(
         run, slot = heard[i:j], said[k:m]
         if not run:
             continue
-        if j == len(heard):  # no more of the agent's words than there was time for
+        if j == len(heard):  # only as many of the agent's words as there was time for
             slot = [w for w in slot if w.time <= run[-1].time + run[-1].slack + w.slack]
         likeness = _likeness_at_an_end(run, slot, first=i == 0, last=j == len(heard))
         over = j == len(heard) and run[0].time - run[0].slack > last + LONGEST
@@ -220,7 +222,7 @@ def _by_a_person(run: Sequence[_Word], slot: Sequence[_Word], likeness: float, c
 
 
 def _likeness_at_an_end(run: Sequence[_Word], slot: Sequence[_Word], *, first: bool, last: bool) -> float:
-    """Between two of the agent's words all of the slot counts, at an end the part that touches."""
+    """Compare with the whole slot between two of the agent's words; at an end, with the adjacent part."""
     letters, others = _letters(run), _letters(slot)
     room = len(letters) + 3
     if last and not first:
@@ -236,7 +238,7 @@ def _in_time(heard: _Word, said: _Word) -> bool:
 
 
 def _timed(text: str, start: float, end: float, words: Sequence[Timed]) -> list[_Word]:
-    """Its words with their times: those that were measured, else by their letters."""
+    """The words with their times, measured or estimated from the letters."""
     if words:
         found = [(w.text, _plain(w.text), w.start, JITTER) for w in words]
         return [_Word(*w) for w in found if w[1]]
@@ -271,10 +273,10 @@ def _plain(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _like(one: str, other: str, short: bool = False) -> float:
-    """0 to 1. Words of up to three letters are the same or not: any two of them are alike somehow."""
+    """Similarity, 0 to 1. Words of up to three letters must be equal: any two of them are a little alike."""
     if one == other:
         return 1.0
     longer, less = max(len(one), len(other)), min(len(one), len(other))
     if not less or (not short and (less <= 3 or 2 * less < ALIKE * (less + longer))):
         return 0.0
-    return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    return fuzz.ratio(one, other) / 100

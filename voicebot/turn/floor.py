@@ -1,4 +1,4 @@
-"""Who may speak. One agent at a time, agents among themselves only for so long, people before agents."""
+"""Who may speak: one agent at a time, people before agents, and only short exchanges among agents."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 FADED_BELOW = 0.3
-"""Of what an exchange among agents began with; always at the same turn, so that it can be repeated."""
+"""An exchange among agents ends below this weight; without chance, so that runs can be repeated."""
 
 
 class Denial(Enum):
-    """Why an agent may not speak now."""
+    """Why an agent is denied the floor (RFC 8855 calls such a request "denied")."""
 
     HUMAN_SPEAKING = "a person is speaking"
     TAKEN = "another agent is speaking"
@@ -21,15 +21,15 @@ class Denial(Enum):
 
 @dataclass
 class Floor:
-    """The floor of one lobby. No clock, no I/O: callers say what happens, in order."""
+    """The floor of one lobby. No clock and no I/O: callers report what happens, in order."""
 
     chain_cap: int = 3
-    """How many agent turns may follow each other in reply to agents until a person is answered again."""
+    """How many agent turns in a row may reply to agents before a person is answered again."""
     chain_fade: float = 0.6
-    """What is left of an exchange among agents after each of these turns, 0 to 1; 1: it does not fade.
+    """The factor by which each of these turns weakens the exchange, 0 to 1; with 1 it never fades.
 
-    With the default three who are asked by name answer one after the other, and two who were not asked
-    add to an answer. 0: only the first who is asked by an agent speaks, and nobody adds.
+    By default three agents that are asked by name answer one after another, and two that were not asked may
+    add to an answer. With 0 only the first agent that an agent asks speaks, and nobody adds.
     """
     holder: str | None = None
     """The agent that has the floor."""
@@ -41,16 +41,16 @@ class Floor:
     def goes_on(self, *, adding: bool = False) -> bool:
         """Whether agents may take one more turn among themselves.
 
-        The first that an agent asks by name always may; who would only add something (`adding`) is a
-        step behind.
+        The first agent that another one asks by name always may. An agent that would only add something
+        (`adding`) counts as one step further.
         """
         return self.chain < self.chain_cap and self.chain_fade ** (self.chain + adding) > FADED_BELOW
 
     def request(self, agent_id: str, *, reply_to_agent: bool = False, adding: bool = False) -> Denial | None:
-        """An agent wants to speak; None: it has the floor. Asking again while holding it is granted.
+        """Ask for the floor; None grants it. The holder may ask again.
 
-        `reply_to_agent`: nobody but an agent has asked for this turn. `adding`: nobody has, it would only add
-        to what another one answered.
+        `reply_to_agent`: only an agent asked for this turn. `adding`: nobody did; the agent would add to
+        another one's answer.
         """
         if self.holder is not None and self.holder != agent_id:
             return Denial.TAKEN
@@ -70,17 +70,17 @@ class Floor:
         return None
 
     def release(self, agent_id: str) -> bool:
-        """The agent is done; True when it held the floor."""
+        """Give the floor back; True if the agent held it."""
         if self.holder != agent_id:
             return False
         self.holder = None
         return True
 
     def human_started(self, participant_id: str) -> None:
-        """A person speaks: agents' chains are over, and nobody is granted the floor meanwhile."""
+        """A person speaks: this ends the agents' chain, and no agent gets the floor meanwhile."""
         self.speaking.add(participant_id)
         self.chain = 0
 
     def human_stopped(self, participant_id: str) -> None:
-        """The person's turn is over, or they have left; agents may be granted the floor again."""
+        """The person's turn is over, or they have left; agents may get the floor again."""
         self.speaking.discard(participant_id)

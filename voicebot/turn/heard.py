@@ -1,4 +1,4 @@
-"""What of a planned speech was really heard, from how much of each piece was played."""
+"""Which part of a planned speech was heard, from how much of each piece was played."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 CHARACTERS_PER_SECOND = 15.0
-"""Conversational English, about 180 words a minute; used before anything better is known."""
+"""Conversational English, about 180 words a minute; used until something better is known."""
 FRAME = 0.02
-"""Seconds: one frame may be cut off at the end by rounding."""
+"""Seconds; rounding may cut one frame off the end."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One spoken piece (a sentence) of a speech; seconds of its own audio."""
+    """One piece of a speech, usually a sentence; times are seconds of its own audio."""
 
     text: str
     played_s: float = 0.0
     queued_s: float = 0.0
     synthesized: bool = True
-    """False when the speech stopped before all of its audio was made: `queued_s` is then too short."""
+    """False if the speech stopped before all its audio was made; `queued_s` is then too short."""
     ends: Sequence[float] = ()
-    """When each word of `text` ends, where the voice tells; else words last as long as they have letters."""
+    """When each word of `text` ends, if the voice reports it; else estimated from the letters."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What people heard of a speech, and what they did not."""
+    """What people heard of a speech and what they did not."""
 
     text: str
     unheard: str
 
 
 def heard(pieces: Sequence[Piece]) -> Heard:
-    """Whole pieces that were played out, and of the last one the words that were played to their end."""
+    """Split a speech: pieces played in full, and the words of the last one that were played to their end."""
     said: list[str] = []
     left: list[str] = []
     for piece in pieces:
@@ -53,11 +53,11 @@ def heard(pieces: Sequence[Piece]) -> Heard:
 
 
 def word_ends(text: str, spoken: Sequence[tuple[str, float]], *, complete: bool = True) -> tuple[float, ...]:
-    """When each word of `text.split()` ends, from the (word, end) pairs a voice has told, in order.
+    """When each word of `text.split()` ends, from the (word, end) pairs that a voice reported, in order.
 
-    A voice may read "12" as two words or two words as one: words that are not told end with the
-    next one that is, and those it has not come to yet never. Empty when it has told nothing that fits.
-    `complete`: it has told all that it will; else nothing after the last word that fits has been reached.
+    A voice may read "12" as two words, or two words as one. A word without a pair ends with the next word
+    that has one; words the voice has not reached never end. Empty if no pair fits.
+    `complete`: the voice will report no more; else nothing after the last matching word has been reached.
     """
     words = text.split()
     told = [_bare(word) for word, _ in spoken]

@@ -1,7 +1,7 @@
-"""Does what a person says over an agent take the floor? Pure: text in, verdict out.
+"""Tell barge-in from backchannel in what a person says over an agent. Pure: text in, kind out.
 
-People say "uh-huh" to show that they listen, laugh and cough; none of it asks an agent to
-stop. Words do.
+People say "uh-huh" to show that they are listening; they laugh and cough. None of it asks an agent to stop.
+Words do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from enum import Enum
 
 LONGEST_BACKCHANNEL = 4
-"""Words; "oh yeah, I see" is one, a longer chain of such words says something."""
+"""Words. "oh yeah, I see" is a backchannel; a longer chain of such words says something."""
 SIGNS = [
     "uh", "uhhuh", "uh huh", "huh", "um", "hm", "hmm", "mhm", "mm", "mmm", "mm hm", "mm hmm", "mmhmm",
     "yeah", "yes", "yep", "yup", "right", "ok", "okay", "sure", "aha", "ah", "oh", "wow", "nice", "cool",
@@ -21,10 +21,10 @@ SIGNS = [
     "funny", "wonderful", "ja", "jaja", "genau", "stimmt", "klar", "ach", "ach so", "achso", "oui", "ouais",
     "voila", "d'accord", "sí", "si", "claro", "vale", "già", "certo", "ecco",
 ]  # fmt: skip
-"""The commonest of Switchboard's (Jurafsky et al. 1997), as recognisers write them, and other languages'."""
+"""Switchboard's commonest backchannels (Jurafsky et al. 1997) as recognisers write them, and others'."""
 LAUGHTER = re.compile(r"(?:[bm]?u?a?(?:ha|he|hi|ho|ah|eh){2,}h?|lol|laughter|laughs|laughing|chuckles?)")
 NOISE = re.compile(r"[\[(<*][^\])>*]{0,80}[\])>*]|\+\+[a-z]+\+\+")
-"""How recognisers write what is no speech: [laughter], (coughs), <noise>, *sighs*, ++uh++."""
+"""How recognisers write sounds that are not speech: [laughter], (coughs), <noise>, *sighs*, ++uh++."""
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
@@ -33,13 +33,13 @@ def _any_of(choices: list[str]) -> str:
 
 
 _SIGN = _any_of(SIGNS)
-# a partial transcript may end in the middle of one: "I" may become "I see"
+# an interim transcript may end inside one: "I" may become "I see"
 _BEGUN = _any_of([" ".join(sign.split()[:n]) for sign in SIGNS for n in range(1, len(sign.split()))])
 ONLY_SIGNS = re.compile(rf"{_SIGN}(?: {_SIGN})*(?: {_BEGUN})?|{_BEGUN}")
 
 
 class OverlapKind(Enum):
-    """Of what was said so far over an agent."""
+    """What somebody's words over an agent are, so far."""
 
     INTERRUPTION = "words that want an answer"
     BACKCHANNEL = "a sign of listening"
@@ -47,7 +47,7 @@ class OverlapKind(Enum):
 
 
 def classify_overlap(text: str) -> OverlapKind:
-    """What these words do while an agent speaks; partial transcripts may be judged, too."""
+    """Classify words spoken while an agent speaks; `text` may be an interim transcript."""
     plain = NOISE.sub(" ", text.casefold().replace("\u2019", "'"))
     words = [word for word in WORD.findall(plain) if not LAUGHTER.fullmatch(word)]
     if not words:

@@ -1,22 +1,23 @@
-"""Does a word that a recogniser wrote sound like a name? Spelling in, likeness out."""
+"""How much a recognised word sounds like a name, from spelling alone."""
 
 from __future__ import annotations
 
 import unicodedata
-from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import groupby
 
+from rapidfuzz import fuzz
+
 SAME_SOUND = 0.95
-"""Similarity of another spelling of the same sound (1 is equal)."""
+"""Similarity of two spellings of one sound; identical spellings have 1."""
 FUZZY = 0.85
-"""Similarity from which a word that a recogniser wrote counts as a long name."""
+"""Similarity at which a recognised word counts as a long name."""
 LONG = 7
-"""Letters from which a name is long: everyday words are one letter off shorter ones ("wanna", Wanda)."""
+"""Letters of a long name; shorter ones are one letter away from everyday words ("wanna", Wanda)."""
 
 VOWELS = frozenset("aeiou")
 WEAK = frozenset("hlmnrv")
-"""Consonants that recognisers add and drop most easily."""
+"""Consonants that recognisers most often add or drop."""
 NEAR = frozenset(
     frozenset(pair)
     for pair in (
@@ -24,7 +25,7 @@ NEAR = frozenset(
         "pf",
     )
 )  # fmt: skip
-"""Consonants spoken at the same place of the mouth or in the same way."""
+"""Consonants with the same place or manner of articulation."""
 
 _SPELLINGS = (
     ("ph", "f"), ("ck", "k"), ("sh", "S"), ("th", "T"), ("c", "k"), ("q", "k"), ("z", "s"), ("y", "i"),
@@ -42,7 +43,7 @@ _LETTERS = str.maketrans(
 
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
-    """Small letters, Latin ones without their marks ("Łukasz" -> "lukasz"), and straight apostrophes."""
+    """Lower case, Latin letters without diacritics ("Łukasz" -> "lukasz"), straight apostrophes."""
     if text.isascii():
         return text.lower()
     letters = []
@@ -55,7 +56,7 @@ def fold(text: str) -> str:
 def name_similarity(name: str, spoken: str) -> float:
     """How much a recognised word sounds like a name, 0 to 1; 0 if it cannot be that name.
 
-    Strict enough for a word anywhere in a sentence: hardly any everyday word is taken for a name.
+    Strict enough to test every word of a sentence: it hardly ever takes an everyday word for a name.
     """
     a, b = _joined(name), _joined(spoken)
     if a == b:
@@ -63,7 +64,7 @@ def name_similarity(name: str, spoken: str) -> float:
     if abs(len(a) - len(b)) > 2 and a.isascii():
         return 0.0
     if a and not a.isascii() and _unspaced(a[0]) and b.startswith(a):
-        return SAME_SOUND  # with an ending such as "-san", in a script that has no spaces
+        return SAME_SOUND  # with a suffix such as "-san", in a script without spaces
     if len(a) < 3 or len(b) < 2 or abs(len(a) - len(b)) > 2:
         return 0.0
     one, other = _sound(a), _sound(b)
@@ -71,26 +72,22 @@ def name_similarity(name: str, spoken: str) -> float:
         return SAME_SOUND
     if len(a) < LONG or spoken.count(" ") != name.count(" ") or one[:1] != other[:1]:
         return 0.0
-    matcher = SequenceMatcher(None, one, other, autojunk=False)
-    if matcher.real_quick_ratio() < FUZZY or matcher.quick_ratio() < FUZZY:
-        return 0.0
-    ratio = matcher.ratio()
-    return ratio if ratio >= FUZZY else 0.0
+    return fuzz.ratio(one, other, score_cutoff=FUZZY * 100) / 100
 
 
 @lru_cache(maxsize=4096)
 def first_sound(beginning: str) -> str:
-    """Of a folded word, given its first three letters: words that begin otherwise are not similar."""
+    """The first sound of a folded word, from its first three letters. Similar words share it."""
     return _sound(beginning)[:1]
 
 
 @lru_cache(maxsize=8192)
 def phonetic_similarity(name: str, spoken: str) -> float:
-    """How near a misheard word is to a name, 0 to 1; for places where nothing but a name is expected.
+    """How close a misheard word is to a name, 0 to 1; for places where only a name is expected.
 
-    One minus the cost of the cheapest alignment of the two sounds, per sound: vowels are exchanged for
-    a quarter, consonants of a kind for a third. A Levenshtein distance weighted by groups of letters, as
-    Editex is (Zobel and Dart 1996, "Phonetic string matching: lessons from information retrieval", SIGIR).
+    One minus the cost of the cheapest alignment of the two sounds, per sound: replacing a vowel costs a
+    quarter, a similar consonant a third. This is a Levenshtein distance weighted by groups of letters, like
+    Editex (Zobel and Dart 1996, "Phonetic string matching: lessons from information retrieval", SIGIR).
     """
     one, other = _loose(_joined(name)), _loose(_joined(spoken))
     if abs(len(one) - len(other)) > 3 or not set(one) & set(other):
@@ -123,15 +120,15 @@ def _joined(words: str) -> str:
 
 
 def _unspaced(letter: str) -> bool:
-    """Chinese, Japanese, Korean (whose endings follow without a space) and Thai."""
+    """Whether the script has no spaces before suffixes: Chinese, Japanese, Korean or Thai."""
     return "\u0e00" <= letter <= "\u0e7f" or "\u1100" <= letter <= "\u11ff" or "\u3040" <= letter <= "\ud7ff"
 
 
 @lru_cache(maxsize=8192)
 def _sound(word: str) -> str:
-    """A rough key of how it is said in English: doubled letters, silent h, vowels' spellings unified.
+    """A rough phonetic key for English: no doubled letters, no silent h, one spelling for each vowel.
 
-    "th" and "sh" stay sounds of their own, so that "edit" is not Edith and "Irish" not Iris.
+    "th" and "sh" keep keys of their own, so that "edit" is not Edith and "Irish" is not Iris.
     """
     for spelled, sound in _SPELLINGS:
         word = word.replace(spelled, sound)
@@ -140,7 +137,7 @@ def _sound(word: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _loose(word: str) -> str:
-    """The same with soft c, silent letters and more spellings: "Grace", "graze" and "greys" are one."""
+    """A looser key with soft c and silent letters: "Grace", "graze" and "greys" are equal."""
     for spelled, sound in _FURTHER:
         word = word.replace(spelled, sound)
     key = _sound(word)

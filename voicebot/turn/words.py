@@ -1,4 +1,4 @@
-"""A line as words with the punctuation between them."""
+"""A line split into words and the punctuation between them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from voicebot.turn.sounds import fold
 from voicebot.turn.vocabulary import AUXILIARY, OPENERS, PRONOUNS, QUESTION_WORDS, REQUESTS
 
 LETTERS = r"(?:[^\W\d_]|[\u0300-\u036f\u0900-\u0d7f\u0e31-\u0e4e])+"
-"""A pattern: letters with their marks, of which `\\w` lacks the Indic and Thai ones."""
+"""Pattern for letters with their marks; `\\w` lacks the Indic and Thai ones."""
 WORD = re.compile(rf"{LETTERS}(?:['\u2019-]{LETTERS})*|\d+")
 HEAD, TAIL = 200, 600
-"""Characters of the beginning and the end of a long line that are looked at: about 13 and 40 s of speech."""
+"""Characters examined at the beginning and the end of a long line: about 13 and 40 s of speech."""
 STOP, COMMA, QUESTION = ".", ",", "?"
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """`words` are folded; `gaps[i]` stands before word i and `gaps[-1]` at the end.
+    """A line's folded words; `gaps[i]` precedes word i, and `gaps[-1]` ends the line.
 
-    A gap is "" or a COMMA, STOP or QUESTION; the first is a STOP, and the last one, too, if nothing else.
+    A gap is "", COMMA, STOP or QUESTION. The first is always STOP, the last is STOP or QUESTION.
     """
 
     words: tuple[str, ...]
@@ -40,11 +40,11 @@ class Tokens:
         return cls(tuple(words), (*gaps, QUESTION if _gap(text[end:]) == QUESTION else STOP))
 
     def begins(self, at: int) -> bool:
-        """A sentence begins at this word."""
+        """Whether a sentence begins at this word."""
         return self.gaps[at] in (STOP, QUESTION)
 
     def ends(self, at: int) -> bool:
-        """A sentence ends before this index."""
+        """Whether a sentence ends before this index."""
         return self.gaps[at] in (STOP, QUESTION)
 
     def sentence(self, end: int) -> Tokens:
@@ -78,7 +78,7 @@ def _gap(between: str) -> str:
 
 
 def asks(line: Tokens, at: int) -> bool:
-    """From this word on somebody is asked or told to do something."""
+    """Whether a question or a request begins at this word."""
     if at >= len(line.words):
         return False
     first = line.words[at]
@@ -87,7 +87,7 @@ def asks(line: Tokens, at: int) -> bool:
 
 
 def is_question(text: str) -> bool:
-    """Whether what was said ends in a question, by its mark or, where none was written, by its words."""
+    """Whether the text ends in a question, by its mark or, if there is none, by its words."""
     line = Tokens.of(text[-400:])
     if not line.words:
         return False

@@ -1,4 +1,4 @@
-"""The notebook's side: start a lobby from a cell, watch it live, change its models."""
+"""The workbench in a notebook: it starts a lobby, shows it live, and swaps its models."""
 
 from __future__ import annotations
 

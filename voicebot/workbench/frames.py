@@ -1,4 +1,4 @@
-"""What the workbench shows as pandas frames."""
+"""The workbench's pandas frames: events and models."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FIRST = ["conversation_id", "seq", "t", "type", "participant_id", "turn_id", "sp
 
 
 def events_frame(events: Iterable[Event]) -> pd.DataFrame:
-    """One row per event, in order; `t` in seconds since its conversation began.
+    """Return one row per event, in order, with `t` in seconds since its conversation began.
 
-    The common columns come first, then every field that occurs; what an event lacks is empty.
+    The common columns come first, followed by all fields of the events. Missing fields are empty.
     """
     rows = [event.model_dump(exclude={"schema_version"}) for event in events]
     frame = pd.DataFrame(rows)
@@ -24,14 +24,14 @@ def events_frame(events: Iterable[Event]) -> pd.DataFrame:
 
 
 def models_frame(models: Models) -> pd.DataFrame:
-    """The models in use: `model` and `why`, by role."""
+    """Return the models in use: `model` and `why`, by role."""
     chosen = {role: models.chosen[role] for role in ROLES}
     rows = {role: (c.spec, "; but: ".join(filter(None, (c.reason, c.warning)))) for role, c in chosen.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["model", "why"])
 
 
 def options_frame(models: Models, role: SwapRole) -> pd.DataFrame:
-    """What is known for a role: `status` (ready, downloadable, missing), `why` and `hint`, by model."""
+    """Return the known models of a role: `status` (ready, downloadable, missing), `why` and `hint`."""
     options = models.options(role)
     rows = {o.spec: (o.availability.status, o.availability.reason, o.availability.hint) for o in options}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["status", "why", "hint"])

@@ -56,7 +56,7 @@ class Guests:
 
     Args:
         url: The server's address on this machine.
-        room: The lobby that they join.
+        agent_session: The agents of the lobby that they join.
         models: The source of their voice.
         participants: The names of the agents that answer.
     """
@@ -65,7 +65,7 @@ class Guests:
         self, url: str, agent_session: AgentSession, models: Models, participants: ShownParticipants
     ) -> None:
         self._url = url
-        self._room = agent_session
+        self._agent_session = agent_session
         self._models = models
         self._participants = participants
         self._guests: dict[str, Guest] = {}
@@ -78,7 +78,7 @@ class Guests:
             if name not in self._guests:
                 self._guests[name] = Guest(
                     self._url,
-                    self._room.lobby.id,
+                    self._agent_session.lobby.id,
                     name=name,
                     tts=await self._clear_voice(),
                     style=VoiceStyle(seed=len(self._guests)),
@@ -92,7 +92,7 @@ class Guests:
             await guest.connected()
             await self.quiet(within)  # let the agents finish their greeting
             listening = _Listening(guest.id)
-            unsubscribe = self._room.subscribe(listening.on_event)
+            unsubscribe = self._agent_session.subscribe(listening.on_event)
             try:
                 await guest.say(text)
                 await listening.over(within)
@@ -108,12 +108,14 @@ class Guests:
     async def quiet(self, within: float) -> None:
         """Wait until no agent is thinking or speaking, for at most `within` seconds."""
         changed = asyncio.Event()
-        unsubscribe = self._room.subscribe(lambda _: changed.set())
+        unsubscribe = self._agent_session.subscribe(lambda _: changed.set())
         try:
             async with asyncio.timeout(within):
                 while True:
                     changed.clear()
-                    busy = any(a.state in ("thinking", "speaking") for a in self._room.agents.values())
+                    busy = any(
+                        a.state in ("thinking", "speaking") for a in self._agent_session.agents.values()
+                    )
                     try:
                         await asyncio.wait_for(changed.wait(), None if busy else QUIET)
                     except TimeoutError:

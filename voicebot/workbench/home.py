@@ -1,4 +1,4 @@
-"""Where a notebook's settings and data are: not in `notebooks/`, but beside its project."""
+"""The settings of a notebook, which come from its project and not from `notebooks/`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from voicebot.settings import Settings, find_home, load_settings
 
 
 def notebook_settings(home: Path | None = None, **settings: object) -> Settings:
-    """As `load_settings`, with `.env` and a relative DATA_DIR and MCP_CONFIG taken from the project's folder.
+    """Load the settings with `.env`, a relative DATA_DIR and a relative MCP_CONFIG in the project's folder.
+
+    `home` is that folder; by default it is found from the working folder upwards.
 
     Raises:
-        SettingsError: names every wrong setting.
+        SettingsError: a setting is wrong; the error names every one.
     """
     home = home or find_home()
     loaded = load_settings(home / ".env", **settings)

@@ -1,4 +1,4 @@
-"""All panes together, fed from one room's events."""
+"""The panel: all panes and controls of one lobby."""
 
 from __future__ import annotations
 
@@ -23,10 +23,18 @@ if TYPE_CHECKING:
 
 
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
-    """The notebook's view of one lobby. Made once a session; every display of it is a view.
+    """The notebook's view of one lobby. There is one per workbench session, with any number of displays.
 
-    It is fed from the session's start on, so one that is displayed late shows what was
-    said before (the newest rows of each pane).
+    It follows the session from the start, so a late display shows earlier rows, too (the newest of each
+    pane).
+
+    Args:
+        url: The lobby's address.
+        public: Whether that address is public.
+        models: The models in use.
+        swap: Swaps the model of a role.
+        spawn: Makes an agent from a description.
+        remove: Removes the agent with an id.
     """
 
     def __init__(
@@ -65,20 +73,20 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
         self.notices.on_event(event)
 
     def on_lobby(self, change: LobbyEvent) -> None:
-        """Show who came, changed or left."""
+        """Show a participant who joined, changed or left."""
         if isinstance(change, Left):
             self.agents.drop(change.id)
         elif isinstance(change, Joined | Updated):
             self.agents.show(change.info)
 
     async def stop(self) -> None:
-        """Give up what the controls are at; nothing can be chosen or added from now on."""
+        """Cancel the work of the controls, and disable them."""
         for model in self.models.values():
             await model.stop()
         await self.add_agent.stop()
 
     def close_feeds(self) -> None:
-        """Send what is left and say that the session is over."""
+        """Send the remaining rows, and show that the session is over."""
         self.link.running = False
         for pane in (self.transcript, self.latency, self.agents, self.notices):
             pane.flush()

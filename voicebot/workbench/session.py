@@ -1,4 +1,4 @@
-"""Everything that runs for one workbench: the server, a lobby, the panel, the watch over the loop."""
+"""Everything that runs for one workbench: the server, a lobby, the panel, the simulated people."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
-"""Events of all conversations of a session kept in memory for `Workbench.events`."""
+"""Number of events of all conversations that are kept in memory for `Workbench.events`."""
 
 LOBBY_NAME = "Notebook"
 
 
 class WorkbenchSession:
-    """A started workbench. Belongs to the loop that started it."""
+    """A started workbench. It belongs to the event loop that started it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -54,10 +54,14 @@ class WorkbenchSession:
         self._clients: WeakSet[LobbyLink] = WeakSet()
         self._stopped = False
         self.open = False
-        """Started, and nobody has begun to stop it."""
+        """Whether it is started and not stopping."""
 
     async def start(self) -> None:
-        """Start all of it, or nothing. Raises VoicebotError."""
+        """Start everything, or nothing.
+
+        Raises:
+            VoicebotError: something could not be started; the hint says what to do.
+        """
         try:
             await self.hosting.start()
             self.agent_session = cast(
@@ -84,7 +88,7 @@ class WorkbenchSession:
         self.open = True
 
     def _room_of_before(self) -> AgentSessionPort | None:
-        """The notebook's lobby of before a restart, with its agents: links to it stay good."""
+        """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
         for lobby_id, agent_session in self.hosting.agent_sessions.items():
             if (
                 agent_session.lobby.name == LOBBY_NAME
@@ -100,12 +104,12 @@ class WorkbenchSession:
 
     @property
     def local_url(self) -> str:
-        """The server's address on this machine, however people from elsewhere reach it."""
+        """The server's address on this machine."""
         host = "127.0.0.1" if self.settings.host in {*EVERYWHERE, "localhost"} else self.settings.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.hosting.port}"
 
     async def stop(self) -> None:
-        """Stop all of it. Safe to call twice, and again when it was interrupted."""
+        """Stop everything. Safe to call twice, and again after an interruption."""
         if self._stopped:
             return
         self.open = False
@@ -123,7 +127,7 @@ class WorkbenchSession:
         self._stopped = True
 
     def abandon(self) -> None:
-        """The loop is gone (kernel exit): free what can be freed without it, keep the log whole."""
+        """Free what can be freed after the event loop has ended (kernel exit), and complete the log."""
         self.open = False
         self._stopped = True
         self.hosting.abandon()
@@ -163,7 +167,7 @@ class WorkbenchSession:
             return agent
 
     def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
-        """An agent that came back with the lobby and that this same call had made."""
+        """Return an agent that came back with the lobby and that the same call had made, or None."""
         for agent in self.agent_session.agents.values():
             persona = agent.persona
             same = (
@@ -181,7 +185,7 @@ class WorkbenchSession:
         try:
             await self.hosting.models.swap(role, spec, progress)
         except Exception as error:
-            self.panel.notices.failed(f"{spec} was not taken", error)
+            self.panel.notices.failed(f"{spec} is not in use", error)
             raise
 
     def _swapped(self, event: Swapped) -> None:
@@ -206,5 +210,5 @@ class WorkbenchSession:
         self.panel.on_event(event)
 
     def _stalled(self, stall: Stall) -> None:
-        if not self.agent_session.active:  # else it comes as an event of the conversation
+        if not self.agent_session.active:  # otherwise it is an event of the conversation
             self.panel.notices.stalled(stall.seconds, stall.where)

@@ -1,4 +1,4 @@
-"""The one object a notebook needs."""
+"""The workbench, the one object that a notebook needs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Running:
-    """What this process has running: at most one workbench."""
+    """The running workbench of this process, if any."""
 
     session: WorkbenchSession | None = None
     locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
@@ -44,25 +44,24 @@ class _Running:
 
 
 class Workbench:
-    """A voice server with one lobby, run in the notebook kernel's event loop.
+    """A voice server with one lobby, which runs in the event loop of the notebook's kernel.
 
         wb = Workbench()
         await wb.start()
         agent = await wb.spawn("a grumpy lighthouse keeper")
         wb.panel()
 
-    Every cell can be run again. There is at most one running workbench per kernel:
-    `start()` on a second one with the same settings joins what runs already (lobby, agents
-    and open browser tabs stay), with other settings it stops that and starts anew.
+    Every cell can be run again. A kernel runs at most one workbench. A second one that is started with the
+    same settings joins the first: its lobby, agents and open browser tabs stay. With other settings, it
+    replaces the first.
 
     Args:
-        settings: Anything of `voicebot.settings.Settings`, e.g. `port=9000` or
-            `stt_model="faster-whisper:small"`; what is not given comes from the
-            environment and `.env`. `.env` and the data folder are those of the project
-            that the notebook is in (see `voicebot.workbench.home`).
+        settings: Fields of `voicebot.settings.Settings`, such as `port=9000` or
+            `stt_model="faster-whisper:small"`. Other settings come from the environment and `.env`. `.env`
+            and the data folder are those of the notebook's project (see `voicebot.workbench.home`).
 
     Raises:
-        SettingsError: a setting is wrong; it says which, and what would be right.
+        SettingsError: a setting is wrong; the error names every one, and what it accepts.
     """
 
     _running: ClassVar[_Running] = _Running()
@@ -76,24 +75,24 @@ class Workbench:
 
     @property
     def running(self) -> bool:
-        """Started, and neither stopped nor replaced by another workbench."""
+        """Whether it is started, and neither stopped nor replaced by another workbench."""
         return self._session is not None and self._session.open
 
     async def start(self) -> Self:
-        """Start the server, the media worker and the models; done already: does nothing.
+        """Start the server, the media process and the models. Does nothing if they are running.
 
         Raises:
-            VoicebotError: what could not be started, and what to do about it.
+            VoicebotError: something could not be started; the hint says what to do.
         """
         async with self._running.lock():
             if self.running:
                 return self
             session = self._running.session
             if session is not None and session.loop is not asyncio.get_running_loop():
-                session.abandon()  # its loop is gone or not ours
+                session.abandon()  # its event loop has ended, or is another one
                 session = None
             if session is not None and (not session.open or session.settings != self.settings):
-                await session.stop()  # or finish what was interrupted
+                await session.stop()  # or finish an interrupted stop
             if session is None or not session.open:
                 session = WorkbenchSession(self.settings)
                 await session.start()
@@ -102,9 +101,9 @@ class Workbench:
         return self
 
     async def stop(self) -> None:
-        """End the conversation, stop the server and the media worker.
+        """End the conversation, and stop the server and the media process.
 
-        Safe to call twice; one that was interrupted goes on where it was.
+        Safe to call twice. After an interruption, a second call continues.
         """
         if self._session is not None:
             async with self._running.lock():
@@ -123,37 +122,37 @@ class Workbench:
 
     @property
     def moderator(self) -> Moderator:
-        """What a host of the lobby may do: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)`."""
+        """The rights of a host: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)` and so on."""
         session = self._started()
         return session.hosting.moderate(session.agent_session.lobby.id)
 
     @property
     def events(self) -> pd.DataFrame:
-        """Everything that happened since the start, one row per event (see docs of events)."""
+        """Everything that happened since the start, with one row per event (see `voicebot.events`)."""
         return events_frame(self._started().events)
 
     @property
     def conversation(self) -> Conversations:
-        """The conversation that goes on, or else the last one, as tidy frames.
+        """The running conversation, or else the last one, as tidy frames.
 
         Raises:
-            VoicebotError: nobody has been in the lobby yet.
+            VoicebotError: there was no conversation yet.
         """
         log = self._started().agent_session.log
         if log is None:
             raise VoicebotError(
-                "There was no conversation yet: one begins when a person joins.",
-                hint="Open the lobby, or run `await wb.say(...)`.",
+                "There was no conversation yet. One begins when a person joins.",
+                hint="Join the lobby in a browser, or run `await wb.say(...)`.",
             )
         return Conversations.of(log)
 
     @property
     def models(self) -> pd.DataFrame:
-        """The models in use: one row per role, with the reason for the choice."""
+        """The models in use, with one row per role and the reason for each choice."""
         return models_frame(self._started().hosting.models)
 
     def options(self, role: SwapRole) -> pd.DataFrame:
-        """The models known for "stt", "tts" or "llm": whether each could be used now, and why."""
+        """Return the known models for "stt", "tts" or "llm": whether each can be used now, and why."""
         return options_frame(self._started().hosting.models, role)
 
     async def spawn(
@@ -166,16 +165,16 @@ class Workbench:
         tools: Iterable[ToolFunction] = (),
         mcp: Iterable[str] = (),
     ) -> Agent:
-        """Bring an agent into the lobby.
+        """Bring an agent into the lobby, and return it.
 
-        The same arguments again give the agent that is there already, so that a cell can be
-        run twice; `another=True` makes a second one of the same description.
+        A second call with the same arguments returns the same agent, so that a cell can be run twice.
 
         Args:
             who: A description ("a grumpy lighthouse keeper") or a Persona.
-            name: Its name; None lets the persona choose.
-            voice: A voice of the text-to-speech model by name.
-            tools: Functions that it may call, as with `agent.tool`. Nothing that is said gives it others.
+            name: The agent's name; None: the persona's.
+            voice: The name of a voice of the text-to-speech model; None: the persona's.
+            another: Make a second agent with the same arguments.
+            tools: Functions that the agent may call, as with `agent.tool`. No words can add others.
             mcp: Servers of MCP_CONFIG whose tools it may call, as with `agent.use_mcp`.
 
         Raises:
@@ -191,46 +190,46 @@ class Workbench:
         return agent
 
     async def remove(self, agent: Agent | str) -> None:
-        """Take an agent (or its id) out of the lobby."""
+        """Remove an agent from the lobby, given as an agent or by its id."""
         await self._started().agent_session.remove(agent if isinstance(agent, str) else agent.id)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
-        """Load another model and use it from the next turn on: `swap("tts", "flite:slt")`.
+        """Load another model, and use it from the next turn on: `swap("tts", "flite:slt")`.
 
         Raises:
-            ModelError: it could not be loaded; the old model stays in use.
+            ModelError: the model could not be loaded; the old one stays in use.
         """
         await self._started().swap(role, spec, progress)
 
     async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Exchange:
-        """Let a simulated person say something in the lobby, and wait for the answer.
+        """Let a simulated person say something in the lobby, and return the answers.
 
-        It joins at its first sentence like a browser does (WebSocket, WebRTC) and stays
-        until `leave()`. Returns what was recognised and what the agents answered `within` seconds.
+        The person joins with the first sentence, like a browser (WebSocket, WebRTC), and stays until
+        `leave()`. Answers are awaited for at most `within` seconds.
 
         Raises:
-            VoicebotError: it could not join or speak.
+            VoicebotError: the person could not join or speak.
         """
         return await self._started().guests.say(text, name=name, within=within)
 
     async def quiet(self, within: float = 30.0) -> None:
-        """Wait until no agent thinks or speaks, `within` seconds at the longest."""
+        """Wait until no agent is thinking or speaking, for at most `within` seconds."""
         await self._started().guests.quiet(within)
 
     async def guest(self, name: str = "Guest") -> Guest:
-        """The simulated person of that name, joined. See `voicebot.experiment.guest.Guest`."""
+        """Let a simulated person join, and return it (a `voicebot.experiment.guest.Guest`)."""
         return await self._started().guests.guest(name)
 
     async def leave(self, name: str | None = None) -> None:
-        """The simulated person of that name (None: all of them) leaves the lobby."""
+        """Let the simulated person of that name leave the lobby; None stands for all of them."""
         await self._started().guests.leave(name)
 
     def panel(self) -> Panel:
-        """The live panel. Each display is a view of the same one, with the backlog."""
+        """Return the live panel. All displays show the same panel, including earlier rows."""
         return self._started().panel
 
     def client(self, height: int = 640) -> LobbyLink:
-        """The lobby's page inside the notebook, with the link that opens it in a tab."""
+        """Return the lobby's page, `height` CSS pixels high, with a link that opens it in a tab."""
         return self._started().client(height)
 
     def _started(self) -> WorkbenchSession:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from voicebot.agent.hearing.recognition import SpeechRecognition
+from voicebot.agent.hearing.recognition import RecognitionSettings, SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn
 from voicebot.agent.models.models import Models
@@ -25,14 +25,18 @@ from voicebot.events import (
     Event,
     TranscriptFinal,
     TranscriptInterim,
+    Word,
 )
 from voicebot.media import base as media
+from voicebot.media.base import AwaitSilence, OpenHost
+from voicebot.media.utterances import WINDOW_SECONDS
 from voicebot.settings import Settings
 from voicebot.stt.base import Transcription
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedSTT, ScriptedSTTStream, ScriptedTTS
 from voicebot.turn import (
     DynamicEndpointing,
+    Echo,
     EndpointDecision,
     Endpointing,
     FixedEndpointing,
@@ -61,37 +65,50 @@ class Ear:
         self.drafts: list[Utterance] = []
         self.heard: list[Utterance] = []
         self.changed = asyncio.Event()
-        numbers = itertools.count(1)
+        self._numbers = itertools.count(1)
         settings = Settings(_env_file=None)  # type: ignore[call-arg]
         self.recognition = SpeechRecognition(
             "anna",
+            self,
+            RecognitionSettings(endpointing, **more),
             models=Models(settings, stt=stt, tts=ScriptedTTS(), llm=ScriptedLLM()),
-            endpointing=endpointing,
             log=self.log,
             clock=clock,
-            new_id=lambda what: f"{what}-{next(numbers)}",
-            begin=self._begin,
-            ended=lambda who: self.turns.append("ended"),
-            heard=self._heard,
-            await_silence=lambda until: self.plane.await_silence("h", "anna", until),
-            drafted=self._drafted,
-            went_on=lambda who: self.turns.append("went on"),
-            names=lambda: ["Ada"],
-            **more,
         )
 
-    def _begin(self, who: str) -> str:
+    def on_speech_began(self, participant_id: str) -> str:
         self.turns.append("begin")
         return f"turn-{self.turns.count('begin')}"
 
-    def _drafted(self, utterance: Utterance, expects_more: bool) -> None:
-        self.turns.append("drafted")
-        self.drafts.append(utterance)
+    def on_partial(self, participant_id: str, text: str) -> None:
+        pass
 
-    def _heard(self, utterance: Utterance) -> None:
+    def on_draft(self, draft: Utterance, expects_more: bool) -> None:
+        self.turns.append("drafted")
+        self.drafts.append(draft)
+
+    def on_speech_went_on(self, participant_id: str) -> None:
+        self.turns.append("went on")
+
+    def on_turn_ended(self, participant_id: str) -> None:
+        self.turns.append("ended")
+
+    def on_utterance(self, utterance: Utterance) -> None:
         self.turns.append("heard")
         self.heard.append(utterance)
         self.changed.set()
+
+    def await_silence(self, participant_id: str, until: float) -> None:
+        self.plane.send(AwaitSilence("h", participant_id, until))
+
+    def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+        return Echo(0.0, text, "no agent could be heard")
+
+    def names(self) -> list[str]:
+        return ["Ada"]
+
+    def new_id(self, what: str) -> str:
+        return f"{what}-{next(self._numbers)}"
 
     def on_notice(self, notice: media.Notice) -> None:
         if type(notice) in self.deaf:
@@ -126,13 +143,12 @@ async def ear(
 ) -> AsyncIterator[Ear]:
     current = Ear(stt or ScriptedSTT(script), endpointing or DynamicEndpointing(), **more)
     await current.plane.start(current.on_notice)
-    current.plane.open_host("h", media.HearingSettings())
+    current.plane.send(OpenHost("h", media.HearingSettings()))
     try:
         yield current
     finally:
         await current.recognition.aclose()
         await current.plane.close()
-    assert not current.plane.problems
     current.stt.assert_consumed()
 
 
@@ -329,7 +345,7 @@ async def test_speech_that_goes_on_takes_the_draft_back() -> None:
         await anna.utterances()
         assert anna.turns == ["begin", "drafted", "went on", "drafted", "ended", "heard"]
         (cancelled,) = anna.of(EndpointCancelled)
-        assert cancelled.delay_s == pytest.approx(0.4, abs=0.02)
+        assert cancelled.delay_s == pytest.approx(0.4, abs=WINDOW_SECONDS)
         assert cancelled.text == "i like tea and coffee"
         assert cancelled.reason == "speech went on"
 
@@ -409,7 +425,7 @@ async def test_pauses_are_remembered_for_the_life_of_the_ears() -> None:
         await anna.utterances()
         await anna.plane.hear("anna", 1.0, after=5.0)
         await anna.utterances(2)
-        assert anna.recognition.statistics.pauses == (pytest.approx(0.3, abs=0.02),)
+        assert anna.recognition.statistics.pauses == (pytest.approx(0.3, abs=WINDOW_SECONDS),)
         assert anna.recognition.statistics.turns == 2
 
 
@@ -453,7 +469,7 @@ async def test_a_silence_that_nobody_tells_ends_the_turn_all_the_same() -> None:
         (confirmed,) = anna.of(EndpointConfirmed)
         assert confirmed.reason == "it may be complete: 0.5 s; the media plane said nothing"
         assert confirmed.delay_s == pytest.approx(2.5, abs=0.05)
-        asked = [c.arguments["until"] for c in anna.plane.commanded("await_silence")]
+        asked = [c.until for c in anna.plane.commanded(media.AwaitSilence)]
         assert len(asked) == 2
         assert asked[0] == asked[1]
 
@@ -497,7 +513,9 @@ async def test_a_lost_connection_ends_the_turn(pause: float) -> None:
         (utterance,) = await anna.utterances()
         (confirmed,) = anna.of(EndpointConfirmed)
         assert confirmed.reason == "the connection ended"
-        assert utterance.end - utterance.start == pytest.approx(1.0 if pause else 1.25, abs=0.02)
+        assert utterance.end - utterance.start == pytest.approx(
+            1.0 if pause else 1.25, abs=WINDOW_SECONDS + 0.01
+        )
         anna.recognition.lost()
         await speaking
         assert len(anna.of(EndpointConfirmed)) == 1
@@ -581,7 +599,8 @@ class Guess:
 
 
 def asking(anna: Ear, guess: Guess) -> None:
-    anna.recognition._end_of_turn = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
+    model = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
+    anna.recognition._settings = dataclasses.replace(anna.recognition._settings, end_of_turn=model)
 
 
 async def test_a_learned_model_decides_as_soon_as_it_answers() -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from voicebot.agent.speaking.sentences import Speakable, clean
 
 
-def pieces(text: str, size: int = 3) -> list[str]:
-    speakable = Speakable()
+def pieces(text: str, size: int = 3, language: str = "en") -> list[str]:
+    speakable = Speakable(language)
     out: list[str] = []
     for at in range(0, len(text), size):
         out += speakable.push(text[at : at + size])
@@ -47,6 +47,12 @@ def pieces(text: str, size: int = 3) -> list[str]:
         ("\U0001f600", []),
         ("No! Yes. Maybe so, I would say.", ["No!", "Yes. Maybe so, I would say."]),
         ("2 < 3 and 5 > 4, right?", ["2 < 3 and 5 > 4, right?"]),
+        ("To climb Mt. Everest is hard. It is cold.", ["To climb Mt. Everest is hard.", "It is cold."]),
+        ("2**8 is 256. That is so.", ["2 to the power of 8 is 256.", "That is so."]),
+        ("Read <https://www.example.org/guide>. Then ask.", ["Read example.org.", "Then ask."]),
+        ("Tom &amp; Jerry<!-- both --> came.", ["Tom & Jerry came."]),
+        ("\u092f\u0939 \u0939\u0948\u0964 \u0915\u094d\u0937\u200d\u092f",
+         ["\u092f\u0939 \u0939\u0948\u0964", "\u0915\u094d\u0937\u200d\u092f"]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -54,7 +60,26 @@ def test_pieces(text: str, expected: list[str], size: int) -> None:
     assert pieces(text, size) == expected
 
 
-def test_the_first_piece_comes_at_a_comma_the_rest_by_sentence() -> None:
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("de", "Am 24. Dezember ist Heiligabend. Dann kommt z. B. Herr Dr. Braun.",
+         ["Am 24. Dezember ist Heiligabend.", "Dann kommt z. B. Herr Dr. Braun."]),
+        ("de", "Die Antwort ist 42. Frag mich noch etwas.", ["Die Antwort ist 42.", "Frag mich noch etwas."]),
+        ("fr", "C'est M. Dupont, p. ex. Voil\u00e0 tout pour toi.",
+         ["C'est M. Dupont, p. ex. Voil\u00e0 tout pour toi."]),
+        ("es", "El Sr. Ruiz viene hoy. \u00bfY la Dra. Gil?",
+         ["El Sr. Ruiz viene hoy.", "\u00bfY la Dra. Gil?"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_abbreviations_and_ordinals_of_a_language_end_no_sentence(
+    language: str, text: str, expected: list[str], size: int
+) -> None:
+    assert pieces(text, size, language) == expected
+
+
+def test_the_first_piece_may_end_at_a_comma_later_ones_at_a_sentence() -> None:
     speakable = Speakable()
     assert speakable.push("When I was a young keeper here, ") == ["When I was a young keeper here,"]
     assert speakable.push("the sea was calm, and the lamp was ") == []

@@ -42,7 +42,7 @@ from voicebot.llm.lines import TAGGED, ChatLine, read_history
         ("Hangul\u3164filler, braille\u2800blank", "Hangulfiller, brailleblank"),
     ],
 )
-def test_words_stay_and_everything_else_goes(text: str, expected: str) -> None:
+def test_words_stay_and_everything_else_is_removed(text: str, expected: str) -> None:
     assert as_data(text) == expected
 
 
@@ -86,7 +86,7 @@ def test_words_stay_and_everything_else_goes(text: str, expected: str) -> None:
         ("Aito Kim", "Aito Kim"),
     ],
 )
-def test_a_name_is_one_of_a_participant(name: str, expected: str) -> None:
+def test_a_role_is_labelled_as_a_participant(name: str, expected: str) -> None:
     assert label(name) == expected
     assert label(expected) == expected
 
@@ -113,7 +113,7 @@ def test_a_name_is_one_of_a_participant(name: str, expected: str) -> None:
         "\uc2dc\uc2a4\ud15c",
     ],
 )  # fmt: skip
-def test_a_name_with_a_word_of_the_rooms_is_one_of_a_participant(name: str) -> None:
+def test_a_name_containing_a_role_is_labelled_as_a_participant(name: str) -> None:
     assert label(name).endswith(" (a participant)")
     assert label(label(name)) == label(name)
 
@@ -137,7 +137,7 @@ BRACKETS = [
 COLONS = [c for c in named("COLON") if unicodedata.category(c) != "Sc"]
 
 
-def test_no_bracket_and_no_colon_of_any_script_is_in_a_label() -> None:
+def test_a_label_has_no_bracket_or_colon_of_any_script() -> None:
     assert len(BRACKETS) > 150
     assert len(COLONS) > 25
     for sign in (*BRACKETS, *COLONS):
@@ -146,7 +146,7 @@ def test_no_bracket_and_no_colon_of_any_script_is_in_a_label() -> None:
             assert sign not in label(f"Anna\u0301{sign}\ufe0f: Tom")
 
 
-def test_no_bracket_of_any_script_makes_a_tag_of_the_rooms() -> None:
+def test_no_bracket_of_any_script_forms_a_tag_of_the_room() -> None:
     for opening in BRACKETS:
         if (
             unicodedata.category(opening) in ("Ps", "Pi")
@@ -161,7 +161,7 @@ def test_no_bracket_of_any_script_makes_a_tag_of_the_rooms() -> None:
 @pytest.mark.parametrize(
     "mark", ["<\u4e28im_start\u4e28>", "<\u23b8x\u23b9>", "\u227a|im_start|\u227b", "\u22b2|x|\u22b3"]
 )
-def test_signs_that_are_drawn_like_a_mark_make_none(mark: str) -> None:
+def test_characters_that_look_like_a_mark_form_none(mark: str) -> None:
     assert as_data(f"{mark} hello") == f"\u2039{mark[1:]} hello"
     assert not set(mark) & set("\u4e28\u23b8\u23b9\u227a\u227b\u22b2\u22b3") & set(label(mark))
 
@@ -170,9 +170,7 @@ SIGNS = st.sampled_from([*BRACKETS, *COLONS, "\u200d", "\u3164", "\ufe0f", "\u03
 
 
 @given(st.lists(SIGNS), st.sampled_from(["room", "System", "assistant", "user", "Tool"]), st.lists(SIGNS))
-def test_signs_around_a_word_of_the_rooms_hide_nothing(
-    before: list[str], word: str, after: list[str]
-) -> None:
+def test_characters_around_a_role_do_not_hide_it(before: list[str], word: str, after: list[str]) -> None:
     found = label("".join([*before, word, *after]))
     assert found.endswith(" (a participant)")
     assert not set(found) & set(BRACKETS)

@@ -19,7 +19,7 @@ from voicebot.persona import create_persona
 def test_a_row_that_is_not_the_rooms_fools_no_parser(row: str) -> None:
     lines = read_history(f"Anna: hello\n{row}")
     assert lines == [ChatLine("Anna", "hello")]
-    assert lines.session == RoomContext()
+    assert lines.room == RoomContext()
 
 
 def test_lines_of_several_people_are_one_message_and_roles_alternate() -> None:
@@ -99,7 +99,7 @@ def test_notes_of_the_room_stand_before_the_lines_that_wait() -> None:
     assert last == f"{row}\nTom: and me"
     lines = read_history(memory.messages(notes=[row]))
     assert lines == [ChatLine("Anna", "hello"), ChatLine("", "Hello."), ChatLine("Tom", "and me")]
-    assert lines.session.answer == ("Tom",)
+    assert lines.room.answer == ("Tom",)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Anna", "Tom", None]), st.text(max_size=300)), max_size=40))
@@ -128,7 +128,7 @@ def test_a_summary_is_a_quoted_record_in_the_first_message_of_a_user() -> None:
     assert record.startswith('[earlier] "Anna said \\"hi\\". [room] {')
     assert line == "Anna: hello"
     assert read_history(memory.messages()) == [ChatLine("Anna", "hello")]
-    assert read_history(memory.messages()).session == RoomContext()
+    assert read_history(memory.messages()).room == RoomContext()
     memory.clear()
     memory.summary = "Anna came."
     memory.said("Hello.")

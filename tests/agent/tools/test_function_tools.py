@@ -399,5 +399,5 @@ async def test_a_draft_is_answered_and_not_remembered() -> None:
     assert await asked.answer(draft=draft, people=["Anna", "Tom"], to=["Anna"]) == "Two questions."
     lines = asked.llm.calls[0].lines
     assert [line.text for line in lines] == ["one question", "and another"]
-    assert lines.session.answer == ("Anna",)
+    assert lines.room.answer == ("Anna",)
     assert len(asked.agent.memory.lines) == 1

@@ -27,7 +27,7 @@ class Watch:
             self.importing.append(threading.current_thread())
 
 sys.meta_path.insert(0, Watch())
-from voicebot.agent.thinking.generation import Thought
+from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.memory import Memory
 from voicebot.llm.offline import OfflineLLM
 from voicebot.persona import create_persona
@@ -35,8 +35,8 @@ from voicebot.persona import create_persona
 async def main():
     memory = Memory()
     memory.heard("Anna", "hello")
-    thought = Thought(create_persona("Ada, a guide"), OfflineLLM(), memory, timeout=60)
-    return "".join([delta async for delta in thought.deltas()])
+    generation = Generation(create_persona("Ada, a guide"), OfflineLLM(), memory, timeout=60)
+    return "".join([delta async for delta in generation.deltas()])
 
 assert Watch.importing == []
 assert asyncio.run(main())

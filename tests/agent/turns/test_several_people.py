@@ -44,7 +44,7 @@ async def test_words_to_a_person_do_not_take_another_ones_question_away(tmp_path
         assert await stage.said(ada) == "It is noon."
         decided = [(e.participant_id, e.participant_ids) for e in stage.of(AddresseeDecided)]
         assert decided[1:] == [("anna", [ada.id]), ("tom", [])]
-        assert stage.llm.calls[1].lines.session.answer == ("Anna",)
+        assert stage.llm.calls[1].lines.room.answer == ("Anna",)
 
 
 async def test_two_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ async def test_two_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) 
         turns = [e.turn_id for e in stage.of(TranscriptFinal)]
         assert turns[2:] == turns[:2]
         for call, name in zip(stage.llm.calls, ("Anna", "Tom"), strict=True):
-            assert call.lines.session.answer == (name,)
+            assert call.lines.room.answer == (name,)
 
 
 async def test_who_waits_for_an_agent_is_not_forgotten_when_others_speak(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from voicebot.agent.models.models import Models
 from voicebot.llm.lines import ChatLine
-from voicebot.llm.text_model import TextModel, warm_up
+from voicebot.llm.models import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
 from voicebot.server.telemetry.gc_tuning import settle_collector

@@ -39,7 +39,7 @@ def log() -> ConversationLog:
     at(0, e.PersonaCreated, BOT, persona={"character": f"loves the {OLD}"}, persona_hash="h")
     at(0, e.ParticipantJoined, "p-gone", name=f"{OLD}ern guest", kind="human")
     at(1, e.ParticipantLeft, "p-gone")
-    at(2, e.ParticipantUpdated, ALICE, changes={"name": "Alice"})
+    at(2, e.ParticipantUpdateEvent, ALICE, changes={"name": "Alice"})
     at(3, e.UserChat, ALICE, text=f"a {OLD} wind")
     at(4, e.TranscriptFinal, ALICE, utterance_id="u1", text=f"it is {OLD}", start_t=3.0, end_t=3.9)
     at(8, e.PlayoutStarted, BOT, speech_id="s1", turn_id="t1")

@@ -16,7 +16,7 @@ from tests.rtc.test_offer import browser_offer
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
 from voicebot.errors import MissingDependency, ModelError, ModelLoadError, StoreError
 from voicebot.lobby.capacity import Capacity
-from voicebot.media.base import MediaPlane
+from voicebot.media.base import CloseHost, MediaPlane
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting
@@ -244,7 +244,7 @@ async def _(world: World) -> dict[str, Any]:
 async def _(world: World) -> dict[str, Any]:
     plane = InlineMediaPlane()
     hosting, ada = await world.seated(media=plane)
-    plane.close_host(hosting.agent_sessions["demo"].host_peer)
+    plane.send(CloseHost(hosting.agent_sessions["demo"].host_peer))
     return await offered(ada, await browser_offer(1))
 
 

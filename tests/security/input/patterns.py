@@ -17,6 +17,7 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import voicebot
+from tests.security.input.steps import character_set
 
 PACKAGE = Path(voicebot.__file__).parent
 COMPILING = {"compile", "search", "match", "fullmatch", "split", "findall", "finditer", "sub", "subn"}
@@ -241,24 +242,7 @@ def _sample(parsed: Sequence[Any]) -> str:
 
 def _members(argument: Sequence[Any]) -> Iterator[str]:
     """Characters of a set: those it names, or some that it does not exclude."""
-    single = re.compile(_set(argument))
+    single = re.compile(character_set(argument))
     named = [chr(value if operation is _parser.LITERAL else value[0]) for operation, value in argument
              if operation in (_parser.LITERAL, _parser.RANGE)]  # fmt: skip
     yield from islice((c for c in dict.fromkeys([*named, *GENERIC]) if single.fullmatch(c)), 8)
-
-
-def _set(argument: Sequence[Any]) -> str:
-    parts = {
-        _parser.LITERAL: lambda value: re.escape(chr(value)),
-        _parser.RANGE: lambda value: f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}",
-        _parser.NEGATE: lambda value: "^",
-        _parser.CATEGORY: lambda value: CATEGORIES[str(value)],
-    }
-    return f"[{''.join(parts[operation](value) for operation, value in argument)}]"
-
-
-CATEGORIES = {
-    f"CATEGORY_{no}{name}": f"\\{letter.upper() if no else letter}"
-    for name, letter in (("DIGIT", "d"), ("SPACE", "s"), ("WORD", "w"))
-    for no in ("", "NOT_")
-}

@@ -245,7 +245,7 @@ async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: No
         bob.socket = await proxy.connect(bob)
         await bob.join("Bob")
         await bob.settle()
-        browser = a.controller("demo").seats.get(bob.me)
+        browser = a.controller("demo").presence.get(bob.me)
         assert browser is not None
         carried = b._sessions._browsers[browser.session.handle]
         assert (carried.sockets, b._cluster.forwarded) == (1, 1)  # type: ignore[union-attr]

@@ -67,7 +67,7 @@ async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
     # what the dead one would still write is refused
     store = shared(b._store)
     assert store is not None
-    token = a._lobbies._keeper.token("demo")
+    token = a._lobbies._persistence.token("demo")
     assert token is not None
     with pytest.raises(LeaseLost):
         await store.put_lobby(a.controller("demo").record(), token)
@@ -127,7 +127,7 @@ async def test_a_server_that_slept_longer_than_its_lease_gives_up_what_another_o
     nodes: Nodes, short_leases: None
 ) -> None:
     a, b, ada, bob = await pair(nodes)
-    keeper = a._lobbies._keeper
+    keeper = a._lobbies._persistence
     for task in keeper._tasks:
         task.cancel()
 
@@ -151,7 +151,7 @@ async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
     assert await bob.closed() in {1012, 1013}
     for hosting in (a, b):
         await hosting.create_lobby("Tea room", "tea-room")
-        assert hosting._lobbies._keeper.token("tea-room") is None
+        assert hosting._lobbies._persistence.token("tea-room") is None
     nodes.redis.start()
 
     async def one_has_it() -> bool:
@@ -166,7 +166,7 @@ async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
     await until(written)
     store = shared(winner._store)
     assert store is not None
-    token = winner._lobbies._keeper.token("tea-room")
+    token = winner._lobbies._persistence.token("tea-room")
     assert token is not None
     assert await store.holder("tea-room") == Lease(store.owner, token)
     bob = await back(bob, b, nodes)
@@ -210,7 +210,7 @@ async def test_while_nobody_has_a_lobby_it_is_said_so(nodes: Nodes, short_leases
 
 
 async def test_what_this_server_has_leased_again_is_not_another_ones(hosting: Hosting) -> None:
-    keeper, store = hosting._lobbies._keeper, hosting._store
+    keeper, store = hosting._lobbies._persistence, hosting._store
     newer = await store.acquire("demo", store.owner, 60)  # the answer to it is on its way
     assert newer is not None
     controller = hosting.controller("demo")

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Visitor
+from tests.server.lobby.test_doors import make
 from voicebot.server.hosting import Hosting
-
-from .test_doors import make
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 from voicebot.events import UserChat
 from voicebot.lobby.lobby import Lobby
+from voicebot.media.base import ClosePeer
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
 from voicebot.signaling.messages import MAX_FRAME
@@ -135,7 +136,7 @@ async def test_without_a_session_the_socket_says_so(hosting: Hosting, visit: Any
 
 async def test_a_session_ends_on_the_open_socket(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.controller("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").presence.get(ada.me)
     browser.expire()
     await ada.expect("session_expired")
     assert await ada.closed() == 4401
@@ -247,7 +248,7 @@ async def test_leaving_is_seen_at_once(hosting: Hosting, media: FakeMediaPlane, 
     bob = await visit(hosting, joined="Bob")
     await ada.send("leave_lobby", lobby="demo")
     assert (await bob.expect("user_left"))["data"] == {"participant_id": ada.me, "reason": "left"}
-    assert ada.me in [c.arguments["peer_id"] for c in media.commanded("close_peer")]
+    assert ada.me in [c.peer_id for c in media.commanded(ClosePeer)]
 
 
 async def test_the_same_id_is_carried_out_once(hosting: Hosting, visit: Any) -> None:
@@ -282,7 +283,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
     await ada.settle()
     await ada.socket.close(1001)
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["presence"] == "reconnecting")
-    graces = hosting.controller("demo").seats._graces
+    graces = hosting.controller("demo").presence._graces
     before = graces[ada.me]
     await ada.open()
     assert (await ada.expect("session_established"))["data"]["resumed"] is True
@@ -334,7 +335,7 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
     ada = await visit(hosting)
     await ada.send("create_lobby", {"name": "Tea room"})
     made = (await ada.expect("lobby_created"))["data"]["id"]
-    (timer,) = hosting._lobbies._vacancies[made]._timers
+    (timer,) = hosting._lobbies._idle_timeouts[made]._timers
     assert timer.when() - asyncio.get_running_loop().time() > 3000
     await ada.send("join_lobby", {"name": "Ada"}, lobby=made)
     await ada.expect("lobby_joined")

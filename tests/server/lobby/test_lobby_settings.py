@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.server.lobby.test_doors import make
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import LobbySettings
-
-from .test_doors import make
 
 
 async def test_settings_are_told_to_everyone_and_kept(hosting: Hosting, visit: Any) -> None:

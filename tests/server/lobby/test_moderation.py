@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import Visitor
+from tests.server.lobby.test_doors import knock, make, refusal
 from voicebot.events import ModerationEvent
 from voicebot.server.hosting import Hosting
 from voicebot.signaling.messages import ClientMessage
-
-from .test_doors import knock, make, refusal
 
 
 class Kept:
@@ -66,7 +65,7 @@ async def bob(hosting: Hosting, visit: Any, ada: Visitor) -> Visitor:
 def kept(hosting: Hosting) -> Kept:
     kept = Kept()
     controller = hosting.controller("demo")
-    controller._keeper = controller.moderator._keeper = kept
+    controller._store = controller.moderator._store = kept
     return kept
 
 
@@ -174,7 +173,7 @@ async def test_who_is_kicked_from_a_private_lobby_has_to_knock_again(hosting: Ho
 async def test_a_ban_lasts_and_is_kept(
     hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor, kept: Kept
 ) -> None:
-    handle = hosting.controller("demo").seats.get(bob.me).session.handle  # type: ignore[union-attr]
+    handle = hosting.controller("demo").presence.get(bob.me).session.handle  # type: ignore[union-attr]
     await moderate(ada, "ban", bob.me, reason="again and again")
     assert (await bob.expect("moderation"))["data"]["action"] == "ban"
     assert (await bob.expect("user_left"))["data"]["reason"] == "banned"
@@ -183,7 +182,7 @@ async def test_a_ban_lasts_and_is_kept(
     await bob.expect("session_established", lambda m: not m["data"]["resumed"])
     assert (await refusal(bob, "demo"))["code"] == "unknown_lobby"
     (record,) = kept.bans
-    by = hosting.controller("demo").seats.get(ada.me).session.handle  # type: ignore[union-attr]
+    by = hosting.controller("demo").presence.get(ada.me).session.handle  # type: ignore[union-attr]
     assert (record.lobby_id, record.handle, record.name, record.by, record.reason) == (
         "demo", handle, "Bob", by, "again and again",
     )  # fmt: skip
@@ -234,7 +233,7 @@ async def test_who_is_host_by_chance_cannot_throw_out_who_made_the_lobby(
 async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
     hosting: Hosting, ada: Visitor, bob: Visitor, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seats = hosting.controller("demo").seats
+    seats = hosting.controller("demo").presence
     handles = {who.me: seats.get(who.me).session.handle for who in (ada, bob)}  # type: ignore[union-attr]
     (agent,) = hosting.agent_sessions["demo"].lobby.agents
     await ada.settle()

@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from voicebot.lobby.lobby import Lobby
-from voicebot.media.base import Answer, IceServerConfig
+from voicebot.media.base import Answer
 from voicebot.server.lobby.negotiations import Negotiations
 from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling import messages as m
-from voicebot.signaling.messages import Message, ParticipantInfo
+from voicebot.signaling.messages import IceServer, Message, ParticipantInfo
 from voicebot.signaling.negotiation import Timeouts
 from voicebot.signaling.turn import IcePlan, ice_plan
 
@@ -23,7 +23,7 @@ BASE = 1_000
 
 
 class AgentSession:
-    """The part of a room that negotiations need."""
+    """What negotiations need of an agent session."""
 
     log = None
 
@@ -37,7 +37,7 @@ class AgentSession:
         return self.lobby.host_peer
 
     async def answer(
-        self, me: str, epoch: int, sdp: str, tracks: Mapping[str, str], servers: Sequence[IceServerConfig]
+        self, me: str, epoch: int, sdp: str, tracks: Mapping[str, str], servers: Sequence[IceServer]
     ) -> Answer:
         self.answered.append((me, epoch, [url for server in servers for url in server.urls]))
         return Answer("answer", dict(tracks))

@@ -81,7 +81,7 @@ async def test_a_socket_that_takes_nothing_any_more_is_dropped_with_all_that_wai
         await ada.settle()
         (protocol,) = [c for c in connections(hosting) if is_socket(c)]
         proxy.proxy.strike("stall")
-        browser = hosting.controller("demo").seats.get(ada.me)
+        browser = hosting.controller("demo").presence.get(ada.me)
         flood = ChatMessage(lobby="demo", data=ChatData(text="x" * 2000))
         async with asyncio.timeout(20):
             while protocol in connections(hosting):
@@ -97,7 +97,7 @@ async def test_nothing_is_written_to_a_connection_that_is_lost(
     hosting: Hosting, visit: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.controller("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").presence.get(ada.me)
     (protocol,) = [c for c in connections(hosting) if is_socket(c)]
     for _ in range(10):
         browser.send(ChatMessage(lobby="demo", data=ChatData(text="hello")))
@@ -113,7 +113,7 @@ async def test_who_reads_too_slowly_is_told_so(host: Any, visit: Any) -> None:
         ada.socket = await proxy.connect(ada, max_queue=1)
         await ada.join("Ada")
         await ada.settle()
-        browser = hosting.controller("demo").seats.get(ada.me)
+        browser = hosting.controller("demo").presence.get(ada.me)
         for _ in range(100):  # in one go, the writer has no turn in between
             browser.send(ChatMessage(lobby="demo", data=ChatData(text="x" * 1000)))
         assert await ada.closed() == 4408
@@ -146,7 +146,7 @@ def test_the_bucket_tells_a_flood_from_a_burst() -> None:
 async def test_a_new_socket_does_not_fill_the_bucket(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(messages_per_second=0.001, burst=3))
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.controller("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").presence.get(ada.me)
     bucket = browser.bucket
     await ada.open()
     await ada.expect("session_established")
@@ -158,7 +158,7 @@ async def test_a_new_socket_does_not_fill_the_bucket(host: Any, visit: Any) -> N
 
 async def test_a_session_has_few_sockets_at_once(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
-    browser = hosting.controller("demo").seats.get(ada.me)
+    browser = hosting.controller("demo").presence.get(ada.me)
     browser.sockets += 2  # two that are closing still
     late = await visit(hosting, of=ada)
     assert await late.closed() == 4429

@@ -89,7 +89,7 @@ def key(secret: str) -> str:
 
 
 def seated(hosting: Hosting, participant_id: str) -> ClientSession:
-    browser = hosting.controller("demo").seats.get(participant_id)
+    browser = hosting.controller("demo").presence.get(participant_id)
     assert browser is not None
     return browser
 

@@ -30,7 +30,7 @@ def test_what_two_hypotheses_agree_on_is_committed() -> None:
     assert text(agreement.words) == "What is the weather, in Paris?"
 
 
-def test_a_window_that_begins_later_goes_on_behind_what_is_committed() -> None:
+def test_a_later_window_continues_after_the_committed_words() -> None:
     agreement = Agreement()
     for _ in range(2):
         agreement.insert(words("one two three"))
@@ -39,14 +39,14 @@ def test_a_window_that_begins_later_goes_on_behind_what_is_committed() -> None:
     assert text(agreement.committed) == "one two three four five"
 
 
-def test_a_word_said_twice_is_twice_there() -> None:
+def test_a_word_said_twice_appears_twice() -> None:
     agreement = Agreement()
     for heard in ("no", "no no", "no no no", "no no no"):
         agreement.insert(words(heard))
     assert text(agreement.committed) == "no no no"
 
 
-def test_boundaries_are_those_of_sentences_or_of_words() -> None:
+def test_boundaries_are_sentence_ends_or_word_ends() -> None:
     agreement = Agreement()
     agreement.settle(words("Yes. I like it. Do you"))
     assert agreement.boundary(0) == 4
@@ -56,7 +56,7 @@ def test_boundaries_are_those_of_sentences_or_of_words() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "c", "a."]), max_size=8), max_size=12))
-def test_what_is_committed_never_changes(hypotheses: list[list[str]]) -> None:
+def test_committed_words_never_change(hypotheses: list[list[str]]) -> None:
     agreement = Agreement()
     before: list[TimedWord] = []
     for hypothesis in hypotheses:

@@ -102,7 +102,7 @@ async def queued(stt: FasterWhisperSTT, count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_language_of_the_settings_is_asked_for() -> None:
+async def test_the_language_of_the_settings_is_used() -> None:
     for setting, language in (("de", "de"), ("", "")):
         whisper = Scripted()
         whisper.gate.set()
@@ -112,7 +112,7 @@ async def test_the_language_of_the_settings_is_asked_for() -> None:
         await stt.aclose()
 
 
-async def test_what_nobody_waits_for_is_not_transcribed() -> None:
+async def test_utterances_that_nobody_waits_for_are_not_transcribed() -> None:
     whisper = Scripted()
     stt = whisper.stt()
     running, queued, last = said(stt), said(stt, NOISE[:7000]), said(stt, NOISE[:6000])
@@ -126,7 +126,7 @@ async def test_what_nobody_waits_for_is_not_transcribed() -> None:
     await stt.aclose()
 
 
-async def test_several_speakers_are_heard_together() -> None:
+async def test_several_speakers_are_decoded_together() -> None:
     whisper = Scripted()
     stt = whisper.stt(batch=4)
     first = said(stt)
@@ -158,7 +158,7 @@ async def test_the_queue_is_bounded_and_closing_ends_it() -> None:
     assert (len(whisper.asked), whisper.unloaded) == (1, 1)
 
 
-async def test_a_model_that_is_too_slow_says_once_what_to_do(
+async def test_a_slow_model_is_reported_once_with_advice(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(faster_whisper, "SLOW", 0.0)
@@ -172,7 +172,7 @@ async def test_a_model_that_is_too_slow_says_once_what_to_do(
     await stt.aclose()
 
 
-async def test_a_failure_of_the_model_is_that_of_the_utterance() -> None:
+async def test_a_failure_of_the_model_affects_only_the_utterance() -> None:
     def fails(windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis]:
         raise RuntimeError("out of memory")
 
@@ -182,7 +182,7 @@ async def test_a_failure_of_the_model_is_that_of_the_utterance() -> None:
     await stt.aclose()
 
 
-async def test_partial_texts_drafts_and_the_end_of_a_real_model(model: Path, settings: Settings) -> None:
+async def test_interim_drafted_and_final_transcripts_of_a_real_model(model: Path, settings: Settings) -> None:
     stt = await FasterWhisperSTT.load(str(model), settings)
     try:
         stream = stt.stream()
@@ -242,7 +242,7 @@ async def test_silence_and_nothing_are_empty(model: Path, settings: Settings) ->
 
 
 @pytest.mark.parametrize("file", ["model.bin", "config.json", "tokenizer.json", "vocabulary.json"])
-async def test_a_partial_folder_says_what_it_lacks(
+async def test_an_incomplete_folder_is_refused_with_the_missing_files(
     model: Path, settings: Settings, tmp_path: Path, file: str
 ) -> None:
     broken = shutil.copytree(model, tmp_path / "broken")

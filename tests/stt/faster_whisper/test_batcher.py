@@ -45,7 +45,7 @@ async def close(batcher: Batcher[int, int]) -> None:
     await batcher.aclose(lambda: None, Failed())
 
 
-async def test_what_waits_together_is_worked_on_together_by_kind() -> None:
+async def test_waiting_jobs_of_one_kind_form_a_batch() -> None:
     works = Works()
     works.gate.clear()
     batcher = works.batcher()
@@ -59,7 +59,7 @@ async def test_what_waits_together_is_worked_on_together_by_kind() -> None:
     await close(batcher)
 
 
-async def test_the_urgent_go_first_and_the_patient_give_way() -> None:
+async def test_urgent_jobs_go_first_and_patient_ones_give_way() -> None:
     works = Works()
     works.gate.clear()
     batcher = works.batcher()
@@ -76,7 +76,7 @@ async def test_the_urgent_go_first_and_the_patient_give_way() -> None:
     await close(batcher)
 
 
-async def test_a_patient_request_is_asked_for_its_job_when_its_turn_comes() -> None:
+async def test_a_patient_request_supplies_its_job_when_its_turn_comes() -> None:
     works = Works()
     works.gate.clear()
     batcher = works.batcher()
@@ -104,7 +104,7 @@ async def test_patient_requests_have_a_batch_size_of_their_own() -> None:
     await close(batcher)
 
 
-async def test_after_patient_work_the_model_is_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_model_rests_after_patient_work(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     now, timers = 0.0, []
     monkeypatch.setattr(loop, "time", lambda: now)
@@ -139,7 +139,7 @@ async def test_partial_work_ends_while_the_model_is_too_slow() -> None:
     assert isinstance(later.exception(), Failed)
 
 
-async def test_what_nobody_waits_for_is_not_begun_or_given_up() -> None:
+async def test_work_that_nobody_waits_for_is_skipped_or_cancelled() -> None:
     works = Works()
     works.gate.clear()
     batcher = works.batcher()
@@ -154,7 +154,7 @@ async def test_what_nobody_waits_for_is_not_begun_or_given_up() -> None:
     await close(batcher)
 
 
-async def test_a_failure_is_that_of_its_batch_only() -> None:
+async def test_a_failure_affects_only_its_batch() -> None:
     def fails(jobs: Sequence[int], give_up: Callable[[], bool]) -> list[int]:
         if 1 in jobs:
             raise RuntimeError("scripted")
@@ -170,7 +170,7 @@ async def test_a_failure_is_that_of_its_batch_only() -> None:
     await close(batcher)
 
 
-async def test_closing_waits_for_what_runs_and_fails_what_waits() -> None:
+async def test_closing_waits_for_the_running_batch_and_fails_the_rest() -> None:
     works = Works()
     works.gate.clear()
     batcher = works.batcher()

@@ -70,7 +70,7 @@ def same(one: Hypothesis, other: Hypothesis) -> None:
     assert one.language == other.language
 
 
-def test_a_batch_hears_what_each_would_be_heard_as_alone(decoder: WhisperDecoder) -> None:
+def test_a_batch_gives_the_same_results_as_single_windows(decoder: WhisperDecoder) -> None:
     windows = [Window(noise(1.5, seed)) for seed in range(3)]
     together = decoder.decode(windows, bool)
     assert together is not None
@@ -106,13 +106,13 @@ def test_languages_are_detected_where_none_is_set_and_kept_apart(
     assert many.detections == 1
 
 
-def test_work_is_given_up_between_its_steps(decoder: WhisperDecoder) -> None:
+def test_work_is_cancelled_between_steps(decoder: WhisperDecoder) -> None:
     for steps in range(2):
         left = iter([False] * steps)
         assert decoder.decode([Window(noise(1.0, 9), "en")], lambda left=left: next(left, True)) is None  # type: ignore[misc]
 
 
-def test_the_interpreter_is_free_meanwhile(decoder: WhisperDecoder) -> None:
+def test_the_gil_is_released_while_decoding(decoder: WhisperDecoder) -> None:
     windows = [Window(noise(2.0, seed), "en") for seed in range(4)]
     working = threading.Thread(target=decoder.decode, args=(windows, bool))
     working.start()

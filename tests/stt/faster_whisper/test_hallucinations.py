@@ -19,7 +19,7 @@ from voicebot.stt.faster_whisper.hallucinations import is_hallucination, without
         ("", 0.0, 0.0, True, False),
     ],
 )
-def test_what_nobody_said(
+def test_hallucinations_are_recognised(
     text: str, no_speech: float, log_probability: float, faint: bool, made_up: bool
 ) -> None:
     assert (
@@ -36,6 +36,6 @@ def test_what_nobody_said(
         ("a b c d", 3.0, "a b c d"),
     ],
 )
-def test_a_repetition_that_no_speech_has_is_said_once(said: str, ratio: float, kept: str) -> None:
+def test_an_unnatural_repetition_is_reduced_to_one_round(said: str, ratio: float, kept: str) -> None:
     words = [TimedWord(f" {word}", number, number + 1) for number, word in enumerate(said.split())]
     assert " ".join(word.text.strip() for word in without_loop(words, ratio)) == kept

@@ -100,7 +100,7 @@ def spoken(count: int, first: int = 0) -> str:
     return "".join(word(number) for number in range(first, first + count)).strip()
 
 
-async def test_partial_texts_grow_while_somebody_speaks() -> None:
+async def test_interim_transcripts_grow_while_somebody_speaks() -> None:
     whisper = Whisper()
     stream = whisper.stream("en")
     shown = []
@@ -115,7 +115,7 @@ async def test_partial_texts_grow_while_somebody_speaks() -> None:
     assert text(await stream.finish()) == spoken(6)
 
 
-async def test_word_times_are_those_of_the_utterance() -> None:
+async def test_word_times_count_from_the_start_of_the_utterance() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(quiet(1.0))
@@ -130,7 +130,7 @@ async def test_word_times_are_those_of_the_utterance() -> None:
     assert len(window.pcm) < len(speech(4)) + 0.5 * STT_RATE  # the silence around it is not decoded
 
 
-async def test_one_partial_decode_waits_at_most_and_none_begins_in_a_pause() -> None:
+async def test_at_most_one_interim_decode_waits_and_none_starts_in_a_pause() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     push(stream, speech(20))
@@ -142,7 +142,7 @@ async def test_one_partial_decode_waits_at_most_and_none_begins_in_a_pause() -> 
     stream.cancel()
 
 
-async def test_the_end_takes_the_draft_over_if_only_silence_followed() -> None:
+async def test_the_end_reuses_the_draft_if_only_silence_followed() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(speech(3))
@@ -155,7 +155,7 @@ async def test_the_end_takes_the_draft_over_if_only_silence_followed() -> None:
     assert len(whisper.urgent) == 1
 
 
-async def test_speech_that_goes_on_makes_the_draft_void() -> None:
+async def test_continued_speech_invalidates_the_draft() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(np.concatenate([speech(3), quiet(0.1)]))
@@ -165,7 +165,7 @@ async def test_speech_that_goes_on_makes_the_draft_void() -> None:
     assert len(whisper.urgent) == 2
 
 
-async def test_a_draft_under_way_is_shared_and_given_up_when_nobody_waits() -> None:
+async def test_a_running_draft_is_shared_and_cancelled_when_nobody_waits() -> None:
     whisper = Whisper()
     whisper.gate.clear()
     stream = whisper.stream()
@@ -232,7 +232,7 @@ async def test_silence_is_not_decoded() -> None:
     assert (whisper.urgent, whisper.asked) == ([], [])
 
 
-async def test_what_is_made_up_on_a_faint_noise_is_nothing() -> None:
+async def test_hallucinations_on_faint_noise_are_dropped() -> None:
     def subtitles(window: Window) -> Hypothesis:
         return Hypothesis((TimedWord(" Thank", 0, 0.1), TimedWord(" you.", 0.1, 0.2)), "en")
 
@@ -242,7 +242,7 @@ async def test_what_is_made_up_on_a_faint_noise_is_nothing() -> None:
         assert text(await stream.finish()) == expected
 
 
-async def test_long_speech_is_trimmed_behind_sentences_and_nothing_is_lost() -> None:
+async def test_long_speech_is_trimmed_after_sentences_without_loss() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     count = 120  # 42 s
@@ -255,7 +255,7 @@ async def test_long_speech_is_trimmed_behind_sentences_and_nothing_is_lost() -> 
     assert heard.words[-1].start == pytest.approx((count - 1) * (SAID + PAUSE) / STT_RATE, abs=0.001)
 
 
-async def test_long_speech_without_partial_decodes_is_cut_at_quiet_places() -> None:
+async def test_long_speech_without_interim_decodes_is_cut_at_quiet_places() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(speech(240))
@@ -270,7 +270,7 @@ async def test_long_speech_without_partial_decodes_is_cut_at_quiet_places() -> N
     chunks=st.lists(st.integers(300, 40_000), min_size=1, max_size=20),
     finds_time=st.lists(st.booleans(), min_size=1, max_size=20),
 )
-def test_the_final_text_depends_on_neither_chunks_nor_partial_decodes(
+def test_the_final_transcript_depends_on_neither_chunks_nor_interim_decodes(
     count: int, chunks: Sequence[int], finds_time: Sequence[bool]
 ) -> None:
     async def run() -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent.hearing import open_utterance
+from voicebot.agent.hearing import utterance
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -142,7 +142,7 @@ async def test_more_people_than_workers_wait_their_turn() -> None:
         await stt.aclose()
 
 
-async def test_a_crash_loses_one_utterance_and_is_healed(stt: PocketSphinxSTT) -> None:
+async def test_a_crash_loses_one_utterance_and_the_worker_is_replaced(stt: PocketSphinxSTT) -> None:
     pcm = await speak("hello world")
     stream = stt.stream()
     stream.push(pcm)
@@ -190,10 +190,10 @@ async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: Poc
 
 
 def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
-    assert pocketsphinx.FINISH_TIMEOUT < open_utterance.FINISH_TIMEOUT
+    assert pocketsphinx.FINISH_TIMEOUT < utterance.FINISH_TIMEOUT
 
 
-async def test_only_english_is_promised() -> None:
+async def test_only_english_is_offered() -> None:
     german = settings.model_copy(update={"stt_language": "de"})
     with pytest.raises(ModelLoadError, match=r"English only, and STT_LANGUAGE is de.*faster-whisper"):
         await load_backend("stt", "pocketsphinx", german)
@@ -201,7 +201,7 @@ async def test_only_english_is_promised() -> None:
     assert PocketSphinxSTT.availability("", english).status == "ready"
 
 
-async def test_a_worker_that_does_not_get_ready_says_so(tmp_path: Path) -> None:
+async def test_a_worker_that_does_not_become_ready_gives_a_reason(tmp_path: Path) -> None:
     program = tmp_path / "sleeper.py"
     program.write_text("import sys; sys.stdin.buffer.read()")
     before = {child.pid for child in psutil.Process().children()}
@@ -226,7 +226,7 @@ async def test_a_long_speech_is_finalised_in_pieces(stt: PocketSphinxSTT) -> Non
     assert 16 < heard.words[-1].end <= len(pcm) / 16_000
 
 
-async def test_interrupts_are_ignored_and_the_end_of_the_socket_is_not() -> None:
+async def test_a_worker_ignores_interrupts_and_ends_with_its_socket() -> None:
     stt = await PocketSphinxSTT.load("", settings)
     (pid,) = stt.worker_pids
     worker = psutil.Process(pid)
@@ -240,7 +240,7 @@ async def test_interrupts_are_ignored_and_the_end_of_the_socket_is_not() -> None
         stt.stream()
 
 
-async def test_closing_ends_what_is_under_way(stt: PocketSphinxSTT) -> None:
+async def test_closing_ends_current_utterances(stt: PocketSphinxSTT) -> None:
     stream = stt.stream()
     finishing = asyncio.create_task(stream.finish())
     await asyncio.sleep(0)

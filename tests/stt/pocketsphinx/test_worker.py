@@ -52,7 +52,7 @@ def text(words: list[Word]) -> str:
     return " ".join(word[0] for word in words)
 
 
-async def test_the_end_finds_its_result_ready() -> None:
+async def test_the_result_is_ready_when_the_utterance_ends() -> None:
     transcriber = Counting()
     transcriber.begin()
     transcriber.hear(np.concatenate([quiet(0.3), await speech("hello world"), quiet(0.4)]))
@@ -63,7 +63,7 @@ async def test_the_end_finds_its_result_ready() -> None:
     assert len(transcriber.passes) == 1
 
 
-async def test_speech_that_goes_on_is_decoded_as_one() -> None:
+async def test_continued_speech_is_decoded_as_one() -> None:
     transcriber = Counting()
     transcriber.begin()
     first, second = await speech("hello world"), await speech("what is the weather in paris")
@@ -83,7 +83,7 @@ async def test_speech_that_goes_on_is_decoded_as_one() -> None:
     assert transcriber.finish() == []
 
 
-async def test_a_word_after_the_pause_is_not_lost_when_all_comes_at_once() -> None:
+async def test_a_word_after_a_pause_survives_when_all_audio_comes_at_once() -> None:
     transcriber = Counting()
     transcriber.begin()
     transcriber.hear(np.concatenate([quiet(0.3), await speech("hello"), quiet(0.3)]))
@@ -116,7 +116,7 @@ def test_nobody_waits_for_words_in_silence() -> None:
     assert transcriber.finish() == []
 
 
-async def test_a_draft_is_what_the_end_gives_without_another_pass() -> None:
+async def test_the_end_reuses_the_draft_without_another_pass() -> None:
     transcriber = Counting()
     transcriber.begin()
     transcriber.add(np.concatenate([quiet(0.3), await speech("hello world"), quiet(0.1)]).tobytes())

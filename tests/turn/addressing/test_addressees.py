@@ -34,7 +34,7 @@ def ids(text: str, **changes: object) -> tuple[str, ...]:
         ("Bruno and Ada, say hello", ("b", "a")),
     ],
 )
-def test_by_name_also_as_a_recogniser_spells_it(text: str, expected: tuple[str, ...]) -> None:
+def test_names_are_found_as_a_recogniser_spells_them(text: str, expected: tuple[str, ...]) -> None:
     assert ids(text) == expected
 
 
@@ -75,16 +75,16 @@ def test_everyday_words_call_nobody(text: str) -> None:
         ("Ada 2", "Ada are you there", False),
     ],
 )
-def test_long_names_and_those_of_several_words(name: str, text: str, called: bool) -> None:
+def test_long_names_and_names_of_several_words(name: str, text: str, called: bool) -> None:
     assert called_by_name(text, [Participant("x", name, True)]) is called
 
 
-def test_who_is_alone_with_one_agent_always_means_it() -> None:
+def test_a_person_alone_with_one_agent_always_addresses_it() -> None:
     decision = addressees("tom did you see that", DialogueContext("h1", (ADA, ANNA)))
     assert (decision.ids, decision.reason) == (("a",), "the only agent")
 
 
-def test_a_single_agent_leaves_people_alone_who_talk_to_each_other() -> None:
+def test_a_single_agent_does_not_join_people_who_talk_to_each_other() -> None:
     def decide(speaker: str, text: str, *history: PriorTurn) -> tuple[tuple[str, ...], tuple[str, ...]]:
         decision = addressees(text, DialogueContext(speaker, (ADA, ANNA, TOM), history=history))
         return decision.ids, decision.people
@@ -96,7 +96,7 @@ def test_a_single_agent_leaves_people_alone_who_talk_to_each_other() -> None:
     assert decide("h2", "what is the time", replace(asked, ago_s=60.0)) == (("a",), ())
 
 
-def test_several_may_add_to_the_answer_of_one() -> None:
+def test_several_agents_may_add_to_one_answer() -> None:
     everyone = addressees("what does everyone think?", DialogueContext("h1", ALL, last_spoke=("a", "m", "b")))
     assert (everyone.ids, everyone.may_add) == (("a",), ("m", "b"))
     first = addressees("Mira, what do you think? And the others?", DialogueContext("h1", ALL))
@@ -104,7 +104,7 @@ def test_several_may_add_to_the_answer_of_one() -> None:
     assert addressees("Mira, what do you think?", DialogueContext("h1", ALL)).may_add == ()
 
 
-def test_an_agent_that_is_called_beside_a_person_answers() -> None:
+def test_an_agent_called_together_with_a_person_answers() -> None:
     either = addressees("Tom, Ada or Bruno, what is the time?", DialogueContext("h1", ALL))
     assert (either.ids, either.may_add, either.people) == (("a",), ("b",), ("h2",))
     assert ids("can Tom or Ada tell me the time?") == ("a",)
@@ -116,7 +116,7 @@ def test_an_agent_that_is_called_beside_a_person_answers() -> None:
     ("text", "called"),
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
 )
-def test_a_name_that_is_a_word(text: str, called: bool) -> None:
+def test_a_name_that_is_also_a_word(text: str, called: bool) -> None:
     assert called_by_name(text, [Participant("w", "Will", True)]) is called
 
 
@@ -147,7 +147,7 @@ def test_questions(text: str, question: bool) -> None:
         ("D'Arcy", "D\u2019Arcy"),
     ],
 )
-def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, spoken: str) -> None:
+def test_diacritics_and_kinds_of_apostrophe_do_not_matter(name: str, spoken: str) -> None:
     assert called_by_name(f"{spoken}, are you there?", [Participant("x", name, True)])
 
 
@@ -163,21 +163,21 @@ def test_marks_on_letters_and_the_kind_of_apostrophe_do_not_matter(name: str, sp
         ("", ""),
     ],
 )
-def test_what_an_agent_is(role: str, is_a: str) -> None:
+def test_the_role_is_found_in_a_description(role: str, is_a: str) -> None:
     assert role_noun(role) == is_a
 
 
 @pytest.mark.parametrize(
     ("name", "text"), [("You", "and what about you"), ("An", "an apple a day"), ("So", "so")]
 )
-def test_people_may_be_named_like_words(name: str, text: str) -> None:
+def test_people_may_have_names_that_are_words(name: str, text: str) -> None:
     """And whoever is does not keep the others from talking with the agents."""
     present = (ADA, BRUNO, ANNA, Participant("h2", name, False))
     assert addressees(text, DialogueContext("h1", present, "b", 5.0)).ids == ("b",)
 
 
 @pytest.mark.parametrize("text", ["what about Tom", "What does Tom think?", "let Tom try"])
-def test_people_are_spoken_about_where_agents_are_invited(text: str) -> None:
+def test_what_invites_an_agent_only_mentions_a_person(text: str) -> None:
     assert ids(text, partner_id="b", partner_s=5.0) == ("b",)
     assert ids(text.replace("Tom", "Ada"), partner_id="b", partner_s=5.0) == ("a",)
 
@@ -193,30 +193,30 @@ def test_names_of_several_parts(name: str, spoken: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", ",", "?", "...", "aida,", "hey aida,", "what do you think, aida,", "1", "\u00bf", "-"]
 )
-def test_whatever_stands_at_the_end(text: str) -> None:
+def test_names_at_the_end_of_a_sentence(text: str) -> None:
     assert ids(text, partner_id="b", partner_s=5.0) == (("a",) if "aida" in text else ("b",))
 
 
-def test_a_long_monologue_is_for_whom_it_begins_or_ends_with() -> None:
+def test_a_long_monologue_addresses_the_name_at_its_beginning_or_end() -> None:
     story = "and then we went on to the next town " * 200
     assert ids(f"Bruno, listen. {story}") == ("b",)
     assert ids(f"{story} and what do you think bruno") == ("b",)
 
 
-def test_people_among_themselves_are_left_alone() -> None:
+def test_side_talk_between_people_addresses_no_agent() -> None:
     assert ids("Tom, did you bring the keys?") == ()
 
 
-def test_the_running_dialogue_goes_on_for_a_while() -> None:
+def test_a_dialogue_continues_for_a_while() -> None:
     assert ids("and why is that", partner_id="b", partner_s=5.0) == ("b",)
     assert addressees("and why is that", DialogueContext("h1", ALL, "b", 500.0)).confidence < 0.6
 
 
-def test_a_question_to_all_goes_to_the_one_silent_longest() -> None:
+def test_a_question_to_everybody_goes_to_the_agent_silent_longest() -> None:
     assert ids("what does everyone think?", last_spoke=("a", "m", "b")) == ("a",)
 
 
-def test_by_role() -> None:
+def test_agents_are_addressed_by_role() -> None:
     assert ids("I want to ask a question about medicine") == ("m",)
     assert ids("it is a medical matter") == ("m",)
 
@@ -228,7 +228,7 @@ def test_agents_answer_agents_only_when_asked_by_name() -> None:
     assert addressees("Is this not brunoesque?", DialogueContext("a", ALL)).ids == ()
 
 
-def test_no_agents_no_addressee() -> None:
+def test_without_agents_there_is_no_addressee() -> None:
     assert addressees("hello", DialogueContext("h1", (ANNA, TOM))).ids == ()
 
 
@@ -268,7 +268,7 @@ WORDS = st.sampled_from(
     ),
     st.booleans(),
 )
-def test_whatever_is_said_only_others_who_are_here_are_named(
+def test_addressees_are_always_others_who_are_present(
     text: str, speaker: str, history: list[PriorTurn], muted: bool
 ) -> None:
     present = [replace(p, muted=p.is_agent and muted) for p in ALL]

@@ -28,12 +28,12 @@ def test_everyday_lines_call_nobody(part: str, at_most: float) -> None:
     assert len(calls) <= at_most * tried, "\n".join(calls)
 
 
-def test_words_about_an_agent_never_call_it_even_misheard() -> None:
+def test_a_misheard_mention_of_an_agent_never_calls_it() -> None:
     scored = score([line for line in load("recognised") if line.category == "about"])
     assert not scored.wrong, scored.mistakes()
 
 
-def test_the_parts_have_no_line_in_common_and_each_has_every_category() -> None:
+def test_the_parts_share_no_line_and_cover_every_category() -> None:
     parts = {part: load(part) for part in ("development", "heldout")}
     said = {part: {(line.text, line.context.speaker_id) for line in lines} for part, lines in parts.items()}
     assert not said["development"] & said["heldout"]

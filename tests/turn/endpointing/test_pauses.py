@@ -21,7 +21,7 @@ def known(*seen: float | None) -> PauseStatistics:
     return statistics
 
 
-def test_nobody_known_is_the_average_speaker() -> None:
+def test_an_unknown_speaker_counts_as_average() -> None:
     assert known().pace() == 1.0
     assert known().threshold() == sorted(PRIOR_PAUSES)[-3] == 0.45  # 2 of 20 turns may be cut into
 
@@ -30,22 +30,22 @@ def test_one_odd_pause_changes_little() -> None:
     assert known(30.0).pace() == known(1.0).pace() < 1.4
 
 
-def test_turns_without_pauses_make_it_shorter() -> None:
+def test_turns_without_pauses_shorten_the_threshold() -> None:
     assert known(*[None] * 20).pace() < 1
 
 
-def test_long_pauses_in_every_turn_make_it_as_long_as_they_are() -> None:
+def test_long_pauses_in_every_turn_raise_the_threshold_to_their_length() -> None:
     assert known(*[1.5, None] * 40).threshold() == 1.5
 
 
-def test_an_end_that_was_none_becomes_a_pause() -> None:
+def test_a_wrong_end_becomes_a_pause() -> None:
     statistics = known(0.2, None)
     statistics.cut_in(0.7)
     assert statistics.pauses == (0.2, 0.7)
     assert statistics.turns == 0
 
 
-def test_an_end_that_nobody_remembers_is_a_pause_all_the_same() -> None:
+def test_a_wrong_end_that_is_forgotten_still_becomes_a_pause() -> None:
     statistics = known()
     statistics.cut_in(0.7)
     assert (statistics.pauses, statistics.turns) == ((0.7,), 0)
@@ -60,7 +60,7 @@ def test_memory_is_bounded(seen: list[float | None]) -> None:
 
 
 @given(st.lists(st.none() | seconds, max_size=REMEMBERED - 1), seconds)
-def test_a_pause_never_makes_it_shorter_and_an_end_never_longer(
+def test_a_pause_never_lowers_the_threshold_and_an_end_never_raises_it(
     seen: list[float | None], more: float
 ) -> None:
     before = known(*seen).threshold()
@@ -69,7 +69,7 @@ def test_a_pause_never_makes_it_shorter_and_an_end_never_longer(
 
 
 @given(st.lists(st.none() | seconds, max_size=60), st.floats(0.05, 0.5))
-def test_it_cuts_into_no_more_turns_than_allowed(seen: list[float | None], rate: float) -> None:
+def test_the_threshold_cuts_into_no_more_turns_than_allowed(seen: list[float | None], rate: float) -> None:
     statistics = known(*seen)
     threshold = statistics.threshold(rate)
     longer = [pause for pause in (*PRIOR_PAUSES, *statistics.pauses) if pause > threshold]

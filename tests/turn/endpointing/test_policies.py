@@ -16,7 +16,7 @@ from voicebot.turn import (
     Pause,
     PauseStatistics,
 )
-from voicebot.turn.endpointing.dynamic import delays
+from voicebot.turn.endpointing.policies import delays
 from voicebot.turn.endpointing.text import Ending
 
 DEFAULT = EndpointingSettings()
@@ -64,7 +64,7 @@ pauses = st.builds(
 )
 
 
-def test_a_fixed_silence_is_the_same_for_all() -> None:
+def test_a_fixed_silence_is_the_same_for_everybody() -> None:
     assert FixedEndpointing(0.7).decide(pause("and")) == FixedEndpointing(0.7).decide(pause("Yes."))
     assert FixedEndpointing(0.7).decide(pause()).reason == "fixed silence of 0.7 s"
 
@@ -98,7 +98,7 @@ def test_every_ending_has_a_delay() -> None:
 
 
 @given(settings(), pauses, st.sampled_from([DynamicEndpointing, LearnedEndpointing]))
-def test_always_within_the_bounds_and_the_same_again(
+def test_delays_stay_within_the_bounds_and_are_deterministic(
     given_settings: EndpointingSettings,
     given_pause: Pause,
     kind: type[DynamicEndpointing] | type[LearnedEndpointing],
@@ -110,7 +110,7 @@ def test_always_within_the_bounds_and_the_same_again(
 
 
 @given(settings(), pauses, st.sampled_from(COMPLETE), st.sampled_from(INCOMPLETE))
-def test_never_later_for_complete_words_than_for_incomplete_ones(
+def test_complete_words_never_wait_longer_than_incomplete_ones(
     given_settings: EndpointingSettings, given_pause: Pause, complete: str, incomplete: str
 ) -> None:
     dynamic = DynamicEndpointing(given_settings)
@@ -123,7 +123,7 @@ def test_never_later_for_complete_words_than_for_incomplete_ones(
 
 
 @given(settings(), pauses, st.floats(0, 1), st.floats(0, 1))
-def test_never_later_the_surer_the_model_is(
+def test_a_surer_model_never_waits_longer(
     given_settings: EndpointingSettings, given_pause: Pause, one: float, two: float
 ) -> None:
     low, high = sorted((one, two))
@@ -132,7 +132,7 @@ def test_never_later_the_surer_the_model_is(
     assert sure.delay_s <= unsure.delay_s
 
 
-def test_a_model_decides_by_the_bounds_and_leaves_it_to_the_words_while_it_is_silent() -> None:
+def test_a_model_chooses_a_bound_and_until_it_answers_the_words_decide() -> None:
     learned = LearnedEndpointing()
     assert learned.decide(pause("and", end_probability=0.9)).delay_s == DEFAULT.min_delay
     assert learned.decide(pause("Yes.", end_probability=0.1)).delay_s == DEFAULT.max_delay
@@ -142,7 +142,7 @@ def test_a_model_decides_by_the_bounds_and_leaves_it_to_the_words_while_it_is_si
     )
 
 
-def test_words_that_the_recogniser_does_not_know_yet_may_follow() -> None:
+def test_a_stale_transcript_does_not_count_as_complete() -> None:
     assert delay("Is it late?", text_lag_s=0.3) == DEFAULT.min_delay
     late = DynamicEndpointing().decide(pause("Is it late?", text_lag_s=0.5))
     assert late.delay_s == DEFAULT.delay
@@ -157,7 +157,7 @@ def test_a_doubtful_silence_waits_longer() -> None:
     assert "the silence is doubtful (speech at 0.30)" in doubtful.reason
 
 
-def test_a_speaker_who_pauses_long_gets_longer_and_one_who_does_not_shorter() -> None:
+def test_the_delay_follows_the_speakers_pauses() -> None:
     slow, quick = PauseStatistics(), PauseStatistics()
     for _ in range(30):
         slow.went_on(1.2)
@@ -182,6 +182,6 @@ def test_a_speaker_who_pauses_long_gets_longer_and_one_who_does_not_shorter() ->
         {"slowest_pace": 0.5},
     ],
 )
-def test_bounds_that_contradict_each_other_are_refused(wrong: dict[str, float]) -> None:
+def test_contradictory_bounds_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must hold"):
         EndpointingSettings(**wrong)

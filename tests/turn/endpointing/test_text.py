@@ -186,18 +186,18 @@ def test_other_languages_are_read_by_punctuation_and_digits(text: str, language:
         ("What is it?", "a complete question"),
     ],
 )
-def test_a_reading_says_why_in_words(text: str, because: str) -> None:
+def test_a_reading_gives_its_reason_in_words(text: str, because: str) -> None:
     assert read_ending(text, names=NAMES).because == because
 
 
 @given(st.text(max_size=80), st.sampled_from(["", "en", "de", "zh"]))
-def test_anything_can_be_read_and_twice_the_same(text: str, language: str) -> None:
+def test_any_text_can_be_read_and_gives_the_same_result_twice(text: str, language: str) -> None:
     assert read_ending(text, language=language, names=NAMES) == read_ending(
         text, language=language, names=NAMES
     )
 
 
 @given(st.sampled_from([text for text, _ in ENGLISH if text.islower()]))
-def test_a_question_mark_is_never_read_as_less_complete(text: str) -> None:
+def test_a_question_mark_never_makes_a_text_less_complete(text: str) -> None:
     asked = read_ending(f"{text}?", names=NAMES).ending
     assert asked is Ending.QUESTION or asked in (Ending.VOCATIVE, Ending.FILLER)

@@ -14,7 +14,10 @@ async def test_a_stall_says_for_how_long_and_what_to_do(page):
     pane = NoticesPane()
     pane.on_event(LoopStall(seconds=3.08, where=CELL))
     [row] = pane.rows
-    assert row["text"] == "This cell blocked the loop for 3.1 s; agents' audio went on, answers waited."
+    assert (
+        row["text"]
+        == "This cell blocked the event loop for 3.1 s; agents went on speaking, but new answers waited."
+    )
     assert "to_thread" in row["hint"]
     pane.on_event(LoopStall(seconds=1.0, where=CELL))
     [row] = pane.rows
@@ -29,11 +32,11 @@ async def test_only_a_cell_is_called_one(page):
     pane.stalled(0.8, "/home/ada/analysis.py:7 crunch")
     pane.stalled(0.9)
     own, mine, unseen = pane.rows
-    assert "0.7 s with AI Voicebot's own work" in own["text"]
+    assert own["text"].startswith("AI Voicebot's own work blocked the event loop for 0.7 s")
     assert own["count"] == 2
-    assert mine["text"].startswith("/home/ada/analysis.py:7 crunch blocked the loop for 0.8 s")
+    assert mine["text"].startswith("/home/ada/analysis.py:7 crunch blocked the event loop for 0.8 s")
     assert "to_thread" in mine["hint"]
-    assert "could not be seen" in unseen["text"]
+    assert unseen["text"].startswith("Unknown code")
     assert "to_thread" not in unseen["hint"]  # a thread does not help where nothing else can run
     assert not any("This cell" in row["text"] for row in pane.rows)
 

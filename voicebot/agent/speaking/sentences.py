@@ -1,95 +1,110 @@
-"""A language model's token stream to sentences a voice can say.
+"""Turn a language model's token stream into sentences that a voice can speak.
 
-Reasoning, code, Markdown, emoji and addresses are taken out wherever the stream happens to
-be cut; sentences are given out as soon as they are surely complete, the first one earlier.
+Reasoning, code, Markdown, emoji and addresses are removed wherever the stream is cut. A sentence is released
+as soon as it is certainly complete, the first piece even earlier.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from sentencex import segment
 
 FIRST_CLAUSE = 24
-"""Characters from which the first piece may already end at a comma: the voice starts sooner."""
+"""From this many characters on the first piece may end at a comma, so that the voice starts sooner."""
 SHORT = 16
-"""A later piece below this length waits for the next sentence: fewer, rounder pieces."""
+"""A later piece shorter than this waits for the next sentence, for fewer and rounder pieces."""
 LONG = 240
-"""A sentence longer than this is cut at a comma or, failing that, between two words."""
+"""A longer sentence is cut at a comma or else between two words."""
 
 LOOKED_AT = 2 * LONG
-"""Characters in which the end of a sentence is looked for, before it is cut as one that is too long."""
-LONGEST_WORD = 20
-"""No abbreviation is longer."""
+"""Characters that are searched for the end of a sentence before it is cut as too long."""
 
 HIDDEN = ("think", "thinking", "thought", "reasoning", "scratchpad")
 OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^<>]*>|```", re.I)
 CLOSING = {name: re.compile(rf"</{name}\s*>", re.I) for name in HIDDEN} | {None: re.compile("```")}
 STRAY = re.compile(rf"</(?:{'|'.join(HIDDEN)})\s*>", re.I)
 PARTIAL = re.compile(r"<(?:[A-Za-z/][^<>\n]{0,80})?$|`{1,2}$")
-"""What a cut-off tag or code fence looks like at the end of a chunk."""
+"""A tag or code fence that is cut off at the end of a chunk."""
 
-ABBREVIATIONS = {
-    "mr", "mrs", "ms", "dr", "prof", "st", "vs", "e.g", "i.e", "etc", "approx", "no", "jr", "sr", "inc",
-    "dept", "u.s", "u.k", "a.m", "p.m", "cf", "fig", "vol", "gen", "col", "capt", "lt", "rev", "est",
-}  # fmt: skip
+LOOKED_BACK = 40
+"""Characters before a full stop that tell whether it ends an abbreviation."""
+INITIAL = re.compile(r"(?:\b(?!I\b)[^\W\d_]|\bapprox)\.$", re.I)
+"""Ends of "J. Smith" and "M. Dupont" in any language; sentencex knows the other abbreviations."""
+FOLLOWING = re.compile(r"\s+(\S+)\s")
 SENTENCE_END = re.compile(
-    r"(?<![.!?\u2026\u3002\uff01\uff1f])[.!?\u2026\u3002\uff01\uff1f]++[\"'\u201d\u2019)\]*_]*+(?=\s)"
-    r"|[\u3002\uff01\uff1f]|\n+"
+    r"(?<![.!?\u2026\u3002\uff01\uff1f\u0964\u061f])[.!?\u2026\u3002\uff01\uff1f\u0964\u061f]++"
+    r"[\"'\u201d\u2019)\]*_]*+(?=\s)|[\u3002\uff01\uff1f]|\n+"
 )
 CLAUSE_END = re.compile(r"[,;:\u2013\u2014]\s")
 
 EMOJI = re.compile(
     "[\U0001f000-\U0001faff\U0001fb00-\U0001fbff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u2190-\u21ff"
-    "\ufe0e\ufe0f\u200d\u20e3\U000e0000-\U000e007f]+"
+    "\ufe0e\ufe0f\u20e3\U000e0000-\U000e007f]\u200d?"
 )
 URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*)?", re.I)
-CLEANING: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"!\[([^\[\]]*)\]\([^()]*\)"), r"\1"),
-    (re.compile(r"\[([^\[\]]+)\]\([^()]*\)"), r"\1"),
-    (re.compile(r"</?[A-Za-z][^<>\n]{0,80}>"), " "),
+MARKDOWN = MarkdownIt("commonmark").enable("strikethrough")
+BEFORE_PARSING = (
     (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022])\s+", re.M), ""),
     (re.compile(r"^[^\S\n]*(?:[-*_=][^\S\n]*){3,}$", re.M), ""),
+    (re.compile(r"(?<=\d)\*\*(?=\d)"), " to the power of "),
     (re.compile(r"(?<=\d)(?:\*| \* )(?=\d)"), " times "),
+)
+"""What begins a line, and what `MARKDOWN` would take for emphasis."""
+AFTER_PARSING = (
     (re.compile(r"\*{1,3}|~~|`+|(?<!\w)_{1,2}(?=\S)|(?<=\S)_{1,2}(?!\w)"), ""),
     (re.compile(r"\|"), ", "),
+    (EMOJI, " "),
 )
+"""Marks whose other half is in another piece, columns of tables, and emoji."""
 ITEM = re.compile(r"\s{0,8}(\d{1,3})[.)]\s+")
 
 
 class Speakable:
-    """Feed it chunks of any size; take out pieces of clean text, in order."""
+    """Takes chunks of any size and returns pieces of clean text, in order.
 
-    def __init__(self) -> None:
+    Args:
+        language: ISO 639-1 code of the language whose abbreviations and ordinals end no sentence.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self._language = language
         self._raw = ""
         self._text = ""
         self._closing: re.Pattern[str] | None = None
-        """What ends the hidden part we are in; None outside of one."""
+        """What ends the current hidden part; None outside of one."""
         self._given = 0
-        self._short = 0
-        """Up to there in the text, what could be said is shorter than `SHORT`."""
+        self._searched = 0
+        """No piece ends in the text before this index, except at a line break."""
         self._new_line = False
-        """The text begins a line that is not the answer's first."""
+        """Whether the text begins a line other than the first."""
         self._item = 0
-        """The number of the last item of a list."""
+        """The number of the last list item."""
 
     def push(self, chunk: str) -> list[str]:
-        """More text; returns the pieces that are complete now."""
+        """Add text; return the pieces that are now complete."""
         self._raw += chunk
         self._text += self._visible(final=False)
         return self._cut(final=False)
 
     def finish(self) -> list[str]:
-        """No more text: what is left. An unclosed hidden part is dropped."""
+        """End the text; return the rest. An unclosed hidden part is dropped."""
         self._text += self._visible(final=True)
         return self._cut(final=True)
 
     def _visible(self, final: bool) -> str:
-        """Take from the raw text what is outside of reasoning and code and surely no cut-off mark."""
+        """Take the raw text outside of reasoning and code, except for a mark that may be cut off."""
         shown = ""
         while self._raw:
             if self._closing is not None:
                 end = self._closing.search(self._raw)
                 if end is None:
-                    self._raw = "" if final else self._raw[-20:]  # the closing mark may be cut in two
+                    self._raw = (
+                        "" if final else self._raw[-20:]
+                    )  # the closing mark may be split between chunks
                     break
                 self._raw, self._closing = self._raw[end.end() :], None
                 continue
@@ -108,9 +123,9 @@ class Speakable:
 
     def _cut(self, final: bool) -> list[str]:
         pieces: list[str] = []
-        while (end := self._end()) is not None:
+        while (end := self._end(final)) is not None:
             self._give(self._text[:end], pieces)
-            self._text, self._short = self._text[end:], 0
+            self._text, self._searched = self._text[end:], 0
         if final:
             self._give(self._text, pieces)
             self._text = ""
@@ -125,26 +140,26 @@ class Speakable:
             pieces.append(text)
 
     def _number(self, text: str) -> re.Match[str] | None:
-        """The number of a list's item that the text begins with: one that begins or goes on counting.
+        """The list number at the beginning of the text, if it is 1 or follows the last one.
 
-        "42. That is the answer." is a sentence, also on a line of its own.
+        "42. That is the answer." is a sentence, even on its own line.
         """
         found = ITEM.match(text) if self._new_line else None
         return found if found and int(found[1]) in (1, self._item + 1) else None
 
-    def _end(self) -> int | None:
-        """Where the next piece ends in the text so far, or None."""
+    def _end(self, final: bool) -> int | None:
+        """Where the next piece ends, or None if it is not complete."""
         text = self._text
         item = self._number(text)
         for found in SENTENCE_END.finditer(text, item.end() if item else 0, LOOKED_AT):
-            if found.end() < self._short and "\n" not in found.group():
+            if found.end() < self._searched and "\n" not in found.group():
                 continue
-            if _inside_link(text, found.start()) or not _is_end(text, found):
+            if _inside_link(text, found.start()) or not self._ends_sentence(found, final):
                 continue
             if self._given and "\n" not in found.group():
                 missing = SHORT - len(clean(text[: found.end()]))
                 if missing > 0:
-                    self._short = found.end() + missing
+                    self._searched = found.end() + missing
                     continue
             return found.end()
         if not self._given:
@@ -156,50 +171,68 @@ class Speakable:
             return commas[-1] if commas else (text.rfind(" ", 0, LONG) + 1 or LONG)
         return None
 
+    def _ends_sentence(self, found: re.Match[str], final: bool) -> bool:
+        """Whether these marks end a sentence; after a number that takes the next word to tell."""
+        mark = found.group()
+        if mark[0] != "." or mark.startswith(".."):
+            return True
+        before = self._text[max(0, found.start() - LOOKED_BACK) : found.start() + 1]
+        following = "X"
+        if before[-2:-1].isdigit():  # "am 24. Dezember"
+            if (word := FOLLOWING.match(self._text + " " * final, found.end())) is not None:
+                following = word[1]
+            elif not final:
+                return False
+        if "/" in before.split()[-1]:
+            return True  # an address, though it may end like an initial
+        if INITIAL.search(before) or segment(self._language, f"{before} {following}")[-1] != following:
+            self._searched = found.end() + 1
+            return False
+        return True
+
 
 def without_reasoning(text: str) -> str:
-    """A whole answer without what a model thinks before it; what is never closed stays."""
+    """A whole answer without its reasoning; reasoning that is never closed stays."""
     shown, at, open_ended = "", 0, set[str]()
     for begin in OPENING.finditer(text):
         name = (begin.group(1) or "").lower()
         if begin.start() < at or not name or name in open_ended:
             continue
         if (end := CLOSING[name].search(text, begin.end())) is None:
-            open_ended.add(name)  # nor is any later one closed
+            open_ended.add(name)  # no later one is closed either
             continue
         shown, at = shown + text[at : begin.start()], end.end()
     return shown + text[at:]
 
 
 def clean(text: str) -> str:
-    """Plain speakable text of one piece; "" when nothing in it can be said."""
-    text = URL.sub(_host, text)
-    for pattern, replacement in CLEANING:
+    """One piece as plain text; "" if nothing in it can be spoken."""
+    for pattern, replacement in BEFORE_PARSING:
         text = pattern.sub(replacement, text)
-    text = " ".join(EMOJI.sub(" ", text).split()).strip(" |").lstrip(",; ")
+    text = URL.sub(_host, "".join(_text_of(MARKDOWN.parseInline(text))))
+    for pattern, replacement in AFTER_PARSING:
+        text = pattern.sub(replacement, text)
+    text = " ".join(text.split()).strip(" |").lstrip(",; ")
     text = re.sub(r" ([,.!?;:])", r"\1", text)
     return text if any(c.isalnum() for c in text) else ""
 
 
+def _text_of(tokens: Sequence[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.children is not None:  # a line or the description of an image
+            yield from _text_of(token.children)
+        else:
+            yield " " if token.type in ("softbreak", "hardbreak", "html_inline") else token.content
+
+
 def _host(url: re.Match[str]) -> str:
-    """The name of an address that is read out, with the punctuation after the address."""
+    """The host of an address, which is spoken, with the punctuation after the address."""
     address = url.group()
     return url.group(1).removeprefix("www.") + address[len(address.rstrip(".,!?;:")) :]
 
 
-def _is_end(text: str, found: re.Match[str]) -> bool:
-    if "\n" in found.group() or found.group()[0] != ".":
-        return True
-    if found.group().startswith(".."):
-        return True
-    before = text[max(0, found.start() - LONGEST_WORD) : found.start()]
-    word = re.split(r"[\s(\"']", before)[-1].casefold()
-    # "Dr. Who", "J. Smith"
-    return not (word in ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i"))
-
-
 def _inside_link(text: str, at: int) -> bool:
-    """Between the brackets of a Markdown link that may still be open."""
+    """Whether this is inside a Markdown link that may still be open."""
     opened = text.rfind("[", 0, at)
     if opened < 0 or at - opened > 300 or "\n" in text[opened:at]:
         return False

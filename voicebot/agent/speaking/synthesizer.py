@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voicebot.agent.speaking.speech import Speech, SpokenPiece
 from voicebot.errors import ModelFailed, VoicebotError
 from voicebot.events import Emit, ErrorEvent, TTSFinished, TTSFirstAudio, TTSStarted
-from voicebot.media.base import MediaPlane
+from voicebot.media.base import EndSpeech, MediaPlane, QueueAudio
 from voicebot.tts.base import TTS, VoiceStyle, WordTime
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Synthesizer:
                 await self._committed.wait()  # a failure that nobody would have heard is none
                 self._fail(piece, error)
         if self._speech.said:
-            self._media.end(self._host_id, self._speech.agent_id, self._speech.speech_id)
+            self._media.send(EndSpeech(self._host_id, self._speech.agent_id, self._speech.speech_id))
 
     async def _say(self, index: int, piece: SpokenPiece) -> None:
         speech, tts = self._speech, self._tts
@@ -114,14 +114,16 @@ class Synthesizer:
                     samples += len(pcm)
                     piece.queued_s = samples / tts.sample_rate
                     speech.said = True
-                    self._media.say(
-                        self._host_id,
-                        speech.agent_id,
-                        speech.speech_id,
-                        index,
-                        pcm,
-                        tts.sample_rate,
-                        held=not self._committed.is_set(),
+                    self._media.send(
+                        QueueAudio(
+                            self._host_id,
+                            speech.agent_id,
+                            speech.speech_id,
+                            index,
+                            pcm,
+                            tts.sample_rate,
+                            held=not self._committed.is_set(),
+                        )
                     )
             piece.synthesized = True
         finally:

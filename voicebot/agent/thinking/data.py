@@ -1,10 +1,9 @@
-"""Names and speech as data: what participants bring into a prompt cannot look like anything else in it.
+"""Sanitise names and speech, so that participants cannot inject anything else into a prompt.
 
-A model gets one row for each thing that was said, behind its speaker's name. What could end such a row, hide
-in it or pass for another speaker, for the room or for the marks of a chat template is taken out of names and
-speech before they are remembered. Text is judged by what it looks like, in whatever script it is written.
-What a model makes of the words that remain is for its instructions, for the list of its agent's tools and
-for `voicebot.agent.thinking.guard` to bound.
+A model gets one row per utterance, after its speaker's name. Anything that could end such a row, hide in it,
+or pass for another speaker, the room or the marks of a chat template is removed from names and speech before
+they are remembered. Text is judged by its appearance, in any script. What a model makes of the rest
+is limited by its instructions, its agent's list of tools and `voicebot.agent.thinking.guard`.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from voicebot.agent.thinking.role_names import is_role
 from voicebot.lobby.lookalikes import INVISIBLE, LOOKALIKES
 
 JOINERS = "\u200c\u200d"
-"""Invisible, and a part of how Persian, Hindi and others are written."""
+"""Invisible, but needed to write Persian, Hindi and others."""
 SELECTORS = frozenset(map(chr, range(0xE0100, 0xE01F0)))
-"""Of variants of a letter: 240 of them in a row can spell hidden text."""
+"""Variation selectors; a row of these 240 can encode hidden text."""
 PARTICIPANT = " (a participant)"
-"""Follows a name that a model could take for more than that."""
+"""Marks a name that a model could take for a role."""
 TEMPLATE_TAG = re.compile(r"<(?=[|/!?<A-Za-z_])|[\[\xab](?=\|)")
-"""How the control marks of chat templates begin: <|im_start|>, </s>, <<SYS>>, <start_of_turn>, [|system|]."""
+"""How control marks of chat templates begin: <|im_start|>, </s>, <<SYS>>, <start_of_turn>, [|system|]."""
 OPENING = re.compile(r"[\[<\xab](?=([^\]>\xbb]{1,40})[\]>\xbb])")
-"""What may begin a mark of Mistral's and Llama 2's templates or of the room: [INST], [TOOL_CALLS], [room]."""
+"""How marks of Mistral's and Llama 2's templates or of the room may begin: [INST], [TOOL_CALLS], [room]."""
 MARK = re.compile(r"/?[A-Z][A-Z_]{2,}")
 STRUCTURE = frozenset("<>[]{}|:\xab\xbb")
-"""The shapes that no name has."""
+"""Characters that no name contains."""
 SIGNS = frozenset(
     "!\"#$%&'()*+,-./;=?@\\^_`~\xa1\xb4\xb7\xbf\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2022\u2026\u221e"
     "\u3001\u3002\u30fb\u055a\u05f3\u05f4\u060c\u061f\u0f0b"
 )
-"""Of punctuation and symbols for mathematics, those that names have, beside hyphens."""
+"""Punctuation and mathematical symbols that names may contain, besides hyphens."""
 QUOTES = frozenset("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
 SHAPES = {
     ":": "\u05c3\u0589\u1361\u16eb\u16ec\u1803\u1809\u205a\u205e\u2236\u2237\u2806\u2e2c\ua4fd\ufe30",
@@ -43,14 +42,14 @@ SHAPES = {
     "|": "\xa6\u01c0\u05c0\u16c1\u2016\u2223\u2225\u2502\u2503\u2551\u23d0\u2758\u2759\u275a\uffe8"
     "\u23b8\u23b9\u3021\u4e28",
 }
-"""What Unicode's names do not tell: signs and letters that are drawn like these."""
+"""Characters that look like these, though their Unicode names do not say so."""
 
 
 def as_data(text: str, *, quoted: bool = False) -> str:
-    """One line of words: no line breaks, no invisible characters, no marks of chat templates or of the room.
+    """One line without line breaks, invisible characters, or marks of chat templates or the room.
 
     Args:
-        quoted: It goes to a model as a JSON string of the room's own, in which tags of the room are words.
+        quoted: A model gets it in a JSON string of the room, where the room's tags are mere words.
     """
     if text.isascii() and text.isprintable() and "<" not in text and "[" not in text:
         return " ".join(text.split())
@@ -70,7 +69,7 @@ def as_data(text: str, *, quoted: bool = False) -> str:
 
 @lru_cache(maxsize=512)
 def label(name: str) -> str:
-    """A speaker's name as it stands before their lines: one line, without colons and brackets."""
+    """A speaker's name as a label before their lines: one line, without colons and brackets."""
     name = " ".join(_seen(name).split())
     fits = (c if _in_names(before, c) else " " for before, c in pairwise(f" {name}"))
     name = " ".join("".join(fits).split())
@@ -79,14 +78,14 @@ def label(name: str) -> str:
 
 
 def _seen(text: str) -> str:
-    """Without what is there for programs only: controls, tags, selectors that can spell hidden text."""
+    """The text without invisible characters: controls, tags, selectors that can encode hidden text."""
     shown = [" "]
     for c in text:
         category, before = unicodedata.category(c), shown[-1]
         if c.isspace():
             shown.append(" ")
         elif (c in JOINERS or category[0] == "M") and _shape(before) in STRUCTURE:
-            continue  # it would hide a mark from whoever looks for one
+            continue  # it would hide a mark from our search
         elif c in JOINERS:
             if not before.isascii() and unicodedata.category(before)[0] in "LMS":
                 shown.append(c)
@@ -97,7 +96,7 @@ def _seen(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _shape(character: str) -> str:
-    """The ASCII sign, or the letter, that it is drawn like; itself, if none."""
+    """The ASCII character or letter that it looks like, else itself."""
     plain = unicodedata.normalize("NFKC", character)
     plain = plain if len(plain) == 1 else character
     if plain.isascii() or plain in "\xab\xbb":
@@ -122,9 +121,9 @@ def _shape(character: str) -> str:
 
 
 def _in_names(before: str, character: str) -> bool:
-    """Whether a name keeps this character, which follows that one."""
+    """Whether a name may contain this character after `before`."""
     name = unicodedata.name(character, "")
-    if "VISARGA" in name:  # a colon, but for words of its own script
+    if "VISARGA" in name:  # looks like a colon, except within its own script
         return unicodedata.name(before, "").split(" ")[0] == name.split(" ")[0]
     return all(_is_of_names(c) for c in unicodedata.normalize("NFKC", character) + character)
 

@@ -1,4 +1,4 @@
-"""Words that a language model could take for more than a participant's name, however they are written."""
+"""Recognise names that a language model could take for a role, however they are written."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ ROLES = {
     "\u7ba1\u7406\u8005", "\u90e8\u5c4b", "\uc2dc\uc2a4\ud15c", "\uc0ac\uc6a9\uc790", "\uad00\ub9ac\uc790",
     "\u0646\u0638\u0627\u0645", "\u0938\u093f\u0938\u094d\u091f\u092e",
 }  # fmt: skip
-"""Any of these as a word of a name, or several without spaces between them."""
+"""A name is a role if one of its words is one of these, or several of them run together."""
 WITHIN = {
     "system", "sistema", "assistant", "assistent", "asistent", "developer", "administrator", "moderator",
     "instruction", "openai", "chatgpt",
 }  # fmt: skip
-"""These also as a part of a word, as are those of other scripts: some are written without spaces."""
+"""These count inside a word, too, as do those of other scripts, some of which have no spaces."""
 PERSONS = {"al"}
-"""Names of people that look like one of them."""
+"""Real names that look like a role."""
 PARTS = {"Ai", "Ki", "Ia"}
-"""Parts of names, in this spelling and beside others: Ai Weiwei, Ban Ki-moon."""
+"""Parts of real names in this spelling, beside other parts: Ai Weiwei, Ban Ki-moon."""
 
 LONGEST = 200
-"""Characters of a name that are looked at; lobbies take 40, which may be several for a reader's one."""
+"""Code points of a name that are examined; lobbies take 40 graphemes, which may have several each."""
 
 _ROLES = frozenset(map(skeleton, ROLES))
 _WITHIN = {*map(skeleton, WITHIN), *(role for role in _ROLES if not role.isascii())}
@@ -61,7 +61,7 @@ _NUMBERING = "0123456789@$!|"
 
 @lru_cache(maxsize=1024)
 def is_role(name: str) -> bool:
-    """Whether any word of it is one of `ROLES`, also spelled out, run together or made to look like one."""
+    """Whether a word of the name is one of `ROLES`, also spelled out, run together or imitated."""
     words = [w for w in _BETWEEN.split(_CAMEL.sub(" ", _plain(name))) if w and w.casefold() not in PERSONS]
     if any(word.isalpha() and word not in PARTS and word.casefold() not in _SMALL for word in words):
         words = [word for word in words if word not in PARTS]

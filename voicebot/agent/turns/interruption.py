@@ -13,6 +13,7 @@ from voicebot.events import (
     InterruptionResumed,
 )
 from voicebot.media import base as media
+from voicebot.media.base import HoldSpeech, ResumeSpeech, StopSpeech
 from voicebot.turn import OverlapKind, classify_overlap
 
 
@@ -68,7 +69,9 @@ class InterruptionHandler:
             if over:
                 self._stop(turn, participant_id)
             elif turn.interruption is None:
-                self._plane.hold(self._host_id, turn.agent.id, turn.speech.speech_id, participant_id)
+                self._plane.send(
+                    HoldSpeech(self._host_id, turn.agent.id, turn.speech.speech_id, participant_id)
+                )
             return False
         if over and participant_id not in self._harmless:
             self._harmless.add(participant_id)
@@ -84,7 +87,7 @@ class InterruptionHandler:
     def _stop(self, turn: Turn, participant_id: str) -> None:
         if turn.interruption is None:
             self._detected(turn, participant_id, None)
-        self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+        self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     def _go_on(self, turn: Turn, participant_id: str, text: str) -> None:
         kind = InterruptionBackchannel if text.strip() else InterruptionFalse
@@ -98,7 +101,7 @@ class InterruptionHandler:
         turn.interruption = self._log.emit(
             turn.event(kind, participant_id=participant_id, cause_seq=turn.interruption.seq, **fields)
         )
-        self._plane.resume(self._host_id, turn.agent.id, turn.speech.speech_id)
+        self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     def _detected(self, turn: Turn, participant_id: str, time: float | None) -> None:
         turn.interruption = self._log.emit(

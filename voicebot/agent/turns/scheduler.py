@@ -31,7 +31,7 @@ from voicebot.events import (
     FloorRequested,
     Handoff,
 )
-from voicebot.media.base import MediaPlane
+from voicebot.media.base import MediaPlane, StopSpeech
 from voicebot.settings import Settings
 from voicebot.turn import Addressees, Denial, Floor
 
@@ -134,7 +134,7 @@ class TurnScheduler:
                 self.playout.abandon(turn)
                 turn.cancel()
                 # a sentence made in the meantime may have reached the new worker
-                self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+                self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     async def close(self) -> None:
         """Stop what is spoken, let its last words be logged, end every task."""
@@ -258,7 +258,7 @@ class TurnScheduler:
             self._broken(turn, error)
         speech = turn.speech
         if speech.said and not speech.closed.is_set():
-            self._plane.stop(self._host_id, agent.id, speech.speech_id)
+            self._plane.send(StopSpeech(self._host_id, agent.id, speech.speech_id))
             try:
                 async with asyncio.timeout(SETTLE_S):
                     await speech.closed.wait()

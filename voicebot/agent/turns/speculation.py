@@ -21,7 +21,7 @@ from voicebot.agent.turns.turn import Turn, TurnRunner
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import SpeculationCancelled, SpeculationCommitted, SpeculationStarted
-from voicebot.media.base import MediaPlane
+from voicebot.media.base import MediaPlane, ResumeSpeech, StopSpeech
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Speculation:
         """What was prepared may be heard."""
         turn.committed.set()
         if turn.speech.said:
-            self._plane.resume(self._host_id, turn.agent.id, turn.speech.speech_id)
+            self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     def cancel(self, reason: str, *, participant_id: str | None = None, agent_id: str | None = None) -> None:
         """Throw away what is prepared (only if it is for that person, or that agent's)."""
@@ -125,7 +125,7 @@ class Speculation:
                 logger.warning("An answer that was prepared failed: %r", error)
         self._playout.forget(turn)
         if turn.speech.said:
-            self._plane.stop(self._host_id, turn.agent.id, turn.speech.speech_id)
+            self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
         self._log.emit(
             turn.event(
                 SpeculationCancelled,

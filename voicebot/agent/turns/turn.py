@@ -137,7 +137,7 @@ class TurnRunner:
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
         if turn.text is not None:
-            speakable = Speakable()
+            speakable = Speakable(turn.agent.persona.language)
             for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
@@ -192,7 +192,7 @@ class TurnRunner:
             handed=turn.handed,
             hand_over=turn.hand_over,
         )
-        speakable = Speakable()
+        speakable = Speakable(turn.agent.persona.language)
         text, given, cancelled = "", 0, False
 
         async def give(pieces: Sequence[str]) -> None:

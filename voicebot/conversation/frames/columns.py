@@ -1,4 +1,4 @@
-"""The columns of every pandas frame of a conversation."""
+"""The columns of all pandas frames of conversations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from voicebot.conversation.frames.latency import PARTS
 
 Row = dict[str, Any]
-"""One row of a frame, by column; what is left out is missing there."""
+"""A row of a frame, by column. A column that is left out is empty in the frame."""
 COLUMNS: dict[str, dict[str, str]] = {
     "conversations": {
         "conversation_id": "str",
@@ -137,8 +137,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "size_bytes": "int64",
     },
 }
-"""Every frame's columns and dtypes; empty frames have them as well.
+"""The columns and dtypes of every frame, even an empty one.
 
-`endpoints` has a row for each decision about a pause: `outcome` is predicted (how long a silence
-would end the turn, and why), confirmed or cancelled (how long it was when it ended).
+`endpoints` has a row for each decision about a pause. `outcome` is predicted (the length of silence that
+would end the turn, and why), or confirmed or cancelled (the actual length).
 """

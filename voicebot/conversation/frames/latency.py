@@ -1,15 +1,14 @@
-"""How long an agent took to answer, and which part of the way took it.
+"""Measures how long an agent took to answer, and where the time went.
 
-The parts follow each other along the critical path from the person's last speech sample
-to the agent's first audible one: each part is the time by which its stage moved the
-answer back. Work done ahead (speculation, a transcript that is ready before the turn has
-ended) therefore counts 0, the parts never overlap, and what lies between the stages is
-`unaccounted`, so that all of them sum to `e2e_latency`.
+The parts follow the critical path from the person's last speech sample to the agent's first audible one.
+Each part is the time by which its stage delayed the answer. Work that was done ahead (a speculation, a
+transcript that is ready before the turn is over) therefore counts 0, and parts never overlap. The time
+between the stages is `unaccounted`, so that all parts add up to `e2e_latency`.
 
-An answer that was prepared ahead is decided on when it is committed: the time from the end of
-the turn until then is `on_user_turn_completed_delay`, and only what was not ready by then
-counts for the model and the voice. One that was thrown away is no answer: its cost is in its
-`SpeculationCancelled`, and the turn is measured by the work that was done instead.
+For an answer that was prepared ahead, the time from the end of the turn to the commitment is
+`on_user_turn_completed_delay`, and language model and voice count only what was not ready by then. A
+discarded answer does not count here: its `SpeculationCancelled` has its cost, and the turn is measured by
+the answer that replaced it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ E = TypeVar("E", bound=Event)
 THINKING = (LLMStarted, LLMFirstToken, LLMFirstSentence, LLMFinished)
 SPEAKING = (TTSStarted, TTSFirstAudio, TTSFinished)
 OWN = (*THINKING, *SPEAKING, SpeculationCommitted)
-"""What belongs to one answer."""
+"""The events of one answer."""
 
 PARTS = (
     "end_of_turn_delay",
@@ -53,16 +52,16 @@ PARTS = (
     "playback_latency",
     "unaccounted",
 )
-"""In the order of the waterfall; they sum to `e2e_latency`."""
+"""The parts in the order of the waterfall. They add up to `e2e_latency`."""
 
 
 def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None) -> LatencyMeasured | None:
-    """The latency of a turn's first answer (or of the one in `speech_id`).
+    """Measure the latency of the first answer of a turn, or of the answer `speech_id`.
 
-    Pass the log's events; only those with `turn_id` count. Returns None while there is
-    nothing to measure: nobody spoke in this turn (a greeting), or the answer has neither
-    begun nor been cancelled, or was only prepared and thrown away. A cancelled turn has the parts
-    that were reached, no `e2e_latency`, and `cancelled` set.
+    `events` are those of the log; only those of the turn count. The result is None if there is nothing to
+    measure: nobody spoke in the turn (a greeting), the answer has neither begun nor been cancelled, or it was
+    only prepared and discarded. A cancelled turn has the parts that it reached, no `e2e_latency`, and
+    `cancelled`.
     """
     turn = sorted((e for e in events if e.turn_id == turn_id), key=lambda e: e.t)
     played = _first(turn, PlayoutStarted, lambda e: speech_id is None or e.speech_id == speech_id)
@@ -73,7 +72,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
     own = [e for e in before if isinstance(e, OWN) and e.seq not in thrown]
     if played is not None:
         speech_id = played.speech_id
-    else:  # nothing was audible: whose answer it was to be
+    else:  # nothing was audible: find the agent that was to answer
         last = _last(own, Event, lambda e: speech_id is None or e.speech_id == speech_id)
         if last is None:
             return None
@@ -86,7 +85,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
     speaking: list[Event] = [e for e in own if isinstance(e, SPEAKING)]
     if played is None and not any(e.cancelled for e in (*_ends(thinking), *_ends(speaking))):
         return None
-    if played is not None:  # speculation that was thrown away is not part of this answer
+    if played is not None:  # discarded speculation is not part of this answer
         thinking = _after_cancelled(thinking)
         speaking = _after_cancelled(speaking)
 
@@ -130,7 +129,7 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
 
 
 def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:
-    """The person's last speech sample: from the VAD, else from the transcript."""
+    """Return the time of the person's last speech sample, from voice activity or else the transcript."""
     stopped = _last(before, SpeechStopped)
     if stopped is not None:
         return stopped.t
@@ -139,7 +138,7 @@ def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:
 
 
 def _thrown_away(turn: Sequence[Event]) -> set[int]:
-    """`seq` of all that was done for speculations that were cancelled, stragglers included."""
+    """Return the `seq` of all events of cancelled speculations, including late ones."""
     thrown: set[int] = set()
     done: dict[tuple[str | None, str | None], list[int]] = {}
     over: set[tuple[str | None, str | None]] = set()
@@ -159,7 +158,7 @@ def _thrown_away(turn: Sequence[Event]) -> set[int]:
 
 
 def _of_a_person(caption: TranscriptFinal, agent: str | None) -> bool:
-    """Agents' captions name their speech; a turn that was handed over has one of another agent, too."""
+    """Tell whether a transcript is a person's. Those of agents have a `speech_id`, even in a hand-over."""
     return caption.participant_id != agent and caption.speech_id is None
 
 

@@ -1,7 +1,7 @@
-"""Events to tidy pandas frames: one row per thing, units in the column names.
+"""Turns events into tidy pandas frames, with units in the names of the columns.
 
-Times end in `_s`: seconds since the conversation began. Rows are joined by
-`conversation_id` with `participant_id`, `turn_id`, `utterance_id` and `speech_id`.
+Columns in `_s` are in seconds; those of moments count from the start of the conversation. Join frames on
+`conversation_id` together with `participant_id`, `turn_id`, `utterance_id` or `speech_id`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ENVELOPE = frozenset({*Event.model_fields, "track_id"})
 
 @dataclass
 class Rows:
-    """Rows of all frames, of one conversation or many."""
+    """The rows of all frames, of one conversation or many."""
 
     by_frame: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
 
@@ -51,7 +51,7 @@ class Rows:
 
 
 def frame_of(name: str, rows: Sequence[Row]) -> pd.DataFrame:
-    """A frame with the columns and dtypes of `COLUMNS[name]`."""
+    """Make a frame with the columns and dtypes of `COLUMNS[name]`."""
     return pd.DataFrame(
         {c: pd.Series([row.get(c) for row in rows], dtype=dtype) for c, dtype in COLUMNS[name].items()}
     )
@@ -64,7 +64,10 @@ def rows_of(
     audio: Sequence[Row] = (),
     problems: int = 0,
 ) -> Rows:
-    """The rows of one conversation. `manifest` is brought up to date from the events."""
+    """Return the rows of one conversation. The events update the `manifest` first.
+
+    `audio` has the rows of the recordings, and `problems` counts what could not be read.
+    """
     manifest = manifest.after_all(events)
     out = Rows()
     people = manifest.participants
@@ -136,7 +139,7 @@ def _event_row(event: Event) -> Row:
 
 
 def _latency_rows(events: Iterable[Event]) -> list[Row]:
-    """With the models that made this answer; those of the conversation may have been swapped since."""
+    """Return the latency of each answer, with the models that made it, even if they were swapped later."""
     rows: list[Row] = []
     used: dict[tuple[str, str | None, str | None], str] = {}  # by role, turn and agent
     committed: set[tuple[str | None, str | None]] = set()  # by turn and agent
@@ -173,7 +176,7 @@ def _latency_rows(events: Iterable[Event]) -> list[Row]:
 
 
 def _speech_rows(events: Iterable[Event]) -> list[Row]:
-    """VAD spans; one that never stopped has no end."""
+    """Return the speech that the voice activity detector found. Speech that never stopped has no end."""
     rows: list[Row] = []
     open_rows: dict[str | None, Row] = {}
     for event in events:
@@ -189,7 +192,7 @@ def _speech_rows(events: Iterable[Event]) -> list[Row]:
             rows.append(row)
         elif isinstance(event, SpeechStopped):
             span = open_rows.pop(event.participant_id, {})
-            if not span:  # its beginning was lost
+            if not span:  # its start is missing
                 span.update(participant_id=event.participant_id, start_s=event.t - event.duration_s)
                 rows.append(span)
             span.update(end_s=event.t, duration_s=event.duration_s)
@@ -234,7 +237,7 @@ def _word_rows(events: Iterable[Event]) -> list[Row]:
 
 
 def _heard_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
-    """What people said; noise without words is no turn."""
+    """Return what people said. Noise without words is not a turn."""
     return [
         {
             "turn_id": event.turn_id,
@@ -255,7 +258,7 @@ def _heard_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]
 
 
 def _typed_rows(events: Sequence[Event]) -> list[Row]:
-    """What people typed; its turn is the one it caused."""
+    """Return what people typed, with the turn that it caused."""
     caused = {event.cause_seq: event.turn_id for event in reversed(events) if event.turn_id}
     return [
         {
@@ -274,9 +277,9 @@ def _typed_rows(events: Sequence[Event]) -> list[Row]:
 
 
 def _spoken_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
-    """What agents were heard to say, or showed as text when the voice failed.
+    """Return what people heard of agents, or read if the voice failed.
 
-    A speech the log breaks off in is not `complete`.
+    A speech that the end of the log cuts off is not `complete`.
     """
     rows: dict[str | None, Row] = {}
     said: dict[str | None, list[str]] = {}
@@ -295,7 +298,7 @@ def _spoken_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord
                     complete=True,
                 )
         elif isinstance(event, TranscriptFinal) and _by_agent(event, people):
-            if event.speech_id not in rows:  # nothing of it was audible
+            if event.speech_id not in rows:  # nothing was audible
                 shown = _speech_row(event, event.start_t)
                 shown.update(end_s=event.end_t, text=event.text, complete=True)
                 rows[event.speech_id] = shown
@@ -324,7 +327,7 @@ def _by_agent(event: Event, people: Mapping[str, ParticipantRecord]) -> bool:
 
 
 def _talked(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, float]:
-    """Seconds of speech by participant."""
+    """Return the seconds of speech by participant."""
     talked: dict[str | None, float] = {}
     spans = [(row["participant_id"], row["duration_s"]) for row in rows["speech"]]
     spans += [

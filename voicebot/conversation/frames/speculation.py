@@ -1,4 +1,4 @@
-"""Answers that were prepared before a turn had ended, and what those cost that were thrown away."""
+"""The frame of answers that were prepared before the turn was over, with the cost of discarded ones."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from voicebot.events import Event, SpeculationCancelled, SpeculationCommitted, S
 
 
 def speculation_rows(events: Iterable[Event]) -> list[Row]:
-    """One row for each: `outcome` is committed, cancelled, or "" where the log breaks off.
+    """Return one row per prepared answer. `outcome` is committed, cancelled, or "" at the end of the log.
 
-    The `wasted_` columns are 0 unless it was cancelled: seconds since it began, characters that the
-    language model had written and the voice was given, seconds of sound made for nothing.
+    The `wasted_` columns are 0 unless the answer was cancelled: seconds since it began, characters that the
+    language model wrote, characters that the voice was given, and seconds of audio that nobody heard.
     """
     rows: list[Row] = []
     under_way: dict[tuple[str | None, str | None, str | None], Row] = {}

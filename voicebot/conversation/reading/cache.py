@@ -1,9 +1,8 @@
-"""Parsed conversations, kept in the user's own cache folder: derived, disposable, never beside the logs.
+"""The cache of parsed conversations, in the user's own cache folder and never beside the logs.
 
-A log may come from anybody, and whoever packs a folder could pack a cache that fits it. So nothing that
-lies in the folder is taken for a cache, and each conversation is known by a hash of the content it was
-made from. There is one file for each folder that was loaded, a zip of Parquet files, which is replaced as
-a whole: readers in other processes never see a mixture.
+Logs may come from anybody, who could pack a matching cache with them. So no file in the folder of the logs
+counts as a cache, and each conversation is found by a hash of its content. Each loaded folder has one file,
+a zip of Parquet files, which is replaced as a whole: readers in other processes never see a mixture.
 """
 
 from __future__ import annotations
@@ -32,23 +31,23 @@ from voicebot.folders import open_file
 logger = logging.getLogger(__name__)
 
 FORMAT = 4
-"""Grows with every change of the columns or of how they are computed."""
+"""Increase this with every change of the columns, or of how they are computed."""
 KEPT = 50
-"""Loaded folders that are remembered, those that were used last."""
+"""Number of loaded folders that are kept, most recently used first."""
 OURS = re.compile(r"frames-[0-9a-f]{32}(\.zip|-\w+\.part)")
 
 
 def user_folder() -> Path | None:
-    """Where caches are kept if nobody says otherwise; `XDG_CACHE_HOME` moves it.
+    """Return the default folder of caches; `XDG_CACHE_HOME` moves it.
 
-    None for somebody without a home, and where that variable is relative: it could be a folder of logs.
+    None without a home folder, or if that variable is a relative path, which could lead to a folder of logs.
     """
     folder = platformdirs.user_cache_path("voicebot", appauthor=False) / "frames"
     return folder if folder.is_absolute() else None
 
 
 class FrameCache:
-    """What is known of the conversations in `root`; without a `folder` it only holds what is put."""
+    """The cache of the conversations in `root`, kept in `folder`. Without a `folder`, nothing is kept."""
 
     def __init__(self, root: Path, folder: Path | None) -> None:
         name = blake2b(os.fsencode(root), digest_size=16).hexdigest()
@@ -63,25 +62,25 @@ class FrameCache:
             self._read(self._file)
 
     def known(self, name: str, key: str) -> str | None:
-        """The id of the conversation in the folder `name`, if its content still has this key."""
+        """Return the id of the conversation in the folder `name`, or None if its content has changed."""
         entry = self._known.get(name)
         return entry["id"] if entry is not None and entry["key"] == key else None
 
     def keep(self, name: str) -> None:
-        """A conversation that is known is as it was."""
+        """Keep the cached rows of a conversation whose content has not changed."""
         self._index[name] = self._known[name]
         self._kept.add(self._known[name]["id"])
 
     def put(
         self, name: str, key: str, conversation_id: str, rows: Rows, problems: Sequence[LoadProblem]
     ) -> None:
-        """A conversation that has just been read."""
+        """Add the rows of a conversation that has just been read."""
         self._index[name] = {"key": key, "id": conversation_id, "problems": [list(p) for p in problems]}
         for frame, some in rows.by_frame.items():
             self._fresh.by_frame[frame] += some
 
     def frames(self) -> tuple[dict[str, pd.DataFrame], list[LoadProblem]]:
-        """Everything that was kept and put; writes the cache when something has changed."""
+        """Return the frames and problems of all conversations, and write the cache if it has changed."""
         frames = {}
         for name in COLUMNS:
             frame = frame_of(name, self._fresh.by_frame[name])
@@ -93,7 +92,7 @@ class FrameCache:
         if self._file is not None:
             try:
                 self._save(self._file, frames)
-            except Exception:  # a cache that cannot be written costs time, nothing else
+            except Exception:  # without a cache, only the next load is slower
                 logger.debug("No cache in %s", self._file, exc_info=True)
         return frames, [
             LoadProblem(*p) for name in sorted(self._index) for p in self._index[name]["problems"]
@@ -142,12 +141,12 @@ class FrameCache:
 
 
 def _own(found: os.stat_result) -> bool:
-    """Whether this user made it; what others made is not believed."""
+    """Tell whether this user owns a file. Files of others are not trusted."""
     return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
 
 
 def _forget(folder: Path) -> None:
-    """Drop what was not used for longest, and what is about folders that are gone."""
+    """Delete the caches that were unused for longest, and those of folders that no longer exist."""
     ours = [path for path in folder.iterdir() if OURS.fullmatch(path.name)]
     ours.sort(key=lambda path: path.lstat().st_mtime, reverse=True)
     for rank, path in enumerate(ours):

@@ -15,16 +15,16 @@ from voicebot.conversation.reading.reader import read_conversation
 from voicebot.errors import LogError
 
 LONGEST_CUE = 84
-"""Characters: two lines of 42, as in common subtitling guidelines."""
+"""Characters: two lines of 42, a common guideline for subtitles."""
 SHORTEST_SHOWN = 0.7
-"""Seconds a cue stays at least, so that it can be read."""
+"""Shortest time in seconds that a cue is shown, so that it can be read."""
 READING_SPEED = 15.0
-"""Characters a second, for text that was typed or shown and not spoken."""
+"""Characters per second, for text that was not spoken."""
 
 
 @dataclass(frozen=True)
 class Cue:
-    """One caption; seconds since the conversation began."""
+    """One caption. Times are in seconds since the conversation began."""
 
     start: float
     end: float
@@ -33,7 +33,11 @@ class Cue:
 
 
 def webvtt(source: ConversationLog | str | Path) -> str:
-    """The captions of a live log or of a conversation's folder. Raises LogError."""
+    """Return the captions of a live log, or of a conversation's folder, as WebVTT.
+
+    Raises:
+        LogError: the folder cannot be read.
+    """
     blocks = ["WEBVTT"]
     for n, cue in enumerate(cues(source), 1):
         times = f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}"
@@ -42,7 +46,11 @@ def webvtt(source: ConversationLog | str | Path) -> str:
 
 
 def srt(source: ConversationLog | str | Path) -> str:
-    """The same as SubRip: the speaker's name stands before the text. Raises LogError."""
+    """Return the captions as SubRip, with the speaker's name before the text.
+
+    Raises:
+        LogError: the folder cannot be read.
+    """
     blocks = [
         f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{in_srt(f'{cue.speaker}: {cue.text}')}\n"
         for n, cue in enumerate(cues(source), 1)
@@ -51,7 +59,11 @@ def srt(source: ConversationLog | str | Path) -> str:
 
 
 def cues(source: ConversationLog | str | Path) -> list[Cue]:
-    """What was heard or shown, in order of time, cut into readable pieces. Raises LogError."""
+    """Return what was heard or shown as captions, in order of time and cut into readable pieces.
+
+    Raises:
+        LogError: the folder cannot be read.
+    """
     if isinstance(source, ConversationLog):
         rows = rows_of(tuple(source.events), source.manifest).by_frame
     else:
@@ -59,8 +71,8 @@ def cues(source: ConversationLog | str | Path) -> list[Cue]:
             events, manifest, _ = read_conversation(Path(source))
         except OSError as error:
             raise LogError(
-                f"{str(source)!r} is no conversation that can be read: {error}.",
-                hint="Give a folder that holds an events.jsonl.",
+                f"{str(source)!r} cannot be read as a conversation: {error}.",
+                hint="Pass a folder that contains an events.jsonl.",
             ) from error
         rows = rows_of(events, manifest).by_frame
     words: dict[str | None, list[Row]] = {}
@@ -71,7 +83,7 @@ def cues(source: ConversationLog | str | Path) -> list[Cue]:
 
 
 def _cut(turn: Row, words: Sequence[Row]) -> Iterator[Cue]:
-    """By the words' own times where there are some, else by the share of characters."""
+    """Cut a turn into cues, timed by its words, or else by their number of characters."""
     text = " ".join(str(turn["text"]).split())
     if not text:
         return

@@ -1,4 +1,4 @@
-"""What somebody may have of a conversation who was there for a part of it: what they saw and heard."""
+"""The excerpt of a conversation for somebody who was there for a part of it: what they saw and heard."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ SEEN_AND_HEARD = (
     TranscriptInterim,
     UserChat,
 )
-"""What everybody in a lobby notices. Of anything else an excerpt has nothing, so that no new kind of event
-can carry words into it from before."""
+"""What everybody in a lobby notices. An excerpt has no other events, so that a new kind of event cannot
+reveal earlier words."""
 
 
 class Interval(NamedTuple):
-    """Seconds since the conversation began; `end` is infinite while somebody is there."""
+    """Two times in seconds since the conversation began. `end` is infinite while somebody is there."""
 
     start: float
     end: float
 
 
 def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Interval]:
-    """When somebody was there who came under these participant ids: one after the other, in order."""
+    """Return when the person with these participant ids was there, in order of time."""
     intervals: list[Interval] = []
     began: dict[str | None, float] = {}
     for event in events:
@@ -124,13 +124,13 @@ def _already_there(
 
 
 def _interval_of(intervals: Sequence[Interval], begin: float, end: float) -> int | None:
-    """The index of the interval that holds all of it."""
+    """Return the index of the interval that contains both times, or None."""
     index = bisect_right(intervals, begin, key=lambda interval: interval.start) - 1
     return index if index >= 0 and end <= intervals[index].end else None
 
 
 def _moments(event: Event) -> tuple[float, float]:
-    """When that began and ended which it tells of."""
+    """Return when the subject of an event began and ended."""
     begin, end = event.t, event.t
     match event:
         case TranscriptFinal():
@@ -145,7 +145,7 @@ def _moments(event: Event) -> tuple[float, float]:
 
 
 def _alone(event: Event, seq: int) -> Event:
-    """Without what it says of others."""
+    """Return an event without references to events that may be missing, or to unheard words."""
     changes: dict[str, object] = {"seq": seq, "cause_seq": None}
     if isinstance(event, PlayoutFinished | PlayoutInterrupted):
         changes["planned_text"] = event.heard_text
@@ -153,7 +153,7 @@ def _alone(event: Event, seq: int) -> Event:
 
 
 def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
-    """The manifest of an excerpt: its participants, and no settings and personas."""
+    """Return the manifest of an excerpt, with its participants and without settings and personas."""
     made = Manifest(
         conversation_id=manifest.conversation_id,
         wall_clock=manifest.wall_clock,

@@ -1,4 +1,4 @@
-"""Names and words of people, as text for what would read them as markup."""
+"""Escapes names and words of people for formats that would read them as markup."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ _AS_SRT = str.maketrans("<>{}", "\u2039\u203a()")
 
 
 def plain(text: str) -> str:
-    """For Plotly, which reads tags such as <b> and <a href=...>, and formulas between dollar signs.
+    """Escape text for Plotly, so that people see it as it is.
 
-    What people see of it is the text as it is.
+    Plotly reads tags such as <b> and <a href=...>, and formulas between dollar signs.
     """
     return in_tags(text).replace("$", "&#36;")
 
 
 def in_tags(text: str) -> str:
-    """For WebVTT and HTML, between tags."""
+    """Escape text between the tags of WebVTT or HTML."""
     return escape(text, quote=False)
 
 
 def in_srt(text: str) -> str:
-    """For SubRip, which has tags (<i>, {\\an8}) and no way to write their signs."""
+    """Replace the signs of SubRip's tags (<i>, {\\an8}), which the format cannot escape."""
     return text.translate(_AS_SRT)

@@ -1,4 +1,4 @@
-"""The recordings in a conversation's folder; how long each is, from its last page (RFC 3533 and 7845)."""
+"""The recordings in a conversation's folder, and their lengths (RFC 3533 and 7845)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.folders import Folder
 
 OPUS_CLOCK = 48_000
-"""Hz of Ogg Opus granule positions, whatever rate was encoded (RFC 7845, section 4)."""
+"""Hz of granule positions in Ogg Opus, at any sample rate (RFC 7845, section 4)."""
 LARGEST_PAGE = 65_307
 """Bytes (RFC 3533, section 6)."""
 RECORDING = re.compile(r"(?!\.)[A-Za-z0-9_.~-]+\.ogg")
-"""What the recorder calls its files: no other name gets into an archive, which others unpack."""
+"""The names of the recorder's files. An archive, which others unpack, has no other names."""
 
 
 def recordings(conversation: Folder) -> list[str]:
-    """The names in its `audio` folder that the recorder can have given, sorted; none without that folder."""
+    """Return the sorted names of recordings in the `audio` folder; none without that folder."""
     try:
         return [name for name in conversation.folder("audio").names() if RECORDING.fullmatch(name)]
     except OSError:
@@ -28,12 +28,12 @@ def recordings(conversation: Folder) -> list[str]:
 
 
 def participant_of(recording: str) -> str:
-    """Whom it recorded, as far as a file's name holds their id."""
+    """Return the participant id in the name of a recording (unusual characters are replaced)."""
     return recording.removesuffix(".ogg").partition("~")[0]
 
 
 def audio_rows(conversation: Folder) -> tuple[list[Row], list[LoadProblem]]:
-    """Rows of the `audio` frame, and what lies there and is no recording that can be read."""
+    """Return the rows of the `audio` frame, and the problems of files that cannot be read."""
     folder = conversation.folder("audio")
     rows: list[Row] = []
     problems: list[LoadProblem] = []
@@ -46,7 +46,7 @@ def audio_rows(conversation: Folder) -> tuple[list[Row], list[LoadProblem]]:
     for name in names:
         path = str(folder.path / name)
         try:
-            path.encode()  # a name in another encoding fits into no frame
+            path.encode()  # frames hold only UTF-8
             with folder.open(name) as file:
                 duration, size = ogg_duration(file), os.fstat(file.fileno()).st_size
         except UnicodeEncodeError:
@@ -67,7 +67,7 @@ def audio_rows(conversation: Folder) -> tuple[list[Row], list[LoadProblem]]:
 
 
 def ogg_duration(file: BinaryIO) -> float | None:
-    """Seconds; None when it is no readable Ogg Opus file."""
+    """Return the length in seconds, from the last page; None if it is not a readable Ogg Opus file."""
     try:
         head = file.read(LARGEST_PAGE)
         file.seek(0, 2)

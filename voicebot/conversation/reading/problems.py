@@ -1,4 +1,4 @@
-"""What was wrong with a conversation on disk."""
+"""Problems of conversations on disk."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import NamedTuple, Self
 
 
 class LoadProblem(NamedTuple):
-    """One thing that could not be read."""
+    """Something that could not be read."""
 
     path: str
     line: int
-    """From 1; 0 means the whole file."""
+    """Number of the line, from 1; 0 stands for the whole file."""
     reason: str
 
     @classmethod
     def of(cls, error: OSError) -> Self:
-        """A file that cannot be opened; the error names it."""
+        """Make the problem of a file that cannot be opened. The error names the file."""
         return cls(str(error.filename), 0, f"cannot be read: {error.strerror or error}")
 
     @classmethod
     def unnamed(cls, path: str) -> Self:
-        """A file whose name is not UTF-8."""
+        """Make the problem of a file whose name is not UTF-8."""
         shown = os.fsencode(path).decode("utf-8", "replace")
         return cls(shown, 0, "cannot be read: its name is not UTF-8")
 

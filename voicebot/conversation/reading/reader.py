@@ -1,9 +1,8 @@
-"""Conversation folders to pandas: `voicebot.load("data/conversations")`.
+"""Reads conversation folders into pandas frames: `voicebot.load("data/conversations")`.
 
-What cannot be read is named in `.problems` by file and line and left out; it never stops
-the rest. A folder may come from anybody: nothing in it is reached through a link, and nothing
-is written to it. Parsed conversations are kept in the user's cache folder, and parsed anew when
-the content of their files has changed.
+What cannot be read is left out, and `.problems` names it by file and line. Folders may come from anybody:
+no link in them is followed, and nothing is written to them. Parsed conversations are kept in the user's
+cache folder, and parsed again when the content of their files has changed.
 """
 
 from __future__ import annotations
@@ -34,18 +33,18 @@ if TYPE_CHECKING:
     from voicebot.conversation.log import ConversationLog
 
 LARGEST = 2**53
-"""From here on a number is damage: it is no time, and whole ones do not survive JSON in other languages."""
+"""Larger numbers are damage: they are no times, and other languages' JSON rounds them."""
 LARGEST_LOG = 1 << 30
 LARGEST_MANIFEST = 1 << 26
 LARGEST_LINE = 1 << 24
-"""Bytes, far above what a conversation of a day has; what is larger is not read."""
+"""Bytes, far more than a conversation of a day needs. Larger files and lines are not read."""
 MOST_PROBLEMS = 1000
-"""A log with more lines that are no events is not read any further."""
+"""Reading of a log stops after this many lines that are not events."""
 
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """The frames of one or many conversations; see `voicebot.conversation.frames.columns.COLUMNS`."""
+    """The frames of one or many conversations. `voicebot.conversation.frames.columns` lists their columns."""
 
     conversations: pd.DataFrame
     participants: pd.DataFrame
@@ -62,7 +61,7 @@ class Conversations:
 
     @classmethod
     def of(cls, log: ConversationLog) -> Conversations:
-        """The same frames of a conversation that is still going on."""
+        """Return the frames of a conversation that is still going on."""
         audio = audio_rows(Folder(log.folder))[0] if log.folder is not None else ()
         frames = rows_of(tuple(log.events), log.manifest, log.folder, audio).frames()
         return cls(**frames, problems=())
@@ -76,16 +75,16 @@ class Conversations:
 
 
 def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = True) -> Conversations:
-    """Read conversations into frames. Nothing is written to their folder, which may be anybody's.
+    """Read conversations into frames. Nothing is written to their folder, so it may come from anybody.
 
     Args:
-        path: a conversation's folder, a folder of those, or a data folder. A relative one that is
-            not in the working folder (a notebook's is `notebooks/`) is looked for in its project.
-        cache: keep what was read, for the next time, in the user's cache folder or in the folder that is
-            named; silently off where that cannot be written. It holds what was said.
+        path: A conversation's folder, a folder of those, or a data folder. A relative path that does not
+            exist in the working folder (a notebook's is `notebooks/`) is looked up in its project.
+        cache: True keeps parsed conversations, with all their words, in the user's cache folder; a path
+            keeps them there; False keeps none. A cache that cannot be written is silently left out.
 
     Raises:
-        LogError: there is no such folder, or it cannot be read.
+        LogError: the folder does not exist or cannot be read.
     """
     root = Path(path)
     if not root.is_dir():
@@ -93,10 +92,10 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
     if not root.is_dir():
         raise LogError(
             f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
-            hint="Give the folder of one conversation, or the one that holds them: data/conversations.",
+            hint="Pass the folder of a conversation, or the one that contains them: data/conversations.",
         )
     problems: list[LoadProblem] = []
-    top = Folder(root.resolve())  # it may be a link itself, what lies in it may not
+    top = Folder(root.resolve())  # the folder itself may be a link
     try:
         if stat.S_ISDIR(top.mode("conversations")) and not top.mode("events.jsonl"):
             top = top.folder("conversations")
@@ -104,7 +103,7 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
     except OSError as error:
         raise LogError(
             f"{top.path} cannot be read: {error.strerror}.",
-            hint="Ask its owner for the right to read it.",
+            hint="Ask its owner for permission to read it.",
         ) from None
     store = FrameCache(top.path, None if not cache else user_folder() if cache is True else Path(cache))
     ids: set[str] = set()
@@ -137,18 +136,22 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
 
 
 class Source(NamedTuple):
-    """What one conversation's frames are made of, read once: what is parsed is what the key is of."""
+    """The files of one conversation, read once, so that the key belongs to what is parsed."""
 
     folder: Folder
     events: bytes
     manifest: bytes
-    """Empty when there is none that can be read."""
+    """The content of the manifest; empty if it cannot be read."""
     audio: list[Row]
     problems: list[LoadProblem]
 
     @classmethod
     def of(cls, folder: Folder) -> Source:
-        """Raises OSError when there are no events to read."""
+        """Read the files of a conversation.
+
+        Raises:
+            OSError: the events cannot be read.
+        """
         events = folder.read("events.jsonl", LARGEST_LOG)
         manifest = b""
         audio, problems = audio_rows(folder)
@@ -163,13 +166,13 @@ class Source(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Another one for every other content."""
+        """A hash of the content."""
         rest = repr((self.audio, self.problems)).encode()
         parts = (blake2b(part).digest() for part in (self.events, self.manifest, rest))
         return blake2b(b"".join(parts)).hexdigest()
 
     def parsed(self) -> tuple[list[Event], Manifest, list[LoadProblem]]:
-        """The events, the manifest, and what was wrong with them."""
+        """Return the events, the manifest, and their problems."""
         path = self.folder.path
         events, problems = _events(self.events, path / "events.jsonl")
         problems += self.problems
@@ -196,12 +199,20 @@ class Source(NamedTuple):
 
 
 def read_conversation(folder: Path) -> tuple[list[Event], Manifest, list[LoadProblem]]:
-    """The events and manifest of one folder, and what was wrong with them. Raises OSError."""
+    """Return the events, the manifest, and the problems of one folder.
+
+    Raises:
+        OSError: the events cannot be read.
+    """
     return Source.of(Folder(folder)).parsed()
 
 
 def read_events(path: Path) -> tuple[list[Event], list[LoadProblem]]:
-    """Every line that is an event, in order, and a problem for each that is not. Raises OSError."""
+    """Return the events of a file in order, and a problem for each line that is not an event.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     return _events(Folder(path.parent).read(path.name, LARGEST_LOG), path)
 
 
@@ -214,7 +225,7 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]
         event, reason = _event(line)
         if event is not None and event.seq in seen:
             reason, event = f"event {event.seq} is there twice", None
-        elif event is None and reason and not line.endswith(b"\n"):  # a whole file ends with one
+        elif event is None and reason and not line.endswith(b"\n"):  # a complete file ends with one
             reason = "torn last line (the writer was cut off)"
         if reason:
             problems.append(LoadProblem(str(path), number, reason))
@@ -234,7 +245,7 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]
 
 
 def _event(line: bytes) -> tuple[Event | None, str]:
-    """The event and "", an event with a remark, or None and why not; an empty line is no matter."""
+    """Return the event of a line with a remark, or None with a reason; both may be ""."""
     remark = ""
     if not line.strip():
         return None, remark
@@ -259,21 +270,21 @@ def _event(line: bytes) -> tuple[Event | None, str]:
 
 
 def _numbers(event: Event) -> Iterator[float]:
-    """Those that frames are made of; fields that this version does not know are kept as they are."""
+    """Yield the numbers that frames contain. Fields unknown to this version are not checked."""
     words = event.words if isinstance(event, TranscriptFinal) else ()
     for some in (event, *words):
         yield from (value for value in vars(some).values() if isinstance(value, int | float))
 
 
 def _folders(top: Folder, problems: list[LoadProblem]) -> list[Folder]:
-    """The conversations in a folder, or itself where it is one."""
+    """Return the conversations in a folder; the folder itself, if it is one."""
     if top.mode("events.jsonl"):
         return [top]
     found = []
     for name in top.names():
         folder = top.folder(name)
         try:
-            str(folder.path).encode()  # a name in another encoding fits into no frame
+            str(folder.path).encode()  # frames hold only UTF-8
             mode = 0 if name.startswith(".") else top.mode(name)
             if stat.S_ISLNK(mode):
                 problems.append(LoadProblem(str(folder.path), 0, "is a link and not followed"))

@@ -9,8 +9,8 @@ from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.space import Space
 from voicebot.events import Event
 from voicebot.lobby.lobby import LeaveReason, Lobby
-from voicebot.media.base import Answer, IceServerConfig, Notice
-from voicebot.signaling.messages import Candidate, ParticipantInfo
+from voicebot.media.base import Answer, Notice
+from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
 from voicebot.store.base import AgentRecord
 
 
@@ -42,7 +42,7 @@ class AgentSessionPort(Protocol):
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServerConfig],
+        ice_servers: Sequence[IceServer],
     ) -> Answer: ...
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None: ...
     def close_peer(self, participant_id: str) -> None: ...

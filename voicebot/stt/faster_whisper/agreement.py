@@ -1,7 +1,7 @@
-"""LocalAgreement-2: which words of a hypothesis that keeps changing can be relied on.
+"""LocalAgreement-2: which words of a changing hypothesis are stable.
 
-Whisper hears a window, not a stream: decoding a growing window again and again gives hypotheses
-whose ends change. What two in a row agree on, from the start, is committed and stays.
+Whisper decodes a window, not a stream: decoding a growing window again and again gives hypotheses whose ends
+change. The common beginning of two hypotheses in a row is committed and stays.
 Source: Machacek, Dabre and Bojar (2023), "Turning Whisper into Real-Time Transcription System".
 """
 
@@ -15,9 +15,9 @@ SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")  # noqa
 
 
 class Agreement:
-    """The committed words of one utterance and, behind them, those that may still change.
+    """The committed words of one utterance, followed by those that may still change.
 
-    Words carry times of the utterance and the blanks before them, as Whisper gives them.
+    Words have times within the utterance and keep their leading blanks, as Whisper gives them.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Agreement:
         return self.committed + self.tentative
 
     def insert(self, hypothesis: Sequence[TimedWord]) -> None:
-        """Take in the newest hypothesis; it may begin anywhere before the end of what is committed."""
+        """Add the newest hypothesis; it may begin anywhere before the end of the committed words."""
         new = self._beyond_committed(hypothesis)
         agreed = 0
         for before, now in zip(self.tentative, new, strict=False):
@@ -40,12 +40,12 @@ class Agreement:
         self.tentative = new[agreed:]
 
     def settle(self, hypothesis: Sequence[TimedWord]) -> None:
-        """Commit all of it: the audio it was made from will not be looked at again."""
+        """Commit the whole hypothesis: its audio will not be decoded again."""
         self.committed += self._beyond_committed(hypothesis)
         self.tentative = []
 
     def boundary(self, after: int, *, sentences: bool = True) -> int:
-        """How many committed words the newest whole sentence (or else word) ends with; `after` if none."""
+        """How many committed words there are up to the last sentence end (or word end); `after` if none."""
         for count in range(len(self.committed), after, -1):
             if not sentences or self.committed[count - 1].text.rstrip().endswith(SENTENCE_ENDS):
                 return count
@@ -56,7 +56,7 @@ class Agreement:
             return list(hypothesis)
         last = self.committed[-1]
         new = list(hypothesis)
-        # the times of one word differ a little from decode to decode
+        # word times differ a little between decodes
         while new and (
             (new[0].start + new[0].end) / 2 <= last.end
             or (new[0].start < last.end and _bare(new[0].text) == _bare(last.text))
@@ -66,5 +66,5 @@ class Agreement:
 
 
 def _bare(word: str) -> str:
-    """A word without what changes from decode to decode: case and punctuation."""
+    """A word without case and punctuation, which change between decodes."""
     return "".join(c for c in word.casefold() if c.isalnum()) or word.strip()

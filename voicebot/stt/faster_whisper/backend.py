@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import importlib.util
 import logging
 import os
@@ -16,7 +15,7 @@ import numpy as np
 
 from voicebot import hub
 from voicebot.errors import MissingDependency, ModelError, ModelFailed, ModelLoadError, UnknownModel, one_line
-from voicebot.registry import Availability, Progress, no_progress
+from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE
 from voicebot.stt.faster_whisper.batcher import Batcher
@@ -47,20 +46,20 @@ NEEDED = ("model.bin", "config.json", "tokenizer.json")
 WANTED = (*NEEDED, "preprocessor_config.json", "vocabulary.*")
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 MAX_WAITING = 16
-"""Utterances in the queue before new ones fail instead of waiting ever longer."""
+"""Utterances that may wait; further ones fail instead of waiting ever longer."""
 BEAM = {"cpu": 1, "cuda": 5}
-"""Hypotheses kept while decoding: on a CPU a wider beam costs more time than it mends."""
+"""Hypotheses kept while decoding; on a CPU a wider beam costs more time than it is worth."""
 MOST = 8
-"""Windows decoded at once. On a CPU no more than it has threads: each then works on one of its own, which
-takes less than one after another with all of them; more would only let the first wait for the last."""
+"""Windows decoded at once. On a CPU at most one per thread, which is faster than one after another with all
+threads; more windows would only make the first wait for the last."""
 TOO_LONG = 2.0
-"""Seconds of one decode beyond which there are no partial texts: they would only delay the final ones."""
+"""Seconds of one decode beyond which interim transcripts stop, because they would delay the final ones."""
 SLOW = 3.0
-"""Seconds for a final text that make a conversation stumble."""
+"""Seconds for a final transcript beyond which a conversation stumbles."""
 TRIAL = (np.random.default_rng(0).standard_normal(STT_RATE) * 300).astype(np.int16)
-"""A second of noise: the first decode of all prepares the model and takes longer."""
+"""A second of noise; the first decode takes longer because it prepares the model."""
 Decoder = Callable[[Sequence[Window], Callable[[], bool]], Sequence[Hypothesis] | None]
-"""What `WhisperDecoder.decode` is."""
+"""The type of `WhisperDecoder.decode`."""
 Unload = Callable[[], None]
 INSTEAD = (
     "Give a folder with a CTranslate2 Whisper model (faster-whisper:/path/to/folder), "
@@ -145,20 +144,20 @@ class FasterWhisperSTT:
             language,
             unload=loaded.model.unload_model,
             batch=MOST if device == "cuda" else min(MOST, _threads(settings.stt_threads)),
-            partial_batch=MOST if device == "cuda" else 1,  # what is urgent then waits for one at most
+            partial_batch=MOST if device == "cuda" else 1,  # urgent work then waits for one window at most
         )
 
     @property
     def waiting(self) -> int:
-        """Windows whose text somebody waits for."""
+        """How many windows somebody is waiting for."""
         return self._batcher.waiting
 
     def stream(self) -> WhisperStream:
-        """Begin an utterance, in the language of the settings; without that it is detected."""
+        """Begin an utterance, in the language of the settings or else in the detected one."""
         return WhisperStream(self.hear, self._batcher.patient, self._language)
 
     async def hear(self, window: Window) -> Hypothesis:
-        """What was said in up to 30 s; cancelling gives it up. Raises ModelFailed."""
+        """Decode a window of up to 30 s; cancelling cancels the work. Raises ModelFailed."""
         if self._closed:
             raise self._was_closed()
         if self.waiting >= MAX_WAITING:
@@ -173,7 +172,7 @@ class FasterWhisperSTT:
         except (RuntimeError, ValueError) as error:  # ctranslate2's
             raise ModelFailed(f"{self.name} failed: {one_line(error)}.") from error
         self._judge(loop.time() - begun, len(window.pcm) / STT_RATE)
-        assert heard is not None  # only what nobody waits for is given up
+        assert heard is not None  # only work that nobody waits for is cancelled
         return heard
 
     async def aclose(self) -> None:
@@ -182,7 +181,7 @@ class FasterWhisperSTT:
             await self._batcher.aclose(self._unload, self._was_closed())
 
     def _judge(self, took: float, seconds: float) -> None:
-        """Say once that the model is too slow for a conversation."""
+        """Warn once if the model is too slow for a conversation."""
         if took > SLOW and not self._warned:
             self._warned = True
             log.warning(
@@ -199,7 +198,7 @@ class FasterWhisperSTT:
 
 
 def _best_size() -> str:
-    """The size that keeps up with speech on this machine."""
+    """The largest size that keeps up with speech on this machine."""
     if _device() == "cuda":
         return "large-v3-turbo"
     return "small" if (os.cpu_count() or 1) >= 8 else "base"
@@ -215,17 +214,19 @@ def _device() -> str:
 
 
 def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
-    """Name, folder (None: to be downloaded) and hub repository ("" for a folder). Raises UnknownModel."""
+    """The name, the folder (None: must be downloaded) and the hub repository ("" for a folder).
+
+    Raises UnknownModel.
+    """
     path = Path(model).expanduser()
     if model in SIZES:
         repo = SIZES[model][0]
     elif path.is_dir():
         return model, path, ""
     elif not HUB_ID.fullmatch(model):
-        near = difflib.get_close_matches(model, SIZES, 3, 0.5)
         raise UnknownModel(
             f"There is no folder or Whisper size {model!r}.",
-            hint=(f"Did you mean {', '.join(near)}? " if near else "")
+            hint=did_you_mean(model, SIZES, cutoff=0.5)
             + f"Sizes: {', '.join(SIZES)}; or a folder, or a hub id such as owner/name.",
         )
     else:
@@ -245,7 +246,7 @@ def _check(folder: Path) -> None:
     absent = _absent(folder)
     if absent:
         raise ModelLoadError(
-            f"{folder} is not a whole CTranslate2 Whisper model: it lacks {', '.join(absent)}.",
+            f"{folder} is not a complete CTranslate2 Whisper model: it lacks {', '.join(absent)}.",
             hint="Download it again, or convert a model with ct2-transformers-converter.",
         )
 
@@ -278,6 +279,6 @@ def _open(folder: Path, threads: int) -> tuple[WhisperModel, WhisperDecoder, str
 
 
 def _drop(opening: asyncio.Future[tuple[WhisperModel, WhisperDecoder, str]]) -> None:
-    """A load that nobody waits for any more: free its memory as soon as it is done."""
+    """Free the memory of a cancelled load once it is done."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result()[0].model.unload_model()

@@ -1,4 +1,4 @@
-"""One model for everybody: what waits is worked on in batches, in one thread, the urgent first."""
+"""Run one shared model in batches, in one thread, urgent jobs first."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Result = TypeVar("Result")
 Work = Callable[[Sequence[Job], Callable[[], bool]], Sequence[Result] | None]
 
 IDLE = 2.0
-"""After patient work the model is left free this many times as long as that took: what is urgent then
-seldom finds it busy, and waits at most for the one batch that has begun."""
+"""After patient work the model stays idle this many times as long as the work took. Urgent work then seldom
+finds it busy, and waits for one batch at most."""
 
 
 @dataclass
@@ -25,14 +25,14 @@ class _Request(Generic[Job, Result]):
 
 
 class Batcher(Generic[Job, Result]):
-    """Two queues, urgent and patient, before one worker thread. Use it on one event loop.
+    """An urgent and a patient queue for one worker thread. Use it on one event loop.
 
     Args:
-        work: called in the thread with the jobs of one batch and `give_up`; it gives their results,
-            in order. When `give_up()` turns true between two of its steps, it may return None.
-        kind: the jobs of one batch are of one kind.
-        batch, patient_batch: how many urgent, or patient, jobs one batch has at most.
-        too_long: seconds; as long as a job takes longer than this, patient requests have to wait.
+        work: called in the thread with the jobs of one batch and `give_up`; it returns their results in
+            order. If `give_up()` turns true between two steps, it may return None.
+        kind: the jobs of a batch all have the same kind.
+        batch, patient_batch: the most urgent, or patient, jobs in one batch.
+        too_long: seconds; while a job takes longer than this, patient requests wait.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Batcher(Generic[Job, Result]):
         self._timer: asyncio.TimerHandle | None = None
         self._patient_from = 0.0
         self.cost = 0.0
-        """Seconds that each job of the newest batch took."""
+        """Seconds per job of the latest batch."""
 
     @property
     def waiting(self) -> int:
@@ -62,18 +62,18 @@ class Batcher(Generic[Job, Result]):
         return sum(not request.result.done() for request in self._urgent)
 
     def urgent(self, job: Job) -> asyncio.Future[Result | None]:
-        """The result of `job`, as soon as can be. Cancelling the future takes it out of the queue."""
+        """The result of `job`, as soon as possible. Cancelling the future removes it from the queue."""
         return self._add(self._urgent, lambda: job)
 
     def patient(self, take: Callable[[], Job | None]) -> asyncio.Future[Result | None]:
-        """The result of what `take()` gives when its turn comes, which may be never.
+        """The result of the job that `take()` returns when its turn comes, which may be never.
 
-        None when it gives nothing, or when the work gave way to something urgent.
+        None if it returns no job, or if the work gave way to something urgent.
         """
         return self._add(self._patient, take)
 
     async def aclose(self, last: Callable[[], None], error: Exception) -> None:
-        """Call `last` in the thread, behind what is being worked on; requests that wait fail with `error`."""
+        """Call `last` in the thread after the current batch; waiting requests fail with `error`."""
         for request in (*self._urgent, *self._patient):
             if not request.result.done():
                 request.result.set_exception(error)

@@ -1,4 +1,4 @@
-"""Windows of speech to words, several at once: one Whisper model, by faster-whisper's own steps."""
+"""Decode several windows of speech at once with one Whisper model, by faster-whisper's own steps."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from faster_whisper import WhisperModel
 
 WINDOW = 30.0
-"""Seconds that the model hears at once."""
+"""Seconds that the model decodes at once."""
 TOKENS_PER_SECOND = 20
 FEWEST_TOKENS, MOST_TOKENS = 16, 224
-"""Of the text of a window; nobody says more, so a repetition that does not stop ends there."""
+"""Bounds of a window's text. Nobody says more, so an endless repetition stops there."""
 BEFORE, AFTER = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"  # noqa: RUF001  faster-whisper's own
 PAUSE_BEFORE = 10.0
-"""Seconds since the last speech, as faster-whisper's word times are told: the window is the first."""
+"""Seconds since the last speech, for faster-whisper's word times: each window counts as the first."""
 
 
 @dataclass(frozen=True)
@@ -30,29 +30,29 @@ class Window:
 
     pcm: NDArray[np.int16]
     language: str = ""
-    """Of its speaker, once known; "" lets the model detect it."""
+    """The speaker's language, once known; "" lets the model detect it."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What the model made of one window; word times count from its beginning, words carry their blanks."""
+    """The model's hypothesis for one window. Word times count from its start; words keep their blanks."""
 
     words: tuple[TimedWord, ...]
     language: str
     no_speech: float = 0.0
     """Probability that nobody spoke."""
     log_probability: float = 0.0
-    """Mean, of a token."""
+    """Mean log probability of a token."""
     repetition: float = 1.0
-    """How much shorter the text becomes when it is compressed."""
+    """Compression ratio of the text."""
 
 
 class WhisperDecoder:
-    """Blocking and for one thread at a time; ctranslate2 lets go of the GIL.
+    """Decodes windows. Blocking, one thread at a time; ctranslate2 releases the GIL.
 
     Args:
-        model: the one in memory for all lobbies.
-        beam: hypotheses kept while decoding.
+        model: shared by all lobbies.
+        beam: number of hypotheses kept while decoding.
     """
 
     def __init__(self, model: WhisperModel, *, beam: int) -> None:
@@ -65,7 +65,7 @@ class WhisperDecoder:
         self._tokenizer, self._suppressed = Tokenizer, get_suppressed_tokens
 
     def decode(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis] | None:
-        """What was said in each window, in order; None once `give_up()`."""
+        """A hypothesis for each window, in order; None once `give_up()` is true."""
         extractor = self._model.feature_extractor
         features = np.stack(
             [
@@ -111,7 +111,7 @@ class WhisperDecoder:
             encoded,
             [prompt] * len(windows),
             beam_size=self._beam,
-            max_length=min(model.max_length, 2 * max(most)),  # it gives at most half of them
+            max_length=min(model.max_length, 2 * max(most)),  # it returns at most half of them
             suppress_tokens=self._suppressed(tokenizer, [-1]),
             return_scores=True,
             return_no_speech_prob=True,
@@ -139,9 +139,9 @@ class WhisperDecoder:
     def _word_times(
         self, encoded: Any, tokenizer: Any, said: Sequence[list[int]], seconds: Sequence[float]
     ) -> list[tuple[TimedWord, ...]]:
-        """By the decoder's attention to the audio, and faster-whisper's corrections of it."""
+        """Word times from the decoder's attention to the audio, corrected by faster-whisper."""
         model = self._model
-        # one window after another on one line of time, so that none of them depends on its neighbours
+        # one time line with gaps, so that no window depends on its neighbours
         lag = WINDOW + PAUSE_BEFORE
         starts = [lag * (number + 1) for number in range(len(said))]
         segments = [

@@ -1,4 +1,4 @@
-"""What Whisper says when nobody spoke: phrases of its training's subtitles, and endless repetitions."""
+"""Recognise what Whisper invents: phrases from its training's subtitles, and endless repetitions."""
 
 from __future__ import annotations
 
@@ -7,49 +7,30 @@ from collections.abc import Sequence
 from voicebot.stt.base import TimedWord
 
 NO_SPEECH, LOG_PROBABILITY, REPETITION = 0.6, -1.0, 2.4
-"""Whisper's own thresholds (openai/whisper, transcribe.py) for segments that nobody said."""
+"""Whisper's own thresholds (openai/whisper, transcribe.py) for segments without speech."""
 LONGEST_LOOP = 8
-"""Words of a phrase that is repeated."""
+"""Words of a repeated phrase, at most."""
 TIMES = 4
-"""As often as a person may well say the same thing in a row."""
-SUBTITLES = frozenset(
-    {
-        "thank you",
-        "thanks",
-        "thank you for watching",
-        "thanks for watching",
-        "thank you very much",
-        "please subscribe",
-        "subscribe",
-        "bye",
-        "bye bye",
-        "you",
-        "the end",
-        "subtitles by the amaraorg community",
-        "vielen dank",
-        "vielen dank fürs zuschauen",
-        "untertitel der amaraorg community",
-        "merci",
-        "sous-titres réalisés par la communauté damaraorg",
-        "gracias",
-        "gracias por ver el video",
-        "subtítulos por la comunidad de amaraorg",
-        "продолжение следует",
-        "ご視聴ありがとうございました",
-        "谢谢观看",
-    }
-)
-"""Whole utterances that Whisper makes up for near-silence, without case and punctuation."""
+"""How often a person may say the same thing in a row."""
+SUBTITLES = frozenset({
+    "thank you", "thanks", "thank you for watching", "thanks for watching", "thank you very much",
+    "please subscribe", "subscribe", "bye", "bye bye", "you", "the end",
+    "subtitles by the amaraorg community", "vielen dank", "vielen dank fürs zuschauen",
+    "untertitel der amaraorg community", "merci", "sous-titres réalisés par la communauté damaraorg",
+    "gracias", "gracias por ver el video", "subtítulos por la comunidad de amaraorg", "продолжение следует",
+    "ご視聴ありがとうございました", "谢谢观看",
+})  # fmt: skip
+"""Whole utterances that Whisper invents for near-silence, without case and punctuation."""
 
 
 def is_hallucination(text: str, *, no_speech: float, log_probability: float, faint: bool) -> bool:
-    """Did Whisper make `text` up? A known phrase counts only where the audio is too faint for speech."""
+    """Whether Whisper invented `text`. A known phrase counts only if the audio is too faint for speech."""
     unsure = no_speech > NO_SPEECH and log_probability < LOG_PROBABILITY
     return unsure or (faint and _bare(text) in SUBTITLES)
 
 
 def without_loop(words: Sequence[TimedWord], repetition: float) -> tuple[TimedWord, ...]:
-    """`words`, and when they are as repetitive (compression ratio) as no speech is: the loop said once."""
+    """`words`, with loops reduced to one round if their compression ratio is higher than any speech has."""
     if repetition <= REPETITION:
         return tuple(words)
     said = [_bare(word.text) for word in words]
@@ -63,7 +44,7 @@ def without_loop(words: Sequence[TimedWord], repetition: float) -> tuple[TimedWo
 
 
 def _loop(said: Sequence[str], at: int) -> tuple[int, int]:
-    """The shortest phrase at `at` that is said too often in a row, and how often; else one word, once."""
+    """The length of the shortest phrase that repeats too often from `at` on, and how often; else (1, 1)."""
     for length in range(1, LONGEST_LOOP + 1):
         phrase, times = said[at : at + length], 1
         while said[at + times * length : at + (times + 1) * length] == phrase:

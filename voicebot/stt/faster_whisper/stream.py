@@ -1,9 +1,8 @@
-"""An utterance that Whisper hears while it is spoken: partial texts, drafts and the final one.
+"""Transcribe an utterance with Whisper while it is spoken: interim transcripts, drafts, final transcript.
 
-Whisper decodes windows of up to 30 s. While somebody speaks the window grows and is decoded
-again and again, as often as the model finds time; what two decodes agree on is committed (see
-`agreement`). In long speech the window is trimmed behind committed sentences. The final text
-is one more decode of the window, not the partial text: its end was not heard when that was made.
+Whisper decodes windows of up to 30 s. While somebody speaks, the window grows and is decoded as often as the
+model has time; what two decodes agree on is committed (see `agreement`). In long speech the window is trimmed
+after committed sentences. The final transcript needs one more decode: the interim one misses the end.
 """
 
 from __future__ import annotations
@@ -23,31 +22,31 @@ from voicebot.stt.faster_whisper.hallucinations import is_hallucination, without
 from voicebot.stt.loudness import Loudness
 
 STEP = round(0.3 * STT_RATE)
-"""Samples of new speech that are worth another partial text."""
+"""Samples of new speech that justify another interim transcript."""
 FIRST = round(0.6 * STT_RATE)
-"""Samples before the first one: of less, Whisper makes up the rest."""
+"""Samples before the first one; with less, Whisper invents the rest."""
 PAUSE = round(0.1 * STT_RATE)
-"""Samples of silence after which no partial decode begins: a draft or the end will be asked for."""
+"""Samples of silence after which no interim decode starts, because a draft or the end will follow."""
 MARGIN = round(0.25 * STT_RATE)
-"""Samples of silence left on both sides of the speech; more of it invites inventions."""
+"""Samples of silence kept on both sides of the speech; more silence invites hallucinations."""
 TRIM = 15 * STT_RATE
-"""Samples of a window beyond which it is trimmed behind a committed sentence (as in Machacek et al.) ..."""
+"""A window longer than this (samples) is trimmed after a committed sentence (as in Machacek et al.) ..."""
 TRIM_ANYWHERE = 22 * STT_RATE
-"""... and behind any committed word."""
+"""... and one longer than this after any committed word."""
 CUT_FROM, LONGEST = 20 * STT_RATE, 28 * STT_RATE
-"""Samples between which a window is cut at the quietest place when nothing could be committed."""
+"""If nothing was committed, a window is cut at the quietest place between these samples."""
 ENOUGH = 2 * STT_RATE
-"""Samples of speech from which a language is told reliably enough to keep it for the utterance."""
+"""Samples of speech after which a detected language is kept for the utterance."""
 
 Hear = Callable[[Window], Awaitable[Hypothesis]]
-"""What was said in a window, soon. Raises ModelFailed; cancelling gives it up."""
+"""Decodes a window soon. Raises ModelFailed; cancelling cancels the work."""
 Glimpse = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
-"""What was said in the window that is taken once the model has time; may never come."""
+"""Takes and decodes a window once the model has time, which may be never."""
 
 
 @dataclass(frozen=True)
 class _Span:
-    """Samples of the utterance for one decode; `cut` when more speech follows that it cannot hold."""
+    """The samples for one decode; `cut` if more speech follows that does not fit."""
 
     start: int
     end: int
@@ -55,7 +54,7 @@ class _Span:
 
 
 class WhisperStream:
-    """One utterance; `language` is set, or "" for what is detected in it."""
+    """One utterance; `language` "" means that it is detected."""
 
     def __init__(self, hear: Hear, glimpse: Glimpse, language: str = "") -> None:
         self._hear, self._glimpse, self._language = hear, glimpse, language

@@ -23,14 +23,14 @@ from voicebot.stt.pocketsphinx.worker_process import WorkerProcess
 log = logging.getLogger(__name__)
 
 FINISH_TIMEOUT = 25.0
-"""Seconds a worker may take for a final result before it counts as hung; listeners give up after 30."""
+"""Seconds for a final result after which a worker counts as hung; listeners give up after 30."""
 INSTALL = "pip install pocketsphinx (ready made for Python 3.11 and 3.13, and 3.12 except on ARM Linux)"
 MAX_UTTERANCE = 120 * STT_RATE
-"""Samples that an utterance may hold back while every worker is busy."""
+"""Samples of an utterance that are kept while every worker is busy."""
 
 
 class PocketSphinxStream:
-    """One utterance; waits for a worker of the pool and is then decoded as it comes in."""
+    """One utterance; it waits for a worker of the pool, which then decodes it as it comes in."""
 
     def __init__(self, pool: PocketSphinxSTT, number: int) -> None:
         self._pool = pool
@@ -54,7 +54,7 @@ class PocketSphinxStream:
         if self._held_samples > MAX_UTTERANCE:
             self.fail(
                 ModelFailed(
-                    "More people speak at once than pocketsphinx can follow, and one of them was lost.",
+                    "More people are speaking at once than pocketsphinx can follow, and one was lost.",
                     hint="Use a faster STT model, or a machine with more cores.",
                 )
             )
@@ -65,7 +65,7 @@ class PocketSphinxStream:
         return self._interim
 
     async def draft(self) -> Transcription:
-        """What `finish` would give now: an accurate pass, which `finish` need not do again after silence."""
+        """What `finish` would return now, by an accurate pass that `finish` reuses after silence."""
         if self._finishing or self.result.done():
             return await asyncio.shield(self.result)
         draft: asyncio.Future[Transcription] = asyncio.get_running_loop().create_future()
@@ -85,7 +85,7 @@ class PocketSphinxStream:
             self._pool.kill_worker_of(self)
             seconds = self._pool.finish_timeout
             raise ModelFailed(f"pocketsphinx gave no result within {seconds:g} s.") from None
-        except asyncio.CancelledError:  # nobody waits any longer: it may hang
+        except asyncio.CancelledError:  # nobody waits any more, and it may hang
             self._pool.kill_worker_of(self)
             raise
         finally:
@@ -101,7 +101,7 @@ class PocketSphinxStream:
     # ------------------------------------------------------------ for the pool
 
     def attach(self, worker: WorkerProcess) -> None:
-        """Give the utterance to a worker, with what was held back so far."""
+        """Assign the utterance to a worker and send what was kept so far."""
         self.worker = worker
         worker.send(wire.BEGIN, self.number)
         for data in self._held:
@@ -116,7 +116,7 @@ class PocketSphinxStream:
         for future in (self.result, *self._drafts):
             if not future.done():
                 future.set_exception(error)
-                future.exception()  # whoever waits is told; a cancelled utterance needs nobody
+                future.exception()  # mark it as retrieved: nobody may be waiting
 
     def on_message(self, kind: bytes, payload: bytes) -> None:
         if kind == wire.FAILED:
@@ -137,8 +137,8 @@ class PocketSphinxStream:
 class PocketSphinxSTT:
     """CMU PocketSphinx with the US English model of its wheel.
 
-    A worker process decodes one utterance at a time; further ones are started when several
-    people speak at once. A worker that dies loses its utterance (ModelFailed) and is replaced.
+    A worker process decodes one utterance at a time; more are started if several people speak at once.
+    If a worker dies, its utterance fails (ModelFailed) and the worker is replaced.
     """
 
     def __init__(self, *, max_workers: int | None = None, finish_timeout: float = FINISH_TIMEOUT) -> None:
@@ -191,7 +191,7 @@ class PocketSphinxSTT:
         return self
 
     def stream(self) -> PocketSphinxStream:
-        """Begin an utterance; call it on the event loop. Only English is understood."""
+        """Begin an utterance, on the event loop. It understands only English."""
         if self._closed:
             raise ModelFailed("This pocketsphinx was closed.", retryable=False)
         self._count += 1
@@ -215,7 +215,7 @@ class PocketSphinxSTT:
 
     @property
     def waiting(self) -> int:
-        """Utterances that no worker has taken yet."""
+        """How many utterances wait for a worker."""
         return len(self._waiting)
 
     @property
@@ -224,21 +224,21 @@ class PocketSphinxSTT:
         return tuple(sorted(worker.pid for worker in self._workers))
 
     def release(self, stream: PocketSphinxStream) -> None:
-        """The stream is over: its worker takes the next one."""
+        """End a stream; its worker takes the next one."""
         worker = stream.worker
         if worker is None:
             if stream in self._waiting:
                 self._waiting.remove(stream)
         elif self._streams.get(worker) is stream:
             del self._streams[worker]
-            if worker.killed:  # its exit, which follows, makes room for another
+            if worker.killed:  # its exit makes room for another one
                 return
             worker.send(wire.CANCEL, stream.number)
             self._idle.append(worker)
             self._serve_waiting()
 
     def kill_worker_of(self, stream: PocketSphinxStream) -> None:
-        """End the worker that has not answered this stream; one that did, or serves another, stays."""
+        """End the worker of this stream, unless it has answered or serves another stream."""
         worker = stream.worker
         if worker is not None and not stream.result.done() and self._streams.get(worker) is stream:
             worker.kill()
@@ -268,15 +268,12 @@ class PocketSphinxSTT:
             worker = await WorkerProcess.start(wire.__file__, self._on_message, self._on_exit)
         except ModelLoadError as error:
             log.error("%s", error)
-            self._starting -= 1
-            if not self._workers:  # nobody is left to serve them
+            if not self._workers:  # no worker is left to serve them
                 while self._waiting:
                     self._waiting.popleft().fail(ModelFailed(error.message, hint=error.hint))
             return
-        except BaseException:
+        finally:
             self._starting -= 1
-            raise
-        self._starting -= 1
         self._add(worker)
 
     def _on_message(self, worker: WorkerProcess, kind: bytes, number: int, payload: bytes) -> None:

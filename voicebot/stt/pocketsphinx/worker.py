@@ -1,14 +1,13 @@
-"""The program of one PocketSphinx worker process: utterances in, transcriptions out.
+"""The program of a PocketSphinx worker process: utterances go in, transcripts come out.
 
-PocketSphinx holds the GIL while it decodes, so it never runs beside an event loop. The
-program is started by path (not as a package module, so that it imports nothing but the
-decoder) with a socket as its standard input, and ends when that socket does.
+PocketSphinx holds the GIL while it decodes, so it must not share a process with an event loop. The program
+is started by path, not as a package module, so that it imports only the decoder. Its standard input is a
+socket; it ends when the socket closes.
 
-A message is `kind` (1 byte), utterance number (4), length (4) and that many bytes. While
-audio comes in, a live pass gives partial results. The final result is a second pass over
-the whole segment: cepstral means taken from the segment itself instead of from a guess
-cut the word error rate of test speech from 25 % to 3 %. That pass starts at the first short
-pause, or when a draft is asked for, so when that turns out to be the end its result is there already.
+A message is `kind` (1 byte), utterance number (4), length (4) and that many bytes. A live pass gives interim
+results. The final result comes from a second pass over the whole segment: cepstral means from the segment
+itself instead of a guess cut the word error rate of test speech from 25 % to 3 %. That pass starts at the
+first short pause or when a draft is wanted; if that was the end, its result is ready.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ READY, PARTIAL, DRAFTED, FINAL, FAILED = b"R", b"P", b"D", b"F", b"E"
 RATE = 16_000
 FRAMES_PER_SECOND = 100
 SLICE = RATE // 5 * 2
-"""Bytes decoded between two looks at the socket: 0.2 s, so a cancel is seen soon."""
+"""Bytes (0.2 s) decoded between two checks of the socket, so that a cancel is noticed soon."""
 SEGMENT_AT_PAUSE = 10 * RATE * 2
 SEGMENT_ANYWAY = 20 * RATE * 2
-"""Bytes of one segment: a long utterance is finalised in pieces, so memory and delay stay bounded."""
+"""Bytes of a segment; long utterances are finalised in segments to bound memory and delay."""
 PAUSE_FRAMES = 20
 QUIETEST = 40
-"""Peak of 32767 (-58 dBFS) below which a segment holds no speech."""
+"""Peak (-58 dBFS) below which a segment holds no speech."""
 
 LEVEL_WINDOW = RATE // 100 * 2
 """Bytes of 10 ms, the unit of `Level`."""
 PAUSE = 0.15
-"""Seconds of silence after which the accurate pass runs before anybody asks for it."""
+"""Seconds of silence after which the accurate pass runs without being requested."""
 DROP = 10 ** (-30 / 20)
 """Silence is this far (30 dB) below the loudest 10 ms heard; the quietest fricatives are louder."""
 
@@ -52,18 +51,18 @@ Message = tuple[bytes, int, bytes]
 
 
 def seconds(size: int) -> float:
-    """How long so many bytes of audio last."""
+    """Duration of this many bytes of audio."""
     return size / 2 / RATE
 
 
 def audible(pcm: bytes) -> bool:
-    """Is there more than digital silence? Its cepstral means are not numbers and spoil the decoder."""
+    """Whether it is more than digital silence, whose cepstral means are NaN and spoil the decoder."""
     samples = memoryview(pcm).cast("h")
     return len(samples) > 0 and max(max(samples), -min(samples)) >= QUIETEST
 
 
 class Level:
-    """How long the newest audio has been silent, compared with the loudest part before it."""
+    """Measures how long the newest audio has been silent, compared with the loudest part before it."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
@@ -84,7 +83,7 @@ class Level:
 
     @property
     def heard(self) -> bool:
-        """Was anything loud enough to be speech?"""
+        """Whether anything was loud enough to be speech."""
         return self._loudest >= QUIETEST
 
 
@@ -100,13 +99,13 @@ class Wire:
         self._sock.sendall(HEADER.pack(kind, utterance, len(payload)) + payload)
 
     def receive(self) -> Iterator[Message]:
-        """Every message until the other side hangs up."""
+        """Yield messages until the other side closes the socket."""
         while True:
             self.poll(block=not self._inbox)
             yield self._inbox.popleft()
 
     def poll(self, *, block: bool = False) -> None:
-        """Take in what has arrived; with `block`, wait for one whole message at least."""
+        """Read what has arrived; with `block`, wait for at least one complete message."""
         while block or select.select([self._sock], [], [], 0)[0]:
             data = self._sock.recv(1 << 18)
             if not data:
@@ -122,13 +121,13 @@ class Wire:
             block = block and not self._inbox
 
     def waiting(self, utterance: int, *kinds: bytes) -> bool:
-        """Has one of `kinds` arrived for `utterance`, behind what is being worked on?"""
+        """Whether a message of one of `kinds` is waiting for `utterance`."""
         self.poll()
         return any(kind in kinds and number == utterance for kind, number, _ in self._inbox)
 
 
 class Transcriber:
-    """One decoder and the utterance it is working on."""
+    """One decoder and its current utterance."""
 
     def __init__(self, decoder: Any) -> None:
         self._decoder = decoder
@@ -144,7 +143,7 @@ class Transcriber:
         self._live_from = 0
         self._level = Level()
         self._early: list[Word] = []
-        """What the accurate pass made of the first `_early_to` bytes of the segment."""
+        """Result of the accurate pass over the first `_early_to` bytes of the segment."""
         self._early_to = 0
 
     def begin(self) -> None:
@@ -157,22 +156,22 @@ class Transcriber:
 
     @property
     def behind(self) -> bool:
-        """Is there a slice to decode? Less than one, and silence after a pass, wait for more or the end."""
+        """Whether there is a slice to decode. Less than a slice, and silence after a pass, can wait."""
         return len(self._pending) >= SLICE and not self._anticipated
 
     @property
     def paused(self) -> bool:
-        """Has speech just been followed by silence, and is its accurate pass still to be done?"""
+        """Whether silence has followed speech that still needs its accurate pass."""
         return self._level.heard and self._level.silence >= PAUSE and not self._anticipated
 
     @property
     def _anticipated(self) -> bool:
-        """Does the early result lack nothing but silence?"""
+        """Whether the early result lacks only silence."""
         missing = len(self._segment) + len(self._pending) - self._early_to
         return self._early_to > 0 and seconds(missing) <= self._level.silence
 
     def advance(self) -> None:
-        """Decode one slice of what was added."""
+        """Decode one slice of the added audio."""
         piece = bytes(self._pending[:SLICE])
         del self._pending[:SLICE]
         if not self._live:
@@ -185,14 +184,14 @@ class Transcriber:
             self._finalise_segment()
 
     def anticipate(self) -> None:
-        """The accurate pass over the segment so far; if speech goes on, it is done anew at the end."""
+        """Run the accurate pass over the segment so far; it is repeated at the end if speech continues."""
         self._take_pending()
         self.abandon()
         self._early = self._decode(bytes(self._segment))
         self._early_to = len(self._segment)
 
     def draft(self) -> list[Word]:
-        """What `finish` would give; the utterance goes on."""
+        """What `finish` would return; the utterance continues."""
         if self._level.heard and not self._anticipated:
             self.anticipate()
         return self._words + self._early
@@ -202,7 +201,7 @@ class Transcriber:
         return self._words + self._early + live
 
     def finish(self) -> list[Word]:
-        """Decode the rest and give all words of the utterance."""
+        """Decode the rest and return all words of the utterance."""
         self._take_pending()
         self._finalise_segment()
         return self._words
@@ -213,7 +212,7 @@ class Transcriber:
             self._live = False
 
     def _take_pending(self) -> None:
-        """All that was added becomes part of the segment, or of several."""
+        """Move all added audio into the segment, or into several."""
         while self._pending:
             room = SEGMENT_ANYWAY - len(self._segment)
             self._segment += self._pending[:room]
@@ -222,11 +221,11 @@ class Transcriber:
                 self._finalise_segment()
 
     def _start_live(self) -> None:
-        if self._means:  # the last speaker's means are the best guess for this one's
+        if self._means:  # the last speaker's means are the best guess for this one
             self._decoder.set_cmn(self._means)
         self._decoder.start_utt()
         self._live = True
-        self._live_from = len(self._segment)  # what comes before was decoded early
+        self._live_from = len(self._segment)  # everything before was decoded early
 
     def _finalise_segment(self) -> None:
         self.abandon()
@@ -269,7 +268,7 @@ class Transcriber:
 
 
 def serve(wire: Wire, transcriber: Transcriber) -> None:
-    """Work until the socket ends (EOFError)."""
+    """Serve until the socket closes (EOFError)."""
     current = 0
     for kind, utterance, payload in wire.receive():
         if kind == BEGIN:
@@ -280,7 +279,7 @@ def serve(wire: Wire, transcriber: Transcriber) -> None:
         try:
             if kind == AUDIO:
                 transcriber.add(payload)
-                # with the end already here the live pass would only delay the final one
+                # if the end is already here, the live pass would only delay the final one
                 while transcriber.behind and not wire.waiting(current, AUDIO, DRAFT, FINISH, CANCEL):
                     transcriber.advance()
                     wire.send(PARTIAL, current, json.dumps(transcriber.partial()).encode())

@@ -1,4 +1,4 @@
-"""A child process that speaks framed messages over a socket; see `worker`."""
+"""A child process that exchanges framed messages over a socket; see `worker`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OnExit = Callable[["WorkerProcess", str], None]
 
 
 class WorkerProcess:
-    """One running worker. Callbacks come on the loop that started it; `on_exit` once, if it was ready."""
+    """A running worker. Callbacks run on the loop that started it; `on_exit` once, if it had become ready."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], stderr: BinaryIO, on_message: OnMessage, on_exit: OnExit
@@ -40,7 +40,7 @@ class WorkerProcess:
     async def start(
         cls, program: str, on_message: OnMessage, on_exit: OnExit, *, within: float = START_TIMEOUT
     ) -> Self:
-        """Start `program` (a file) and wait until it says it is ready. Raises ModelLoadError."""
+        """Start `program` (a file) and wait until it reports ready. Raises ModelLoadError."""
         ours, theirs = socket.socketpair()
         stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in aclose
         try:
@@ -66,7 +66,7 @@ class WorkerProcess:
             async with asyncio.timeout(within):
                 kind, _, _ = await self._receive(reader)
             if kind != READY:
-                raise ModelLoadError(f"The recogniser's process said {kind!r} instead of being ready.")
+                raise ModelLoadError(f"The recogniser's process sent {kind!r} instead of becoming ready.")
         except TimeoutError:
             await self.aclose()
             raise ModelLoadError(f"The recogniser's process was not ready within {within:g} s.") from None
@@ -86,18 +86,18 @@ class WorkerProcess:
         return self._process.pid
 
     def send(self, kind: bytes, number: int, payload: bytes = b"") -> None:
-        """Queue a message; a dead worker ignores it."""
+        """Queue a message; a dead worker drops it."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(HEADER.pack(kind, number, len(payload)) + payload)
 
     def kill(self) -> None:
-        """End the process at once; `on_exit` follows."""
+        """Kill the process; `on_exit` follows."""
         self.killed = True
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
 
     async def aclose(self) -> None:
-        """End the process and free what it holds. Safe to call twice."""
+        """Kill the process and free its resources. Safe to call twice."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)

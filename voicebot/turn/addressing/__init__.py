@@ -1,1 +1,1 @@
-"""Who is meant by what was said."""
+"""Whom an utterance addresses."""

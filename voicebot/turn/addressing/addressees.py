@@ -1,4 +1,4 @@
-"""Who is meant by what was said? Pure: text and context in, addressees with a reason out."""
+"""Decide whom an utterance addresses. Pure: text and context go in, addressees with a reason come out."""
 
 from __future__ import annotations
 
@@ -6,44 +6,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voicebot.turn.addressing.context import DialogueContext, Participant
-from voicebot.turn.addressing.groups import addresses_everyone, addresses_others
+from voicebot.turn.addressing.groups import (
+    addresses_everyone,
+    addresses_others,
+    side_talk_partners,
+    speaks_of_third_person,
+)
 from voicebot.turn.addressing.mentions import Mention, mentions
 from voicebot.turn.addressing.roles import asked_by_role, closest_subject
-from voicebot.turn.addressing.sidetalk import side_talk_partners, speaks_of_third_person
 from voicebot.turn.vocabulary import HAND_OVER, SIGNS
 from voicebot.turn.words import QUESTION, Tokens, asks
 
 DIALOGUE_S = 30.0
-"""A dialogue is running if the agent last spoke with this person at most so many seconds ago.
+"""An agent and a person are in dialogue for this many seconds after they last spoke to each other.
 
-Who spoke just before is the likeliest next one (Sacks, Schegloff and Jefferson 1974, "A simplest systematics
-for the organization of turn-taking for conversation", Language 50); half a minute leaves time to think."""
+The previous speaker is the likeliest next one (Sacks, Schegloff and Jefferson 1974, "A simplest systematics
+for the organization of turn-taking for conversation", Language 50). Half a minute leaves time to think."""
 JUST_S = 10.0
-"""For so many seconds after an agent has spoken, a question may be about what it said."""
+"""A question can be about what an agent said for this many seconds after it spoke."""
 ANSWER_S = 15.0
-"""For so many seconds after an agent has asked somebody, "yes" is the answer."""
+"""A bare "yes" answers an agent's question for this many seconds."""
 
 
 @dataclass(frozen=True)
 class Addressees:
-    """Agents who should answer, in this order; empty: nobody (people among themselves)."""
+    """The agents that should answer, in order; none when people talk among themselves."""
 
     ids: tuple[str, ...]
     confidence: float
     reason: str
     may_add: tuple[str, ...] = ()
-    """Further agents who may add something to the answer, in this order."""
+    """Further agents that may add to the answer, in order."""
     people: tuple[str, ...] = ()
-    """People it was said to; what they say next is likely for the one who spoke."""
+    """The people addressed; what they say next is probably meant for the speaker."""
 
 
 def addressees(text: str, context: DialogueContext) -> Addressees:
-    """Decide whom `text` is for, by the first of these that applies.
+    """Decide whom `text` addresses.
 
-    An agent called by name or role; a person called by name; a question to all or to the others; people's
-    talk among themselves; the running dialogue; an agent that has just spoken; an agent's subject; whoever
-    has been silent longest. Where one person is alone with one agent, everything is for it. An agent's words
-    are for another one only if it asks that one by name.
+    The first rule that applies wins: an agent called by name or role; a person called by name; a question to
+    everybody or to the others; side talk between people; the current dialogue; the agent that has just
+    spoken; the agent whose subject it is; the agent that has been silent longest. When one person is alone
+    with one agent, everything is for that agent. An agent addresses another agent only by name.
     """
     agents = [p for p in context.present if p.is_agent and p.id != context.speaker_id]
     people = [p for p in context.present if not p.is_agent and p.id != context.speaker_id]
@@ -57,12 +61,12 @@ def addressees(text: str, context: DialogueContext) -> Addressees:
 
 
 def called_by_name(text: str, agents: Sequence[Participant]) -> bool:
-    """Whether a person's words call one of these agents, and do not only speak of it."""
+    """Whether a person's words call one of these agents rather than mention it."""
     return any(m.called for m in mentions(Tokens.of(text), agents, misheard=False))
 
 
 class _Resolver:
-    """A person's line among several who may be meant."""
+    """Resolves a person's line where several participants could be addressed."""
 
     def __init__(
         self,
@@ -75,7 +79,7 @@ class _Resolver:
         self.all_agents = agents
         free = [agent for agent in agents if not agent.muted]
         self.free = sorted(free, key=lambda agent: _index(context.last_spoke, agent.id))
-        """Agents who can speak, the one who has been silent longest first."""
+        """Agents that may speak; the one that has been silent longest comes first."""
         self.named = mentions(line, [*agents, *people])
 
     def resolve(self) -> Addressees:
@@ -97,7 +101,7 @@ class _Resolver:
         return self._among_people() or self._by_context()
 
     def _named(self, called: Sequence[Mention], others: Sequence[Mention]) -> Addressees:
-        first, *further = called  # "Tom or Ada": Tom may answer, and no one tells whether he does
+        first, *further = called  # "Tom or Ada": Tom may answer first, and nothing tells us whether he does
         ids = dict.fromkeys([first.who.id, *(m.who.id for m in further if not m.instead)])
         may_add = [m.who.id for m in further if m.instead]
         if addresses_everyone(self.line) or addresses_others(self.line):
@@ -164,7 +168,7 @@ class _Resolver:
         return known, since, False
 
     def _just_spoke(self) -> Participant | None:
-        """The agent that spoke a moment ago, if nobody has since."""
+        """The agent that spoke a moment ago, if nobody has spoken since."""
         newest = self.context.history[-1] if self.context.history else None
         if newest is None or newest.ago_s > JUST_S:
             return None
@@ -178,7 +182,7 @@ class _Resolver:
 
 
 def _by_agent(line: Tokens, others: Sequence[Participant]) -> Addressees:
-    """Whom an agent asks in its last two sentences; its words are written, so that names are not misheard."""
+    """Whom an agent addresses in its last two sentences. Its text is written, so no name is misheard."""
     ends = [at for at in range(1, len(line.gaps)) if line.ends(at)][-2:]
     for end in reversed(ends):
         sentence = line.sentence(end)

@@ -1,4 +1,4 @@
-"""Who is present and who said what to whom: what addressing looks at besides the words."""
+"""Who is present and who spoke to whom: the context that addressing uses besides the words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Participant:
-    """Somebody in the lobby."""
+    """A person or an agent in the lobby."""
 
     id: str
     name: str
@@ -16,16 +16,16 @@ class Participant:
     role: str = ""
     """An agent's character, for addressing by role ("ask the doctor")."""
     muted: bool = False
-    """An agent that says nothing: only meant where it is called by name or role, and then in vain."""
+    """A muted agent is addressed only by name or role, and then does not answer."""
 
 
 @dataclass(frozen=True)
 class PriorTurn:
-    """A line of the conversation so far, without its words."""
+    """An earlier turn, without its words."""
 
     speaker_id: str
     to: tuple[str, ...] = ()
-    """Participants, people and agents, it was for; empty: nobody in particular."""
+    """Ids of the people and agents it addressed; empty: nobody in particular."""
     ago_s: float = 0.0
     """Seconds since it ended."""
     question: bool = False
@@ -33,15 +33,15 @@ class PriorTurn:
 
 @dataclass(frozen=True)
 class DialogueContext:
-    """What addressing looks at besides the words."""
+    """What addressing uses besides the words."""
 
     speaker_id: str
     present: Sequence[Participant]
     partner_id: str | None = None
-    """The agent that last spoke with this speaker."""
+    """Id of the agent that last spoke with this speaker."""
     partner_s: float = float("inf")
-    """Seconds since then."""
+    """Seconds since that happened."""
     last_spoke: Sequence[str] = ()
-    """Agents, the one who spoke last at the end."""
+    """Ids of the agents in the order they last spoke; the latest comes last."""
     history: Sequence[PriorTurn] = ()
-    """The last lines of people and agents, the newest at the end."""
+    """The latest turns of people and agents; the newest comes last."""

@@ -1,4 +1,4 @@
-"""Whose name is said, and is it called or only spoken about?"""
+"""Find participants' names in a line, and tell whether each is called or only mentioned."""
 
 from __future__ import annotations
 
@@ -12,32 +12,30 @@ from voicebot.turn.sounds import first_sound, fold, name_similarity, phonetic_si
 from voicebot.turn.vocabulary import (
     ABOUT,
     AUXILIARY,
+    EVERYDAY,
     GREETINGS,
     NOT_A_VERB,
-    NOT_NAMES,
     OPENERS,
     PREPOSITIONS,
     PRONOUNS,
     QUESTION_WORDS,
     REQUESTS,
-    SIGNS,
     THIRD,
 )
 from voicebot.turn.words import COMMA, WORD, Tokens, asks
 
 MISHEARD = 0.7
-"""Likeness from which a word counts as a name where a name is expected.
+"""Similarity at which a word counts as a name where a name is expected.
 
-From the tests' corpus: at 0.6 four times as many everyday words are taken for names, at 0.8 a twentieth of
-the misheard names that can be guessed at all is lost."""
+On the tests' corpus, 0.6 takes four times as many everyday words for names, and 0.8 loses a twentieth of the
+misheard names that can be guessed at all."""
 SURE = 0.88
-"""The same where a name is possible, and other words, too ("either you come or I go")."""
+"""The same where other words are possible, too ("either you come or I go")."""
 ASKING = QUESTION_WORDS | AUXILIARY | REQUESTS
-EVERYDAY = NOT_NAMES | OPENERS | SIGNS | ASKING | PRONOUNS
 MOST = 32
-"""Names, and places for one, the newest, that are looked at in one line."""
+"""At most this many names, and places for a name, are examined in a line; the last ones count."""
 CLEAR = 0.06
-"""By how much a misheard name must be more like one participant's than like all others'."""
+"""A misheard name must be this much closer to one participant's name than to any other."""
 
 INVITED = re.compile(
     r"\b(questions?( is| goes)? (for|to)|(this|that|next)( one)?( is| goes)? (for|to)|hear(d)? (from|what)|"
@@ -45,7 +43,7 @@ INVITED = re.compile(
     r"let me ask|"
     r"(what|how) about|same( question)? (to|for)|let|let's let|what (does|would|might))$"
 )
-"""What comes before the name of an agent that is to speak next, though it is not called."""
+"""What precedes the name of an agent that is invited to speak without being called."""
 MEANT = re.compile(r"\b(i('m| am| was) ((talking|speaking) (to|with)|asking)|i (mean|meant))$")
 INVITED_AFTER = re.compile(r"^(your turn|next\b|first\b|you first|too$|as well$|(the )?same question)")
 TO_SPEAK = re.compile(
@@ -57,36 +55,36 @@ COMPLETE = re.compile(
     r"thanks|can you hear me|do you agree|how are you|over to you|do you say( to that)?|your opinion|"
     r"do you (like|want|know|mean|see) (that|this|it))$"
 )
-"""Questions that are complete: a word more at their end is a name."""
+"""Complete questions: a further word after them is a name."""
 
 
 @dataclass(frozen=True)
 class Mention:
-    """A name in a line: the words from `at` up to `end`."""
+    """A name in a line: the words in [at, end)."""
 
     who: Participant
     at: int
     end: int
     score: float
-    """How sure the name is, 0 to 1."""
+    """Confidence in the name, 0 to 1."""
     called: bool = False
-    """Spoken to, or invited to speak; else spoken about."""
+    """Addressed or invited to speak, rather than mentioned."""
     instead: bool = False
-    """Another of those who are called before it may answer instead ("Ada or Bruno")."""
+    """An alternative to the name before it ("Ada or Bruno")."""
 
 
 def mentions(line: Tokens, present: Sequence[Participant], *, misheard: bool = True) -> list[Mention]:
-    """The names of `present` in `line`, in the order of the words.
+    """The names of `present` in `line`, in word order.
 
-    Where no name is called, a word that sounds a little like one is taken for it (`misheard`) if it stands
-    where nothing but a name is expected.
+    If no name is called and `misheard` is set, a word that sounds somewhat like a name is taken for it where
+    only a name is expected.
     """
     found = _found(line, present)
     judged: list[Mention] = []
     for group in _groups(line, found):
         called = _called(line, group)
         if not called and all(m.end == after.at for m, after in pairwise(group)):
-            # no list after all: "Ada, Tom wants to know ..."
+            # not a list: "Ada, Tom wants to know ..."
             judged += [replace(m, called=_called(line, [m])) for m in group]
             continue
         either = line.words[group[-1].at - 1] == "or" and len(group) > 1
@@ -100,7 +98,7 @@ def mentions(line: Tokens, present: Sequence[Participant], *, misheard: bool = T
 
 
 def _without_thanked(line: Tokens, judged: list[Mention]) -> list[Mention]:
-    """ "Thank you, Ada. Bruno, your turn" calls Bruno only."""
+    """In "Thank you, Ada. Bruno, your turn" only Bruno is called."""
     thanked = [m for m in judged if m.called and line.before(m.at).endswith(("thanks", "thank you", "bye"))]
     if any(m.called for m in judged if m not in thanked):
         return [replace(m, called=False) if m in thanked else m for m in judged]
@@ -108,7 +106,7 @@ def _without_thanked(line: Tokens, judged: list[Mention]) -> list[Mention]:
 
 
 def _found(line: Tokens, present: Sequence[Participant]) -> list[Mention]:
-    """Names that are surely in the line, the best of those that are at the same place."""
+    """Names that are certainly in the line; the best one where several fit the same words."""
     runs: dict[int, dict[str, dict[str, list[int]]]] = {}
     candidates: list[Mention] = []
     for who in present:
@@ -119,7 +117,7 @@ def _found(line: Tokens, present: Sequence[Participant]) -> list[Mention]:
                 if size not in runs:
                     runs[size] = _runs(line, size)
                 for spoken, places in runs[size].get(start, {}).items():
-                    # several words may be one name that a recogniser took apart
+                    # the recogniser may have split one name into several words
                     score = name_similarity(name, spoken if size == span else spoken.replace(" ", ""))
                     if score:
                         candidates += [
@@ -138,7 +136,7 @@ def _found(line: Tokens, present: Sequence[Participant]) -> list[Mention]:
 
 
 def _runs(line: Tokens, size: int) -> dict[str, dict[str, list[int]]]:
-    """So many words in a row, by their first sound, and where they are."""
+    """Every run of `size` words by its first sound, with the places where it stands."""
     runs: dict[str, dict[str, list[int]]] = {}
     words = [word.removesuffix("'s") for word in line.words]
     for at in range(len(words) - size + 1):
@@ -149,7 +147,7 @@ def _runs(line: Tokens, size: int) -> dict[str, dict[str, list[int]]]:
 
 
 def _is_a_word(line: Tokens, at: int, size: int) -> bool:
-    """ "Will you come?" does not call Will, nor "an apple" somebody who is called An; "hey Will" does."""
+    """Whether this is an everyday word, not a name: "will you come?" does not call Will, "hey Will" does."""
     if size > 1 or line.words[at] not in EVERYDAY:
         return False
     greeted = at > 0 and not line.begins(at) and line.words[at - 1] in GREETINGS
@@ -157,7 +155,7 @@ def _is_a_word(line: Tokens, at: int, size: int) -> bool:
 
 
 def _names(who: Participant) -> Iterator[tuple[str, float]]:
-    """The whole name, and its parts where they are enough: "Grace Hopper" is Grace, "Ada 2" not Ada."""
+    """The whole name, and each part that identifies it: "Grace Hopper" is Grace, but "Ada 2" is not Ada."""
     parts = [fold(part) for part in WORD.findall(who.name)]
     if not parts:
         return
@@ -167,12 +165,12 @@ def _names(who: Participant) -> Iterator[tuple[str, float]]:
             yield parts[0], 0.95
         else:
             for part in parts:
-                if len(part) >= 3 and part not in NOT_NAMES and part not in {"old", "young", "little", "big"}:
+                if len(part) >= 3 and part not in EVERYDAY and part not in {"old", "young", "little", "big"}:
                     yield part, 0.9
 
 
 def _groups(line: Tokens, found: Sequence[Mention]) -> list[list[Mention]]:
-    """Names in a row are called or spoken about together: "Ada, Bruno and Mira"."""
+    """Group names in a row, which are called or mentioned together: "Ada, Bruno and Mira"."""
     groups: list[list[Mention]] = []
     for m in found:
         if groups and not any(line.ends(at) for at in range(groups[-1][-1].end, m.at + 1)):
@@ -185,7 +183,7 @@ def _groups(line: Tokens, found: Sequence[Mention]) -> list[list[Mention]]:
 
 
 def _called(line: Tokens, group: Sequence[Mention]) -> bool:
-    """Whether these names are called rather than spoken about."""
+    """Whether these names are called rather than mentioned."""
     at, end = group[0].at, group[-1].end
     words, before, after = line.words, line.before(at), line.after(end)
     if before.endswith("not you"):
@@ -213,7 +211,7 @@ def _called(line: Tokens, group: Sequence[Mention]) -> bool:
 
 
 def opens(line: Tokens, at: int) -> bool:
-    """Nothing but a greeting or the like is before this word in its sentence."""
+    """Whether only greetings and the like precede this word in its sentence."""
     for _ in range(5):
         if line.begins(at):
             return True
@@ -224,7 +222,7 @@ def opens(line: Tokens, at: int) -> bool:
 
 
 def _is_subject(after: Sequence[str], *, several: bool) -> bool:
-    """Whether the name before these words is the one who does something ("Ada said ...")."""
+    """Whether the name before these words is the subject of the sentence ("Ada said ...")."""
     first, second = after[0], after[1] if len(after) > 1 else ""
     if first == "and" and second in {"i", "me"}:
         return True
@@ -240,7 +238,7 @@ def _is_subject(after: Sequence[str], *, several: bool) -> bool:
 
 
 def _misheard(line: Tokens, present: Sequence[Participant], taken: Collection[int]) -> Mention | None:
-    """A word where a name must be that sounds somewhat like one, and not like two."""
+    """A word in a name's place that sounds somewhat like exactly one participant's name."""
     best: Mention | None = None
     for at, size, least in list(_slots(line))[-MOST:]:
         spoken = " ".join(line.words[at : at + size])
@@ -263,8 +261,8 @@ def _misheard(line: Tokens, present: Sequence[Participant], taken: Collection[in
 
 
 def _least(run: Sequence[str], expected: float) -> float:
-    """How alike these words must be to a name at least; above 1 where they are none."""
-    if len(run) > 1:  # everyday words may be a name that was taken apart, but then they sound like it
+    """The least similarity at which these words count as a name; above 1 if they never do."""
+    if len(run) > 1:  # everyday words may be a name that was split, but then they sound like it
         nothing = run[0] in ASKING | PREPOSITIONS or run[1] in ASKING | PRONOUNS
         return 2.0 if nothing else SURE if not EVERYDAY.isdisjoint(run) else expected
     if run[0] in EVERYDAY or len(run[0]) < 3:
@@ -273,7 +271,7 @@ def _least(run: Sequence[str], expected: float) -> float:
 
 
 def _slots(line: Tokens) -> Iterator[tuple[int, int, float]]:
-    """Where nothing but a name is expected: the word, how many words, how alike they must be at least."""
+    """Places where only a name is expected: first word, number of words, least similarity."""
     count = len(line.words)
     for at in range(count):
         first = opens(line, at)
@@ -287,7 +285,7 @@ def _slots(line: Tokens) -> Iterator[tuple[int, int, float]]:
                 continue
             if line.ends(end):
                 if complete or (first and greeted):
-                    # "what do you think about that" may go on with a noun
+                    # "what do you think about that" may continue with a noun
                     noun = at > 0 and not line.gaps[at] and line.words[at - 1] in {"that", "this"}
                     yield at, end - at, SURE if noun else MISHEARD
             elif first and line.words[end] != "please" and (line.gaps[end] == COMMA or asks(line, end)):

@@ -1,4 +1,4 @@
-"""Agents addressed by what they are: "ask the doctor", "captain, how deep is it?"."""
+"""Agents addressed by their role: "ask the doctor", "captain, how deep is it?"."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ASKED = re.compile(
 _ASKED_FIRST = re.compile(r"^(\w+ )?(does|do|can|could|would|will|should|has|is|shall) (the|our)( \w+)?$")
 _TO_ANSWER = re.compile(r"^(should|may|can|could|must) (answer|say|tell|speak|explain|take)\b")
 LONGEST_ROLE = 400
-"""Characters of a character that are searched for what it is; the beginning says it."""
+"""Letters of a persona's description that are searched for its role; the beginning names it."""
 
 
 @lru_cache(maxsize=512)
 def role_noun(role: str) -> str:
-    """What somebody with this character is, in one word: "a grumpy lighthouse keeper" -> "keeper"; or ""."""
+    """The role in one word: "a grumpy lighthouse keeper" -> "keeper"; "" if there is none."""
     line = Tokens.of(role[:LONGEST_ROLE])
     for at, word in enumerate(line.words[:-1]):
         if word not in {"a", "an", "the"}:
@@ -38,7 +38,7 @@ def role_noun(role: str) -> str:
 
 
 def asked_by_role(line: Tokens, agents: Sequence[Participant]) -> Participant | None:
-    """The one agent whose role is called or asked for; speaking of "my doctor" does not."""
+    """The only agent whose role is called or asked for; "my doctor" alone does not count."""
     by_noun: dict[str, list[Participant]] = {}
     for agent in agents:
         if word := role_noun(agent.role):
@@ -61,7 +61,7 @@ def _is_asked(line: Tokens, at: int) -> bool:
 
 
 def closest_subject(line: Tokens, agents: Sequence[Participant]) -> Participant | None:
-    """The one agent whose character has the most words in common with what was said, if one has."""
+    """The one agent whose description shares the most words with the line, if there is a single best."""
     said = {_stem(word) for word in line.words if len(word) > 4}
     scored = [(len(said & _subjects(agent.role)), agent) for agent in agents]
     most = max((score for score, _ in scored), default=0)
@@ -77,5 +77,5 @@ def _subjects(role: str) -> frozenset[str]:
 
 
 def _stem(word: str) -> str:
-    """Enough of a word that "medicine" and "medical" are one subject."""
+    """A crude stem, so that "medicine" and "medical" are one subject."""
     return word[:5] if len(word) > 6 else word.rstrip("s")

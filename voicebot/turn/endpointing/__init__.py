@@ -1,1 +1,1 @@
-"""When a person has finished speaking."""
+"""When a person has finished a turn."""

@@ -1,4 +1,4 @@
-"""Is a number, a word's letters or an address being dictated? English words, digits of any language."""
+"""Detect a number, spelled letters or an address being dictated: English words, digits of any language."""
 
 from __future__ import annotations
 
@@ -6,41 +6,52 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voicebot.turn.endpointing.vocabulary import (
-    ADDRESS,
-    BEFORE_ONE,
-    DICTATES,
-    DIGITS,
-    DOMAINS,
-    HALVES_OF_THE_DAY,
-    MONTHS,
-    NUMBERS,
-    WITHIN_NUMBERS,
-)
+from voicebot.turn.vocabulary import words
+
+DIGITS = words("zero oh one two three four five six seven eight nine")
+NUMBERS = words("""
+    ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty
+    sixty seventy eighty ninety hundred thousand million billion
+""")
+WITHIN_NUMBERS = words("double triple point dash hyphen minus plus")
+HALVES_OF_THE_DAY = ("a m", "p m")
+"""Letters that end a time of day."""
+MONTHS = words("january february march april may june july august september october november december")
+BEFORE_ONE = words("that this which the another no any some every each good last next first other only a")
+"""After these "one" is no number ("that one")."""
+DICTATES = words("""
+    number phone telephone mobile code pin zip postcode password card account extension serial spelled spelt
+    spell spelling isbn licence license plate reference order
+""")
+"""Things that people dictate in groups of digits and letters."""
+ADDRESS = words("at dot underscore dash hyphen slash www")
+"""Words used to dictate an address."""
+DOMAINS = words("com org net edu gov io ai co uk de fr eu us info dev app ch at nl it es")
+"""Top-level domains; recognisers hardly ever write others."""
 
 WRITTEN_ADDRESS = re.compile(r"(?<!\S)(?=\S+@|\S*www\.|\S*https?:)(\S*[^\s.,;!?])[.,;!?]*$", re.I)
-"""The last word, if it is one; tried once for each word, since a pattern that may begin anywhere is cubic."""
+"""The last word, if it is an address. Tried once per word: a pattern that may start anywhere is cubic."""
 WHOLE_DOMAIN = re.compile(r"\.([a-z]{2,})$", re.I)
 MY_ADDRESS = re.compile(r"\bmy (e-?mail|e mail)( address)? is (?P<rest>.+)$", re.I)
 LETTER = re.compile(r"[a-z]")
 ABBREVIATION = re.compile(r"[a-z](\.[a-z])+")
-"""As a recogniser also writes what was spelled."""
+"""Recognisers also write spelled letters this way."""
 LONG_NUMBER = 6
-"""Digits of one number written in one piece (a year, a price); longer ones are read out in groups."""
+"""Digits of a number written in one piece (a year, a price); longer ones are dictated in groups."""
 
 
 @dataclass(frozen=True)
 class TrailingNumber:
-    """What stands at the end of a text."""
+    """Digits and letters at the end of a text."""
 
     digits: int = 0
-    """Digits of it, spoken singly or written."""
+    """How many digits, spoken one by one or written."""
     letters: int = 0
-    """Single letters of it, where there are several."""
+    """How many single letters, if there are several."""
     singly: bool = False
-    """Digits or letters one by one, or in groups: not the name of one amount."""
+    """Whether digits or letters come one by one or in groups, rather than as one amount."""
     announced: bool = False
-    """Before it was said what it is ("my number is")."""
+    """Whether the speaker announced it ("my number is")."""
 
     @property
     def number(self) -> bool:
@@ -78,7 +89,7 @@ def trailing_number(words: Sequence[str], *, english: bool) -> TrailingNumber:
 
 
 def address_unfinished(text: str, words: Sequence[str]) -> bool | None:
-    """True: an address is being dictated; False: one that is whole stands at the end; None: no address."""
+    """True if an address is being dictated, False if a complete one ends the text, None if there is none."""
     if found := WRITTEN_ADDRESS.search(text.rstrip()):
         return not WHOLE_DOMAIN.search(found[1])
     if len(words) >= 2 and words[-2] == "dot" and words[-1] in DOMAINS:
@@ -98,7 +109,7 @@ def _part(word: str, english: bool) -> bool:
 
 
 def _begins(word: str, after: Sequence[str]) -> bool:
-    """ "My name is a" and "oh" begin no number, "a d a" and "oh three" do."""
+    """Whether a number begins here: not in "my name is a" or "oh", but in "a d a" and "oh three"."""
     if word in WITHIN_NUMBERS:
         return False
     if word in ("a", "i"):

@@ -1,8 +1,8 @@
-"""What the words so far say about the end of a turn. Pure: a partial transcript in, a reading out.
+"""What the words say about the end of a turn. Pure: an interim transcript goes in, a reading comes out.
 
-Recognisers that punctuate (Whisper) write a full stop nearly always and too early, so the last word counts
-before it; those that do not (pocketsphinx, in lower case) leave the shape of the sentence. Word lists are
-English; other languages are read by punctuation, digits and names alone.
+Recognisers that punctuate (Whisper) nearly always write a full stop, and too early, so the last word counts
+more. Those that do not (pocketsphinx, in lower case) leave only the shape of the sentence. The word lists are
+English; in other languages punctuation, digits and names decide alone.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from voicebot.turn.endpointing import vocabulary as english_words
 from voicebot.turn.endpointing.numbers import TrailingNumber, address_unfinished, trailing_number
 from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.sounds import name_similarity
+from voicebot.turn.vocabulary import AUXILIARIES, AUXILIARY, PRONOUNS, QUESTION_WORDS
 from voicebot.turn.words import LETTERS
 
 WORD = re.compile(
-    # an amount, a time of day and an abbreviation are one word each: "1,000", "3.14", "12:30", "24/7", "p.m."
+    # an amount, a time of day or an abbreviation is one word: "1,000", "3.14", "12:30", "24/7", "p.m."
     r"(?<!\d[.,:])(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+[.,:/]\d+)(?![.,:]?\d)|"
     r"(?:[^\W\d_]\.)+[^\W\d_](?![^\W_])|"
     rf"{LETTERS}(?:['\u2019]{LETTERS})*|\d+"
 )
 _DEFAULT = EndpointingSettings()
 CLOSING = "\"'\u201d\u2019\u00bb\u300d)]} "
-"""What may stand after the last mark."""
+"""Characters that may follow the last punctuation mark."""
 SAME_NAME = 0.95
-"""`name_similarity` from which a word alone is somebody's name as a recogniser wrote it."""
+"""`name_similarity` at which a word said alone is somebody's name."""
 HONORIFIC = 2
-"""Letters that may be added to a name where no spaces are written ("-san"); more of them are a sentence."""
+"""Letters that a suffix may add to a name in a script without spaces ("-san"); more make a sentence."""
 
 
 class Ending(Enum):
-    """How a partial transcript ends; the values are what people read."""
+    """How an interim transcript ends; the values are shown to people."""
 
     NOTHING = "no words yet"
     QUESTION = "a complete question"
@@ -63,7 +64,7 @@ _MORE = {Ending.NUMBER, Ending.CLAUSE, Ending.VOCATIVE, Ending.UNFINISHED, Endin
 
 @dataclass(frozen=True)
 class Reading:
-    """An ending and why, in words for people ("ends with 'and'")."""
+    """An ending and the reason for it, for people to read ("ends with 'and'")."""
 
     ending: Ending
     because: str
@@ -76,7 +77,7 @@ def read_ending(
     names: Sequence[str] = (),
     settings: EndpointingSettings = _DEFAULT,
 ) -> Reading:
-    """Read a partial transcript in a `language` (code; "" is English), where `names` can be called."""
+    """Classify how an interim transcript ends. `language` is a code ("": English); `names` can be called."""
     words = [word.casefold().replace("\u2019", "'") for word in WORD.findall(text)]
     if not words:
         return _reading(Ending.NOTHING)
@@ -105,7 +106,7 @@ def read_ending(
 
 
 def _mark(text: str) -> str:
-    """The last mark as one of "?", ".", ",", "..." and ""."""
+    """The last punctuation mark as "?", ".", ",", "..." or ""."""
     end = text.rstrip(CLOSING)
     if end.endswith(("...", "\u2026", "-", "\u2013", "\u2014")):
         return "..."
@@ -117,7 +118,7 @@ def _mark(text: str) -> str:
 
 
 def _called(words: Sequence[str], names: Sequence[str]) -> str:
-    """The name that was said alone, or after "hey"."""
+    """The name, if nothing but a name was said, perhaps after "hey"; else ""."""
     said = list(words)
     while len(said) > 1 and said[0] in english_words.CALLS:
         said = said[1:]
@@ -184,17 +185,16 @@ def _english(words: list[str], mark: str) -> Reading:
 
 def _answered(words: Sequence[str]) -> bool:
     """ "Yes it is", "no i don't"."""
-    helps = english_words.AUXILIARIES | english_words.NEGATED
     return (
         len(words) == 3
         and words[0] in english_words.YES_NO
-        and words[1] in english_words.PRONOUNS
-        and words[2] in helps
+        and words[1] in PRONOUNS
+        and words[2] in AUXILIARY
     )
 
 
 def _asks(words: Sequence[str]) -> bool:
-    """Whether it has the shape of an English question of three words or more."""
+    """Whether the words form an English question of three words or more."""
     rest = list(words)
     while rest and rest[0] in english_words.OPENERS:
         rest = rest[1:]
@@ -202,23 +202,22 @@ def _asks(words: Sequence[str]) -> bool:
         return False
     if _question_word(rest[:1]):
         return True
-    helps = english_words.AUXILIARIES | english_words.NEGATED
-    return rest[0] in helps and rest[1] in english_words.PRONOUNS | {"the", "a", "my", "your", "anyone"}
+    return rest[0] in AUXILIARY and rest[1] in PRONOUNS | {"the", "a", "my", "your", "anyone"}
 
 
 def _question_word(words: Sequence[str]) -> str:
-    """The first one of them, without what is contracted to it."""
-    return next((word.split("'")[0] for word in words if word.split("'")[0] in english_words.WH_WORDS), "")
+    """The first question word without its contraction ("what's" gives "what"); "" if there is none."""
+    return next((word.split("'")[0] for word in words if word.split("'")[0] in QUESTION_WORDS), "")
 
 
 def _hangs(words: Sequence[str]) -> bool:
-    """The last word usually has another one after it, and nothing here allows it to stand last."""
+    """Whether the last word needs another one after it in this context."""
     last, before = words[-1], words[-2] if len(words) > 1 else ""
     if last in english_words.PREPOSITIONS:
         return True
-    if last in english_words.AUXILIARIES:
-        return before not in english_words.PRONOUNS  # "I think it is", "do you know what it was"
-    if last in english_words.WH_WORDS:
+    if last in AUXILIARIES:
+        return before not in PRONOUNS  # "I think it is", "do you know what it was"
+    if last in QUESTION_WORDS:
         return before not in english_words.WH_BEFORE
     return last == "so" and before not in english_words.SO_BEFORE
 

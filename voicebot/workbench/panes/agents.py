@@ -1,4 +1,4 @@
-"""Who is in the lobby: portraits, states, what to know about an agent, a button to remove it."""
+"""The pane of participants: portraits, states, characters, and a button that removes an agent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from voicebot.workbench.panes.participants import ShownParticipants
 
 
 class AgentsPane(Feed):
-    """Rows: the participants, {id, name, kind, colour, state, character, portrait, notice, ...}."""
+    """Rows: {id, name, kind, colour, state, character, portrait, notice, ...}."""
 
     _esm = source("feed.js", "agents.js")
     _css = source("theme.css", "agents.css")
@@ -19,6 +19,6 @@ class AgentsPane(Feed):
         self._participants = participants
 
     def show(self, info: ParticipantInfo) -> None:
-        """Add a participant or bring it up to date."""
+        """Add or update a participant."""
         person = self._participants.add(info.id, info.name, info.kind)
         self.put({**info.model_dump(), "colour": person.colour})

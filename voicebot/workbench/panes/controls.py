@@ -1,4 +1,4 @@
-"""Choosing the STT, TTS and LLM while people talk."""
+"""The controls of the panel: menus that swap models, and a line that adds an agent."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Swap = Callable[[SwapRole, str, Progress], Awaitable[object]]
 
 
 class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
-    """One role: a dropdown, a progress bar while a model loads, and what came of it.
+    """The control of one role: a dropdown, a progress bar while a model loads, and the result.
 
-    The dropdown always shows the model in use: a failed load sets it back and says why.
-    Its callback may run on another thread; everything happens on `loop`.
+    The dropdown always shows the model in use; after a failed load it returns to the old one and says why.
+    Its callback may run on another thread, but all work runs on `loop`.
     """
 
     def __init__(self, role: SwapRole, models: Models, swap: Swap, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,7 +45,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         super().__init__([self.dropdown, self.bar, self.status], layout={"width": "100%"})
 
     def refresh(self) -> None:
-        """Show the model in use, and what else there is."""
+        """Show the model in use and the other models."""
         choice = self._models.chosen[self._role]
         options = [(self._label(o.spec, o.availability), o.spec) for o in self._models.options(self._role)]
         if choice.spec not in [spec for _, spec in options]:
@@ -83,20 +83,22 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
             await self._swap(self._role, spec, self._progress)
         except VoicebotError as error:
             kept = self._models.chosen[self._role].spec
-            self._say(f"{error.message} {error.hint} {kept} stays.", bad=True)
-        except Exception as error:  # a third party's backend may raise anything; the panel must live on
+            self._say(f"{error.message} {error.hint} {kept} stays in use.", bad=True)
+        except Exception as error:  # a backend may raise anything, and the panel must continue
             kept = self._models.chosen[self._role].spec
-            self._say(f"{spec} failed: {type(error).__name__}: {one_line(error)}. {kept} stays.", bad=True)
+            self._say(
+                f"{spec} failed: {type(error).__name__}: {one_line(error)}. {kept} stays in use.", bad=True
+            )
         else:
             self.refresh()
-            self._say(f"{spec} answers from the next turn on.")
+            self._say(f"{spec} is in use from the next turn on.")
         finally:
             self.bar.layout.display = "none"
             self.dropdown.disabled = self._stopped
             self.refresh()
 
     async def stop(self) -> None:
-        """Give up the swap that is under way, and begin none any more."""
+        """Cancel a running swap, and start no more."""
         self._stopped = self.dropdown.disabled = True
         if await _cancelled(self._tasks):
             self._say("Stopped.")
@@ -120,7 +122,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
 
 
 class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
-    """A line of text that becomes an agent."""
+    """A line of text from which it makes an agent."""
 
     def __init__(self, spawn: Callable[[str], Awaitable[object]], loop: asyncio.AbstractEventLoop) -> None:
         self._spawn = spawn
@@ -153,19 +155,19 @@ class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
         try:
             await self._spawn(description)
             self.text.value = ""
-        except Exception:  # shown as a notice by spawn; the text stays for another try
+        except Exception:  # spawn shows a notice; the text stays for another attempt
             return
         finally:
             self.button.disabled = self._stopped
 
     async def stop(self) -> None:
-        """Give up adding an agent, and begin no more."""
+        """Cancel a running addition, and start no more."""
         self._stopped = self.button.disabled = self.text.disabled = True
         await _cancelled(self._tasks)
 
 
 async def _cancelled(tasks: set[asyncio.Task[None]]) -> bool:
-    """Cancel them and wait for their ends; False when there are none."""
+    """Cancel tasks and wait for their end. False: there were none."""
     found = list(tasks)
     for task in found:
         task.cancel()

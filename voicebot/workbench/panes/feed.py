@@ -1,14 +1,14 @@
-"""Live panes: bounded rows in Python, sent to the page in increments.
+"""The base of live panes, which keep a bounded number of rows and send changes to the page.
 
-The page's part is `static/feed.js`. The protocol is four custom messages:
+The page's part is `static/feed.js`. The protocol has three custom messages:
 
     page -> kernel   {"type": "hello"}                       a view opened, or saw a gap
     kernel -> page   {"type": "rows", "seq", "rows", "gone"} what changed since `seq - 1`
     kernel -> page   {"type": "all", "seq", "rows"}          everything kept (the backlog)
 
-plus what a pane adds, e.g. {"type": "remove", "id"}. Rows are dicts with an "id"; a row
-sent again replaces the older one, so a lost or doubled message does no harm. Nothing of
-it is synced widget state, so a saved notebook stays small.
+and those that a pane adds, such as {"type": "remove", "id"}. Rows are dicts with an "id". A row that is
+sent again replaces the older one, so a lost or repeated message does no harm. Rows are not synced widget
+state, so a saved notebook stays small.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def source(*names: str) -> str:
-    """The text of files in `static`, one after the other."""
+    """Return the text of files in `static`, one after the other."""
     return "\n".join((_STATIC / name).read_text("utf-8") for name in names)
 
 
 class Feed(anywidget.AnyWidget):
-    """Base of the live panes; made on the loop that they live on.
+    """The base of live panes. Create a pane on the event loop that it belongs to.
 
-    `put` and `drop` are for the loop's thread. They cost microseconds: what they change is
-    sent at most once per `interval` seconds, in one message.
+    Call `put` and `drop` on the thread of that loop. They take microseconds, because changes are sent at most
+    once in `interval` seconds, in one message.
     """
 
     limit = 500
-    """Rows kept, here and in the page; the oldest go first."""
+    """Number of rows kept, here and in the page. The oldest are dropped first."""
     interval = 0.05
+    """Seconds between two messages to the page."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -56,15 +57,15 @@ class Feed(anywidget.AnyWidget):
 
     @property
     def rows(self) -> list[Row]:
-        """What is kept, oldest first."""
+        """The rows, oldest first."""
         return list(self._rows.values())
 
     def row(self, row_id: str) -> Row | None:
-        """The row of that id, if it is still kept."""
+        """Return the row with that id, or None if it is not kept."""
         return self._rows.get(row_id)
 
     def put(self, row: Row) -> None:
-        """Add a row, or replace the one with the same id where it stands."""
+        """Add a row, or replace the one with the same id in its place."""
         row_id = str(row["id"])
         self._rows[row_id] = row
         self._changed[row_id] = None
@@ -74,7 +75,7 @@ class Feed(anywidget.AnyWidget):
         self._later()
 
     def drop(self, row_id: str) -> None:
-        """Take a row away; unknown ids are fine."""
+        """Remove a row. Unknown ids are ignored."""
         if self._rows.pop(row_id, None) is not None:
             self._changed.pop(row_id, None)
             self._gone[row_id] = None
@@ -85,7 +86,7 @@ class Feed(anywidget.AnyWidget):
         self._handlers[kind] = handler
 
     def flush(self) -> None:
-        """Send what has changed now."""
+        """Send all changes now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -99,7 +100,7 @@ class Feed(anywidget.AnyWidget):
     def _later(self) -> None:
         if self._timer is not None:
             return
-        if self._loop is None or self._loop.is_closed():  # nobody to wait for
+        if self._loop is None or self._loop.is_closed():  # nothing would send it later
             self.flush()
         else:
             self._timer = self._loop.call_later(self.interval, self.flush)

@@ -1,4 +1,4 @@
-"""Where the time of each agent turn went: one bar per turn, its parts stacked."""
+"""The latency pane: where the time of each agent turn went, with one stacked bar per turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARTS = {
     "playback_latency": "playout",
     "unaccounted": "unaccounted",
 }
-"""The waterfall's parts, in the order they happen."""
+"""The parts of the waterfall, in order of time."""
 
 
 class LatencyPane(Feed):
@@ -32,7 +32,7 @@ class LatencyPane(Feed):
         self._question = ""
 
     def on_event(self, event: Event) -> None:
-        """Show a measured turn; remember what it may have been asked."""
+        """Show a measured turn, and remember the last question."""
         if isinstance(event, TranscriptFinal):
             if self._participants.get(event.participant_id).kind == "human" and event.text.strip():
                 self._question = event.text

@@ -1,4 +1,4 @@
-"""The way into the lobby: a link that always works, and the client inside the notebook."""
+"""The way into the lobby: a link, and the client inside the notebook."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from voicebot.workbench.panes.feed import source
 
 
 class LobbyLink(anywidget.AnyWidget):
-    """An "open in new tab" link and, once asked for, the client in an IFrame.
+    """A link that opens the lobby in a new tab and, on demand, the client in an iframe.
 
-    The page decides where the link goes: straight to the server when the notebook itself is
-    open on this machine, through jupyter-server-proxy (`proxy/<port>/`) when it is open from
-    elsewhere and the server has no public address of its own.
+    The page chooses the address: the server itself if the notebook is open on this machine, and
+    jupyter-server-proxy (`proxy/<port>/`) if it is open elsewhere and the server has no public address.
     """
 
     _esm = source("feed.js", "lobby_link.js")
     _css = source("theme.css", "lobby_link.css")
 
     url = traitlets.Unicode().tag(sync=True)
-    """Where the server is, as seen from the kernel, with the lobby in its query."""
+    """The server's address as seen from the kernel, with the lobby in its query."""
     public = traitlets.Bool(False).tag(sync=True)
-    """`url` is a public address: never go through a proxy."""
+    """Whether `url` is a public address, which needs no proxy."""
     shown = traitlets.Bool(False).tag(sync=True)
-    """The client is shown here."""
+    """Whether the client is shown in the notebook."""
     height = traitlets.Int(640).tag(sync=True)
-    """Of the embedded client, in CSS pixels."""
+    """Height of the embedded client, in CSS pixels."""
     running = traitlets.Bool(True).tag(sync=True)
+    """Whether the server is running."""

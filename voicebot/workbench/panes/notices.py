@@ -1,4 +1,4 @@
-"""What went wrong or waited, and what to do about it."""
+"""The pane of notices: what went wrong or was blocked, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voicebot.workbench.panes.feed import Feed, source
 
 
 class NoticesPane(Feed):
-    """Rows: {id, level: error|warning, text, hint, count}. The same twice counts up."""
+    """Rows: {id, level: error|warning, text, hint, count}. A repeated notice counts up."""
 
     _esm = source("feed.js", "notices.js")
     _css = source("theme.css", "notices.css")
@@ -27,33 +27,33 @@ class NoticesPane(Feed):
             self.add("error", event.message, "")
 
     def stalled(self, seconds: float, where: str = "") -> None:
-        """The event loop did not run for `seconds`; `where` is what was seen running (`LoopStall.where`)."""
-        meanwhile = "agents' audio went on, answers waited."
+        """Show that the event loop was blocked for `seconds` by the code `where` (see `LoopStall`)."""
+        meanwhile = "agents went on speaking, but new answers waited."
         who = culprit(where)
         if who == "voicebot":
-            text = f"The loop was busy for {seconds:.1f} s with AI Voicebot's own work; {meanwhile}"
-            hint = "It happens while models load and on a busy machine; no cell of yours is the cause."
+            text = f"AI Voicebot's own work blocked the event loop for {seconds:.1f} s; {meanwhile}"
+            hint = "This happens while models load, or on a busy machine. No cell of yours is the cause."
         elif who == "unseen":
-            text = f"Something blocked the loop for {seconds:.1f} s and could not be seen; {meanwhile}"
+            text = f"Unknown code blocked the event loop for {seconds:.1f} s; {meanwhile}"
             hint = (
-                "If a cell was running: C code such as pandas, regex or json lets nothing else run; "
-                "put it in a process (concurrent.futures.ProcessPoolExecutor)."
+                "If a cell was running, C code (as in pandas, regex or json) may have held the interpreter: "
+                "run it in a process (concurrent.futures.ProcessPoolExecutor)."
             )
         else:
             code = "This cell" if who == "cell" else where
-            text = f"{code} blocked the loop for {seconds:.1f} s; {meanwhile}"
-            hint = "Long work: put it in `await asyncio.to_thread(work)` and the agents go on answering."
+            text = f"{code} blocked the event loop for {seconds:.1f} s; {meanwhile}"
+            hint = "Run long work with `await asyncio.to_thread(work)`, and agents keep answering."
         self.add("warning", text, hint, key=f"stall {who}")
 
     def failed(self, what: str, error: BaseException) -> None:
-        """Something asked for in the panel could not be done."""
+        """Show that something requested in the panel failed."""
         if isinstance(error, VoicebotError):
             self.add("error", f"{what}: {error.message}", error.hint)
         else:
             self.add("error", f"{what}: {type(error).__name__}: {one_line(error)}", "")
 
     def add(self, level: str, text: str, hint: str, key: str = "") -> None:
-        """Show a notice; one with the same `key` (or text) is replaced and counted."""
+        """Show a notice. It replaces one with the same `key` (or text), and counts up."""
         row_id = key or text
         count = (self.row(row_id) or {}).get("count", 0) + 1
         self.drop(row_id)  # so that it comes last

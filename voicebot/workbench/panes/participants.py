@@ -1,4 +1,4 @@
-"""Who is who in the panes: names and colours that stay the same for a session."""
+"""The participants in the panes, with names and colours that stay the same for a session."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COLOURS = 8
 
 @dataclass
 class ShownParticipant:
-    """A participant as the panes show it; `colour` is an index into the theme's palette."""
+    """A participant in the panes. `colour` is an index into the palette of the theme."""
 
     id: str
     name: str
@@ -18,13 +18,13 @@ class ShownParticipant:
 
 
 class ShownParticipants:
-    """Everyone seen so far. Those who left keep name and colour, for the rows they left behind."""
+    """All participants so far. Those who left keep name and colour, because their rows stay."""
 
     def __init__(self) -> None:
         self._participants: dict[str, ShownParticipant] = {}
 
     def add(self, participant_id: str, name: str, kind: str) -> ShownParticipant:
-        """Learn a participant, or its new name."""
+        """Add a participant, or update its name."""
         known = self._participants.get(participant_id)
         if known is None:
             known = ShownParticipant(participant_id, name, kind, len(self._participants) % COLOURS)
@@ -33,7 +33,7 @@ class ShownParticipants:
         return known
 
     def get(self, participant_id: str | None) -> ShownParticipant:
-        """The participant; someone unknown gets its id as name."""
+        """Return the participant. An unknown one gets its id as its name."""
         if participant_id is None:
             return ShownParticipant("", "", "", COLOURS - 1)
         return self._participants.get(participant_id) or self.add(participant_id, participant_id, "human")

@@ -1,4 +1,4 @@
-"""The live transcript: who said what when, interim text greyed, interruptions marked."""
+"""The transcript pane: who said what and when, with interim text in grey and interruptions marked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TranscriptPane(Feed):
         self._spoken: dict[str, str] = {}  # speech_id -> row id, the newest few
 
     def on_event(self, event: Event) -> None:
-        """Show what belongs into a transcript; anything else is ignored."""
+        """Show an event that belongs in a transcript; ignore others."""
         match event:
             case TranscriptInterim() | TranscriptFinal():
                 self._said(event)
@@ -56,7 +56,7 @@ class TranscriptPane(Feed):
         if old.get("final") and not final:
             return
         if final and not event.text.strip() and not old.get("unheard"):
-            self.drop(row_id)  # noise that no word came out of
+            self.drop(row_id)  # noise without words
             return
         if event.speech_id:
             self._spoken[event.speech_id] = row_id

@@ -1,4 +1,4 @@
-// The page's side of feed.py: keeps rows in order, asks for the backlog, notices gaps.
+// The page's side of feed.py: it keeps rows in order, asks for earlier rows, and detects gaps.
 function connectFeed(model, { limit, changed, cleared }) {
   const rows = new Map();
   let seen = null;
@@ -38,7 +38,7 @@ function connectFeed(model, { limit, changed, cleared }) {
   return { rows, close: () => model.off("msg:custom", receive) };
 }
 
-// A new element with a class, text and attributes; text is never parsed as HTML.
+// Makes an element with a class, text and attributes. Text is never parsed as HTML.
 function element(name, className = "", text = null, attributes = {}) {
   const made = document.createElement(name);
   if (className) made.className = className;
@@ -47,7 +47,7 @@ function element(name, className = "", text = null, attributes = {}) {
   return made;
 }
 
-// Seconds of a conversation as 1:05.3.
+// Formats seconds of a conversation as 1:05.3.
 function clockTime(seconds) {
   if (!(seconds >= 0)) return "";
   const tenths = Math.round(seconds * 10);

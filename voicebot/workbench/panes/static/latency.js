@@ -25,7 +25,7 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-// A step of 1, 2 or 5 times a power of ten that gives at most six ticks.
+// Returns 1, 2 or 5 times a power of ten, so that there are at most six ticks.
 function tickStep(span) {
   const power = 10 ** Math.floor(Math.log10(span / 6));
   return [1, 2, 5, 10].map((n) => n * power).find((step) => span / step <= 6);
@@ -78,7 +78,7 @@ function render({ model, el }) {
     tip.hidden = false;
     const box = root.getBoundingClientRect();
     const at = target.getBoundingClientRect();
-    // above the bar when there is no room below: the notebook clips what leaves the output at the bottom
+    // above the bar if there is no room below, because the notebook clips the bottom of the output
     const below = at.bottom - box.top + 4;
     const above = at.top - box.top - tip.offsetHeight - 4;
     tip.style.top = `${below + tip.offsetHeight <= box.height ? below : above}px`;

@@ -1,6 +1,6 @@
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0)$/;
 
-// Where a browser on this page reaches the server, and whether through Jupyter's proxy.
+// Returns the address of the server for a browser on this page, and whether it goes through Jupyter's proxy.
 function address(url, isPublic) {
   const direct = new URL(url);
   const here = window.location;
@@ -16,8 +16,8 @@ function address(url, isPublic) {
   return { href: new URL(`${base.replace(/\/?$/, "/")}proxy/${port}/${direct.search}`, here.origin).href, proxied: true };
 }
 
-// The same for a frame on this page, in the client's compact layout. `localhost` and `127.0.0.1` are one machine but two sites, and
-// browsers keep a framed page of another site from its session cookie: so it goes by our own name.
+// Returns the address for a frame on this page, in the client's compact layout. It has the host name of the page:
+// `localhost` and `127.0.0.1` are two sites, and a framed page of another site gets no session cookie.
 function framed(href) {
   const { protocol, hostname } = window.location;
   const url = new URL(href);
@@ -46,11 +46,11 @@ function render({ model, el }) {
     link.href = href;
     link.hidden = !running;
     toggle.hidden = !running;
-    where.textContent = running ? href : "The workbench is stopped; run await wb.start() to go on.";
+    where.textContent = running ? href : "The workbench is stopped. Run await wb.start() to continue.";
     toggle.textContent = shown ? "Close here" : "Show it here";
-    const embedded = window.location.protocol.startsWith("http") ? "" : "This editor keeps the microphone from embedded pages: use the link.";
+    const embedded = window.location.protocol.startsWith("http") ? "" : "This editor gives embedded pages no microphone: use the link.";
     note.textContent = proxied
-      ? "The notebook is open from another machine, so the link goes through jupyter-server-proxy. If it answers 404: pip install jupyter-server-proxy beside JupyterLab and restart it."
+      ? "The notebook is open from another machine, so the link goes through jupyter-server-proxy. If it answers 404, install jupyter-server-proxy beside JupyterLab, and restart JupyterLab."
       : shown ? embedded : "";
     note.hidden = note.textContent === "";
     const frame = place.firstElementChild;

@@ -21,7 +21,7 @@ function render({ model, el }) {
   const root = element("section", "vb vb-transcript", null, { "aria-label": "Transcript" });
   const title = element("div", "vb-title", "Transcript");
   const list = element("div", "vb-lines", null, { role: "log", tabindex: "0", "aria-label": "Transcript lines" });
-  const empty = element("div", "vb-empty", "Nothing was said yet. Open the lobby and speak, or run wb.say(...).");
+  const empty = element("div", "vb-empty", "Nothing has been said yet. Open the lobby and speak, or run wb.say(...).");
   const newest = element("button", "vb-newest", "↓ newest", { type: "button" });
   newest.hidden = true;
   root.append(title, empty, list, newest);

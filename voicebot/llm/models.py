@@ -1,4 +1,4 @@
-"""An openai-agents Model around a function that writes text: for brains and tests without a server.
+"""openai-agents' Models: around a function that writes text, and for a server whose errors are explained.
 
 Import this lazily: it imports openai-agents, which takes a second or two.
 """
@@ -10,13 +10,12 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
-from agents.agent_output import AgentOutputSchemaBase
-from agents.handoffs import Handoff
 from agents.items import ModelResponse, TResponseInputItem, TResponseStreamEvent
-from agents.model_settings import ModelSettings
-from agents.models.interface import Model, ModelTracing
-from agents.tool import Tool
+from agents.models.interface import Model
+from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
+from agents.models.openai_responses import OpenAIResponsesModel
 from agents.usage import Usage
+from openai import AsyncOpenAI
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -25,16 +24,16 @@ from openai.types.responses import (
     ResponseOutputText,
     ResponseTextDeltaEvent,
 )
-from openai.types.responses.response_prompt_param import ResponsePromptParam
 
+from voicebot.errors import ModelFailed
 from voicebot.llm.lines import ChatHistory, ScriptedCall, read_history
 
 Writer = Callable[[str, ChatHistory], AsyncIterator[str | ScriptedCall]]
-"""Gets the instructions and the conversation so far, yields the answer in pieces and the tools to call."""
+"""Takes the instructions and the conversation, yields the answer in pieces and the tools to call."""
 
 
 class TextModel(Model):
-    """Answers with what `write` yields, streamed as it comes."""
+    """Streams what `write` yields."""
 
     def __init__(self, name: str, write: Writer) -> None:
         self.name = name
@@ -44,15 +43,8 @@ class TextModel(Model):
         self,
         system_instructions: str | None,
         input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None,
-        conversation_id: str | None,
-        prompt: ResponsePromptParam | None,
+        *args: Any,
+        **kwargs: Any,
     ) -> ModelResponse:
         parts = [part async for part in self._write(system_instructions or "", read_history(input))]
         text = "".join(part for part in parts if isinstance(part, str))
@@ -63,15 +55,8 @@ class TextModel(Model):
         self,
         system_instructions: str | None,
         input: str | list[TResponseInputItem],
-        model_settings: ModelSettings,
-        tools: list[Tool],
-        output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
         text, number = "", 0
         calls: list[ScriptedCall] = []
@@ -125,7 +110,7 @@ def _output(text: str, calls: Sequence[ScriptedCall]) -> list[Any]:
 
 
 async def warm_up() -> None:
-    """Run openai-agents once for nothing: its first run takes 0.1 s more, and nobody should wait for that."""
+    """Run openai-agents once, because its first run takes 0.1 s longer and nobody should wait for that."""
     from agents import Agent, RunConfig, Runner
 
     async def nothing(instructions: str, lines: ChatHistory) -> AsyncIterator[str]:
@@ -135,3 +120,34 @@ async def warm_up() -> None:
     run = Runner.run_streamed(agent, "Go.", run_config=RunConfig(tracing_disabled=True))
     async for _ in run.stream_events():
         pass
+
+
+def make_model(
+    name: str, client: AsyncOpenAI, responses: bool, explain: Callable[[Exception], ModelFailed]
+) -> Model:
+    """A model on this server, by the responses API if `responses`, else by chat completions."""
+    inner: Model = (
+        OpenAIResponsesModel(name, client) if responses else OpenAIChatCompletionsModel(name, client)
+    )
+    return ExplainedModel(inner, explain)
+
+
+class ExplainedModel(Model):
+    """Wraps a model and turns its failures into ModelFailed with an explanation for people."""
+
+    def __init__(self, inner: Model, explain: Callable[[Exception], ModelFailed]) -> None:
+        self.inner = inner
+        self._explain = explain
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        try:
+            return await self.inner.get_response(*args, **kwargs)
+        except Exception as error:
+            raise self._explain(error) from None
+
+    async def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        try:
+            async for event in self.inner.stream_response(*args, **kwargs):
+                yield event
+        except Exception as error:
+            raise self._explain(error) from None
