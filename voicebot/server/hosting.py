@@ -34,9 +34,10 @@ from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.services import Services
 from voicebot.server.endpoints.static_client import STATIC, StaticClient
 from voicebot.server.lobby.controller import LobbyController
-from voicebot.server.lobby.lobbies import DEMO_LOBBY, Lobbies
+from voicebot.server.lobby.demo import DEMO_LOBBY, DEMO_NAME
+from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.lobby.moderator import Moderator
-from voicebot.server.lobby.ports import AgentSessionPort, RecordingSession
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
@@ -59,7 +60,6 @@ from voicebot.store.shared import shared
 
 logger = logging.getLogger(__name__)
 
-DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 STORE_TIMEOUT = 2.0
 """Seconds within which the store must answer for the server to be ready."""
 SPACE_INTERVAL = 5.0
@@ -214,7 +214,7 @@ class Hosting:
         self._media = self._given_media or _real_media(self.settings)
         self._resolver.start()
         await self._open_store()
-        await self._lobbies.restore(leave_out=() if self.demo else (DEMO_LOBBY,))
+        await self._lobbies.restore()
         # people can reconnect and talk to each other from now on; the agents follow
         app = create_app(self._services())
         self._server = make_server(app, self._limits)
@@ -225,8 +225,8 @@ class Hosting:
         if self._serving.done():
             self._serving.result()
         await self._load(self._models, self._media, self._resolver)
-        if self.demo and DEMO_LOBBY not in self.agent_sessions:
-            await self._make_demo()
+        if self.demo:
+            await self._open_demo()
         self._stalls.start()
         self._spawn(self._watch_space(), "watch the disk")
         self._ready = True
@@ -250,6 +250,7 @@ class Hosting:
             telemetry=self.telemetry,
             clock=self._clock,
             spawn=self._spawn,
+            demo=self.demo,
         )
 
     def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
@@ -258,8 +259,7 @@ class Hosting:
         agent_session = self._agent_session_factory(
             lobby, self._media, self._models, self.settings, self._clock
         )
-        if isinstance(agent_session, RecordingSession):
-            agent_session.set_space(self._space)
+        agent_session.set_space(self._space)
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
@@ -280,13 +280,13 @@ class Hosting:
             restoring.cancel()
             await asyncio.gather(restoring, return_exceptions=True)
 
-    async def _make_demo(self) -> None:
-        try:
-            agent_session = await self.create_lobby("Demo", DEMO_LOBBY)
-        except SignalingError as error:  # another server has it
-            logger.info("The demo lobby was not created: %s", error)
-        else:
-            await agent_session.spawn(DEMO_PERSONA)
+    async def _open_demo(self) -> None:
+        if DEMO_LOBBY not in self.agent_sessions:
+            try:
+                await self.create_lobby(DEMO_NAME, DEMO_LOBBY)
+            except SignalingError as error:  # another server has it
+                logger.info("The demo lobby was not created: %s", error)
+        await self._lobbies.renew_demo()
 
     async def drain(self, seconds: float) -> None:
         """Admit nobody new, tell everybody, and wait at most `seconds` until no people are left.
@@ -400,8 +400,7 @@ class Hosting:
                     logger.warning("The disk has space again: recording continues.")
             self._space = space
             for agent_session in self.agent_sessions.values():
-                if isinstance(agent_session, RecordingSession):
-                    agent_session.set_space(space)
+                agent_session.set_space(space)
             await asyncio.sleep(SPACE_INTERVAL)
 
     def _gauges(self) -> dict[str, Amounts]:

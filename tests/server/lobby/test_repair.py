@@ -1,4 +1,4 @@
-"""What people are told when paths break, browsers sleep or the server restarts."""
+"""What a lobby's people are told when paths break, browsers sleep or the server was restarted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE = 1_000
 
 
 class AgentSession:
-    """The part of an agent session that negotiations need."""
+    """What negotiations need of an agent session."""
 
     log = None
 
@@ -49,7 +49,7 @@ class AgentSession:
 
 
 class Scene:
-    """The negotiations of a lobby, with people who follow the test."""
+    """A lobby's negotiations with people who do what a test says."""
 
     def __init__(self, *people: str, agent: bool = False, turn: str = "") -> None:
         self.lobby = Lobby("demo", "Demo")
@@ -81,7 +81,7 @@ class Scene:
         return ice_plan(self.turn, "secret", user, 0.0)
 
     def take(self, type: str, person: str | None = None) -> list[Message]:
-        """Return the new messages of this type."""
+        """What was told of this type, once."""
         found = [x for x in self.told if x[1].type == type and person in (None, x[0])]
         self.told = [x for x in self.told if x not in found]
         return [message for _, message in found]
@@ -95,7 +95,7 @@ class Scene:
         self.send(me, m.WebrtcStateChange(peer=peer, epoch=epoch, data=data))
 
     def connect(self, one: str, other: str) -> int:
-        """Both ends begin and connect. Returns the epoch."""
+        """Both begin and connect; the epoch."""
         (start, _) = self.take("start_webrtc_negotiation")
         epoch = start.epoch
         assert epoch is not None

@@ -1,12 +1,12 @@
-"""One conversation of a lobby: what happens in it, handed to ears, voices and whoever answers."""
+"""One conversation of a lobby: connects recognition, interruption, playout and scheduling."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.hearing.recognition import SpeechRecognition
+from voicebot.agent.hearing.recognition import RecognitionSettings, SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn, constants_of, endpointing_of
 from voicebot.agent.models.models import Models
@@ -16,14 +16,19 @@ from voicebot.agent.turns.interruption import InterruptionHandler
 from voicebot.agent.turns.scheduler import SETTLE_S, TurnScheduler
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
+from voicebot.events import Word
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Denial
+from voicebot.turn import Denial, Echo
 
 
 class Conversation:
-    """Lives from the first person's arrival to the last one's leaving; has its own floor and log."""
+    """Lasts from the arrival of the first person to the departure of the last; has its own floor and log.
+
+    Args:
+        greeted: Nobody needs a greeting; the people here were greeted in an earlier conversation.
+    """
 
     def __init__(
         self,
@@ -37,16 +42,18 @@ class Conversation:
         settings: Settings,
         clock: Clock,
         new_id: Callable[[str], str],
-        greeted: bool = False,
+        greeted: bool,
     ) -> None:
-        """`greeted`: those who are here have been welcomed before."""
         self.log = log
         self._agents, self._plane, self._host_id = agents, plane, host_id
-        self._max_utterance = settings.max_utterance
-        self._models, self._clock, self._new_id = models, clock, new_id
-        self.endpointing = endpointing_of(settings)
-        self._constants, self._language = constants_of(settings), settings.stt_language
-        self._end_of_turn = EndOfTurn(lambda: models.end_of_turn, log.emit)
+        self._models, self._clock, self.new_id = models, clock, new_id
+        self._recognition = RecognitionSettings(
+            endpointing_of(settings),
+            constants_of(settings),
+            EndOfTurn(lambda: models.end_of_turn, log.emit),
+            settings.stt_language,
+            settings.max_utterance,
+        )
         self.addressing = AddressingContext(lobby, agents, clock)
         self.recordings = Recordings(log, plane, host_id, name=self.addressing.name)
         self._scheduler = TurnScheduler(
@@ -71,7 +78,7 @@ class Conversation:
     # ------------------------------------------------------------ what happens in the lobby
 
     def connected(self, participant_id: str) -> None:
-        """A person can hear now; the first one is greeted, and what waited for ears is said."""
+        """A person can hear now. Greet the first one, and say what was waiting for a listener."""
         self.addressing.connected(participant_id)
         agent = next((agent for agent in self._agents.values() if not agent.muted), None)
         if not self._greeted and agent is not None:
@@ -79,22 +86,22 @@ class Conversation:
         self._scheduler.next()
 
     def ready(self) -> None:
-        """The models are loaded: what waited for them is answered."""
+        """The models are loaded. Answer what was said before."""
         self._scheduler.next()
 
     def greet(self, agent: Agent) -> None:
-        """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
+        """See `TurnScheduler.greet`."""
         self._greeted = True
         self._scheduler.greet(agent)
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
-        """A typed line is answered like a spoken one."""
+        """Answer a typed line like a spoken one."""
         now = self._clock()
-        self._on_heard(
+        self.on_utterance(
             Utterance(
                 participant_id,
-                self._new_id("utt"),
-                self._new_id("turn"),
+                self.new_id("utt"),
+                self.new_id("turn"),
                 text.strip(),
                 now,
                 now,
@@ -104,18 +111,18 @@ class Conversation:
         )
 
     def muted(self, agent: Agent) -> None:
-        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        """The agent was muted; see `TurnScheduler.drop`."""
         self._scheduler.drop(agent.id, Denial.MUTED.value)
 
     def left(self, participant_id: str) -> None:
-        """A person or an agent is gone."""
+        """A person or an agent has left the lobby."""
         self.connection_lost(participant_id)
         self.addressing.left(participant_id)
         self._replies.drop_person(participant_id)
         self._scheduler.drop(participant_id, "the agent has left")
 
     def connection_lost(self, participant_id: str) -> None:
-        """What the person was saying ends here; they are not spoken to until they are back."""
+        """End the person's utterance. Nobody speaks to them until they are connected again."""
         if participant_id not in self._agents:
             self.addressing.connection_lost(participant_id)
         if (recognition := self._recognitions.get(participant_id)) is not None:
@@ -123,7 +130,7 @@ class Conversation:
 
     @property
     def quiet(self) -> bool:
-        """Nobody speaks, nothing is being understood, and nobody waits for an answer."""
+        """Nobody speaks, no speech is being transcribed, and nobody is waiting for an answer."""
         scheduler = self._scheduler
         return (
             not self._floor.speaking
@@ -133,13 +140,13 @@ class Conversation:
         )
 
     def media_gone(self) -> None:
-        """Every playout is over without a notice."""
+        """The media process died, so every playout ended without a notice."""
         for participant_id in self.addressing.people_ids:
             self.connection_lost(participant_id)
         self._scheduler.media_gone()
 
     async def close(self) -> None:
-        """Stop what is spoken, let its last words be logged, end every task."""
+        """Stop all speech, wait until the last words are logged, and end every task."""
         self._closing = True
         await self._scheduler.close()
         for recognition in self._recognitions.values():
@@ -150,17 +157,17 @@ class Conversation:
     # ------------------------------------------------------------ notices
 
     def on_notice(self, notice: media.Notice) -> bool:
-        """A notice about hearing or playout; False when it is not for this conversation."""
+        """Handle a notice of the media plane. Returns False if it does not concern this conversation."""
         match notice:
             case media.VoiceActivityStarted():
                 self.addressing.connected(notice.participant_id)
-                self._ears_of(notice.participant_id).started(notice)
+                self._recognition_of(notice.participant_id).started(notice)
             case media.SpeechAudio():
-                self._ears_of(notice.participant_id).audio(notice)
+                self._recognition_of(notice.participant_id).audio(notice)
             case media.VoiceActivityStopped():
-                self._ears_of(notice.participant_id).stopped(notice)
+                self._recognition_of(notice.participant_id).stopped(notice)
             case media.SilenceReached():
-                self._ears_of(notice.participant_id).silence(notice)
+                self._recognition_of(notice.participant_id).silence(notice)
             case media.PlayoutHeld() | media.PlayoutResumed():
                 if (turn := self._playout.turn_of(notice)) is not None:
                     self._interruptions.on_notice(turn, notice)
@@ -173,59 +180,48 @@ class Conversation:
                 return False
         return True
 
-    # ------------------------------------------------------------ people
+    # ------------------------------------------------------------ what people say (`Listener`)
 
-    def _ears_of(self, participant_id: str) -> SpeechRecognition:
+    def await_silence(self, participant_id: str, until: float) -> None:
+        self._plane.send(media.AwaitSilence(self._host_id, participant_id, until))
+
+    def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+        return self._playout.echoes.own_voice(text, start, end, words)
+
+    def names(self) -> list[str]:
+        return [agent.name for agent in self._agents.values()]
+
+    def _recognition_of(self, participant_id: str) -> SpeechRecognition:
         if participant_id not in self._recognitions:
             self._recognitions[participant_id] = SpeechRecognition(
-                participant_id,
-                models=self._models,
-                endpointing=self.endpointing,
-                log=self.log,
-                clock=self._clock,
-                new_id=self._new_id,
-                begin=self._on_begin,
-                ended=self._on_end_of_turn,
-                heard=self._on_heard,
-                partly=self._on_partly,
-                drafted=self._on_drafted,
-                went_on=self._on_went_on,
-                own_voice=self._playout.echoes.own_voice,
-                await_silence=lambda until: self._plane.send(
-                    media.AwaitSilence(self._host_id, participant_id, until)
-                ),
-                end_of_turn=self._end_of_turn,
-                constants=self._constants,
-                names=lambda: [agent.name for agent in self._agents.values()],
-                language=self._language,
-                max_utterance=self._max_utterance,
+                participant_id, self, self._recognition, models=self._models, log=self.log, clock=self._clock
             )
         return self._recognitions[participant_id]
 
-    def _on_begin(self, participant_id: str) -> str:
+    def on_speech_began(self, participant_id: str) -> str:
         """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
         self._floor.human_started(participant_id)
         self._interruptions.went_on(participant_id)
         self.addressing.name(participant_id)
-        turn_id = self._scheduler.interrupted_thinking(participant_id) or self._new_id("turn")
+        turn_id = self._scheduler.interrupted_thinking(participant_id) or self.new_id("turn")
         for agent in self._agents.values():
             if agent.state in ("idle", "thinking"):
                 agent.become("listening")
         return turn_id
 
-    def _on_end_of_turn(self, participant_id: str) -> None:
+    def on_turn_ended(self, participant_id: str) -> None:
         self._floor.human_stopped(participant_id)
 
-    def _on_partly(self, participant_id: str, text: str) -> None:
+    def on_partial(self, participant_id: str, text: str) -> None:
         """What they have said so far, while they speak: enough to stop an agent."""
         self._interruptions.said(self._scheduler.turn, participant_id, text, over=False)
 
-    def _on_went_on(self, participant_id: str) -> None:
+    def on_speech_went_on(self, participant_id: str) -> None:
         """It was only a pause."""
         self._interruptions.went_on(participant_id)
         self._scheduler.speculation.cancel("speech went on", participant_id=participant_id)
 
-    def _on_drafted(self, draft: Utterance, expects_more: bool) -> None:
+    def on_draft(self, draft: Utterance, expects_more: bool) -> None:
         """They pause, and this is what they have said if they have finished."""
         listening = self._interruptions.said(
             self._scheduler.turn, draft.participant_id, draft.text, over=True
@@ -233,9 +229,9 @@ class Conversation:
         if not (listening or expects_more):
             self._scheduler.prepare(draft)
 
-    def _on_heard(self, utterance: Utterance) -> None:
+    def on_utterance(self, utterance: Utterance) -> None:
         if self._closing:
-            return  # logged, and nobody is left to answer
+            return  # the words are logged, but nobody is left to answer them
         before = self._replies.earlier(utterance)
         listening = not utterance.typed and self._interruptions.said(
             self._scheduler.turn, utterance.participant_id, utterance.text, over=True
