@@ -54,7 +54,7 @@ async def test_people_on_two_servers_share_a_lobby(nodes: Nodes) -> None:
     await bob.send_text("not json")
     assert (await bob.expect("error"))["data"]["code"] == "bad_message"
     await bob.send_text(b"\x00")
-    assert "Binary" in (await bob.expect("error"))["data"]["message"]
+    assert "binary" in (await bob.expect("error"))["data"]["message"]
 
 
 async def test_forwarded_frames_are_deleted_from_redis(nodes: Nodes) -> None:
