@@ -155,7 +155,9 @@ def check(stage: Stage) -> None:
     answers=st.lists(st.sampled_from(ANSWERS), max_size=6),
     words=st.lists(word, max_size=6),
 )
-def test_never_stuck(steps: list[Any], answers: list[list[Step]], words: list[Hears]) -> None:
+def test_any_conversation_ends_with_a_free_floor(
+    steps: list[Any], answers: list[list[Step]], words: list[Hears]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run(conversation(steps, answers, words, Path(folder)))
 
@@ -172,7 +174,7 @@ over = st.tuples(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(over, min_size=2, max_size=6), words=st.lists(word, min_size=4, max_size=6))
-def test_whatever_is_said_over_a_long_answer(steps: list[Any], words: list[Hears]) -> None:
+def test_speech_over_a_long_answer_never_blocks_the_floor(steps: list[Any], words: list[Hears]) -> None:
     question = (0.0, ("speak", "anna", [1.0]))
     with tempfile.TemporaryDirectory() as folder:
         script = [question, (3.0, steps[0][1]), *steps[1:]]

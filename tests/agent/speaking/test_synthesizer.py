@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
     ],
     ids=["float", "stereo", "list", "rate"],
 )
-async def test_unplayable_audio_is_told_and_the_answer_shown(
+async def test_unplayable_audio_is_an_error_and_the_answer_is_shown(
     tmp_path: Path, audio: Any, rate: int, said: str
 ) -> None:
     class Foreign(ScriptedTTS):

@@ -72,7 +72,7 @@ def scripted(*script: str | Sequence[Step]) -> ScriptedLLM:
     return ScriptedLLM(list(script))
 
 
-async def test_the_oldest_lines_give_way_to_a_summary(tmp_path: Path) -> None:
+async def test_a_summary_replaces_the_oldest_lines(tmp_path: Path) -> None:
     llm = scripted("<think>hm</think>Anna said that she has many boats.", "Well.")
     talk = Talk(tmp_path, llm)
     talk.goes_on()
@@ -119,7 +119,7 @@ async def test_a_turn_does_not_wait_for_a_summary_and_gets_the_newest_lines(tmp_
     assert talk.events == []
 
 
-async def test_what_is_said_while_a_summary_is_written_is_not_in_it_and_not_lost(tmp_path: Path) -> None:
+async def test_lines_added_while_a_summary_is_written_are_kept(tmp_path: Path) -> None:
     gate = asyncio.Event()
     talk = Talk(tmp_path, scripted([gate, "Boats."]))
     talk.goes_on()
@@ -131,7 +131,7 @@ async def test_what_is_said_while_a_summary_is_written_is_not_in_it_and_not_lost
     assert talk.agent.memory.lines[-1].text == "something new"
 
 
-async def test_a_failure_loses_nothing_is_told_once_and_tried_again_later(tmp_path: Path) -> None:
+async def test_a_failed_summary_is_reported_once_and_retried(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     dead: list[Step] = [ModelFailed("its server is gone")]
     llm = scripted(dead, [10_000.0, "x"], " ", "They spoke of boats.")
@@ -158,7 +158,7 @@ async def test_a_failure_loses_nothing_is_told_once_and_tried_again_later(tmp_pa
     llm.assert_consumed()
 
 
-async def test_a_memory_that_grew_for_long_is_summarised_in_pieces(tmp_path: Path) -> None:
+async def test_a_very_large_memory_is_summarised_in_parts(tmp_path: Path) -> None:
     talk = Talk(tmp_path, scripted(*(f"Part {number}." for number in range(4))))
     talk.goes_on(until=3.5)
     await talk.summarised()
@@ -178,7 +178,7 @@ async def test_without_a_language_model_people_are_quoted(tmp_path: Path) -> Non
     assert isinstance(talk.events[0], ContextSummarised)
 
 
-async def test_a_memory_without_a_budget_is_left_alone(tmp_path: Path) -> None:
+async def test_a_memory_without_a_budget_is_not_summarised(tmp_path: Path) -> None:
     talk = Talk(tmp_path, scripted())
     talk.goes_on(until=2.0)
     talk.agent.memory.budget = None

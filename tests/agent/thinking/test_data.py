@@ -42,7 +42,7 @@ from voicebot.llm.lines import TAGGED, ChatLine, read_history
         ("Hangul\u3164filler, braille\u2800blank", "Hangulfiller, brailleblank"),
     ],
 )
-def test_words_stay_and_everything_else_is_removed(text: str, expected: str) -> None:
+def test_words_are_kept_and_marks_are_removed(text: str, expected: str) -> None:
     assert as_data(text) == expected
 
 

@@ -89,13 +89,13 @@ def hand_over(to: str) -> str:
         (Agent, "A tool is a function, not <class"),
     ],
 )
-def test_what_a_model_could_not_call_is_explained(function: Any, message: str) -> None:
+def test_an_unusable_function_is_refused_with_the_reason(function: Any, message: str) -> None:
     with pytest.raises(VoicebotError, match=message) as error:
         make_tool(function)
     assert error.value.code == "tool"
 
 
-def test_limits_and_names_that_would_be_lost_are_refused() -> None:
+def test_options_that_would_have_no_effect_are_refused() -> None:
     def tide(harbour: str) -> str:
         """The tide in a harbour."""
         return harbour
@@ -107,7 +107,7 @@ def test_limits_and_names_that_would_be_lost_are_refused() -> None:
             make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
 
 
-def test_a_tool_is_known_by_its_name_its_docstring_and_its_types() -> None:
+def test_a_tool_has_the_name_docstring_and_types_of_its_function() -> None:
     def tide(harbour: str, kind: Literal["high", "low"] = "high") -> str:
         """The tide in a harbour.
 
@@ -205,7 +205,7 @@ async def test_a_coroutine_behind_a_plain_decorator_is_awaited() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> None:
+async def test_the_model_is_told_of_every_failure_and_the_turn_continues() -> None:
     async def broken(harbour: str) -> str:
         """Fails."""
         raise LookupError(f"no {harbour}")
@@ -248,7 +248,7 @@ async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> Non
 
 
 @pytest.mark.virtual_time
-async def test_no_tool_runs_before_the_turn_is_sure() -> None:
+async def test_no_tool_runs_before_the_turn_is_committed() -> None:
     ran: list[str] = []
 
     async def tide(harbour: str) -> str:
@@ -269,7 +269,7 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
+async def test_a_tool_runs_while_earlier_text_is_still_unread() -> None:
     """A voice takes its time with a long text, and the run goes on meanwhile."""
 
     async def tide() -> str:
@@ -290,7 +290,7 @@ async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
+async def test_a_discarded_generation_calls_no_tool() -> None:
     ran: list[str] = []
 
     async def tide() -> str:
@@ -310,7 +310,7 @@ async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
+async def test_a_model_that_is_silent_after_a_tool_times_out() -> None:
     async def tide() -> str:
         """The tide."""
         await asyncio.sleep(15)
@@ -325,7 +325,7 @@ async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
     assert loop.time() - began == pytest.approx(20.0)
 
 
-async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
+async def test_a_tool_that_cannot_be_stopped_is_blamed_instead_of_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(thinking, "GRACE", 0.01)
@@ -347,7 +347,7 @@ async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
 
 
 @pytest.mark.virtual_time
-async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
+async def test_instructions_leak_neither_by_voice_nor_by_tool() -> None:
     async def note(text: str) -> str:
         """Write something down."""
         ran.append(text)
@@ -367,7 +367,7 @@ async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
     assert asked.told[0] == ToolCall(asked.told[0].call_id, "note", WITHHELD)
 
 
-def test_results_are_text() -> None:
+def test_results_become_text() -> None:
     assert as_text("low") == "low"
     assert as_text({"when": threading.Event}) == json.dumps({"when": str(threading.Event)})
     assert as_text(create_persona("Ada")).startswith('{"schema_version"')
@@ -389,7 +389,7 @@ async def test_a_long_result_is_cut() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_draft_is_answered_and_not_remembered() -> None:
+async def test_a_draft_is_answered_but_not_remembered() -> None:
     from voicebot.agent.thinking.memory import Remembered
 
     asked = Asked("Two questions.")

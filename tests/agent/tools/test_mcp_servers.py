@@ -96,7 +96,7 @@ def running() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if "server.py" in " ".join(p.cmdline())]
 
 
-async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
+async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARBOUR_MASTER", "Jo")
@@ -146,7 +146,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
     assert "low tide" not in gone
 
 
-async def test_a_server_that_does_not_answer_holds_up_no_end(
+async def test_a_silent_server_does_not_delay_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "CONNECT_TIMEOUT", 1e6)
@@ -170,7 +170,7 @@ async def test_a_server_that_does_not_answer_holds_up_no_end(
             await asking
 
 
-async def test_a_server_on_http_is_reached_too(tmp_path: Path) -> None:
+async def test_a_server_on_http_works(tmp_path: Path) -> None:
     server = MCPServer("trains")
 
     @server.tool()
@@ -218,7 +218,7 @@ async def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, mes
     assert "MCP_CONFIG" in error.value.hint
 
 
-async def test_a_server_that_fails_is_named_without_what_it_is_given(tmp_path: Path) -> None:
+async def test_errors_of_a_server_do_not_contain_its_secrets(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

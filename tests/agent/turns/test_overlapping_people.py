@@ -30,7 +30,7 @@ async def spoken(text: str, voice: str, settings: Settings) -> NDArray[np.int16]
     return np.concatenate([piece async for piece in tts.synthesize(text, VoiceStyle())])
 
 
-async def test_two_who_talk_at_once_are_transcribed_apart(tmp_path: Path) -> None:
+async def test_people_who_talk_at_once_are_transcribed_separately(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
     said = {"anna": await spoken(WEATHER, "slt", settings), "tom": await spoken(HELLO, "rms", settings)}
     stt = await PocketSphinxSTT.load("", settings)
