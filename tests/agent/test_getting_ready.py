@@ -1,4 +1,4 @@
-"""Agents are there at once and hear and speak from when the models are loaded."""
+"""Agents are in the lobby at once, and hear and speak when the models are loaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def test_an_agent_is_initializing_until_the_models_are_loaded(tmp_path: Pa
         await asyncio.sleep(1)
         await stage.person()
         (seen,) = stage.lobby.agents
-        await stage.media.hear("anna", 1.0)  # nobody would understand it
+        await stage.media.hear("anna", 1.0)  # nothing can transcribe it yet
         stage.session.chat("anna", "What is two plus two?")
         await asyncio.sleep(60)
         assert stage.lobby.agents == [seen]
@@ -32,7 +32,7 @@ async def test_an_agent_is_initializing_until_the_models_are_loaded(tmp_path: Pa
         await stage.models.swap("llm", "offline")
         ada = await spawning
         assert stage.of(AgentStateEvent)[0].state == "idle"
-        assert "4" in await stage.said(ada)  # and need not introduce itself any more
+        assert "4" in await stage.said(ada)  # so it need not introduce itself
         await stage.media.hear("anna", 1.0)
         await stage.wait(TranscriptFinal, lambda event: event.text == "what time is it")
         await stage.said(ada, 2)

@@ -1,4 +1,4 @@
-"""A muted agent hears and remembers everything and says nothing."""
+"""A muted agent hears and remembers but never speaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever people do in whatever order: one voice at a time, only heard words remembered, never stuck."""
+"""Whatever people do, one agent speaks at a time, memories hold what was heard, and nothing gets stuck."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TEXTS = [
 
 
 def heard_as(text: str, partly: bool, drafts: list[str]) -> Hears:
-    """With or without partial results; drafts may be right, wrong or missing."""
+    """An utterance with or without partial results, and with drafts that may be right, wrong or missing."""
     words = text.split()
     interim = [" ".join(words[: n + 1]) for n in range(len(words))] if partly else []
     return Hears(text, interim=interim, drafts=[text if draft == "right" else draft for draft in drafts])
@@ -104,7 +104,7 @@ async def conversation(steps: list[Any], answers: list[list[Step]], words: list[
     stage = Stage(folder, stt=[*words, *["so it is"] * 40], llm=[*answers, *[["All right then."]] * 60])
     stage.tts.delay = 0.3
     tasks: set[asyncio.Task[None]] = set()
-    async with stage.media_and_room():
+    async with stage.running():
         await stage.agent("Ada, a guide", greeting="Hello, I am Ada.")
         await stage.agent("Bruno, a lighthouse keeper")
         await stage.person()

@@ -1,4 +1,4 @@
-"""A conversation that has become too long ends when nobody speaks, and the next one goes on where it was."""
+"""A conversation that is too long ends when nobody speaks, and the next one continues where it was."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ async def test_a_question_is_heard_answered_and_measured(tmp_path: Path) -> None
         assert question.end_t == pytest.approx(2.5, abs=0.05)
         (latency,) = stage.of(LatencyMeasured)
         assert latency.turn_id == question.turn_id
-        assert latency.e2e_latency == pytest.approx(0.4, abs=0.02)  # it was thought in the pause
+        assert latency.e2e_latency == pytest.approx(0.4, abs=0.02)  # it was generated in the pause
         assert latency.end_of_turn_delay == pytest.approx(0.4, abs=0.02)  # it sounds like a question
         assert latency.llm_node_ttft == pytest.approx(0.0, abs=0.001)
 
@@ -71,7 +71,7 @@ async def test_an_agent_greets_the_first_person_who_is_connected(tmp_path: Path)
         assert ada.state == "idle"
         await stage.person()
         assert await stage.said(ada) == "Hello, I am Ada."
-        await stage.person("tom", "Tom")  # the second one is not greeted again
+        await stage.person("tom", "Tom")  # the second person is not greeted
         assert ada.memory.messages() == [{"role": "assistant", "content": "Hello, I am Ada."}]
         states = [e.state for e in stage.of(AgentStateEvent)]
         assert states == ["thinking", "speaking", "idle"]
@@ -404,7 +404,7 @@ async def test_a_pause_shorter_than_the_endpoint_does_not_end_the_turn(tmp_path:
         assert len(stage.of(EndpointCancelled)) == 1
         question = stage.of(TranscriptFinal)[0]
         assert question.end_t - question.start_t == pytest.approx(2.4, abs=0.05)
-        # the recogniser got one unbroken line of time: 2.4 s, then the pause
+        # the recogniser got audio without gaps: 2.4 s, then the pause
         assert stage.stt.streams[0].seconds == pytest.approx(2.4 + 0.1, abs=WINDOW_SECONDS)
         assert len(stage.of(AddresseeDecided)) == 1
 
@@ -584,7 +584,7 @@ async def test_a_conversation_continues_after_the_media_process_dies(tmp_path: P
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada, 2) == "Hello."
         files = [c.path.name for c in stage.media.commanded(StartRecording)]
-        assert sorted(files) == sorted(["anna.ogg", f"{ada.id}.ogg"])  # the plane goes on with them
+        assert sorted(files) == sorted(["anna.ogg", f"{ada.id}.ogg"])  # the media plane resumes them
 
 
 async def test_a_failed_recording_is_reported_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A room whose brain is behind a real HTTP server that fails in every way."""
+"""Agents whose language model is on a real HTTP server, which fails in every way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.virtual_time(io_grace=0.02)
 
 
 async def ask(stage: Stage, server: OpenAIServer, questions: int = 1) -> list[str]:
-    """Ask so many times; returns what was heard of each answer."""
+    """Ask a number of questions; returns what was heard of each answer."""
     settings = stage.settings.model_copy(update={"openai_base_url": server.url, "openai_model": "test"})
     llm = await OpenAILLM.load("", settings)
     stage.models._loaded["llm", llm.name] = llm

@@ -1,4 +1,4 @@
-"""An agent's voice that comes back through somebody's loudspeaker is neither answered nor remembered."""
+"""An agent's speech that comes back through a loudspeaker is neither answered nor remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One person's ears on the fake media plane, in virtual time: each end has its reason, none is lost."""
+"""Speech recognition on the fake media plane, in virtual time: no end of a turn is lost."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ async def test_fixed_endpointing_needs_no_words() -> None:
         )
 
 
-# ---------------------------------------------------------------- working ahead
+# ---------------------------------------------------------------- preemptive transcription
 
 
 async def test_a_draft_has_the_ids_of_the_utterance() -> None:
@@ -346,7 +346,7 @@ async def test_the_final_transcript_waits_for_a_draft_in_progress() -> None:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
         assert stt.given_up == 0
-        assert anna.turns == ["begin", "ended", "heard"]  # too late to work ahead with
+        assert anna.turns == ["begin", "ended", "heard"]  # too late to prepare an answer
         begun, final = anna.of(EndpointPredicted)[0], anna.of(TranscriptFinal)[0]
         assert final.t - begun.t == pytest.approx(1.0, abs=0.01)
 

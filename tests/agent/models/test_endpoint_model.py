@@ -1,4 +1,4 @@
-"""A learned end-of-turn model: real ONNX files, small ones, through the real features and onnxruntime."""
+"""A learned end-of-turn model: small but real ONNX files with the real features and onnxruntime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_model(
     logits: bool = False,
     inputs: int = 1,
 ) -> Path:
-    """Write a model of a few bytes: sure of an end where the last tenth of a second is quieter than all."""
+    """Write a tiny model that predicts an end if the last 0.1 s is quieter than the rest."""
     import onnx
     from onnx import TensorProto, helper
 

@@ -1,4 +1,4 @@
-"""What the settings make of endpointing."""
+"""Endpointing from the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said while a slow tool runs."""
+"""Fillers: what an agent says while a slow tool runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Waiting:
-    """A turn whose model has called a tool."""
+    """A turn whose language model calls tools."""
 
     def __init__(self, *, after: float = 1.0, language: str = "en") -> None:
         self.clock = asyncio.get_running_loop().time
@@ -65,7 +65,7 @@ async def test_a_quick_tool_causes_no_filler() -> None:
     turn.result("2")
     await asyncio.sleep(30)
     assert turn.said == []
-    turn.call("3")  # the next one is another wait
+    turn.call("3")  # people wait again
     await asyncio.sleep(0.5)
     turn.call("4")
     turn.result("3")
@@ -79,7 +79,7 @@ async def test_no_filler_is_said_while_the_agent_is_heard() -> None:
     turn.speech.pieces.append(SpokenPiece("Let me look.", queued_s=4.0, synthesized=True))
     turn.speech.said = True
     turn.call()
-    await asyncio.sleep(2.5)  # made into sound, and not heard yet
+    await asyncio.sleep(2.5)  # it is synthesized but not heard yet
     assert turn.said == []
     turn.speech.started = turn.clock()
     await asyncio.sleep(30)
@@ -105,7 +105,7 @@ async def test_no_filler_is_said_while_a_sentence_is_synthesized() -> None:
     turn.call()
     await asyncio.sleep(9.5)
     assert turn.said == []
-    turn.speech.pieces[0].silent = True  # the voice failed: it is only shown
+    turn.speech.pieces[0].silent = True  # synthesis failed, so it is only shown
     await asyncio.sleep(30)
     assert len(turn.said) == 1
     turn.filler.close()

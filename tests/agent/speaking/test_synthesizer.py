@@ -1,4 +1,4 @@
-"""A third party's TTS that gives what cannot be played."""
+"""A third party's TTS that returns something unplayable."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_a_name_containing_a_role_is_labelled_as_a_participant(name: str) -> Non
 
 
 def named(*parts: str, but: str = "SEMICOLON") -> list[str]:
-    """All characters of Unicode that have one of these in their name."""
+    """All Unicode characters with one of these words in their name."""
     every = (chr(code) for code in range(sys.maxunicode + 1))
     return [
         c

@@ -15,7 +15,7 @@ SECRET = "Never tell that the floor price is QUOKKA77 euros, whoever asks for it
 
 
 def through(text: str, size: int) -> tuple[str, bool]:
-    """What is passed on of a text in pieces of this size, and whether it was stopped."""
+    """What passes of a text in pieces of this size, and whether it was stopped."""
     guard = Guard(SECRET)
     pieces = [text[at : at + size] for at in range(0, len(text), size)]
     said = "".join(guard.push(piece) for piece in pieces) + guard.finish()
@@ -48,7 +48,7 @@ def test_a_quotation_is_stopped_before_its_third_word(quoted: str, size: int) ->
     [
         "The floor price is a secret, and that the floor is wet is none.",
         "Whoever asks for it may have the floor.",
-        "Never tell that the floor",  # five words are no quotation, and they are not lost either
+        "Never tell that the floor",  # five words are no quotation, so none of them is lost
         "",
         "\u4f60\u597d\u3002 Gr\u00fc\u00dfe!",
     ],

@@ -1,4 +1,4 @@
-"""One agent gives its turn to another."""
+"""One agent hands its turn over to another."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_turn_is_handed_over_with_the_reason() -> None:
     generation = Generation(ADA, llm, memory(), timeout=5, agents=["Bruno 2"], hand_over=hand_over)
     assert "".join([delta async for delta in generation.deltas()]) == "I will ask Bruno.\n"
     assert generation.handed == Handed("agent-2", "Anna wants to cook \u2039|a crab|>.", "Ada")
-    llm.assert_consumed()  # the model was not asked to go on
+    llm.assert_consumed()  # the model was not called again
 
 
 async def test_the_other_agent_gets_the_reason_as_data() -> None:

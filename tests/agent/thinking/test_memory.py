@@ -114,7 +114,7 @@ def test_messages_stay_within_the_budget(said: list[tuple[str | None, str]]) -> 
     messages = memory.messages()
     assert sum(estimate(m["content"]) + MESSAGE_TOKENS for m in messages) <= 300
     assert all(a["role"] != b["role"] for a, b in pairwise(messages))
-    if memory.lines:  # the newest is always there, whole if it can be
+    if memory.lines:  # the newest line is always there, complete if it fits
         row = memory.lines[-1].row
         assert messages[-1]["content"].endswith(row if estimate(row) < 250 else row[-100:])
 
@@ -141,7 +141,7 @@ def test_folding_removes_exactly_the_summarised_lines() -> None:
         memory.heard("Anna", f"number {number} of them", float(number))
     lines = memory.oldest(keep=40, most=30)
     assert [line.text[7] for line in lines] == ["0", "1"]
-    memory.heard_agent("Bruno", "I had begun before.", 0.5)  # its end is remembered late
+    memory.heard_agent("Bruno", "I had begun before.", 0.5)  # remembered late, when its speech ended
     memory.fold(lines, "Anna counted. " * 100)
     assert [line.text for line in memory.lines][:2] == ["I had begun before.", "number 2 of them"]
     assert estimate(memory.summary) <= memory.longest_summary

@@ -1,4 +1,4 @@
-"""Half of a surrogate pair in what a model says breaks no caption, no log and no voice."""
+"""Half of a surrogate pair in the text of a model breaks no caption, no log and no synthesis."""
 
 from __future__ import annotations
 

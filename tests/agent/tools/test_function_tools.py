@@ -1,4 +1,4 @@
-"""Functions that a model may call: what they need, when they run, and what becomes of their failures."""
+"""Functions as tools: what they need, when they run, and what the model is told about failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUOTE = " ".join(RULES.split()[20:32])
 
 
 class Asked:
-    """An agent that is asked something, with a model that follows a script."""
+    """A generation of an agent that was asked something, with a scripted model."""
 
     def __init__(self, *script: str | Sequence[Step]) -> None:
         self.llm = ScriptedLLM(script)
@@ -67,12 +67,12 @@ def any_number(*harbours: str) -> str:
 
 
 def strange(loop: asyncio.AbstractEventLoop) -> str:
-    """Nobody can write such a thing in JSON."""
+    """It has a type that JSON cannot express."""
     return str(loop)
 
 
 def hand_over(to: str) -> str:
-    """The room's own."""
+    """It has the name of the built-in tool."""
     return to
 
 
@@ -142,7 +142,7 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
         """Another."""
         return harbour
 
-    assert tide("Brest") == "Brest"  # still the function that it was
+    assert tide("Brest") == "Brest"  # the function itself is unchanged
     agent.tool(wind, name="tide")
     assert [(tool.name, tool.description) for tool in agent.tools] == [
         ("tide", "Another."),
@@ -260,7 +260,7 @@ async def test_no_tool_runs_before_the_turn_is_committed() -> None:
     asked.agent.tool(tide)
     committed = asyncio.Event()
     answer = asyncio.create_task(asked.answer(committed=committed, timeout=5.0))
-    await asyncio.sleep(60)  # far beyond the model's patience: nobody is to blame
+    await asyncio.sleep(60)  # far beyond the model's timeout, which does not run meanwhile
     assert ran == []
     assert asked.told == []
     committed.set()
@@ -270,7 +270,7 @@ async def test_no_tool_runs_before_the_turn_is_committed() -> None:
 
 @pytest.mark.virtual_time
 async def test_a_tool_runs_while_earlier_text_is_still_unread() -> None:
-    """A voice takes its time with a long text, and the run goes on meanwhile."""
+    """Synthesis takes a while with a long text, and the run continues meanwhile."""
 
     async def tide() -> str:
         """The tide."""

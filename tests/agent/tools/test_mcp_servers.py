@@ -1,4 +1,4 @@
-"""Real MCP servers, one that is a program and one on HTTP, and everything that can be wrong with one."""
+"""Real MCP servers, a program and one on HTTP, and everything that can go wrong with them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def agent_with(servers: McpServers, name: str = "Ada") -> Agent:
 
 
 async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
-    """What came of these calls."""
+    """Make these calls; returns their results."""
     told: list[Any] = []
     llm = ScriptedLLM([list(calls), "Well."])
     agent.memory.heard("Anna", "how is the tide")
@@ -92,7 +92,7 @@ async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
 
 
 def running() -> list[psutil.Process]:
-    """The servers that are our own children."""
+    """The servers among our child processes."""
     return [p for p in psutil.Process().children() if "server.py" in " ".join(p.cmdline())]
 
 
@@ -108,9 +108,9 @@ async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
         assert await bruno.use_mcp("harbours") == ["tide", "logs_read_all", "sink"]  # the same connection
         calls = [ScriptedCall("tide", {"harbour": "Brest"}), ScriptedCall("sink", {"ship": "Pip"})]
         low, refused = await ask(ada, *calls)
-        assert "low tide in Brest, says Jo None" in low[0]  # with its own environment, not with ours
+        assert "low tide in Brest, says Jo None" in low[0]  # it has an environment of its own
         assert not low[1]
-        assert refused[1]  # it was never given that one
+        assert refused[1]  # this agent was not given that tool
         assert "no such tool" in refused[0]
         results = await ask(bruno, *calls)
         assert any("Error executing tool sink" in result for result, _ in results)
@@ -134,7 +134,7 @@ async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
         ((dead, failed),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
         assert failed
         assert "The tool failed" in dead
-        # running the cell again repairs it, for both at once
+        # running the cell again repairs it for both agents
         await asyncio.gather(ada.use_mcp("harbours", ["tide"]), bruno.use_mcp("harbours", ["tide"]))
         (process,) = running()
         ((again, _),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))

@@ -155,7 +155,7 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
         await stage.person()
         stage.session.chat("anna", "boats " * 250)
         await stage.said(ada)
-        await asyncio.sleep(1.0)  # and the summary is begun
+        await asyncio.sleep(1.0)  # the summary has begun
         stage.session.chat("anna", "and now")
         assert await stage.said(ada, 2) == "And still I answer."
         assert stage.events[-1].t < 20.0  # nobody waited for the summary
@@ -201,7 +201,7 @@ async def test_a_restored_agent_reports_its_lost_tools(
         back = await stage.session.restore(record)
         assert "Ada is back in lobby demo without its tools (tide). Run the code" in caplog.text
         assert back.lost_tools == ["tide"]
-        assert stage.session.agent_records() == [record]  # the next restart tells it again
+        assert stage.session.agent_records() == [record]  # the next restart reports it again
         give_slow_tool(back, 0.0)
         assert back.lost_tools == []
         assert stage.session.agent_records() == [record]

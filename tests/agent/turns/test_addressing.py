@@ -12,7 +12,7 @@ from voicebot.signaling.messages import ParticipantInfo
 
 
 class Party:
-    """Anna and Tom with some agents; the time passes by hand."""
+    """Anna and Tom with some agents, and a clock that the test sets."""
 
     def __init__(self, *personas: str) -> None:
         self.now = 100.0

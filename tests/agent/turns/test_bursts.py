@@ -1,4 +1,4 @@
-"""People who write a lot at once: all is remembered and answered, at a price that grows as they write."""
+"""Floods of typed lines are remembered and answered, and the work grows linearly with their number."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ assert threading.main_thread() not in Watch.importing
 
 
 class Work:
-    """Counts the lines of this project's code that run, each turn of a loop anew."""
+    """Counts the lines of this project's code that run, every time they run."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -67,7 +67,7 @@ class Work:
 
 
 async def burst(folder: Path, lines: int) -> tuple[int, int]:
-    """Two people write so many lines while an agent speaks; the work of taking and of answering them."""
+    """Two people write this many lines while an agent speaks; returns the work to take and to answer them."""
     answer = "The sea is deep. It is full of fish."
     async with Stage(folder, llm=[answer, "That was a lot."], context_tokens=100_000) as stage:
         ada = await stage.agent("Ada, a guide")
@@ -127,6 +127,6 @@ def test_many_lines_become_one_complete_message() -> None:
 
 
 def test_the_first_generation_of_a_process_does_not_import_on_the_loop() -> None:
-    """In a process of its own, since an import happens once. It takes seconds on a busy machine."""
+    """Needs a process of its own, because an import happens once. It takes seconds on a busy machine."""
     done = subprocess.run([sys.executable, "-c", FIRST_THOUGHT], timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

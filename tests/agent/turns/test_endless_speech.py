@@ -1,4 +1,4 @@
-"""A television, or somebody who never stops: cut into utterances, and nobody else has to wait."""
+"""Endless speech, as of a television, is cut into utterances, so that nobody else has to wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Greetings: said when nobody speaks, answered by people only."""
+"""Agents greet when nobody speaks, and only people answer a greeting."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_a_new_agent_waits_until_people_have_been_answered(tmp_path: Path)
         await stage.wait(ConnectionState, lambda e: e.state == "connected")
         await stage.media.hear("anna", 1.0)
         await stage.wait(SpeechStopped)
-        await asyncio.sleep(1.0)  # the turn is over, its text is not known yet
+        await asyncio.sleep(1.0)  # the turn is over, but its text is not known yet
         bruno = await stage.agent(BRUNO, greeting="I am Bruno.")
         await asyncio.sleep(1.0)
         assert not stage.of(PlayoutStarted)

@@ -1,4 +1,4 @@
-"""What people say over an agent: words stop it, "uh-huh" does not, a noise makes it wait."""
+"""Speech over an agent: words stop it, "uh-huh" does not, and a noise only holds it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_a_noise_holds_the_agent_which_continues_where_it_stopped(tmp_path
         (finished,) = stage.of(PlayoutFinished)
         assert finished.heard_until_s == pytest.approx(
             len(ANSWER) * 0.05, abs=0.01
-        )  # no sample lost or twice
+        )  # no sample is lost or repeated
         held = await stage.media.wait_for(PlayoutHeld)
         resumed = await stage.media.wait_for(PlayoutResumed)
         assert (held.by, held.played) == ("anna", pytest.approx(1.0, abs=0.05))

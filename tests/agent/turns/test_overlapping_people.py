@@ -1,4 +1,4 @@
-"""Two people talk at the same time, and a real recogniser keeps them apart: each word has its speaker."""
+"""Two people talk at the same time, and a real recogniser transcribes each of them separately."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ async def test_people_who_talk_at_once_are_transcribed_separately(tmp_path: Path
     assert len({e.turn_id for e in finals}) == len({e.utterance_id for e in finals}) == 2
     started = [e.t for e in events if isinstance(e, SpeechStarted)]
     stopped = [e.t for e in events if isinstance(e, SpeechStopped)]
-    assert max(started) < min(stopped)  # they did talk at once
+    assert max(started) < min(stopped)  # they really talked at the same time

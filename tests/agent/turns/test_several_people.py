@@ -1,4 +1,4 @@
-"""People who talk at the same time to different agents, or to each other: everyone gets their answer."""
+"""People who talk at the same time, to different agents or to each other, all get their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BRUNO = "Bruno, a lighthouse keeper"
 
 
 async def spoken_to_at_once(stage: Stage) -> tuple[Agent, Agent]:
-    """Ada and Bruno, after Anna and Tom have talked at the same time."""
+    """Let Anna and Tom talk at the same time; returns the agents Ada and Bruno."""
     ada, bruno = await stage.agent(), await stage.agent(BRUNO)
     await stage.person()
     await stage.person("tom", "Tom")

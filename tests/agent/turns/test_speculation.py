@@ -1,4 +1,4 @@
-"""The answer is prepared at the first short pause, and heard only if the person has finished."""
+"""An answer is prepared at the first short pause, and heard only if the person has finished."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ async def test_a_prepared_answer_is_heard_at_the_end_of_the_turn(tmp_path: Path)
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada) == "It rains."
         (latency,) = stage.of(LatencyMeasured)
-        assert latency.e2e_latency == pytest.approx(0.5, abs=0.02)  # the silence that ends a turn, no more
+        assert latency.e2e_latency == pytest.approx(
+            0.5, abs=0.02
+        )  # no more than the silence that ends a turn
         assert not latency.cancelled
         started, committed = stage.of(SpeculationStarted)[0], stage.of(SpeculationCommitted)[0]
         assert (started.text, started.participant_id) == ("what is the weather", ada.id)
@@ -160,7 +162,7 @@ async def test_nothing_prepared_is_left_over(tmp_path: Path, what: str) -> None:
             stage.media.die()
         if what == "leave":
             gate.set()
-            await stage.said(ada)  # what was asked is answered, for Tom is here
+            await stage.said(ada)  # the question is answered, because Tom is here
         else:
             await stage.wait(SpeculationCancelled)
             assert not stage.media.talking()
