@@ -111,11 +111,11 @@ imports: setup ## the import contracts: layers go down only
 	@$(BIN)/lint-imports
 
 # Most tests wait for processes they have started, so there is one more of them at a time than there are cores.
-# Those in real time (the marker `live`: browsers, notebooks, media) get a core each, and those that measure
-# (`alone`) the machine for themselves.
+# Those in real time (the marker `live`: browsers, notebooks, media) get a core each.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) + 1)))
 LIVE_JOBS ?= $(CORES)
+LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
 pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them
 ifneq ($(strip $(ARGS)),)
@@ -124,11 +124,9 @@ ifneq ($(strip $(ARGS)),)
 else
 	@failed=0; \
 	echo "==> pytest, $(JOBS) tests at a time"; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live and not alone" || failed=1; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" || failed=1; \
 	echo "==> pytest in real time, $(LIVE_JOBS) tests at a time"; \
-	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m "live and not alone" || failed=1; \
-	echo "==> pytest, one test at a time"; \
-	$(BIN)/python -m pytest -m alone || failed=1; \
+	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) || failed=1; \
 	exit $$failed
 endif
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
+from tests.conftest import GUARD
 from tests.support.hub_server import Hub, serving
 from voicebot import hub
 from voicebot.agent.models.choose import choose
@@ -121,7 +122,7 @@ async def test_a_cancelled_xet_download_ends_and_leaves_nothing(
                 loading.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await loading
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(GUARD):
                     while under_way():  # noqa: ASYNC110
                         await asyncio.sleep(0)
 

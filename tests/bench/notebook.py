@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.report import Figure
-from tests.e2e.blocked_cell import BLOCK, Blocked, block, notebook
+from tests.e2e.blocked_cell import BLOCK, Blocked, speaking
 
 GOAL_MS = 150
 """Half as much again as the longest seen when the media plane got a process of its own (pandas, 101)."""
@@ -30,5 +30,5 @@ def blocked_cells(runs: int) -> list[Figure]:
 
 async def _blocked() -> dict[str, Blocked]:
     with tempfile.TemporaryDirectory() as folder:
-        async with notebook(Path(folder)) as kernel:
-            return await block(kernel, *BLOCK)
+        async with speaking(Path(folder)) as agent:
+            return {way: await agent.block(way, 3) for way in BLOCK}

@@ -1,4 +1,4 @@
-"""How long an agent falls silent while a notebook cell blocks: measured where the sound arrives."""
+"""Notebook cells that block while an agent speaks, and what arrives of its voice in another process."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 
+from tests.conftest import GUARD
 from voicebot.clock import monotonic
 from voicebot.experiment.guest import Guest
 from voicebot.rtc.caller import ReceivedFrame
@@ -30,14 +31,15 @@ agent = await wb.spawn("someone who talks", name="Talker")
 print(wb._started().local_url, wb.agent_session.lobby.id, agent.id)
 """
 
-# a tone of two minutes straight into the media plane: how long the agent talks is then known
+# a tone of five minutes straight into the media plane: how long the agent talks is then known
 SPEAK = """
 import numpy as np
-t = np.arange(120 * 48_000) / 48_000
+t = np.arange(300 * 16_000) / 16_000
 tone = (9000 * np.sin(2 * np.pi * 440 * t)).astype(np.int16)
-plane = wb.agent_session._plane
-plane.say(wb.agent_session.host_peer, agent.id, "test-speech", 0, tone, 48_000, False)
-plane.end(wb.agent_session.host_peer, agent.id, "test-speech")
+from voicebot.media.base import EndSpeech, QueueAudio
+host = wb.agent_session.host_peer
+wb.agent_session._plane.send(QueueAudio(host, agent.id, "test-speech", 0, tone, 16_000))
+wb.agent_session._plane.send(EndSpeech(host, agent.id, "test-speech"))
 """
 
 WATCH = """
@@ -47,38 +49,42 @@ stalled = asyncio.Event()
 session = wb.agent_session
 session.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) and event.seconds > 1 else None)
 """
-STALLS = """
-await asyncio.wait_for(stalled.wait(), 20)
+STALLED = """
+await asyncio.wait_for(stalled.wait(), 60)
 stalled.clear()
-print(*wb.events.query('type == "loop_stall"').seconds)
 """
 
 BLOCK = {
-    "sleep": "import time; time.sleep(3)",
+    "sleep": "import time; time.sleep(seconds)",
     "python": """
-import time
-end = time.perf_counter() + 3
-while time.perf_counter() < end:
+while monotonic() < began + seconds:
     sum(range(1000))
 """,
-    # one call into C that does not let go of the interpreter: backtracking, doubled up to 2 s
+    # one call into C that does not let go of the interpreter: backtracking, doubled until it is long enough
     "regex": """
-import re, time
-n, took = 20, 0.0
-while took < 2:
-    began = time.perf_counter()
+import re
+n = 20
+while True:
+    began = monotonic()
     re.match(r"(a+)+$", "a" * n + "b")
-    took, n = time.perf_counter() - began, n + 1
+    if monotonic() - began > seconds:
+        break
+    n += 1
 """,
     "pandas": """
-import time
 import numpy as np, pandas as pd
-end = time.perf_counter() + 3
-while time.perf_counter() < end:
+while monotonic() < began + seconds:
     frame = pd.DataFrame({"k": np.random.randint(0, 10**5, 10**6).astype(str), "v": np.random.rand(10**6)})
     frame.groupby("k").v.mean().sort_values()
 """,
 }
+"""Cells that block for some `seconds`; `began` is when."""
+BLOCKING = """
+from voicebot.clock import monotonic
+seconds, began = {seconds}, monotonic()
+{cell}
+print(began, monotonic())
+"""
 
 
 class OwnKernel(AsyncKernelManager):
@@ -136,51 +142,61 @@ class Listener:
 
     async def more_after(self, time: float) -> None:
         """Until the tone was heard later than `time`."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD):
             while not self.arrived or self.arrived[-1] <= time:
                 self._tone.clear()
                 await self._tone.wait()
 
-    def longest_gap(self, begin: float, end: float) -> float:
-        within = [begin, *(t for t in self.arrived if begin <= t <= end), end]
-        return max(b - a for a, b in pairwise(within))
+    def within(self, begin: float, end: float) -> list[float]:
+        return [time for time in self.arrived if begin <= time <= end]
 
 
 @dataclass(frozen=True)
 class Blocked:
-    """What one blocking cell did, in seconds."""
+    """From when to when a cell blocked, and when packets of the tone arrived elsewhere meanwhile."""
 
-    lasted: float
-    longest_gap: float
-    """Between two packets of a speech, as they arrive at a listener in another process."""
-    stalls: list[float]
-    """What the workbench's own log says about its loop."""
+    began: float
+    ended: float
+    heard: list[float]
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds."""
+        return max(b - a for a, b in pairwise([self.began, *self.heard, self.ended]))
 
 
-async def block(notebook: Notebook, *ways: str) -> dict[str, Blocked]:
-    """Run the cells `BLOCK[way]`, one after the other, while an agent talks."""
-    url, lobby, agent_id = (await notebook.run(START)).split()
+@dataclass(frozen=True)
+class Speaking:
+    """A workbench in a notebook whose agent talks on and on, and a listener in this process."""
+
+    notebook: Notebook
+    listener: Listener
+
+    async def block(self, way: str, seconds: float) -> Blocked:
+        """Run the cell `BLOCK[way]`; returns when the workbench's own log says that its loop was blocked."""
+        cell = BLOCKING.format(seconds=seconds, cell=BLOCK[way])
+        began, ended = map(float, (await self.notebook.run(cell)).split())
+        await self.listener.more_after(ended)
+        await self.notebook.run(STALLED)
+        return Blocked(began, ended, self.listener.within(began, ended))
+
+
+@asynccontextmanager
+async def speaking(folder: Path) -> AsyncIterator[Speaking]:
+    """A notebook that works in `folder`, with an agent that is being heard."""
     listener = Listener()
-    found: dict[str, Blocked] = {}
 
     def heard(frame: ReceivedFrame) -> None:
         if frame.participant_id == agent_id:
             listener(frame)
 
-    async with Guest(url, lobby, name="Listener", on_heard=heard) as guest:
-        await guest.connected()
-        await notebook.run("await wb.quiet()")  # it greets first
-        await notebook.run(WATCH)
-        spoke = monotonic()
-        await notebook.run(SPEAK)
-        await listener.more_after(spoke)
-        seen = 0
-        for way in ways:
-            began = monotonic()
-            await notebook.run(BLOCK[way])
-            ended = monotonic()
-            await listener.more_after(ended)
-            stalls = [float(seconds) for seconds in (await notebook.run(STALLS)).split()]
-            found[way] = Blocked(ended - began, listener.longest_gap(began, ended), stalls[seen:])
-            seen = len(stalls)
-    return found
+    async with notebook(folder) as kernel:
+        url, lobby, agent_id = (await kernel.run(START)).split()
+        async with Guest(url, lobby, name="Listener", on_heard=heard) as guest:
+            await guest.connected()
+            await kernel.run("await wb.quiet()")  # it greets first
+            await kernel.run(WATCH)
+            spoke = monotonic()
+            await kernel.run(SPEAK)
+            await listener.more_after(spoke)
+            yield Speaking(kernel, listener)

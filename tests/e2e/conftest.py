@@ -1,23 +1,27 @@
-"""The real thing from outside: a server process, Chromium with a spoken microphone, coturn."""
+"""The real thing from outside: a server process, Chromium in which people speak, coturn."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
+from tests.conftest import GUARD
 from tests.e2e.policy import watch_all
+from tests.e2e.room import MICROPHONE
+from tests.support.background import Background
 from tests.support.coturn import free_port
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -32,12 +36,14 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
+    # few pictures: two cameras at full speed leave too little of two cores to hear each other well
+    "--use-fake-device-for-media-stream=fps=5",
 ]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _needs() -> None:
-    missing = [tool for tool in ("chromium", "flite", "sox", "turnserver") if shutil.which(tool) is None]
+    missing = [tool for tool in ("chromium", "flite", "turnserver") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}; `make test` says how to install them")
     if not (STATIC / "index.html").is_file():
@@ -78,30 +84,30 @@ class Server:
 Serve = Callable[..., Server]
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start `voicebot serve` with the given settings; the voice is one pocketsphinx understands."""
+@contextmanager
+def servers(folder: Path) -> Iterator[Serve]:
+    """Starts `voicebot serve` with the given settings; the voice is one pocketsphinx understands."""
     running: list[Server] = []
 
     def start(**settings: str) -> Server:
         port = free_port()
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
-        env |= {"PORT": str(port), "DATA_DIR": str(tmp_path / "data"), "PYTHONUNBUFFERED": "1"}
+        env |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
         env |= {"DRAIN_SECONDS": "0"}  # pages that stay open are not waited for
         if "OPENAI_BASE_URL" in settings:  # a script: an answer prepared in vain would use one up
             env |= {"SPECULATE": "false"}
-        output = tmp_path / f"serve-{port}.log"
+        output = folder / f"serve-{port}.log"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "voicebot", "serve"],
-                cwd=tmp_path,
+                cwd=folder,
                 env=os.environ | env | settings,
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        server = Server(f"http://127.0.0.1:{port}", tmp_path, process, output)
+        server = Server(f"http://127.0.0.1:{port}", folder, process, output)
         running.append(server)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + GUARD
         while True:
             try:
                 urllib.request.urlopen(server.url + "/ready", timeout=2).read()
@@ -111,70 +117,87 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                     pytest.fail(f"the server did not start:\n{server.printed}")
                 select_wait(process)
 
-    yield start
-    for server in running:
-        server.stop()
+    try:
+        yield start
+    finally:
+        for server in running:
+            server.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """`serve(...)`: a server for this test alone, with the given settings."""
+    with servers(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One without a language model, which the tests of this process share; each takes a lobby of its own."""
+    with servers(tmp_path_factory.mktemp("server")) as start:
+        yield start()
 
 
 def select_wait(process: subprocess.Popen[bytes]) -> None:
     """Wait a moment for a process that should stay alive; returns at once when it ends."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
+    with suppress(subprocess.TimeoutExpired):
         process.wait(0.2)
 
 
+@cache
+def spoken(text: str, voice: str = "slt") -> bytes:
+    """A WAV of somebody who says this."""
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", file.name], check=True)
+        return Path(file.name).read_bytes()
+
+
 @pytest.fixture(scope="session")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`speech(text, ...)`: a 48 kHz WAV for the microphone: silence, then the texts, `times` over.
-
-    The microphone begins with the pre-join page; `lead` leaves time to join and be greeted.
-    """
-    folder = tmp_path_factory.mktemp("speech")
-
-    def make(*texts: str, lead: float = 14.0, pause: float = 3.0, voice: str = "slt", times: int = 1) -> Path:
-        name = re.sub(r"\W+", "-", " ".join(texts).lower())[:40] + f"-{lead}-{pause}-{voice}-{times}"
-        whole, pieces = folder / f"{name}.wav", []
-        for number, text in enumerate(texts):
-            plain, padded = folder / f"{name}-plain.wav", folder / f"{name}-{number}.wav"
-            subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(plain)], check=True)
-            silence = ["pad", "0", str(pause)]
-            subprocess.run(["sox", str(plain), "-r", "48000", "-c", "1", str(padded), *silence], check=True)
-            pieces.append(str(padded))
-        subprocess.run(["sox", *pieces * times, str(whole), "pad", str(lead), "0"], check=True)
-        return whole
-
-    return make
+def browser_address() -> Iterator[str]:
+    """A Chromium that the tests of this process share, by its address for debuggers."""
+    port = free_port()
+    background = Background()
+    driver = background.run(async_playwright().start())
+    flags = [
+        *QUIET,
+        f"--remote-debugging-port={port}",
+        "--use-fake-ui-for-media-stream",
+        "--ignore-certificate-errors",  # of a TURN server's private authority
+    ]
+    browser = background.run(driver.chromium.launch(executable_path=CHROMIUM, args=flags))
+    yield f"http://127.0.0.1:{port}"
+    background.run(browser.close())
+    background.run(driver.stop())
+    background.close()
 
 
 @dataclass
 class Chromium:
-    """Launches browsers, each with its own microphone."""
+    """The shared browser, and others of one's own."""
 
     playwright: Playwright
-    open_ones: list[Browser] = field(default_factory=list)
+    shared: Browser
+    own: list[Browser] = field(default_factory=list)
 
-    async def launch(self, microphone: Path | None, *extra: str) -> Browser:
-        # few pictures: two cameras at full speed leave too little of two cores to hear each other well
-        args = [*QUIET, "--use-fake-device-for-media-stream=fps=5", *extra]
-        if microphone is not None:
-            args += [
-                "--use-fake-ui-for-media-stream",
-                f"--use-file-for-fake-audio-capture={microphone}%noloop",
-            ]
-        browser = await self.playwright.chromium.launch(executable_path=CHROMIUM, args=args)
-        self.open_ones.append(browser)
+    async def launch(self, *extra: str) -> Browser:
+        """A browser for this test alone; its microphone beeps."""
+        browser = await self.playwright.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *extra])
+        self.own.append(browser)
         return browser
 
-    async def context(self, microphone: Path | None, **options: object) -> BrowserContext:
-        browser = await self.launch(microphone)
-        return await browser.new_context(**options)  # type: ignore[arg-type]
+    async def context(self, **options: object) -> BrowserContext:
+        """A window of the shared browser for somebody who is silent until they say something."""
+        context = await self.shared.new_context(**options)  # type: ignore[arg-type]
+        await context.add_init_script(MICROPHONE)
+        return context
 
 
 @pytest.fixture
-async def chromium() -> AsyncIterator[Chromium]:
+async def chromium(browser_address: str) -> AsyncIterator[Chromium]:
     async with async_playwright() as playwright:
-        here = Chromium(playwright)
+        here = Chromium(playwright, await playwright.chromium.connect_over_cdp(browser_address))
         yield here
-        for browser in here.open_ones:
+        for browser in (*here.own, here.shared):  # of the shared one only this test's windows
             await browser.close()
 
 

@@ -10,7 +10,47 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
+
+from tests.conftest import GUARD
+
+# In place of the microphone: what the test says, and silence before and after it.
+MICROPHONE = """
+(() => {
+  const { mediaDevices } = navigator;
+  if (!mediaDevices) return;
+  const open = mediaDevices.getUserMedia.bind(mediaDevices);
+  let context, mouth;
+  mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await open(wanted);
+    for (const device of stream.getAudioTracks()) {
+      if (!context) {
+        context = new AudioContext();
+        mouth = context.createMediaStreamDestination();
+        const silence = new ConstantSourceNode(context, { offset: 0 });  // is sent, too
+        silence.connect(mouth);
+        silence.start();
+      }
+      const track = mouth.stream.getAudioTracks()[0].clone();
+      const settings = device.getSettings();
+      track.getSettings = () => settings;
+      stream.removeTrack(device);
+      device.stop();
+      stream.addTrack(track);
+    }
+    return stream;
+  };
+  window.__say = async (wav, again) => {
+    const bytes = Uint8Array.from(atob(wav), (letter) => letter.charCodeAt(0));
+    const buffer = await context.decodeAudioData(bytes.buffer);
+    const source = new AudioBufferSourceNode(context, { buffer, loop: again });
+    const ended = new Promise((resolve) => { source.onended = resolve; });
+    source.connect(mouth);
+    source.start();
+    if (!again) await ended;
+  };
+})();
+"""
 
 # Records what the page plays: the <audio> of one participant, or of all mixed. Uncompressed, and by
 # the browser's own recorder: a script that collects samples loses some while the page is busy.
@@ -80,6 +120,19 @@ new MutationObserver(() => {
 """
 
 
+async def own_lobby(context: BrowserContext, url: str) -> str:
+    """A lobby with an agent, made by who has this window of the browser; its id."""
+    api, headers = f"{url}/api", {"Origin": url}
+    await expect(await context.request.post(f"{api}/session", headers=headers)).to_be_ok()
+    data: dict[str, Any] = {"name": "Tea room", "settings": {"private": False}}
+    made = await context.request.post(f"{api}/lobbies", headers=headers, data=data)
+    lobby = str((await made.json())["id"])
+    agent = {"description": "Ada, a friendly guide"}
+    agents = f"{api}/lobbies/{lobby}/agents"
+    await expect(await context.request.post(agents, headers=headers, data=agent)).to_be_ok()
+    return lobby
+
+
 class Guest:
     """A person's browser tab."""
 
@@ -93,6 +146,7 @@ class Guest:
         cls, context: BrowserContext, url: str, name: str, lobby: str = "demo", **query: str
     ) -> Guest:
         page = await context.new_page()
+        page.set_default_timeout(GUARD * 1000)
         guest = cls(page)
         await page.add_init_script(WATCH)
         more = "".join(f"&{k}={v}" for k, v in query.items())
@@ -146,7 +200,7 @@ class Guest:
         """The participant's identifier."""
         return str(await self.tile(name).get_attribute("data-testid")).removeprefix("tile-")
 
-    async def caption(self, pattern: str, *, final: bool = True, seconds: float = 60) -> str:
+    async def caption(self, pattern: str, *, final: bool = True) -> str:
         """Await a caption whose text matches the JavaScript regular expression."""
         found = await self.page.wait_for_function(
             """([pattern, final]) => [...document.querySelectorAll('[data-speaker]')]
@@ -154,9 +208,18 @@ class Guest:
                  .map(e => e.dataset.speaker + ': ' + e.innerText)
                  .find(text => new RegExp(pattern, 'is').test(text))""",
             arg=[pattern, final],
-            timeout=seconds * 1000,
         )
         return str(await found.json_value())
+
+    async def say(self, wav: bytes, *, again: bool = False) -> None:
+        """Into the microphone, until it has been said, or `again` and again from now on.
+
+        Waits until the agents hear this page.
+        """
+        await self.page.locator('[data-testid="connection-badge"][data-state="connected"]').wait_for()
+        await self.page.evaluate(
+            "([wav, again]) => window.__say(wav, again)", [base64.b64encode(wav).decode(), again]
+        )
 
     async def listen(self, participant: str | None = None) -> None:
         await self.page.evaluate(CAPTURE, participant)

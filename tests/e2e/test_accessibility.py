@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.async_api import Page
 
-from tests.e2e.conftest import Chromium, Serve
+from tests.e2e.conftest import Chromium, Server
+from tests.e2e.room import own_lobby
 
 AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = """
@@ -28,17 +29,18 @@ async def grave(page: Page) -> list[str]:
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: run `make client`")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_no_screen_shuts_people_out(
-    serve: Serve, chromium: Chromium, scheme: Literal["light", "dark"]
+    server: Server, chromium: Chromium, scheme: Literal["light", "dark"]
 ) -> None:
-    server = serve()
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
     # without motion nothing is half faded in when its contrast is measured
-    page = await browser.new_page(color_scheme=scheme, reduced_motion="reduce")
+    calm: dict[str, Any] = {"color_scheme": scheme, "reduced_motion": "reduce"}
+    own = await chromium.shared.new_context(**calm)
+    lobby = await own_lobby(own, server.url)
+    page = await own.new_page()
     await page.goto(server.url)
     await page.get_by_test_id("create-lobby-button").wait_for()
     assert await grave(page) == []
 
-    await page.goto(f"{server.url}/?lobby=demo&name=Tom")
+    await page.goto(f"{server.url}/?lobby={lobby}&name=Tom")
     await page.locator('[data-testid="microphone-select"]:enabled').wait_for()
     assert await grave(page) == []
 
@@ -66,9 +68,8 @@ async def test_no_screen_shuts_people_out(
     await page.get_by_test_id("settings-door-private").check()
     assert await grave(page) == []
     await page.get_by_test_id("settings-save-button").click()
-    context = await browser.new_context(color_scheme=scheme, reduced_motion="reduce")
-    visitor = await context.new_page()
-    await visitor.goto(f"{server.url}/?lobby=demo&name=Mia")
+    visitor = await chromium.shared.new_page(**calm)
+    await visitor.goto(f"{server.url}/?lobby={lobby}&name=Mia")
     await visitor.get_by_test_id("join-button").click()
     await visitor.get_by_test_id("waiting-screen").wait_for()
     assert await grave(visitor) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.e2e.conftest import Chromium, Serve
+from tests.e2e.conftest import Chromium, Server
 from tests.e2e.room import Guest
 
 
@@ -15,9 +15,8 @@ async def come(browser: Browser, url: str, name: str, lobby: str) -> Guest:
     return guest
 
 
-async def test_a_host_decides_who_is_in(serve: Serve, chromium: Chromium) -> None:
-    server = serve()
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
+async def test_a_host_decides_who_is_in(server: Server, chromium: Chromium) -> None:
+    browser = chromium.shared
     page = await (await browser.new_context()).new_page()
     mia = Guest(page)
     await page.goto(server.url)

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import STATIC, Chromium, Serve
+from tests.e2e.conftest import STATIC, Chromium, Server
+from tests.e2e.room import own_lobby
 
 HAS_FOCUS = "name => document.activeElement?.dataset.testid === name"
 
 
 async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
-    serve: Serve, chromium: Chromium, policy: list[str]
+    server: Server, chromium: Chromium, policy: list[str]
 ) -> None:
-    server = serve()
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
-    page = await browser.new_page()
-    await page.goto(f"{server.url}/?lobby=demo&name=Tom")
+    context = await chromium.shared.new_context()
+    page = await context.new_page()
+    await page.goto(f"{server.url}/?lobby={await own_lobby(context, server.url)}&name=Tom")
     await page.get_by_test_id("join-button").click()
     await page.get_by_test_id("lobby").wait_for()
     tile = page.locator('[data-kind="agent"]')
@@ -34,14 +34,15 @@ async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
             await page.get_by_test_id(inside).wait_for()
             await page.keyboard.press("Escape")
             await page.get_by_test_id(inside).wait_for(state="detached")
-            await page.wait_for_function(HAS_FOCUS, arg=name, timeout=5_000)
+            await page.wait_for_function(HAS_FOCUS, arg=name)
     assert policy == []
 
 
-async def test_what_breaks_the_policy_is_noticed(serve: Serve, chromium: Chromium, policy: list[str]) -> None:
+async def test_what_breaks_the_policy_is_noticed(
+    server: Server, chromium: Chromium, policy: list[str]
+) -> None:
     """By the fixture that watches every page of every test here."""
-    server = serve()
-    browser = await chromium.launch(None)
+    browser = chromium.shared
     for page in (await browser.new_page(), await (await browser.new_context()).new_page()):
         await page.goto(server.url)
         await page.get_by_test_id("lobby-name-input").wait_for()
@@ -56,11 +57,9 @@ async def test_what_breaks_the_policy_is_noticed(serve: Serve, chromium: Chromiu
 
 
 async def test_scripts_and_styles_travel_compressed_as_the_build_left_them(
-    serve: Serve, chromium: Chromium
+    server: Server, chromium: Chromium
 ) -> None:
-    server = serve()
-    browser = await chromium.launch(None)
-    page = await browser.new_page()
+    page = await chromium.shared.new_page()
     await page.goto(server.url)
     await page.get_by_test_id("lobby-name-input").wait_for()
     sizes = await page.evaluate(
@@ -78,12 +77,10 @@ async def test_scripts_and_styles_travel_compressed_as_the_build_left_them(
 
 @pytest.mark.parametrize("dark", [False, True])
 async def test_an_address_without_a_page_leads_to_the_start_page(
-    serve: Serve, chromium: Chromium, policy: list[str], shots: Path, dark: bool
+    server: Server, chromium: Chromium, policy: list[str], shots: Path, dark: bool
 ) -> None:
     """The page is styled by itself and keeps to its policy; its links work from any depth."""
-    server = serve()
-    browser = await chromium.launch(None)
-    page = await browser.new_page(color_scheme="dark" if dark else "light")
+    page = await chromium.shared.new_page(color_scheme="dark" if dark else "light")
     for width, height in ((1280, 800), (390, 844)):
         await page.set_viewport_size({"width": width, "height": height})
         answer = await page.goto(f"{server.url}/lobbies/demo")

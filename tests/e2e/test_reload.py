@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-from tests.e2e.conftest import Chromium, Serve
-from tests.e2e.room import Guest
-
-Speech = Callable[..., Path]
+from tests.e2e.conftest import Chromium, Server
+from tests.e2e.room import Guest, own_lobby
 
 
 async def test_a_reload_leads_back_to_the_same_place_and_nobody_sees_it(
-    serve: Serve, chromium: Chromium, speech: Speech
+    server: Server, chromium: Chromium
 ) -> None:
-    server = serve()
-    browser = await chromium.launch(speech("hello", lead=600))
-    mia = await Guest.open(await browser.new_context(), server.url, "Mia")
+    host = await chromium.context()
+    lobby = await own_lobby(host, server.url)
+    mia = await Guest.open(host, server.url, "Mia", lobby)
     await mia.join()
-    tom = await Guest.open(await browser.new_context(), server.url, "Tom")
+    tom = await Guest.open(await chromium.context(), server.url, "Tom", lobby)
     await tom.join()
     await tom.press("mute-button")
     await tom.press("camera-button")

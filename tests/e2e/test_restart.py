@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
 
-from tests.e2e.conftest import Chromium
+from tests.e2e.conftest import Chromium, spoken
 from tests.e2e.room import Guest
 from tests.server.crashing import crashing
 
@@ -71,8 +70,8 @@ async def heard_more(page: Page, number: int, than: int) -> None:
     )
 
 
-async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, speech: Any) -> None:
-    microphone = speech("what is the weather in paris", lead=1.0, pause=9.0, times=20)
+async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) -> None:
+    question = spoken("what is the weather in paris")
     command = ("-m", "voicebot", "serve")
     async with crashing(tmp_path, command=command) as server:
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
@@ -80,7 +79,7 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, 
         await server.answers("ready")
         guests = []
         for name in ("Ann", "Ben"):
-            context = await chromium.context(microphone)
+            context = await chromium.context()
             await context.add_init_script(REMEMBER + COUNT)
             guest = await Guest.open(context, server.url.rstrip("/"), name)
             await guest.join()
@@ -98,30 +97,22 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, 
         states = [await page.evaluate("window.__got.lobby_state") for page in pages]
         left = [await page.evaluate("window.__got.user_left ?? 0") for page in pages]
 
-        killed = time.monotonic()
         await server.kill()
         await server.start(**env)
         for page, count in zip(pages, states, strict=True):
-            await page.wait_for_function(
-                "count => window.__got.lobby_state > count", arg=count, timeout=30_000, polling=50
-            )
-        back = time.monotonic() - killed
+            await page.wait_for_function("count => window.__got.lobby_state > count", arg=count, polling=50)
         # the agents' connection is a new one, the people's is that of before
         for page, known in zip(pages, before, strict=True):
             await page.wait_for_function(
                 """count => window.__peers.slice(count).some(({ peer }) =>
                      peer.connectionState === 'connected')""",
                 arg=max(known) + 1,
-                timeout=60_000,
                 polling=50,
             )
-        agents = time.monotonic() - killed
         for page in pages:  # the agents' old one is closed once the new one is there
             await page.wait_for_function(
                 "() => window.__peers.filter(({ peer }) => peer.connectionState !== 'closed').length === 2"
             )
-        print(f"from the kill: both are back after {back:.1f} s, their agent after {agents:.1f} s")  # noqa: T201
-
         for page, known in zip(pages, before, strict=True):
             now = await look(page)
             kept = [number for number in known if number in now]
@@ -134,6 +125,7 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium, 
         assert [await guest.id_of(other) for guest, other in ((ann, "Ben"), (ben, "Ann"))] == identities
         assert await ann.id_of("Ada") == agent
         assert [await page.evaluate("window.__got.user_left ?? 0") for page in pages] == left
+        await ann.say(question)
         for guest in guests:
             await guest.has_shown("Ada", "speaking")
         await asyncio.gather(*(guest.caption("Ada: ") for guest in guests))

@@ -59,7 +59,7 @@ async def test_what_others_write_is_text(
     await turned.join(OVERRIDE + "nimda")
     await room.spawn("a pirate", name="<b onclick=pwned()>Jack</b>")
 
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
+    browser = chromium.shared
     context = await browser.new_context()
     await context.add_init_script("window.executed = 0; window.pwned = () => window.executed++;")
     tom = await Guest.open(context, hosting.url.rstrip("/"), "Tom")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.conftest import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import MediaError, SignalingError
@@ -124,7 +125,7 @@ class Unused:
     async def aclose(self) -> None: ...
 
 
-class SpeechRecognition:
+class Ears:
     """What a guest hears: when each agent's sound came, and a way to wait for it."""
 
     def __init__(self) -> None:
@@ -137,7 +138,7 @@ class SpeechRecognition:
             self._changed.set()
 
     async def of(self, count: int) -> set[str]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while len(self.loud) < count:
                 self._changed.clear()
                 await self._changed.wait()
@@ -148,8 +149,8 @@ class SpeechRecognition:
 async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     settings = Settings(_env_file=None, port=0, data_dir=tmp_path)  # type: ignore[call-arg]
     models = Models(settings, stt=Unused("stt"), tts=Unused("tts"), llm=Unused("llm"))  # type: ignore[arg-type]
-    room: Any = BeepingRoom
-    hosting = Hosting(settings, InlineMediaPlane(), models=models, room=room, demo=False)
+    factory: Any = BeepingRoom
+    hosting = Hosting(settings, InlineMediaPlane(), models=models, make_agent_session=factory, demo=False)
     await hosting.start()
     yield hosting
     await hosting.stop()
@@ -165,7 +166,7 @@ async def voice() -> AsyncIterator[EspeakTTS]:
 async def test_a_guest_speaks_and_hears_every_agent(hosting: Hosting, voice: EspeakTTS) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     first = await room.spawn("one")
-    ears = SpeechRecognition()
+    ears = Ears()
     async with Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=ears) as ada:
         assert room.lobby.participants[ada.id].name == "Ada"
         await ada.say("Hello out there, is anybody listening?")
@@ -183,7 +184,7 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
 ) -> None:
     room: Any = await hosting.create_lobby("Beeps")
     agent = await room.spawn("one")
-    ears, other_ears = SpeechRecognition(), SpeechRecognition()
+    ears, other_ears = Ears(), Ears()
     async with (
         Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
         Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,
@@ -214,7 +215,7 @@ async def test_a_connection_that_the_server_closes_leaves_nothing_open(hosting: 
     [(_, caller)] = guest._peers.values()
     [reading] = [task for task in guest._tasks if task.get_name().endswith("-read")]
     await hosting.stop()
-    await asyncio.wait_for(reading, 20)
+    await asyncio.wait_for(reading, GUARD)
     assert not guest.present
     assert not guest._peers
     assert caller._pc.connectionState == "closed"

@@ -17,13 +17,14 @@ import soxr
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from tests.conftest import GUARD
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
-from voicebot.rtc.tap import AudioPacket, tap_receiver
+from voicebot.rtc.tap import AudioPacket, Tap
 from voicebot.rtc.track import opus_packet
 
 N = TypeVar("N", bound=Notice)
@@ -136,7 +137,7 @@ class Browser:
         sdp, tracks = await self.offer(agents)
         answer = await self.plane.answer(PeerOffer(host, self.peer_id, epoch, sdp, tracks, ()))
         await self.accept(answer)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             await self.connected.wait()
         await self.notices.wait(
             PeerState, lambda n: (n.peer_id, n.epoch, n.state) == (self.peer_id, epoch, "connected")
@@ -154,7 +155,7 @@ class Browser:
                     packets.append(packet)
                     self.arrived.set()
 
-                tap_receiver(transceiver.receiver, on_audio, monotonic)
+                Tap(transceiver.receiver, on_audio, monotonic)
 
     async def hear(self, agent: str, count: int) -> list[AudioPacket]:
         """Wait for this many packets of an agent, counted from the beginning."""

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.conftest import GUARD
 from voicebot.errors import MediaError
 from voicebot.media import process, worker
 from voicebot.media.base import (
@@ -261,6 +262,6 @@ async def test_commands_before_the_start_are_kept_for_the_worker() -> None:
     await plane.start(lambda n: ended.set_result(n) if isinstance(n, PlayoutEnded) else None)
     plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
     plane.send(EndSpeech("host", "marlin", "s"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         assert (await ended).complete
     await plane.close()

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
+from tests.conftest import GUARD
 from tests.e2e.blocked_cell import OwnKernel
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -124,5 +125,5 @@ async def test_it_runs_headless(path, kernel_env, tmp_path):
         assert "Guest" in turns
         assert "pocketsphinx" in outputs_of(notebook, "02-18")
     # what the kernel started ends with it
-    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, timeout=15)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, workers, timeout=GUARD)
     assert not alive, [commands[p.pid] for p in alive]

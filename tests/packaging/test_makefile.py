@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LIVE
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 INNER = {"setup", "help"}  # `setup` is a step of others
@@ -45,16 +47,17 @@ def test_help_lists_every_target() -> None:
     assert make("help").stdout == make().stdout
 
 
-def test_some_tests_run_beside_each_other_and_the_others_after_them() -> None:
-    beside, live, alone = re.findall(
-        r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5", "LIVE_JOBS=2").stdout
-    )
+def test_tests_in_real_time_run_after_the_others() -> None:
+    beside, live = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5", "LIVE_JOBS=2").stdout)
     assert "-n 5 " in beside
-    assert '-m "not live and not alone"' in beside
+    assert '-m "not live"' in beside
     assert "-n 2 " in live
-    assert '-m "live and not alone"' in live
-    assert "-m alone" in alone
-    assert "-n" not in alone.partition("-m pytest")[2]
+    assert "-m live " in live
+    paths = {ROOT / path for path in live.split() if path.startswith("tests/")}
+    marked = {
+        file for file in (ROOT / "tests").rglob("test_*.py") if re.search(r"mark\.live", file.read_text())
+    }
+    assert paths == {ROOT / "tests" / folder for folder in LIVE} | marked
     [chosen] = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "ARGS=tests/turn -k floor").stdout)
     assert chosen == "-m pytest tests/turn -k floor"
 

@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 
+from tests.conftest import GUARD
 from tests.support.sound import loudest_hz, tone
 from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 
@@ -25,7 +26,7 @@ async def test_two_people_hear_each_other_over_real_webrtc():
         answer, answered = await bo.answer(sdp, "ada", "bo")
         assert set(answered.values()) == {"bo"}
         await ada.accept(answer)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             await asyncio.gather(ada.connected.wait(), bo.connected.wait())
             await asyncio.gather(mouth.say(tone(440, 1.0)), other_mouth.say(tone(660, 1.0)))
             await asyncio.gather(*(event.wait() for event in hears.values()))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from aiortc import RTCPeerConnection
 
+from tests.conftest import GUARD
 from voicebot.errors import MediaError
 from voicebot.rtc import ice
 from voicebot.signaling.messages import IceServer
@@ -55,7 +56,7 @@ async def test_the_selected_pair_is_read_from_a_real_connection(pc: RTCPeerConne
     done = asyncio.Event()
     pc.on("connectionstatechange", lambda: pc.connectionState == "connected" and done.set())
     await pc.setRemoteDescription(other.localDescription)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         await done.wait()
     local, remote = ice.selected_pair(pc)
     assert local in {"host", "prflx"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import GUARD
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
 from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
@@ -44,7 +45,7 @@ def _number(event: Event) -> int:
 
 
 async def until(done: Callable[[], bool | Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while True:
             found = done()
             if found if isinstance(found, bool) else await found:

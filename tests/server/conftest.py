@@ -14,6 +14,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.conftest import GUARD
 from tests.support.redis_server import RedisServer, redis_server
 from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
@@ -85,7 +86,7 @@ class Visitor:
         for index, message in enumerate(self.received):
             if message["type"] == type and where(message):
                 return self.received.pop(index)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(GUARD):
             while True:
                 message = await self.next()
                 if message["type"] == type and where(message):
@@ -109,7 +110,7 @@ class Visitor:
     async def closed(self) -> int:
         """Read to the end; the close code."""
         assert self.socket is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(GUARD):
             await self.socket.wait_closed()
         assert self.socket.close_code is not None
         return self.socket.close_code

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.support.redis_server import RedisServer
 from voicebot.agent.models.models import Models
@@ -107,7 +108,7 @@ async def resume(visitor: Visitor, hosting: Hosting, nodes: Nodes) -> Visitor:
 
 
 async def until(reached: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while not await reached():
             await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=0.02)  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 """People come, talk, are cut off, reload, make lobbies and agents, and go; nothing of them stays.
 
-VOICEBOT_CHURN_SECONDS says for how long; half an hour is `make bench-churn`.
+In a few rounds; VOICEBOT_CHURN_SECONDS says for how much longer, and half an hour is `make bench-churn`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import pytest
 from tests.bench.churn import churn
 from tests.bench.signaling import server
 
-SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or (40 if os.environ.get("CI") else 10))
+SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or 0)
 
 
-@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.timeout(SECONDS + 300)
 async def test_files_and_tasks_stay_flat() -> None:
     """Each round ends as the first began. Memory, which takes half an hour to tell, is the bench's."""
     with server("hasty") as started:

@@ -11,6 +11,7 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
+from tests.conftest import GUARD
 from tests.support.redis_server import RedisServer, redis_server
 from voicebot.store.base import Store
 from voicebot.store.exclusive import FolderLock
@@ -82,7 +83,7 @@ class RedisPlace:
         return store
 
     async def run_out(self, store: Store, name: str) -> None:
-        async with Redis.from_url(self._url) as redis, asyncio.timeout(10):
+        async with Redis.from_url(self._url) as redis, asyncio.timeout(GUARD):
             while await redis.pttl(f"{self._prefix}lease:{name}") >= 0:
                 continue
 

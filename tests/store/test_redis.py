@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.conftest import GUARD
 from tests.support.coturn import free_port
 from tests.support.redis_server import RedisServer, redis_server
 from voicebot.errors import StoreError
@@ -46,7 +47,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 
 async def eventually(call: Callable[[], Awaitable[Any]]) -> Any:
     """Its first answer that is no StoreError."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while True:
             try:
                 return await call()
@@ -120,7 +121,7 @@ async def test_connections_that_redis_closed_meanwhile_fail_nobody(opened: Open,
     assert len(idle) == 5
     async with Redis.from_url(redis.url) as admin:
         await admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while not all(connection._reader.at_eof() for connection in idle):  # noqa: ASYNC110
             await asyncio.sleep(0)
     for _ in range(5):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-import time
 
 import pytest
 
@@ -13,10 +12,9 @@ from voicebot.testing.virtual_time import Deadlock, VirtualTimeError, VirtualTim
 @pytest.mark.virtual_time
 async def test_sleeping_jumps_the_clock_exactly() -> None:
     loop = asyncio.get_running_loop()
-    real, start = time.monotonic(), loop.time()
+    start = loop.time()
     await asyncio.sleep(3000)
     assert loop.time() - start == pytest.approx(3000, abs=1e-6)
-    assert time.monotonic() - real < 60
 
 
 @pytest.mark.virtual_time

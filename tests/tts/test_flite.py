@@ -7,6 +7,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import GUARD
 from voicebot.errors import MissingDependency, ModelFailed, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -66,7 +67,7 @@ async def test_cancelling_kills_the_program() -> None:
     tts = await FliteTTS.load("", settings)
     before = {child.pid for child in psutil.Process().children()}
     speaking = asyncio.ensure_future(anext(tts.synthesize("word " * 4_000, VoiceStyle())))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(GUARD):
         while not {child.pid for child in psutil.Process().children()} - before:  # noqa: ASYNC110
             await asyncio.sleep(0)
     speaking.cancel()

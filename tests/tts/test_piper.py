@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.conftest import GUARD
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -227,7 +228,7 @@ async def test_an_unwanted_sentence_is_stopped_midway(
     stopped.set()
     monkeypatch.undo()
     assert len(await speak(tts, VoiceStyle(), "One. Two.")) == 2
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while not ended:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert "terminate flag" in ended[0]

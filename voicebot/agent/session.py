@@ -111,8 +111,8 @@ class AgentSession:
         self._agents.clear()
         self._plane.send(media.CloseHost(self.host_peer))
 
-    def use_space(self, space: Space) -> None:
-        """Write only what the disk has space for from now on. A change is an event of the conversation."""
+    def set_space(self, space: Space) -> None:
+        """Set what the disk has space for. The conversation logs a change."""
         self._space = space
         if self._conversation is not None:
             self._apply_space(self._conversation)

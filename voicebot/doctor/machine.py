@@ -26,7 +26,6 @@ TEST_PROGRAMS = {
     "redis-server": "redis-server",
     "flite": "flite",
     "espeak-ng": "espeak-ng",
-    "sox": "sox",
     "openssl": "openssl",
     "ip": "iproute2",
 }

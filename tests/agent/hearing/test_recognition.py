@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from voicebot.agent.hearing.recognition import SpeechRecognition
+from voicebot.agent.hearing.recognition import RecognitionSettings, SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn
 from voicebot.agent.models.models import Models
@@ -25,6 +25,7 @@ from voicebot.events import (
     Event,
     TranscriptFinal,
     TranscriptInterim,
+    Word,
 )
 from voicebot.media import base as media
 from voicebot.media.base import AwaitSilence, OpenHost
@@ -35,6 +36,7 @@ from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedSTT, ScriptedSTTStream, ScriptedTTS
 from voicebot.turn import (
     DynamicEndpointing,
+    Echo,
     EndpointDecision,
     Endpointing,
     FixedEndpointing,
@@ -63,37 +65,50 @@ class Ear:
         self.drafts: list[Utterance] = []
         self.heard: list[Utterance] = []
         self.changed = asyncio.Event()
-        numbers = itertools.count(1)
+        self._numbers = itertools.count(1)
         settings = Settings(_env_file=None)  # type: ignore[call-arg]
         self.recognition = SpeechRecognition(
             "anna",
+            self,
+            RecognitionSettings(endpointing, **more),
             models=Models(settings, stt=stt, tts=ScriptedTTS(), llm=ScriptedLLM()),
-            endpointing=endpointing,
             log=self.log,
             clock=clock,
-            new_id=lambda what: f"{what}-{next(numbers)}",
-            begin=self._begin,
-            ended=lambda who: self.turns.append("ended"),
-            heard=self._heard,
-            await_silence=lambda until: self.plane.send(AwaitSilence("h", "anna", until)),
-            drafted=self._drafted,
-            went_on=lambda who: self.turns.append("went on"),
-            names=lambda: ["Ada"],
-            **more,
         )
 
-    def _begin(self, who: str) -> str:
+    def on_speech_began(self, participant_id: str) -> str:
         self.turns.append("begin")
         return f"turn-{self.turns.count('begin')}"
 
-    def _drafted(self, utterance: Utterance, expects_more: bool) -> None:
-        self.turns.append("drafted")
-        self.drafts.append(utterance)
+    def on_partial(self, participant_id: str, text: str) -> None:
+        pass
 
-    def _heard(self, utterance: Utterance) -> None:
+    def on_draft(self, draft: Utterance, expects_more: bool) -> None:
+        self.turns.append("drafted")
+        self.drafts.append(draft)
+
+    def on_speech_went_on(self, participant_id: str) -> None:
+        self.turns.append("went on")
+
+    def on_turn_ended(self, participant_id: str) -> None:
+        self.turns.append("ended")
+
+    def on_utterance(self, utterance: Utterance) -> None:
         self.turns.append("heard")
         self.heard.append(utterance)
         self.changed.set()
+
+    def await_silence(self, participant_id: str, until: float) -> None:
+        self.plane.send(AwaitSilence("h", participant_id, until))
+
+    def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+        return Echo(0.0, text, "no agent could be heard")
+
+    def names(self) -> list[str]:
+        return ["Ada"]
+
+    def new_id(self, what: str) -> str:
+        return f"{what}-{next(self._numbers)}"
 
     def on_notice(self, notice: media.Notice) -> None:
         if type(notice) in self.deaf:
@@ -580,7 +595,8 @@ class Guess:
 
 
 def asking(anna: Ear, guess: Guess) -> None:
-    anna.recognition._end_of_turn = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
+    model = EndOfTurn(lambda: guess, anna.log.emit)  # type: ignore[arg-type,return-value]
+    anna.recognition._settings = dataclasses.replace(anna.recognition._settings, end_of_turn=model)
 
 
 async def test_a_learned_model_decides_once_it_answers() -> None:

@@ -580,7 +580,7 @@ def odd_manifests(draw: st.DrawFn) -> bytes:
 MANIFESTS = odd_manifests()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_damage_makes_the_reader_raise(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "conversations" / "c"
@@ -601,7 +601,7 @@ def test_no_damage_makes_the_reader_raise(tmp_path: Path, data: st.DataObject) -
     assert len(events) + len([p for p in problems if p.line]) >= lines
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(JSON, max_size=5))
 def test_no_json_makes_the_reader_raise(tmp_path: Path, lines: list[object]) -> None:
     folder = tmp_path / "c"

@@ -82,7 +82,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "graphemes": graphemes,
     "create_persona": refused(lambda text: create_persona(text[:2000])),
     "addressees": lambda text: addressees(text, DialogueContext("c", PRESENT)),
-    "read": lambda text: read_ending(text, names=["Ada Lovelace", "Bruno"]),
+    "read_ending": lambda text: read_ending(text, names=["Ada Lovelace", "Bruno"]),
     "classify_overlap": classify_overlap,
     "is_question": is_question,
     "detect_echo": lambda text: detect_echo(text, 0.0, 60.0, [PlayedSentence(text, 0.0, 60.0)]),

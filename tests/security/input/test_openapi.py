@@ -26,7 +26,7 @@ from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
 
-EXAMPLES = 25
+EXAMPLES = 12
 
 
 @dataclass(frozen=True)

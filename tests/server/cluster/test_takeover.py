@@ -13,6 +13,7 @@ import pytest
 from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
+from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.server.several import Nodes, chat, pair, resume, seat_written, until, vanish
@@ -255,7 +256,7 @@ async def processes(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Process
             visitors.append(await visitor.join(name))
         await chat(visitors[1], visitors[0], text="hello")
         client = await stack.enter_async_context(Redis.from_url(redis.url))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while await client.scard("voicebot:seats:demo") < 2 or not await client.exists(
                 "voicebot:lobby:demo"
             ):

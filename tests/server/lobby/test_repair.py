@@ -23,7 +23,7 @@ BASE = 1_000
 
 
 class AgentSession:
-    """The part of a room that negotiations need."""
+    """What negotiations need of an agent session."""
 
     log = None
 

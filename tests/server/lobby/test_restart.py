@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.support.coturn import free_port
@@ -315,7 +316,7 @@ async def test_agents_are_back_before_the_models_are_loaded(
 
     monkeypatch.setattr("voicebot.agent.models.models.choose", choose)
     starting = asyncio.ensure_future(hosting.start())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while True:
             assert not starting.done()
             try:

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.conftest import GUARD
 from tests.support.faults import FaultProxy, Kind
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
@@ -39,7 +40,7 @@ async def test_a_request_that_does_not_arrive_whole_ends_its_connection(
     reader, writer = await asyncio.open_connection("127.0.0.1", hosting.port)
     writer.write(head)
     ended = asyncio.ensure_future(reader.read())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while not ended.done():
             if head:
                 writer.write(b"a")  # a byte now and then does not help
@@ -83,7 +84,7 @@ async def test_a_socket_that_takes_nothing_any_more_is_dropped_with_all_that_wai
         proxy.proxy.strike("stall")
         browser = hosting.controller("demo").presence.get(ada.me)
         flood = ChatMessage(lobby="demo", data=ChatData(text="x" * 2000))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while protocol in connections(hosting):
                 if browser.outbox is not None:
                     browser.send(flood)
@@ -188,7 +189,7 @@ async def test_an_address_has_a_bounded_number_of_sockets(
     people[3].socket = await from_address(hosting, people[3], "203.0.113.8")
     await people[3].expect("session_established")
     await people[0].socket.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while True:  # until the server has seen it close
             people[2].socket = await from_address(hosting, people[2], FOREIGN)
             with suppress(ConnectionClosed):
@@ -205,7 +206,7 @@ def connections(hosting: Hosting) -> list[Any]:
 
 
 async def no_sockets(browser: ClientSession) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD):
         while browser.sockets:  # noqa: ASYNC110
             await asyncio.sleep(0)
 

@@ -12,7 +12,8 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from voicebot.agent.hearing import open_utterance
+from tests.conftest import GUARD
+from voicebot.agent.hearing import utterance
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings
@@ -160,7 +161,7 @@ async def test_a_worker_that_hangs_is_killed_and_replaced() -> None:
         pcm = await speak("hello world")
         stream = stt.stream()
         stream.push(pcm)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD):
             while stream.worker is None:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         (pid,) = stt.worker_pids
@@ -190,7 +191,7 @@ async def test_a_worker_that_hangs_is_killed_when_the_listener_gives_up(stt: Poc
 
 
 def test_listeners_wait_longer_than_a_hung_worker_lives() -> None:
-    assert pocketsphinx.FINISH_TIMEOUT < open_utterance.FINISH_TIMEOUT
+    assert pocketsphinx.FINISH_TIMEOUT < utterance.FINISH_TIMEOUT
 
 
 async def test_only_english_is_offered() -> None:
@@ -252,7 +253,7 @@ async def test_closing_ends_current_utterances(stt: PocketSphinxSTT) -> None:
 async def test_a_cancelled_load_leaves_no_process_behind() -> None:
     before = {child.pid for child in psutil.Process().children()}
     loading = asyncio.create_task(PocketSphinxSTT.load("", settings))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(GUARD):
         while not {child.pid for child in psutil.Process().children()} - before:  # noqa: ASYNC110
             await asyncio.sleep(0)
     loading.cancel()

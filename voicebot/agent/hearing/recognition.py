@@ -1,18 +1,17 @@
-"""One person's ears: their audio becomes utterances, transcribed once for all agents."""
+"""Speech recognition for one person: audio becomes utterances, transcribed once for all agents."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from voicebot.agent.hearing.echoes import only
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
-from voicebot.agent.hearing.open_utterance import OpenUtterance, tidy
 from voicebot.agent.hearing.preemptive_transcription import UNHURRIED, PreemptiveTranscription
-from voicebot.agent.hearing.utterance import Utterance
+from voicebot.agent.hearing.utterance import OpenUtterance, Utterance, tidy
 from voicebot.agent.models.endpointing import EndOfTurn, Tail
 from voicebot.agent.models.models import Models
 from voicebot.agent.thinking.unicode import whole
@@ -43,72 +42,76 @@ INTERIM_EVERY = 0.15
 """Seconds between interim transcripts: captions stay lively and the log small."""
 
 
-OwnVoice = Callable[[str, float, float, Sequence[Word]], Echo]
-"""Text, clock times of its first and last speech sample, clock times of its words as far as known."""
+class Listener(Protocol):
+    """What the owner of a `SpeechRecognition` does with what it hears. Times are clock times in seconds."""
+
+    def on_speech_began(self, participant_id: str) -> str:
+        """A new utterance begins. Returns the id of its turn."""
+
+    def on_partial(self, participant_id: str, text: str) -> None:
+        """A newer partial transcript of the present utterance."""
+
+    def on_draft(self, draft: Utterance, expects_more: bool) -> None:
+        """The person pauses; this is all of it if the turn is over. An empty text: nothing was understood."""
+
+    def on_speech_went_on(self, participant_id: str) -> None:
+        """It was only a pause: the last draft is void."""
+
+    def on_turn_ended(self, participant_id: str) -> None:
+        """The turn is over; its final text follows."""
+
+    def on_utterance(self, utterance: Utterance) -> None:
+        """An utterance with its final text. Utterances of one person come in order."""
+
+    def await_silence(self, participant_id: str, until: float) -> None:
+        """Have the media plane send `SilenceReached` if the silence lasts until then."""
+
+    def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+        """Find what agents said themselves in text that was spoken from `start` to `end`."""
+
+    def names(self) -> Sequence[str]:
+        """The names by which somebody present can be called."""
+
+    def new_id(self, what: str) -> str:
+        """An id that is unique in the lobby."""
 
 
-def no_agent(text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
-    """Where no agent is heard there is no echo."""
-    return Echo(0.0, text, "no agent could be heard")
+@dataclass(frozen=True)
+class RecognitionSettings:
+    """How the ends of turns are found; the same for everybody in a conversation."""
+
+    endpointing: Endpointing
+    constants: EndpointingSettings = field(default_factory=EndpointingSettings)
+    end_of_turn: EndOfTurn | None = None
+    """The learned model, if there is one."""
+    language: str = ""
+    """The language people speak (ISO 639-1), if the settings name it."""
+    max_utterance: float = 30.0
+    """Seconds after which speech that does not stop is cut. It continues as the next utterance, without
+    another `on_speech_began`, and so delays nobody."""
 
 
 class SpeechRecognition:
-    """Fed with the media plane's notices about one person, in order.
+    """Turns one person's audio into utterances, once for all agents.
 
-    Args:
-        begin: called when a new utterance begins; returns its turn id.
-        ended: called when the turn is over, before the text is final.
-        heard: called with every finished utterance, in order.
-        partly: called with every newer partial transcript.
-        drafted: called in a pause with what was said so far, as soon as the recogniser has written it
-            ("": nothing was understood), and whether more is expected; the utterance has the same ids.
-        own_voice: tells what of recognised words agents have said themselves.
-        went_on: called when speech goes on after a pause: what was drafted is void.
-        await_silence: asks the media plane to tell `SilenceReached` at a clock time.
-        end_of_turn: the learned model, where there is one.
-        constants: of endpointing; `endpointing` may have its own.
-        names: those who can be called now.
-        new_id: makes ids, unique in the lobby.
-        language: that people speak, where the settings say it.
-        max_utterance: seconds after which speech that does not stop is cut, and goes on as the
-            next utterance; that one begins without `begin`, so it holds nobody up.
+    It is fed with the media plane's notices about that person, in order.
     """
 
     def __init__(
         self,
         participant_id: str,
+        listener: Listener,
+        settings: RecognitionSettings,
         *,
         models: Models,
-        endpointing: Endpointing,
         log: ConversationLog,
         clock: Clock,
-        new_id: Callable[[str], str],
-        begin: Callable[[str], str],
-        ended: Callable[[str], None],
-        heard: Callable[[Utterance], None],
-        await_silence: Callable[[float], None],
-        partly: Callable[[str, str], None] = lambda participant_id, text: None,
-        drafted: Callable[[Utterance, bool], None] = lambda utterance, expects_more: None,
-        went_on: Callable[[str], None] = lambda participant_id: None,
-        own_voice: OwnVoice = no_agent,
-        end_of_turn: EndOfTurn | None = None,
-        constants: EndpointingSettings | None = None,
-        names: Callable[[], Sequence[str]] = tuple,
-        language: str = "",
-        max_utterance: float = 30.0,
     ) -> None:
         self.participant_id = participant_id
         self.statistics = PauseStatistics()
-        """How this person pauses, for the life of the dialogue."""
-        self._models, self._endpointing, self._log, self._clock = models, endpointing, log, clock
-        self._new_id, self._begin, self._ended, self._heard = new_id, begin, ended, heard
-        self._await_silence = await_silence
-        self._partly, self._drafted, self._went_on = partly, drafted, went_on
-        self._own_voice = own_voice
-        self._end_of_turn = end_of_turn
-        self._constants = constants or EndpointingSettings()
-        self._names, self._language = names, language
-        self._max_utterance = max_utterance
+        """How this person pauses, for the length of the conversation."""
+        self._listener, self._settings = listener, settings
+        self._models, self._log, self._clock = models, log, clock
         self._now: OpenUtterance | None = None
         self._silent_since: float | None = None
         """Clock time of the last speech sample of a turn that a silence ended."""
@@ -130,10 +133,12 @@ class SpeechRecognition:
             self._go_on(current, notice)
         elif self._silent_since is not None:
             gap = notice.time - self._silent_since
-            if 0 <= gap <= self._constants.resumed_after:  # the end was none: it came too early
+            if 0 <= gap <= self._settings.constants.resumed_after:  # the end was none: it came too early
                 self.statistics.cut_in(gap)
         self._silent_since = None
-        turn_id = current.turn_id if current is not None else self._begin(self.participant_id)
+        turn_id = (
+            current.turn_id if current is not None else self._listener.on_speech_began(self.participant_id)
+        )
         event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
         if current is None:
             current = self._now = self._listen(turn_id, notice.time, event.seq)
@@ -144,7 +149,7 @@ class SpeechRecognition:
         current = self._now
         if current is None:
             return
-        if notice.time - current.start >= self._max_utterance:
+        if notice.time - current.start >= self._settings.max_utterance:
             current = self._cut(current, notice.time)
         current.push(notice)
         self._show_interim(current)
@@ -196,16 +201,18 @@ class SpeechRecognition:
 
     def _listen(self, turn_id: str, start: float, cause_seq: int) -> OpenUtterance:
         stt, stream = self._open(turn_id, cause_seq)
-        tail = Tail() if self._end_of_turn is not None and self._end_of_turn.wanted else None
+        tail = (
+            Tail() if self._settings.end_of_turn is not None and self._settings.end_of_turn.wanted else None
+        )
         return OpenUtterance(
-            self._new_id("utt"),
+            self._listener.new_id("utt"),
             turn_id,
             start,
             stt.name if stt else "",
             stream,
             cause_seq,
             interim_new=start,
-            language=self._language,
+            language=self._settings.language,
             tail=tail,
         )
 
@@ -243,13 +250,13 @@ class SpeechRecognition:
             current.watch.learn(text=current.interim, text_lag_s=0.0, language=current.language)
             if current.preemptive is not None and not current.watch.decision.expects_more:
                 current.preemptive.hurry()
-        self._partly(self.participant_id, current.interim)
+        self._listener.on_partial(self.participant_id, current.interim)
 
     def _cut(self, current: OpenUtterance, time: float) -> OpenUtterance:
         """Finish what was said so far; the next utterance goes on where it ends."""
         current.end, current.cut = time, True
-        self._confirm(current, f"{self._max_utterance:g} s without a pause")
-        self._now = self._listen(self._new_id("turn"), time, current.cause_seq)
+        self._confirm(current, f"{self._settings.max_utterance:g} s without a pause")
+        self._now = self._listen(self._listener.new_id("turn"), time, current.cause_seq)
         self._now.segment_start, self._now.end = current.segment_start, time
         return self._now
 
@@ -264,7 +271,7 @@ class SpeechRecognition:
             text=current.interim,
             text_lag_s=max(0.0, current.end - current.interim_new) if current.interim else 0.0,
             language=current.language,
-            names=tuple(self._names()),
+            names=tuple(self._listener.names()),
             statistics=self.statistics,
         )
 
@@ -289,17 +296,17 @@ class SpeechRecognition:
         current.watch = EndpointWatch(
             pause,
             since=current.end,
-            endpointing=self._endpointing,
+            endpointing=self._settings.endpointing,
             clock=self._clock,
-            noticeable=self._constants.noticeable,
-            await_silence=self._await_silence,
+            noticeable=self._settings.constants.noticeable,
+            await_silence=lambda until: self._listener.await_silence(self.participant_id, until),
             predicted=predicted,
             confirmed=confirmed,
         )
         self._draft(current)
 
     def _draft(self, current: OpenUtterance) -> None:
-        watch, model, tail = current.watch, self._end_of_turn, current.tail
+        watch, model, tail = current.watch, self._settings.end_of_turn, current.tail
 
         def on_draft(draft: Transcription) -> None:
             if self._now is not current:
@@ -310,7 +317,7 @@ class SpeechRecognition:
                 watch.learn(text=text, text_lag_s=0.0, language=current.language)
             # "": nothing was understood, which is worth knowing, too
             utterance = current.utterance(self.participant_id, text, current.stopped_seq)
-            self._drafted(utterance, watch is not None and watch.decision.expects_more)
+            self._listener.on_draft(utterance, watch is not None and watch.decision.expects_more)
 
         async def ask() -> float | None:
             assert model is not None
@@ -353,7 +360,7 @@ class SpeechRecognition:
             text=watch.pause.text,
             probability=watch.pause.end_probability,
         )
-        self._went_on(self.participant_id)
+        self._listener.on_speech_went_on(self.participant_id)
 
     def _confirm(self, current: OpenUtterance, reason: str) -> None:
         self._now = None
@@ -370,7 +377,7 @@ class SpeechRecognition:
             probability=pause.end_probability if pause is not None else None,
         )
         self._unfinished.append(current)
-        self._ended(self.participant_id)
+        self._listener.on_turn_ended(self.participant_id)
         task = asyncio.get_running_loop().create_task(
             self._finish(current, event.seq), name=f"transcribe {self.participant_id}: {current.utterance_id}"
         )
@@ -385,7 +392,7 @@ class SpeechRecognition:
                 utterance = await self._understand(current, cause_seq)
             finally:
                 self._unfinished.remove(current)
-            self._heard(utterance)
+            self._listener.on_utterance(utterance)
 
     async def _understand(self, current: OpenUtterance, cause_seq: int) -> Utterance:
         result = Transcription("")
@@ -412,7 +419,9 @@ class SpeechRecognition:
     def _echo(self, current: OpenUtterance, text: str, result: Transcription) -> Echo:
         end = current.end if current.watch is not None else current.heard_until
         origin = current.origin if current.origin is not None else current.start
-        return self._own_voice(text, current.start, max(end, current.end), current.words(result, origin))
+        return self._listener.detect_echo(
+            text, current.start, max(end, current.end), current.words(result, origin)
+        )
 
     def _final(self, current: OpenUtterance, text: str, result: Transcription, cause_seq: int) -> Event:
         origin = self._log.at(current.origin if current.origin is not None else current.start)

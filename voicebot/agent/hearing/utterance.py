@@ -1,8 +1,28 @@
-"""What one person said in one turn."""
+"""What a person says in one turn: while it is heard, and once it is over."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicebot.agent.hearing.endpoint_watch import EndpointWatch
+from voicebot.agent.hearing.preemptive_transcription import PreemptiveTranscription
+from voicebot.agent.models.endpointing import Tail
+from voicebot.agent.thinking.unicode import whole
+from voicebot.errors import ModelFailed
+from voicebot.events import Word
+from voicebot.media import base as media
+from voicebot.stt.base import STT_RATE, STTStream, Transcription
+
+logger = logging.getLogger(__name__)
+
+FINISH_TIMEOUT = 30.0
+"""Seconds a recogniser may take for the final text before the utterance is given up; a draft that has begun
+has `preemptive.DRAFT_PATIENCE` before that."""
 
 
 @dataclass(frozen=True)
@@ -21,3 +41,125 @@ class Utterance:
     """Written in the chat: whoever wrote it can read the answer."""
     going_on: bool = False
     """Cut at the greatest length: the person has not stopped speaking."""
+
+
+@dataclass(eq=False)
+class OpenUtterance:
+    """An utterance that is still going on; all times are clock times."""
+
+    utterance_id: str
+    turn_id: str
+    start: float
+    stt_name: str
+    stream: STTStream | None
+    cause_seq: int
+    language: str = ""
+    tail: Tail | None = None
+    """Of the audio, where a learned model wants it."""
+    end: float = 0.0
+    segment_start: float = 0.0
+    origin: float | None = None
+    """Of the first sample given to the recogniser; its word times count from here."""
+    pushed: int = 0
+    interim: str = ""
+    interim_at: float = 0.0
+    """When the recogniser was last asked."""
+    interim_new: float = 0.0
+    """When the text last changed: speech after that may hold words that are not in it."""
+    cut: bool = False
+    stopped_seq: int | None = None
+    watch: EndpointWatch | None = None
+    """Of the pause that is on now, or that ended the turn."""
+    preemptive: PreemptiveTranscription | None = None
+
+    def push(self, notice: media.SpeechAudio) -> None:
+        """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
+        pcm = notice.pcm
+        if self.origin is None:
+            self.origin = notice.time
+        gap = round((notice.time - self.origin) * STT_RATE) - self.pushed
+        if gap < 0 and self.stopped_seq is not None:
+            pcm = pcm[-gap:]  # the pre-roll of speech that goes on repeats what was already given
+        elif gap > STT_RATE // 20 and self.stopped_seq is not None:
+            self._give(np.zeros(gap, np.int16))
+        self._give(pcm)
+
+    def _give(self, pcm: NDArray[np.int16]) -> None:
+        if self.stream is not None:
+            self.stream.push(pcm)
+        if self.tail is not None:
+            self.tail.push(pcm)
+        self.pushed += len(pcm)
+
+    @property
+    def heard_until(self) -> float:
+        """The end of the audio so far."""
+        return self.start if self.origin is None else self.origin + self.pushed / STT_RATE
+
+    def partial(self) -> Transcription | None:
+        """The recogniser's newest partial result, if it has one."""
+        try:
+            return self.stream.interim() if self.stream is not None else None
+        except Exception:  # the final result tells; a partial one is not worth an error
+            logger.debug("no interim transcript", exc_info=True)
+            return None
+
+    def learn(self, partial: Transcription, now: float) -> bool:
+        """Take a newer partial transcript; whether its text is new."""
+        text = tidy(partial.text)
+        self.language = partial.language or self.language
+        if not text or text == self.interim:
+            return False
+        self.interim, self.interim_new = text, now
+        return True
+
+    async def understand(self) -> Transcription:
+        """The final text, after the draft under way. Raises what the recogniser raises, or ModelFailed."""
+        if self.preemptive is not None:
+            await self.preemptive.settle()
+        if self.stream is None:
+            return Transcription("")
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT):
+                return await self.stream.finish()
+        except TimeoutError:
+            self.stream.cancel()
+            raise ModelFailed(f"it gave no text within {FINISH_TIMEOUT:g} s") from None
+
+    def utterance(self, participant_id: str, text: str, cause_seq: int | None) -> Utterance:
+        return Utterance(
+            participant_id,
+            self.utterance_id,
+            self.turn_id,
+            text,
+            self.start,
+            self.end,
+            cause_seq,
+            going_on=self.cut,
+        )
+
+    def words(self, result: Transcription, origin: float) -> list[Word]:
+        """With their times in the conversation, whose clock showed `origin` at the first sample."""
+        return [
+            Word(
+                text=whole(word.text),
+                start=round(origin + word.start, 3),
+                end=round(origin + word.end, 3),
+                confidence=word.confidence,
+            )
+            for word in result.words
+        ]
+
+    async def aclose(self) -> None:
+        """Give up what is going on."""
+        if self.watch is not None:
+            self.watch.close()
+        if self.preemptive is not None:
+            await self.preemptive.aclose()
+        if self.stream is not None:
+            self.stream.cancel()
+
+
+def tidy(text: str) -> str:
+    """Well-formed, on one line, single spaces."""
+    return " ".join(whole(text).split())

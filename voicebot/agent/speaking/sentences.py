@@ -46,6 +46,8 @@ EMOJI = re.compile(
 )
 URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*)?", re.I)
 MARKDOWN = MarkdownIt("commonmark").enable("strikethrough")
+MARKUP = re.compile(r"[*_~`\[<&\\]")
+"""Text without any of these needs no parser."""
 BEFORE_PARSING = (
     (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022])\s+", re.M), ""),
     (re.compile(r"^[^\S\n]*(?:[-*_=][^\S\n]*){3,}$", re.M), ""),
@@ -208,7 +210,9 @@ def clean(text: str) -> str:
     """One piece as plain text; "" if nothing in it can be spoken."""
     for pattern, replacement in BEFORE_PARSING:
         text = pattern.sub(replacement, text)
-    text = URL.sub(_host, "".join(_text_of(MARKDOWN.parseInline(text))))
+    if MARKUP.search(text):
+        text = "".join(_text_of(MARKDOWN.parseInline(text)))
+    text = URL.sub(_host, text)
     for pattern, replacement in AFTER_PARSING:
         text = pattern.sub(replacement, text)
     text = " ".join(text.split()).strip(" |").lstrip(",; ")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from voicebot.agent.agent import Agent
-from voicebot.agent.hearing.recognition import SpeechRecognition
+from voicebot.agent.hearing.recognition import RecognitionSettings, SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn, constants_of, endpointing_of
 from voicebot.agent.models.models import Models
@@ -16,10 +16,11 @@ from voicebot.agent.turns.interruption import InterruptionHandler
 from voicebot.agent.turns.scheduler import SETTLE_S, TurnScheduler
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
+from voicebot.events import Word
 from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
 from voicebot.settings import Settings
-from voicebot.turn import Denial
+from voicebot.turn import Denial, Echo
 
 
 class Conversation:
@@ -45,11 +46,14 @@ class Conversation:
     ) -> None:
         self.log = log
         self._agents, self._plane, self._host_id = agents, plane, host_id
-        self._max_utterance = settings.max_utterance
-        self._models, self._clock, self._new_id = models, clock, new_id
-        self.endpointing = endpointing_of(settings)
-        self._constants, self._language = constants_of(settings), settings.stt_language
-        self._end_of_turn = EndOfTurn(lambda: models.end_of_turn, log.emit)
+        self._models, self._clock, self.new_id = models, clock, new_id
+        self._recognition = RecognitionSettings(
+            endpointing_of(settings),
+            constants_of(settings),
+            EndOfTurn(lambda: models.end_of_turn, log.emit),
+            settings.stt_language,
+            settings.max_utterance,
+        )
         self.addressing = AddressingContext(lobby, agents, clock)
         self.recordings = Recordings(log, plane, host_id, name=self.addressing.name)
         self._scheduler = TurnScheduler(
@@ -93,11 +97,11 @@ class Conversation:
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
         """Answer a typed line like a spoken one."""
         now = self._clock()
-        self._on_heard(
+        self.on_utterance(
             Utterance(
                 participant_id,
-                self._new_id("utt"),
-                self._new_id("turn"),
+                self.new_id("utt"),
+                self.new_id("turn"),
                 text.strip(),
                 now,
                 now,
@@ -176,67 +180,56 @@ class Conversation:
                 return False
         return True
 
-    # ------------------------------------------------------------ people
+    # ------------------------------------------------------------ what people say (`Listener`)
+
+    def await_silence(self, participant_id: str, until: float) -> None:
+        self._plane.send(media.AwaitSilence(self._host_id, participant_id, until))
+
+    def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
+        return self._playout.echoes.own_voice(text, start, end, words)
+
+    def names(self) -> list[str]:
+        return [agent.name for agent in self._agents.values()]
 
     def _recognition_of(self, participant_id: str) -> SpeechRecognition:
         if participant_id not in self._recognitions:
             self._recognitions[participant_id] = SpeechRecognition(
-                participant_id,
-                models=self._models,
-                endpointing=self.endpointing,
-                log=self.log,
-                clock=self._clock,
-                new_id=self._new_id,
-                begin=self._on_begin,
-                ended=self._on_end_of_turn,
-                heard=self._on_heard,
-                partly=self._on_partly,
-                drafted=self._on_drafted,
-                went_on=self._on_went_on,
-                own_voice=self._playout.echoes.own_voice,
-                await_silence=lambda until: self._plane.send(
-                    media.AwaitSilence(self._host_id, participant_id, until)
-                ),
-                end_of_turn=self._end_of_turn,
-                constants=self._constants,
-                names=lambda: [agent.name for agent in self._agents.values()],
-                language=self._language,
-                max_utterance=self._max_utterance,
+                participant_id, self, self._recognition, models=self._models, log=self.log, clock=self._clock
             )
         return self._recognitions[participant_id]
 
-    def _on_begin(self, participant_id: str) -> str:
-        """A person starts to speak. An answer that nobody has heard yet is withdrawn; returns the turn id."""
+    def on_speech_began(self, participant_id: str) -> str:
+        """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
         self._floor.human_started(participant_id)
         self._interruptions.went_on(participant_id)
         self.addressing.name(participant_id)
-        turn_id = self._scheduler.interrupted_thinking(participant_id) or self._new_id("turn")
+        turn_id = self._scheduler.interrupted_thinking(participant_id) or self.new_id("turn")
         for agent in self._agents.values():
             if agent.state in ("idle", "thinking"):
                 agent.become("listening")
         return turn_id
 
-    def _on_end_of_turn(self, participant_id: str) -> None:
+    def on_turn_ended(self, participant_id: str) -> None:
         self._floor.human_stopped(participant_id)
 
-    def _on_partly(self, participant_id: str, text: str) -> None:
-        """A partial transcript came. It may be enough to stop an agent."""
+    def on_partial(self, participant_id: str, text: str) -> None:
+        """What they have said so far, while they speak: enough to stop an agent."""
         self._interruptions.said(self._scheduler.turn, participant_id, text, over=False)
 
-    def _on_went_on(self, participant_id: str) -> None:
-        """The person continues after a pause."""
+    def on_speech_went_on(self, participant_id: str) -> None:
+        """It was only a pause."""
         self._interruptions.went_on(participant_id)
         self._scheduler.speculation.cancel("speech went on", participant_id=participant_id)
 
-    def _on_drafted(self, draft: Utterance, expects_more: bool) -> None:
-        """The person pauses. `draft` is all that they said, if they have finished."""
+    def on_draft(self, draft: Utterance, expects_more: bool) -> None:
+        """They pause, and this is what they have said if they have finished."""
         listening = self._interruptions.said(
             self._scheduler.turn, draft.participant_id, draft.text, over=True
         )
         if not (listening or expects_more):
             self._scheduler.prepare(draft)
 
-    def _on_heard(self, utterance: Utterance) -> None:
+    def on_utterance(self, utterance: Utterance) -> None:
         if self._closing:
             return  # the words are logged, but nobody is left to answer them
         before = self._replies.earlier(utterance)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from voicebot.clock import Clock
-from voicebot.errors import VoicebotError
+from voicebot.errors import SignalingError, VoicebotError
 from voicebot.events import ConnectionState
 from voicebot.media.base import MediaGone, Notice, PeerState
-from voicebot.server.lobby.peers import Peers
+from voicebot.server.lobby.pair import Pair, PeerRole
 from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
     ConnectionReady,
@@ -25,7 +26,7 @@ from voicebot.signaling.messages import (
     WebrtcStateChange,
     WebrtcStateChangeData,
 )
-from voicebot.signaling.negotiation import Action, PairState
+from voicebot.signaling.negotiation import Action, Negotiation, PairState
 from voicebot.signaling.turn import IcePlan
 
 _CANDIDATE_TYPES = {"host", "srflx", "prflx", "relay"}
@@ -58,35 +59,32 @@ class Negotiations:
         epoch_base: int = 0,
     ) -> None:
         self._agent_session, self._lobby = agent_session, agent_session.lobby
-        self._tell, self._spawn = tell, spawn
+        self.lobby_id, self.clock, self.ice, self.tell = self._lobby.id, clock, ice, tell
+        self._spawn, self._reconnecting = spawn, reconnecting
+        self._epoch_base, self._epochs = epoch_base, itertools.count(epoch_base + 1)
+        self._pairs: dict[frozenset[str], Pair] = {}
+        self.silent: dict[Pair, frozenset[str]] = {}
         self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
-        self._peers = Peers(
-            self._lobby.id,
-            clock=clock,
-            send=tell,
-            ice=ice,
-            agents=self._agents,
-            away=reconnecting,
-            abandoned=agent_session.close_peer,
-            epoch_base=epoch_base,
-        )
+        self._on_action: Callable[[tuple[str, str], Action | None], None] = lambda ends, action: None
 
     def watch(self, on_action: Callable[[tuple[str, str], Action | None], None]) -> None:
-        """Have `on_action(ends, action)` called with all that happens; None: the pair is gone."""
-        self._peers.on_action = on_action
+        """Have `on_action(ends, action)` called with every action; None means that the pair is closed."""
+        self._on_action = on_action
 
     def begin(self, me: str) -> None:
         """Someone has come, or come again: connect them (anew) to everyone who is here."""
-        self._peers.present(me)
+        for pair in self._of(me):
+            pair.present(me)
         for other in self._lobby.humans:
             if other.id != me:
-                self._peers.connect_people(impolite=other.id, polite=me)
+                self._people(impolite=other.id, polite=me).begin()
         if self._lobby.agents:
-            self._peers.connect_host(me, self._agent_session.host_peer)
+            self._with_host(me).begin()
 
     def away(self, me: str) -> None:
         """Someone's socket is lost: their connections stay, and what fails meanwhile waits for them."""
-        self._peers.away(me)
+        for pair in self._of(me):
+            pair.away(me)
 
     def back(self, me: str) -> None:
         """Someone resumes on a new socket, their page as it was.
@@ -94,25 +92,29 @@ class Negotiations:
         What had waited for them or had been given up begins. Connections of which nothing is known,
         since the server was restarted, go on between people and begin with the agents.
         """
-        self._peers.back(me)
+        for pair in self._of(me):
+            pair.back(me)
         for other in self._lobby.humans:
-            if other.id != me and self._peers.between(me, other.id) is None:
-                self._peers.adopt_people(impolite=other.id, polite=me)
-        if self._lobby.agents and self._peers.between(me, self._agent_session.host_peer) is None:
-            self._peers.connect_host(me, self._agent_session.host_peer)
+            if other.id != me and self._between(me, other.id) is None:
+                self._people(impolite=other.id, polite=me).adopt(before=self._epoch_base + 1)
+        if self._lobby.agents and self._between(me, self._agent_session.host_peer) is None:
+            self._with_host(me).begin()
 
     def heard(self, me: str) -> None:
         """A message has come from this person: whatever it is, they are there."""
-        self._peers.heard(me)
+        for pair in [pair for pair, ends in self.silent.items() if me in ends]:
+            pair.heard(me)
 
     def drop(self, me: str) -> None:
         """Someone has gone."""
-        self._peers.drop(me)
+        self._drop(me)
         self._reported = {ends: last for ends, last in self._reported.items() if me not in ends}
 
     def close(self) -> None:
         """The lobby is gone."""
-        self._peers.close()
+        for pair in self._pairs.values():
+            pair.close()
+        self._pairs.clear()
 
     def negotiate(
         self,
@@ -129,51 +131,60 @@ class Negotiations:
         if isinstance(message, WebrtcStateChange | ConnectionReady):
             self._report(me, message)
             return
-        negotiation, now = self._peers.get(me, message.peer), self._peers.now()
+        pair = self._between(me, message.peer)
+        if pair is None:
+            raise SignalingError(
+                f"There is no connection to {message.peer}.",
+                hint="Wait for start_webrtc_negotiation; the peer may have left.",
+                code="unknown_peer",
+            )
         if isinstance(message, WebrtcOffer):
-            negotiation.offer(me, message.epoch, now)
+            pair.offer(me, message.epoch)
             if to_host:
                 self._spawn(self._answer(me, message), f"answer {me}", me, message.id)
         elif isinstance(message, WebrtcAnswer):
-            negotiation.answer(me, message.epoch, now)
+            pair.answer(me, message.epoch)
         elif isinstance(message, IceCandidate):
-            negotiation.candidate(me, message.epoch)
+            pair.candidate(me, message.epoch)
             if to_host:
                 self._agent_session.add_candidate(me, message.epoch, message.data)
         else:
-            negotiation.needed(me, message.epoch)
-            if negotiation.state is PairState.FAILED:
-                self._peers.retry(me)  # a person asks for another attempt
+            pair.needed(me, message.epoch)
+            if pair.state is PairState.FAILED:  # a person asks for another attempt
+                for failed in self._of(me):
+                    if failed.state is PairState.FAILED:
+                        failed.retry()
                 return
-        self._peers.arm()
         if not to_host:
             self._relay(me, message)
 
     async def _answer(self, me: str, message: WebrtcOffer) -> None:
         host, epoch = self._agent_session.host_peer, message.epoch
-        known = {me, *self._agents()}
+        known = {me, *self.agent_ids()}
         tracks = {mid: who for mid, who in message.data.tracks.items() if who in known}
-        servers = self._peers.servers(me, host)
+        pair = self._between(me, host)
+        servers = pair.servers(me) if pair is not None else list(self.ice(me).servers)
         try:
             answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
         except VoicebotError as error:
-            self._peers.fail(me, host, epoch, error.code, str(error))
+            if (pair := self._between(me, host)) is not None:
+                pair.fail(epoch, error.code, str(error))
             raise
-        negotiation = self._peers.between(me, host)
-        if negotiation is None or negotiation.epoch != epoch:
+        pair = self._between(me, host)
+        if pair is None or pair.epoch != epoch:
             return  # meanwhile a newer epoch began or the person left
-        negotiation.answer(host, epoch, self._peers.now())
-        self._peers.arm()
+        pair.answer(host, epoch)
         data = DescriptionData(sdp=answer.sdp, tracks=dict(answer.tracks))
-        self._tell(me, WebrtcAnswer(id=message.id, lobby=self._lobby.id, peer=host, epoch=epoch, data=data))
+        self.tell(me, WebrtcAnswer(id=message.id, lobby=self._lobby.id, peer=host, epoch=epoch, data=data))
 
     def _report(self, me: str, message: WebrtcStateChange | ConnectionReady) -> None:
         if isinstance(message, ConnectionReady):
-            self._peers.report(me, message.peer, message.epoch, "connected")
+            if (pair := self._between(me, message.peer)) is not None:
+                pair.report(me, message.epoch, "connected")
             return
-        negotiation, data = self._peers.between(me, message.peer), message.data
-        adopting = negotiation is not None and negotiation.state is PairState.ADOPTING
-        if negotiation is None or (negotiation.epoch != message.epoch and not adopting):
+        pair, data = self._between(me, message.peer), message.data
+        adopting = pair is not None and pair.state is PairState.ADOPTING
+        if pair is None or (pair.epoch != message.epoch and not adopting):
             return  # of a connection that is over
         if self._reported.get((me, message.peer)) == (message.epoch, data) and not adopting:
             return  # said again after a resume, as nobody knows what has arrived
@@ -193,7 +204,7 @@ class Negotiations:
                 )
             )
         code = "no_candidates" if data.reason == "no_candidates" else "ice_failed"
-        self._peers.report(me, message.peer, message.epoch, data.state, code)
+        pair.report(me, message.epoch, data.state, code)
         if message.peer != self._agent_session.host_peer:
             self._relay(me, message)
 
@@ -202,38 +213,75 @@ class Negotiations:
         passed_on = message.model_copy(
             update={"id": None, "seq": None, "ack": None, "lobby": self._lobby.id, "peer": me}
         )
-        self._tell(message.peer, passed_on)
+        self.tell(message.peer, passed_on)
 
     def on_notice(self, notice: Notice) -> None:
         """A notice of the media plane for this lobby's host, after the room has had it."""
         host = self._agent_session.host_peer
         if isinstance(notice, PeerState):
             reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
-            self._peers.report(host, notice.peer_id, notice.epoch, notice.state, reason=reason)
+            if (pair := self._between(host, notice.peer_id)) is not None:
+                pair.report(host, notice.epoch, notice.state, reason=reason)
         elif isinstance(notice, MediaGone) and self._lobby.agents:
             for person in self._lobby.humans:
-                self._peers.connect_host(person.id, host)
+                self._with_host(person.id).begin()
 
     def agents_changed(self) -> None:
         """The voices to be heard changed: renegotiate, or begin or end the host connections."""
-        host, agents = self._agent_session.host_peer, self._agents()
+        host, agents = self._agent_session.host_peer, self.agent_ids()
         for person in self._lobby.humans:
             if not agents:
-                self._peers.drop(host)
+                self._drop(host)
                 self._agent_session.close_peer(person.id)
                 continue
-            negotiation = self._peers.between(person.id, host)
-            if negotiation is None or negotiation.state is PairState.FAILED:
-                self._peers.connect_host(person.id, host)
-            elif negotiation.epoch:  # one that waits for somebody to come back begins with all agents
+            pair = self._between(person.id, host)
+            if pair is None or pair.state is PairState.FAILED:
+                self._with_host(person.id).begin()
+            elif pair.epoch:  # one that waits for somebody to come back begins with all agents
                 data = RenegotiateRequestData(receive=agents)
-                self._tell(
+                self.tell(
                     person.id,
-                    RenegotiateRequest(lobby=self._lobby.id, peer=host, epoch=negotiation.epoch, data=data),
+                    RenegotiateRequest(lobby=self._lobby.id, peer=host, epoch=pair.epoch, data=data),
                 )
 
-    def _agents(self) -> list[str]:
+    # ------------------------------------------------------------ the pairs (`PairOwner`)
+
+    def agent_ids(self) -> list[str]:
         return [agent.id for agent in self._lobby.agents]
+
+    def on_pair(self, pair: Pair, action: Action | None) -> None:
+        self._on_action(pair.ends, action)
+
+    def on_abandoned(self, person: str) -> None:
+        self._agent_session.close_peer(person)
+
+    def _people(self, impolite: str, polite: str) -> Pair:
+        """The pair of two people; the one who was there first is impolite."""
+        return self._pair({impolite: "impolite", polite: "polite"}, (impolite, polite))
+
+    def _with_host(self, person: str) -> Pair:
+        """The pair of a person and the agent host."""
+        return self._pair({person: "offerer"}, (person, self._agent_session.host_peer))
+
+    def _pair(self, roles: dict[str, PeerRole], ends: tuple[str, str]) -> Pair:
+        pair = self._between(*ends)
+        if pair is None:
+            negotiation = Negotiation(ends, lambda: next(self._epochs), people=tuple(roles))
+            pair = self._pairs[frozenset(ends)] = Pair(self, negotiation, roles)
+            for end in filter(self._reconnecting, roles):
+                pair.away(end)
+        return pair
+
+    def _between(self, one: str, other: str) -> Pair | None:
+        return self._pairs.get(frozenset((one, other)))
+
+    def _of(self, end: str) -> list[Pair]:
+        return [pair for ends, pair in self._pairs.items() if end in ends]
+
+    def _drop(self, end: str) -> None:
+        for pair in self._of(end):
+            del self._pairs[frozenset(pair.ends)]
+            pair.close()
 
 
 def _only_types(ice: dict[str, Any]) -> dict[str, Any]:

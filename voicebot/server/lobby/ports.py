@@ -53,8 +53,8 @@ class AgentSessionPort(Protocol):
 
 @runtime_checkable
 class RecordingSession(Protocol):
-    """A room that keeps what is said on the disk."""
+    """An agent session that records to the disk."""
 
-    def use_space(self, space: Space) -> None:
-        """What there is room for from now on; a change is told in the conversation."""
+    def set_space(self, space: Space) -> None:
+        """Set what the disk has space for. The conversation logs a change."""
         ...
