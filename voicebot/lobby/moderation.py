@@ -35,18 +35,17 @@ def unknown_participant(target: str, standing: Standing = Standing.STRANGER) -> 
 
 
 class ReportLimit:
-    """Allows each session `count` reports within `seconds`."""
+    """Allows each session `REPORTS` reports within `REPORT_SECONDS`."""
 
-    def __init__(self, count: int = REPORTS, seconds: float = REPORT_SECONDS) -> None:
-        self._count, self._seconds = count, seconds
+    def __init__(self) -> None:
         self._times: dict[str, deque[float]] = {}
 
     def take(self, handle: str, now: float) -> None:
         """Count a report. Raises SignalingError (`too_many`, retryable) if this session has sent too many."""
         self._forget(now)
         times = self._times.setdefault(handle, deque())
-        if len(times) >= self._count:
-            wait = times[0] + self._seconds - now
+        if len(times) >= REPORTS:
+            wait = times[0] + REPORT_SECONDS - now
             raise SignalingError(
                 "You have sent many reports. All of them were saved.",
                 hint=f"You can send another one in {max(1, round(wait / 60))} min.",
@@ -57,7 +56,7 @@ class ReportLimit:
 
     def _forget(self, now: float) -> None:
         for handle, times in list(self._times.items()):
-            while times and times[0] <= now - self._seconds:
+            while times and times[0] <= now - REPORT_SECONDS:
                 times.popleft()
             if not times:
                 del self._times[handle]
