@@ -28,7 +28,7 @@ class Party:
 
     def says(self, speaker: str, text: str, *, after: float = 3.0, final: bool = True) -> tuple[str, ...]:
         self.now += after
-        return self.addressing.meant(text, speaker, remember=final).ids
+        return self.addressing.decide(text, speaker, remember=final).ids
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_yes_is_for_the_agent_that_asked() -> None:
 def test_the_agent_that_was_silent_longest_answers_a_question_to_all() -> None:
     party = Party("Ada, a guide", "Bruno, a lighthouse keeper", "Mira, a doctor")
     party.addressing.answered("ada", ["anna"], "Hello.")
-    decision = party.addressing.meant("what does everyone think", "tom")
+    decision = party.addressing.decide("what does everyone think", "tom")
     assert (decision.ids, decision.may_add) == (("bruno",), ("mira", "ada"))
 
 

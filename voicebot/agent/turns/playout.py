@@ -91,7 +91,7 @@ class Playout:
         )
         self._remember(turn, result.text, interrupted=True, end=self._clock())
 
-    def only_shown(self, turn: Turn, *, cancelled: bool) -> None:
+    def close_without_audio(self, turn: Turn, *, cancelled: bool) -> None:
         """Close a speech without audio. It becomes a caption, unless the turn was cancelled."""
         if turn.speech.pieces and not cancelled:
             turn.speech.close({}, complete=True)
@@ -110,7 +110,7 @@ class Playout:
 
     def _started(self, turn: Turn, notice: media.PlayoutAudible) -> None:
         turn.speech.started = notice.time
-        turn.agent.become("speaking")
+        turn.agent.set_state("speaking")
         self._emit(PlayoutStarted, turn, t=self._log.at(notice.time))
         self.measure(turn)
 
