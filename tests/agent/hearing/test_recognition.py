@@ -50,7 +50,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Ear:
-    """Anna's ears, and what came out of them."""
+    """Anna's speech recognition, and what it reported."""
 
     def __init__(self, stt: ScriptedSTT, endpointing: Endpointing, **more: Any) -> None:
         clock = asyncio.get_running_loop().time
@@ -61,7 +61,7 @@ class Ear:
         """What the VAD says of the silences."""
         self.log = ConversationLog("test", None, clock=clock)
         self.turns: list[str] = []
-        """What the ears called back, in order."""
+        """What the recognition reported, in order."""
         self.drafts: list[Utterance] = []
         self.heard: list[Utterance] = []
         self.changed = asyncio.Event()
