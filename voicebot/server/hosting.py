@@ -37,7 +37,7 @@ from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.demo import DEMO_LOBBY, DEMO_NAME
 from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.lobby.moderator import Moderator
-from voicebot.server.lobby.ports import AgentSessionPort, RecordingSession
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
@@ -260,8 +260,7 @@ class Hosting:
         agent_session = self._agent_session_factory(
             lobby, self._media, self._models, self.settings, self._clock
         )
-        if isinstance(agent_session, RecordingSession):
-            agent_session.set_space(self._space)
+        agent_session.set_space(self._space)
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
@@ -403,8 +402,7 @@ class Hosting:
                     logger.warning("There is room on the disk again: voices are recorded.")
             self._space = space
             for agent_session in self.agent_sessions.values():
-                if isinstance(agent_session, RecordingSession):
-                    agent_session.set_space(space)
+                agent_session.set_space(space)
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:
