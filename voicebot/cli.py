@@ -152,7 +152,7 @@ def main() -> None:
 
 async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
     from voicebot.server.hosting import Hosting
-    from voicebot.server.telemetry.gc_tuning import settle_collector
+    from voicebot.server.telemetry.gc_tuning import tune_gc
 
     stopping: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     loop = asyncio.get_running_loop()
@@ -169,7 +169,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
                 raise
             out.print("Stopped before the server had started.")
             return
-    settle_collector()
+    tune_gc()
     try:
         _announce(hosting, demo)
         if open_browser:

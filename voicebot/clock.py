@@ -1,8 +1,7 @@
-"""The one clock that is passed to whatever needs the time.
+"""The clock that is passed to everything that needs the time.
 
-A clock is a callable that returns monotonic seconds. The system clock is the same in
-every process of one machine, so a time stamped by the media worker can be compared with
-one stamped in the kernel. Tests pass the virtual loop's `loop.time`.
+The monotonic clock is the same in all processes of a machine, so times of the media process and of the
+kernel can be compared. Tests pass the `time` of a virtual loop.
 """
 
 from __future__ import annotations
@@ -21,5 +20,5 @@ monotonic: Clock = time.monotonic
 
 
 def utc_now() -> datetime:
-    """The wall clock; used once per conversation, for its start."""
+    """Return the current time. Used once per conversation, for its start."""
     return datetime.now(UTC)

@@ -1,8 +1,8 @@
-"""What is secret in this process, and texts and addresses that show none of it.
+"""Removes secrets from texts and addresses.
 
-`keep` and its kin are called where a secret is read: with the settings, the environment, the file of MCP
-servers. Every text that leaves the process in an error, an event or a log passes through `redacted`. That is
-the second line: an address of ours is `shown` from the start.
+Whatever reads a secret (settings, environment, MCP configuration) passes it to a `keep` function. Every
+text that leaves the process in an error, an event or a log goes through `redacted`. That is the second line
+of defence: our own addresses go through `shown` first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
-"""Stands in a text where a secret was."""
+"""Replaces a secret in a text."""
 LEFT_OUT = "…"
-"""Stands in an address for what could be a secret."""
+"""Replaces a part of an address that could be secret."""
 ESCAPES = "in a password or a query write %40 for @, %2F for /, %23 for #, %3F for ? and %3A for a colon"
 SURE = 8
-"""Characters from which on a secret is looked for inside words, too; a shorter one only as a whole word."""
+"""From this length on, secrets are found inside words; shorter ones only as whole words."""
 
 _HEAD = re.compile(r"[a-z][a-z0-9+.-]*://|(?:stun|turn)s?:", re.IGNORECASE)
 _HOST = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:@/?#\\\[\]]+)(?::\d{0,5})?)?", re.IGNORECASE)
@@ -40,19 +40,19 @@ _PLACEHOLDER = re.compile(
     r"vllm|x|[-_. ])+",
     re.IGNORECASE,
 )
-"""What people write where a key is asked for and none is needed: words that texts have, too."""
+"""What people enter as a key if none is needed. These are ordinary words in other texts."""
 _NAMES_A_MODEL = {"deployments", "engines", "models"}
 _SECRET_NAME = re.compile(r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)$", re.IGNORECASE)
 _HEADERS_NAME = re.compile(r"_HEADERS$", re.IGNORECASE)
 _ADDRESS_NAME = re.compile(r"_(?:PROXY|ENDPOINT)$", re.IGNORECASE)
 
 _kept: dict[str, str] = {}
-"""By what may stand in a text: what is to stand there instead."""
+"""Replacements by secret, in every encoding."""
 _pattern: re.Pattern[str] | None = None
 
 
 class _Parts(NamedTuple):
-    """Of an address, however badly written. `path` is from the first slash on, `query` from ? or #."""
+    """The parts of an address, even of a malformed one. `path` begins with /, `query` with ? or #."""
 
     head: str
     user: str
@@ -62,9 +62,9 @@ class _Parts(NamedTuple):
 
 
 def shown(address: str) -> str:
-    """An address fit to be seen: without user, password and query, and of its path what holds no secret.
+    """Return an address without user, password and query, and with only the harmless parts of its path.
 
-    Works on anything, also on what is no address; what cannot be told apart is left out.
+    Accepts any text, and leaves out what it cannot parse.
     """
     parts = _split(address)
     if not _HOST.fullmatch(parts.host) or not (
@@ -76,14 +76,14 @@ def shown(address: str) -> str:
 
 
 def public(address: str) -> str:
-    """An address that is made for others, with its whole path; user, password and query are left out."""
+    """Return a public address with its whole path, but without user, password and query."""
     parts = _split(address)
     return parts.head + parts.host + parts.path
 
 
 def unambiguous(address: str) -> bool:
-    """Whether every reader finds the same host in it: none takes a piece of a password for a port, and
-    says so in an error."""
+    """Whether all parsers find the same host. Otherwise one may take part of a password for a port, and
+    repeat it in an error."""
     try:
         parts = urlsplit(address)
         return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
@@ -92,10 +92,9 @@ def unambiguous(address: str) -> bool:
 
 
 def keep(secret: str) -> None:
-    """From now on `secret` is `HIDDEN` in whatever passes through `redacted`, in any usual encoding.
+    """Make `redacted` replace `secret`, in any usual encoding, with `HIDDEN`.
 
-    What is as short as an ordinary word is not looked for, nor what stands for no key ("not-needed"): texts
-    would suffer, and hide nothing.
+    Ignores values that are as short as ordinary words, and placeholders such as "not-needed".
     """
     if _PLACEHOLDER.fullmatch(secret):
         return
@@ -104,17 +103,17 @@ def keep(secret: str) -> None:
 
 
 def keep_address(address: str) -> None:
-    """Keep what `shown` leaves out of an address."""
+    """Keep the parts of an address that `shown` leaves out."""
     _, user, host, path, query = _split(address)
     seen = host + _shown_path(path)
     users = {user, *_forms(user)} if user else set()
     for start in {host, *(f"{form}@{host}" for form in users)}:
-        # whole, since some parts may be too short to be looked for alone
+        # as a whole, because some parts may be too short to keep alone
         whole = {start: host, start + path: seen, start + path + query: seen}
         _learn({form: instead for form, instead in whole.items() if form != instead})
     name, _, password = user.partition(":")
     keep(password)
-    if not password or not name.isalpha():  # "default" and the like are no secret
+    if not password or not name.isalpha():  # "default" and the like are not secret
         keep(name)
     if user:
         keep(base64.b64encode(unquote(user if ":" in user else f"{user}:").encode()).decode().rstrip("="))
@@ -134,7 +133,7 @@ def keep_address(address: str) -> None:
 
 
 def keep_headers(headers: Mapping[str, str]) -> None:
-    """Keep the values of HTTP headers, and of "Bearer xyz" also what follows the space."""
+    """Keep the values of HTTP headers, and what follows the space in values such as "Bearer xyz"."""
     for name, value in headers.items():
         if name.lower() not in ("accept", "content-type", "user-agent"):
             keep(value)
@@ -142,8 +141,8 @@ def keep_headers(headers: Mapping[str, str]) -> None:
 
 
 def keep_named(values: Mapping[str, str]) -> None:
-    """Of environment variables keep those that are called a key, token, password and the like, of
-    OTEL_..._HEADERS each header, of a proxy's or an endpoint's address what it must not show.
+    """Keep the secrets in environment variables: keys, tokens, passwords and the like by name, each header in
+    OTEL_..._HEADERS, and the secret parts of addresses of proxies and endpoints.
     """
     for name, value in values.items():
         if _SECRET_NAME.search(name):
@@ -156,13 +155,13 @@ def keep_named(values: Mapping[str, str]) -> None:
 
 
 def redacted(text: str) -> str:
-    """The text without any secret that is kept."""
+    """Return the text with every kept secret replaced."""
     global _pattern
     if not _kept:
         return text
     pattern = _pattern
     if pattern is None:
-        # the longest first: an address goes as a whole
+        # longest first, so that a whole address matches before its parts
         forms = sorted(_kept, key=len, reverse=True)
         pattern = _pattern = re.compile("|".join(map(_matching, forms)))
     return pattern.sub(lambda found: _kept[found[0]], text)
@@ -181,7 +180,7 @@ def _learn(forms: Mapping[str, str]) -> None:
 
 
 def _forms(secret: str) -> set[str]:
-    """As it may stand in a text: escaped for an address, JSON, HTML or Python, or in base64."""
+    """Return a secret as texts may contain it: escaped for URLs, JSON, HTML or Python, or in base64."""
     found = set()
     for text in {secret, unquote(secret)}:
         encoded = text.encode()
@@ -205,21 +204,21 @@ def _split(address: str) -> _Parts:
     authority, path, query = _cut(address[len(head) :])
     user, _, host = authority.rpartition("@")
     unlikely = ":" in host or not _HOST.fullmatch(host)
-    if "@" in path + query and not user and unlikely:  # a password with / ? or # in it
+    if "@" in path + query and not user and unlikely:  # the password contains / ? or #
         user, _, rest = address[len(head) :].rpartition("@")
         host, path, query = _cut(rest)
     return _Parts(head, user, host, path, query)
 
 
 def _cut(rest: str) -> tuple[str, str, str]:
-    """Of what follows the scheme: user and host, path, query."""
+    """Split what follows the scheme into authority, path and query."""
     before = re.split(r"[?#]", rest, maxsplit=1)[0]
     authority, slash, path = before.partition("/")
     return authority, slash + path, rest[len(before) :]
 
 
 def _shown_path(path: str) -> str:
-    """With the words that addresses of model servers have; anything else is left out."""
+    """Keep only the segments that are usual in addresses of model servers."""
     return "/".join(
         part if not part or _PLAIN_SEGMENT.fullmatch(part) else LEFT_OUT for part in path.split("/")
     )

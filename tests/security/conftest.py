@@ -1,4 +1,4 @@
-"""A running server and its visitors, as the tests of the server have them, and somebody's own files."""
+"""A running server and its visitors, as in tests/server, and a victim's files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["host", "hosting", "media", "models", "nodes", "page", "redis", "sett
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """Somebody's own files: a conversation and whatever else."""
+    """The files of somebody else: a conversation and other things."""
     home = tmp_path / "home"
     log = ConversationLog("private", home / "private")
     log.emit(ParticipantJoined(participant_id="cy", name="Cy", kind="human"))

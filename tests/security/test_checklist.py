@@ -1,4 +1,4 @@
-"""The checklist beside the code names tests that there are, and all that there are here."""
+"""The security page names only existing tests, and all tests of this folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever makes lobbies, sessions or sockets without end, from many addresses, leaves others their place."""
+"""Floods of lobbies, sessions or sockets, even from many addresses, leave room for others."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ UNLIMITED: dict[str, Any] = {"lobbies_burst": 1000, "sessions_burst": 1000, "lob
 
 @pytest.fixture
 async def small(host: HostingFactory, monkeypatch: pytest.MonkeyPatch) -> Hosting:
-    """A server of few lobbies, one of which is the demo, where only what is open at once is bounded."""
+    """A server with few lobbies, the demo among them, where only open ones are limited."""
     monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     return await host(limits=Limits(**UNLIMITED))
 
 
 async def browser(hosting: Hosting, address: str) -> httpx.AsyncClient:
-    """With a session of its own, from this address."""
+    """A client with its own session at this address."""
     headers = own_origin(hosting.url) | {"X-Forwarded-For": address}
     http = httpx.AsyncClient(base_url=hosting.url, headers=headers)
     (await http.post("api/session")).raise_for_status()
@@ -45,7 +45,7 @@ async def browser(hosting: Hosting, address: str) -> httpx.AsyncClient:
 
 
 async def made(hosting: Hosting, address: str) -> httpx.Response:
-    """What one more browser of this address is answered that asks for a lobby."""
+    """The response to a new client at this address that asks for a lobby."""
     http = await browser(hosting, address)
     try:
         return await http.post("api/lobbies", json={"name": "Tea"})
@@ -54,7 +54,7 @@ async def made(hosting: Hosting, address: str) -> httpx.Response:
 
 
 async def flood(hosting: Hosting, addresses: list[str]) -> int:
-    """Each makes lobbies with ever new sessions until it is refused; how many it are in all."""
+    """Create lobbies with new sessions at each address until refused. Returns how many."""
     count = 0
     for address in addresses:
         while (answer := await made(hosting, address)).status_code == 201:
@@ -84,8 +84,8 @@ async def test_few_networks_cannot_take_all_lobbies(small: Hosting, addresses: l
     assert (await made(small, "2400:9::1")).status_code == 201
 
 
-async def test_one_browser_cannot_take_the_lobbies_of_its_network(small: Hosting, visit: Any) -> None:
-    """By HTTP and by WebSocket, and ended ones do not count."""
+async def test_one_client_cannot_take_the_lobbies_of_its_network(small: Hosting, visit: Any) -> None:
+    """Over HTTP and WebSocket. Closed lobbies do not count."""
     ada: Visitor = await visit(small)
     first = (await ada.http.post("api/lobbies", json={"name": "Tea"})).json()["id"]
     refused = await ada.http.post("api/lobbies", json={"name": "Tea"})
@@ -99,15 +99,15 @@ async def test_one_browser_cannot_take_the_lobbies_of_its_network(small: Hosting
     await ada.expect("lobby_created")
 
 
-async def test_the_notebooks_lobbies_are_nobodys(small: Hosting, visit: Any) -> None:
+async def test_lobbies_of_the_notebook_count_for_nobody(small: Hosting, visit: Any) -> None:
     for _ in range(MAX - 1):
         await small.create_lobby("Tea")
     with pytest.raises(SignalingError, match="too many"):
         await small.create_lobby("Tea")
 
 
-async def test_many_at_once_get_no_more_places_than_there_are(small: Hosting) -> None:
-    """What is being made counts already."""
+async def test_simultaneous_requests_cannot_exceed_the_quota(small: Hosting) -> None:
+    """A lobby counts from the start of its creation."""
     asked = [small.create_lobby("Tea") for _ in range(MAX + 5)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert len(small.agent_sessions) == MAX
@@ -115,7 +115,7 @@ async def test_many_at_once_get_no_more_places_than_there_are(small: Hosting) ->
 
 
 async def fill(hosting: Hosting, address: str) -> list[str]:
-    """All places that are left, by the notebook, but those that this address gets first; their ids."""
+    """Let this address create some lobbies and the notebook all others. Returns their ids."""
     ids = []
     while (answer := await made(hosting, address)).status_code == 201:
         ids.append(str(answer.json()["id"]))
@@ -124,8 +124,8 @@ async def fill(hosting: Hosting, address: str) -> list[str]:
     return ids
 
 
-async def test_an_unused_lobby_of_who_has_most_gives_way(small: Hosting) -> None:
-    """Never one with somebody in it or at its door, and never for somebody who has as many."""
+async def test_an_unused_lobby_of_the_largest_holder_gives_way(small: Hosting) -> None:
+    """Never one with somebody in it or at its door, and never to somebody who has as many."""
     theirs = await fill(small, "203.0.113.7")
     assert len(theirs) >= 4
     before = set(small.agent_sessions)
@@ -142,7 +142,7 @@ async def test_an_unused_lobby_of_who_has_most_gives_way(small: Hosting) -> None
     assert "demo" in small.agent_sessions
 
 
-async def test_no_lobby_with_people_gives_way(small: Hosting, visit: VisitorFactory) -> None:
+async def test_a_lobby_with_people_never_gives_way(small: Hosting, visit: VisitorFactory) -> None:
     http = await browser(small, "203.0.113.7")
     mine = (await http.post("api/lobbies", json={"name": "Tea", "settings": {"private": False}})).json()["id"]
     person = await visit(small, of=Visitor(http, small.url))
@@ -169,7 +169,7 @@ def contents(folder: Path) -> list[bytes]:
 async def test_after_a_restart_lobbies_count_for_their_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Addresses are not written down."""
+    """Addresses are not stored."""
     monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", MAX)
     wishes = Settings(_env_file=None, port=free_port(), data_dir=tmp_path / "data")  # type: ignore[call-arg]
 
@@ -195,8 +195,8 @@ async def test_after_a_restart_lobbies_count_for_their_session(
         await hosting.stop()
 
 
-def test_whoever_comes_finds_a_place_while_there_is_one() -> None:
-    """However many came before: nobody may have more than a part of what is left."""
+def test_a_newcomer_gets_a_lobby_while_one_is_free() -> None:
+    """Nobody gets more than a fraction of the free lobbies, however many ask."""
     holdings, free, counts = LobbyQuotas(), 200, []
     for provider in range(1, 60):
         count = 0
@@ -228,17 +228,17 @@ def test_whoever_comes_finds_a_place_while_there_is_one() -> None:
         *((local, "") for local in ("127.0.0.1", "::1", "::ffff:127.0.0.1", "testclient", "")),
     ],
 )
-def test_one_address_in_other_words_is_one_address(host: str, address: str) -> None:
+def test_all_spellings_of_an_address_count_as_one(host: str, address: str) -> None:
     assert address_of(HTTPConnection({"type": "http", "client": (host, 1)})) == address
 
 
-def test_a_site_and_a_provider_are_around_an_address() -> None:
+def test_an_address_is_part_of_a_site_and_a_provider() -> None:
     assert networks_of("203.0.113.7") == ("203.0.113.7", "203.0.113.0/24", "203.0.0.0/16")
     assert networks_of("2600:1:2:3::/64") == ("2600:1:2:3::/64", "2600:1:2::/48", "2600:1::/32")
     assert networks_of("") == ()
 
 
-def test_floods_from_many_addresses_are_one_flood() -> None:
+def test_floods_from_many_addresses_are_limited_together() -> None:
     floods = RateLimits(Limits(sessions_burst=10), lambda: 0.0)
     granted = 0
     for n in range(1000):
@@ -258,8 +258,8 @@ def test_floods_from_many_addresses_are_one_flood() -> None:
     floods.session("2600:2:1:1::/64")
 
 
-def test_what_was_used_up_is_not_forgotten_because_of_others() -> None:
-    """More addresses than are remembered, asked from in vain, do not fill anybody's allowance again."""
+def test_a_used_up_limit_is_not_forgotten_because_of_others() -> None:
+    """Refused requests from more addresses than are remembered refill nobody's bucket."""
     floods = RateLimits(Limits(), lambda: 0.0)
     mine = "2600:1:1:ffff::/64"
     while True:
@@ -276,8 +276,8 @@ def test_what_was_used_up_is_not_forgotten_because_of_others() -> None:
         floods.session(mine)
 
 
-def test_a_flood_uses_up_nothing_of_its_neighbours() -> None:
-    """Who is refused for what is its own costs its network nothing."""
+def test_a_flood_does_not_use_up_its_neighbours_limits() -> None:
+    """A request refused by its own limit does not count for its network."""
     floods = RateLimits(Limits(), lambda: 0.0)
     for _ in range(10 * Limits().sessions_burst):
         try:
@@ -293,7 +293,7 @@ def test_a_flood_uses_up_nothing_of_its_neighbours() -> None:
     floods.lobby("s-2", "203.0.113.7")
 
 
-def test_many_addresses_open_a_bounded_number_of_sockets() -> None:
+def test_sockets_from_many_addresses_are_limited_together() -> None:
     crowd = Crowd(10)
     assert sum(crowd.enter(f"2600:1:1:{n:x}::/64") for n in range(1, 1000)) == 4 * 10
     assert sum(crowd.enter(f"2600:1:{n:x}:1::/64") for n in range(2, 1000)) == 12 * 10

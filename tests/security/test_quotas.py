@@ -1,4 +1,4 @@
-"""No conversation grows for ever, in memory or on the disk, whatever is sent; each has a clear end."""
+"""Every conversation has a limited size in memory and on disk, and a clear end, whatever is sent."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def conversations(settings: Settings) -> list[list[Event]]:
-    """As they are on the disk, oldest first; every line of them can be read."""
+    """The conversations on the disk, oldest first; every line must be readable."""
     files = settings.data_dir.glob("conversations/*/events.jsonl")
     read = [[any_event.validate_json(line) for line in file.read_bytes().splitlines()] for file in files]
     # those of one second are in no order by their names
@@ -53,10 +53,10 @@ async def until(done: Callable[[], bool | Awaitable[bool]]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_flood_begins_new_conversations_and_loses_nothing(
+async def test_a_flood_starts_new_conversations_and_loses_nothing(
     host: HostingFactory, visit: VisitorFactory, settings: Settings
 ) -> None:
-    """Chat, changes of oneself and raised hands; everybody is told of each end."""
+    """Chat, changes and raised hands. Everybody is told of each end."""
     hosting = await host(limits=HASTY)
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
     agent_session: Any = hosting.agent_sessions["demo"]
@@ -90,10 +90,10 @@ async def test_a_flood_begins_new_conversations_and_loses_nothing(
         assert {"Ada", "Bob"} <= {e.name for e in events if isinstance(e, ParticipantJoined)}
 
 
-async def test_people_who_come_and_go_end_a_conversation(
+async def test_too_many_participants_end_a_conversation(
     host: HostingFactory, visit: VisitorFactory, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The manifest names all of them, and is written again for each."""
+    """The manifest names all participants and is rewritten for each."""
     monkeypatch.setattr("voicebot.conversation.quota.PARTICIPANTS", 10)
     hosting = await host(limits=HASTY)
     await visit(hosting, joined="Ada")
@@ -109,8 +109,8 @@ async def test_people_who_come_and_go_end_a_conversation(
     assert len(list(settings.data_dir.glob("conversations/*"))) >= 3
 
 
-async def test_a_loop_in_a_cell_is_bounded_too(host: HostingFactory, visit: VisitorFactory) -> None:
-    """The loop does not run meanwhile: beyond the quota nothing is kept, and the end is."""
+async def test_a_loop_in_a_cell_is_limited(host: HostingFactory, visit: VisitorFactory) -> None:
+    """The event loop is blocked meanwhile, so beyond the quota only the end is kept."""
     hosting = await host()
     await visit(hosting, joined="Ada")
     agent_session: Any = hosting.agent_sessions["demo"]
@@ -123,7 +123,7 @@ async def test_a_loop_in_a_cell_is_bounded_too(host: HostingFactory, visit: Visi
     assert len(log.events) <= SPENT * EVENTS + 1
 
 
-def test_a_conversation_is_bounded_by_its_size_and_by_who_came() -> None:
+def test_a_conversation_is_limited_in_size_and_participants() -> None:
     log = ConversationLog("c", None, quota=Quota(10_000, 10_000))
     while not log.full:
         log.emit(UserChat(text="x" * 500))
@@ -147,7 +147,7 @@ def test_a_conversation_is_bounded_by_its_size_and_by_who_came() -> None:
 
 
 class Disk:
-    """What it says of itself."""
+    """A disk with a chosen amount of free space."""
 
     def __init__(self, free: int = 1000 * MIB, used: int = 0) -> None:
         self.free, self.used = free, used
@@ -175,12 +175,12 @@ async def ready(hosting: Hosting, visitor: Visitor) -> dict[str, Any]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voicebot.server.hosting.SPACE_EVERY", 0.01)
+    monkeypatch.setattr("voicebot.server.hosting.SPACE_INTERVAL", 0.01)
     monkeypatch.setattr("voicebot.conversation.writer.RETRY_EVERY", 0.01)
 
 
 @pytest.mark.usefixtures("quick")
-async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
+async def test_recordings_stop_before_the_disk_is_full_and_resume_with_space(
     host: HostingFactory,
     visit: VisitorFactory,
     settings: Settings,
@@ -200,7 +200,7 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
     warning = (await ready(hosting, ada))["recording"]
     assert "499 MiB left" in warning
     assert "DISK_RESERVE_MIB" in warning
-    assert "Nothing is recorded any more" in caplog.text
+    assert "Recording has stopped" in caplog.text
     bob = await visit(hosting, joined="Bob")
     assert commands(media, StartRecording, bob) == 0
     await ada.send("chat_message", {"text": "is still written"}, lobby="demo")
@@ -216,10 +216,10 @@ async def test_recordings_stop_before_the_disk_is_full_and_go_on_with_room(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_events_wait_in_memory_when_the_reserve_is_half_used_up(
+async def test_events_stay_in_memory_when_half_of_the_reserve_is_used(
     host: HostingFactory, visit: VisitorFactory, settings: Settings
 ) -> None:
-    """Within the quota of a conversation, and are written when there is room."""
+    """They are within the conversation's quota, and are written when there is space."""
     disk = Disk()
     hosting = await host(space=disk.limits(settings), limits=HASTY)
     ada = await visit(hosting, joined="Ada")
@@ -250,7 +250,7 @@ async def test_events_wait_in_memory_when_the_reserve_is_half_used_up(
 async def test_all_conversations_together_have_a_quota(
     host: HostingFactory, visit: VisitorFactory, settings: Settings, models: Models, media: FakeMediaPlane
 ) -> None:
-    """With the real size of the folder; nothing is deleted, and room is made by whoever runs the server."""
+    """With the folder's real size. Nothing is deleted; an operator has to make space."""
     old = settings.data_dir / "conversations/20200101T000000-00000000"
     old.mkdir(parents=True)
     (old / "events.jsonl").write_bytes(b"\n" * 100_000)
@@ -269,7 +269,7 @@ async def test_all_conversations_together_have_a_quota(
     assert (await ada.expect("error", lambda m: m["data"]["code"] == "recording_resumed"))["lobby"] == "demo"
 
 
-def test_a_disk_that_does_not_say_counts_as_full(settings: Settings) -> None:
+def test_an_unmeasurable_disk_counts_as_full(settings: Settings) -> None:
     def broken(_: Path) -> int:
         raise OSError("Input/output error")
 
@@ -281,8 +281,8 @@ def test_a_disk_that_does_not_say_counts_as_full(settings: Settings) -> None:
     assert nowhere.measure().problem == ""
 
 
-def test_many_small_conversations_count_as_what_they_take(tmp_path: Path) -> None:
-    """Who comes and goes begins a new one each time: folders, and files of less than a block."""
+def test_small_conversations_count_with_their_disk_usage(tmp_path: Path) -> None:
+    """People who come and go begin many: folders, and files smaller than a block."""
     for n in range(50):
         folder = tmp_path / f"conversation-{n}" / "audio"
         folder.mkdir(parents=True)
@@ -291,7 +291,7 @@ def test_many_small_conversations_count_as_what_they_take(tmp_path: Path) -> Non
     assert used_bytes(tmp_path) >= 50 * (2 + 1 + 2) * BLOCK
 
 
-def test_counting_many_files_takes_a_small_part_of_the_time(settings: Settings) -> None:
+def test_measuring_many_files_takes_little_of_the_time(settings: Settings) -> None:
     now, counted = 0.0, 0
 
     def slowly(_: Path) -> int:

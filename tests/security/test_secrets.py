@@ -1,4 +1,4 @@
-"""Secrets stay where they are: a real server with marked ones, real traffic, and a search for the marks."""
+"""A real server with marked secrets and real traffic, and a search for the marks in all its output."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TRAFFIC = ["sdpcanary", UFRAG, "pwdcanary", ADDRESS, "a=ice-", "a=fingerprint", 
 
 @dataclass
 class Leaks:
-    """Everything that the server let out, by where."""
+    """All output of the server, by place."""
 
     seen: dict[str, list[str]] = field(default_factory=dict)
 
@@ -58,7 +58,7 @@ class Leaks:
         self.seen.setdefault(where, []).append(text)
 
     def of_secret(self, name: str) -> set[str]:
-        """Where one of SECRETS came out, in whatever form."""
+        """The places that revealed this one of SECRETS, in any form."""
         return {where for trace in traces(name) for where in self.of(trace)}
 
     def of(self, secret: str, *but: str) -> set[str]:
@@ -70,7 +70,7 @@ class Leaks:
 
 
 class Listener(Visitor):
-    """A visitor all of whose frames are kept."""
+    """A visitor who keeps all frames."""
 
     leaks: Leaks
 
@@ -109,7 +109,7 @@ SECRETS = {**MARKED, **IN_ADDRESSES, **IN_HEADERS}
 
 
 def traces(name: str) -> list[str]:
-    """What gives a secret away in any encoding: its random part, and all of it in base64, as Basic has it."""
+    """What reveals a secret in any encoding: its random part, and all of it in base64, as in Basic."""
     found = [SECRETS[name][-16:]]
     if name.endswith("-password"):
         place = name.removesuffix("-password")
@@ -119,7 +119,7 @@ def traces(name: str) -> list[str]:
 
 
 def address(place: str, where: str, path: str = "", *, query: str = "key") -> str:
-    """With all of a place's secrets in it."""
+    """An address with all secrets of a place in it."""
     user = "default" if place == "redis" else IN_ADDRESSES[f"{place}-user"]
     password = quote(IN_ADDRESSES.get(f"{place}-password", ""), safe="")
     scheme, _, host = where.partition("://")
@@ -128,7 +128,7 @@ def address(place: str, where: str, path: str = "", *, query: str = "key") -> st
 
 
 def echo() -> str:
-    """What a careless server or proxy says: all that it was sent, in every encoding."""
+    """A careless server or proxy that repeats all it was sent, in every encoding."""
     user, password = IN_ADDRESSES["base-user"], IN_ADDRESSES["base-password"]
     basic = base64.b64encode(f"{user}:{password}".encode()).decode()
     given = [basic, password, quote(password, safe=""), html.escape(password), MARKED["OPENAI_API_KEY"]]
@@ -138,7 +138,7 @@ def echo() -> str:
 
 @pytest.fixture
 async def brain() -> AsyncIterator[OpenAIServer]:
-    """One that repeats in its errors what it was sent, as real ones do."""
+    """A model server whose errors repeat what it was sent, as real ones do."""
     wrong = Fail(401, f"Incorrect API key provided: {MARKED['OPENAI_API_KEY']}.")
     steps = (Fail(400, echo()), Say("Hello there."), wrong, Say("Hello there."))
     prefix = f"/hooks/{IN_ADDRESSES['base-path']}"
@@ -158,7 +158,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def spans(brain: OpenAIServer) -> list[tuple[str, str]]:
-    """What a collector gets: its headers' token, and the spans."""
+    """What a collector receives: the token in its headers, and the spans."""
     got: list[tuple[str, str]] = []
 
     async def collect(request: Request) -> Response:
@@ -197,7 +197,7 @@ def env(tmp_path: Path, brain: OpenAIServer, redis: RedisServer) -> dict[str, st
 
 
 async def told(cwd: Path, env: dict[str, str], *command: str) -> str:
-    """All that a command prints."""
+    """Everything that a command prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -239,7 +239,7 @@ async def running(tmp_path: Path, env: dict[str, str]) -> AsyncIterator[Running]
 
 
 async def converse(server: Running, leaks: Leaks) -> list[str]:
-    """People join, connect, chat and make every mistake; returns the secrets they were given."""
+    """People join, connect, chat and make every mistake. Returns the secrets that they got."""
     given: list[str] = []
 
     async def come(name: str) -> Listener:
@@ -319,7 +319,7 @@ async def converse(server: Running, leaks: Leaks) -> list[str]:
 
 
 async def download(host: Listener, leaks: Leaks) -> None:
-    """The conversation, once what a server said is in it."""
+    """Download the conversation once it contains the server's repetition."""
     path = "api/lobbies/own/conversations"
     [listed] = (await host.http.get(path)).json()
     async with asyncio.timeout(30):
@@ -335,7 +335,7 @@ async def download(host: Listener, leaks: Leaks) -> None:
 
 
 async def fail(tmp_path: Path, env: dict[str, str], redis: RedisServer, leaks: Leaks) -> None:
-    """Servers that cannot start say why, in text and in JSON, and the doctor says what it sees."""
+    """Servers that cannot start print the reason, as text and JSON, and the doctor prints its findings."""
     other = env | {"DATA_DIR": str(tmp_path / "other")}
     refused = redis.url.replace("://", f"://:x{quote(IN_ADDRESSES['redis-password'], safe='')}@")
     speech = {"STT_MODEL": "openai:whisper-1", "STORE": "memory", "LOG_FORMAT": "text"}
@@ -352,7 +352,7 @@ async def fail(tmp_path: Path, env: dict[str, str], redis: RedisServer, leaks: L
     assert "language model server" in leaks.seen["doctor"][0]
 
 
-async def test_no_secret_and_no_traffic_gets_out(
+async def test_no_secret_and_no_traffic_leaks(
     running: Running,
     brain: OpenAIServer,
     redis: RedisServer,
@@ -406,7 +406,7 @@ async def test_no_secret_and_no_traffic_gets_out(
         assert leaks.of(trace, "frames", "http", "client") == set(), trace
 
 
-async def test_no_secret_gets_into_a_notebook(
+async def test_no_secret_leaks_into_a_notebook(
     tmp_path: Path,
     brain: OpenAIServer,
     page: Page,
@@ -414,7 +414,7 @@ async def test_no_secret_gets_into_a_notebook(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Whatever a cell may show, and all that any library logs beside it."""
+    """Everything that a cell may show, and what libraries log."""
     caplog.set_level(logging.DEBUG)
     leaks, mcp = Leaks(), tmp_path / "mcp.json"
     at = address("mcp", brain.url.removesuffix("/v1"), f"/{IN_ADDRESSES['mcp-path']}/mcp")
@@ -475,7 +475,7 @@ async def test_no_secret_gets_into_a_notebook(
         assert leaks.of_secret(name) == set(), name
 
 
-async def test_no_secret_is_built_into_the_client(tmp_path: Path) -> None:
+async def test_the_built_client_contains_no_secret(tmp_path: Path) -> None:
     vite = ROOT / "client/node_modules/vite/bin/vite.js"
     node = shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if node is None or not vite.is_file():

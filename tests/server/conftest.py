@@ -1,4 +1,4 @@
-"""A real server on a free port, and visitors who speak to it as browsers do."""
+"""A real server on a free port, and visitors who talk to it as browsers do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Visitor:
-    """One browser: its cookies, its socket, what it has received and not looked at yet."""
+    """One browser: its cookies, its socket, and the messages it has received."""
 
     http: httpx.AsyncClient
     url: str
@@ -82,7 +82,7 @@ class Visitor:
     async def expect(
         self, type: str, where: Callable[[dict[str, Any]], bool] = lambda m: True
     ) -> dict[str, Any]:
-        """The next message of this type; others stay to be looked at."""
+        """Wait for the next message of this type; others stay queued."""
         for index, message in enumerate(self.received):
             if message["type"] == type and where(message):
                 return self.received.pop(index)
@@ -94,7 +94,7 @@ class Visitor:
                 self.received.append(message)
 
     async def settle(self) -> list[dict[str, Any]]:
-        """Everything the server sent until now: a ping is answered after it."""
+        """Return everything that the server has sent so far: it answers a ping after it."""
         id = await self.send("ping")
         await self.expect("pong", lambda m: m.get("id") == id)
         seen, self.received = self.received, []
@@ -108,7 +108,7 @@ class Visitor:
         return self
 
     async def closed(self) -> int:
-        """Read to the end; the close code."""
+        """Read to the end and return the close code."""
         assert self.socket is not None
         async with asyncio.timeout(GUARD):
             await self.socket.wait_closed()
@@ -117,7 +117,7 @@ class Visitor:
 
 
 def own_origin(url: str) -> dict[str, str]:
-    """The header by which a page of this server says where it is from."""
+    """The Origin header of a page of this server."""
     return {"Origin": "/".join(url.split("/", 3)[:3])}
 
 
@@ -191,7 +191,7 @@ async def hosting(host: HostingFactory) -> Hosting:
 
 @pytest.fixture
 async def visit() -> AsyncIterator[VisitorFactory]:
-    """Makes visitors with a session cookie; `joined` puts them into the demo lobby."""
+    """Makes visitors with a session; `joined` puts them into the demo lobby."""
     visitors: list[Visitor] = []
 
     async def make(hosting: Hosting, joined: str | None = None, of: Visitor | None = None) -> Visitor:

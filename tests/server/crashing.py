@@ -1,4 +1,4 @@
-"""A server in a process of its own that can be killed: real in all but models and media plane."""
+"""A server in a process of its own that can be killed. Only its models and media plane are not real."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Crashing:
-    """`start`, `kill`, `start` again: the same port, folder and store."""
+    """`start`, `kill` and `start` again, on the same port, folder and store."""
 
     folder: Path
     store: str = "sqlite"
@@ -45,7 +45,7 @@ class Crashing:
         return self.folder / "data"
 
     async def start(self, **env: str) -> None:
-        """Until it takes people; agents may follow."""
+        """Wait until it admits people; agents may follow later."""
         env = {"PORT": str(self.port), "DATA_DIR": str(self.data), "STORE": self.store, **env}
         with (self.folder / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -59,7 +59,7 @@ class Crashing:
         await self.answers("health")
 
     async def answers(self, path: str) -> None:
-        """Until a GET of `path` is answered with 200."""
+        """Wait until GET `path` returns 200."""
         async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as http:
             while True:
                 try:
@@ -72,7 +72,7 @@ class Crashing:
                 assert self.process.returncode is None, self.said
 
     async def pause(self) -> None:
-        """Leave it the processor for a moment; returns at once when it ends."""
+        """Leave the processor to it for a moment, unless it ends."""
         assert self.process is not None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.process.wait(), 0.1)
@@ -82,14 +82,14 @@ class Crashing:
         return (self.folder / "server.log").read_text(errors="replace")
 
     async def kill(self) -> None:
-        """As the kernel does that has no memory left: nobody is asked."""
+        """End it without warning, as the kernel does when memory runs out."""
         assert self.process is not None
         if self.process.returncode is None:
             self.process.kill()
         await self.process.wait()
 
     async def stop(self) -> None:
-        """In good order, and at once."""
+        """Stop it in an orderly way and at once."""
         assert self.process is not None
         self.process.terminate()
         async with asyncio.timeout(30):
@@ -103,7 +103,7 @@ class Crashing:
 
 @asynccontextmanager
 async def crashing(folder: Path, store: str = "sqlite", **more: object) -> AsyncIterator[Crashing]:
-    """One that is not running yet, and is killed at the end."""
+    """A server that is not running yet, and is killed at the end."""
     server = Crashing(folder, store, **more)  # type: ignore[arg-type]
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Several servers on one Redis, and visitors of whichever of them."""
+"""Several servers on one Redis, and visitors of any of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voicebot.testing.models import ScriptedSTT, ScriptedTTS
 
 @dataclass
 class Nodes:
-    """Servers a, b and c: each with a data folder of its own."""
+    """Servers a, b and c, each with its own data folder."""
 
     folder: Path
     redis: RedisServer
@@ -55,7 +55,7 @@ class Nodes:
         return await visitor.open()
 
     async def tab(self, hosting: Hosting, of: Visitor) -> Visitor:
-        """The same browser, whose next connection comes to another server."""
+        """The same browser, connecting to another server."""
         http = httpx.AsyncClient(
             base_url=hosting.url, headers={"Origin": hosting.url.rstrip("/")}, cookies=of.http.cookies
         )
@@ -65,7 +65,7 @@ class Nodes:
 
 
 async def vanish(hosting: Hosting) -> None:
-    """As a server that is killed: nothing more is said, written or given back."""
+    """Disappear as a killed server does: send, write and release nothing."""
     cluster = hosting._cluster
     assert cluster is not None
     tasks = [*cluster._nodes._tasks, *hosting._lobbies._persistence._tasks, cluster._takeover._task]
@@ -82,7 +82,7 @@ async def vanish(hosting: Hosting) -> None:
 
 
 async def pair(nodes: Nodes) -> tuple[Hosting, Hosting, Visitor, Visitor]:
-    """Ada at a, which has the demo lobby; Bob at b."""
+    """Ada is on server a, which has the demo lobby; Bob is on b."""
     a, b = await nodes.start("a"), await nodes.start("b")
     assert list(a.agent_sessions) == ["demo"]
     assert list(b.agent_sessions) == []

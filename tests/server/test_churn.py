@@ -16,8 +16,8 @@ SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or 0)
 
 
 @pytest.mark.timeout(SECONDS + 300)
-async def test_files_and_tasks_stay_flat() -> None:
-    """Each round ends as the first began. Memory, which takes half an hour to tell, is the bench's."""
+async def test_open_files_and_tasks_do_not_grow() -> None:
+    """Each round ends as the first began. Memory takes half an hour to judge, which is left to the bench."""
     with server("hasty") as started:
         assert started is not None
         churned = await churn(started[0], SECONDS)

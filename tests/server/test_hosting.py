@@ -54,7 +54,7 @@ async def test_starting_and_stopping_again_is_safe(settings: Settings, models: M
     await hosting.stop()
 
 
-async def test_no_task_is_left_behind(settings: Settings, models: Models, visit: Any) -> None:
+async def test_stop_leaves_no_task_behind(settings: Settings, models: Models, visit: Any) -> None:
     before = asyncio.all_tasks()
     hosting = Hosting(settings, FakeMediaPlane(), models=models)
     await hosting.start()
@@ -66,7 +66,7 @@ async def test_no_task_is_left_behind(settings: Settings, models: Models, visit:
     assert left == []
 
 
-async def test_a_loop_that_stood_still_is_logged_in_every_conversation(
+async def test_a_blocked_loop_is_logged_in_every_conversation(
     host: Any, settings: Settings, visit: Any
 ) -> None:
     ahead = 0.0
@@ -100,7 +100,7 @@ async def test_a_port_in_use_leads_to_the_next_free_one(host: Any, settings: Set
             assert (await http.get(f"http://127.0.0.1:{hosting.port}/health")).status_code == 200
 
 
-def test_a_port_that_one_may_not_use_is_not_called_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forbidden_port_is_not_reported_as_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: socket.socket, address: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -113,12 +113,12 @@ def test_a_port_that_one_may_not_use_is_not_called_taken(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("address", ["no such host.invalid", "192.0.2.1", "x" * 300])
-def test_an_address_of_another_machine_is_named(address: str) -> None:
+def test_an_address_of_another_machine_is_named_in_the_error(address: str) -> None:
     with pytest.raises(SettingsError):
         bind(address, 0)
 
 
-async def test_a_data_folder_that_cannot_be_written_is_said_at_the_start(
+async def test_an_unwritable_data_folder_fails_the_start(
     settings: Settings, models: Models, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -126,7 +126,7 @@ async def test_a_data_folder_that_cannot_be_written_is_said_at_the_start(
     hosting = Hosting(
         settings.model_copy(update={"data_dir": tmp_path / "file" / "data"}), media, models=models
     )
-    with pytest.raises(StoreError, match="cannot be written") as caught:
+    with pytest.raises(StoreError, match="is not writable") as caught:
         await hosting.start()
     assert "DATA_DIR" in caught.value.hint
     assert not hosting.running
@@ -159,7 +159,7 @@ async def test_the_media_worker_gets_the_vad_and_the_log_level_of_the_settings(s
         await plane.close()
 
 
-async def test_an_unknown_vad_is_said_at_the_start(settings: Settings, models: Models) -> None:
+async def test_an_unknown_vad_fails_the_start(settings: Settings, models: Models) -> None:
     hosting = Hosting(settings.model_copy(update={"vad_model": "sillero"}), models=models)
     with pytest.raises(UnknownModel) as caught:
         await hosting.start()
@@ -184,13 +184,13 @@ async def test_abandoning_frees_the_port_and_the_worker(settings: Settings, mode
     await hosting.stop()
 
 
-async def test_wrong_turn_settings_are_said_at_the_start(settings: Settings, models: Models) -> None:
+async def test_wrong_turn_settings_fail_the_start(settings: Settings, models: Models) -> None:
     wrong = settings.model_copy(update={"coturn_server": "http://t.example"})
     with pytest.raises(SettingsError, match="COTURN_SERVER"):
         await Hosting(wrong, FakeMediaPlane(), models=models).start()
 
 
-async def test_what_would_end_the_process_becomes_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_system_exit_of_uvicorn_becomes_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     async def exits(self: Any, sockets: Any = None) -> None:
         raise SystemExit(3)
 
@@ -240,7 +240,7 @@ async def test_people_connect_over_webrtc_and_their_conversation_ends_with_them(
 
 
 async def happens(log: ConversationLog, where: Callable[[Any], bool], kind: type[Event]) -> None:
-    """Wait for an event, which may have been before."""
+    """Wait for an event, unless it has happened already."""
     seen = asyncio.Event()
 
     def look(event: Event) -> None:
@@ -252,8 +252,8 @@ async def happens(log: ConversationLog, where: Callable[[Any], bool], kind: type
     unsubscribe()
 
 
-async def test_turn_user_names_tell_nothing_but_stay_the_same(settings: Settings, models: Models) -> None:
-    """coturn counts relays per user name; whoever reads its log must not learn who that is."""
+async def test_turn_user_names_are_opaque_but_stable(settings: Settings, models: Models) -> None:
+    """coturn counts relays per user name, but its log must not reveal people."""
     turn = settings.model_copy(update={"coturn_server": "t.example:3478", "coturn_secret": SecretStr("x")})
     hosting, other = (Hosting(turn, FakeMediaPlane(), models=models) for _ in range(2))
 
@@ -264,7 +264,7 @@ async def test_turn_user_names_tell_nothing_but_stay_the_same(settings: Settings
     assert len({name(hosting, "ada"), name(hosting, "mia"), name(other, "ada")}) == 3
 
 
-async def test_without_a_port_dns_tells_where_the_turn_server_is(
+async def test_without_a_port_dns_locates_the_turn_server(
     settings: Settings, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = {

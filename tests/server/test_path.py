@@ -1,4 +1,4 @@
-"""The whole way: session, lobby, negotiation, offer, answer, candidates, state, ready."""
+"""The whole path: session, lobby, negotiation, offer, answer, candidates, state, ready."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_two_people_connect_to_each_other(hosting: Hosting, visit: Any) ->
         await visitor.expect("connection_ready")
 
 
-async def test_chat_reaches_everyone_and_its_author_by_the_id(hosting: Hosting, visit: Any) -> None:
+async def test_chat_reaches_everyone_and_repeats_the_id_to_its_author(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     for text in ("one", "two"):
@@ -88,7 +88,7 @@ async def test_chat_reaches_everyone_and_its_author_by_the_id(hosting: Hosting, 
         assert (own["id"], other.get("id")) == (id, None)
 
 
-async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
+async def test_agents_join_and_leave(hosting: Hosting, media: FakeMediaPlane, visit: Any) -> None:
     ada = await visit(hosting, joined="Ida")
     start = await ada.expect("start_webrtc_negotiation")
     id = await ada.send(
@@ -113,7 +113,7 @@ async def test_agents_come_and_go(hosting: Hosting, media: FakeMediaPlane, visit
     assert (await ada.expect("error"))["data"]["code"] == "unknown_agent"
 
 
-async def test_a_lost_media_plane_leads_to_a_new_epoch(
+async def test_a_lost_media_plane_starts_a_new_epoch(
     hosting: Hosting, media: FakeMediaPlane, visit: Any
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -147,7 +147,7 @@ async def test_a_connection_that_never_works_is_given_up(
     assert again["epoch"] > failed["epoch"]
 
 
-async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(
+async def test_a_failed_answer_is_reported_and_retried(
     hosting: Hosting, media: FakeMediaPlane, visit: Any
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -163,9 +163,7 @@ async def test_an_offer_that_cannot_be_answered_is_told_and_tried_again(
     assert (failed["data"]["code"], failed["data"]["message"]) == ("media", "This offer has no audio.")
 
 
-async def test_a_new_agent_begins_anew_where_the_connection_was_given_up(
-    hosting: Hosting, visit: Any
-) -> None:
+async def test_a_new_agent_restarts_a_failed_connection(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     start = await ada.expect("start_webrtc_negotiation")
     gone = {"state": "failed", "reason": "no_candidates"}
@@ -178,9 +176,7 @@ async def test_a_new_agent_begins_anew_where_the_connection_was_given_up(
     assert "renegotiate_request" not in [m["type"] for m in await ada.settle()]
 
 
-async def test_states_of_no_current_connection_are_neither_logged_nor_passed_on(
-    hosting: Hosting, visit: Any
-) -> None:
+async def test_states_of_old_connections_are_neither_logged_nor_relayed(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     epoch = (await ada.expect("start_webrtc_negotiation", lambda m: m["peer"] == bob.me))["epoch"]

@@ -1,4 +1,4 @@
-"""What is a message and what is not, beyond what any schema can say."""
+"""Which frames are valid messages, beyond what a schema can say."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_what_readers_could_take_differently_is_refused(what: str) -> None:
+def test_ambiguous_frames_are_refused(what: str) -> None:
     with pytest.raises(Malformed) as refused:
         read(MALFORMED[what])
     assert refused.value.code in {"bad_message", "unknown_type"}
@@ -57,7 +57,7 @@ def test_what_readers_could_take_differently_is_refused(what: str) -> None:
     assert len(refused.value.message) < 300
 
 
-def test_the_id_is_told_even_of_what_is_malformed() -> None:
+def test_the_error_of_a_malformed_frame_has_its_id() -> None:
     for frame, id in (
         ('{"type": "ping", "id": "a", "x": 1}', "a"),
         ('{"type": "ping", "id": "a", "ack": 1, "ack": 2}', "a"),
@@ -70,13 +70,13 @@ def test_the_id_is_told_even_of_what_is_malformed() -> None:
         assert refused.value.id == id
 
 
-def test_a_name_of_the_sender_is_not_sent_back_at_length() -> None:
+def test_a_long_field_name_is_not_repeated() -> None:
     with pytest.raises(Malformed) as refused:
         read(json.dumps({"type": "ping", "data": {"x" * 60_000: 1}}))
     assert len(refused.value.message) < 300
 
 
-def test_what_only_looks_odd_is_read() -> None:
+def test_unusual_but_valid_frames_are_accepted() -> None:
     assert read(' {"type" : "ping" }\n') == Ping()
     assert read('{"type": "p\\u0069ng", "v": 1}') == Ping()
     emoji = read('{"type": "chat_message", "lobby": "demo", "data": {"text": "\\ud83d\\ude00 \\u0000"}}')

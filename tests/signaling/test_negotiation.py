@@ -23,7 +23,7 @@ TIMES = Timeouts()
 
 
 def pair(*rungs: IceRung, people: Collection[str] = ("ada",)) -> Negotiation:
-    """A person and an agent host; with `people=("ada", "host")` the latter is a browser, too."""
+    """A person and an agent host; with `people=("ada", "host")` both are browsers."""
     epochs = itertools.count(1)
     return Negotiation(("ada", "host"), lambda: next(epochs), people=people, rungs=rungs or ("all",))
 
@@ -80,7 +80,7 @@ def test_old_epochs_and_strangers_are_refused() -> None:
         negotiation.candidate("ada", 2)
 
 
-def test_candidates_are_bounded_per_epoch_and_end() -> None:
+def test_candidates_are_limited_per_epoch_and_end() -> None:
     negotiation = pair()
     negotiation.begin(0.0)
     for _ in range(MAX_CANDIDATES):
@@ -93,7 +93,7 @@ def test_candidates_are_bounded_per_epoch_and_end() -> None:
     negotiation.candidate("ada", 2)
 
 
-def test_the_ladder_goes_from_all_to_relays_over_udp_and_tcp_to_failed() -> None:
+def test_attempts_try_everything_then_udp_and_tcp_relays_then_fail() -> None:
     negotiation = pair("all", "relay_udp", "relay_tcp")
     (first,) = negotiation.begin(0.0)
     assert first == Begin(1, "all")
@@ -115,7 +115,7 @@ def test_the_ladder_goes_from_all_to_relays_over_udp_and_tcp_to_failed() -> None
     assert negotiation.begin(20.0) == [Begin(4, "all")]
 
 
-def test_rungs_that_do_not_exist_are_left_out_and_the_last_one_is_tried_again() -> None:
+def test_missing_rungs_are_skipped_and_the_last_one_is_repeated() -> None:
     negotiation = pair("all", "relay_tcp")
     rungs = []
     actions = negotiation.begin(0.0)
@@ -126,7 +126,7 @@ def test_rungs_that_do_not_exist_are_left_out_and_the_last_one_is_tried_again() 
     assert rungs == ["all", "relay_tcp", "relay_tcp"]
 
 
-def test_an_unreachable_relay_is_one_rung_of_the_ladder_not_the_end() -> None:
+def test_an_unreachable_relay_fails_its_rung_only() -> None:
     negotiation = pair("all", "relay_udp", "relay_tcp")
     negotiation.begin(0.0)
     negotiation.heard("ada", 0.0)
@@ -148,7 +148,7 @@ def test_no_candidates_at_all_fails_at_once() -> None:
     assert (failed.code, failed.retryable) == ("no_candidates", False)
 
 
-def test_the_newest_reason_of_the_code_that_remains_is_told() -> None:
+def test_the_newest_reason_with_the_final_code_is_reported() -> None:
     negotiation = pair()
     negotiation.begin(0.0)
     negotiation.heard("ada", 0.0)
@@ -169,7 +169,7 @@ def test_the_newest_reason_of_the_code_that_remains_is_told() -> None:
     assert failed.message == "No network path to the other side works."
 
 
-def test_missed_deadlines_are_attempts_too_and_the_window_ends_them() -> None:
+def test_missed_deadlines_count_as_attempts() -> None:
     negotiation = pair()
     negotiation.begin(0.0)
     negotiation.heard("ada", 1.0)
@@ -195,7 +195,7 @@ def test_no_attempt_is_made_later_than_45_seconds_after_the_first() -> None:
     assert isinstance(failed, Failed)
 
 
-def test_a_short_disconnection_is_forgiven_a_long_one_gets_a_new_epoch() -> None:
+def test_only_a_long_disconnection_starts_a_new_epoch() -> None:
     negotiation = pair()
     negotiation.begin(0.0)
     connected(negotiation)
@@ -212,7 +212,7 @@ def test_a_short_disconnection_is_forgiven_a_long_one_gets_a_new_epoch() -> None
 # ------------------------------------------------------------ repair between two browsers
 
 
-def test_browsers_restart_ice_after_a_second_and_begin_anew_after_the_grace() -> None:
+def test_browsers_restart_ice_after_a_second_and_then_begin_a_new_epoch() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -231,7 +231,7 @@ def test_browsers_restart_ice_after_a_second_and_begin_anew_after_the_grace() ->
     assert negotiation.tick(24.0) == [Begin(2, "all")]
 
 
-def test_a_restart_has_candidates_of_its_own() -> None:
+def test_an_ice_restart_has_its_own_candidate_limit() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -245,7 +245,7 @@ def test_a_restart_has_candidates_of_its_own() -> None:
         negotiation.candidate("ada", 1)
 
 
-def test_a_browser_that_says_failed_gets_a_new_epoch_at_once() -> None:
+def test_a_failed_report_starts_a_new_epoch_at_once() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -256,7 +256,7 @@ def test_a_browser_that_says_failed_gets_a_new_epoch_at_once() -> None:
 # ------------------------------------------------------------ ends that sleep
 
 
-def test_attempts_into_a_sleeping_end_do_not_count_and_its_first_word_begins_the_next() -> None:
+def test_attempts_with_a_sleeping_end_do_not_count() -> None:
     negotiation = pair("all", "relay_udp", people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -276,7 +276,7 @@ def test_attempts_into_a_sleeping_end_do_not_count_and_its_first_word_begins_the
     assert negotiation.report("ada", 3, "failed", 60.0) == [Begin(4, "relay_udp")]
 
 
-def test_who_answers_too_late_for_a_failure_that_came_early_has_an_attempt_less() -> None:
+def test_an_early_failure_with_a_silent_end_counts_as_an_attempt() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     begun = 1
@@ -288,7 +288,7 @@ def test_who_answers_too_late_for_a_failure_that_came_early_has_an_attempt_less(
     assert negotiation.state is PairState.FAILED
 
 
-def test_an_end_without_a_socket_is_waited_for() -> None:
+def test_an_attempt_waits_for_an_end_without_a_socket() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -302,7 +302,7 @@ def test_an_end_without_a_socket_is_waited_for() -> None:
     assert negotiation.back("host", 15.0) == [Begin(2, "all")]
 
 
-def test_what_comes_back_by_itself_while_an_end_is_away_is_ready_again() -> None:
+def test_a_connection_may_recover_while_an_end_is_away() -> None:
     negotiation = pair(people=BOTH)
     negotiation.begin(0.0)
     connected(negotiation)
@@ -314,7 +314,7 @@ def test_what_comes_back_by_itself_while_an_end_is_away_is_ready_again() -> None
     assert negotiation.back("host", 17.0) == []
 
 
-def test_a_beginning_waits_for_who_is_away_but_not_for_ever() -> None:
+def test_begin_waits_for_an_absent_end_for_a_limited_time() -> None:
     negotiation = pair(people=BOTH)
     negotiation.away("host")
     assert negotiation.begin(0.0) == []
@@ -352,7 +352,7 @@ def test_an_epoch_that_both_ends_report_is_adopted() -> None:
 
 
 @pytest.mark.parametrize(("claims", "ready"), [((7, 7), True), ((7, 6), False), ((1000, 1000), False)])
-def test_what_the_ends_do_not_agree_upon_begins_anew(claims: tuple[int, int], ready: bool) -> None:
+def test_ends_that_report_different_epochs_begin_anew(claims: tuple[int, int], ready: bool) -> None:
     epochs = itertools.count(1000)
     negotiation = Negotiation(BOTH, lambda: next(epochs))
     negotiation.adopt(0.0, before=1000)
@@ -362,7 +362,7 @@ def test_what_the_ends_do_not_agree_upon_begins_anew(claims: tuple[int, int], re
     assert negotiation.tick(TIMES.adopt) == ([] if ready else [Begin(1000, "all")])
 
 
-def test_a_claim_is_taken_back() -> None:
+def test_a_claim_can_be_withdrawn() -> None:
     negotiation = pair(people=BOTH)
     negotiation.adopt(0.0, before=10)
     negotiation.report("ada", 7, "connected", 1.0)

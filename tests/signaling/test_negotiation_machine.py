@@ -1,5 +1,8 @@
-"""The machine between two scripted ends, in virtual time: messages are lost, late, doubled and out of
-order, ends sleep, reload, lose their socket or lie, and the path breaks."""
+"""The state machine between two simulated ends in virtual time.
+
+Messages are lost, late, doubled and reordered, ends sleep, reload, lose their socket or
+lie, and the path breaks.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ Wire = tuple[str, int]
 
 @dataclass
 class End:
-    """A browser as it should be: offers or answers in the newest epoch, and says how it goes."""
+    """A correct browser: offers or answers in the newest epoch, and reports its state."""
 
     name: str
     offers: bool
@@ -129,7 +132,7 @@ class Between(RuleBasedStateMachine):
             end.inbox.append((kind, epoch))
 
     def from_end(self, end: End, kind: str, epoch: int) -> None:
-        """What the server makes of a message."""
+        """Handle a message as the server does."""
         waited = self.pair.state is PairState.WAITING
         if end.name in self.people:
             self.carry_out(self.pair.heard(end.name, self.now), fresh=waited)
@@ -161,7 +164,7 @@ class Between(RuleBasedStateMachine):
         self.now = until
 
     def network(self) -> None:
-        """What the path does to the connection that both ends have agreed upon."""
+        """What happens to the connection that both ends have negotiated."""
         one, other = self.ends
         if one.asleep or other.asleep:
             works = False
@@ -311,7 +314,7 @@ class Between(RuleBasedStateMachine):
         assert self.now - stopped <= BOUND
 
     def with_all_well_it_is_ready(self) -> None:
-        """Everyone awake and reachable: it connects, at the latest when a person asks for it."""
+        """If everyone is awake and reachable, the pair connects, at the latest when a person asks for it."""
         self.path = True
         for end in self.ends:
             end.asleep = False
@@ -327,7 +330,7 @@ class Between(RuleBasedStateMachine):
             assert one.state == other.state == "connected"
 
     def run_well(self) -> None:
-        """No message is lost, and browsers ping, until it has come to rest."""
+        """Run until nothing happens any more; no message is lost, and browsers ping."""
         end_of_it = self.now + BOUND
         pinged = self.now
         while self.now < end_of_it and self.pair.state not in RESTING:
@@ -347,7 +350,7 @@ class Between(RuleBasedStateMachine):
 
 
 class Host(Between):
-    """A browser and the agent host, which is always there and cannot restart ICE."""
+    """A browser and the agent host, which is always present and cannot restart ICE."""
 
     people = ("ada",)
 

@@ -1,4 +1,4 @@
-"""The prose beside the code speaks of everything that the code has."""
+"""The protocol page describes everything in the code."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ FAILURES = {"ice_failed", "no_candidates"}
 
 
 def codes(table: str) -> set[str]:
-    """The codes of a table's first column."""
+    """The codes in the first column of a table."""
     rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     return {code for row in rows for code in re.findall(r"`(\w+)`", row)}
 
 
 def raised() -> set[str]:
-    """The codes that the code which serves browsers gives errors of its own making."""
+    """The error codes that the code for clients raises itself."""
     files = [path for area in AREAS for path in (PACKAGE / area).rglob("*.py")]
     texts = [path.read_text("utf-8") for path in (*files, PACKAGE / "errors.py", PACKAGE / "store/base.py")]
     assert len(texts) > 100
@@ -79,30 +79,30 @@ def raised() -> set[str]:
     return found | set(re.findall(r'\("(\w+)", (?:"|str)', (PACKAGE / "server/app.py").read_text("utf-8")))
 
 
-def test_every_error_code_that_is_raised_is_in_a_table() -> None:
+def test_every_raised_error_code_is_in_a_table() -> None:
     assert raised() - FAILURES - NOT_TOLD.keys() - codes(ON_THE_WIRE) - codes(OVER_HTTP) == set()
     assert set(re.findall(r"`(\w+)`", TEXT.split("## Negotiation")[1].split("## Errors")[0])) >= FAILURES
 
 
-def test_every_error_code_of_the_tables_is_raised() -> None:
+def test_every_error_code_in_a_table_is_raised() -> None:
     assert codes(ON_THE_WIRE) | codes(OVER_HTTP) | NOT_TOLD.keys() <= raised()
     assert not codes(ON_THE_WIRE) & codes(OVER_HTTP)
     assert not (codes(ON_THE_WIRE) | codes(OVER_HTTP)) & NOT_TOLD.keys()
 
 
-def test_what_everyone_is_told_unasked_is_described() -> None:
+def test_broadcast_messages_are_described() -> None:
     assert {f"`{code}`" for code in WORDS if f"`{code}`" not in FLAT} == set()
     assert all(message and hint for message, hint in WORDS.values())
 
 
-def test_the_statuses_are_those_of_the_code() -> None:
+def test_the_http_statuses_match_the_code() -> None:
     rows = re.findall(r"^\| (`.*?) \| (\d+) \|", OVER_HTTP, re.MULTILINE)
     told = {code: int(status) for row, status in rows for code in re.findall(r"`(\w+)`", row)}
     assert {code: STATUS.get(code, status) for code, status in told.items()} == told
     assert STATUS.keys() - NOT_TOLD.keys() <= codes(ON_THE_WIRE) | codes(OVER_HTTP)
 
 
-def test_each_message_is_said_to_go_where_it_goes_and_described_in_its_phase() -> None:
+def test_each_message_has_its_direction_and_is_described_in_its_phase() -> None:
     table = TEXT.split("## Who sends what")[1].split("## Session phase")[0]
     rows = re.findall(r"^\| (\w+) \|(.*?)\|(.*?)\|$", table, re.MULTILINE)
     sent: tuple[list[str], list[str]] = ([], [])
@@ -116,7 +116,7 @@ def test_each_message_is_said_to_go_where_it_goes_and_described_in_its_phase() -
         assert set(types) == {model.model_fields["type"].default for model in members(union)}
 
 
-def test_the_numbers_are_those_of_the_code() -> None:
+def test_the_numbers_match_the_code() -> None:
     times = Timeouts()
     waiting = f"{times.offer:.0f} s for the offer, {times.answer:.0f} s for the answer, {times.connect:.0f} s"
     assert waiting in FLAT

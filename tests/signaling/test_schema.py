@@ -1,4 +1,4 @@
-"""The wire's three forms agree: pydantic models, JSON Schema, golden messages."""
+"""Pydantic models, JSON Schema and golden messages agree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READERS: dict[str, Callable[[str], Any]] = {"client": read, "server": server_mes
 
 
 def matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
-    """`$` is the end as in ECMAScript, not also the place before a last line break."""
+    """Match `$` as ECMAScript does, not before a final line break."""
     if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
@@ -59,7 +59,7 @@ def of_type(golden: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("type", sorted({of_type(golden) for golden in GOLDEN}))
-def test_models_and_schema_judge_golden_messages_alike(type: str) -> None:
+def test_models_and_schema_agree_on_golden_messages(type: str) -> None:
     wrong = []
     for golden in GOLDEN:
         if of_type(golden) == type:
@@ -71,7 +71,7 @@ def test_models_and_schema_judge_golden_messages_alike(type: str) -> None:
 
 
 @pytest.mark.parametrize("direction", ["client", "server"])
-def test_every_message_type_is_judged_from_several_sides(direction: str) -> None:
+def test_every_message_type_has_valid_and_invalid_examples(direction: str) -> None:
     union = {"client": ClientMessage, "server": ServerMessage}[direction]
     counts = Counter(
         (g["message"].get("type"), g["valid"])
@@ -83,8 +83,8 @@ def test_every_message_type_is_judged_from_several_sides(direction: str) -> None
 
 
 @pytest.mark.parametrize("direction", ["client", "server"])
-def test_every_field_of_every_message_is_wrong_once(direction: str) -> None:
-    """What is wrong is found by the golden messages, not only that something is."""
+def test_every_field_of_every_message_has_an_invalid_example(direction: str) -> None:
+    """Each field must be found wrong, not only each message."""
     union = {"client": ClientMessage, "server": ServerMessage}[direction]
     wrong: set[tuple[str, str]] = set()
     for golden in GOLDEN:
@@ -110,7 +110,7 @@ def test_every_message_type_has_a_golden_example(direction: str, union: Any) -> 
 
 
 @pytest.mark.parametrize("golden", [g for g in GOLDEN if g["valid"]], ids=lambda g: g["why"])
-def test_what_is_sent_is_what_was_meant(golden: dict[str, Any]) -> None:
+def test_messages_survive_a_round_trip(golden: dict[str, Any]) -> None:
     adapter = ADAPTERS[golden["direction"]]
     message = adapter.validate_json(json.dumps(golden["message"]))
     assert adapter.validate_json(message.model_dump_json(exclude_none=True)) == message
@@ -122,9 +122,7 @@ def test_the_committed_schema_is_the_generated_one() -> None:
     )
 
 
-def test_the_schema_command_writes_and_prints_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_schema_command_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([])
     main(["--out", str(tmp_path / "deep" / "schema.json")])
     assert (tmp_path / "deep" / "schema.json").read_text("utf-8") == capsys.readouterr().out

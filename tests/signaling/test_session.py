@@ -16,7 +16,7 @@ def stamped(session: Session, count: int, now: float = 0.0) -> list[int | None]:
     return [session.number(write(Pong()), now) for _ in range(count)]
 
 
-def test_a_session_ends_once_and_stays_ended() -> None:
+def test_expiry_is_final() -> None:
     session = Session("s", now=0.0, lifetime=10.0)
     assert not session.expired(9.9)
     assert session.expired(10.0)
@@ -26,7 +26,7 @@ def test_a_session_ends_once_and_stays_ended() -> None:
     assert early.expired(0.0)
 
 
-def test_the_newest_socket_fences_the_older() -> None:
+def test_a_new_socket_fences_off_older_ones() -> None:
     session = Session("s", 0.0)
     first = session.attach()
     second = session.attach()
@@ -39,7 +39,7 @@ def test_the_newest_socket_fences_the_older() -> None:
     assert not session.detach(second)
 
 
-def test_nothing_stamped_goes_out_before_the_browser_has_spoken() -> None:
+def test_no_numbered_message_is_sent_before_the_client_has_sent_one() -> None:
     session = Session("s", 0.0)
     session.go_live()
     assert not session.live
@@ -51,7 +51,7 @@ def test_nothing_stamped_goes_out_before_the_browser_has_spoken() -> None:
     assert not session.live
 
 
-def test_a_replay_brings_exactly_what_was_missed() -> None:
+def test_a_replay_contains_exactly_the_missed_messages() -> None:
     session = Session("s", 0.0)
     session.attach()
     assert stamped(session, 5) == [1, 2, 3, 4, 5]
@@ -63,7 +63,7 @@ def test_a_replay_brings_exactly_what_was_missed() -> None:
 
 
 @pytest.mark.parametrize(("last_seq", "now"), [(9, 0.0), (0, RING_SECONDS + 1)])
-def test_a_replay_that_cannot_be_complete_is_refused(last_seq: int, now: float) -> None:
+def test_an_incomplete_replay_is_refused(last_seq: int, now: float) -> None:
     session = Session("s", 0.0)
     stamped(session, 5)
     assert session.replay(last_seq, now) is None
@@ -78,7 +78,7 @@ def test_the_ring_is_bounded() -> None:
     assert len(kept) == RING_MESSAGES
 
 
-def test_what_was_acknowledged_is_forgotten() -> None:
+def test_acknowledged_messages_are_forgotten() -> None:
     session = Session("s", 0.0)
     stamped(session, 5)
     session.acknowledge(3)
@@ -87,7 +87,7 @@ def test_what_was_acknowledged_is_forgotten() -> None:
     assert session.replay(3, 0.0) is None
 
 
-def test_message_ids_are_carried_out_once() -> None:
+def test_a_message_id_is_new_once() -> None:
     session = Session("s", 0.0)
     assert session.is_new("a", 0.0)
     assert not session.is_new("a", 1.0)
@@ -100,8 +100,8 @@ def test_message_ids_are_carried_out_once() -> None:
 
 
 @given(st.lists(st.one_of(st.just("send"), st.just("cut"), st.integers(1, 3)), max_size=60))
-def test_cuts_lose_nothing_and_deliver_nothing_twice(steps: list[Any]) -> None:
-    """A browser that resumes after every cut sees each message once, in order."""
+def test_disconnections_lose_and_repeat_nothing(steps: list[Any]) -> None:
+    """A client that resumes after every disconnection gets each message once, in order."""
     session, got, sent = Session("s", 0.0), list[int](), 0
     session.attach()
     session.go_live()
@@ -123,7 +123,7 @@ def test_cuts_lose_nothing_and_deliver_nothing_twice(steps: list[Any]) -> None:
     assert got + [m.seq for m in missed] == list(range(1, sent + 1))
 
 
-def test_what_is_kept_for_a_replay_is_nothing_for_the_garbage_collector() -> None:
+def test_the_garbage_collector_skips_messages_kept_for_a_replay() -> None:
     session = Session("s", 0.0)
     data = AgentStateData(participant_id="a", state="idle")
     for message in (Pong(), AgentStateChanged(lobby="l", data=data)):

@@ -1,4 +1,4 @@
-"""A session against a model that remembers everything, through any order of what can happen to it."""
+"""A session compared with a model that remembers everything, after any order of events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIFETIME = 3600.0
 
 
 class SessionMachine(RuleBasedStateMachine):
-    """The browser of the model sees a prefix of what was stamped, and asks for the rest."""
+    """The simulated client has a prefix of the sent messages, and asks for the rest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(behind=st.sampled_from([0, 1, 5, 60, RING_MESSAGES, RING_MESSAGES + 1]))
     def the_browser_claims_less(self, behind: int) -> None:
-        """It never gets something incomplete as complete."""
+        """It never gets an incomplete replay as a complete one."""
         claim = max(0, self.session.seq - behind)
         missed = self.session.replay(claim, self.now)
         self.live = self.open is not None
@@ -149,7 +149,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(-5, 300))
     def the_browser_acknowledges(self, back: int) -> None:
-        """It may also claim to have what was never sent."""
+        """It may acknowledge messages that were never sent."""
         seq = self.seen - back
         self.session.acknowledge(seq)
         self.acknowledged = max(self.acknowledged, min(seq, self.session.seq))

@@ -53,7 +53,7 @@ from voicebot.signaling.turn import CREDENTIAL_SECONDS, ice_plan
         ("", [], []),
     ],
 )
-def test_every_form_of_coturn_server(server: str, stun: list[str], turn: list[str]) -> None:
+def test_every_form_of_coturn_server_is_accepted(server: str, stun: list[str], turn: list[str]) -> None:
     plan = ice_plan(server, "secret", "u1", 1000.0)
     assert [u for s in plan.servers if s.username is None for u in s.urls] == stun
     assert [u for s in plan.servers if s.username is not None for u in s.urls] == turn
@@ -83,7 +83,7 @@ def test_every_form_of_coturn_server(server: str, stun: list[str], turn: list[st
         "turn:ok.example,turn:",
     ],
 )
-def test_a_wrong_server_is_named(server: str) -> None:
+def test_an_invalid_server_is_named(server: str) -> None:
     with pytest.raises(SettingsError, match="COTURN_SERVER"):
         ice_plan(server, "secret", "u1", 0.0)
 
@@ -107,8 +107,8 @@ def test_an_ipv6_address_without_brackets_is_explained() -> None:
     assert "in brackets" in caught.value.hint
 
 
-def test_turn_over_dtls_is_left_out_and_that_is_said() -> None:
-    """Chromium would quietly speak plain UDP instead."""
+def test_turn_over_dtls_is_left_out_with_a_warning() -> None:
+    """Chromium would silently use plain UDP instead."""
     plan = ice_plan("turns:t.example?transport=udp, turn:t.example?transport=tcp", "secret", "u1", 0.0)
     assert [s.urls for s in plan.servers] == [["turn:t.example:3478?transport=tcp"]]
     assert "DTLS" in plan.warning
@@ -116,7 +116,7 @@ def test_turn_over_dtls_is_left_out_and_that_is_said() -> None:
     assert (alone.servers, alone.relay, "turns:host" in alone.warning) == ((), False, True)
 
 
-def test_a_rung_has_only_its_ways() -> None:
+def test_a_rung_has_only_its_own_servers() -> None:
     plan = ice_plan("turn:a.example, turns:b.example, stun:c.example", "secret", "u1", 0.0)
     assert plan.for_rung("all") is plan
     udp, tcp = plan.for_rung("relay_udp"), plan.for_rung("relay_tcp")
@@ -147,14 +147,14 @@ def test_rungs_without_a_server_are_left_out(server: str, rungs: tuple[str, ...]
 
 
 def test_credentials_are_those_coturn_computes() -> None:
-    """As coturn's use-auth-secret: base64(HMAC-SHA1(secret, "expiry:user"))."""
+    """coturn's use-auth-secret: base64(HMAC-SHA1(secret, "expiry:user"))."""
     plan = ice_plan("turn:t.example", "north", "u1", 1_000_000.7)
     username = f"{1_000_000 + CREDENTIAL_SECONDS}:u1"
     password = base64.b64encode(hmac.new(b"north", username.encode(), hashlib.sha1).digest()).decode()
     assert (plan.servers[-1].username, plan.servers[-1].credential) == (username, password)
 
 
-def test_without_a_secret_only_addresses_are_given_and_that_is_said() -> None:
+def test_without_a_secret_only_stun_is_offered_with_a_warning() -> None:
     plan = ice_plan("turn:t.example", "", "u1", 0.0)
     assert [s.urls for s in plan.servers] == [["stun:t.example:3478"]]
     assert not plan.relay

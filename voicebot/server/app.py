@@ -1,4 +1,4 @@
-"""The ASGI application over given services; it starts and owns nothing itself."""
+"""The ASGI application. It starts nothing and owns nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REFUSED = problems(400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
 
 
 def create_app(services: Services) -> FastAPI:
-    """HTTP routes, `/ws` and the client's files."""
+    """Build the application: HTTP routes, `/ws` and the client's files."""
     app = FastAPI(
         title="AI Voicebot",
         version=__version__,
@@ -35,7 +35,7 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         responses=REFUSED,
-        redirect_slashes=False,  # to an address made of the Host header
+        redirect_slashes=False,  # redirects contain the Host header
     )
     app.state.services = services
     endpoint = SocketEndpoint(
@@ -85,19 +85,23 @@ async def _voicebot_error(request: Request, error: Exception) -> Response:
         headers = {"Retry-After": str(error.wait)}
     elif error.code == "draining":
         headers = {"Retry-After": str(request.app.state.services.drain.retry_after)}
-    status = 429 if isinstance(error, TooManyHeld) else STATUS.get(error.code, 500)  # the asker's, not ours
+    status = (
+        429 if isinstance(error, TooManyHeld) else STATUS.get(error.code, 500)
+    )  # the caller's fault, not ours
     return JSONResponse(error_body(error), status_code=status, headers=headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    words = {
-        400: ("bad_message", "This request cannot be read."),
+    known = {
+        400: ("bad_message", "This request is malformed."),
         404: ("not_found", "There is nothing at this address."),
-        405: ("method", "Not by this method."),
+        405: ("method", "This address does not support that method."),
     }
-    code, message = words.get(error.status_code, ("http", str(error.detail)))
-    body = VoicebotError(message, hint="/api/openapi.json describes what there is.", code=code)
+    code, message = known.get(error.status_code, ("http", str(error.detail)))
+    body = VoicebotError(
+        message, hint="See /api/openapi.json for the addresses and their methods.", code=code
+    )
     return JSONResponse(error_body(body), status_code=error.status_code, headers=error.headers)
 
 
@@ -107,7 +111,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     where = ".".join(str(part) for part in first["loc"])
     body = VoicebotError(
         f"This request is malformed: {where}: {first['msg']}.",
-        hint="/api/openapi.json describes what is expected.",
+        hint="See /api/openapi.json for what this address expects.",
         code="bad_message",
     )
     return JSONResponse(error_body(body), status_code=422)

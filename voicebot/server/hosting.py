@@ -1,6 +1,6 @@
-"""The composition root: settings in, a running server with rooms, models and media out.
+"""The composition root: builds and runs a server from settings.
 
-Runs inside any running asyncio loop: a notebook kernel's or that of `voicebot serve`.
+It runs inside any asyncio loop: a notebook kernel's or that of `voicebot serve`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,10 @@ from voicebot.store.shared import shared
 
 logger = logging.getLogger(__name__)
 
-STORE_PATIENCE = 2.0
-"""Seconds in which the store must answer for the server to be ready."""
-SPACE_EVERY = 5.0
-"""Seconds after which the disk is measured again."""
+STORE_TIMEOUT = 2.0
+"""Seconds within which the store must answer for the server to be ready."""
+SPACE_INTERVAL = 5.0
+"""Seconds between measurements of the disk."""
 AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
 
 
@@ -95,7 +95,6 @@ class Hosting:
         self._agent_session_factory = make_agent_session or _real_agent_session
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
-        """What is counted, timed and traced."""
         self._given_store = store
         self._store = measured(store or MemoryStore(), self.telemetry)
         self._progress, self._clock, self._limits = progress, clock, limits or Limits()
@@ -120,11 +119,11 @@ class Hosting:
         self._wire()
         self._stalls = StallMonitor(self._stalled, clock=clock, on_beat=self.telemetry.metrics.lag.observe)
         self._media_stats: MediaStats | None = None
-        self.telemetry.metrics.registry.register(Present(self._present, lambda: self._media_stats))
+        self.telemetry.metrics.registry.register(Present(self._gauges, lambda: self._media_stats))
         self.on_stall: Callable[[Stall], None] | None = None
-        """Called on the loop when it had not run for a while; running conversations log it anyway."""
+        """Called on the loop after it was blocked. Running conversations log that in any case."""
 
-    # ------------------------------------------------------------ what it is
+    # ------------------------------------------------------------ properties
 
     @property
     def running(self) -> bool:
@@ -132,12 +131,12 @@ class Hosting:
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the asked one until `start`."""
+        """The port that the server listens on; before `start`, the one in the settings."""
         return self._socket.getsockname()[1] if self._socket is not None else self.settings.port
 
     @property
     def url(self) -> str:
-        """What to open on this machine, ending in a slash (or PUBLIC_URL when it is set)."""
+        """PUBLIC_URL, or else the address to open on this machine; it ends in a slash."""
         if self.settings.public_url:
             return self.settings.public_url.rstrip("/") + "/"
         host = self.settings.host
@@ -147,7 +146,7 @@ class Hosting:
 
     @property
     def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
-        """By lobby id; a live, read-only view."""
+        """A live, read-only view by lobby id."""
         return self._lobbies.agent_sessions
 
     @property
@@ -159,7 +158,7 @@ class Hosting:
 
     @property
     def people(self) -> int:
-        """How many are in lobbies, those who are reconnecting among them."""
+        """Number of people in lobbies, including those who are reconnecting."""
         return sum(len(agent_session.lobby.humans) for agent_session in self.agent_sessions.values())
 
     @property
@@ -167,15 +166,15 @@ class Hosting:
         return self._static.built
 
     def controller(self, lobby_id: str) -> LobbyController:
-        """The browsers' side of a lobby. Raises KeyError."""
+        """Return the controller of a lobby. Raises KeyError."""
         return self._lobbies.controller[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
         return f"{self.url}?lobby={lobby_id}"
 
     def ice(self, user: str) -> IcePlan:
-        """Fresh ICE servers for an opaque user name."""
-        # keyed, so that nobody who reads coturn's log can tell whose relay it was
+        """Return fresh ICE servers for a user."""
+        # keyed, so that coturn's log does not reveal who used a relay
         opaque = hashlib.blake2b(user.encode(), key=self._ice_key, digest_size=8).hexdigest()
         secret = self.settings.coturn_secret.get_secret_value()
         routes = self._resolver.routes if self._resolver is not None else default_routes
@@ -184,14 +183,14 @@ class Hosting:
     # ------------------------------------------------------------ starting and stopping
 
     async def start(self) -> None:
-        """Check the data folder, restore the lobbies that are kept, and serve them; then load the models,
-        start the media plane, let the agents come back and open the demo lobby.
+        """Start serving the stored lobbies, then start the media plane, load the models, restore the agents
+        and open the demo lobby.
 
         Raises:
             SettingsError: HOST, PORT or COTURN_SERVER is wrong.
-            StoreError: the data folder cannot be written, or the store cannot be used.
+            StoreError: the data folder is not writable, or the store fails.
             ModelError: a model that the settings name cannot be loaded.
-            MediaError: the media plane does not start.
+            MediaError: the media plane cannot start.
         """
         async with self._lock:
             if self._ready:
@@ -203,7 +202,7 @@ class Hosting:
                 raise
 
     async def _start(self) -> None:
-        self._drain.over()
+        self._drain.end()
         self.telemetry.tracing = open_tracing()
         warning = self.ice("check").warning
         if warning:
@@ -216,7 +215,7 @@ class Hosting:
         self._resolver.start()
         await self._open_store()
         await self._lobbies.restore()
-        # people come back now: to each other they can speak, and the agents follow
+        # people can reconnect and talk to each other from now on; the agents follow
         app = create_app(self._services())
         self._server = make_server(app, self._limits)
         if self._cluster is not None:
@@ -240,7 +239,7 @@ class Hosting:
         self._lobbies.start()
 
     def _wire(self) -> None:
-        """Sessions and lobbies, of the store there is now."""
+        """Create sessions and lobbies on the current store."""
         self._sessions = Sessions(self._store, self._clock, lifetime=self.settings.session_hours * 3600)
         self._lobbies = Lobbies(
             self._store,
@@ -264,41 +263,41 @@ class Hosting:
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
-        """The agents come back at once, the media plane is first: people are connected to them while the
-        models are loaded, which takes longer."""
+        """Start the media plane first and restore the agents, so that people connect to them while the
+        models load."""
 
-        async def come_back() -> None:
+        async def restore() -> None:
             await resolver.ready()
             await self._lobbies.restore_agents()
 
-        coming_back = asyncio.create_task(come_back(), name="restore agents")
+        restoring = asyncio.create_task(restore(), name="restore agents")
         try:
             await media.start(self._on_notice)
             with self.telemetry.span("load models"):
                 await models.start(self._progress)
-            await coming_back
+            await restoring
         finally:
-            coming_back.cancel()
-            await asyncio.gather(coming_back, return_exceptions=True)
+            restoring.cancel()
+            await asyncio.gather(restoring, return_exceptions=True)
 
     async def _open_demo(self) -> None:
         if DEMO_LOBBY not in self.agent_sessions:
             try:
                 await self.create_lobby(DEMO_NAME, DEMO_LOBBY)
             except SignalingError as error:  # another server has it
-                logger.info("The demo lobby is not made: %s", error)
+                logger.info("The demo lobby was not created: %s", error)
         await self._lobbies.renew_demo()
 
     async def drain(self, seconds: float) -> None:
-        """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
+        """Admit nobody new, tell everybody, and wait at most `seconds` until no people are left.
 
-        Agents may finish what they are saying when the time is over. With 0 seconds nothing is waited for.
+        After that, agents may finish what they are saying. Call `stop` next. With 0, do not wait.
         """
         if self._ready and not self._drain.active:
             self._drain.begin(seconds, returning=self._store.durable)
-            self._sessions.tell(self._drain.farewell())
+            self._sessions.broadcast(self._drain.going_away())
             if self._cluster is not None:
-                self._cluster.socket_proxy.tell(self._drain.farewell())
+                self._cluster.socket_proxy.broadcast(self._drain.going_away())
             await self._drain.wait(
                 lambda: [agent_session.lobby for agent_session in self.agent_sessions.values()]
             )
@@ -306,15 +305,14 @@ class Hosting:
     async def stop(self) -> None:
         """Stop the server, the media plane and the models. Safe to call twice.
 
-        What the store keeps longer than this process lives is there at the next `start`: lobbies, agents,
-        seats. With STORE=memory every lobby is closed.
+        Lobbies, agents and seats are back at the next `start`. With STORE=memory every lobby is closed.
         """
         await self.drain(0.0)
         async with self._lock:
             await self._stop()
 
     def abandon(self) -> None:
-        """The loop will not run again: free the port, and let the media worker finish and end by itself."""
+        """Free the port if the loop will not run again. The media process ends by itself."""
         self._ready = False
         if self._media is not None:
             self._media.abandon()
@@ -328,11 +326,11 @@ class Hosting:
         self._ready = False
         self._stalls.stop()
         if self._store.durable:
-            await self._lobbies.flush()  # at once, should somebody lose patience
+            await self._lobbies.flush()  # first, because somebody may kill the process
             await self._sessions.flush()
             await self._hang_up()
             await self._lobbies.aclose()
-            await self._sessions.aclose()  # from here on nothing that ends is written
+            await self._sessions.aclose()  # what ends from here on stays in the store
             await self._lobbies.end_all("The server was stopped.")
         else:
             await self._lobbies.close_all("The server was stopped.")
@@ -356,7 +354,7 @@ class Hosting:
             self.telemetry.tracing = None
 
     async def _hang_up(self) -> None:
-        """Listen no longer, and close every socket with 1012, those that are forwarded, too."""
+        """Stop listening, and close every socket with 1012, forwarded ones included."""
         if self._cluster is not None:
             await self._cluster.aclose()
             self._cluster = None
@@ -370,43 +368,43 @@ class Hosting:
     # ------------------------------------------------------------ health
 
     async def problems(self) -> dict[str, str]:
-        """What keeps people from coming in, by part: server, draining, models, media, store."""
+        """Return what keeps people from coming in, by part: server, draining, models, media, store."""
         found: dict[str, str] = {}
         if not self._ready:
-            found["server"] = "It is starting or stopping."
+            found["server"] = "The server is starting or stopping."
         if self._drain.active:
-            found["draining"] = f"It stops in {self._drain.seconds_left:.0f} s."
+            found["draining"] = f"The server stops in {self._drain.seconds_left:.0f} s."
         if self._models is None or not self._models.started:
-            found["models"] = "They are not loaded."
+            found["models"] = "The models are not loaded yet."
         if self._media is None or not self._media.alive:
-            found["media"] = "The media plane is not running (it is started again by itself)."
+            found["media"] = "The media plane is not running. It restarts by itself."
         try:
-            async with asyncio.timeout(STORE_PATIENCE):
+            async with asyncio.timeout(STORE_TIMEOUT):
                 await self._store.get_session("readiness")
         except (StoreError, TimeoutError) as error:
-            found["store"] = str(error) or f"It gave no answer in {STORE_PATIENCE:g} s."
+            found["store"] = str(error) or f"The store did not answer within {STORE_TIMEOUT:g} s."
         return found
 
     def warnings(self) -> dict[str, str]:
-        """What is amiss though people can come in, by part: recording."""
+        """Return problems that do not keep people out, by part: recording."""
         return {"recording": self._space.problem} if self._space.problem else {}
 
     async def _watch_space(self) -> None:
-        """Measure the disk now and then; what changes is logged, and told in every conversation."""
+        """Measure the disk regularly; log changes and pass them to every agent session."""
         while True:
             space = await asyncio.to_thread(self._space_limits.measure)
             if bool(space.problem) != bool(self._space.problem):
                 if space.problem:
-                    logger.error("Nothing is recorded any more: %s", space.problem)
+                    logger.error("Recording has stopped: %s", space.problem)
                 else:
-                    logger.warning("There is room on the disk again: voices are recorded.")
+                    logger.warning("The disk has space again: recording continues.")
             self._space = space
             for agent_session in self.agent_sessions.values():
                 agent_session.set_space(space)
-            await asyncio.sleep(SPACE_EVERY)
+            await asyncio.sleep(SPACE_INTERVAL)
 
-    def _present(self) -> dict[str, Amounts]:
-        """For `voicebot.server.telemetry.metrics.PRESENT`."""
+    def _gauges(self) -> dict[str, Amounts]:
+        """The values for `voicebot.server.telemetry.metrics.PRESENT`."""
         agent_sessions = list(self.agent_sessions.values())
         people = [person for agent_session in agent_sessions for person in agent_session.lobby.humans]
         waiting = [outbox.waiting for outbox in self._sessions.outboxes]
@@ -438,25 +436,25 @@ class Hosting:
     async def create_lobby(
         self, name: str, id: str | None = None, *, settings: LobbySettings | None = None
     ) -> AgentSessionPort:
-        """A new room. Without `id` it gets one that cannot be guessed; without `settings` it is open.
+        """Create a lobby. Without `id` it gets one that cannot be guessed; without `settings` it is open.
 
         Raises:
-            SignalingError: the name or id is not usable, the id is taken, or there are too many.
+            SignalingError: the name or id is invalid, the id is taken, or there are too many lobbies.
         """
         if self._media is None or self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
         return (await self._lobbies.create(name, id, settings or LobbySettings())).agent_session
 
     def moderate(self, lobby_id: str) -> Moderator:
-        """Everything a host of this lobby may do, without being in it. Raises KeyError."""
+        """Return what a host of this lobby may do, for use from outside. Raises KeyError."""
         return self.controller(lobby_id).moderator
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
-        """What people have reported, oldest first; of all lobbies when none is named."""
+        """Return the reports of people in this lobby, or in all lobbies, oldest first."""
         return await self._store.reports(lobby_id)
 
     async def close_lobby(self, lobby_id: str, reason: str = "") -> None:
-        """End a lobby for everyone in it; one that is not there is no error."""
+        """End a lobby for everyone in it. Does nothing if it does not exist."""
         await self._lobbies.close(lobby_id, reason)
 
     # ------------------------------------------------------------ wiring
@@ -474,7 +472,7 @@ class Hosting:
             self._media_stats = notice
             return
         if isinstance(notice, MediaGone):
-            logger.warning("The media plane stopped: %s. It is started again.", notice.reason)
+            logger.warning("The media plane stopped: %s. It is being restarted.", notice.reason)
             self.telemetry.metrics.restarts.inc()
         self._lobbies.on_notice(notice)
 
@@ -531,7 +529,7 @@ class Hosting:
 
 
 def check_writable(folder: Path) -> None:
-    """Make the data folder and write to it. Raises StoreError."""
+    """Create the data folder and try to write to it. Raises StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".write-test-", dir=folder)
@@ -539,15 +537,15 @@ def check_writable(folder: Path) -> None:
         os.unlink(name)
     except OSError as error:
         raise StoreError(
-            f"The data folder {folder} cannot be written: {error.strerror or error}.",
-            hint="Set DATA_DIR to a folder you may write to, or change its permissions.",
+            f"The data folder {folder} is not writable: {error.strerror or error}.",
+            hint="Set DATA_DIR to a folder that you may write to, or change its permissions.",
         ) from None
 
 
 def _real_media(settings: Settings) -> MediaPlane:
     from voicebot.media.process import ProcessMediaPlane
 
-    backend_class("vad", split_spec(settings.vad_model)[0])  # a wrong name is told before a process is made
+    backend_class("vad", split_spec(settings.vad_model)[0])  # fails on a wrong name before a process starts
     return ProcessMediaPlane(vad=settings.vad_model, log_level=settings.log_level)
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a coturn that relays for people in lobbies and for nobody and nothing else."""
+"""Writes a turnserver.conf with which coturn relays only between people in lobbies."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Denied:
     network: str
     what: str
     example: str
-    """An address of it that a proof asks for."""
+    """An address in the network, for the tests of `voicebot doctor`."""
     private: bool = False
-    """People of a local network have such addresses: open with --allow-private."""
+    """People on a local network have such addresses, so --allow-private opens it."""
 
     @property
     def range(self) -> str:
-        """As coturn's denied-peer-ip takes it, which knows no prefix lengths.
+        """The range for coturn's denied-peer-ip, which does not support prefix lengths.
 
-        It takes a range from :: on for all of IPv4 as well, and never relays to :: itself.
+        It starts after ::, because coturn applies a range from :: to all of IPv4, and never relays to ::.
         """
         network = ipaddress.ip_network(self.network)
         first = network[1] if str(network[0]) == "::" else network[0]
@@ -60,7 +60,7 @@ DENIED = (
     Denied("203.0.113.0/24", "documentation", "203.0.113.1"),
     Denied("224.0.0.0/4", "multicast", "224.0.0.1"),
     Denied("240.0.0.0/4", "reserved and broadcast", "255.255.255.255"),
-    # IPv6: only 2000::/3 is given out, so all before and after it, and what is special within it
+    # IPv6: everything outside 2000::/3, the only allocated range, and the special ranges inside it
     Denied("::/3", "reserved", "1000::1"),
     Denied("::1/128", "loopback", "::1"),
     Denied("::/96", "deprecated IPv4 in IPv6", "::7f00:1"),
@@ -88,8 +88,8 @@ DENIED = (
     Denied("fe80::/10", "link-local", "fe80::1"),
     Denied("fec0::/10", "site-local", "fec0::1"),
     Denied("ff00::/8", "multicast", "ff02::1"),
-    # what clouds answer their own machines with, keys and all: outside the ranges above, or within a
-    # private one, where it stays denied when that is open
+    # metadata servers of clouds, which give out keys: outside the ranges above, or inside a private one and
+    # denied even if that is open
     Denied("100.100.100.200/32", "Alibaba Cloud's metadata server", "100.100.100.200"),
     Denied("168.63.129.16/32", "Azure's metadata server", "168.63.129.16"),
     Denied("fd00:100::100:200/128", "Alibaba Cloud's metadata server", "fd00:100::100:200"),
@@ -99,12 +99,12 @@ DENIED = (
     Denied("fd00:ec2::/32", "AWS's metadata server, and its other services", "fd00:ec2::254"),
     Denied("fd20:ce::254/128", "Google Cloud's metadata server", "fd20:ce::254"),
 )
-"""The IPv4 that a site hides in IPv6 of its own (NAT64 with its own prefix, 6rd, ISATAP) cannot be listed."""
+"""IPv4 addresses in a site's own IPv6 prefix (NAT64, 6rd, ISATAP) cannot be listed."""
 
 
 @dataclass(frozen=True)
 class CoturnOptions:
-    """What `voicebot coturn` can be told."""
+    """The options of `voicebot coturn`."""
 
     realm: str
     secret: str = field(repr=False)
@@ -116,7 +116,7 @@ class CoturnOptions:
     key: Path | None = None
     listening_ip: str = ""
     external_ip: str = ""
-    """PUBLIC or PUBLIC/PRIVATE, behind NAT."""
+    """PUBLIC or, behind NAT, PUBLIC/PRIVATE."""
     allow_private: bool = False
     user_quota: int = 100
     total_quota: int = 1200
@@ -124,22 +124,18 @@ class CoturnOptions:
 
 
 def new_secret() -> str:
-    """256 bits that nobody can guess."""
+    """Return a random secret of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
 def default_realm(server: str, public_url: str) -> str:
-    """The host of COTURN_SERVER, else that of PUBLIC_URL. Raises SettingsError."""
+    """Return the host of COTURN_SERVER, or else of PUBLIC_URL. Raises SettingsError."""
     names = [address.host for address in parse_addresses(server) if address.is_name]
     return (names or [urlsplit(public_url).hostname or "voicebot"])[0]
 
 
 def turnserver_conf(options: CoturnOptions) -> str:
-    """The text of turnserver.conf.
-
-    Raises:
-        SettingsError: an option cannot stand in it.
-    """
+    """Return the text of turnserver.conf. Raises SettingsError on an invalid option."""
     _check(options)
     template = (files("voicebot.signaling") / "templates" / "turnserver.conf").read_text("utf-8")
     return Template(template).substitute(
@@ -193,7 +189,7 @@ def _check(options: CoturnOptions) -> None:
     for name, value in (("realm", options.realm), ("secret", options.secret)):
         if not re.fullmatch(r"[!-~]+", value) or "#" in value:
             raise SettingsError(
-                f"The {name} cannot stand in turnserver.conf.",
+                f"The {name} cannot be written to turnserver.conf.",
                 hint="It must be visible ASCII characters without spaces and #"
                 + (": COTURN_SECRET= in .env, or leave it out for a new one." if name == "secret" else "."),
             )
@@ -203,17 +199,19 @@ def _check(options: CoturnOptions) -> None:
     private = options.external_ip.partition("/")[2]
     if private and (what := _never_opened(private)):
         raise SettingsError(
-            f"--external-ip opens {private} to everybody, which is no address of a relay ({what}).",
-            hint="After the / goes the address of the relay's machine in its own network, such as 10.0.0.5.",
+            f"--external-ip would open {private} ({what}) to everybody.",
+            hint="Write the private address of the relay's machine after the /, such as 10.0.0.5.",
         )
     if (options.cert is None) != (options.key is None):
         raise SettingsError("TLS needs both a certificate and its key.", hint="Give --cert and --key.")
     if any(character in f"{options.cert}{options.key}" for character in "\r\n"):
-        raise SettingsError("A path cannot stand in turnserver.conf.", hint="Use one without line breaks.")
+        raise SettingsError(
+            "A path cannot be written to turnserver.conf.", hint="Use one without line breaks."
+        )
     if not 1024 <= options.min_port <= options.max_port <= 65535:
         raise SettingsError(
-            f"{options.min_port}-{options.max_port} is no range of ports for relays.",
-            hint="Give two numbers of 1024 to 65535, the smaller one first.",
+            f"{options.min_port}-{options.max_port} is not a valid range of relay ports.",
+            hint="Use two numbers from 1024 to 65535, the smaller one first.",
         )
 
 
@@ -222,12 +220,12 @@ def _check_address(name: str, text: str) -> None:
         ipaddress.ip_address(text)
     except ValueError:
         raise SettingsError(
-            f"--{name} {text!r} is no IP address.", hint="Write it like 198.51.100.7, not as a host name."
+            f"--{name} {text!r} is not an IP address.", hint="Write it like 198.51.100.7, not as a host name."
         ) from None
 
 
 def _never_opened(address: str) -> str:
-    """What is at an address that stays denied whatever is allowed; empty for others."""
+    """Return what the address is if no option can open it, else an empty string."""
     ip = ipaddress.ip_address(address)
     found = (one for one in DENIED if not one.private and ip in ipaddress.ip_network(one.network))
     return next((one.what for one in found), "")

@@ -1,7 +1,7 @@
-"""From a frame of text to a message, with one verdict on what JSON leaves open.
+"""Reads client messages from text frames.
 
-JSON parsers differ on a key that comes twice and on `true` where 1 is meant; what two
-readers understand differently is refused here, as is what is nested without end.
+JSON parsers disagree about repeated keys, and Python takes `true` for 1. Whatever two readers could
+understand differently is refused here.
 """
 
 from __future__ import annotations
@@ -14,67 +14,60 @@ from pydantic import ValidationError
 from voicebot.errors import SignalingError
 from voicebot.signaling.messages import ClientMessage, Ping, client_message
 
-_SHOWN = 120  # characters of where something is wrong: the sender chose the names of unknown fields
+_SHOWN = 120  # characters of a field's path to repeat: the sender chooses the names of unknown fields
 
 
 class Malformed(SignalingError):
-    """A frame that is no message; `id` is the message's, where it can be told."""
+    """A frame is not a valid message. `id` is the message's id if it could be read."""
 
-    def __init__(self, message: str, *, hint: str, code: str = "bad_message", id: str | None = None) -> None:
-        super().__init__(message, hint=hint, code=code)
+    def __init__(
+        self,
+        reason: str,
+        id: str | None,
+        hint: str = "It was ignored. Correct it and send it again.",
+        code: str = "bad_message",
+    ) -> None:
+        super().__init__(f"This message is malformed: {reason}.", hint=hint, code=code)
         self.id = id
 
 
 def read(frame: str) -> ClientMessage:
-    """The message of one text frame. Raises Malformed (`bad_message`, `unknown_type`)."""
+    """Parse and validate a text frame. Raises Malformed (`bad_message`, `unknown_type`)."""
     try:
         message = client_message.validate_json(frame)
     except ValidationError as error:
         raise _explain(error, _id_of(frame)) from None
-    # pydantic's parser takes the last of two equal keys. What passed it is nested at most 200 deep.
+    # only pydantic's parser refuses lone surrogates and endless nesting, only this one sees repeated keys
     try:
         fields = json.loads(frame, object_pairs_hook=_unique)
-    except ValueError:  # this parser, too, may find more wrong than the other
-        raise Malformed(
-            "This message is malformed: a field comes twice.",
-            hint="Nothing was changed by it.",
-            id=message.id,
-        ) from None
-    if fields.get("v") is True:  # equal to 1 for Python, and for no one else
-        raise Malformed(
-            "This message is malformed: v: Input should be 1.",
-            hint="Nothing was changed by it.",
-            id=message.id,
-        )
+    except ValueError:
+        raise Malformed("a field is repeated", message.id) from None
+    if fields.get("v") is True:
+        raise Malformed("v: Input should be 1", message.id)
     return message
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a field comes twice")
+        raise ValueError("a field is repeated")
     return fields
 
 
 def _explain(error: ValidationError, id: str | None) -> Malformed:
-    """The first thing that is wrong, without repeating what was sent."""
+    """Name the first error without repeating the frame."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"][1:])
     if first["type"] in {"union_tag_invalid", "union_tag_not_found"}:
-        return Malformed(
-            "A message needs a `type` that this server knows.",
-            hint="The protocol lists them; is the page older than the server? Reload it.",
-            code="unknown_type",
-            id=id,
-        )
+        hint = "Reload the page if it is older than the server. The protocol lists all types."
+        return Malformed("the server does not know its `type`", id, hint, code="unknown_type")
     if len(where) > _SHOWN:
         where = where[:_SHOWN] + "…"
-    text = f"{where}: {first['msg']}" if where else first["msg"]
-    return Malformed(f"This message is malformed: {text}.", hint="Nothing was changed by it.", id=id)
+    return Malformed(f"{where}: {first['msg']}" if where else first["msg"], id)
 
 
 def _id_of(frame: str) -> str | None:
-    """The id of a malformed message, if it can be told."""
+    """The id of a malformed message, if it can be read."""
     try:
         id = json.loads(frame)["id"]
         Ping(id=id)

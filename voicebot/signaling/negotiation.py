@@ -1,17 +1,16 @@
-"""How two peers come to a connection, without any I/O: epochs, states, deadlines, ladder, repair.
+"""The state machine of one connection, without I/O: epochs, deadlines, fallbacks and repair.
 
     offering -> answering -> connecting -> ready -> lost -> restarting
                                              ^       |          |
     adopting --------------------------------+-------+----------'
     any of them -> offering (the next attempt, a larger epoch) | waiting | failed | closed
 
-The pair is two people, or a person and the lobby's agent host; the machine is the same, except
-that only a connection between two browsers can restart ICE. Inputs carry the time; what is to be
-done comes back as actions. `due` says when `tick` must be called next.
+The peers are two people, or a person and the lobby's agent host. Only two browsers can restart ICE.
+Every input carries the time, and methods return the actions to carry out. `due` says when to call `tick`.
 
-An attempt into a browser that sleeps proves nothing about the path. What an end that is not there
-(its socket is lost, or it has said nothing at all since the attempt began) has spoiled is not
-counted: the pair is `waiting`, and tries again with that end's first sign of life.
+A failed attempt proves nothing about the path if one end was absent: its socket was lost, or it has sent
+nothing since the attempt began, as a sleeping browser does. Such an attempt does not count. The pair is
+`waiting`, and tries again when that end sends something.
 """
 
 from __future__ import annotations
@@ -35,44 +34,44 @@ class PairState(Enum):
     CONNECTING = "connecting"
     READY = "ready"
     LOST = "lost"
-    """An end has reported `disconnected`: the path may come back by itself."""
+    """An end has reported `disconnected`; the path may recover by itself."""
     RESTARTING = "restarting"
-    """It has not within a second; two browsers look for a new path on the same connection."""
+    """It has not recovered within a second; two browsers restart ICE."""
     WAITING = "waiting"
-    """For a sign of life from an end that is not there."""
+    """An end is absent."""
     ADOPTING = "adopting"
-    """The server was restarted: for both ends to report the epoch in which they are still connected."""
+    """The server was restarted; both ends may report the epoch in which they are still connected."""
     FAILED = "failed"
     CLOSED = "closed"
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds, and how often to try."""
+    """All in seconds, except `attempts`."""
 
     offer: float = 20.0
-    """Begin to offer: gathering (8 s) and a person at a permission prompt."""
+    """From `Begin` to the offer: gathering takes up to 8 s, and a person may have to answer a prompt."""
     answer: float = 12.0
     connect: float = 15.0
-    """Answer to both connected: ICE and DTLS."""
+    """From the answer until both ends are connected: ICE and DTLS."""
     restart: float = 1.0
-    """From `disconnected` to a restart of ICE: most paths that stop for a moment come back by themselves."""
+    """From `disconnected` to an ICE restart; most short failures end by themselves before."""
     disconnected: float = 4.0
-    """How long a connection may be `disconnected`, a restart of ICE included, before it counts as failed."""
+    """How long a connection may be `disconnected`, with an ICE restart, before it counts as failed."""
     silent: float = 5.0
-    """An end that has said nothing for so long since the attempt began may be asleep."""
+    """An end that sends nothing for so long after the attempt began may be asleep."""
     asleep: float = 60.0
-    """How long to wait for an end that is not there; a lost one has left the lobby before."""
+    """How long to wait for an absent end. One without a socket leaves the lobby earlier."""
     adopt: float = 3.0
-    """How long both ends, once they are here, have to report the same epoch after a restart."""
+    """How long both ends, once present, have to report the same epoch after a restart."""
     attempts: int = 3
     window: float = 45.0
-    """No new attempt later than this after the first one."""
+    """No new attempt begins later than this after the first one."""
 
 
 @dataclass(frozen=True)
 class Begin:
-    """Tell both ends to begin, with this epoch and the ICE servers of this rung."""
+    """Tell both ends to begin this epoch with the ICE servers of this rung."""
 
     epoch: int
     rung: IceRung
@@ -84,25 +83,25 @@ class Begin:
 
 @dataclass(frozen=True)
 class Restart:
-    """Tell one end to restart ICE on the connection of this epoch."""
+    """Tell one end to restart ICE in this epoch."""
 
     epoch: int
 
 
 @dataclass(frozen=True)
 class Ready:
-    """Both ends are connected: tell them."""
+    """Tell both ends that they are connected."""
 
     epoch: int
 
 
 @dataclass(frozen=True)
 class Failed:
-    """No connection could be made: tell them."""
+    """Tell both ends that no connection could be made."""
 
     epoch: int
     code: str
-    """`no_candidates`, `timeout`, `ice_failed`, or that of the error which an offer led to."""
+    """`no_candidates`, `timeout`, `ice_failed`, or the code of the error that answered an offer."""
     message: str
     retryable: bool
 
@@ -128,12 +127,11 @@ _NO_RELAY = "No network path to the other side works, and no TURN server could b
 
 
 class Negotiation:
-    """One pair of peers through all its epochs.
+    """The connection between one pair of peers through all its epochs.
 
-    `people` are those of the two ends that are browsers, which may sleep. `rungs` is the ladder:
-    the first attempt uses the first, later ones the next, the last one again and again; it may be
-    changed before a `begin`. `next_epoch` gives numbers that only grow. Of everything that comes
-    from an end `heard` is told first.
+    `people` are the ends that are browsers, which may sleep. Each attempt uses the next of `rungs`, and
+    repeats the last one; they may be changed before `begin`. `next_epoch` returns growing numbers. Call
+    `heard` before passing on anything from an end.
     """
 
     def __init__(
@@ -167,40 +165,40 @@ class Negotiation:
 
     @property
     def unheard(self) -> frozenset[str]:
-        """The ends from which a sign of life is awaited: call `heard` with their next one."""
+        """The ends that have sent nothing since the attempt began. Call `heard` when they do."""
         return frozenset(self._unheard)
 
     def begin(self, now: float) -> list[Action]:
-        """The first attempt, or a fresh start after anything; it waits for an end that is away."""
+        """Begin the first attempt, or start afresh. Waits for an absent end."""
         self._attempt, self._first, self._cause = 0, now, "timeout"
         self._reasons.clear()
         self._unheard.clear()
         return self._next(now)
 
     def adopt(self, now: float, before: int) -> None:
-        """The ends may still be connected in an epoch smaller than `before`, of which nothing is known."""
+        """After a restart: the ends may still be connected in an unknown epoch below `before`."""
         self.epoch, self._before = 0, before
         self._claims.clear()
         self._unheard.clear()
         self._set(PairState.ADOPTING, now)
 
     def close(self) -> None:
-        """One end has gone; nothing happens any more until `begin`."""
+        """One end has left. Nothing happens until `begin`."""
         self._set(PairState.CLOSED, None)
 
-    # ------------------------------------------------------------ whether the ends are there
+    # ------------------------------------------------------------ presence of the ends
 
     def away(self, end: str) -> None:
-        """This end's socket is lost. What is connected stays so."""
+        """This end has lost its socket. A connection stays as it is."""
         if end in self.ends:
             self._away.add(end)
 
     def present(self, end: str) -> None:
-        """This end is there, and `begin` follows."""
+        """This end is present. The caller calls `begin` next."""
         self._away.discard(end)
 
     def back(self, end: str, now: float) -> list[Action]:
-        """This end has a socket again: what had waited for it begins at once, and what had failed."""
+        """This end has a socket again. Begin at once if the pair was waiting for it or had failed."""
         self._away.discard(end)
         self._unheard.discard(end)
         if self.state is PairState.ADOPTING:
@@ -210,48 +208,48 @@ class Negotiation:
         return []
 
     def heard(self, end: str, now: float) -> list[Action]:
-        """Anything at all has come from this end."""
+        """This end has sent something."""
         if end not in self._unheard:
             return []
         self._unheard.discard(end)
         if self.state is not PairState.WAITING or self._absent:
             return []
-        self._first = now  # the time asleep does not count
+        self._first = now  # the time in which it was asleep does not count
         return self._next(now)
 
-    # ------------------------------------------------------------ what peers send
+    # ------------------------------------------------------------ messages of the ends
 
     def offer(self, sender: str, epoch: int, now: float) -> None:
-        """An offer is to be passed on. Raises SignalingError (`stale_epoch`)."""
+        """An offer will be relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
         if self.state is PairState.OFFERING:
             self._set(PairState.ANSWERING, now)
 
     def answer(self, sender: str, epoch: int, now: float) -> None:
-        """An answer is to be passed on. Raises SignalingError (`stale_epoch`)."""
+        """An answer will be relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
         if self.state is PairState.ANSWERING:
             self._set(PairState.CONNECTING, now)
 
     def candidate(self, sender: str, epoch: int) -> None:
-        """A candidate is to be passed on. Raises SignalingError (`stale_epoch`, `too_many`)."""
+        """A candidate will be relayed. Raises SignalingError (`stale_epoch`, `too_many`)."""
         self._check(sender, epoch)
         self._candidates[sender] += 1
         if self._candidates[sender] > MAX_CANDIDATES:
             raise SignalingError(
                 f"More than {MAX_CANDIDATES} candidates in one epoch.",
-                hint="The further ones are ignored.",
+                hint="Further ones are ignored until the next epoch.",
                 code="too_many",
             )
 
     def needed(self, sender: str, epoch: int) -> None:
-        """A wish to renegotiate is to be passed on. Raises SignalingError (`stale_epoch`)."""
+        """A `negotiation_needed` will be relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
 
     def report(
         self, sender: str, epoch: int, state: str, now: float, code: str = "ice_failed", reason: str = ""
     ) -> list[Action]:
-        """An end's connection state; that of an old epoch is no news. `code` and `reason` as in `fail`."""
+        """An end reports its connection state. Reports of old epochs are ignored. See `fail` for the rest."""
         if sender not in self.ends or self._over:
             return []
         if self.state is PairState.ADOPTING:
@@ -274,17 +272,17 @@ class Negotiation:
         return []
 
     def fail(self, epoch: int, code: str, now: float, reason: str = "") -> list[Action]:
-        """This epoch is lost: the next attempt, or the end of them.
+        """This epoch has failed: begin the next attempt or give up.
 
-        `reason` is for people; the newest of the code that remains in the end is told.
+        `reason` is for people. Of several with the final `code`, the newest is reported.
         """
         if epoch != self.epoch or self.state not in _ATTEMPTING | _WORKED:
             return []
         if self.state in _WORKED:
-            self._attempt, self._first = 0, now  # it worked before: a new count of attempts
+            self._attempt, self._first = 0, now  # it had worked, so attempts count anew
             self._reasons.clear()
         elif self._away or (self._unheard and now - self._began >= self.timeouts.silent):
-            self._attempt -= 1  # one end was not there
+            self._attempt -= 1  # an end was absent
         if code == "no_candidates" and self.rung != "all":
             code, reason = "ice_failed", reason or _NO_RELAY
         if reason:
@@ -298,13 +296,13 @@ class Negotiation:
         return self._next(now)
 
     def tick(self, now: float) -> list[Action]:
-        """Time has passed; what a missed deadline leads to."""
+        """Act on a deadline that has passed."""
         if self.due is None or now < self.due:
             return []
         if self.state is PairState.LOST:
             self._set(PairState.RESTARTING, self._lost)
             if self._people < set(self.ends) or self._away:
-                return []  # an agent host cannot, an end that is away does not hear of it
+                return []  # an agent host cannot restart ICE, and an absent end does not get the request
             self._candidates = dict.fromkeys(self.ends, 0)
             return [Restart(self.epoch)]
         if self.state is PairState.WAITING or (self.state is PairState.ADOPTING and self._absent):
@@ -324,7 +322,7 @@ class Negotiation:
         return bool(self._away or self._unheard)
 
     def _next(self, now: float) -> list[Action]:
-        """One more attempt, unless they are used up or an end is not there."""
+        """Begin one more attempt, unless all are used up or an end is absent."""
         if self._away:
             self._set(PairState.WAITING, now)
             return []
@@ -341,7 +339,7 @@ class Negotiation:
 
     def _give_up(self, code: str) -> Failed:
         self._unheard.clear()
-        self.epoch = self.epoch or self._next_epoch()  # one that a wish to try again can name
+        self.epoch = self.epoch or self._next_epoch()  # a client names it to ask for another attempt
         self._set(PairState.FAILED, None)
         message = self._reasons.get(code) or _MESSAGES.get(code, code)
         return Failed(self.epoch, code, message, retryable=code != "no_candidates")
@@ -353,7 +351,7 @@ class Negotiation:
         return [Ready(self.epoch)]
 
     def _claim(self, sender: str, epoch: int, state: str) -> list[Action]:
-        """What an end reports after a restart of the server."""
+        """An end reports its state after a restart of the server."""
         if state == "connected" and epoch < self._before:
             self._claims[sender] = epoch
         elif self._claims.get(sender) == epoch:

@@ -1,7 +1,7 @@
-"""The wire as one JSON Schema: `python -m voicebot.signaling.schema [--out FILE]`.
+"""Writes the protocol as one JSON Schema: `python -m voicebot.signaling.schema [--out FILE]`.
 
-`$defs` holds ClientMessage, ServerMessage and every part by name. The client's TypeScript
-is generated from this document, and a test fails when the committed one differs.
+`$defs` has ClientMessage, ServerMessage and all their parts. The client's TypeScript is generated from it,
+and a test fails if the committed schema differs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voicebot.signaling.messages import PROTOCOL_VERSION, client_message, server
 
 
 def protocol_schema() -> dict[str, Any]:
-    """Draft 2020-12; what pydantic accepts on the wire, this schema accepts too."""
+    """Return the schema (draft 2020-12). It accepts whatever pydantic accepts."""
     adapters: dict[str, TypeAdapter[Any]] = {"ClientMessage": client_message, "ServerMessage": server_message}
     unions, shared = TypeAdapter.json_schemas(
         [(name, "validation", adapter) for name, adapter in adapters.items()],
@@ -28,9 +28,9 @@ def protocol_schema() -> dict[str, Any]:
     for part in parts.values():
         _require_type(part)
         for field in part.get("properties", {}).values():
-            field.pop("title", None)  # it would name a TypeScript type after each field
+            field.pop("title", None)  # it would create a TypeScript type for each field
     for name in adapters:
-        # `discriminator` is OpenAPI's word; JSON Schema validators do not know its mapping
+        # `discriminator` is OpenAPI's; JSON Schema validators do not know it
         parts[name] = {"oneOf": unions[(name, "validation")]["oneOf"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -42,7 +42,7 @@ def protocol_schema() -> dict[str, Any]:
 
 
 def _require_type(part: dict[str, Any]) -> None:
-    """A union told apart by `type` needs it, though each model has a default for it."""
+    """Require `type`, although each model has a default for it: it selects the model."""
     field = part.get("properties", {}).get("type", {})
     if "const" in field:
         part["required"] = ["type", *part.get("required", [])]

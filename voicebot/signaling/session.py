@@ -1,10 +1,9 @@
-"""A browser's session without any I/O: which socket counts, what was sent, what was received.
+"""The state of a session, without I/O: its current socket, and the messages sent and received.
 
     established --expire--> expired
 
-While no socket is attached messages are still stamped and kept, so that `replay` can
-deliver them after a reconnect. A newly attached socket is not `live` until the browser
-has said whether it resumes or begins anew; until then nothing stamped is sent to it.
+Without a socket, messages are still numbered and kept, so that `replay` can deliver them after a reconnect.
+A new socket is not `live` until the client resumes or begins anew. Until then, no numbered message is sent.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ logger = logging.getLogger(__name__)
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
 MAX_SEQ = 2**52
-"""No browser's claim takes numbering beyond; up to twice of it JavaScript counts exactly."""
+"""No client can push `seq` beyond. JavaScript counts exactly up to twice as far."""
 KNOWN_IDS = 512
 KNOWN_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
@@ -33,19 +32,18 @@ class SessionState(Enum):
 
 
 class Sent(NamedTuple):
-    """A message that was kept, with its seq."""
+    """A kept message and its `seq`."""
 
     seq: int
     message: Written
 
 
 class Session:
-    """The state of one session; times are clock seconds passed in by the caller.
+    """One session. Times are clock seconds from the caller.
 
-    `handle` is the public name of the session, never the cookie's secret. `fence` counts
-    the sockets there were; only the newest one's commands and closing count. `seq` is where
-    numbering starts: of a session that outlives its process it must be larger than any number
-    of the life before, so that an old `last_seq` is never taken for one of this life.
+    `handle` is its public name, never the cookie's secret. `fence` is the number of its newest socket; only
+    that one may send and close. Numbering starts after `seq`, which must be larger than every number from
+    an earlier process, so that an old `last_seq` never matches a new message.
     """
 
     def __init__(self, handle: str, now: float, lifetime: float = SESSION_SECONDS, *, seq: int = 0) -> None:
@@ -56,59 +54,59 @@ class Session:
         self.attached = False
         self.live = False
         self.seq = seq
-        # plain tuples of text and numbers, because the garbage collector need not look at those again:
-        # as objects the rings of many sessions would make it stop the server for tenths of a second
+        # the garbage collector skips plain tuples of text and numbers; as objects, the rings of many sessions
+        # would make it stop the server for tenths of a second
         self._ring: deque[tuple[int, float, tuple[Any, ...]]] = deque(maxlen=RING_MESSAGES)
         self._known: OrderedDict[str, float] = OrderedDict()
 
     def expired(self, now: float) -> bool:
-        """True from the moment of expiry on; the state never goes back."""
+        """Whether the session has expired, which is final."""
         if self.state is SessionState.ESTABLISHED and now >= self.expires:
             self._set(SessionState.EXPIRED)
         return self.state is SessionState.EXPIRED
 
     def expire(self) -> None:
-        """End the session before its time."""
+        """End the session now."""
         if self.state is SessionState.ESTABLISHED:
             self._set(SessionState.EXPIRED)
 
     # ------------------------------------------------------------ sockets
 
     def attach(self) -> int:
-        """A new socket takes over; returns its fence. Every older fence is void from now on."""
+        """Take a new socket and return its fence. Older fences are void from now on."""
         self.fence += 1
         self.attached, self.live = True, False
         return self.fence
 
     def holds(self, fence: int) -> bool:
-        """Whether the socket with this fence still speaks for the session."""
+        """Whether the socket with this fence is the current one."""
         return self.attached and fence == self.fence
 
     def detach(self, fence: int) -> bool:
-        """A socket closed; True when it was the one that counts."""
+        """A socket closed. Returns whether it was the current one."""
         if not self.holds(fence):
             return False
         self.attached = self.live = False
         return True
 
     def go_live(self) -> None:
-        """The browser begins anew on this socket: from now on it gets what is stamped."""
+        """The client begins anew: send numbered messages to this socket from now on."""
         self.live = self.attached
 
     # ------------------------------------------------------------ sending
 
     def number(self, message: Written, now: float) -> int:
-        """The seq of this message, which is kept for a replay."""
+        """Number a message and keep it for a replay."""
         self.seq += 1
         self._ring.append((self.seq, now, tuple(message)))
         self.forget_old(now)
         return self.seq
 
     def replay(self, last_seq: int, now: float) -> list[Sent] | None:
-        """What was stamped after `last_seq`, and go live; None when that is not all kept.
+        """Go live and return the messages after `last_seq`; None if some are no longer kept.
 
-        A `last_seq` beyond everything stamped is of a former life that was further; numbering
-        goes on above it, for a browser ignores what it takes for repeated.
+        A `last_seq` above every number comes from an earlier process. Numbering then continues above it,
+        because a client ignores lower numbers.
         """
         self.go_live()
         self.forget_old(now)
@@ -122,20 +120,20 @@ class Session:
         return [Sent(seq, Written(*message)) for seq, _, message in self._ring if seq > last_seq]
 
     def advance(self, seq: int) -> None:
-        """A former life, or another server, has numbered up to `seq`: go on above it."""
+        """Continue numbering above `seq`, which an earlier process or another server has reached."""
         if seq > self.seq:
             self.seq = max(self.seq, min(seq, MAX_SEQ))
             self._ring.clear()
 
     def acknowledge(self, seq: int) -> None:
-        """The browser has everything up to `seq`."""
+        """Forget the messages up to `seq`, which the client has received."""
         while self._ring and self._ring[0][0] <= min(seq, self.seq):
             self._ring.popleft()
 
     # ------------------------------------------------------------ receiving
 
     def is_new(self, id: str | None, now: float) -> bool:
-        """False for a message id seen before (of the last 512, within 5 minutes)."""
+        """Return False for one of the last 512 message ids, if it is at most 5 minutes old."""
         if id is None:
             return True
         while self._known and next(iter(self._known.values())) < now - KNOWN_SECONDS:
@@ -148,7 +146,7 @@ class Session:
         return True
 
     def forget_old(self, now: float) -> None:
-        """Drop from the ring what is too old for a replay."""
+        """Forget the messages that are too old for a replay."""
         while self._ring and self._ring[0][1] < now - RING_SECONDS:
             self._ring.popleft()
 

@@ -1,9 +1,8 @@
-"""ICE servers for browsers and the media plane, from COTURN_SERVER and its secret.
+"""ICE servers for browsers and the media plane, from COTURN_SERVER and COTURN_SECRET.
 
-Time-limited credentials as in draft-uberti-behave-turn-rest-00, which coturn's
-`use-auth-secret` implements: username `expiry:opaque`, password
-base64(HMAC-SHA1(secret, username)). The expiry is this machine's clock: where coturn's
-is ahead by more than `CREDENTIAL_SECONDS`, it refuses everybody.
+Credentials are time-limited as in draft-uberti-behave-turn-rest-00, which coturn implements as
+`use-auth-secret`: the username is `expiry:opaque`, the password base64(HMAC-SHA1(secret, username)). If
+coturn's clock is ahead by more than `CREDENTIAL_SECONDS`, it refuses everybody.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from voicebot.signaling.turn_uri import Route, TurnAddress, default_routes, pars
 CREDENTIAL_SECONDS = 600
 
 IceRung = Literal["all", "relay_udp", "relay_tcp"]
-"""Steps of the fallback ladder: every way, a relay over UDP, a relay over TCP or TLS."""
+"""What successive attempts may use: everything, a relay over UDP, a relay over TCP or TLS."""
 
 
 @dataclass(frozen=True)
 class IcePlan:
-    """What to give to RTCPeerConnection, and for how long it is good."""
+    """ICE servers for an RTCPeerConnection, and how long their credentials are valid."""
 
     servers: tuple[IceServer, ...] = ()
     expires_s: float | None = None
     relay: bool = False
-    """A TURN server with credentials is among them."""
+    """Whether a TURN server with credentials is among them."""
     warning: str = ""
 
     def for_rung(self, rung: IceRung) -> IcePlan:
-        """Only what this rung may use; without `relay` there is nothing to try on it."""
+        """Keep only what this rung may use. If `relay` is False in the result, skip the rung."""
         if rung == "all":
             return self
         kept = []
@@ -47,7 +46,7 @@ class IcePlan:
 
     @property
     def rungs(self) -> tuple[IceRung, ...]:
-        """The rungs with something to try, in their order."""
+        """The rungs for which there are servers, in order."""
         relays: tuple[IceRung, ...] = ("relay_udp", "relay_tcp")
         return ("all", *(rung for rung in relays if self.for_rung(rung).relay))
 
@@ -63,14 +62,14 @@ def ice_plan(
     now: float,
     routes: Callable[[TurnAddress], Sequence[Route]] = default_routes,
 ) -> IcePlan:
-    """The ICE servers for one user at Unix time `now`.
+    """Return the ICE servers for a user at Unix time `now`.
 
-    `server` is a `turn:`, `turns:`, `stun:` or `stuns:` URI or a bare host, each with an
-    optional port; several may be separated by commas. `user` is opaque: never a name or an
-    address. `routes` gives the ways to each, such as those that DNS knows.
+    `server` is the setting COTURN_SERVER: URIs (`turn:`, `turns:`, `stun:`, `stuns:`) or hosts, separated
+    by commas. `user` is opaque, never a name or an address. `routes` resolves each server, by DNS for
+    example.
 
     Raises:
-        SettingsError: COTURN_SERVER cannot be read.
+        SettingsError: COTURN_SERVER is invalid.
     """
     addresses = parse_addresses(server)
     found = list(dict.fromkeys(route for address in addresses for route in routes(address)))
@@ -79,14 +78,14 @@ def ice_plan(
     warnings = []
     if any(a.scheme == "turns" and a.transport == "udp" for a in addresses):
         warnings.append(
-            "COTURN_SERVER asks for turns: over UDP (DTLS), which neither browsers nor agents speak: "
-            "that way is left out. Write turns:host for TLS over TCP."
+            "COTURN_SERVER asks for turns: over UDP (DTLS), which neither browsers nor agents support, "
+            "so it is not used. Write turns:host for TLS over TCP."
         )
     servers = [IceServer(urls=stun)] if stun else []
     if turn and not secret:  # browsers refuse a turn: URI without credentials
         warnings.append(
-            "COTURN_SECRET is not set, so COTURN_SERVER gives addresses (STUN) only and cannot relay: "
-            "set it to coturn's static-auth-secret."
+            "COTURN_SECRET is not set, so COTURN_SERVER is used for STUN only and cannot relay. "
+            "Set it to coturn's static-auth-secret."
         )
     if not turn or not secret:
         return IcePlan(tuple(servers), warning=" ".join(warnings))
@@ -96,7 +95,7 @@ def ice_plan(
 
 
 def credentials(secret: str, user: str, now: float, seconds: float = CREDENTIAL_SECONDS) -> tuple[str, str]:
-    """Username and password for `user`, good until `seconds` after Unix time `now`."""
+    """Return the username and password for `user`, valid until `seconds` after Unix time `now`."""
     username = f"{int(now + seconds)}:{user}"
     digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
     return username, base64.b64encode(digest).decode()

@@ -1,4 +1,4 @@
-"""COTURN_SERVER: what may stand there (RFC 7064, RFC 7065 and bare hosts), and the ways it names."""
+"""Parses COTURN_SERVER: STUN and TURN URIs (RFC 7064, RFC 7065) and bare hosts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class TurnAddress:
-    """One part of COTURN_SERVER as it was written; what was left out is None."""
+    """One part of COTURN_SERVER. What it leaves out is None."""
 
     scheme: Scheme | None
     host: str
-    """A name or an address, IPv6 without brackets."""
+    """A name or an IP address, without brackets."""
     port: int | None
     transport: Transport | None
 
@@ -43,7 +43,7 @@ class TurnAddress:
 
     @property
     def is_name(self) -> bool:
-        """Whether there is something to look up."""
+        """Whether `host` is a name to resolve."""
         try:
             ipaddress.ip_address(self.host)
         except ValueError:
@@ -53,7 +53,7 @@ class TurnAddress:
 
 @dataclass(frozen=True)
 class Route:
-    """One way to one server."""
+    """One transport and port of one server."""
 
     scheme: Scheme
     host: str
@@ -62,28 +62,28 @@ class Route:
 
     @property
     def url(self) -> str:
-        """As RTCIceServer takes it; RFC 7064 knows no transport for STUN."""
+        """The URL for RTCIceServer. RFC 7064 has no transport for STUN."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         suffix = f"?transport={self.transport}" if self.scheme.startswith("turn") else ""
         return f"{self.scheme}:{host}:{self.port}{suffix}"
 
 
 def parse_addresses(value: str) -> tuple[TurnAddress, ...]:
-    """The parts of COTURN_SERVER, separated by commas, in the order of preference.
+    """Parse COTURN_SERVER, servers separated by commas, the preferred one first.
 
     Raises:
-        SettingsError: one of them is no address of a STUN or TURN server.
+        SettingsError: a part is not the address of a STUN or TURN server.
     """
     return tuple(_parse(part) for part in (p.strip() for p in value.split(",")) if part)
 
 
 def default_routes(address: TurnAddress) -> tuple[Route, ...]:
-    """The ways to it without asking DNS: the host itself, at the given port or the default one."""
+    """Return the routes to a server without DNS records: its host at the given or default port."""
     port = address.port or (SECURE_PORT if address.secure else PORT)
     if address.scheme in ("stun", "stuns"):
         return (Route(address.scheme, address.host, port),)
     if address.scheme == "turns":
-        # TURN over DTLS is spoken by no browser and not by aiortc, see ice_plan's warning
+        # no browser supports TURN over DTLS, nor does aiortc; ice_plan warns about it
         return () if address.transport == "udp" else (Route("turns", address.host, port, "tcp"),)
     transports: tuple[Transport, ...] = (address.transport,) if address.transport else ("udp", "tcp")
     ways = tuple(Route("turn", address.host, port, transport) for transport in transports)
@@ -98,7 +98,7 @@ def _parse(part: str) -> TurnAddress:
     if not (_is_ipv6(match["ipv6"]) if match["ipv6"] else _is_host(match["host"])):
         raise _wrong(part)
     if scheme.startswith("stun") and transport:
-        raise _wrong(part, f"{scheme}: has no transport; leave it out.")
+        raise _wrong(part, f"Leave out the transport: {scheme}: has none.")
     return TurnAddress(
         scheme or None,  # type: ignore[arg-type]
         match["ipv6"] or match["host"],
@@ -108,7 +108,7 @@ def _parse(part: str) -> TurnAddress:
 
 
 def _wrong(part: str, hint: str = HINT) -> SettingsError:
-    return SettingsError(f"COTURN_SERVER={shown(part)!r} is not a TURN server.", hint=hint)
+    return SettingsError(f"COTURN_SERVER={shown(part)!r} is not the address of a TURN server.", hint=hint)
 
 
 def _is_ipv6(text: str) -> bool:
@@ -120,7 +120,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _is_host(name: str) -> bool:
-    """Whether a resolver can be asked for it: no empty or overlong part."""
+    """Whether it can be resolved: no label is empty or too long."""
     try:
         name.encode("idna")
     except UnicodeError:

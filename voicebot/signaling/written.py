@@ -1,4 +1,4 @@
-"""Messages as they are written: made once for everyone who is told them, and small to keep."""
+"""Serialized messages: one text for all recipients, and cheap to keep for a replay."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from voicebot.signaling.messages import (
 
 
 class Written(NamedTuple):
-    """A message as text."""
+    """A serialized message."""
 
     type: str
     text: str
     """JSON, without a seq."""
-    about: tuple[str, ...] | None
-    """Of those about the same thing only the newest matters; None: each one does."""
+    state_key: tuple[str, ...] | None
+    """Of messages with the same key only the newest matters; None if every one matters."""
     code: str | None
-    """Of an error."""
+    """The code of an `error` message."""
 
     def numbered(self, seq: int | None) -> str:
-        """What goes over the wire."""
+        """The frame to send, with `seq` inserted."""
         return self.text if seq is None else f'{{"seq":{seq},{self.text[1:]}'
 
 
 def write(message: Message) -> Written:
     code = message.data.code if isinstance(message, Error) else None
     text = message.model_dump_json(exclude_none=True)
-    return Written(str(getattr(message, "type", "")), text, _about(message), code)
+    return Written(str(getattr(message, "type", "")), text, _state_key(message), code)
 
 
-def _about(message: Message) -> tuple[str, ...] | None:
+def _state_key(message: Message) -> tuple[str, ...] | None:
     match message:
         case LobbyState(lobby=lobby):
             return ("lobby_state", lobby)

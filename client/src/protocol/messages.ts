@@ -61,7 +61,7 @@ export interface Wire {
   server: ServerMessage;
 }
 /**
- * Make a lobby; answered by lobby_created.
+ * Create a lobby; answered by lobby_created.
  */
 export interface CreateLobby {
   v?: 1;
@@ -89,8 +89,8 @@ export interface LobbySettings {
   people?: number;
 }
 /**
- * Enter a lobby under a name; answered by lobby_joined, then lobby_state. With one camera too
- * many one is in with the camera off, and the error `camera_limit` follows.
+ * Join a lobby under a name; answered by lobby_joined, then lobby_state. If too many cameras are on,
+ * yours stays off, and the error `camera_limit` follows.
  */
 export interface JoinLobby {
   v?: 1;
@@ -109,7 +109,7 @@ export interface JoinLobbyData {
   camera?: boolean;
 }
 /**
- * A host changes the lobby; everyone gets lobby_state. `moderation` locks it.
+ * Change the lobby, as a host; everyone gets lobby_state. Use `moderation` to lock it.
  */
 export interface LobbyUpdate {
   v?: 1;
@@ -123,7 +123,7 @@ export interface LobbyUpdate {
   data: LobbyUpdateData;
 }
 /**
- * What is left out stays as it is.
+ * Omitted fields stay as they are.
  */
 export interface LobbyUpdateData {
   name?: string | null;
@@ -146,11 +146,11 @@ export interface LeaveLobby {
   data?: Empty;
 }
 /**
- * No content.
+ * No data.
  */
 export interface Empty {}
 /**
- * After a reconnect: replay what came after `last_seq`, or send lobby_state anew.
+ * After a reconnect: ask for what came after `last_seq`. If it is lost, the server sends lobby_state.
  */
 export interface Resume {
   v?: 1;
@@ -178,7 +178,7 @@ export interface Ping {
   data?: Empty;
 }
 /**
- * To another person it is relayed; to the host peer it is answered by webrtc_answer.
+ * An offer. It is relayed to a person; the host peer answers it with webrtc_answer.
  */
 export interface WebrtcOffer {
   v?: 1;
@@ -192,7 +192,7 @@ export interface WebrtcOffer {
   data: DescriptionData;
 }
 /**
- * A session description. `tracks` maps each mid to the participant who sends on it.
+ * A session description. `tracks` maps each mid to the participant whose media it carries.
  */
 export interface DescriptionData {
   sdp: string;
@@ -223,7 +223,7 @@ export interface IceCandidate {
   data: Candidate;
 }
 /**
- * RTCIceCandidateInit; an empty `candidate` means end-of-candidates.
+ * An RTCIceCandidateInit. An empty `candidate` means end-of-candidates.
  */
 export interface Candidate {
   candidate: string;
@@ -232,8 +232,8 @@ export interface Candidate {
   username_fragment?: string | null;
 }
 /**
- * A person's side wants to renegotiate with `peer`; relayed to it. After webrtc_failed it
- * asks for another attempt.
+ * A browser wants to renegotiate with `peer`; relayed to it. After webrtc_failed it asks for another
+ * attempt.
  */
 export interface NegotiationNeeded {
   v?: 1;
@@ -268,7 +268,7 @@ export interface WebrtcStateChangeData {
   reason?: string;
 }
 /**
- * Media flows between the two ends of this epoch.
+ * Both ends of this epoch are connected.
  */
 export interface ConnectionReady {
   v?: 1;
@@ -296,7 +296,8 @@ export interface IceServersRequest {
   data?: Empty;
 }
 /**
- * Change oneself. One camera too many is answered by the error `camera_limit`, and stays off.
+ * Change your own name or devices. If too many cameras are on, yours stays off, and the error
+ * `camera_limit` follows.
  */
 export interface ParticipantUpdate {
   v?: 1;
@@ -334,7 +335,7 @@ export interface AgentCreateData {
   voice?: string | null;
 }
 /**
- * Mute one agent for everyone; told by participant_updated.
+ * Mute one agent for everyone; everyone gets participant_updated.
  */
 export interface AgentUpdate {
   v?: 1;
@@ -396,8 +397,8 @@ export interface RaiseHandData {
   participant_id?: string | null;
 }
 /**
- * A host moderates, anyone reports. What was carried out is echoed to its author with the `id`,
- * and told to whom it concerns.
+ * A host moderates; anyone may report. The server echoes it to its author with the `id` once it is done,
+ * and sends it to the participant it is about.
  */
 export interface Moderation {
   v?: 1;
@@ -437,7 +438,7 @@ export interface SessionEstablishedData {
   version: string;
 }
 /**
- * The session is over; load the page again. The socket closes with 4401.
+ * The session has expired; reload the page. The socket closes with 4401.
  */
 export interface SessionExpired {
   v?: 1;
@@ -451,7 +452,7 @@ export interface SessionExpired {
   data?: Empty;
 }
 /**
- * No session came with the socket, or not one of ours. The socket closes with 4401.
+ * The cookie is missing or unknown. The socket closes with 4401.
  */
 export interface SessionInvalid {
   v?: 1;
@@ -525,7 +526,7 @@ export interface LobbyStateData {
   version: number;
 }
 /**
- * A person or an agent, as everyone in the lobby sees it.
+ * A person or an agent, as everyone in the lobby sees them.
  */
 export interface ParticipantInfo {
   id: string;
@@ -557,8 +558,8 @@ export interface LobbyDestroyedData {
   reason?: string;
 }
 /**
- * The answer to join_lobby at a private lobby: a host is asked. lobby_joined follows with the same
- * `id`, or an error `unknown_lobby`.
+ * Answers join_lobby for a private lobby, while its hosts are asked. lobby_joined follows with the same
+ * `id`, or the error `unknown_lobby`.
  */
 export interface LobbyWaiting {
   v?: 1;
@@ -575,7 +576,7 @@ export interface LobbyWaitingData {
   name: string;
 }
 /**
- * To hosts: everyone who waits to be admitted, each time that changes.
+ * Tells hosts everyone who waits at the door, whenever that changes.
  */
 export interface Knocking {
   v?: 1;
@@ -592,7 +593,7 @@ export interface KnockingData {
   waiting: Visitor[];
 }
 /**
- * Somebody at the door.
+ * Somebody who waits at the door.
  */
 export interface Visitor {
   id: string;
@@ -653,7 +654,7 @@ export interface UserLeftData {
   reason?: "left" | "lost" | "kicked" | "banned" | "removed";
 }
 /**
- * Begin (or begin anew, with a larger epoch) the connection to `peer`.
+ * Begin a connection to `peer`, or a new one with a larger epoch.
  */
 export interface StartWebrtcNegotiation {
   v?: 1;
@@ -673,8 +674,7 @@ export interface StartWebrtcNegotiationData {
   relay_only?: boolean;
 }
 /**
- * Offer again on the same connection: the host's agents changed, or the path between two people
- * was lost.
+ * Offer again on the same connection, because the agents changed or two people lost their path.
  */
 export interface RenegotiateRequest {
   v?: 1;
@@ -692,7 +692,7 @@ export interface RenegotiateRequestData {
   ice_restart?: boolean;
 }
 /**
- * No connection to `peer` could be made; chat and captions go on.
+ * No connection to `peer` could be made. Chat and captions continue.
  */
 export interface WebrtcFailed {
   v?: 1;
@@ -786,7 +786,7 @@ export interface TranscriptData {
   interrupted?: boolean;
 }
 /**
- * The server stops soon: it takes nobody new, and calls go on until then.
+ * The server stops soon and admits nobody new. Calls continue until then.
  */
 export interface GoingAway {
   v?: 1;
@@ -815,7 +815,7 @@ export interface Pong {
   data?: Empty;
 }
 /**
- * `id` is that of the message it answers, if there is one.
+ * `id` is that of the message that caused it, if there is one.
  */
 export interface Error {
   v?: 1;

@@ -25,7 +25,7 @@ from voicebot.llm.lines import ChatLine
 from voicebot.llm.models import TextModel, warm_up
 from voicebot.registry import Availability, Progress, no_progress
 from voicebot.server import hosting
-from voicebot.server.telemetry.gc_tuning import settle_collector
+from voicebot.server.telemetry.gc_tuning import tune_gc
 from voicebot.settings import Settings, load_settings
 from voicebot.stt.base import Transcription
 from voicebot.tts.base import VoiceStyle
@@ -124,7 +124,7 @@ async def main(port: int) -> None:
     await server.start()
     # as every language model's loading and `voicebot serve` do
     await warm_up()
-    settle_collector()
+    tune_gc()
     print(server.url, flush=True)
     try:
         await stop.wait()

@@ -25,7 +25,7 @@ from voicebot.server import hosting
 from voicebot.server.lobby import lobbies as lobbies_module
 from voicebot.server.net.limits import Limits
 from voicebot.server.sessions import sessions
-from voicebot.server.telemetry.gc_tuning import settle_collector
+from voicebot.server.telemetry.gc_tuning import tune_gc
 from voicebot.settings import load_settings
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
@@ -95,7 +95,7 @@ async def main(lobbies: int, fast: bool, hasty: bool) -> None:
         await server[0].start()
         for id in ("joins", "cuts", *range(lobbies)):
             await server[0].create_lobby(f"Bench {id}", f"bench-{id}")
-        settle_collector()  # as `voicebot serve` does
+        tune_gc()  # as `voicebot serve` does
         print(server[0].url, flush=True)
         try:
             await stop.wait()

@@ -1,4 +1,4 @@
-"""Each message of a browser reaches only what its seat reaches: a table over all of them."""
+"""A table of all client messages: each can reach only what the sender's seat allows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def golden(type: str) -> dict[str, Any]:
 
 
 async def answer_to(visitor: Visitor, message: dict[str, Any], id: str) -> list[dict[str, Any]]:
-    """What the visitor gets for it, and for it alone."""
+    """The answer to this message, which nobody else gets."""
     await visitor.settle()
     await visitor.send_text(json.dumps(message | {"id": id}))
     return [m for m in await visitor.settle() if m.get("id") == id]
@@ -53,7 +53,7 @@ def codes(messages: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("type", TYPES)
-async def test_without_a_seat(hosting: Hosting, visit: Any, type: str) -> None:
+async def test_messages_without_a_seat_are_refused(hosting: Hosting, visit: Any, type: str) -> None:
     bob = await visit(hosting, joined="Bob")
     stranger = await visit(hosting)
     await stranger.expect("session_established")
@@ -72,8 +72,8 @@ async def test_without_a_seat(hosting: Hosting, visit: Any, type: str) -> None:
 
 
 @pytest.mark.parametrize("type", [type for type in TYPES if type not in EVERYONES - {"join_lobby"}])
-async def test_into_another_lobby(hosting: Hosting, visit: Any, type: str) -> None:
-    """Mallory sits in one lobby, Bob and an agent in another."""
+async def test_messages_into_another_lobby_are_refused(hosting: Hosting, visit: Any, type: str) -> None:
+    """Mallory is in one lobby, Bob and an agent are in another."""
     other = await hosting.create_lobby("Other", "other")
     agent = await other.spawn("a pirate")
     mallory = await visit(hosting, joined="Mallory")
@@ -108,7 +108,7 @@ async def test_into_another_lobby(hosting: Hosting, visit: Any, type: str) -> No
 
 
 @pytest.mark.parametrize("type", sorted(TO_A_PEER))
-async def test_to_oneself_to_nobody_and_in_another_epoch(hosting: Hosting, visit: Any, type: str) -> None:
+async def test_signaling_to_wrong_peers_or_epochs_is_refused(hosting: Hosting, visit: Any, type: str) -> None:
     bob = await visit(hosting, joined="Bob")
     mallory = await visit(hosting, joined="Mallory")
     eve = await visit(hosting, joined="Eve")
@@ -143,7 +143,9 @@ async def test_to_oneself_to_nobody_and_in_another_epoch(hosting: Hosting, visit
         ("raise_hand", {"raised": True}),
     ],
 )
-async def test_in_anothers_name(hosting: Hosting, visit: Any, type: str, data: dict[str, Any]) -> None:
+async def test_nobody_can_speak_in_anothers_name(
+    hosting: Hosting, visit: Any, type: str, data: dict[str, Any]
+) -> None:
     bob = await visit(hosting, joined="Bob")
     mallory = await visit(hosting, joined="Mallory")
     for claimed in (bob.me, hosting.agent_sessions["demo"].lobby.agents[0].id, "nobody"):
@@ -174,7 +176,7 @@ async def test_relayed_messages_name_their_true_sender(hosting: Hosting, visit: 
 @pytest.mark.parametrize(
     "action", ["mute_request", "kick", "ban", "lock", "unlock", "admit", "deny", "make_host"]
 )
-async def test_guests_do_not_moderate(hosting: Hosting, visit: Any, action: str) -> None:
+async def test_guests_cannot_moderate(hosting: Hosting, visit: Any, action: str) -> None:
     bob = await visit(hosting, joined="Bob")
     mallory = await visit(hosting, joined="Mallory")
     await bob.settle()
@@ -188,7 +190,7 @@ async def test_guests_do_not_moderate(hosting: Hosting, visit: Any, action: str)
     assert dict(hosting.agent_sessions["demo"].lobby.participants) == before
 
 
-async def test_agents_of_another_lobby_stay(hosting: Hosting, visit: Any) -> None:
+async def test_agents_of_another_lobby_cannot_be_changed(hosting: Hosting, visit: Any) -> None:
     other = await hosting.create_lobby("Other", "other")
     agent = await other.spawn("a pirate")
     mallory = await visit(hosting, joined="Mallory")
@@ -207,7 +209,9 @@ async def test_agents_of_another_lobby_stay(hosting: Hosting, visit: Any) -> Non
     assert [a.id for a in other.lobby.agents] == [agent.id]
 
 
-async def test_http_routes_of_another_lobby_are_as_good_as_none(hosting: Hosting, visit: Any) -> None:
+async def test_http_routes_of_another_lobby_answer_as_if_it_did_not_exist(
+    hosting: Hosting, visit: Any
+) -> None:
     await hosting.create_lobby("Other", "other")
     mallory = await visit(hosting, joined="Mallory")
     for path, body in (("agents", None), ("ice-servers", None), ("agents", {"description": "a pirate"})):
@@ -221,7 +225,7 @@ async def test_http_routes_of_another_lobby_are_as_good_as_none(hosting: Hosting
         assert answers[0].json() == answers[1].json()  # nobody can tell which of them is there
 
 
-async def test_agents_over_http_are_for_hosts_where_the_lobby_says_so(hosting: Hosting, visit: Any) -> None:
+async def test_agents_over_http_respect_the_lobbys_settings(hosting: Hosting, visit: Any) -> None:
     host = await visit(hosting, joined="Bob")
     guest = await visit(hosting, joined="Mallory")
     agent_session = hosting.agent_sessions["demo"]

@@ -1,4 +1,4 @@
-"""No browser and no proxy may keep what was answered to one person, refusals too."""
+"""No browser or proxy may cache a response to one person, errors included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JUNK = {"no_such_field": [None]}
 
 
 async def addresses(http: httpx.AsyncClient, **known: str) -> list[tuple[str, str]]:
-    """Method and path of every operation of the document, and methods that are none of it."""
+    """Method and path of every documented operation, and some undocumented ones."""
     paths = (await http.get("api/openapi.json")).json()["paths"]
     filled = []
     for path in paths:
@@ -32,7 +32,7 @@ async def addresses(http: httpx.AsyncClient, **known: str) -> list[tuple[str, st
 async def kept(
     http: httpx.AsyncClient, asked: list[tuple[str, str]], **more: Any
 ) -> tuple[set[int], set[str]]:
-    """The statuses that were seen, and what a cache may keep."""
+    """The statuses of the responses, and those that a cache may keep."""
     seen: set[int] = set()
     wrong: set[str] = set()
     for method, path in sorted(asked, key=lambda one: one[0] == "delete"):
@@ -47,8 +47,8 @@ async def agent_of(visitor: Visitor) -> str:
     return str((await visitor.http.get("api/lobbies/demo/agents")).json()[0]["id"])
 
 
-async def test_no_answer_about_people_or_lobbies_is_kept(hosting: Hosting, visit: Any) -> None:
-    """Every operation: as somebody in the lobby, as its host, as nobody, of what is not there, misused."""
+async def test_responses_about_people_and_lobbies_are_not_cached(hosting: Hosting, visit: Any) -> None:
+    """Every operation, as a guest, a host and a stranger, with unknown ids and invalid bodies."""
     ada = await visit(hosting, joined="Ada")
     here = await addresses(ada.http, lobby_id="demo", agent_id=await agent_of(ada))
     nowhere = await addresses(ada.http, lobby_id="nowhere", agent_id="nobody")
@@ -69,7 +69,7 @@ async def test_no_answer_about_people_or_lobbies_is_kept(hosting: Hosting, visit
         assert (await ada.http.get(path)).headers["cache-control"] == "no-store", path
 
 
-async def test_nor_is_what_another_server_has_answered(nodes: Nodes) -> None:
+async def test_responses_of_another_server_are_not_cached(nodes: Nodes) -> None:
     _a, _b, _ada, bob = await pair(nodes)
     seen, wrong = await kept(
         bob.http, await addresses(bob.http, lobby_id="demo", agent_id=await agent_of(bob))
@@ -79,10 +79,10 @@ async def test_nor_is_what_another_server_has_answered(nodes: Nodes) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreError("Away."), RuntimeError("a defect, with a secret")])
-async def test_nor_is_a_failure(
+async def test_errors_are_not_cached(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """Its answer carries the headers of every other one, and none of its words."""
+    """The response has the usual headers and none of the error's text."""
     ada = await visit(hosting, joined="Ada")
 
     async def fail(*_: object, **__: object) -> None:

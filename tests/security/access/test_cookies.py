@@ -1,4 +1,4 @@
-"""The session's cookie: its flags, what is done with a wrong one, and how many may be asked for."""
+"""The session cookie: its flags, invalid ones, and rate limits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def cookie_of(hosting: Hosting, scheme: str) -> tuple[str, Any]:
     return name, morsel
 
 
-async def test_the_flags_of_the_cookie(hosting: Hosting) -> None:
+async def test_the_cookie_has_its_flags(hosting: Hosting) -> None:
     for scheme in ("http", "https"):
         name, morsel = await cookie_of(hosting, scheme)
         assert morsel["httponly"] is True
@@ -41,7 +41,7 @@ async def test_the_flags_of_the_cookie(hosting: Hosting) -> None:
     assert len(secrets) == 20
 
 
-async def test_a_tampered_cookie_is_no_session(hosting: Hosting, visit: Any) -> None:
+async def test_a_tampered_cookie_has_no_session(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     name, secret = ada.cookie.split("=", 1)
     flipped = [secret[:at] + ("A" if secret[at] != "A" else "B") + secret[at + 1 :] for at in (0, 20, 42)]
@@ -67,8 +67,8 @@ async def test_a_tampered_cookie_is_no_session(hosting: Hosting, visit: Any) -> 
             assert answer.status_code == 401
 
 
-async def test_at_the_socket_only_the_secret_itself_counts(hosting: Hosting, visit: Any) -> None:
-    """Another's handle is public: it stands in session_established and in logs."""
+async def test_only_the_secret_itself_opens_a_socket(hosting: Hosting, visit: Any) -> None:
+    """The handle of a session is public: it is in session_established and in logs."""
     ada, mallory = await visit(hosting, joined="Ada"), await visit(hosting)
     name, secret = ada.cookie.split("=", 1)
     handle = (await ada.http.post("api/session")).json()["session"]
@@ -83,7 +83,7 @@ async def test_at_the_socket_only_the_secret_itself_counts(hosting: Hosting, vis
     await ada.settle()  # her socket was not taken over
 
 
-async def test_an_old_secret_opens_a_socket_for_a_minute_only(
+async def test_the_previous_secret_opens_a_socket_for_a_minute_only(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -106,7 +106,7 @@ async def test_an_old_secret_opens_a_socket_for_a_minute_only(
     assert (await ada.expect("session_established"))["data"]["participant_id"] == ada.me
 
 
-async def test_new_sessions_are_bounded_for_each_address(host: Any) -> None:
+async def test_new_sessions_are_limited_per_address(host: Any) -> None:
     hosting = await host(limits=Limits(sessions_burst=3, sessions_per_second=0.001))
     async with httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url)) as http:
 
@@ -125,7 +125,7 @@ async def test_new_sessions_are_bounded_for_each_address(host: Any) -> None:
         assert (await ask("2001:db8:0:1::1")).status_code == 200
 
 
-async def test_new_lobbies_are_bounded_for_each_session(host: Any, visit: Any) -> None:
+async def test_new_lobbies_are_limited_per_session(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(lobbies_burst=2, lobbies_per_second=0.001))
     ada = await visit(hosting)
     for _ in range(2):
@@ -139,7 +139,7 @@ async def test_new_lobbies_are_bounded_for_each_session(host: Any, visit: Any) -
     await bob.expect("lobby_created")
 
 
-def test_an_allowance_fills_again_and_forgets() -> None:
+def test_a_rate_limit_refills_and_forgets() -> None:
     allowance = Allowance(rate=1.0, burst=2, remembered=3)
     assert [allowance.take("a", 0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
     assert allowance.take("a", 0.5) == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Every error code of the wire, provoked by what a browser sends, and told to it alone."""
+"""Every error code of the protocol is provoked, and goes to its author only."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def codes(table: str) -> set[str]:
 
 @dataclass
 class World:
-    """Servers to be provoked."""
+    """The servers to provoke."""
 
     host: HostingFactory
     visit: VisitorFactory
@@ -70,7 +70,7 @@ async def answer(visitor: Visitor, type: str, data: Any = None, **envelope: Any)
 
 
 def simple(code: str, type: str, data: Any = None, **envelope: Any) -> None:
-    """What it takes is a message of somebody who sits in the demo lobby."""
+    """Provoked by one message of somebody in the demo lobby."""
 
     async def provoke(world: World) -> dict[str, Any]:
         _, ada = await world.seated()
@@ -189,7 +189,7 @@ async def _(world: World) -> dict[str, Any]:
 
 
 async def offered(ada: Visitor, *sdps: str) -> dict[str, Any]:
-    """Offer these to the agent host, one after the other; the error that answers the last one."""
+    """Send these offers to the agent host, and return the error that answers the last one."""
     start = await ada.expect("start_webrtc_negotiation")
     to = {"peer": start["peer"], "epoch": start["epoch"], "lobby": "demo"}
     for sdp in sdps[:-1]:
@@ -226,7 +226,7 @@ async def _(world: World) -> dict[str, Any]:
 
 @provokes("peer_closed")
 async def _(world: World) -> dict[str, Any]:
-    """The first offer leads nowhere; the second one is on its way already."""
+    """The first offer gets no answer while the second one is already on its way."""
     sdp = await browser_offer(1)
     without = "".join(line for line in sdp.splitlines(keepends=True) if not line.startswith("a=candidate"))
     assert "a=end-of-candidates" in without
@@ -267,12 +267,12 @@ async def _(world: World) -> dict[str, Any]:
 # ---------------------------------------------------------------- the tests
 
 
-def test_there_is_a_way_to_each_code() -> None:
+def test_every_error_code_is_provoked() -> None:
     assert set(PROVOKED) == codes(ON_THE_WIRE)
 
 
 @pytest.mark.parametrize("code", sorted(PROVOKED))
-async def test_each_error_code_is_told(
+async def test_each_error_code_is_sent_to_its_author(
     host: HostingFactory, visit: VisitorFactory, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     told = await PROVOKED[code](World(host, visit, monkeypatch))
@@ -281,7 +281,7 @@ async def test_each_error_code_is_told(
     assert told["data"]["hint"] or code == "media"
 
 
-async def test_the_socket_goes_on_after_an_error(host: HostingFactory, visit: VisitorFactory) -> None:
+async def test_the_socket_stays_open_after_an_error(host: HostingFactory, visit: VisitorFactory) -> None:
     ada = await visit(await host(), joined="Ada")
     for type, data in (("make_tea", {}), ("chat_message", {"text": 7}), ("leave_lobby", {"x": 1})):
         await answer(ada, type, data, lobby="demo")
@@ -289,7 +289,7 @@ async def test_the_socket_goes_on_after_an_error(host: HostingFactory, visit: Vi
     assert (await ada.expect("chat_message"))["data"]["participant_id"] == ada.me
 
 
-async def test_each_code_over_http_comes_with_its_status(
+async def test_each_error_code_has_its_http_status(
     host: HostingFactory, visit: VisitorFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosting = await host()

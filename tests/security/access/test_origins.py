@@ -1,4 +1,4 @@
-"""From where the server may be used: Origin and Host, over HTTP and at the WebSocket."""
+"""The Origin and Host headers that the server accepts, over HTTP and on the WebSocket."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def judged(
 
 @pytest.mark.parametrize("what", FOREIGN)
 @pytest.mark.parametrize("host", [OWN, "127.0.0.1:8000"])
-def test_a_foreign_origin_is_told_apart(what: str, host: str) -> None:
+def test_a_foreign_origin_is_refused(what: str, host: str) -> None:
     assert not judged(FOREIGN[what], host, "wss", f"https://{OWN}/room/")
 
 
@@ -86,14 +86,14 @@ def test_the_servers_own_origin_is_allowed(origin: str, host: str, scheme: str) 
     assert judged(origin, host, scheme, f"https://{OWN}/room/")
 
 
-def test_two_origins_are_none() -> None:
+def test_two_origin_headers_are_refused() -> None:
     own = (b"origin", b"http://localhost")
     for raw in ([own, own], [own, (b"origin", b"http://evil.example")]):
         headers = Headers(raw=[(b"host", b"localhost"), *raw])
         assert not Addresses().origin_allowed(headers, "http")
 
 
-def test_two_hosts_are_none() -> None:
+def test_two_host_headers_are_refused() -> None:
     raw = [(b"host", b"localhost"), (b"host", b"localhost"), (b"origin", b"http://localhost")]
     assert not Addresses().host_allowed(Headers(raw=raw))
     assert not Addresses().origin_allowed(Headers(raw=raw), "http")
@@ -129,7 +129,7 @@ def test_two_hosts_are_none() -> None:
         ("127.evil.example", False, False),
     ],
 )
-def test_a_name_that_a_website_can_have_is_not_the_servers(
+def test_a_name_that_a_website_can_have_is_refused(
     name: str, in_the_network: bool, on_this_machine: bool
 ) -> None:
     public = f"https://{OWN}"
@@ -140,13 +140,13 @@ def test_a_name_that_a_website_can_have_is_not_the_servers(
 @pytest.mark.parametrize(
     "text", ["", "[", "[::1", "a b", "a/b", "a@b", "a:x", "a:0", "a:70000", "a;b", "ä", "a:"]
 )
-def test_what_is_no_host_is_none(text: str) -> None:
+def test_a_malformed_host_is_refused(text: str) -> None:
     assert parse_host(text) is None
     assert parse_origin(f"http://{text}") is None
 
 
 async def raw_request(hosting: Hosting, *lines: str, body: str = "") -> tuple[int, str]:
-    """Send exactly these header lines; returns the status and the whole answer."""
+    """Send exactly these header lines, and return the status and the whole response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hosting.port)
     writer.write("\r\n".join([*lines, "Connection: close", "", body]).encode())
     answer = (await reader.read()).decode()
@@ -158,7 +158,7 @@ async def raw_request(hosting: Hosting, *lines: str, body: str = "") -> tuple[in
 @pytest.mark.parametrize(
     "name", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "x; script-src *"]
 )
-async def test_a_rebound_name_gets_nothing(hosting: Hosting, name: str) -> None:
+async def test_a_rebound_name_gets_no_response(hosting: Hosting, name: str) -> None:
     for path in ("/", "/api/session", "/api/openapi.json", "/api/lobbies/demo", "/assets/x.js"):
         status, answer = await raw_request(hosting, f"GET {path} HTTP/1.1", f"Host: {name}")
         assert status == 421
@@ -194,7 +194,7 @@ async def test_a_rebound_name_gets_no_socket(hosting: Hosting, visit: Any) -> No
     assert int.from_bytes(close[2:4]) == 4403
 
 
-async def test_several_headers_are_no_way_around(hosting: Hosting) -> None:
+async def test_repeated_headers_do_not_bypass_the_check(hosting: Hosting) -> None:
     own = own_origin(hosting.url)["Origin"]
     name = own.removeprefix("http://")
     for lines in (
@@ -209,7 +209,7 @@ async def test_several_headers_are_no_way_around(hosting: Hosting) -> None:
 
 
 async def test_another_sites_form_changes_nothing(hosting: Hosting, visit: Any) -> None:
-    """What a page elsewhere can send without being asked first: forms, and JSON in disguise."""
+    """What a foreign page can send without a preflight: forms, and JSON disguised as text."""
     ada = await visit(hosting, joined="Ada")
     before = set(hosting.agent_sessions)
     agents = [agent.id for agent in hosting.agent_sessions["demo"].lobby.agents]
@@ -234,7 +234,7 @@ async def test_another_sites_form_changes_nothing(hosting: Hosting, visit: Any) 
     assert [agent.id for agent in hosting.agent_sessions["demo"].lobby.agents] == agents
 
 
-async def test_json_is_read_as_json_only(hosting: Hosting, visit: Any) -> None:
+async def test_json_needs_its_content_type(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting)
     before = set(hosting.agent_sessions)
     for type in ("text/plain", "application/x-www-form-urlencoded", ""):
@@ -243,8 +243,8 @@ async def test_json_is_read_as_json_only(hosting: Hosting, visit: Any) -> None:
     assert set(hosting.agent_sessions) == before
 
 
-async def test_methods_are_what_they_are(hosting: Hosting, visit: Any) -> None:
-    """No header and no field turns a harmless method into another."""
+async def test_the_method_cannot_be_overridden(hosting: Hosting, visit: Any) -> None:
+    """No header and no field turns a safe method into another."""
     ada = await visit(hosting, joined="Ada")
     (agent,) = hosting.agent_sessions["demo"].lobby.agents
     address = f"api/lobbies/demo/agents/{agent.id}"
@@ -260,7 +260,7 @@ async def test_methods_are_what_they_are(hosting: Hosting, visit: Any) -> None:
 
 
 class WatchedStore(MemoryStore):
-    """Knows which sessions were ever made."""
+    """Remembers every session that was created."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Who may do what: the table of `voicebot.lobby.rights`, whole, and the ways around it."""
+"""The whole table of `voicebot.lobby.rights`, and attempts to get around it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ALLOWED: dict[tuple[str, str], str] = {
 
 
 class Cast:
-    """A private lobby with one of each kind in it, and two owners."""
+    """A private lobby with one person of each role, and two owners."""
 
     def __init__(self, hosting: Hosting, people: Sequence[Visitor]) -> None:
         self.hosting = hosting
@@ -64,7 +64,7 @@ class Cast:
         return self.hosting.controller(self.lobby)
 
     async def gather(self) -> Cast:
-        """All of them come anew, into a new lobby."""
+        """Everybody joins a new lobby."""
         for one in self.people.values():
             if self.lobby:
                 await one.send("leave_lobby")
@@ -99,7 +99,7 @@ class Cast:
         return dict(lobby.participants), dict(door.waiting), lobby.settings, lobby.name, *sets
 
     async def try_out(self, who: str, action: str, whom: str) -> str:
-        """The code of the error, or "" when it was done."""
+        """The code of the error, or "" if the action was done."""
         data = {"action": action, "participant_id": self.named(who, whom)}
         id = await self.people[who].send("moderation", data, lobby=self.lobby)
         for message in await self.people[who].settle():
@@ -125,7 +125,7 @@ def test_the_table_has_every_right() -> None:
     assert [standing for standing in Standing if lasts(standing)] == [Standing.OWNER, Standing.SERVER]
 
 
-def test_the_protocol_tells_the_same_table() -> None:
+def test_the_protocol_page_has_the_same_table() -> None:
     text = (files("voicebot.signaling") / "protocol.md").read_text("utf-8")
     rows = re.findall(r"^ +\| `(\w+)` \| ([a-z ]+) \| ([^|]*)\|$", text, re.M)
     told = {right: standing for right, standing, _ in rows}
@@ -139,8 +139,8 @@ def test_the_protocol_tells_the_same_table() -> None:
 
 
 @pytest.mark.parametrize("who", PEOPLE)
-async def test_each_action_of_each_role_towards_each_other(cast: Cast, who: str) -> None:
-    """Those that are refused change nothing; those that are allowed are done, each in a lobby of its own."""
+async def test_each_role_can_do_exactly_its_actions_to_each_other_role(cast: Cast, who: str) -> None:
+    """Refused actions change nothing. Allowed ones are done, each in a lobby of its own."""
     for action, whom in itertools.product(ACTIONS, TARGETS):
         if who == whom and who != "owner":
             continue  # there is one of each: that is `oneself`
@@ -159,7 +159,7 @@ async def test_each_action_of_each_role_towards_each_other(cast: Cast, who: str)
 
 
 @pytest.mark.parametrize("who", ["stranger", "visitor"])
-async def test_who_is_not_in_the_lobby_can_do_nothing_there(cast: Cast, who: str) -> None:
+async def test_people_outside_a_lobby_can_do_nothing_in_it(cast: Cast, who: str) -> None:
     before = cast.state()
     for action, whom in itertools.product(ACTIONS, ("nobody", "guest", "owner", "visitor", "agent")):
         assert await cast.try_out(who, action, whom) == "not_joined"
@@ -176,7 +176,7 @@ async def test_who_is_not_in_the_lobby_can_do_nothing_there(cast: Cast, who: str
         ("owner", OF_A_LOBBY),
     ],
 )
-async def test_what_each_role_may_do_with_the_lobby_over_http(
+async def test_each_role_has_exactly_its_rights_over_http(
     cast: Cast, who: str, may: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def swap(role: str, spec: str, progress: Any) -> None:
@@ -198,7 +198,7 @@ async def test_what_each_role_may_do_with_the_lobby_over_http(
 
 
 @pytest.mark.parametrize("right", [right for right in RIGHTS if right != "report"])
-def test_a_refusal_says_whom_to_ask(right: Right) -> None:
+def test_a_refusal_names_whom_to_ask(right: Right) -> None:
     for standing in Standing:
         if standing >= RIGHTS[right].needs:
             check(right, standing)
@@ -211,7 +211,7 @@ def test_a_refusal_says_whom_to_ask(right: Right) -> None:
 # ---------------------------------------------------------------- a host for the moment
 
 
-async def test_a_host_for_the_moment_does_not_become_one_for_ever(hosting: Hosting, visit: Any) -> None:
+async def test_an_acting_host_cannot_become_an_owner(hosting: Hosting, visit: Any) -> None:
     mallory, accomplice = await visit(hosting, joined="Mallory"), await visit(hosting, joined="Eve")
     door = hosting.controller("demo").door
     assert hosting.agent_sessions["demo"].lobby.participants[mallory.me].role == "host"
@@ -231,9 +231,7 @@ async def test_a_host_for_the_moment_does_not_become_one_for_ever(hosting: Hosti
     assert hosting.controller("demo").record().hosts == ()
 
 
-async def test_what_a_host_for_the_moment_changes_ends_when_all_have_left(
-    hosting: Hosting, visit: Any
-) -> None:
+async def test_changes_of_an_acting_host_end_when_everybody_has_left(hosting: Hosting, visit: Any) -> None:
     mallory, bob = await visit(hosting, joined="Mallory"), await visit(hosting, joined="Bob")
     controller = hosting.controller("demo")
     kept = controller.record()
@@ -258,7 +256,7 @@ async def test_what_a_host_for_the_moment_changes_ends_when_all_have_left(
     await bob.expect("lobby_joined")
 
 
-async def test_what_an_owner_changes_meanwhile_lasts(hosting: Hosting, visit: Any) -> None:
+async def test_changes_of_an_owner_last(hosting: Hosting, visit: Any) -> None:
     mallory, ada = await visit(hosting, joined="Mallory"), await visit(hosting, joined="Ada")
     hosting.moderate("demo").make_host(ada.me)
     await mallory.send("lobby_update", {"name": "Mine", "agents_by": "host"}, lobby="demo")
@@ -271,7 +269,7 @@ async def test_what_an_owner_changes_meanwhile_lasts(hosting: Hosting, visit: An
     assert (lobby.name, lobby.settings.people, lobby.settings.agents_by) == ("Ours", 4, "everyone")
 
 
-async def test_who_was_let_in_for_the_moment_knocks_again(hosting: Hosting, visit: Any) -> None:
+async def test_people_admitted_by_an_acting_host_have_to_knock_again(hosting: Hosting, visit: Any) -> None:
     ada, mallory, eve = [await visit(hosting) for _ in range(3)]
     lobby = await make(ada, settings={"private": False})
     await mallory.join("Mallory", lobby)
@@ -290,8 +288,8 @@ async def test_who_was_let_in_for_the_moment_knocks_again(hosting: Hosting, visi
     await knock(eve, lobby, "Eve")
 
 
-async def test_who_was_sent_away_may_come_when_all_have_left(hosting: Hosting, visit: Any) -> None:
-    """Not half a minute later: a denial is of the moment, too."""
+async def test_bans_of_an_acting_host_end_when_everybody_has_left(hosting: Hosting, visit: Any) -> None:
+    """Not even for half a minute longer: denials end, too."""
     mallory, bob = await visit(hosting, joined="Mallory"), await visit(hosting)
     await bob.expect("session_established")
     await mallory.send("lobby_update", {"private": True}, lobby="demo")
@@ -306,7 +304,7 @@ async def test_who_was_sent_away_may_come_when_all_have_left(hosting: Hosting, v
     await bob.expect("lobby_joined")
 
 
-async def test_no_setting_of_another_host_keeps_an_owner_out(hosting: Hosting, visit: Any) -> None:
+async def test_no_setting_keeps_an_owner_out(hosting: Hosting, visit: Any) -> None:
     ada, mallory = await visit(hosting), await visit(hosting)
     lobby = await make(ada, settings={"private": False})
     await mallory.join("Mallory", lobby)
@@ -318,7 +316,7 @@ async def test_no_setting_of_another_host_keeps_an_owner_out(hosting: Hosting, v
     assert (info.role, info.owner) == ("host", True)
 
 
-async def test_nobody_owns_the_demo_lobby_of_a_later_start(host: Any, visit: Any) -> None:
+async def test_nobody_can_create_the_demo_lobby_first(host: Any, visit: Any) -> None:
     hosting = await host(demo=False)
     mallory = await visit(hosting)
     await mallory.send("create_lobby", {"name": "Demo", "slug": "demo"})
@@ -330,7 +328,9 @@ async def test_nobody_owns_the_demo_lobby_of_a_later_start(host: Any, visit: Any
 # ---------------------------------------------------------------- what was said before one came
 
 
-async def test_who_stays_gets_what_was_said_while_they_were_there(hosting: Hosting, visit: Any) -> None:
+async def test_an_acting_host_reads_only_what_was_said_in_their_presence(
+    hosting: Hosting, visit: Any
+) -> None:
     alice = await visit(hosting, joined="Alice")
     await alice.send("chat_message", {"text": "the north secret"}, lobby="demo")
     await alice.settle()
@@ -356,10 +356,8 @@ async def test_who_stays_gets_what_was_said_while_they_were_there(hosting: Hosti
     assert "the north secret" in (await mallory.http.get(f"{base}/{listed['id']}/events.jsonl")).text
 
 
-async def test_who_makes_a_lobby_of_the_same_name_at_once_reads_nothing_of_the_one_before(
-    hosting: Hosting, visit: Any
-) -> None:
-    """A guest waits for its end, and is an owner a moment later: of another lobby."""
+async def test_a_new_lobby_with_an_old_id_cannot_read_old_conversations(hosting: Hosting, visit: Any) -> None:
+    """A guest waits for the lobby to end and then creates one with the same id."""
     ada, mallory = await visit(hosting), await visit(hosting)
     await make(ada, slug="tea", settings={"private": False})
     for visitor, name in ((ada, "Ada"), (mallory, "Mallory")):
@@ -380,7 +378,7 @@ async def test_who_makes_a_lobby_of_the_same_name_at_once_reads_nothing_of_the_o
     assert own["id"] != log.conversation_id
 
 
-async def test_nothing_temporary_is_left_of_a_download(
+async def test_a_download_leaves_no_temporary_files(
     hosting: Hosting, visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "temporary").mkdir()
@@ -394,11 +392,12 @@ async def test_nothing_temporary_is_left_of_a_download(
         await asyncio.sleep(0)
 
 
-async def test_nobody_waits_while_a_part_of_a_conversation_is_made(
+async def test_making_an_excerpt_does_not_block_the_server(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A conversation may have tens of thousands of events: they are not read on the loop. Of all that there
-    are, only the running one is looked at."""
+    """A conversation may have tens of thousands of events, so no event is read on the loop, and only the
+    running conversation is read.
+    """
     mallory = await visit(hosting, joined="Mallory")
     loop, told = threading.current_thread(), []
 

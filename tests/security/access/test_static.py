@@ -1,4 +1,4 @@
-"""The client's files: what is served, how it is cached, and what never is."""
+"""Which files of the client are served, and how they are cached."""
 
 from __future__ import annotations
 

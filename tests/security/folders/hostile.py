@@ -1,4 +1,4 @@
-"""What a folder can hold that is no plain file, and whether somebody else's files are as they were."""
+"""Anything but regular files that a folder can contain, and a check that other files are unchanged."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ TRAPS: dict[str, Trap] = LINKS | {"fifo": _fifo, "socket": _socket, "device": _d
 
 
 def record(path: Path) -> None:
-    """A second of silence."""
+    """A recording of one second of silence."""
     writer = OggOpusWriter(path)
     writer.write([silence_packet(960)] * 50)
     writer.close()
 
 
 def contents(root: Path) -> dict[str, object]:
-    """Everything below a folder: kinds, permissions, times, contents, where links lead."""
+    """Everything below a folder: kinds, permissions, times, contents and targets of links."""
     found: dict[str, object] = {}
     for path in sorted(root.rglob("*")):
         at = path.lstat()
@@ -91,7 +91,7 @@ def contents(root: Path) -> dict[str, object]:
 
 @contextmanager
 def released(folder: Path) -> Iterator[None]:
-    """Afterwards nobody waits for the other end of a FIFO below the folder any more."""
+    """On exit, release everybody who waits for the other end of a FIFO below the folder."""
     try:
         yield
     finally:
@@ -102,7 +102,7 @@ def released(folder: Path) -> Iterator[None]:
 
 
 def returned(call: Callable[[], R], folder: Path) -> R:
-    """What a call that works on a folder returns or raises; a failure where it hangs."""
+    """What a call returns or raises; the test fails if it hangs."""
     results: list[R] = []
     errors: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""A folder that a stranger made: nothing outside is read or changed, and nothing forged believed."""
+"""Reading a stranger's folder reads and changes nothing outside it, and trusts no forged cache."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLACES = ("events.jsonl", "manifest.json", "audio", "audio/cy.ogg")
 
 @pytest.fixture
 def shared(tmp_path: Path, victim: Path) -> Path:
-    """A stranger's folder, beside the victim's, with a sound conversation in it."""
+    """A stranger's folder beside the victim's, with a valid conversation in it."""
     root = tmp_path / "shared"
     assert write_example(root / "good", "good").close()
     record(root / "good/audio/ann.ogg")
@@ -38,7 +38,7 @@ def shared(tmp_path: Path, victim: Path) -> Path:
 
 @pytest.fixture(params=["held", "by path"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two ways of opening: relative to a folder that is held, and that of Windows."""
+    """The two ways to open a file: relative to an open folder, and as on Windows."""
     monkeypatch.setattr(folders, "RELATIVE", request.param == "held")
 
 
@@ -47,7 +47,7 @@ def everything(loaded: Conversations) -> str:
 
 
 def used(root: Path) -> Conversations:
-    """Loaded twice, and captioned, without a trace in the folder."""
+    """Load the folder twice and make captions, which must leave no trace in it."""
     before = contents(root)
     returned(lambda: load(root), root)
     loaded = returned(lambda: load(root), root)
@@ -66,7 +66,7 @@ def used(root: Path) -> Conversations:
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_plain_file_is_named_and_left_out(shared: Path, victim: Path, place: str) -> None:
+def test_anything_but_a_regular_file_is_reported_and_skipped(shared: Path, victim: Path, place: str) -> None:
     traps = {name: trap for name, trap in TRAPS.items() if (name, place) != ("folder", "audio")}
     for name, trap in traps.items():
         assert write_example(shared / name, name).close()
@@ -93,7 +93,7 @@ def test_what_is_no_plain_file_is_named_and_left_out(shared: Path, victim: Path,
 
 
 @pytest.mark.usefixtures("way")
-def test_conversations_that_are_links_are_named_and_left_out(shared: Path, victim: Path) -> None:
+def test_linked_conversations_are_reported_and_skipped(shared: Path, victim: Path) -> None:
     for name, trap in TRAPS.items():
         trap(shared / name, victim / "private")
     (shared / "up").symlink_to("../..")
@@ -114,7 +114,7 @@ def test_conversations_that_are_links_are_named_and_left_out(shared: Path, victi
     assert [p.reason for p in load(data).problems] == ["is a link and not followed"]
 
 
-def test_the_folder_that_is_named_may_be_a_link(shared: Path) -> None:
+def test_the_given_folder_may_be_a_link(shared: Path) -> None:
     (shared.parent / "disk").symlink_to(shared)
     assert load(shared.parent / "disk").conversations["path"].tolist() == [str(shared / "good")]
     (shared.parent / "one").symlink_to(shared / "good")
@@ -124,7 +124,7 @@ def test_the_folder_that_is_named_may_be_a_link(shared: Path) -> None:
 
 @pytest.mark.parametrize("place", [".frames", ".frames/index.json", ".frames/0123456789abcdef", ".frames/x"])
 @pytest.mark.parametrize("target", ["..", "../..", "../home", "/absolute"])
-def test_nobodys_folders_are_deleted(shared: Path, victim: Path, place: str, target: str) -> None:
+def test_reading_deletes_nothing(shared: Path, victim: Path, place: str, target: str) -> None:
     path = shared / place
     path.parent.mkdir(exist_ok=True)
     path.symlink_to(victim if target == "/absolute" else target)
@@ -136,7 +136,7 @@ def test_nobodys_folders_are_deleted(shared: Path, victim: Path, place: str, tar
 
 
 def forge(root: Path, text: str) -> None:
-    """A cache beside the logs, as the first version kept it, with stamps that fit."""
+    """A forged cache beside the logs, in the format of the first version, with matching times."""
     log = write_example(None, "good")
     rows: Rows = rows_of(tuple(log.events), Manifest(conversation_id="good"), root / "good")
     for row in rows.by_frame["turns"]:
@@ -152,7 +152,7 @@ def forge(root: Path, text: str) -> None:
     (folder / "index.json").write_text(json.dumps(index | {"conversations": {"good": entry}}))
 
 
-def test_a_forged_cache_is_not_believed(shared: Path) -> None:
+def test_a_forged_cache_is_ignored(shared: Path) -> None:
     forge(shared, "counterfeit")
     loaded = used(shared)
     assert set(loaded.turns["text"]) == set(load(shared, cache=False).turns["text"])
@@ -163,9 +163,7 @@ def test_a_forged_cache_is_not_believed(shared: Path) -> None:
     ("file", "old", "new"),
     [("good/events.jsonl", b"A drink", b"A drunk"), ("good/manifest.json", b"Kitchen", b"Kitchan")],
 )
-def test_the_cache_is_known_by_content_and_not_by_times(
-    shared: Path, file: str, old: bytes, new: bytes
-) -> None:
+def test_the_cache_is_keyed_by_content(shared: Path, file: str, old: bytes, new: bytes) -> None:
     path = shared / file
     load(shared)
     at = path.stat()
@@ -177,7 +175,7 @@ def test_the_cache_is_known_by_content_and_not_by_times(
     assert new.decode() in everything(loaded)
 
 
-def test_a_recording_that_was_replaced_has_its_own_length(shared: Path) -> None:
+def test_a_replaced_recording_is_measured_again(shared: Path) -> None:
     path = shared / "good/audio/ann.ogg"
     before = load(shared).audio["duration_s"].tolist()
     at = path.stat()
@@ -189,7 +187,7 @@ def test_a_recording_that_was_replaced_has_its_own_length(shared: Path) -> None:
     assert before != after == load(shared, cache=False).audio["duration_s"].tolist()
 
 
-def test_a_cache_that_belongs_to_somebody_else_is_not_believed(
+def test_a_cache_of_another_user_is_ignored(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "cache"
@@ -206,7 +204,7 @@ def test_a_cache_that_belongs_to_somebody_else_is_not_believed(
     assert file.exists()
 
 
-def test_a_folder_that_cannot_be_written_is_read(shared: Path) -> None:
+def test_a_read_only_folder_can_be_read(shared: Path) -> None:
     for folder in (shared / "good/audio", shared / "good", shared):
         folder.chmod(0o555)
     try:
@@ -216,7 +214,7 @@ def test_a_folder_that_cannot_be_written_is_read(shared: Path) -> None:
             folder.chmod(0o755)
 
 
-def test_names_that_are_no_text_are_named_and_left_out(shared: Path) -> None:
+def test_undecodable_names_are_reported_and_skipped(shared: Path) -> None:
     odd = os.fsencode(shared) + b"/\xff\xfe"
     shutil.copytree(os.fsencode(shared / "good"), odd)
     os.rename(odd + b"/audio/ann.ogg", os.fsencode(shared / "good/audio") + b"/\xff.ogg")
@@ -231,7 +229,7 @@ def test_names_that_are_no_text_are_named_and_left_out(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["events.jsonl", "manifest.json"])
-def test_a_file_without_end_is_not_read(shared: Path, place: str) -> None:
+def test_an_endless_file_is_not_read(shared: Path, place: str) -> None:
     assert write_example(shared / "bad", "bad").close()
     os.truncate(shared / "bad" / place, 1 << 42)  # takes no room on the disk
     loaded = returned(lambda: load(shared), shared)
@@ -241,7 +239,7 @@ def test_a_file_without_end_is_not_read(shared: Path, place: str) -> None:
     assert "good" in set(loaded.conversations["conversation_id"])
 
 
-def test_a_line_without_end_is_no_event(shared: Path) -> None:
+def test_an_endless_line_is_not_an_event(shared: Path) -> None:
     path = shared / "good" / "events.jsonl"
     whole = path.read_bytes()
     path.write_bytes(b'{"text": "' + b"x" * LARGEST_LINE + b'"}\n' + whole)
@@ -252,7 +250,7 @@ def test_a_line_without_end_is_no_event(shared: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"\n", b"x\n", b'{"type": "user.chat", "seq": 0, "t": 1, "text": "x"}\n'])
-def test_a_log_of_rubbish_is_not_read_to_its_end(shared: Path, line: bytes) -> None:
+def test_reading_a_log_of_garbage_stops_early(shared: Path, line: bytes) -> None:
     path = shared / "good" / "events.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole + line * 50 * MOST_PROBLEMS)
@@ -273,7 +271,7 @@ def test_a_log_of_rubbish_is_not_read_to_its_end(shared: Path, line: bytes) -> N
         '"type": "speculation.cancelled", "reason": "", "seconds": 1, "written": {0}',
     ],
 )
-def test_a_number_that_is_no_time_and_no_count_is_damage(shared: Path, fields: str, number: str) -> None:
+def test_an_impossible_number_is_reported_as_damage(shared: Path, fields: str, number: str) -> None:
     folder = shared / "odd"
     folder.mkdir()
     said = '{"type": "user.chat", "seq": 0, "t": 1, "text": "hello"}\n'
@@ -291,7 +289,7 @@ def test_a_number_that_is_no_time_and_no_count_is_damage(shared: Path, fields: s
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "../home/private", "good/"])
-def test_a_name_is_one_name(shared: Path, name: str) -> None:
+def test_a_name_cannot_be_a_path(shared: Path, name: str) -> None:
     for call in (
         lambda: Folder(shared).open(name),
         lambda: Folder(shared).mode(name),
@@ -302,7 +300,7 @@ def test_a_name_is_one_name(shared: Path, name: str) -> None:
             call()
 
 
-def test_what_is_swapped_between_two_looks_is_not_followed(shared: Path, victim: Path) -> None:
+def test_a_link_swapped_in_during_the_check_is_not_followed(shared: Path, victim: Path) -> None:
     path, spare = shared / "good" / "events.jsonl", shared / "spare"
     honest, stop = path.read_bytes(), threading.Event()
 

@@ -1,4 +1,4 @@
-"""Hosts download a conversation's own files and nothing else."""
+"""Hosts can download a conversation's own files and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicebot.server.hosting import Hosting
 
 
 def unpacked(content: bytes) -> str:
-    """All of an archive, or what is none, as text."""
+    """The contents of an archive, or the text if it is not one."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as zipped:
             content = b"".join(zipped.read(name) for name in zipped.namelist())
@@ -27,7 +27,7 @@ def unpacked(content: bytes) -> str:
 
 
 @pytest.mark.parametrize("owner", [True, False])
-async def test_the_server_reads_nothing_but_a_conversations_own_files(
+async def test_the_server_reads_only_a_conversations_own_files(
     hosting: Hosting, visit: Any, victim: Path, caplog: pytest.LogCaptureFixture, owner: bool
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -76,10 +76,10 @@ async def test_the_server_reads_nothing_but_a_conversations_own_files(
 
 @pytest.mark.parametrize("place", ["events.jsonl", "audio"])
 @pytest.mark.parametrize("trap", ["absolute", "fifo"])
-async def test_a_download_ends_whatever_lies_there(
+async def test_a_download_always_ends(
     hosting: Hosting, visit: Any, victim: Path, trap: str, place: str
 ) -> None:
-    """Also of the conversation that goes on."""
+    """Even that of the running conversation."""
     ada = await visit(hosting, joined="Ada")
     hosting.moderate("demo").make_host(ada.me)
     log = hosting.agent_sessions["demo"].log

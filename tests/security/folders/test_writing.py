@@ -1,4 +1,4 @@
-"""Logs, recordings and the store write to nothing but their own files."""
+"""Logs, recordings and the store write only to their own files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicebot.store import open_store
 
 @pytest.mark.parametrize("trap", [name for name in TRAPS if name not in ("endless", "device")])
 @pytest.mark.parametrize("place", ["events.jsonl", ".manifest.json.part"])
-def test_the_log_writes_through_nothing(tmp_path: Path, victim: Path, place: str, trap: str) -> None:
+def test_the_log_does_not_write_through_links(tmp_path: Path, victim: Path, place: str, trap: str) -> None:
     log = ConversationLog("c", tmp_path / "c")
     log.emit(UserChat(text="one", participant_id="ann"))
     assert log.flush()
@@ -40,7 +40,9 @@ def test_the_log_writes_through_nothing(tmp_path: Path, victim: Path, place: str
 
 @pytest.mark.parametrize("trap", [name for name in TRAPS if name not in ("endless", "device")])
 @pytest.mark.parametrize("place", ["audio/ann.ogg", "audio/ann.ogg.part", "audio"])
-def test_a_recording_is_written_through_nothing(tmp_path: Path, victim: Path, place: str, trap: str) -> None:
+def test_recordings_are_not_written_through_links(
+    tmp_path: Path, victim: Path, place: str, trap: str
+) -> None:
     path = tmp_path / "c/audio/ann.ogg"
     if place == "audio/ann.ogg.part":
         record(path)
@@ -59,7 +61,7 @@ def test_a_recording_is_written_through_nothing(tmp_path: Path, victim: Path, pl
 
 
 @pytest.mark.parametrize("id", ["../../home/photos/one", "/etc/cron", "..", ".hidden", "a\0b", "a~2", "ä\n"])
-def test_no_id_steers_a_recording(tmp_path: Path, id: str) -> None:
+def test_an_id_cannot_choose_the_path_of_a_recording(tmp_path: Path, id: str) -> None:
     log = ConversationLog("c", tmp_path / "c")
     path = log.audio_path(id)
     assert log.close()
@@ -69,8 +71,8 @@ def test_no_id_steers_a_recording(tmp_path: Path, id: str) -> None:
     assert path.name.count("~") == 0
 
 
-def test_a_playlist_is_no_recording(tmp_path: Path) -> None:
-    """libavformat would open the files that it names, also through a link."""
+def test_a_playlist_is_not_read_as_a_recording(tmp_path: Path) -> None:
+    """libavformat would open the files that it names, even through a link."""
     (tmp_path / "home").mkdir()
     record(tmp_path / "home/cy.ogg")
     audio = tmp_path / "c/audio"
@@ -86,9 +88,7 @@ def test_a_playlist_is_no_recording(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["voicebot.lock", "voicebot.sqlite"])
 @pytest.mark.parametrize("trap", ["absolute", "dangling", "loop", "fifo", "folder"])
-async def test_the_store_opens_nothing_but_its_own_files(
-    tmp_path: Path, victim: Path, file: str, trap: str
-) -> None:
+async def test_the_store_opens_only_its_own_files(tmp_path: Path, victim: Path, file: str, trap: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     TRAPS[trap](data / file, victim / "photos" / "one.png")

@@ -1,4 +1,4 @@
-"""Strategies: values that a JSON Schema allows, and messages with something wrong in them."""
+"""Hypothesis strategies: values that a JSON Schema allows, and messages with mistakes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ JSON = st.recursive(
 
 
 def of_schema(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of what this project's schemas use; KeyError for what they do not."""
+    """Values for the parts of JSON Schema that this project uses; KeyError for others."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix("#/$defs/")
         return st.deferred(lambda: of_schema(SCHEMA["$defs"][name]))
@@ -90,7 +90,7 @@ MESSAGES = of_schema(SCHEMA["$defs"]["ClientMessage"])
 
 @st.composite
 def frames(draw: st.DrawFn, lobby: str, peers: list[str]) -> str | bytes:
-    """A message that names who is there, often with something wrong in it, seldom no message at all."""
+    """A message that names present peers, often with a mistake, and rarely not a message at all."""
     message = draw(MESSAGES)
     for field, known in (("lobby", [lobby]), ("peer", peers)):
         if field in message and draw(st.booleans()):
@@ -118,7 +118,7 @@ def frames(draw: st.DrawFn, lobby: str, peers: list[str]) -> str | bytes:
 
 
 def _replace(draw: st.DrawFn, message: dict[str, Any]) -> None:
-    """Somewhere in it, another value."""
+    """Replace a value somewhere in it."""
     at: Any = message
     while True:
         key = draw(st.sampled_from(sorted(at)))

@@ -1,4 +1,4 @@
-"""Finds the regular expressions of the package, and makes strings that are hard for each of them."""
+"""Finds all regular expressions of the package, and makes hard strings for each."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ print(json.dumps([[*one, names.get(one[1], "")] for one in sorted(found)]))
 
 @dataclass(frozen=True)
 class Found:
-    """A pattern, and the module or the place that it stands in."""
+    """A pattern, and where it was found."""
 
     where: str
     pattern: str
@@ -80,7 +80,7 @@ class Found:
 
     @property
     def anchored(self) -> bool:
-        """Whether it is only ever tried at the beginning of a text."""
+        """Whether it is only tried at the beginning of a text."""
         uses = {self.name} if self.name in COMPILING else _uses()[self.name]
         return bool(self.name) and uses <= {"match", "fullmatch"}
 
@@ -91,14 +91,14 @@ class Found:
 
 @cache
 def of_modules() -> tuple[Found, ...]:
-    """Everything that is compiled while the whole package is imported, wherever it is kept then."""
+    """Everything that is compiled while the whole package is imported."""
     told = subprocess.run([sys.executable, "-c", RECORDER], capture_output=True, text=True, check=True)
     return tuple(Found(*one) for one in json.loads(told.stdout.splitlines()[-1]))
 
 
 @cache
 def _uses() -> dict[str, set[str]]:
-    """The methods that are called of each name, anywhere in the package."""
+    """The methods called on each name, anywhere in the package."""
     uses: dict[str, set[str]] = defaultdict(set)
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -109,7 +109,7 @@ def _uses() -> dict[str, set[str]]:
 
 @cache
 def in_functions() -> tuple[tuple[Found, ...], tuple[str, ...]]:
-    """Patterns that stand in functions, and the places of those that are made there of something."""
+    """Patterns inside functions, and the places where functions build patterns."""
     found: list[Found] = []
     made: list[str] = []
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -155,7 +155,7 @@ def _is_flag(node: ast.AST) -> bool:
 
 
 def pumps(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
-    """(prefix, what to repeat): each repetition of the pattern after what leads up to it, and mixtures."""
+    """(prefix, repeated text) for each repetition in the pattern, and mixtures of them."""
     parsed = _parser.parse(pattern.pattern, pattern.flags)
     leading = dict.fromkeys([("", ""), *_repeats(parsed, "")])
     tokens = [token for token in dict.fromkeys(_tokens(parsed)) if token]
@@ -168,7 +168,7 @@ def pumps(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
 
 
 def _repeats(parsed: Sequence[Any], before: str) -> Iterator[tuple[str, str]]:
-    """Each repetition without an end, at whatever depth: what leads up to it, and once what it repeats."""
+    """Each unbounded repetition at any depth: the text before it, and one repetition."""
     for operation, argument in parsed:
         if operation in (_parser.MAX_REPEAT, _parser.MIN_REPEAT, _parser.POSSESSIVE_REPEAT):
             _, most, inner = argument
@@ -195,7 +195,7 @@ def _parts(operation: Any, argument: Any) -> list[Any]:
 
 
 def _variants(parsed: Sequence[Any]) -> Iterator[str]:
-    """A text for it, and for a single character or a choice each of some."""
+    """A text that it matches; several for a single character or a choice."""
     yield _sample(parsed)
     for operation, argument in parsed:
         if operation is _parser.IN:
@@ -205,7 +205,7 @@ def _variants(parsed: Sequence[Any]) -> Iterator[str]:
 
 
 def _tokens(parsed: Sequence[Any]) -> Iterator[str]:
-    """The words and signs that it names."""
+    """The words and signs in the pattern."""
     word = ""
     for operation, argument in parsed:
         if operation is _parser.LITERAL:
@@ -221,7 +221,7 @@ def _tokens(parsed: Sequence[Any]) -> Iterator[str]:
 
 
 def _sample(parsed: Sequence[Any]) -> str:
-    """Some text that it matches, near enough."""
+    """Some text that it approximately matches."""
     text = ""
     for operation, argument in parsed:
         if operation is _parser.LITERAL:
@@ -241,7 +241,7 @@ def _sample(parsed: Sequence[Any]) -> str:
 
 
 def _members(argument: Sequence[Any]) -> Iterator[str]:
-    """Characters of a set: those it names, or some that it does not exclude."""
+    """Characters in a set, or some that it does not exclude."""
     single = re.compile(character_set(argument))
     named = [chr(value if operation is _parser.LITERAL else value[0]) for operation, value in argument
              if operation in (_parser.LITERAL, _parser.RANGE)]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Functions that read what others write, and events that others cause: hard ones for each."""
+"""Functions that read foreign text, and events that others cause, with hard input for each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PRESENT = (
 
 
 def refused(read: Callable[[str], object]) -> Callable[[str], object]:
-    """What is refused is read, too."""
+    """Refused input has been read, too."""
 
     def reading(text: str) -> None:
         with suppress(VoicebotError):

@@ -23,11 +23,11 @@ REPEATS = {_parser.MAX_REPEAT, _parser.MIN_REPEAT, _parser.POSSESSIVE_REPEAT}
 
 
 class TooManySteps(Exception):
-    """The limit was passed."""
+    """The limit was exceeded."""
 
 
 class Steps:
-    """Counts what one pattern does with one text after the other; `spans` is what it finds."""
+    """Counts the steps of one pattern over several texts. `spans` returns the matches."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self.taken = 0
@@ -124,7 +124,7 @@ class Steps:
     def _run(
         self, operation: Any, least: int, most: Any, accepts: Callable[[str], bool], then: Match
     ) -> Match:
-        """Many of a single character."""
+        """A repetition of a single character."""
 
         def match(at: int) -> int:
             text, end = self._text, at
@@ -156,7 +156,7 @@ class Steps:
     def _loop(
         self, operation: Any, least: int, most: Any, inner: Sequence[Any], flags: int, then: Match
     ) -> Match:
-        """Many of anything."""
+        """A repetition of anything."""
         state = (0, NO)  # how often so far, and where the last one began
 
         def more(at: int) -> int:
@@ -230,7 +230,7 @@ class Steps:
         return match
 
     def _alone(self, inner: Match, then: Match) -> Match:
-        """What was found once is not given back."""
+        """An atomic group, which never gives back what it matched."""
 
         def match(at: int) -> int:
             end = inner(at)
@@ -250,7 +250,7 @@ class Steps:
         return match
 
     def _place(self, where: Any, flags: int, then: Match) -> Match:
-        """Decided by `re` itself: it looks at no more than the characters beside the place."""
+        """A position, judged by `re`, which looks only at the adjacent characters."""
         anchor = re.compile(ANCHORS[str(where)], flags)
 
         def match(at: int) -> int:
@@ -286,7 +286,7 @@ def _here(at: int) -> int:
 
 
 def _accepts(operation: Any, argument: Any, flags: int) -> Callable[[str], bool]:
-    """Whether a single character fits; asked of `re` once for each."""
+    """Whether a single character matches; cached answers of `re`."""
     if operation is _parser.LITERAL:
         source = re.escape(chr(argument))
     elif operation is _parser.NOT_LITERAL:
@@ -306,7 +306,7 @@ def _accepts(operation: Any, argument: Any, flags: int) -> Callable[[str], bool]
 
 
 def character_set(argument: Sequence[Any]) -> str:
-    """A set of characters as it is written."""
+    """The source of a character set."""
     parts = {
         _parser.LITERAL: lambda value: re.escape(chr(value)),
         _parser.RANGE: lambda value: f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}",

@@ -1,6 +1,6 @@
-"""Messages made from the schema, whole and broken, at a real server through a real socket.
+"""Valid and invalid messages made from the schema, sent to a real server on a real socket.
 
-FUZZ_BATCHES sets for how long; the same seeds are tried in the same order.
+FUZZ_BATCHES sets for how long. The same seeds are tried in the same order.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Scene:
         await self.hosting.stop()
 
     async def enter(self, lobby: str) -> list[str]:
-        """Begin anew in another lobby with an agent; returns the peers that there are."""
+        """Begin in a new lobby with an agent. Returns the peers in it."""
         if self.lobby:
             await self.hosting.close_lobby(self.lobby)
         self.lobby = lobby
@@ -99,7 +99,7 @@ class Scene:
         return len(asyncio.all_tasks()), len(ours)
 
     async def survive(self, sender: int, sent: list[str | bytes]) -> None:
-        """Everything is answered as the schema says, and the sockets go on."""
+        """Every message gets an answer that follows the schema, and the sockets stay open."""
         await self.come_in()  # who left, or was sent out, comes again
         self.sent += len(sent)
         for frame in sent:
@@ -134,7 +134,7 @@ def batch(
     each()
 
 
-def test_whatever_is_sent_the_server_goes_on(
+def test_the_server_survives_any_message(
     scene: tuple[asyncio.Runner, Scene], caplog: pytest.LogCaptureFixture
 ) -> None:
     runner, built = scene
@@ -151,7 +151,7 @@ def test_whatever_is_sent_the_server_goes_on(
 
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
 @given(MESSAGES)
-def test_what_the_schema_allows_is_read(message: dict[str, object]) -> None:
+def test_messages_from_the_schema_are_accepted(message: dict[str, object]) -> None:
     judge = jsonschema.Draft202012Validator({**SCHEMA, "anyOf": [{"$ref": "#/$defs/ClientMessage"}]})
     assert judge.is_valid(message)
     read(json.dumps(message))

@@ -1,4 +1,4 @@
-"""Names and words that are markup to what shows them: Plotly, pandas, WebVTT and SubRip."""
+"""Names and words that contain markup of Plotly, pandas, WebVTT and SubRip."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write(folder: Path) -> None:
 
 @pytest.fixture
 def told(tmp_path: Path) -> dict[str, Any]:
-    """What the notebook's cells make of such a conversation, up to its chart of who spoke when."""
+    """What the notebook makes of such a conversation, up to the chart of who spoke when."""
     write(tmp_path / "hostile")
     cells = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
     made: dict[str, Any] = {"logs": voicebot.load(tmp_path)}
@@ -61,7 +61,7 @@ def told(tmp_path: Path) -> dict[str, Any]:
     return made
 
 
-def test_no_name_is_markup_in_the_notebooks_figure(told: dict[str, Any]) -> None:
+def test_names_are_escaped_in_the_notebooks_figure(told: dict[str, Any]) -> None:
     figure = json.loads(told["chart"].to_json())
     assert len(figure["data"]) == len(NAMES)
     assert figure["layout"]["yaxis"]["type"] == "category"
@@ -71,7 +71,7 @@ def test_no_name_is_markup_in_the_notebooks_figure(told: dict[str, Any]) -> None
 
 
 @pytest.mark.needs("chromium")
-async def test_a_browser_shows_the_names_as_they_are(told: dict[str, Any], tmp_path: Path) -> None:
+async def test_a_browser_shows_names_literally(told: dict[str, Any], tmp_path: Path) -> None:
     script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     chart = told["chart"].to_json().replace("<", r"\u003c")
     (tmp_path / "page.html").write_text(
@@ -94,8 +94,8 @@ async def test_a_browser_shows_the_names_as_they_are(told: dict[str, Any], tmp_p
         await browser.close()
 
 
-def test_no_name_is_a_formula_in_the_notebooks_tables(told: dict[str, Any]) -> None:
-    """Jupyter typesets what stands between dollar signs in a table."""
+def test_names_are_not_formulas_in_the_notebooks_tables(told: dict[str, Any]) -> None:
+    """Jupyter typesets text between dollar signs in a table."""
     first = next(cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
     (setting,) = (line for line in first.source.splitlines() if line.startswith("pd.set_option"))
     with pd.option_context("display.html.use_mathjax", True):
@@ -106,7 +106,7 @@ def test_no_name_is_a_formula_in_the_notebooks_tables(told: dict[str, Any]) -> N
     assert "<i>" not in table
 
 
-def test_captions_have_no_tags_but_their_own(tmp_path: Path) -> None:
+def test_captions_contain_only_their_own_tags(tmp_path: Path) -> None:
     write(tmp_path)
     shown = webvtt(tmp_path)
     assert shown.count("<") == 2 * len(NAMES)  # <v Name> and </v>
@@ -114,5 +114,5 @@ def test_captions_have_no_tags_but_their_own(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_what_is_plain_is_no_markup(text: str) -> None:
+def test_plain_text_is_not_escaped(text: str) -> None:
     assert not set("<>$") & set(plain(text))

@@ -1,4 +1,4 @@
-"""The HTTP side against its own OpenAPI document: nothing undeclared, nothing that fails."""
+"""The HTTP API follows its own OpenAPI document: nothing is undeclared, and nothing fails."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ def attempt(operation: Any, mode: GenerationMode, here: dict[str, str], headers:
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("seated", [True, False])
-def test_every_operation_keeps_to_its_document(
+def test_every_operation_follows_the_openapi_document(
     served: Served, mode: GenerationMode, seated: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With right and with wrong requests, in one's own lobby and anywhere."""
+    """Valid and invalid requests, in the caller's lobby and elsewhere."""
     found = operations(served.url)
     assert len(found) >= 9
     for operation in found:
@@ -120,7 +120,7 @@ def test_every_operation_keeps_to_its_document(
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR or r.exc_info] == []
 
 
-def test_every_route_is_in_the_document_or_is_a_page(served: Served) -> None:
+def test_every_route_is_documented_or_a_page(served: Served) -> None:
     from voicebot.server.endpoints.http import pages
 
     paths = httpx.get(f"{served.url}/api/openapi.json").json()["paths"]
@@ -128,7 +128,7 @@ def test_every_route_is_in_the_document_or_is_a_page(served: Served) -> None:
     assert {route.path for route in pages.routes} - set(paths) == {"/", "/{path:path}"}  # type: ignore[attr-defined]
 
 
-def test_what_is_not_there_is_said_the_same_way(served: Served) -> None:
+def test_unknown_addresses_get_the_usual_error_body(served: Served) -> None:
     with httpx.Client(base_url=served.url, headers=served.headers) as http:
         for method, path, status in (
             ("GET", "/api/nothing", 404),

@@ -1,7 +1,7 @@
-"""Text of others that is slow to read: every regular expression, and every function that reads such text.
+"""No regular expression and no function of the package is slow on hostile text.
 
-What is counted is exact: the steps of a matcher, and the lines of Python that are run. `make bench-reading`
-measures how long it takes.
+The tests count exactly: the steps of a matcher, and the executed lines of Python. `make bench-reading`
+measures the time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MADE = {
 
 
 class Id(str):
-    """A name; comparing it is a line of Python, and so counted."""
+    """A name whose comparison is a line of Python, and so is counted."""
 
     def __eq__(self, other: object) -> bool:
         return str.__eq__(self, other)
@@ -54,7 +54,7 @@ class Id(str):
 
 
 def lines(work: Callable[[], object], limit: int) -> int:
-    """How many lines of Python it runs; stops it beyond `limit`."""
+    """The number of executed lines of Python; stops beyond `limit`."""
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -82,7 +82,7 @@ def patterns() -> list[Found]:
 
 
 def test_every_pattern_is_found() -> None:
-    """Those in tuples and dictionaries, those in functions, and one in each module that has any."""
+    """Those in tuples, dictionaries and functions, and one in every module that has any."""
     found = patterns()
     assert len(found) > 100
     where = {one.where.split(":")[0].removesuffix(".py").replace("/", ".") for one in found}
@@ -94,21 +94,21 @@ def test_every_pattern_is_found() -> None:
     assert with_some <= {place.split(" ")[0] for place in where}
 
 
-def test_what_makes_a_pattern_slow_is_known() -> None:
-    """The strings find out a cubic, an exponential and a quadratic pattern."""
+def test_slow_patterns_are_detected() -> None:
+    """The strings expose a cubic, an exponential and a quadratic pattern."""
     for pattern in (r"(\S+@\S*?|www\.\S*?)[.,;!?]*$", r"(?:a+)+b", r"!\[([^\]]*)\]\([^)]*\)"):
         assert worst(Found("here", pattern, 0)) is not None
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_pattern_is_slow(part: int) -> None:
-    """In parts, which are found when the test runs: finding them imports the whole package."""
+    """Patterns are found when the test runs, because that imports the whole package."""
     slow = {str(found): worst(found) for found in patterns()[part::PARTS]}
     assert {where: string for where, string in slow.items() if string is not None} == {}
 
 
 def worst(found: Found) -> tuple[str, int] | None:
-    """A string that takes too many steps, and its length."""
+    """A string that needs too many steps, and its length."""
     steps = Steps(found.compiled)
     for (prefix, pump), suffix in product(pumps(found.compiled), SUFFIXES):
         for size in SIZES:
@@ -123,7 +123,7 @@ def worst(found: Found) -> tuple[str, int] | None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_the_steps_that_are_counted_find_what_the_engine_finds(part: int) -> None:
+def test_the_step_counter_agrees_with_the_regex_engine(part: int) -> None:
     for found in patterns()[part::PARTS]:
         pattern = found.compiled
         steps = Steps(pattern)
@@ -143,7 +143,7 @@ Markdown parser looks for the end of a link at each bracket, within a piece of s
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_nothing_that_reads_text_of_others_is_slow(name: str) -> None:
+def test_no_function_that_reads_foreign_text_is_slow(name: str) -> None:
     for prefix, pump, suffix in product(("", "Ada, my email is "), PUMPS, SUFFIXES):
         text = prefix + pump * max(1, LONG // len(pump)) + suffix
         most = LINES[name] * len(text)
@@ -162,7 +162,7 @@ def named(event: Event) -> Event:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_many_events_are_read_in_a_time_that_grows_with_their_number(kind: str) -> None:
+def test_reading_events_takes_linear_time(kind: str) -> None:
     events = [named(EVENTS[kind](n).model_copy(update={"seq": n, "t": float(n)})) for n in range(MANY)]
     people = {Id(n): ParticipantRecord() for n in range(MANY)} if kind == "speakers" else {}
     manifest = Manifest(conversation_id="c", participants=people)

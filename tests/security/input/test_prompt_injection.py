@@ -1,5 +1,6 @@
-"""Names and speech that try to be instructions: what reaches a model, what an obeying one can do with it, and
-what gets out of one that echoes. The lines are in `canaries.jsonl`; {canary} is what is searched for."""
+"""Names and speech that pose as instructions: what reaches a model, what an obedient model can do, and what
+a model that echoes can reveal. The lines are in `canaries.jsonl`; tests search for {canary}.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ HIDDEN = re.compile("[\u00ad\u200b-\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\
 
 
 def scenes() -> list[tuple[str, str]]:
-    """(name, words): each hostile name says something harmless, each hostile line is said by Tom."""
+    """(name, words): each hostile name says something harmless, and Tom says each hostile line."""
     return [(name, f"hello {CANARY}") for name in NAMES] + [("Tom", words) for words in WORDS]
 
 
@@ -74,10 +75,10 @@ def test_the_corpus_is_large_enough() -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-async def test_canaries_reach_a_model_as_rows_of_data_alone(
+async def test_canaries_reach_a_model_only_as_rows_of_data(
     server: OpenAIServer, llm: OpenAILLM, part: int
 ) -> None:
-    """On the wire: as a name, as speech, as a draft, as an agent, in a summary and in a hand-over."""
+    """As a name, speech, a draft, an agent, a summary and a hand-over."""
     server.script.append(Say("Fine."))
     hostile = scenes()[part::PARTS]
     memory = Memory()
@@ -136,8 +137,8 @@ async def test_canaries_reach_a_model_as_rows_of_data_alone(
         assert re.search(r"[\[\u3010\u27e6<]\s*(room|system|earlier)", plain, re.I) is None, row
 
 
-async def test_a_model_that_obeys_a_canary_can_use_no_tool_that_its_agent_was_not_given() -> None:
-    """Bruno may delete files, Ada may not: each line makes both their models ask for it."""
+async def test_a_model_that_obeys_a_canary_gets_no_foreign_tool() -> None:
+    """Bruno may delete files and Ada may not. Each line makes both models ask for it."""
     executed: list[str] = []
 
     async def delete_files(path: str) -> str:
@@ -173,8 +174,8 @@ async def test_a_model_that_obeys_a_canary_can_use_no_tool_that_its_agent_was_no
     assert executed == ["Bruno"] * len(CORPUS)  # it could have been done: only not by her
 
 
-async def test_the_same_on_the_wire(server: OpenAIServer, llm: OpenAILLM) -> None:
-    """A real server's tool calls for tools that were never offered are answered, not carried out."""
+async def test_no_foreign_tool_is_called_on_the_wire(server: OpenAIServer, llm: OpenAILLM) -> None:
+    """A real server calls tools that were never offered; the calls are answered, not carried out."""
     calls = [("delete_files", {"path": CANARY}), ("hand_over", {"to": "Bruno", "why": "x"})]
     server.script += [Say("", tool_calls=calls), Say("No.")]
     memory = Memory(3000)
@@ -187,7 +188,7 @@ async def test_the_same_on_the_wire(server: OpenAIServer, llm: OpenAILLM) -> Non
 
 
 class Parrot(ScriptedLLM):
-    """Reads its instructions out to whoever asks, in pieces of some length."""
+    """Reads its instructions out to anybody who asks, in chunks."""
 
     def __init__(self) -> None:
         super().__init__(name="parrot")
@@ -203,17 +204,17 @@ class Parrot(ScriptedLLM):
 
 
 def files_of(folder: Path) -> list[str]:
-    """What was written down, the log among it."""
+    """Everything that was written to files, the log included."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert any(path.name == "events.jsonl" for path in files)
     return [path.read_text(errors="replace") for path in files]
 
 
 @pytest.mark.virtual_time
-async def test_a_model_that_echoes_its_instructions_gives_nothing_of_them_away(
+async def test_a_model_cannot_reveal_its_instructions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In captions, speech, memories, the log and its file, for every line of the corpus."""
+    """Captions, speech, memories, the log and its file, for every line of the corpus."""
     rules = prompt.RULES.replace("\n\nWhat you get:", f" {SECRET}\n\nWhat you get:")
     monkeypatch.setattr(prompt, "RULES", rules)
     assert SECRET in prompt.instructions(ADA)

@@ -1,4 +1,4 @@
-"""Several servers on one Redis: whichever a browser comes to, it finds its lobby and its seat."""
+"""Several servers on one Redis: people reach their lobby and seat through any of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def told(visitor: Visitor, code: str, id: str) -> dict[str, Any]:
     return error
 
 
-async def test_people_of_two_servers_are_in_one_lobby(nodes: Nodes) -> None:
+async def test_people_on_two_servers_share_a_lobby(nodes: Nodes) -> None:
     _a, b, ada, bob = await pair(nodes)
     assert list(b.agent_sessions) == []
     joined = await ada.expect("user_joined", lambda m: m["data"]["participant"]["name"] == "Bob")
@@ -57,7 +57,7 @@ async def test_people_of_two_servers_are_in_one_lobby(nodes: Nodes) -> None:
     assert "Binary" in (await bob.expect("error"))["data"]["message"]
 
 
-async def test_what_the_server_forwards_it_does_not_keep(nodes: Nodes) -> None:
+async def test_forwarded_frames_are_deleted_from_redis(nodes: Nodes) -> None:
     a, _b, ada, bob = await pair(nodes)
     await chat(bob, ada, text="a secret of two")
     async with asyncio.timeout(GUARD):
@@ -68,7 +68,7 @@ async def test_what_the_server_forwards_it_does_not_keep(nodes: Nodes) -> None:
     assert keys
 
 
-async def test_a_host_throws_out_somebody_of_another_server(nodes: Nodes) -> None:
+async def test_a_host_can_remove_somebody_on_another_server(nodes: Nodes) -> None:
     a, b, ada, bob = await pair(nodes)
     a.moderate("demo").make_host(ada.me)
     await ada.send("moderation", {"action": "ban", "participant_id": bob.me}, lobby="demo")
@@ -84,7 +84,7 @@ async def test_a_host_throws_out_somebody_of_another_server(nodes: Nodes) -> Non
     await ada.expect("user_left", lambda m: m["data"]["participant_id"] == ada.me)
 
 
-async def test_requests_are_answered_by_who_has_the_lobby(nodes: Nodes) -> None:
+async def test_the_server_of_the_lobby_answers_requests(nodes: Nodes) -> None:
     a, b, ada, bob = await pair(nodes)
     details = (await bob.http.get("api/lobbies/demo")).json()
     assert (details["people"], details["agents"]) == (2, 1)
@@ -111,7 +111,7 @@ async def test_requests_are_answered_by_who_has_the_lobby(nodes: Nodes) -> None:
     assert events.status_code in {200, 404}
 
 
-async def test_a_download_too_large_to_be_passed_on_says_so(
+async def test_a_download_too_large_to_forward_is_refused(
     nodes: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _a, _b, _ada, bob = await pair(nodes)
@@ -126,7 +126,7 @@ async def test_a_download_too_large_to_be_passed_on_says_so(
     assert large.status_code == 413
 
 
-async def test_by_way_of_another_server_nothing_is_lost_and_nothing_comes_twice(nodes: Nodes) -> None:
+async def test_forwarding_loses_and_repeats_nothing(nodes: Nodes) -> None:
     _a, b, ada, bob = await pair(nodes)
     c = await nodes.start("c")
     await ada.settle()
@@ -158,7 +158,7 @@ async def test_a_newer_socket_at_another_server_replaces_the_older(nodes: Nodes)
     await chat(third, ada, text="and back")
 
 
-async def test_one_goes_from_lobby_to_lobby_whoever_has_them(nodes: Nodes) -> None:
+async def test_a_client_can_move_between_lobbies_of_different_servers(nodes: Nodes) -> None:
     _a, b, ada, bob = await pair(nodes)
     await b.create_lobby("Tea room", "tea-room")
     before = bob.last_seq
@@ -179,7 +179,7 @@ async def test_one_goes_from_lobby_to_lobby_whoever_has_them(nodes: Nodes) -> No
     assert not b.agent_sessions["tea-room"].lobby.humans
 
 
-async def test_a_second_tab_at_another_server_takes_the_seat_along(nodes: Nodes) -> None:
+async def test_a_second_tab_at_another_server_takes_over_the_seat(nodes: Nodes) -> None:
     a, b = await nodes.start("a"), await nodes.start("b")
     c = await nodes.start("c")
     await b.create_lobby("Tea room", "tea-room")
@@ -195,7 +195,7 @@ async def test_a_second_tab_at_another_server_takes_the_seat_along(nodes: Nodes)
     assert [p.id for p in a.agent_sessions["demo"].lobby.humans] == [ada.me]
 
 
-async def test_the_cookie_is_the_same_at_each_server(nodes: Nodes) -> None:
+async def test_all_servers_share_the_cookie(nodes: Nodes) -> None:
     a, b = await nodes.start("a"), await nodes.start("b")
     ada = await nodes.visit(a)
     assert list(ada.http.cookies) == ["voicebot_session"]
@@ -204,21 +204,21 @@ async def test_the_cookie_is_the_same_at_each_server(nodes: Nodes) -> None:
     assert hello[0]["data"]["session"] == hello[1]["data"]["session"]
 
 
-async def test_an_id_is_given_away_once(nodes: Nodes) -> None:
+async def test_a_lobby_id_is_unique_across_servers(nodes: Nodes) -> None:
     a, b = await nodes.start("a"), await nodes.start("b")
     await a.create_lobby("Tea room", "tea-room")
     with pytest.raises(SignalingError, match="already"):
         await b.create_lobby("Tea room", "tea-room")
 
 
-async def test_without_a_shared_store_there_is_nothing_of_it(hosting: Hosting) -> None:
+async def test_without_a_shared_store_there_is_no_cluster(hosting: Hosting) -> None:
     assert hosting._cluster is None
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert not [name for name in names if "other servers" in name]
 
 
-async def test_who_is_carried_is_told_that_a_server_stops(nodes: Nodes) -> None:
-    """The one that has the lobby, and the one between; and one that comes meanwhile."""
+async def test_forwarded_clients_are_told_that_a_server_stops(nodes: Nodes) -> None:
+    """Through the server of the lobby, through the one between, and for a client that connects meanwhile."""
     a, b, ada, bob = await pair(nodes)
     for stopping, told in ((b, [bob]), (a, [ada, bob])):
         draining = asyncio.create_task(stopping.drain(3600))
@@ -238,7 +238,7 @@ async def test_who_is_carried_is_told_that_a_server_stops(nodes: Nodes) -> None:
     assert {p.id for p in a.agent_sessions["demo"].lobby.humans} == {ada.me, bob.me}
 
 
-async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: Nodes) -> None:
+async def test_a_stuck_forwarded_socket_is_dropped(nodes: Nodes) -> None:
     a = await nodes.start("a")
     b = await nodes.start("b", write_deadline=0.05)
     bob = await nodes.visit(b)
@@ -248,7 +248,7 @@ async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: No
         await bob.settle()
         browser = a.controller("demo").presence.get(bob.me)
         assert browser is not None
-        carried = b._sessions._browsers[browser.session.handle]
+        carried = b._sessions._clients[browser.session.handle]
         assert (carried.sockets, b._cluster.forwarded) == (1, 1)  # type: ignore[union-attr]
         proxy.proxy.strike("stall")
         async with asyncio.timeout(GUARD):
@@ -262,7 +262,7 @@ async def test_a_carried_socket_that_takes_nothing_any_more_is_dropped(nodes: No
         bob.socket.transport.abort()
 
 
-async def test_a_browser_closes_with_any_code_and_keeps_its_seat(nodes: Nodes) -> None:
+async def test_a_client_may_close_with_any_code_and_keeps_its_seat(nodes: Nodes) -> None:
     a, b, ada, bob = await pair(nodes)
     for person, hosting in ((bob, b), (ada, a)):
         assert person.socket is not None

@@ -1,4 +1,4 @@
-"""Several servers on one Redis, one of which stops, dies or sleeps, or Redis itself: the others go on."""
+"""Several servers on one Redis: one stops, dies or sleeps, or Redis goes away."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.live]
 
 
 async def back(visitor: Visitor, hosting: Hosting, nodes: Nodes) -> Visitor:
-    """It tries until it has its seat again, as browsers do."""
+    """Reconnect until the seat is back, as browsers do."""
     async with asyncio.timeout(30):
         while True:
             try:
@@ -36,9 +36,7 @@ async def back(visitor: Visitor, hosting: Hosting, nodes: Nodes) -> Visitor:
                 continue
 
 
-async def test_another_server_goes_on_with_the_lobbies_of_one_that_died(
-    nodes: Nodes, short_leases: None
-) -> None:
+async def test_another_server_takes_over_the_lobbies_of_a_dead_one(nodes: Nodes, short_leases: None) -> None:
     a, b, ada, bob = await pair(nodes)
     agents = {agent.id for agent in a.agent_sessions["demo"].lobby.agents}
     await seat_written(b, ada.me)
@@ -91,7 +89,7 @@ async def test_a_server_that_stops_hands_its_lobbies_over(nodes: Nodes, short_le
     await chat(ada, again, text="me too")
 
 
-async def test_when_redis_goes_away_what_is_here_goes_on(nodes: Nodes, short_leases: None) -> None:
+async def test_lobbies_keep_working_while_redis_is_away(nodes: Nodes, short_leases: None) -> None:
     a, b, ada, bob = await pair(nodes)
     eve = await (await nodes.visit(nodes.started["a"])).join("Eve")
     nodes.redis.stop()
@@ -111,7 +109,7 @@ async def test_when_redis_goes_away_what_is_here_goes_on(nodes: Nodes, short_lea
     await chat(again, ada, eve, text="and on")
 
 
-async def test_who_died_while_redis_was_away_has_its_lobbies_taken_over(
+async def test_lobbies_of_a_server_that_died_while_redis_was_away_are_taken_over(
     nodes: Nodes, short_leases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.server.cluster.takeover.ANSWER_SECONDS", 0.2)
@@ -124,9 +122,7 @@ async def test_who_died_while_redis_was_away_has_its_lobbies_taken_over(
     assert list(b.agent_sessions) == ["demo"]
 
 
-async def test_a_server_that_slept_longer_than_its_lease_gives_up_what_another_one_has(
-    nodes: Nodes, short_leases: None
-) -> None:
+async def test_a_server_that_slept_too_long_gives_up_its_lobbies(nodes: Nodes, short_leases: None) -> None:
     a, b, ada, bob = await pair(nodes)
     keeper = a._lobbies._persistence
     for task in keeper._tasks:
@@ -144,7 +140,7 @@ async def test_a_server_that_slept_longer_than_its_lease_gives_up_what_another_o
     await chat(ada, bob, text="here we all are")
 
 
-async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
+async def test_one_of_two_lobbies_with_the_same_id_is_kept_after_redis_is_back(
     nodes: Nodes, short_leases: None
 ) -> None:
     a, b, ada, bob = await pair(nodes)
@@ -177,7 +173,7 @@ async def test_of_two_lobbies_of_one_name_made_while_redis_was_away_one_is_kept(
         assert joined["data"]["participant_id"] in winner.agent_sessions["tea-room"].lobby.participants
 
 
-async def test_a_server_stops_though_redis_hangs(
+async def test_a_server_can_stop_while_redis_hangs(
     nodes: Nodes, short_leases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.store.redis.READ_SECONDS", 1.1)
@@ -189,7 +185,7 @@ async def test_a_server_stops_though_redis_hangs(
         assert await person.closed() in {1012, 1013}
 
 
-async def test_while_nobody_has_a_lobby_it_is_said_so(nodes: Nodes, short_leases: None) -> None:
+async def test_a_lobby_without_a_server_is_reported_as_unavailable(nodes: Nodes, short_leases: None) -> None:
     a, b, _ada, bob = await pair(nodes)
     await vanish(a)
     b._ready = False  # as one that is starting: it takes nothing over
@@ -210,7 +206,7 @@ async def test_while_nobody_has_a_lobby_it_is_said_so(nodes: Nodes, short_leases
     assert (await bob.http.get("api/lobbies/demo")).status_code == 200
 
 
-async def test_what_this_server_has_leased_again_is_not_another_ones(hosting: Hosting) -> None:
+async def test_a_renewed_lease_is_not_mistaken_for_another_servers(hosting: Hosting) -> None:
     keeper, store = hosting._lobbies._persistence, hosting._store
     newer = await store.acquire("demo", store.owner, 60)  # the answer to it is on its way
     assert newer is not None
@@ -231,7 +227,7 @@ async def test_what_this_server_has_leased_again_is_not_another_ones(hosting: Ho
 
 @dataclass
 class Processes:
-    """Ada at a, which has the demo lobby; Bob at b. All of it is kept."""
+    """Ada is on server a, which has the demo lobby; Bob is on b."""
 
     a: Crashing
     b: Crashing
@@ -265,7 +261,7 @@ async def processes(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Process
 
 
 async def back_in_seat(visitor: Visitor, server: Crashing) -> None:
-    """As browsers do: it connects again until it is in its seat, and resumes."""
+    """Reconnect until the seat is back, and resume, as browsers do."""
     assert visitor.socket is not None
     async with asyncio.timeout(60):
         await visitor.socket.wait_closed()

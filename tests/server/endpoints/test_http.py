@@ -72,7 +72,7 @@ async def test_every_answer_carries_the_security_headers(hosting: Hosting) -> No
         ("localhost.example:8000", "http", False),
     ],
 )
-async def test_the_page_is_isolated_where_browsers_heed_it(
+async def test_the_page_is_isolated_on_trustworthy_origins(
     hosting: Hosting, address: str, scheme: str, isolated: bool
 ) -> None:
     async with httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url)) as http:
@@ -107,7 +107,7 @@ async def test_lobbies(hosting: Hosting) -> None:
             assert wrong.json()["error"]["code"] == "bad_message"
 
 
-async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: Any) -> None:
+async def test_only_people_in_a_lobby_can_use_its_agents(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting)
     assert (await ada.http.get("api/lobbies/demo/agents")).status_code == 404
     await ada.join("Ada")
@@ -120,7 +120,7 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
     for role in ("stt", "tts", "llm"):
         unknown = await ada.http.patch(address, json={role: "nonsense:x"})
         assert (unknown.status_code, unknown.json()["error"]["code"]) == (422, "unknown_model")
-        assert "Known ones" in unknown.json()["error"]["hint"]
+        assert "Choose one of" in unknown.json()["error"]["hint"]
     offered = next(o.spec for o in hosting.models.options("tts") if o.spec.startswith("espeak:"))
     mixed = await ada.http.patch(address, json={"tts": offered, "llm": "nonsense:x"})
     assert mixed.status_code == 422
@@ -147,7 +147,7 @@ async def test_agents_of_a_lobby_are_for_those_in_it(hosting: Hosting, visit: An
         ("stt", "openai"),
     ],
 )
-async def test_people_swap_in_only_what_is_offered(
+async def test_people_can_swap_in_offered_models_only(
     hosting: Hosting, visit: Any, role: str, spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -159,7 +159,7 @@ async def test_people_swap_in_only_what_is_offered(
     assert spec in answer.json()["error"]["message"]
 
 
-async def test_how_people_are_heard_is_for_an_owner_and_for_no_other_lobby(
+async def test_only_an_owner_can_change_stt_and_not_for_another_lobby(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
@@ -190,13 +190,13 @@ async def test_how_people_are_heard_is_for_an_owner_and_for_no_other_lobby(
     assert swapped == [offered, offered]
 
 
-async def test_what_is_wrong_with_an_agent_is_the_askers_mistake(hosting: Hosting, visit: Any) -> None:
+async def test_an_invalid_agent_is_the_callers_error(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     wrong = await ada.http.post("api/lobbies/demo/agents", json={"description": "   "})
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (422, "persona")
 
 
-async def test_too_many_lobbies_are_no_defect(
+async def test_too_many_lobbies_are_the_callers_error(
     hosting: Hosting, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.server.lobby.lobbies.MAX_LOBBIES", 1)
@@ -205,7 +205,7 @@ async def test_too_many_lobbies_are_no_defect(
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "too_many")
 
 
-async def test_addresses_that_cannot_be_are_not_defects(hosting: Hosting) -> None:
+async def test_impossible_addresses_are_not_internal_errors(hosting: Hosting) -> None:
     async with httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url)) as http:
         for path in ("%00.js", "a" * 5000 + ".js"):
             assert (await http.get(path)).status_code == 404
@@ -248,7 +248,7 @@ SCRIPT = "assets/app-1234.js"
 
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
-    """A client as the build leaves it; the style sheet was too small to be compressed."""
+    """A built client; the style sheet is too small to be compressed."""
     folder = tmp_path / "static"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<title>built</title>")
@@ -292,7 +292,7 @@ async def test_the_built_client_is_served_with_its_caching(controller: httpx.Asy
         ("", None),
     ],
 )
-async def test_the_smallest_accepted_form_of_a_file_is_sent(
+async def test_the_smallest_accepted_encoding_of_a_file_is_sent(
     controller: httpx.AsyncClient, built: Path, accepted: str, encoding: str | None
 ) -> None:
     end = {"br": ".br", "gzip": ".gz", None: ""}[encoding]
@@ -340,7 +340,7 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(
     assert (answer.status_code, answer.text) == (200, "<title>BUILT</title>")
 
 
-async def test_a_part_of_a_file_can_be_asked_for(controller: httpx.AsyncClient, built: Path) -> None:
+async def test_range_requests_are_supported(controller: httpx.AsyncClient, built: Path) -> None:
     for encoding, end in (("identity", ""), ("gzip", ".gz")):
         asked = {"Accept-Encoding": encoding, "Range": "bytes=2-5"}
         async with controller.stream("GET", SCRIPT, headers=asked) as answer:
@@ -354,7 +354,7 @@ async def test_a_part_of_a_file_can_be_asked_for(controller: httpx.AsyncClient, 
     ("path", "start"),
     [("tea-room", "./"), ("lobby/tea-room", "../"), ("a/b/", "../../"), ("a%2fb", "./"), ("x.php", "./")],
 )
-async def test_an_address_without_a_page_says_so_to_a_browser(
+async def test_browsers_get_a_page_for_an_unknown_address(
     controller: httpx.AsyncClient, path: str, start: str
 ) -> None:
     page = await controller.get(path, headers=BROWSER)
@@ -374,13 +374,13 @@ async def test_an_address_without_a_page_says_so_to_a_browser(
     assert program.json()["error"]["code"] == "not_found"
 
 
-async def test_the_api_answers_a_browser_with_json_too(controller: httpx.AsyncClient) -> None:
+async def test_browsers_get_json_for_an_unknown_api_address(controller: httpx.AsyncClient) -> None:
     for path in ("api", "api/nothing", "api/a/b"):
         answer = await controller.get(path, headers=BROWSER)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_what_was_compressed_has_no_address_of_its_own(controller: httpx.AsyncClient) -> None:
+async def test_compressed_files_have_no_address_of_their_own(controller: httpx.AsyncClient) -> None:
     for end in (".br", ".gz"):
         assert (await controller.get(SCRIPT + end)).status_code == 404
 

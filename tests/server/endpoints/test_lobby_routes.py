@@ -1,4 +1,4 @@
-"""Lobbies, their agents and their conversations over HTTP: what is told to whom."""
+"""HTTP routes for lobbies, their agents and conversations: who may read and change what."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from voicebot.server.hosting import Hosting
 
 @pytest.fixture
 async def ada(hosting: Hosting, visit: Any) -> Visitor:
-    """Sits in the demo lobby as its host."""
+    """The host of the demo lobby."""
     visitor: Visitor = await visit(hosting, joined="Ada")
     return visitor
 
 
-async def test_a_named_lobby_is_made_by_message_and_by_request(hosting: Hosting, visit: Any) -> None:
+async def test_a_lobby_with_an_id_can_be_created_by_message_and_by_request(
+    hosting: Hosting, visit: Any
+) -> None:
     ada = await visit(hosting)
     settings = {"private": False, "agents_by": "host", "people": 4}
     id = await ada.send("create_lobby", {"name": "Tea", "slug": "tea-room", "settings": settings})
@@ -41,7 +43,7 @@ async def test_a_named_lobby_is_made_by_message_and_by_request(hosting: Hosting,
     assert by_request.json()["settings"]["private"] is True
 
 
-async def test_a_newcomer_learns_of_a_private_lobby_that_one_knocks(hosting: Hosting, visit: Any) -> None:
+async def test_a_private_lobby_only_reveals_that_people_have_to_knock(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada, "Tea room", settings={"private": True, "agents_by": "host", "people": 3})
     await ada.join("Ada", lobby)
@@ -63,7 +65,7 @@ async def test_a_newcomer_learns_of_a_private_lobby_that_one_knocks(hosting: Hos
     assert inside["lobby"]["host_peer"] == f"host-{lobby}"
 
 
-async def test_hosts_change_and_end_a_lobby(hosting: Hosting, visit: Any) -> None:
+async def test_hosts_can_change_and_end_a_lobby(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada, settings={"private": False})
     address = f"api/lobbies/{lobby}"
@@ -93,7 +95,7 @@ async def test_hosts_change_and_end_a_lobby(hosting: Hosting, visit: Any) -> Non
     assert lobby not in hosting.agent_sessions
 
 
-async def test_agents_may_be_for_hosts_alone(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+async def test_a_lobby_can_reserve_agents_for_hosts(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     bob = await visit(hosting, joined="Bob")
     (agent,) = hosting.agent_sessions["demo"].lobby.agents
     hosting.moderate("demo").change(agents_by="host")
@@ -166,7 +168,7 @@ async def test_hosts_download_the_conversations_of_their_lobby(hosting: Hosting,
         assert (await bob.http.get(path)).status_code == 404
 
 
-async def test_who_is_host_by_chance_reads_the_conversation_they_are_in(
+async def test_an_acting_host_can_read_the_running_conversation(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:
     first = hosting.agent_sessions["demo"].log
@@ -194,7 +196,7 @@ async def test_who_is_host_by_chance_reads_the_conversation_they_are_in(
         "%00",
     ],
 )
-async def test_nothing_else_of_the_disk_is_reached(hosting: Hosting, ada: Visitor, name: str) -> None:
+async def test_routes_reach_nothing_else_on_the_disk(hosting: Hosting, ada: Visitor, name: str) -> None:
     folder = hosting.settings.data_dir / "conversations"
     secret = hosting.settings.data_dir / "secret"
     secret.mkdir()
@@ -208,7 +210,7 @@ async def test_nothing_else_of_the_disk_is_reached(hosting: Hosting, ada: Visito
         assert "secret" not in answer.text
 
 
-async def test_the_openapi_says_how_each_route_refuses(hosting: Hosting, ada: Visitor) -> None:
+async def test_the_openapi_document_lists_the_errors_of_each_route(hosting: Hosting, ada: Visitor) -> None:
     api = (await ada.http.get("api/openapi.json")).json()
     routes = {path: item for path, item in api["paths"].items() if path.startswith("/api/lobbies")}
     assert len(routes) == 8

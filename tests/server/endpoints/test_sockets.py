@@ -1,4 +1,4 @@
-"""The WebSocket: who may connect, what happens to bad messages, cuts, tabs and expiry."""
+"""The WebSocket: access, malformed messages, reconnecting, tabs and expiry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def chatted(hosting: Hosting) -> list[str]:
 
 
 @pytest.mark.parametrize("what", BAD)
-async def test_a_malformed_message_is_answered_and_the_socket_lives(
+async def test_a_malformed_message_is_answered_and_the_socket_stays_open(
     hosting: Hosting, visit: Any, what: str
 ) -> None:
     ada = await visit(hosting, joined="Ada")
@@ -51,7 +51,7 @@ async def test_a_malformed_message_is_answered_and_the_socket_lives(
     await ada.expect("chat_message")
 
 
-async def test_errors_name_the_message_they_answer(hosting: Hosting, visit: Any) -> None:
+async def test_errors_carry_the_id_of_their_message(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     for frame, code in (
         ({"type": "make_tea", "id": "x1"}, "unknown_type"),
@@ -126,7 +126,7 @@ async def test_the_public_address_is_an_origin_too(host: Any, settings: Any, vis
             assert (await client.post("api/session", headers={"Origin": origin})).status_code == status
 
 
-async def test_without_a_session_the_socket_says_so(hosting: Hosting, visit: Any) -> None:
+async def test_a_socket_without_a_session_gets_session_invalid(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting)
     for cookie in ("", "voicebot_session=x", ada.cookie[:-1] + ("A" if ada.cookie[-1] != "A" else "B")):
         await ada.open(cookie=cookie or "a=b")
@@ -157,7 +157,7 @@ async def test_a_second_tab_takes_over_the_first(hosting: Hosting, visit: Any) -
     assert "user_left" not in [m["type"] for m in seen]
 
 
-async def test_a_cut_is_healed_by_resume_without_anyone_leaving(hosting: Hosting, visit: Any) -> None:
+async def test_resume_after_a_disconnection_goes_unnoticed(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     await ada.expect("user_joined")
@@ -184,7 +184,7 @@ async def test_a_cut_is_healed_by_resume_without_anyone_leaving(hosting: Hosting
     assert "user_left" not in [m["type"] for m in await bob.settle()]
 
 
-async def test_who_resumes_too_late_is_told_to_join_again(host: Any, visit: Any) -> None:
+async def test_a_client_that_resumes_too_late_has_to_join_again(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(presence_grace=0.05, closed_grace=0.05))
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
@@ -228,7 +228,7 @@ async def test_a_reload_gets_the_same_seat_and_new_connections(hosting: Hosting,
     await bob.expect("participant_updated", lambda m: m["data"]["participant"]["name"] == "Ada L.")
 
 
-async def test_who_does_not_come_back_has_left(host: Any, visit: Any) -> None:
+async def test_a_client_that_does_not_reconnect_leaves(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(presence_grace=0.05))
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
@@ -251,7 +251,7 @@ async def test_leaving_is_seen_at_once(hosting: Hosting, media: FakeMediaPlane, 
     assert ada.me in [c.peer_id for c in media.commanded(ClosePeer)]
 
 
-async def test_the_same_id_is_carried_out_once(hosting: Hosting, visit: Any) -> None:
+async def test_a_repeated_message_id_is_handled_once(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     for _ in range(3):
         await ada.send("chat_message", {"text": "hello"}, lobby="demo", id="same")
@@ -260,7 +260,7 @@ async def test_the_same_id_is_carried_out_once(hosting: Hosting, visit: Any) -> 
     assert chatted(hosting) == ["hello"]
 
 
-async def test_a_flood_is_held_back_and_nothing_of_it_lost(host: Any, visit: Any) -> None:
+async def test_a_flood_is_delayed_and_loses_nothing(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(messages_per_second=500, burst=5))
     ada = await visit(hosting, joined="Ada")
     for number in range(50):
@@ -270,14 +270,14 @@ async def test_a_flood_is_held_back_and_nothing_of_it_lost(host: Any, visit: Any
     assert chatted(hosting) == [str(number) for number in range(50)]
 
 
-def test_the_bucket_says_how_long_to_wait() -> None:
+def test_the_bucket_returns_the_time_to_wait() -> None:
     bucket = TokenBucket(rate=2.0, burst=3, now=0.0)
     assert [bucket.take(0.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.5, 1.0]
     assert bucket.take(1.5) == 0.0
     assert [bucket.take(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]
 
 
-async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visit: Any) -> None:
+async def test_a_new_socket_has_the_full_grace_period_to_resume(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     await ada.settle()
@@ -294,7 +294,7 @@ async def test_a_new_socket_has_the_whole_grace_to_resume(hosting: Hosting, visi
     assert graces == {}
 
 
-async def test_a_full_lobby_says_how_many_fit(hosting: Hosting, visit: Any) -> None:
+async def test_lobby_full_contains_the_limit(hosting: Hosting, visit: Any) -> None:
     capacity = hosting.agent_sessions["demo"].lobby.capacity.humans
     for number in range(capacity):
         await visit(hosting, joined=f"P{number}")
@@ -344,7 +344,7 @@ async def test_a_lobby_waits_longer_for_the_first_person_than_after_the_last(hos
         assert (await ada.http.get("health")).status_code == 200
 
 
-async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visit: Any) -> None:
+async def test_one_camera_too_many_stays_off(hosting: Hosting, visit: Any) -> None:
     agent_session = hosting.agent_sessions["demo"]
     for number in range(agent_session.lobby.capacity.video):
         await visit(hosting, joined=f"P{number}")
@@ -362,7 +362,7 @@ async def test_one_camera_too_many_leaves_everyone_seated(hosting: Hosting, visi
     assert "lobby_full" not in [m["type"] for m in await bob.settle()]
 
 
-async def test_mute_hand_and_name_are_seen_by_the_others(hosting: Hosting, visit: Any) -> None:
+async def test_others_see_changes_of_mute_hand_and_name(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     await bob.settle()

@@ -1,4 +1,4 @@
-"""Coming in: who walks in, who knocks, who finds no such lobby."""
+"""Joining: who walks in, who has to knock, and for whom the lobby does not exist."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from voicebot.server.net.limits import Limits
 
 
 async def make(host: Visitor, name: str = "Tea room", **data: Any) -> str:
-    """A lobby made in the browser of `host`, who does not enter it yet."""
+    """A lobby that `host` has created but not joined."""
     id = await host.send("create_lobby", {"name": name, **data})
     return str((await host.expect("lobby_created", lambda m: m["id"] == id))["data"]["id"])
 
 
 async def knock(visitor: Visitor, lobby: str, name: str) -> str:
-    """Returns the id of the join_lobby that waits for its answer."""
+    """Send join_lobby and return its id once it waits."""
     id = await visitor.send("join_lobby", {"name": name}, lobby=lobby)
     waiting = await visitor.expect("lobby_waiting")
     assert waiting["id"] == id
@@ -26,13 +26,13 @@ async def knock(visitor: Visitor, lobby: str, name: str) -> str:
 
 
 async def at_the_door(host: Visitor, *names: str) -> list[str]:
-    """Wait until the host knows of exactly these; their ids."""
+    """Wait until the host is told of exactly these visitors, and return their ids."""
     told = await host.expect("knocking", lambda m: [v["name"] for v in m["data"]["waiting"]] == list(names))
     return [visitor["id"] for visitor in told["data"]["waiting"]]
 
 
 async def refusal(visitor: Visitor, lobby: str, name: str = "Eve") -> dict[str, Any]:
-    """The error that answers a join_lobby, without what differs by message."""
+    """The error that answers a join_lobby, without the fields that differ between messages."""
     id = await visitor.send("join_lobby", {"name": name}, lobby=lobby)
     error = await visitor.expect("error", lambda m: m.get("id") == id)
     return dict(error["data"])
@@ -68,7 +68,7 @@ async def test_a_private_lobby_asks_its_host(hosting: Hosting, visit: Any, ada: 
     assert roles == {"Ada": "host", "Bob": "guest"}
 
 
-async def test_nobody_is_at_the_door_and_inside_at_once(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+async def test_nobody_is_both_waiting_and_inside(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     await ada.join("Ada", lobby)
     for name, open_up in (
@@ -84,9 +84,7 @@ async def test_nobody_is_at_the_door_and_inside_at_once(hosting: Hosting, visit:
         assert told == ["knocking", "user_joined"]
 
 
-async def test_who_was_admitted_once_and_who_made_it_walk_in(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_admitted_people_and_owners_need_not_knock(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     await ada.join("Ada", lobby)
     bob = await visit(hosting)
@@ -106,7 +104,7 @@ async def test_who_was_admitted_once_and_who_made_it_walk_in(
     assert [p.role for p in hosting.agent_sessions[lobby].lobby.humans] == ["host", "host"]
 
 
-async def test_missing_locked_banned_and_denied_are_the_same(
+async def test_missing_locked_banned_and_denied_look_the_same(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:
     lobby = await make(ada)
@@ -143,7 +141,7 @@ async def test_missing_locked_banned_and_denied_are_the_same(
             assert (answer.status_code, answer.json()["error"]) == (404, missing)
 
 
-async def test_a_lobby_that_is_locked_keeps_its_people_and_takes_its_host(
+async def test_a_locked_lobby_keeps_its_people_and_admits_its_owner(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:
     lobby = await make(ada, settings={"private": False})
@@ -168,7 +166,7 @@ async def test_a_lobby_that_is_locked_keeps_its_people_and_takes_its_host(
     await bob.expect("lobby_joined")
 
 
-async def test_locking_sends_those_at_the_door_away(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+async def test_locking_sends_waiting_people_away(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     await ada.join("Ada", lobby)
     bob = await visit(hosting)
@@ -179,9 +177,7 @@ async def test_locking_sends_those_at_the_door_away(hosting: Hosting, visit: Any
     assert await at_the_door(ada) == []
 
 
-async def test_an_opened_lobby_lets_everyone_at_the_door_in(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_opening_a_lobby_admits_everyone_who_waits(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada, settings={"private": True, "people": 2})
     await ada.join("Ada", lobby)
     bob, late = await visit(hosting), await visit(hosting)
@@ -193,9 +189,7 @@ async def test_an_opened_lobby_lets_everyone_at_the_door_in(
     assert await at_the_door(ada) == []
 
 
-async def test_at_the_time_of_admitting_there_may_be_no_room(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_admitting_into_a_full_lobby_fails(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada, settings={"private": True, "people": 1})
     await ada.join("Ada", lobby)
     bob = await visit(hosting)
@@ -213,9 +207,7 @@ async def test_at_the_time_of_admitting_there_may_be_no_room(
     assert (await ada.expect("error"))["data"]["code"] == "unknown_participant"
 
 
-async def test_cameras_are_counted_when_somebody_is_admitted(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_cameras_are_counted_on_admission(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     await ada.join("Ada", lobby, camera=True)
     bob = await visit(hosting)
@@ -228,9 +220,7 @@ async def test_cameras_are_counted_when_somebody_is_admitted(
     assert hosting.agent_sessions[lobby].lobby.participants[joined["data"]["participant_id"]].camera is False
 
 
-async def test_a_knock_waits_for_a_host_who_comes_or_comes_back(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_a_knock_waits_for_a_host_to_come_or_return(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     bob = await visit(hosting)
     await knock(bob, lobby, "Bob")
@@ -243,7 +233,7 @@ async def test_a_knock_waits_for_a_host_who_comes_or_comes_back(
     await at_the_door(ada, "Bob")
 
 
-async def test_who_becomes_host_learns_who_waits(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+async def test_a_new_host_is_told_who_waits(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada, settings={"private": False})
     await ada.join("Ada", lobby)
     bob = await visit(hosting)
@@ -260,7 +250,7 @@ async def test_who_becomes_host_learns_who_waits(hosting: Hosting, visit: Any, a
     await at_the_door(bob, "Carl")
 
 
-async def test_leaving_the_door_knocking_again_and_coming_back_to_it(host: Any, visit: Any) -> None:
+async def test_a_visitor_can_leave_knock_again_and_reconnect(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(presence_grace=3600, closed_grace=3600))
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada)
@@ -288,7 +278,7 @@ async def test_leaving_the_door_knocking_again_and_coming_back_to_it(host: Any, 
     assert (await carl.expect("error"))["data"]["code"] == "not_joined"
 
 
-async def test_a_visitor_who_is_lost_for_long_waits_no_more(host: Any, visit: Any) -> None:
+async def test_a_visitor_without_a_socket_is_removed_after_a_while(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(closed_grace=0.05))
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada)
@@ -300,7 +290,7 @@ async def test_a_visitor_who_is_lost_for_long_waits_no_more(host: Any, visit: An
     assert hosting.controller(lobby).waiting_room._waits == {}
 
 
-async def test_one_who_knocks_leaves_the_lobby_before_but_not_for_one_that_is_closed(
+async def test_knocking_leaves_the_previous_lobby_unless_it_is_refused(
     hosting: Hosting, visit: Any, ada: Visitor
 ) -> None:
     lobby = await make(ada)
@@ -317,7 +307,7 @@ async def test_one_who_knocks_leaves_the_lobby_before_but_not_for_one_that_is_cl
     assert dict(hosting.controller(lobby).door.waiting) == {}
 
 
-async def test_the_waiting_room_has_an_end(hosting: Hosting, visit: Any, ada: Visitor) -> None:
+async def test_the_waiting_room_is_limited(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     agent_session = hosting.agent_sessions[lobby].lobby
     agent_session.capacity = type(agent_session.capacity)(waiting=1)
@@ -328,9 +318,7 @@ async def test_the_waiting_room_has_an_end(hosting: Hosting, visit: Any, ada: Vi
     await knock(bob, lobby, "Bob again")
 
 
-async def test_a_lobby_that_ends_sends_those_at_its_door_away(
-    hosting: Hosting, visit: Any, ada: Visitor
-) -> None:
+async def test_closing_a_lobby_sends_waiting_people_away(hosting: Hosting, visit: Any, ada: Visitor) -> None:
     lobby = await make(ada)
     bob = await visit(hosting)
     asked = await knock(bob, lobby, "Bob")

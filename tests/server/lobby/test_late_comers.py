@@ -1,4 +1,4 @@
-"""Who comes later reads what was said so far."""
+"""People who join later get the captions so far."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def captions(messages: list[dict[str, Any]]) -> list[str]:
     return [m["data"]["text"] for m in messages if m["type"] == "transcript"]
 
 
-async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hosting, visit: Any) -> None:
+async def test_a_newcomer_gets_the_last_fifty_captions_once(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     for number in (*range(1, 61), 63, 62):
         say(hosting, ada.me, number, final=False)
@@ -50,7 +50,7 @@ async def test_the_last_fifty_captions_come_once_after_the_state(hosting: Hostin
     assert captions(await again.settle()) == [*so_far[1:], "line 66"]
 
 
-async def test_a_new_conversation_begins_with_an_empty_page(hosting: Hosting, visit: Any) -> None:
+async def test_a_new_conversation_has_no_old_captions(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     say(hosting, ada.me, 1, text="between us")
     await ada.send("leave_lobby", lobby="demo")
@@ -59,7 +59,7 @@ async def test_a_new_conversation_begins_with_an_empty_page(hosting: Hosting, vi
     assert captions(await bob.settle()) == []
 
 
-async def test_a_later_conversation_says_no_utterance_again(hosting: Hosting, visit: Any) -> None:
+async def test_utterance_ids_are_unique_across_conversations(hosting: Hosting, visit: Any) -> None:
     told = []
     for _ in range(2):
         ada = await visit(hosting, joined="Ada")
@@ -71,7 +71,7 @@ async def test_a_later_conversation_says_no_utterance_again(hosting: Hosting, vi
     assert told[0] != told[1]
 
 
-async def test_who_missed_too_much_catches_up(hosting: Hosting, visit: Any) -> None:
+async def test_a_client_that_missed_too_much_gets_the_captions_again(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
     await bob.settle()
@@ -85,8 +85,8 @@ async def test_who_missed_too_much_catches_up(hosting: Hosting, visit: Any) -> N
     assert captions(await bob.settle()) == [f"line {n}" for n in range(250, 300)]
 
 
-async def test_a_caption_that_cannot_be_written_down_is_made_whole(hosting: Hosting, visit: Any) -> None:
-    """Of whoever writes events: a plug-in, a notebook."""
+async def test_a_caption_with_a_lone_surrogate_is_repaired(hosting: Hosting, visit: Any) -> None:
+    """Such captions come from plug-ins and notebooks."""
     ada = await visit(hosting, joined="Ada")
     say(hosting, ada.me, 1, text="half of an \ud83d emoji")
     say(hosting, ada.me, 2, text="and on")

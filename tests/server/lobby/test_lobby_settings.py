@@ -1,4 +1,4 @@
-"""A lobby's settings, what is kept of it, and when it and its agents go."""
+"""The settings of a lobby, what is stored of it, and when it and its agents end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import LobbySettings
 
 
-async def test_settings_are_told_to_everyone_and_kept(hosting: Hosting, visit: Any) -> None:
+async def test_settings_are_sent_to_everyone_and_stored(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada, settings={"private": False})
     await ada.join("Ada", lobby)
@@ -42,7 +42,7 @@ async def test_settings_are_told_to_everyone_and_kept(hosting: Hosting, visit: A
     assert (await ada.expect("error"))["data"]["code"] == "bad_name"
 
 
-async def test_agents_of_a_lobby_made_in_a_browser_leave_after_its_people(host: Any, visit: Any) -> None:
+async def test_agents_leave_a_browsers_lobby_after_its_people(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(agents_alone=0.05, empty_lobby=3600))
     ada = await visit(hosting)
     lobby = await make(ada, settings={"private": False})
@@ -60,7 +60,7 @@ async def test_agents_of_a_lobby_made_in_a_browser_leave_after_its_people(host: 
     assert len(hosting.agent_sessions["demo"].lobby.agents) == 2
 
 
-async def test_a_notebook_makes_lobbies_as_it_wants_them(hosting: Hosting, visit: Any) -> None:
+async def test_a_notebook_can_choose_the_settings_of_a_lobby(hosting: Hosting, visit: Any) -> None:
     agent_session = await hosting.create_lobby(
         "Study", "study", settings=LobbySettings(private=True, people=3)
     )

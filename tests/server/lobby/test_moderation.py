@@ -1,4 +1,4 @@
-"""What hosts do to others, what everyone may report, and what nobody may."""
+"""What hosts may do to others, what everybody may report, and what nobody may."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def kept(hosting: Hosting) -> Kept:
     return kept
 
 
-async def test_the_first_is_host_and_the_next_after_them(hosting: Hosting, visit: Any) -> None:
+async def test_the_first_person_is_host_and_the_next_one_succeeds_them(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting, joined="Ada"), await visit(hosting, joined="Bob")
     people = hosting.agent_sessions["demo"].lobby.participants
     assert (people[ada.me].role, people[bob.me].role) == ("host", "guest")
@@ -98,7 +98,7 @@ async def test_only_hosts_change_the_lobby(hosting: Hosting, ada: Visitor, bob: 
     assert not hosting.agent_sessions["demo"].lobby.settings.private
 
 
-async def test_whom_it_concerns_must_be_in_this_lobby(
+async def test_the_target_must_be_in_the_lobby(
     hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor
 ) -> None:
     other = await hosting.create_lobby("Other")
@@ -115,7 +115,7 @@ async def test_whom_it_concerns_must_be_in_this_lobby(
     assert carl.me in other.lobby.participants
 
 
-async def test_nobody_throws_themselves_out(ada: Visitor) -> None:
+async def test_nobody_can_remove_themselves(ada: Visitor) -> None:
     assert await refused(ada, "kick", ada.me) == "forbidden"
     assert await refused(ada, "ban", ada.me) == "forbidden"
 
@@ -134,7 +134,7 @@ async def test_a_person_is_asked_to_mute(hosting: Hosting, visit: Any, ada: Visi
     assert hosting.agent_sessions["demo"].lobby.participants[bob.me].muted is False
 
 
-async def test_who_is_kicked_learns_it_and_may_come_again(
+async def test_a_kicked_person_is_told_and_may_come_back(
     hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor
 ) -> None:
     carl = await visit(hosting, joined="Carl")
@@ -156,7 +156,7 @@ async def test_who_is_kicked_learns_it_and_may_come_again(
     assert (await bob.expect("lobby_joined"))["data"]["participant_id"] != bob.me
 
 
-async def test_who_is_kicked_from_a_private_lobby_has_to_knock_again(hosting: Hosting, visit: Any) -> None:
+async def test_a_person_kicked_from_a_private_lobby_has_to_knock_again(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada)
     await ada.join("Ada", lobby)
@@ -170,7 +170,7 @@ async def test_who_is_kicked_from_a_private_lobby_has_to_knock_again(hosting: Ho
     await knock(bob, lobby, "Bob")
 
 
-async def test_a_ban_lasts_and_is_kept(
+async def test_a_ban_lasts_and_is_stored(
     hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor, kept: Kept
 ) -> None:
     handle = hosting.controller("demo").presence.get(bob.me).session.handle  # type: ignore[union-attr]
@@ -194,7 +194,7 @@ async def test_a_ban_lasts_and_is_kept(
     await bob.expect("lobby_joined")
 
 
-async def test_one_more_host(hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor) -> None:
+async def test_a_host_can_make_another_host(hosting: Hosting, visit: Any, ada: Visitor, bob: Visitor) -> None:
     await moderate(ada, "make_host", bob.me)
     assert (await bob.expect("moderation"))["data"]["action"] == "make_host"
     await ada.expect("participant_updated", lambda m: m["data"]["participant"]["role"] == "host")
@@ -216,9 +216,7 @@ async def test_one_more_host(hosting: Hosting, visit: Any, ada: Visitor, bob: Vi
     assert hosting.agent_sessions["demo"].lobby.participants[dora.me].role == "host"
 
 
-async def test_who_is_host_by_chance_cannot_throw_out_who_made_the_lobby(
-    hosting: Hosting, visit: Any
-) -> None:
+async def test_an_acting_host_cannot_remove_an_owner(hosting: Hosting, visit: Any) -> None:
     ada, bob = await visit(hosting), await visit(hosting)
     lobby = await make(ada, settings={"private": False})
     await bob.join("Bob", lobby)  # before the one who made it, and so host
@@ -230,7 +228,7 @@ async def test_who_is_host_by_chance_cannot_throw_out_who_made_the_lobby(
     await bob.expect("user_left")
 
 
-async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
+async def test_a_report_is_stored_and_audited_and_told_to_nobody_else(
     hosting: Hosting, ada: Visitor, bob: Visitor, kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
     seats = hosting.controller("demo").presence
@@ -264,7 +262,7 @@ async def test_a_report_is_kept_and_audited_and_nobody_else_learns_of_it(
     assert "report" not in {e.action for e in log.events if isinstance(e, ModerationEvent)}
 
 
-async def test_reports_are_rationed_by_session(
+async def test_reports_are_limited_per_session(
     hosting: Hosting, ada: Visitor, bob: Visitor, kept: Kept
 ) -> None:
     for _ in range(5):
@@ -302,7 +300,7 @@ async def test_the_notebook_may_do_everything(
     assert hosting.agent_sessions["demo"].lobby.humans == []
 
 
-def test_every_message_of_a_browser_has_a_rule() -> None:
+def test_every_client_message_has_a_permission() -> None:
     from typing import get_args
 
     from voicebot.server.endpoints.dispatcher import PERMISSIONS

@@ -120,7 +120,7 @@ def urls(start: Message) -> list[str]:
     return [url for server in start.data.ice_servers for url in server.urls]  # type: ignore[attr-defined]
 
 
-async def test_only_the_impolite_one_is_asked_to_restart_ice_and_then_both_begin_anew() -> None:
+async def test_only_the_impolite_end_restarts_ice_before_both_begin_anew() -> None:
     scene = Scene("ada", "bob")
     scene.negotiations.begin("bob")
     epoch = scene.connect("ada", "bob")
@@ -136,7 +136,7 @@ async def test_only_the_impolite_one_is_asked_to_restart_ice_and_then_both_begin
     scene.negotiations.close()
 
 
-async def test_a_browser_that_sleeps_costs_no_attempts_and_begins_with_its_first_word() -> None:
+async def test_a_sleeping_browser_costs_no_attempts_and_begins_with_its_first_message() -> None:
     scene = Scene("ada", "bob")
     scene.negotiations.begin("bob")
     epoch = scene.connect("ada", "bob")
@@ -155,7 +155,7 @@ async def test_a_browser_that_sleeps_costs_no_attempts_and_begins_with_its_first
     scene.negotiations.close()
 
 
-async def test_a_lost_socket_is_waited_for_and_a_resume_begins_at_once() -> None:
+async def test_an_attempt_waits_for_a_lost_socket_and_begins_on_resume() -> None:
     scene = Scene("ada", "bob", agent=True)
     scene.negotiations.begin("bob")
     scene.take("start_webrtc_negotiation", "bob")
@@ -173,7 +173,7 @@ async def test_a_lost_socket_is_waited_for_and_a_resume_begins_at_once() -> None
     scene.negotiations.close()
 
 
-async def test_a_newcomer_meets_who_is_away_once_they_are_back() -> None:
+async def test_a_newcomer_connects_to_an_absent_person_once_they_are_back() -> None:
     scene = Scene("ada", "bob")
     scene.away.add("ada")
     scene.negotiations.begin("bob")
@@ -187,7 +187,7 @@ async def test_a_newcomer_meets_who_is_away_once_they_are_back() -> None:
     scene.negotiations.close()
 
 
-async def test_each_rung_gives_both_ends_its_servers() -> None:
+async def test_both_ends_get_the_servers_of_the_rung() -> None:
     scene = Scene("ada", agent=True, turn="turn:t.example, turns:t.example")
     scene.negotiations.begin("ada")
     relays = {}
@@ -213,7 +213,7 @@ async def test_each_rung_gives_both_ends_its_servers() -> None:
     scene.negotiations.close()
 
 
-async def test_after_a_restart_what_both_say_is_connected_goes_on_and_agents_begin_anew() -> None:
+async def test_after_a_restart_people_stay_connected_and_agents_reconnect() -> None:
     scene = Scene("ada", "bob", "cleo", agent=True)
     scene.away |= {"ada", "bob", "cleo"}
     for me, peers in (("ada", ("bob", "cleo")), ("bob", ("ada",)), ("cleo", ())):
@@ -238,7 +238,7 @@ async def test_after_a_restart_what_both_say_is_connected_goes_on_and_agents_beg
     scene.negotiations.close()
 
 
-async def test_what_is_said_again_after_a_resume_is_no_news() -> None:
+async def test_messages_repeated_after_a_resume_change_nothing() -> None:
     scene = Scene("ada", "bob")
     scene.negotiations.begin("bob")
     epoch = scene.connect("ada", "bob")

@@ -1,4 +1,4 @@
-"""A server that is killed, or stopped, and started again: everybody finds everything as it was."""
+"""After a kill or a stop and a new start, everybody finds everything as it was."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 @pytest.fixture
 async def visit(server: Crashing) -> AsyncIterator[Callable[..., Awaitable[Visitor]]]:
-    """Makes visitors; those with a name join."""
+    """Makes visitors; those with a name join a lobby."""
     visitors: list[Visitor] = []
 
     async def make(name: str = "", lobby: str = "demo") -> Visitor:
@@ -57,7 +57,7 @@ async def visit(server: Crashing) -> AsyncIterator[Callable[..., Awaitable[Visit
 
 
 async def kept(server: Crashing, where: Callable[[list[LobbyRecord], list[SessionRecord]], bool]) -> None:
-    """Until what the store has of the lobbies, and of who sits in them, is so. It is read from outside."""
+    """Wait until the store has exactly these lobbies and seats. Reads the store from outside."""
     store: Store
     if server.store == "sqlite":
         store = await SqliteStore.open(server.data / FILE)
@@ -80,7 +80,7 @@ async def all_seated(server: Crashing, *people: Visitor) -> None:
 
 
 async def resume(visitor: Visitor) -> dict[str, Any]:
-    """As a page does whose socket was lost; returns the first lobby_state."""
+    """Resume as a page does after it lost its socket, and return the first lobby_state."""
     last = visitor.last_seq
     visitor.received.clear()
     await visitor.open()
@@ -92,7 +92,7 @@ async def resume(visitor: Visitor) -> dict[str, Any]:
 
 
 def of(state: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """The participants of a lobby_state, without what changes from moment to moment."""
+    """The participants of a lobby_state, without fields that change all the time."""
     passing = ("presence", "state", "notice")
     return {
         p["id"]: {k: v for k, v in p.items() if k not in passing}
@@ -102,7 +102,7 @@ def of(state: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
 
 
 async def back_again(visitor: Visitor, before: dict[str, Any], state: dict[str, Any] | None = None) -> None:
-    """Until everybody of `before` is there, present and the same; nobody was seen to come or go."""
+    """Wait until everybody of `before` is present and unchanged, and nobody was seen to leave or join."""
     state = state or await visitor.expect("lobby_state")
     while of(state, "agent") != of(before, "agent"):
         state = await visitor.expect("lobby_state")
@@ -111,7 +111,7 @@ async def back_again(visitor: Visitor, before: dict[str, Any], state: dict[str, 
 
 
 @pytest.mark.parametrize("ending", ["kill", "stop"])
-async def test_everybody_is_back_and_nobody_was_seen_to_leave(
+async def test_everybody_is_back_after_a_restart_and_nobody_left(
     server: Crashing, visit: Any, ending: str
 ) -> None:
     await server.start()
@@ -151,7 +151,7 @@ async def test_everybody_is_back_and_nobody_was_seen_to_leave(
         assert not [m for m in await person.settle() if m["type"] in GONE]
 
 
-async def test_a_page_that_was_loaded_anew_gets_its_seat_back(server: Crashing, visit: Any) -> None:
+async def test_a_reloaded_page_gets_its_seat_back(server: Crashing, visit: Any) -> None:
     await server.start()
     ada = await visit("Ann")
     await all_seated(server, ada)
@@ -164,7 +164,9 @@ async def test_a_page_that_was_loaded_anew_gets_its_seat_back(server: Crashing, 
     assert ada.me == me
 
 
-async def test_who_was_thrown_out_stays_out_and_who_was_let_in_walks_in(server: Crashing, visit: Any) -> None:
+async def test_banned_people_stay_out_and_admitted_people_walk_in_after_a_restart(
+    server: Crashing, visit: Any
+) -> None:
     await server.start()
     ada, bob, eve, kim = await visit(), await visit(), await visit(), await visit()
     asked = await ada.send("create_lobby", {"name": "Tea room", "slug": "tea-room"})
@@ -207,7 +209,7 @@ async def test_who_was_thrown_out_stays_out_and_who_was_let_in_walks_in(server: 
     assert one["name"] == "Kim"
 
 
-async def test_a_lobby_that_is_over_does_not_come_back(server: Crashing, visit: Any) -> None:
+async def test_a_closed_lobby_does_not_come_back(server: Crashing, visit: Any) -> None:
     await server.start()
     ada = await visit()
     asked = await ada.send("create_lobby", {"name": "Short", "slug": "short"})
@@ -223,7 +225,7 @@ async def test_a_lobby_that_is_over_does_not_come_back(server: Crashing, visit: 
     assert (await ada.expect("error", lambda m: m["id"] == asked))["data"]["code"] == "unknown_lobby"
 
 
-async def test_there_is_one_demo_lobby_however_often_it_starts(server: Crashing) -> None:
+async def test_restarts_do_not_duplicate_the_demo_lobby(server: Crashing) -> None:
     for _ in range(3):
         await server.start()
         await server.answers("ready")
@@ -235,7 +237,7 @@ async def test_there_is_one_demo_lobby_however_often_it_starts(server: Crashing)
 CANARY = "canary-of-the-"
 
 
-async def test_the_store_knows_nothing_of_connections_and_no_secret(server: Crashing, visit: Any) -> None:
+async def test_the_store_contains_no_connections_and_no_secrets(server: Crashing, visit: Any) -> None:
     await server.start()
     await server.answers("ready")
     ada, bob = await visit("Ann"), await visit("Bob")
@@ -270,7 +272,7 @@ async def test_the_store_knows_nothing_of_connections_and_no_secret(server: Cras
 # ---------------------------------------------------------------- in the same process
 
 
-async def test_agents_that_are_back_before_the_people_are_offered_to_them(
+async def test_agents_restored_before_people_return_are_offered_to_them(
     host: Any, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
@@ -295,7 +297,7 @@ async def test_agents_that_are_back_before_the_people_are_offered_to_them(
     await http.aclose()
 
 
-async def test_agents_are_back_before_the_models_are_loaded(
+async def test_agents_are_restored_before_the_models_are_loaded(
     host: Any, settings: Settings, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosting = await host(settings=settings.model_copy(update={"port": free_port()}))
@@ -339,7 +341,7 @@ async def test_agents_are_back_before_the_models_are_loaded(
     await http.aclose()
 
 
-async def test_a_server_that_is_started_again_goes_on(host: Any, media: Any, models: Any) -> None:
+async def test_a_stopped_server_can_start_again(host: Any, media: Any, models: Any) -> None:
     hosting = await host()
     agent_session = await hosting.create_lobby("Notebook", "notebook")
     agent = await agent_session.spawn("Grump, a grumpy lighthouse keeper")
@@ -354,7 +356,7 @@ async def test_a_server_that_is_started_again_goes_on(host: Any, media: Any, mod
     assert len(hosting.agent_sessions["demo"].agents) == 1
 
 
-async def test_what_cannot_come_back_costs_nothing_else(
+async def test_a_broken_record_does_not_affect_the_others(
     host: Any, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosting = await host()
@@ -381,7 +383,7 @@ async def test_what_cannot_come_back_costs_nothing_else(
     assert agent_session.lobby.name == "First again"
 
 
-async def test_with_memory_a_stop_closes_every_lobby(host: Any, settings: Settings) -> None:
+async def test_without_a_durable_store_a_stop_closes_every_lobby(host: Any, settings: Settings) -> None:
     hosting = await host(settings=settings.model_copy(update={"store": "memory"}))
     await hosting.create_lobby("Tea room", "tea-room")
     await hosting.stop()

@@ -1,4 +1,4 @@
-"""Stopping: who is told what, who may still come in, and how long is waited. With a real `voicebot serve`."""
+"""Stopping a real `voicebot serve`: who is told, who may come in, and how long it waits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.server.conftest import Visitor
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
 from voicebot.server.lobby.demo import DEMO_LOBBY
-from voicebot.server.net.drain import SENTENCE, Drain
+from voicebot.server.net.drain import SPEECH_SECONDS, Drain
 from voicebot.signaling.messages import ParticipantInfo
 
 
 @dataclass
 class Served:
-    """A server in a process of its own, and a page's way to it."""
+    """A server in a process of its own, and its address."""
 
     process: asyncio.subprocess.Process
     url: str
@@ -78,7 +78,7 @@ def conversations_ended(folder: Path) -> list[bool]:
     return ['"conversation.ended"' in events.read_text() for events in found]
 
 
-async def test_with_nobody_there_it_stops_at_once(tmp_path: Path) -> None:
+async def test_an_empty_server_stops_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path, DRAIN_SECONDS="3600") as server:
         server.process.send_signal(signal.SIGTERM)
         code, said = await server.ended()
@@ -86,7 +86,7 @@ async def test_with_nobody_there_it_stops_at_once(tmp_path: Path) -> None:
     assert "Stopped." in said
 
 
-async def test_it_waits_for_those_who_are_there_and_takes_nobody_new(tmp_path: Path) -> None:
+async def test_a_draining_server_waits_for_people_and_admits_nobody_new(tmp_path: Path) -> None:
     async with serving(tmp_path, DRAIN_SECONDS="3600") as server:
         ada, bob = await server.visitor(), await server.visitor()
         await ada.join("Ada")
@@ -127,7 +127,7 @@ async def test_it_waits_for_those_who_are_there_and_takes_nobody_new(tmp_path: P
             await http.aclose()
 
 
-async def test_who_stays_is_disconnected_when_the_time_is_over(tmp_path: Path) -> None:
+async def test_people_are_disconnected_when_the_drain_times_out(tmp_path: Path) -> None:
     async with serving(tmp_path, DRAIN_SECONDS="0.5") as server:
         ada = await server.visitor()
         await ada.join("Ada")
@@ -142,7 +142,7 @@ async def test_who_stays_is_disconnected_when_the_time_is_over(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_does_not_wait(tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_second_signal_stops_at_once(tmp_path: Path, number: signal.Signals) -> None:
     async with serving(tmp_path, DRAIN_SECONDS="3600") as server:
         ada = await server.visitor()
         await ada.join("Ada")
@@ -155,7 +155,7 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path, number: signal.Sign
     assert "Stopped." not in said
 
 
-async def test_in_a_notebook_everyone_is_told_and_nothing_is_waited_for(host: Any, visit: Any) -> None:
+async def test_stopping_in_a_notebook_tells_everyone_and_does_not_wait(host: Any, visit: Any) -> None:
     hosting: Hosting = await host()
     ada = await visit(hosting, joined="Ada")
     await hosting.stop()
@@ -166,7 +166,7 @@ async def test_in_a_notebook_everyone_is_told_and_nothing_is_waited_for(host: An
 
 
 @pytest.mark.virtual_time
-async def test_agents_may_finish_what_they_say() -> None:
+async def test_agents_may_finish_speaking() -> None:
     clock = asyncio.get_running_loop().time
     lobby = Lobby("demo", "Demo")
     lobby.join(ParticipantInfo(id="p-1", kind="human", name="Ada"))
@@ -183,6 +183,6 @@ async def test_agents_may_finish_what_they_say() -> None:
 
     assert await wait(speech=3.0) == pytest.approx(10.0)
     assert await wait(speech=12.0) == pytest.approx(12.0)
-    assert await wait(speech=None) == pytest.approx(10.0 + SENTENCE)
+    assert await wait(speech=None) == pytest.approx(10.0 + SPEECH_SECONDS)
     asyncio.get_running_loop().call_later(4.0, lobby.leave, "p-1")
     assert await wait(speech=None) == pytest.approx(4.0)

@@ -1,4 +1,4 @@
-"""Connections that are half-open, dead, full or too many end; all others go on."""
+"""Half-open, dead, stuck and excess connections end, and no others."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ FOREIGN = "203.0.113.7"
     ],
     ids=["nothing", "headers", "body", "upgrade", "the second request"],
 )
-async def test_a_request_that_does_not_arrive_whole_ends_its_connection(
-    host: Any, visit: Any, head: bytes
-) -> None:
+async def test_an_incomplete_request_ends_its_connection(host: Any, visit: Any, head: bytes) -> None:
     hosting = await host(limits=Limits(handshake=0.1))
     ada = await visit(hosting, joined="Ada")
     reader, writer = await asyncio.open_connection("127.0.0.1", hosting.port)
@@ -49,14 +47,14 @@ async def test_a_request_that_does_not_arrive_whole_ends_its_connection(
     await ada.settle()  # an open socket is no request that is late
 
 
-async def test_small_messages_do_not_wait_for_an_acknowledgement(hosting: Hosting, visit: Any) -> None:
+async def test_small_messages_are_sent_without_nagle_delay(hosting: Hosting, visit: Any) -> None:
     await visit(hosting, joined="Ada")
     (sock,) = [c.transport.get_extra_info("socket") for c in connections(hosting) if is_socket(c)]
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 @pytest.mark.parametrize("kind", ["blackhole", "deaf", "mute", "stall"])
-async def test_a_socket_whose_other_end_has_vanished_is_noticed(host: Any, visit: Any, kind: Kind) -> None:
+async def test_a_dead_connection_is_noticed(host: Any, visit: Any, kind: Kind) -> None:
     hosting = await host(limits=Limits(heartbeat=0.05, dead_after=0.15, reconnecting_after=0.0))
     bob = await visit(hosting, joined="Bob")
     ada = await visit(hosting)
@@ -71,9 +69,7 @@ async def test_a_socket_whose_other_end_has_vanished_is_noticed(host: Any, visit
     assert len([c for c in connections(hosting) if is_socket(c)]) == 1
 
 
-async def test_a_socket_that_takes_nothing_any_more_is_dropped_with_all_that_waits_for_it(
-    host: Any, visit: Any
-) -> None:
+async def test_a_stuck_socket_is_dropped_with_its_queue(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(write_deadline=0.05, queue_bytes=10**9, queue_messages=10**6))
     ada = await visit(hosting)
     async with Proxied(hosting) as proxy:
@@ -107,7 +103,7 @@ async def test_nothing_is_written_to_a_connection_that_is_lost(
     assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
-async def test_who_reads_too_slowly_is_told_so(host: Any, visit: Any) -> None:
+async def test_a_slow_reader_is_closed_with_4408(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(write_deadline=60.0, queue_bytes=4000))
     ada = await visit(hosting)
     async with Proxied(hosting) as proxy:
@@ -120,7 +116,7 @@ async def test_who_reads_too_slowly_is_told_so(host: Any, visit: Any) -> None:
         assert await ada.closed() == 4408
 
 
-async def test_who_floods_for_too_long_is_closed(host: Any, visit: Any) -> None:
+async def test_a_long_flood_closes_the_socket(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(messages_per_second=50, burst=4, flood=0.2))
     ada = await visit(hosting, joined="Ada")
     closed = asyncio.ensure_future(ada.closed())
@@ -133,7 +129,7 @@ async def test_who_floods_for_too_long_is_closed(host: Any, visit: Any) -> None:
     assert (await ada.expect("session_established"))["data"]["participant_id"] == ada.me
 
 
-def test_the_bucket_tells_a_flood_from_a_burst() -> None:
+def test_the_bucket_distinguishes_a_flood_from_a_burst() -> None:
     bucket = TokenBucket(rate=2.0, burst=2, now=0.0)
     for _ in range(4):
         bucket.take(0.0)
@@ -144,7 +140,7 @@ def test_the_bucket_tells_a_flood_from_a_burst() -> None:
     assert bucket.flooded_for(9.0) == 0.0
 
 
-async def test_a_new_socket_does_not_fill_the_bucket(host: Any, visit: Any) -> None:
+async def test_a_new_socket_does_not_refill_the_bucket(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(messages_per_second=0.001, burst=3))
     ada = await visit(hosting, joined="Ada")
     browser = hosting.controller("demo").presence.get(ada.me)
@@ -157,7 +153,7 @@ async def test_a_new_socket_does_not_fill_the_bucket(host: Any, visit: Any) -> N
     assert bucket.take(browser.clock()) > 100
 
 
-async def test_a_session_has_few_sockets_at_once(hosting: Hosting, visit: Any) -> None:
+async def test_sockets_per_session_are_limited(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     browser = hosting.controller("demo").presence.get(ada.me)
     browser.sockets += 2  # two that are closing still
@@ -172,7 +168,7 @@ async def test_a_session_has_few_sockets_at_once(hosting: Hosting, visit: Any) -
     await no_sockets(browser)
 
 
-async def test_an_address_has_a_bounded_number_of_sockets(
+async def test_sockets_per_address_are_limited(
     host: Any, visit: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosting = await host(limits=Limits(sockets_per_address=2))
@@ -184,7 +180,7 @@ async def test_an_address_has_a_bounded_number_of_sockets(
         await person.expect("session_established")
     people[2].socket = await from_address(hosting, people[2], FOREIGN)
     assert await people[2].closed() == 4429
-    assert "Too many WebSockets from one address" in caplog.text
+    assert "too many from one address" in caplog.text
     assert FOREIGN not in caplog.text
     people[3].socket = await from_address(hosting, people[3], "203.0.113.8")
     await people[3].expect("session_established")
@@ -216,7 +212,7 @@ def is_socket(connection: Any) -> bool:
 
 
 class Proxied:
-    """A fault proxy before a server, and visitors who come through it."""
+    """A server behind a fault proxy, and visitors who connect through it."""
 
     def __init__(self, hosting: Hosting) -> None:
         self._hosting = hosting
@@ -230,12 +226,12 @@ class Proxied:
         await self.proxy.aclose()
 
     async def connect(self, visitor: Any, max_queue: int | None = None) -> ClientConnection:
-        """In place of the socket that the visitor has."""
+        """Connect a new socket in place of the visitor's."""
         return await dial(self._hosting, visitor, ("127.0.0.1", self.proxy.port), {}, max_queue)
 
 
 async def from_address(hosting: Hosting, visitor: Any, address: str) -> ClientConnection:
-    """As a proxy on this machine hands it on."""
+    """The headers of a request that a proxy on this machine forwards."""
     return await dial(hosting, visitor, ("127.0.0.1", hosting.port), {"X-Forwarded-For": address}, None)
 
 

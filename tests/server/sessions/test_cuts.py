@@ -1,4 +1,4 @@
-"""Connections are cut anywhere and in any way: nothing is lost, nothing comes twice."""
+"""Connections break anywhere and in any way, and no message is lost or repeated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voicebot.server.net.limits import Limits
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_random_cuts_lose_nothing_and_deliver_nothing_twice(host: Any, seed: int) -> None:
+async def test_random_disconnections_lose_and_repeat_nothing(host: Any, seed: int) -> None:
     hosting = await host(demo=False, limits=Limits(messages_per_second=10_000, burst=10_000))
     await hosting.create_lobby("Cuts", "cuts")
     report = await random_cuts(hosting.url, "cuts", 30, seed=seed)
@@ -25,7 +25,7 @@ async def test_random_cuts_lose_nothing_and_deliver_nothing_twice(host: Any, see
     assert report.sent > 30
 
 
-async def test_what_waited_in_the_old_socket_is_carried_out_once_and_in_order(host: Any, visit: Any) -> None:
+async def test_frames_left_in_an_old_socket_are_handled_once_and_in_order(host: Any, visit: Any) -> None:
     hosting = await host(demo=False, limits=Limits(messages_per_second=100, burst=2))
     await hosting.create_lobby("Tabs", "tabs")  # without an agent, which would answer each chat message
     first = await visit(hosting)
@@ -63,7 +63,7 @@ async def test_a_socket_resumes_once(hosting: Hosting, visit: Any) -> None:
     assert [m["type"] for m in await ada.settle()] == []
 
 
-async def test_of_many_sockets_at_once_one_is_left(host: Any, visit: Any) -> None:
+async def test_only_one_of_many_simultaneous_sockets_stays_open(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(burst=1000, presence_grace=60.0))
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")
@@ -83,7 +83,7 @@ async def test_of_many_sockets_at_once_one_is_left(host: Any, visit: Any) -> Non
 
 
 async def code_or_open(visitor: Any) -> int | None:
-    """The close code of a socket that is closed, None of one that the server speaks to."""
+    """The close code of a socket, or None if it is open."""
     visitor.received.clear()
     try:
         await visitor.settle()
@@ -92,8 +92,8 @@ async def code_or_open(visitor: Any) -> int | None:
     return None
 
 
-async def test_numbers_of_a_former_life_bring_the_whole_state(hosting: Hosting, visit: Any) -> None:
-    """Whether they are smaller than today's, or larger because the clock was set back."""
+async def test_a_last_seq_of_an_earlier_process_brings_the_whole_state(hosting: Hosting, visit: Any) -> None:
+    """It may be smaller than today's numbers, or larger because the clock was set back."""
     ada = await visit(hosting, joined="Ada")
     for claim in (1, ada.last_seq - 10**9, ada.last_seq + 10**6):
         await ada.settle()
@@ -105,7 +105,7 @@ async def test_numbers_of_a_former_life_bring_the_whole_state(hosting: Hosting, 
         assert ada.me in [p["id"] for p in state["data"]["participants"]]
 
 
-async def test_a_burst_of_one_is_not_the_slowness_of_another(host: Any, visit: Any) -> None:
+async def test_a_burst_of_one_client_does_not_make_another_too_slow(host: Any, visit: Any) -> None:
     hosting = await host(demo=False, limits=Limits(messages_per_second=1e6, burst=10**6, queue_messages=64))
     await hosting.create_lobby("Burst", "burst")
     ada, bob = await visit(hosting), await visit(hosting)

@@ -49,7 +49,7 @@ async def test_order_is_kept_and_the_close_comes_last() -> None:
     assert close == Close(4001, "bye")
 
 
-async def test_only_the_newest_state_is_written_and_at_its_place() -> None:
+async def test_only_the_newest_state_is_written_in_its_own_position() -> None:
     outbox = Outbox()
     outbox.put(write(state(1)))
     outbox.put(write(state(9, lobby="other")))
@@ -63,7 +63,7 @@ async def test_only_the_newest_state_is_written_and_at_its_place() -> None:
     assert kinds == [(0, 0, False), (0, 0, True), (0, 1, False), (1, 0, False), (0, 1, False)]
 
 
-async def test_a_reader_that_is_too_slow_is_closed_instead_of_waited_for() -> None:
+async def test_a_full_outbox_closes_the_socket() -> None:
     by_count = Outbox(max_messages=3)
     for _ in range(4):
         by_count.put(write(Pong()))
@@ -74,7 +74,7 @@ async def test_a_reader_that_is_too_slow_is_closed_instead_of_waited_for() -> No
     assert await by_size.get() == Close(CloseCode.TOO_SLOW, "too slow")
 
 
-async def test_states_never_make_it_too_slow() -> None:
+async def test_replaced_states_do_not_fill_the_outbox() -> None:
     outbox = Outbox(max_messages=3, max_bytes=2000)
     for number in range(1000):
         outbox.put(write(state(number)))
@@ -84,7 +84,7 @@ async def test_states_never_make_it_too_slow() -> None:
     assert close == Close(1000)
 
 
-async def test_a_waiting_reader_is_woken() -> None:
+async def test_put_wakes_the_waiting_reader() -> None:
     outbox = Outbox()
     reader = asyncio.create_task(outbox.get())
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Cookies and the sessions behind them: secrets that change, records that outlive the process."""
+"""Cookies and sessions: rotated secrets, and records that survive the process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOUR = 3600.0
 
 
 class Time:
-    """A clock and a calendar that go together."""
+    """A monotonic clock and a wall clock that advance together."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -45,7 +45,7 @@ class Time:
 
 
 class UnsteadyStore(MemoryStore):
-    """A store that can be made to fail, and that counts."""
+    """A store that can fail and counts its writes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ async def test_a_secret_has_256_bits_and_only_its_hash_is_kept(
 
 
 @pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s + "A", str.swapcase, lambda s: "A" * 10**6])
-async def test_another_secret_opens_nothing(sessions: Sessions, change: Callable[[str], str]) -> None:
+async def test_a_wrong_secret_finds_no_session(sessions: Sessions, change: Callable[[str], str]) -> None:
     secret, _ = await sessions.create()
     assert await refuses(sessions, change(secret))
     assert await refuses(sessions, key(secret))
@@ -127,9 +127,7 @@ async def test_another_secret_opens_nothing(sessions: Sessions, change: Callable
     assert await sessions.find("") is None
 
 
-async def test_an_old_secret_is_replaced_for_the_same_session(
-    sessions: Sessions, store: UnsteadyStore, time: Time
-) -> None:
+async def test_an_old_secret_is_rotated(sessions: Sessions, store: UnsteadyStore, time: Time) -> None:
     first, browser = await sessions.create()
     time.now += ROTATE_SECONDS - 1
     assert await sessions.admit(first) == (browser, None)
@@ -144,7 +142,7 @@ async def test_an_old_secret_is_replaced_for_the_same_session(
     assert await sessions.admit(second) == (browser, None)
 
 
-async def test_the_secret_before_is_good_for_a_minute_after_the_new_one_was_used(
+async def test_the_previous_secret_is_valid_for_a_minute_after_the_new_one_was_used(
     sessions: Sessions, time: Time
 ) -> None:
     first, browser = await sessions.create()
@@ -163,7 +161,7 @@ async def test_the_secret_before_is_good_for_a_minute_after_the_new_one_was_used
     assert third is not None
 
 
-async def test_a_new_secret_that_got_lost_on_its_way_costs_nothing(sessions: Sessions, time: Time) -> None:
+async def test_a_new_secret_that_got_lost_is_replaced(sessions: Sessions, time: Time) -> None:
     first, browser = await sessions.create()
     time.now += ROTATE_SECONDS
     _, lost = await sessions.admit(first)
@@ -178,7 +176,7 @@ async def test_a_new_secret_that_got_lost_on_its_way_costs_nothing(sessions: Ses
     assert await refuses(sessions, first)
 
 
-async def test_rotation_and_overlap_outlive_the_process(
+async def test_rotation_and_overlap_survive_a_restart(
     sessions: Sessions, store: UnsteadyStore, time: Time
 ) -> None:
     first, browser = await sessions.create()
@@ -196,7 +194,7 @@ async def test_rotation_and_overlap_outlive_the_process(
     assert not await refuses(later, second or "")
 
 
-async def test_a_page_load_renews_the_cookie_and_the_socket_goes_on(
+async def test_a_page_load_renews_the_cookie_without_affecting_the_socket(
     host: Any, visit: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosting: Hosting = await host()
@@ -224,14 +222,14 @@ async def test_a_page_load_renews_the_cookie_and_the_socket_goes_on(
 # ---------------------------------------------------------------- expiry
 
 
-async def test_an_expired_session_is_told_from_an_unknown_one(
+async def test_expired_and_unknown_sessions_are_distinguished(
     sessions: Sessions, store: UnsteadyStore, time: Time
 ) -> None:
     secret, _ = await sessions.create()
     time.now += 12 * HOUR
     assert await refuses(sessions, secret)
     await sessions.sweep()
-    assert sessions._browsers == {}
+    assert sessions._clients == {}
     found = await sessions.find(secret)
     assert found is not None
     assert found.session.expired(time.now)
@@ -273,24 +271,22 @@ async def test_an_expired_session_without_a_socket_loses_its_seat_when_swept(hos
     assert (await bob.expect("user_left"))["data"]["participant_id"] == ada.me
 
 
-async def test_sessions_that_nobody_uses_live_in_the_store_alone(
+async def test_idle_sessions_stay_in_the_store_only(
     sessions: Sessions, store: UnsteadyStore, time: Time
 ) -> None:
     secret, browser = await sessions.create()
     await sessions.sweep()
-    assert list(sessions._browsers.values()) == [browser]
+    assert list(sessions._clients.values()) == [browser]
     time.now += IDLE_SECONDS
     await sessions.sweep()
-    assert (sessions._browsers, sessions._records, sessions._handles) == ({}, {}, {})
+    assert (sessions._clients, sessions._records, sessions._handles) == ({}, {}, {})
     found = await sessions.find(secret)
     assert found is not None
     assert found.session.handle == browser.session.handle
     assert found.session.seq > browser.session.seq
 
 
-async def test_what_the_store_does_not_have_stays_in_memory(
-    sessions: Sessions, store: UnsteadyStore, time: Time
-) -> None:
+async def test_unsaved_sessions_stay_in_memory(sessions: Sessions, store: UnsteadyStore, time: Time) -> None:
     store.broken = True
     secret, browser = await sessions.create()
     time.now += IDLE_SECONDS
@@ -298,7 +294,7 @@ async def test_what_the_store_does_not_have_stays_in_memory(
     assert await sessions.find(secret) is browser
 
 
-async def test_kept_messages_do_not_stay_for_ever(sessions: Sessions, time: Time) -> None:
+async def test_old_messages_are_dropped(sessions: Sessions, time: Time) -> None:
     _, browser = await sessions.create()
     browser.session.number(write(Pong()), time.now)
     time.now += 61
@@ -309,7 +305,7 @@ async def test_kept_messages_do_not_stay_for_ever(sessions: Sessions, time: Time
 # ---------------------------------------------------------------- the store
 
 
-async def test_a_store_that_fails_is_told_of_once_and_caught_up_later(
+async def test_a_failing_store_is_logged_once_and_written_later(
     sessions: Sessions, store: UnsteadyStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.broken = True
@@ -325,13 +321,11 @@ async def test_a_store_that_fails_is_told_of_once_and_caught_up_later(
     store.broken = False
     await sessions.flush()
     assert {record.key for record in store.puts} == {key(secret) for secret in secrets}
-    assert "kept again" in caplog.text
+    assert "saved again" in caplog.text
     await sessions.aclose()
 
 
-async def test_browsers_are_asked_to_come_again_when_the_store_cannot_tell_who_they_are(
-    host: Any, visit: Any
-) -> None:
+async def test_clients_are_asked_to_retry_while_the_store_fails(host: Any, visit: Any) -> None:
     store = UnsteadyStore()
     hosting: Hosting = await host(store=store)
     ada = await visit(hosting)
@@ -380,8 +374,8 @@ async def test_seats_are_written_when_taken_changed_and_freed(host: Any, visit: 
     assert await store.seats("demo") == []
 
 
-async def test_seats_are_written_at_once_by_themselves(sessions: Sessions, store: UnsteadyStore) -> None:
-    """A server that is killed right after somebody sat down knows them when it is back."""
+async def test_seat_changes_are_written_at_once(sessions: Sessions, store: UnsteadyStore) -> None:
+    """A server that is killed right after somebody sat down still knows their seat."""
     _, browser = await sessions.create()
     store._sessions.clear()
     sessions._writer._written.clear()
@@ -395,7 +389,7 @@ async def test_seats_are_written_at_once_by_themselves(sessions: Sessions, store
     await sessions.aclose()
 
 
-async def test_after_the_end_nothing_is_written(sessions: Sessions, store: UnsteadyStore) -> None:
+async def test_nothing_is_written_after_aclose(sessions: Sessions, store: UnsteadyStore) -> None:
     _, browser = await sessions.create()
     await sessions.aclose()
     count = len(store.puts)
@@ -404,7 +398,7 @@ async def test_after_the_end_nothing_is_written(sessions: Sessions, store: Unste
     assert len(store.puts) == count
 
 
-async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
+async def test_a_restored_session_continues_with_larger_numbers(
     sessions: Sessions, store: UnsteadyStore, time: Time
 ) -> None:
     secret, before = await sessions.create()
@@ -425,7 +419,7 @@ async def test_a_restored_session_is_the_same_and_numbers_go_on_above(
     assert browser.session.replay(before.session.seq, time.now) is None
 
 
-async def test_another_servers_new_secret_is_taken_over(
+async def test_a_secret_rotated_by_another_server_is_accepted(
     sessions: Sessions, store: UnsteadyStore, time: Time
 ) -> None:
     first, browser = await sessions.create()
@@ -437,7 +431,7 @@ async def test_another_servers_new_secret_is_taken_over(
     assert await refuses(sessions, first)
 
 
-async def test_a_kept_seat_is_named_in_the_first_word(hosting: Hosting, visit: Any) -> None:
+async def test_session_established_names_the_kept_seat(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting)
     hello = await ada.expect("session_established")
     assert hello["data"].keys().isdisjoint({"lobby", "participant_id"})
@@ -448,7 +442,7 @@ async def test_a_kept_seat_is_named_in_the_first_word(hosting: Hosting, visit: A
     assert (data["resumed"], data["lobby"], data["participant_id"]) == (True, "demo", ada.me)
 
 
-async def test_a_quick_reload_is_not_even_a_flicker(host: Any, visit: Any) -> None:
+async def test_nobody_notices_a_quick_reload(host: Any, visit: Any) -> None:
     hosting: Hosting = await host(limits=Limits(reconnecting_after=60.0))
     ada = await visit(hosting, joined="Ada")
     bob = await visit(hosting, joined="Bob")

@@ -1,4 +1,4 @@
-"""What /metrics says after things happened, who may read it, and what /ready finds missing."""
+"""What /metrics reports, who may read it, and what /ready finds missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicebot.media.base import MediaGone, MediaStats
 from voicebot.server.hosting import Hosting
 from voicebot.server.sessions.outbox import Outbox
 from voicebot.server.telemetry.metrics import MAX_CODES, Metrics
-from voicebot.server.telemetry.telemetry import UNDER_WAY
+from voicebot.server.telemetry.telemetry import MAX_STARTED
 from voicebot.settings import Settings
 from voicebot.signaling.messages import Pong
 from voicebot.signaling.negotiation import Begin, Failed, Ready, Restart
@@ -31,7 +31,7 @@ Samples = dict[str, float]
 
 
 async def scrape(hosting: Hosting) -> Samples:
-    """`name{label="value"}` of every sample."""
+    """Every sample by `name{label="value"}`."""
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{hosting.port}") as http:
         answer = await http.get("metrics")
     assert answer.status_code == 200
@@ -93,7 +93,7 @@ async def test_what_people_do_is_counted(host: Any, visit: Any) -> None:
     assert not [name for name in seen if any(secret in name for secret in secrets)]
 
 
-async def test_servers_of_one_notebook_count_for_themselves(
+async def test_each_server_of_a_notebook_has_its_own_metrics(
     host: Any, visit: Any, settings: Settings, models: Any
 ) -> None:
     one, other = await host(), await host(media=FakeMediaPlane())
@@ -102,7 +102,7 @@ async def test_servers_of_one_notebook_count_for_themselves(
     assert (await scrape(other))["voicebot_sockets"] == 0
 
 
-def test_how_connections_end_is_counted_with_their_rung(hosting: Hosting) -> None:
+def test_outcomes_of_connections_are_counted_by_rung(hosting: Hosting) -> None:
     follow = hosting.telemetry.connections("host-1")
     read = hosting.telemetry.metrics.registry.get_sample_value
     for ends, last in (
@@ -133,20 +133,20 @@ def test_turns_are_timed_with_their_parts(hosting: Hosting) -> None:
 
 
 def follow(hosting: Hosting, *happened: events.Event) -> Callable[..., float | None]:
-    """As a room tells them; gives the way to read a sample."""
+    """Pass events on as an agent session does; returns a function that reads a sample."""
     for event in happened:
         hosting.telemetry.follow(None, event)
     return hosting.telemetry.metrics.registry.get_sample_value
 
 
-def test_all_parts_of_a_turn_are_there_also_what_is_nobodys(hosting: Hosting) -> None:
+def test_all_parts_of_a_turn_are_measured_even_the_unaccounted_one(hosting: Hosting) -> None:
     parts = dict.fromkeys(PARTS, 0.1)
     read = follow(hosting, events.LatencyMeasured(turn_id="t", e2e_latency=0.8, **parts))
     sums = [read("voicebot_turn_part_seconds_sum", {"part": part}) for part in PARTS]
     assert sums == [pytest.approx(0.1)] * len(PARTS)
 
 
-def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hosting) -> None:
+def test_real_time_factors_of_models_are_measured(hosting: Hosting) -> None:
     told = {"conversation_id": "c", "participant_id": "p"}
     said = {"utterance_id": "u", "text": "hello", "start_t": 1.0, "end_t": 3.0}
     read = follow(
@@ -174,13 +174,13 @@ def test_models_are_measured_against_the_length_of_what_they_did(hosting: Hostin
     assert read("voicebot_tts_real_time_factor_count", {"model": "flite"}) == 1
 
 
-def test_turns_that_never_get_a_text_are_not_kept_for_ever(hosting: Hosting) -> None:
+def test_turns_without_a_transcript_are_forgotten(hosting: Hosting) -> None:
     endless = [events.EndpointConfirmed(conversation_id="c", seq=n, t=1.0, delay_s=0.5) for n in range(5000)]
     follow(hosting, *endless)
-    assert len(hosting.telemetry._begun) == UNDER_WAY
+    assert len(hosting.telemetry._started) == MAX_STARTED
 
 
-def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> None:
+def test_interruptions_echoes_and_speculation_are_counted(hosting: Hosting) -> None:
     cancelled = events.SpeculationCancelled(
         reason="went on", seconds=0.5, written=30, characters=12, audio_s=1.5
     )
@@ -206,7 +206,7 @@ def test_interruptions_echoes_and_work_ahead_are_counted(hosting: Hosting) -> No
     assert read("voicebot_speculation_wasted_audio_seconds_total") == 3.0
 
 
-async def test_stalls_and_queues_are_there_before_anything_waits(host: Any, visit: Any) -> None:
+async def test_stalls_and_queues_are_reported(host: Any, visit: Any) -> None:
     hosting = await host()
     await visit(hosting, joined="Ada")
     hosting._stalled(Stall(1.5, "cell:1 work"))
@@ -227,7 +227,7 @@ async def test_stalls_and_queues_are_there_before_anything_waits(host: Any, visi
     assert seen["voicebot_media_echo_seconds_total"] == 4.5
 
 
-async def test_what_waits_for_a_browser_is_counted() -> None:
+async def test_queued_messages_for_clients_are_counted() -> None:
     outbox = Outbox()
     for _ in range(3):
         outbox.put(write(Pong()))
@@ -236,7 +236,7 @@ async def test_what_waits_for_a_browser_is_counted() -> None:
     assert outbox.waiting == 2
 
 
-async def test_what_rooms_log_reaches_the_metrics(host: Any, visit: Any) -> None:
+async def test_conversation_events_reach_the_metrics(host: Any, visit: Any) -> None:
     hosting = await host()
     await visit(hosting, joined="Ada")
     log = hosting.agent_sessions["demo"].log
@@ -246,7 +246,7 @@ async def test_what_rooms_log_reaches_the_metrics(host: Any, visit: Any) -> None
     assert (await scrape(hosting))["voicebot_echoes_ignored_total"] == 1
 
 
-def test_no_number_of_error_codes_makes_endless_labels() -> None:
+def test_the_number_of_labels_is_limited() -> None:
     metrics = Metrics()
     for label in (metrics.code, metrics.model):
         labels = {label(f"x-{number}") for number in range(1000)}
@@ -262,7 +262,7 @@ async def asked(hosting: Hosting, **headers: str) -> int:
         return (await http.get("metrics", headers=headers)).status_code
 
 
-async def test_only_this_machine_may_read_them(host: Any) -> None:
+async def test_only_this_machine_may_read_the_metrics(host: Any) -> None:
     hosting = await host()
     assert await asked(hosting) == 200
     assert await asked(hosting, Host="localhost") == 200
@@ -272,7 +272,7 @@ async def test_only_this_machine_may_read_them(host: Any) -> None:
     assert await asked(hosting, Host="rebound.localdomain") != 200
 
 
-async def test_behind_a_proxy_only_who_has_the_token(host: Any, settings: Settings) -> None:
+async def test_behind_a_proxy_metrics_need_the_token(host: Any, settings: Settings) -> None:
     public = settings.model_copy(update={"public_url": "https://voice.example.org"})
     assert await asked(await host(settings=public, media=FakeMediaPlane())) == 404
     with_token = public.model_copy(update={"metrics_token": SecretStr("s3cret")})
@@ -310,7 +310,7 @@ class Dead(FakeMediaPlane):
         return not self.dead
 
 
-async def test_ready_says_which_part_is_not(host: Any) -> None:
+async def test_ready_names_the_part_that_is_not_ready(host: Any) -> None:
     store, media = Broken(), Dead()
     hosting = await host(store=store, media=media)
 
@@ -334,7 +334,7 @@ async def test_ready_says_which_part_is_not(host: Any) -> None:
     assert await problems() == (200, {})
 
 
-async def test_a_store_that_fails_is_counted(host: Any) -> None:
+async def test_store_failures_are_counted(host: Any) -> None:
     store = Broken()
     hosting = await host(store=store)
     store.broken = True

@@ -1,4 +1,4 @@
-"""Spans arrive at a collector that speaks OTLP over HTTP, and a collector that is away harms nobody."""
+"""Spans arrive at a collector for OTLP over HTTP, and an absent collector harms nobody."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Collector:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """A real receiver of OTLP/HTTP in protobuf."""
+    """A real receiver of OTLP over HTTP in protobuf."""
 
     class Receive(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -77,7 +77,7 @@ def attributes(span: Span) -> dict[str, Any]:
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in span.attributes}
 
 
-async def test_what_happens_arrives_as_spans(
+async def test_events_are_exported_as_spans(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, host: Any, visit: Any
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
@@ -112,7 +112,7 @@ async def test_what_happens_arrives_as_spans(
     assert ada.cookie.partition("=")[2].encode() not in everything
 
 
-async def test_a_turn_is_a_span_with_its_parts_one_after_the_other(
+async def test_a_turn_is_a_span_with_consecutive_parts(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, host: Any, visit: Any
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{collector.url}/v1/traces")
@@ -137,7 +137,7 @@ async def test_a_turn_is_a_span_with_its_parts_one_after_the_other(
 
 
 @pytest.mark.parametrize("kind", ["refuses", "is silent"])
-async def test_a_collector_that_is_away_is_said_once_and_delays_nobody_for_long(
+async def test_an_unreachable_collector_is_logged_once_and_delays_little(
     kind: str, monkeypatch: pytest.MonkeyPatch, host: Any, visit: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with socket.socket() as hole:
@@ -166,7 +166,7 @@ async def test_a_collector_that_is_away_is_said_once_and_delays_nobody_for_long(
     )
 
 
-async def test_of_a_failure_the_type_arrives_and_not_its_words(
+async def test_a_span_contains_the_type_of_an_error_but_not_its_text(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
@@ -184,19 +184,19 @@ async def test_of_a_failure_the_type_arrives_and_not_its_words(
         assert {a.key: a.value.string_value for a in span.attributes}["error.type"] == "ValueError"
 
 
-async def test_without_a_word_about_it_there_is_no_tracing(host: Any) -> None:
+async def test_tracing_is_off_by_default(host: Any) -> None:
     hosting = await host()
     assert hosting.telemetry.tracing is None
     assert open_tracing({"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}) is None
     assert open_tracing({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://x"}) is None
 
 
-def test_an_unknown_exporter_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_exporter_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert open_tracing({"OTEL_TRACES_EXPORTER": "pigeon"}) is None
     assert "pigeon" in caplog.text
 
 
-async def test_ours_is_not_the_processs_and_the_users_own_is_used(
+async def test_our_tracer_provider_is_not_global_and_the_users_is_used(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = trace.get_tracer_provider()

@@ -1,4 +1,4 @@
-"""A channel carries one WebSocket or request that one server forwards to another. Each has one end."""
+"""A channel carries one WebSocket or request that one server forwards to another."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, Protocol
 from voicebot.server.net.close_codes import CloseCode
 
 UNREAD = 1024
-"""Items that may wait to be read on one channel; one more and the channel is given up."""
+"""Items that may wait to be read on one channel. One more aborts the channel."""
 Item = tuple[str, Any]
 
 
 class ChannelLost(ConnectionError):
-    """The server at the other end, or the way to it, is gone."""
+    """The server at the other end is gone or cannot be reached."""
 
 
 class OtherServer(Protocol):
-    """What a channel needs of the server at its other end."""
+    """The server at the other end of a channel."""
 
     async def send(self, id: str, kind: str, data: Any) -> None:
         """Return once the item is in the other server's stream. Raises ChannelLost."""
@@ -33,7 +33,7 @@ class OtherServer(Protocol):
 
 
 class Channel:
-    """One end. Items arrive once and in order, or both ends lose the channel."""
+    """One of the two ends. Items arrive once and in order, or both ends lose the channel."""
 
     def __init__(self, other: OtherServer, id: str) -> None:
         self.id, self._other = id, other

@@ -1,4 +1,4 @@
-"""Several servers behind one address: what one of them needs for the others, put together."""
+"""What a server needs to share its store with other servers behind one address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voicebot.store.shared import SharedStore
 
 
 class Cluster:
-    """`ready()` tells whether this server may take over lobbies of others."""
+    """`ready()` says whether this server may take over lobbies of others."""
 
     def __init__(
         self,
@@ -48,17 +48,17 @@ class Cluster:
 
     @property
     def forwarded(self) -> int:
-        """How many sockets and requests other servers carry out for this one."""
+        """Number of sockets and requests that this server forwards."""
         return self._nodes.forwarded
 
     async def start(self, app: ASGIApp) -> None:
-        """Take what others forward, for `app`. Raises StoreError."""
+        """Run `app` on what other servers forward. Raises StoreError."""
         self._remote = Remote(app, self._sessions)
         await self._nodes.start()
         self._takeover.start()
 
     async def aclose(self) -> None:
-        """End what is forwarded with 1012. Safe to call twice."""
+        """Close forwarded sockets with 1012. Safe to call twice."""
         await self._takeover.aclose()
         await self._nodes.aclose()
 

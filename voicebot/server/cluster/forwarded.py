@@ -1,4 +1,4 @@
-"""What comes to a server by way of another one, and how a socket goes from one to the next."""
+"""How servers describe forwarded connections to each other."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from starlette.types import Scope
 
 EXTENSION = "voicebot.forwarded"
 ONWARD = 5000
-"""Between servers: this socket goes on at another one. No browser can close with it."""
+"""Close code between servers: another server serves the socket from now on. Browsers cannot send it."""
 MAX_BODY = 1024 * 1024
-"""Bytes of a request that is forwarded, or of its answer."""
-_KEPT_BACK = {b"cookie", b"authorization", b"connection", b"upgrade", b"transfer-encoding"}
+"""Bytes of a forwarded request body or response body."""
+_PRIVATE_HEADERS = {b"cookie", b"authorization", b"connection", b"upgrade", b"transfer-encoding"}
 
 
 @dataclass
 class Arrival:
-    """How a socket comes to the server that serves it from now on."""
+    """The state of a socket when a server begins to serve it."""
 
-    said: bool = False
-    """The browser has been told `session_established`: only what it sends next is new."""
+    established: bool = False
+    """The client already got `session_established`."""
     seq: int = 0
-    """Up to which the server before has numbered."""
+    """The last `seq` of the previous server."""
     frame: str = ""
-    """What the browser sent that brought it here."""
+    """The `join_lobby` frame that moved it here."""
 
 
 @dataclass
 class Onward:
-    """A socket goes on at another server, which is named, or with None at the one it is connected to."""
+    """A socket moves to the server named `to`, or with None to the one that it is connected to."""
 
     to: str | None
     arrival: Arrival
@@ -38,24 +38,26 @@ class Onward:
 
 @dataclass
 class Forwarded:
-    """In the scope of what another server forwards; that one has checked the cookie."""
+    """Marks the scope of a forwarded connection. The other server has checked its cookie."""
 
     session: str
     """The session's handle."""
     arrival: Arrival
     seq: int | None = None
-    """Up to which was numbered here, when the socket goes on elsewhere."""
+    """Set when the socket moves on: the last `seq` of this server."""
 
 
 def forwarded(scope: MutableMapping[str, Any]) -> Forwarded | None:
-    """Whether another server forwards this, and for whom."""
+    """Return the mark of a forwarded connection, or None."""
     found = scope.get("extensions", {}).get(EXTENSION)
     return found if isinstance(found, Forwarded) else None
 
 
 def describe(scope: Scope) -> dict[str, Any]:
-    """What the other server is told of a connection; no cookie."""
-    headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"] if n not in _KEPT_BACK]
+    """Describe a connection to another server, without its cookie."""
+    headers = [
+        (n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"] if n not in _PRIVATE_HEADERS
+    ]
     return {
         "type": scope["type"],
         "method": scope.get("method", "GET"),
@@ -68,7 +70,7 @@ def describe(scope: Scope) -> dict[str, Any]:
 
 
 def scope_of(description: dict[str, Any], by: Forwarded) -> Scope:
-    """The same connection, for this server's application."""
+    """Turn a description back into a scope for the application."""
     client = description["client"]
     return {
         "type": description["type"],

@@ -1,4 +1,4 @@
-"""Another server on the same store, and the lines to it."""
+"""Another server on the same store, and the channels to it."""
 
 from __future__ import annotations
 
@@ -16,55 +16,52 @@ from voicebot.server.net.close_codes import CloseCode
 logger = logging.getLogger(__name__)
 
 BATCH = 64 * 1024
-"""Characters after which what is said goes into another entry of the stream."""
+"""Characters after which a stream entry is full."""
 
 
 class Neighbour:
-    """`append(data)` writes to its stream. What goes there is numbered, so that it knows when something
-    is missing; and so is what comes from there."""
+    """`append(data)` writes to its stream. Entries are numbered in both directions, to detect gaps."""
 
     def __init__(self, me: str, append: Callable[[bytes], Awaitable[object]], now: float) -> None:
         self._me, self._append = me, append
         self.channels: dict[str, Channel] = {}
         self.opened: set[str] = set()
-        """Ids of lines that were opened from here."""
-        self.heard_at = now
+        """Ids of the channels that this server opened."""
+        self.last_heard = now
         self._next: int | None = None
         self._number = 0
-        self._unsaid: deque[tuple[list[Any], asyncio.Future[None] | None]] = deque()
+        self._queue: deque[tuple[list[Any], asyncio.Future[None] | None]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
     def open(self, id: str) -> Channel:
-        """A new channel from here; what is said first on it must be `open`."""
-        if not self.channels:  # whatever was missing until now belonged to others
+        """Open a channel. The caller must first send `open` on it."""
+        if not self.channels:  # no channel of ours has missed anything
             self._next = None
         self.opened.add(id)
         return self.answer(id)
 
     def answer(self, id: str) -> Channel:
-        """The end of a channel that was opened there."""
+        """Return this end of a channel that the other server opened."""
         channel = self.channels[id] = Channel(self, id)
         return channel
 
     def follows(self, number: int) -> bool:
-        """Whether nothing is missing between this entry and the one before."""
+        """Whether no entry is missing before this one."""
         expected, self._next = self._next, number + 1
         return expected is None or number == expected
 
     def compare(self, theirs: list[str]) -> list[str]:
-        """Lose the lines that the other end has opened and does not have any more; the ids of those that
-        it has, and that are not here."""
+        """Lose the channels that the other server no longer has. Returns the ids that are unknown here."""
         for id in self.channels.keys() - self.opened - set(theirs):
             self.channels[id].lose(CloseCode.TRY_AGAIN)
         return [id for id in theirs if id not in self.channels]
 
     def lose(self, code: int) -> None:
-        """All lines to it are lost."""
+        """Lose all channels."""
         for channel in list(self.channels.values()):
             channel.lose(code)
 
     async def send(self, id: str, kind: str, data: Any) -> None:
-        """Raises ChannelLost."""
         done = asyncio.get_running_loop().create_future()
         self._put(id, kind, data, done)
         await done
@@ -78,38 +75,40 @@ class Neighbour:
             self.opened.discard(channel.id)
 
     async def aclose(self) -> None:
-        """Say what is to be said, and no more."""
+        """Wait until the queue is written."""
         if self._sending is not None:
             await asyncio.gather(self._sending, return_exceptions=True)
 
     def _put(self, id: str, kind: str, data: Any, done: asyncio.Future[None] | None) -> None:
-        self._unsaid.append(([id, kind, data], done))
+        self._queue.append(([id, kind, data], done))
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.get_running_loop().create_task(self._send(), name="say to another server")
+            self._sending = asyncio.get_running_loop().create_task(
+                self._send(), name="write to another server"
+            )
 
     async def _send(self) -> None:
-        """What was said while an entry was written goes into the next one together."""
-        while self._unsaid:
-            words, waiting, size = [], [], 0
-            while self._unsaid and size < BATCH:
-                word, done = self._unsaid.popleft()
-                words.append(word)
+        """Write the queue. All items that arrive during one write share the next entry."""
+        while self._queue:
+            items, waiting, size = [], [], 0
+            while self._queue and size < BATCH:
+                item, done = self._queue.popleft()
+                items.append(item)
                 waiting.append(done)
-                size += len(word[2]) if isinstance(word[2], str) else 0
-            entry = {"from": self._me, "number": self._number, "words": words}
+                size += len(item[2]) if isinstance(item[2], str) else 0
+            entry = {"from": self._me, "number": self._number, "words": items}
             try:
                 await self._append(json.dumps(entry).encode())
             except Exception as error:
                 if isinstance(error, StoreError):
-                    logger.debug("Another server is not reached: %s", error)
+                    logger.debug("Another server cannot be reached: %s", error)
                 else:
-                    logger.exception("What is to be said to another server cannot be written")
-                waiting += [done for _, done in self._unsaid]
-                self._unsaid.clear()
+                    logger.exception("Writing to another server failed")
+                waiting += [done for _, done in self._queue]
+                self._queue.clear()
                 _settle(waiting, ChannelLost(str(error)))
                 self.lose(CloseCode.TRY_AGAIN)
                 return
-            self._number += 1  # one that failed and is there after all has its number twice
+            self._number += 1  # only now: a failed entry may have arrived, and its number then comes twice
             _settle(waiting, None)
 
 

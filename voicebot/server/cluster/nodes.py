@@ -1,9 +1,8 @@
-"""This server among those that share its store: each reads one stream, which has its name, and what the
-others say to it is there.
+"""Messages between the servers that share a store. Each reads one stream, named after it.
 
-Every few seconds each says to those it has lines to that it is alive, and which lines. After silence, or
-when something is missing, all lines to that server are lost. One that was started again counts from
-zero, so that to the others something is missing.
+Every few seconds, a server sends its open channels to every server that it has channels to. If a server
+is silent, or one of its entries is missing, all channels to it are lost. A restarted server numbers its
+entries from zero, so the others notice.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from voicebot.store.shared import SharedStore
 logger = logging.getLogger(__name__)
 
 READ_SECONDS = 1.0
-FAREWELL_SECONDS = 2.0
-"""How long what others forwarded may take to end when this server stops."""
+STOP_SECONDS = 2.0
+"""How long forwarded connections may take to end when this server stops."""
 Serve = Callable[[Channel, dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Nodes:
-    """Lines to other servers, and from them: `serve(channel, opening)` is given what they forward."""
+    """All channels to other servers. `serve(channel, opening)` handles what they forward."""
 
     def __init__(self, store: SharedStore, serve: Serve) -> None:
         self._store, self._serve = store, serve
@@ -40,26 +39,26 @@ class Nodes:
         self._ids = (f"{secrets.token_hex(6)}-{n}" for n in itertools.count(1))
         self._tasks: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[None]] = set()
-        self._listened_at = 0.0
-        """When the stream was last read: what was not listened to is no silence."""
+        self._last_read = 0.0
+        """When the stream was last read. Others are not silent while this server does not read."""
 
     @property
     def forwarded(self) -> int:
-        """How many lines were opened from here."""
+        """Number of channels that this server opened."""
         return sum(len(other.opened) for other in self._others.values())
 
     async def start(self) -> None:
-        """Hear the others. What was said to a server of this name before is forgotten. Raises StoreError."""
+        """Start reading, after dropping what an earlier server of this name left. Raises StoreError."""
         await self._store.drop(_stream(self._store.owner))
         loop = asyncio.get_running_loop()
-        self._listened_at = loop.time()
+        self._last_read = loop.time()
         self._tasks = [
-            loop.create_task(self._listen(), name="hear other servers"),
-            loop.create_task(self._beat(), name="beat for other servers"),
+            loop.create_task(self._read(), name="read from other servers"),
+            loop.create_task(self._heartbeat(), name="heartbeat to other servers"),
         ]
 
     async def aclose(self) -> None:
-        """End what is forwarded, here and there, with 1012. Safe to call twice."""
+        """Close all channels with 1012, at both ends. Safe to call twice."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -69,7 +68,7 @@ class Nodes:
                 other.post(channel.id, "lost", CloseCode.SERVICE_RESTART)
             other.lose(CloseCode.SERVICE_RESTART)
         if self._serving:
-            await asyncio.wait(self._serving, timeout=FAREWELL_SECONDS)
+            await asyncio.wait(self._serving, timeout=STOP_SECONDS)
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
@@ -77,15 +76,15 @@ class Nodes:
         self._others.clear()
 
     async def holder(self, lobby_id: str) -> str | None:
-        """The name of the other server that serves this lobby; None when no other does. Raises StoreError."""
+        """Return the name of the other server that has this lobby, or None. Raises StoreError."""
         lease = await self._store.holder(lobby_id)
         return None if lease is None or lease.owner == self._store.owner else lease.owner
 
     def channel(self, name: str) -> Channel:
-        """A new channel to that server; what is said first on it must be `open`."""
+        """Open a channel to that server. The caller must first send `open` on it."""
         other = self._other(name)
-        if not other.channels:  # it had nothing to say
-            other.heard_at = asyncio.get_running_loop().time()
+        if not other.channels:  # until now it had no reason to write
+            other.last_heard = asyncio.get_running_loop().time()
         return other.open(next(self._ids))
 
     def _other(self, name: str) -> Neighbour:
@@ -96,55 +95,55 @@ class Nodes:
             self._others[name] = other
         return other
 
-    # ------------------------------------------------------------ hearing
+    # ------------------------------------------------------------ reading
 
-    async def _listen(self) -> None:
+    async def _read(self) -> None:
         stream, after, loop = _stream(self._store.owner), "", asyncio.get_running_loop()
         while True:
             try:
                 entries = await self._store.read(stream, after, wait=READ_SECONDS)
-                self._listened_at = loop.time()
+                self._last_read = loop.time()
                 for id, data in entries:
                     after = id
-                    self._hear(data)
-                if entries:  # what was said is nobody's business any more
+                    self._receive(data)
+                if entries:  # nobody needs them any more, and they hold what people said
                     await self._store.trim(stream, after)
             except Exception as error:
                 if isinstance(error, StoreError):
-                    logger.debug("Other servers cannot be heard: %s", error)
+                    logger.debug("Reading from other servers failed: %s", error)
                 else:
-                    logger.exception("What other servers said cannot be heard")
+                    logger.exception("Reading from other servers failed")
                 await asyncio.sleep(persistence.RETRY)
 
-    def _hear(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         try:
             entry = json.loads(data)
-            other, number, words = self._other(entry["from"]), int(entry["number"]), entry["words"]
+            other, number, items = self._other(entry["from"]), int(entry["number"]), entry["words"]
             if not other.follows(number) and other.channels:
-                logger.warning("Something that server %s said is missing, or it began anew.", entry["from"])
+                logger.warning("Server %s was restarted, or a message from it is missing.", entry["from"])
                 other.lose(CloseCode.SERVICE_RESTART)
-            other.heard_at = self._listened_at
-            for id, kind, what in words:
-                self._heard(other, id, kind, what)
+            other.last_heard = self._last_read
+            for id, kind, content in items:
+                self._receive_item(other, id, kind, content)
         except (ValueError, KeyError, TypeError):
-            logger.warning("What another server said is not understood: is it of the same version?")
+            logger.warning("A message from another server is malformed. Run the same version on all servers.")
 
-    def _heard(self, other: Neighbour, id: str, kind: str, what: Any) -> None:
+    def _receive_item(self, other: Neighbour, id: str, kind: str, content: Any) -> None:
         if kind == "alive":
-            for unknown in other.compare(what):
+            for unknown in other.compare(content):
                 other.post(unknown, "lost", CloseCode.SERVICE_RESTART)
         elif kind == "open":
             task = asyncio.get_running_loop().create_task(
-                self._answer(other.answer(id), what), name=f"channel {id}"
+                self._answer(other.answer(id), content), name=f"channel {id}"
             )
             self._serving.add(task)
             task.add_done_callback(self._serving.discard)
         elif (channel := other.channels.get(id)) is None:
             return
         elif kind == "lost":
-            channel.lose(int(what))
+            channel.lose(int(content))
         else:
-            channel.deliver(kind, what)
+            channel.deliver(kind, content)
 
     async def _answer(self, channel: Channel, opening: dict[str, Any]) -> None:
         try:
@@ -152,18 +151,18 @@ class Nodes:
         except ChannelLost:
             pass
         except Exception:
-            logger.exception("Something that another server forwarded failed")
+            logger.exception("Serving a forwarded connection failed")
             channel.abort()
         finally:
             channel.close()
 
-    # ------------------------------------------------------------ being alive
+    # ------------------------------------------------------------ heartbeat
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(persistence.RENEW)
             for other in self._others.values():
-                if self._listened_at - other.heard_at > persistence.LEASE:
+                if self._last_read - other.last_heard > persistence.LEASE:
                     other.lose(CloseCode.SERVICE_RESTART)
                 if other.channels:
                     other.post("", "alive", sorted(other.opened))

@@ -1,4 +1,4 @@
-"""What another server forwards: carried out by the application as if it had come here."""
+"""Runs this server's application on the connections that other servers forward."""
 
 from __future__ import annotations
 
@@ -19,13 +19,11 @@ class _TooLarge(Exception):
 
 
 class Remote:
-    """`serve` is for `Nodes`."""
-
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
 
     async def serve(self, channel: Channel, opening: dict[str, Any]) -> None:
-        """From the opening to the last item of one channel. Raises ChannelLost."""
+        """Serve one channel from its opening to its end. Raises ChannelLost."""
         match opening["type"]:
             case "http":
                 await self._request(channel, opening)
@@ -35,8 +33,8 @@ class Remote:
                 await self._leave(channel, opening["session"])
 
     async def _leave(self, channel: Channel, handle: str) -> None:
-        """The session joins a lobby of another server on another socket."""
-        client = await self._sessions.named(handle)
+        """Free the seat here, because the session joins a lobby of another server."""
+        client = await self._sessions.by_handle(handle)
         if client is not None:
             if client.outbox is not None:
                 client.outbox.close(CloseCode.REPLACED, "opened in another tab")

@@ -1,4 +1,4 @@
-"""Requests about a lobby that came to this server and are answered by the one that has it."""
+"""Forwards HTTP requests about a lobby to the server that has it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,19 @@ from voicebot.server.sessions.client_session import ClientSession
 from voicebot.server.sessions.sessions import Sessions
 
 REQUEST_SECONDS = 30.0
-"""Within this the other server has to answer: a model may have to be loaded for it."""
-TOO_LARGE = 421
+"""How long the other server may take to answer; it may have to load a model first."""
 _LOBBY = re.compile(r"/api/lobbies/([A-Za-z0-9_-]{1,48})(?:/.*)?")
 
 
 class RequestProxy:
-    """Each goes to one server, once: what has no answer may have been carried out."""
+    """Forwards each request once: a request without an answer may have been carried out."""
 
     def __init__(self, nodes: Nodes, router: LobbyRouter, sessions: Sessions, cookie: SessionCookie) -> None:
         self._nodes, self._router = nodes, router
         self._sessions, self._cookie = sessions, cookie
 
     async def request(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have it answered by who has the lobby that it is about, or by `app`."""
+        """Let the server of the lobby answer, or `app` if it has the lobby or there is none."""
         found = _LOBBY.fullmatch(scope["path"]) if forwarded(scope) is None else None
         answer: Response | None = None
         if found is not None:
@@ -56,12 +55,12 @@ class RequestProxy:
     async def _elsewhere(
         self, connection: HTTPConnection, lobby_id: str, receive: Receive
     ) -> Response | None:
-        """The answer of the other server; None when this one is to answer."""
+        """Return the other server's answer, or None if this server has to answer."""
         name = client = None
-        if not self._router.here(lobby_id):
+        if not self._router.is_local(lobby_id):
             client = await self._sessions.valid(self._cookie.read(connection))
         if client is not None:
-            name = await self._router.of_lobby(lobby_id)
+            name = await self._router.server_of(lobby_id)
         if client is None or name is None:
             return None
         body = b""
@@ -69,7 +68,12 @@ class RequestProxy:
             event = await receive()
             body += event.get("body", b"")
             if len(body) > MAX_BODY:
-                return _problem(413, VoicebotError("This request is too large.", code="bad_message"))
+                return _problem(
+                    413,
+                    VoicebotError(
+                        "This request is larger than 1 MiB.", hint="Send less.", code="bad_message"
+                    ),
+                )
             if not event.get("more_body", False):
                 break
         return await self._ask(connection, client, name, body)
@@ -87,22 +91,22 @@ class RequestProxy:
             channel.abandon()
         if kind == "large":
             return _problem(
-                TOO_LARGE,
+                421,
                 VoicebotError(
-                    "This is too large to be passed on by the server you are connected to.",
-                    hint="Who runs the servers finds it in the data folder of the one that has the lobby.",
+                    "This is too large to pass on from the server that has the lobby.",
+                    hint="Ask an operator to fetch it from the data folder of that server.",
                     code="too_large",
                 ),
             )
         if kind != "answer":
-            raise ChannelLost("It has no answer.")
+            raise ChannelLost("There is no answer.")
         response = Response(base64.b64decode(data["body"]), status_code=data["status"])
         response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in data["headers"]]
         return response
 
 
 class RequestProxyMiddleware:
-    """The innermost one: names and origins have been checked."""
+    """The innermost middleware, so that hosts and origins are checked before."""
 
     def __init__(self, app: ASGIApp, request_proxy: RequestProxy) -> None:
         self._app, self._request_proxy = app, request_proxy

@@ -1,4 +1,4 @@
-"""At which of the servers that share a store a socket or a request belongs."""
+"""Decides which of the servers on one store serves a socket or a request."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from voicebot.signaling.frames import Malformed, read
 from voicebot.signaling.messages import JoinLobby
 
 ATTACH_SECONDS = 3.0
-"""Within this another server has to take a socket, or to let one go."""
+"""How long another server may take to accept or to release a socket."""
 
 
 class LobbyRouter:
-    """`lobbies` are those served here; `adopt(lobby_id)` takes one over that is kept and nobody's."""
+    """`lobbies` are those of this server. `adopt(lobby_id)` takes over a stored lobby without a server."""
 
     def __init__(
         self,
@@ -30,36 +30,37 @@ class LobbyRouter:
     ) -> None:
         self._nodes, self._sessions, self._lobbies, self._adopt = nodes, sessions, lobbies, adopt
 
-    def here(self, lobby_id: str) -> bool:
-        """Whether this server has it."""
+    def is_local(self, lobby_id: str) -> bool:
+        """Whether this server has the lobby."""
         return lobby_id in self._lobbies
 
-    async def of_lobby(self, lobby_id: str) -> str | None:
-        """The name of the other server that has this lobby; None when it is here, or nowhere.
+    async def server_of(self, lobby_id: str) -> str | None:
+        """Return the name of the other server that has this lobby; None if it is here or nowhere.
 
-        Raises:
-            StoreError: that cannot be told.
+        Raises StoreError.
         """
-        if self.here(lobby_id):
+        if self.is_local(lobby_id):
             return None
         name = await self._nodes.holder(lobby_id)
         if name is None:
             await self._adopt(lobby_id)
-            if not self.here(lobby_id):  # another one was faster
+            if not self.is_local(lobby_id):  # another server was faster
                 name = await self._nodes.holder(lobby_id)
         return name
 
-    async def of_socket(self, client: ClientSession) -> str | None:
-        """Where a browser's new socket belongs, as `of_lobby`. Raises StoreError."""
+    async def server_for(self, client: ClientSession) -> str | None:
+        """Return the name of the other server that has the client's seat, or None. Raises StoreError."""
         if client.place is not None:
             return None
         seat = await self._sessions.seat_of(client.session.handle)
-        return await self.of_lobby(seat.lobby_id) if seat is not None else None
+        return await self.server_of(seat.lobby_id) if seat is not None else None
 
-    async def onward(self, client: ClientSession, frame: str, here: str | None) -> Onward | None:
-        """Whether with this frame a socket that is served `here` goes on elsewhere. Who sits in a lobby
-        of a third server leaves it. Raises StoreError."""
-        if '"join_lobby"' not in frame:
+    async def onward(self, client: ClientSession, frame: str, at: str | None) -> Onward | None:
+        """Return where the socket moves if this frame joins a lobby of another server than `at`.
+
+        Frees a seat that the session has on a third server. Raises StoreError.
+        """
+        if '"join_lobby"' not in frame:  # most frames need not be parsed here
             return None
         try:
             message = read(frame)
@@ -67,22 +68,22 @@ class LobbyRouter:
             return None
         if not isinstance(message, JoinLobby):
             return None
-        to = await self.of_lobby(message.lobby)
-        if here is not None or client.place is None:
-            await self._leave(client, {here, to}, message.lobby)
-        return None if to == here else Onward(to, Arrival(said=True, frame=frame))
+        to = await self.server_of(message.lobby)
+        if at is not None or client.place is None:
+            await self._leave(client, {at, to}, message.lobby)
+        return None if to == at else Onward(to, Arrival(established=True, frame=frame))
 
-    async def _leave(self, client: ClientSession, but: set[str | None], lobby_id: str) -> None:
-        """Give up a seat that another socket of the session has got meanwhile, at another server."""
+    async def _leave(self, client: ClientSession, servers: set[str | None], lobby_id: str) -> None:
+        """Free the seat of the session, unless it is in this lobby or on one of these servers."""
         seat = await self._sessions.seat_of(client.session.handle)
         if seat is None or seat.lobby_id == lobby_id:
             return
-        if self.here(seat.lobby_id):
-            if None not in but:
+        if self.is_local(seat.lobby_id):
+            if None not in servers:
                 client.leave_for(None)
             return
         name = await self._nodes.holder(seat.lobby_id)
-        if name is None or name in but:
+        if name is None or name in servers:
             return
         channel = self._nodes.channel(name)
         try:
@@ -90,6 +91,6 @@ class LobbyRouter:
                 await channel.send("open", {"type": "leave", "session": client.session.handle})
                 await channel.receive()
         except (ChannelLost, TimeoutError):
-            pass  # that server is about to be missed anyway
+            pass  # that server is gone, and its seats with it
         finally:
             channel.abandon()

@@ -1,4 +1,4 @@
-"""Sockets of browsers that came to this server and are served by another one, which has their lobby."""
+"""Forwards WebSockets to the server that has their lobby."""
 
 from __future__ import annotations
 
@@ -26,45 +26,45 @@ logger = logging.getLogger(__name__)
 
 
 class SocketProxy:
-    """Carries frames both ways, until the socket closes or goes on elsewhere."""
+    """Copies frames in both directions until the socket closes or moves to another server."""
 
     def __init__(
         self, nodes: Nodes, router: LobbyRouter, *, clock: Clock, limits: Limits, drain: Drain
     ) -> None:
         self._nodes, self._router = nodes, router
         self._clock, self._limits, self._drain = clock, limits, drain
-        self._carried: set[Channel] = set()
+        self._channels: set[Channel] = set()
 
-    def tell(self, message: Message) -> None:
-        """Tell every browser whose socket is carried."""
-        for channel in list(self._carried):
+    def broadcast(self, message: Message) -> None:
+        """Send a message to every client whose socket is forwarded."""
+        for channel in list(self._channels):
             channel.deliver("text", write(message).text)
 
-    async def carry(
+    async def forward(
         self, socket: WebSocket, client: ClientSession, to: str, arrival: Arrival
     ) -> Onward | None:
-        """Let the server of that name serve a socket, until it closes (None) or goes on elsewhere."""
+        """Let server `to` serve a socket until it closes (None) or moves on."""
         channel = self._nodes.channel(to)
         try:
-            if not await self._taken(socket, client, channel, arrival):
+            if not await self._accepted(socket, client, channel, arrival):
                 channel.abort()
                 await _close(socket, CloseCode.TRY_AGAIN, "try again later")
                 return None
-            self._carried.add(channel)
+            self._channels.add(channel)
             if self._drain.active:
-                self.tell(self._drain.farewell())
+                self.broadcast(self._drain.going_away())
             return await self._copy(socket, client, channel, to)
         finally:
-            self._carried.discard(channel)
+            self._channels.discard(channel)
             channel.abandon()
 
-    async def _taken(
+    async def _accepted(
         self, socket: WebSocket, client: ClientSession, channel: Channel, arrival: Arrival
     ) -> bool:
         opening = describe(socket.scope) | {
             "session": client.session.handle,
-            "said": arrival.said,
-            "seq": max(arrival.seq, client.session.seq) if arrival.said else 0,
+            "said": arrival.established,
+            "seq": max(arrival.seq, client.session.seq) if arrival.established else 0,
             "frame": arrival.frame,
         }
         try:
@@ -78,8 +78,8 @@ class SocketProxy:
         self, socket: WebSocket, client: ClientSession, channel: Channel, to: str
     ) -> Onward | None:
         loop = asyncio.get_running_loop()
-        up = loop.create_task(self._up(socket, client, channel, to), name="carry frames of a browser")
-        down = loop.create_task(self._down(socket, channel), name="carry frames to a browser")
+        up = loop.create_task(self._up(socket, client, channel, to), name="forward frames from a client")
+        down = loop.create_task(self._down(socket, channel), name="forward frames to a client")
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
             if not up.done():
@@ -87,14 +87,14 @@ class SocketProxy:
                 return None
             ended = up.result()
             if ended is None:
-                await down  # which says so to the browser
+                await down  # it closes the socket
             if not isinstance(ended, Onward):
                 return None
             seq = None
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ATTACH_SECONDS):
                     seq = await down
-            if seq is None:  # it has not let go: nobody knows what was numbered
+            if seq is None:  # the other server did not release it, so its last `seq` is unknown
                 channel.abort()
                 await _close(socket, CloseCode.SERVICE_RESTART, "try again")
                 return None
@@ -109,7 +109,7 @@ class SocketProxy:
     async def _up(
         self, socket: WebSocket, client: ClientSession, channel: Channel, to: str
     ) -> Onward | int | None:
-        """Until the browser has closed the socket (its code), goes on elsewhere, or the line is lost."""
+        """Copy until the client closes the socket (its code), moves on, or the channel is lost (None)."""
         bucket = client.rate(self._limits)
         try:
             while True:
@@ -131,16 +131,16 @@ class SocketProxy:
                     return onward
                 await channel.send("text", text)
         except StoreError as error:
-            logger.info("A socket has to try again: %s", error)
+            logger.info("A client has to reconnect: %s", error)
             channel.abort()
         except ChannelLost:
             pass
         return None
 
     async def _down(self, socket: WebSocket, channel: Channel) -> int | None:
-        """Until the socket is closed from there; or let go: then up to where was numbered there.
+        """Copy until the other server closes the socket (None) or releases it (its last `seq`).
 
-        When it cannot be written to, whoever reads from it finds out why, and says so.
+        A failed write is ignored here, because the reading task notices the closed socket.
         """
         while True:
             kind, data = await channel.receive()
@@ -154,7 +154,7 @@ class SocketProxy:
                         case "lost":
                             await socket.close(data, "try again")
             except TimeoutError:
-                logger.debug("A forwarded socket is too slow (%d).", CloseCode.TOO_SLOW)
+                logger.debug("The client of a forwarded socket is too slow.")
                 abort(socket.scope)
             except (WebSocketDisconnect, RuntimeError):
                 pass

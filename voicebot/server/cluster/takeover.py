@@ -1,4 +1,4 @@
-"""Lobbies whose server is gone go on at another one."""
+"""Takes over lobbies whose server is gone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ logger = logging.getLogger(__name__)
 
 
 class Takeover:
-    """Looks for lobbies without a lease, every few seconds, and has them adopted.
+    """Looks every few seconds for lobbies without a lease, and adopts them.
 
-    While the store was away, the leases of servers that live ran out as well. They take them again when it
-    is back, and so nobody else does before each of them has had the time to. `adopt(record)` serves a lobby
-    here if it can; `able()` tells whether this server may take any.
+    While the store is away, the leases of live servers expire, too. After it is back, nobody adopts a lobby
+    until those servers have had time to renew their leases. `adopt(record)` serves a lobby here if
+    possible; `able()` says whether this server may adopt any.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Takeover:
         self._adopting: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """The store is there, and what nobody served has been restored just now."""
+        """Start looking. The store has just answered, and lobbies without a server have been restored."""
         loop = asyncio.get_running_loop()
         self._answered_at = loop.time()
-        self._task = loop.create_task(self._look(), name="look for lobbies without a server")
+        self._task = loop.create_task(self._watch(), name="look for lobbies without a server")
 
     async def aclose(self) -> None:
         """Safe to call twice."""
@@ -50,48 +50,50 @@ class Takeover:
         await asyncio.gather(*self._adopting.values(), return_exceptions=True)
 
     async def adopt(self, lobby_id: str) -> None:
-        """Serve this lobby if it is kept and nobody's.
+        """Serve this lobby if it is stored and has no server.
 
         Raises:
-            StoreError: that cannot be told, or not yet.
+            StoreError: the store fails, or it is too early to tell.
         """
         record, lease = await self._store.get_lobby(lobby_id), await self._store.holder(lobby_id)
         if record is None or (lease is not None and lobby_id not in self._adopting):
             return
         if not self._able() or not self._settled:
             raise StoreError(
-                "The server of this lobby is not back yet.", hint="Try again in a moment.", retryable=True
+                "The server of this lobby is not available.", hint="Try again in a moment.", retryable=True
             )
-        await self._go_on_with(record)
+        await self._adopt_once(record)
 
     @property
     def _settled(self) -> bool:
-        """Whether a lease that nobody holds means a server that is gone. One that was not asked for lately
-        means nothing: this server may have been asleep, and the store away meanwhile."""
+        """Whether a missing lease means that the server is gone.
+
+        If this server has not asked lately, it may have been asleep while the store was away.
+        """
         now = asyncio.get_running_loop().time()
         return now >= self._settled_at and now - self._answered_at <= persistence.LEASE
 
-    async def _look(self) -> None:
+    async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(persistence.RENEW)
             try:
                 orphans = await self._store.orphans()
                 if self._settled_at == float("inf") or loop.time() - self._answered_at > persistence.LEASE:
-                    # each that lives asks for its leases this often; its last try in vain may still last
+                    # live servers renew this often, and their last failed attempt may still be running
                     self._settled_at = loop.time() + persistence.RENEW + 2 * ANSWER_SECONDS
                 self._answered_at = loop.time()
                 for record in orphans if self._able() and self._settled else ():
-                    await self._go_on_with(record)
+                    await self._adopt_once(record)
                     self._answered_at = loop.time()
             except StoreError as error:
                 self._settled_at = float("inf")
-                logger.debug("Nobody knows which lobbies have no server: %s", error)
+                logger.debug("Looking for lobbies without a server failed: %s", error)
             except Exception:
-                logger.exception("A lobby without a server cannot be taken over")
+                logger.exception("Taking over lobbies failed")
 
-    async def _go_on_with(self, record: LobbyRecord) -> None:
-        """Whoever asks for it while it is being adopted waits for that."""
+    async def _adopt_once(self, record: LobbyRecord) -> None:
+        """Adopt the lobby, or wait for the adoption that is already running."""
         task = self._adopting.get(record.id)
         if task is None:
             task = asyncio.get_running_loop().create_task(self._adopt(record), name=f"adopt {record.id}")

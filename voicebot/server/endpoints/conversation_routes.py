@@ -1,4 +1,4 @@
-"""The recorded conversations of a lobby over HTTP, for its hosts."""
+"""HTTP routes for the recorded conversations of a lobby, for its hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicebot.errors import SignalingError
 from voicebot.events import Event
 from voicebot.folders import Folder
 from voicebot.lobby.rights import has
-from voicebot.server.endpoints.downloads import conversation, events_of, manifest_of, manifests, zipped
+from voicebot.server.endpoints.downloads import events_of, manifest_of, manifests, zipped
 from voicebot.server.endpoints.http import Body, Caller, Wired, problems
 from voicebot.server.endpoints.lobby_routes import having
 from voicebot.server.lobby.controller import LobbyController
@@ -29,7 +29,7 @@ from voicebot.server.sessions.client_session import ClientSession
 
 conversations = APIRouter(prefix="/api/lobbies/{lobby_id}/conversations")
 ROUNDING = 1e-5
-"""Seconds: manifests tell microseconds. No lobby is made, used, ended and made again in so short a time."""
+"""Seconds. Manifests have microseconds, and no lobby is used and created again in so short a time."""
 ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 
 
@@ -38,16 +38,16 @@ class RecordedConversation(Body):
     began: str
     """ISO 8601, UTC."""
     seconds: float | None
-    """How long it was; null while it goes on, or when it was cut off."""
+    """Its length; null while it is running, or if the server was killed."""
     participants: list[str]
-    """Their names, people and agents."""
+    """Names of people and agents."""
 
 
 Reading = Annotated[LobbyController, Depends(having("read_running"))]
 
 
-def _since_it_was_made(manifest: Manifest, controller: LobbyController) -> bool:
-    """Whether it is this lobby's: an earlier lobby of the same name was another one."""
+def _belongs_to(manifest: Manifest, controller: LobbyController) -> bool:
+    """Whether the conversation belongs to this lobby, not to an earlier one with the same id."""
     if manifest.lobby_id != controller.lobby.id:
         return False
     try:
@@ -58,21 +58,21 @@ def _since_it_was_made(manifest: Manifest, controller: LobbyController) -> bool:
 
 @dataclass(frozen=True)
 class _Part:
-    """What an acting host may have of the running conversation: that for which they were there."""
+    """The part of the running conversation that an acting host may read: while they were present."""
 
     events: tuple[Event, ...]
     participant_ids: set[str]
-    """Theirs."""
+    """The acting host's own."""
 
     def spans(self) -> list[Interval]:
         return presence(self.events, self.participant_ids)
 
     def manifest(self, manifest: Manifest) -> Manifest:
-        """That of the part. Takes a while."""
+        """Make the manifest of the part. Slow: call it in a thread."""
         return excerpt_manifest(manifest, excerpt(self.events, self.spans()))
 
     def write(self, manifest: Manifest, source: Folder, target: Path) -> None:
-        """The folder of the part. Blocks. Raises OSError."""
+        """Write the folder of the part. Slow: call it in a thread. Raises OSError."""
         write_excerpt(manifest, self.events, self.spans(), source, target)
 
 
@@ -80,8 +80,8 @@ def _part(controller: LobbyController, caller: ClientSession, log: ConversationL
     return _Part(tuple(log.events), controller.presence.ids(caller.session.handle))
 
 
-async def _written(controller: LobbyController) -> None:
-    """What has been said until now is on the disk, too, if that is in order."""
+async def _flush(controller: LobbyController) -> None:
+    """Write the events so far to the disk, if possible."""
     if controller.agent_session.log is not None:
         await run_in_threadpool(controller.agent_session.log.flush)
 
@@ -89,14 +89,14 @@ async def _written(controller: LobbyController) -> None:
 async def found(
     conversation_id: ConversationId, controller: Reading, caller: Caller, wired: Wired
 ) -> AsyncIterator[Folder]:
-    """The folder of a conversation that the caller may read, or one with an excerpt of it."""
-    folder = conversation(wired.conversations, conversation_id)
-    await _written(controller)
+    """Yield the folder of a conversation that the caller may read, or a temporary one with their part."""
+    folder = Folder(wired.conversations).folder(conversation_id)
+    await _flush(controller)
     manifest = await run_in_threadpool(manifest_of, folder)
     if manifest is None:
         raise _unknown()
     if has(controller.standing(caller), "read_all"):
-        if not _since_it_was_made(manifest, controller):
+        if not _belongs_to(manifest, controller):
             raise _unknown()
         yield folder
         return
@@ -112,7 +112,7 @@ async def found(
 
 def _unknown() -> SignalingError:
     return SignalingError(
-        "There is no such conversation of this lobby.",
+        "This lobby has no conversation with that id that you may read.",
         hint="GET the list of its conversations.",
         code="unknown_conversation",
     )
@@ -123,16 +123,16 @@ Found = Annotated[Folder, Depends(found)]
 
 @conversations.get("", responses=problems(403, 404))
 async def list_conversations(controller: Reading, caller: Caller, wired: Wired) -> list[RecordedConversation]:
-    """The conversations of a lobby that you are host of, oldest first."""
-    await _written(controller)
+    """List the conversations of a lobby of which you are a host, oldest first."""
+    await _flush(controller)
     if has(controller.standing(caller), "read_all"):
         every = await run_in_threadpool(manifests, wired.conversations)
-        return [_listed(manifest) for manifest in every if _since_it_was_made(manifest, controller)]
+        return [_listed(manifest) for manifest in every if _belongs_to(manifest, controller)]
     log = controller.agent_session.log
     if log is None:
         return []
     part = _part(controller, caller, log)
-    running = await run_in_threadpool(manifest_of, conversation(wired.conversations, log.conversation_id))
+    running = await run_in_threadpool(manifest_of, Folder(wired.conversations).folder(log.conversation_id))
     return [] if running is None else [_listed(await run_in_threadpool(part.manifest, running))]
 
 
@@ -160,7 +160,7 @@ def _answers(media_type: str) -> dict[int | str, dict[str, Any]]:
     responses=_answers("application/x-ndjson"),
 )
 async def read_events(folder: Found) -> StreamingResponse:
-    """Every event of a conversation so far, one JSON object a line."""
+    """Download all events of a conversation so far, one JSON object per line."""
     try:
         content = await run_in_threadpool(events_of, folder)
     except OSError:
@@ -172,5 +172,5 @@ async def read_events(folder: Found) -> StreamingResponse:
     "/{conversation_id}.zip", response_class=StreamingResponse, responses=_answers("application/zip")
 )
 async def read_all(folder: Found) -> StreamingResponse:
-    """Events, manifest and recordings of a conversation."""
+    """Download the events, manifest and recordings of a conversation."""
     return _file(zipped(folder), "application/zip", f"{folder.name}.zip")

@@ -1,4 +1,4 @@
-"""From a frame of text to what it does: parses, checks who may, and hands it to the right lobby."""
+"""Parses client messages, checks permissions, and carries them out or passes them to their lobby."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ from voicebot.signaling.turn import IcePlan
 class Who(Enum):
     """Who may send a message."""
 
-    ANYONE = "whoever has a session"
-    PLACED = "who sits in the lobby, or waits at its door"
-    SEATED = "who sits in the lobby"
+    ANYONE = "anyone with a session"
+    PLACED = "anyone who has a seat in the lobby or waits at its door"
+    SEATED = "anyone who has a seat in the lobby"
 
 
 PERMISSIONS: dict[type[m.Message], Who | Right] = {
     m.Ping: Who.ANYONE,
     m.Resume: Who.ANYONE,
     m.CreateLobby: Who.ANYONE,
-    m.JoinLobby: Who.ANYONE,  # the door decides
+    m.JoinLobby: Who.ANYONE,  # the lobby's door decides
     m.LeaveLobby: Who.PLACED,
     m.IceServersRequest: Who.SEATED,
     m.ParticipantUpdate: Who.SEATED,
     m.ChatMessage: Who.SEATED,
     m.RaiseHand: Who.SEATED,
-    m.Moderation: Who.SEATED,  # and each action is a right
+    m.Moderation: Who.SEATED,  # each action needs a right
     m.LobbyUpdate: "change_lobby",
     m.AgentCreate: "change_agents",
     m.AgentUpdate: "change_agents",
     m.AgentRemove: "change_agents",
-    m.WebrtcOffer: Who.SEATED,  # and only to a peer of the same lobby, in the present epoch
+    m.WebrtcOffer: Who.SEATED,  # only to a peer of the same lobby, in the current epoch
     m.WebrtcAnswer: Who.SEATED,
     m.IceCandidate: Who.SEATED,
     m.NegotiationNeeded: Who.SEATED,
     m.WebrtcStateChange: Who.SEATED,
     m.ConnectionReady: Who.SEATED,
 }
-"""A right is of those who sit in the lobby and have it (`voicebot.lobby.rights`)."""
+"""A right (`voicebot.lobby.rights`) needs a seat, too."""
 
 
 class Dispatcher:
-    """Carries out every client message. Each call handles one frame and never raises.
+    """Carries out client messages.
 
-    `lobbies` is a live mapping of lobby id to ServedLobby, `create_lobby` makes one,
-    `ice(user)` gives fresh ICE servers, `spawn(work, name)` runs a coroutine as an owned task.
+    `lobbies` is a live mapping by lobby id. `ice(user)` returns fresh ICE servers, and
+    `spawn(work, name)` runs a coroutine as an owned task.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Dispatcher:
         self._telemetry, self._drain = telemetry, drain
 
     def receive(self, client: ClientSession, frame: str) -> None:
-        """Carry out one text frame; whatever is wrong with it is answered by `error`."""
+        """Carry out one text frame. Never raises: the client gets any error as a message."""
         try:
             message = read(frame)
         except Malformed as error:
@@ -107,7 +107,7 @@ class Dispatcher:
             return
         client.session.go_live()
         if not client.session.is_new(message.id, self._clock()):
-            return  # sent again after a reconnect, carried out already
+            return  # sent again after a reconnect, and already carried out
         self._check(client, message)
         match message:
             case m.CreateLobby():
@@ -130,7 +130,7 @@ class Dispatcher:
                 self._in_lobby(client, _seat(client), message)
 
     def _check(self, client: ClientSession, message: m.ClientMessage) -> None:
-        """Whether this browser may send this at all, here and now. Raises SignalingError."""
+        """Raise SignalingError unless the client may send this message now."""
         who = PERMISSIONS[type(message)]
         if who is Who.ANYONE:
             return
@@ -172,12 +172,12 @@ class Dispatcher:
             ):
                 lobby.negotiations.negotiate(me, message)
             case _:
-                raise SignalingError(f"{message.type} is not understood here.")
+                raise SignalingError(f"The server does not handle {message.type}.")
 
     def _resume(self, client: ClientSession, message: m.Resume) -> None:
         if client.session.live:
             raise SignalingError(
-                "This socket goes on already.", hint="resume is the first message after a reconnect."
+                "This socket is already in use.", hint="Send resume as the first message after a reconnect."
             )
         replayed = client.replay(message.data.last_seq)
         if client.seat is None:
@@ -200,7 +200,7 @@ class Dispatcher:
             controller = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
             client.send(m.LobbyCreated(id=message.id, data=controller.lobby.info()))
         except Exception as error:
-            client.send(failure(error, message.id, "Making a lobby"))
+            client.send(failure(error, message.id, "Creating a lobby"))
 
     def _lobby(self, id: str) -> LobbyController:
         lobby = self._lobbies.get(id)

@@ -1,4 +1,4 @@
-"""Recorded conversations as files to download. Blocking: to be called in threads."""
+"""Reads recorded conversations as downloads. Everything here blocks: call it in threads."""
 
 from __future__ import annotations
 
@@ -19,26 +19,22 @@ from voicebot.folders import Folder
 
 CHUNK = 256 * 1024
 FIRST, LAST = 315_619_200, 4_354_732_800
-"""The time that a zip file can hold, in seconds since 1970: the years 1980 to 2107."""
-
-
-def conversation(folder: Path, conversation_id: str) -> Folder:
-    """The one of that id in the folder of all; no link leads out of it."""
-    return Folder(folder).folder(conversation_id)
+"""Unix times that a zip file can store: the years 1980 to 2107."""
 
 
 def manifests(folder: Path) -> list[Manifest]:
-    """Of all conversations in the folder, oldest first; what cannot be read is left out."""
+    """Return the manifests of all readable conversations in the folder, oldest first."""
+    conversations = Folder(folder)
     try:
-        names = Folder(folder).names()
+        names = conversations.names()
     except OSError:
         return []
-    found = (manifest_of(conversation(folder, name)) for name in names)
+    found = (manifest_of(conversations.folder(name)) for name in names)
     return [manifest for manifest in found if manifest is not None]
 
 
 def manifest_of(folder: Folder) -> Manifest | None:
-    """None when there is none that can be read, or it is another conversation's."""
+    """Return the manifest; None if it cannot be read or belongs to another conversation."""
     try:
         manifest = Manifest.model_validate_json(folder.read("manifest.json", LARGEST_MANIFEST))
     except (OSError, ValidationError):
@@ -47,12 +43,12 @@ def manifest_of(folder: Folder) -> Manifest | None:
 
 
 def events_of(folder: Folder) -> Iterator[bytes]:
-    """The events as they are now. Raises OSError at once when they cannot be read."""
+    """Yield the events so far. Raises OSError at once if they cannot be read."""
     return _chunks(folder.open("events.jsonl"))
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """What is appended meanwhile is not in it."""
+    """Yield the file without what is appended meanwhile."""
     with file:
         left = os.fstat(file.fileno()).st_size
         while left > 0 and (chunk := file.read(min(CHUNK, left))):
@@ -61,9 +57,9 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def zipped(folder: Folder) -> Iterator[bytes]:
-    """The files of a conversation as a zip file, made while it is read; others in its folder are left out.
+    """Yield a zip file of a conversation's own files; anything else in its folder is left out.
 
-    The manifest comes without the server's settings, which are no business of a lobby's hosts.
+    The manifest comes without the server's settings, which do not concern the hosts of a lobby.
     """
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -77,7 +73,7 @@ def zipped(folder: Folder) -> Iterator[bytes]:
                 continue
             info = zipfile.ZipInfo(f"{folder.name}/{where}{name}", _changed(file))
             info.external_attr = 0o644 << 16
-            # Opus does not get smaller
+            # Opus does not compress any further
             info.compress_type = zipfile.ZIP_STORED if where else zipfile.ZIP_DEFLATED
             with archive.open(info, "w", force_zip64=True) as entry:
                 for chunk in _chunks(file):
@@ -88,13 +84,13 @@ def zipped(folder: Folder) -> Iterator[bytes]:
 
 
 def _changed(file: BinaryIO) -> tuple[int, int, int, int, int, int]:
-    """When, as far as a zip file can say it."""
+    """Return the modification time, clamped to what a zip file can store."""
     at = time.localtime(min(max(os.fstat(file.fileno()).st_mtime, FIRST), LAST))
     return at.tm_year, at.tm_mon, at.tm_mday, at.tm_hour, at.tm_min, at.tm_sec
 
 
 class _Pipe(io.RawIOBase):
-    """What zipfile writes, for the reader to take."""
+    """Collects what zipfile writes until `take` returns it."""
 
     def __init__(self) -> None:
         self._written = bytearray()

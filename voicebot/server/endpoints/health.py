@@ -1,4 +1,4 @@
-"""For those who run the server: is it there, does it take people, and what does it count."""
+"""Health, readiness and metrics, for operators."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     ready: bool
     problems: dict[str, str]
-    """What is not ready (server, draining, models, media, store), and why."""
+    """The reason for each part that is not ready: server, draining, models, media, store."""
     warnings: dict[str, str]
-    """What is amiss though people can come in: recording, when the disk has no room, and what to do."""
+    """Problems that do not keep people out: `recording` if the disk is full."""
     models: dict[str, str]
     client_built: bool
 
@@ -35,14 +35,14 @@ class Readiness(BaseModel):
 @operation.head("/health", include_in_schema=False)
 @operation.get("/health")
 async def health() -> Health:
-    """The process answers."""
+    """Whether the process answers."""
     return Health(status="ok", version=__version__)
 
 
 @operation.head("/ready", include_in_schema=False)
 @operation.get("/ready", responses={503: {"model": Readiness}})
 async def ready(wired: Wired, response: Response) -> Readiness:
-    """People can come in; 503, and which part is not ready, while they cannot."""
+    """Whether people can come in. If not, 503 with the parts that are not ready."""
     problems = await wired.problems()
     response.status_code = 503 if problems else 200
     return Readiness(
@@ -56,7 +56,7 @@ async def ready(wired: Wired, response: Response) -> Readiness:
 
 @operation.get("/metrics", include_in_schema=False)
 async def metrics(request: Request, wired: Wired) -> Response:
-    """For Prometheus: see `may_read`."""
+    """Metrics for Prometheus; see `may_read`."""
     if not may_read(request, wired.metrics_token, behind_proxy=wired.addresses.public is not None):
         return JSONResponse({"detail": "Not Found"}, status_code=404)
     text, content_type = wired.telemetry.metrics.render(request.headers.get("accept", ""))
@@ -64,10 +64,10 @@ async def metrics(request: Request, wired: Wired) -> Response:
 
 
 def may_read(request: Request, token: str, *, behind_proxy: bool) -> bool:
-    """Who has METRICS_TOKEN; else programs on this machine, unless a proxy may speak for others.
+    """Whether the request has METRICS_TOKEN, or comes from a program on this machine.
 
-    What a proxy passes on also comes from this machine. So with PUBLIC_URL only the token counts, and
-    without it the request must have been made to this machine by name and not have been forwarded.
+    Requests through a proxy also come from this machine. So with PUBLIC_URL only the token counts; without
+    it, the request must name this machine as its host and have no header of a proxy.
     """
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):

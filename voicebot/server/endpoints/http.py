@@ -1,8 +1,7 @@
-"""The HTTP side: sessions, lobbies, their agents, ICE servers, and the client's files."""
+"""What all HTTP routes share, the session route, and the client's files."""
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -18,26 +17,24 @@ from voicebot.server.sessions.client_session import ClientSession
 from voicebot.signaling.messages import ErrorData
 from voicebot.version import __version__
 
-logger = logging.getLogger(__name__)
-
 api = APIRouter(prefix="/api")
 pages = APIRouter()
 
 
 class Body(BaseModel):
-    """Base of what is sent and answered."""
+    """Base of request and response bodies."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Problem(Body):
-    """Every answer that is no success."""
+    """The body of every error."""
 
     error: ErrorData
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For `responses=` of a route: with which statuses it refuses, besides those that every one has."""
+    """The `responses=` of a route with these error statuses, and those that every route has."""
     return {status: {"model": Problem} for status in sorted({401, 403, 422, 503, *statuses})}
 
 
@@ -51,14 +48,16 @@ Wired = Annotated[Services, Depends(services)]
 
 
 async def client(request: Request, wired: Wired) -> ClientSession:
-    """The caller's browser. Raises SignalingError (`no_session`)."""
+    """Return the caller's session. Raises SignalingError (`no_session`)."""
     by = forwarded(request.scope)
-    if by is not None:  # the server that forwards it has read the cookie
-        found = await wired.sessions.named(by.session)
+    if by is not None:  # the forwarding server has read the cookie
+        found = await wired.sessions.by_handle(by.session)
     else:
         found = await wired.sessions.valid(wired.cookie.read(request))
     if found is None or found.session.expired(wired.clock()):
-        raise SignalingError("There is no session.", hint="POST /api/session first.", code="no_session")
+        raise SignalingError(
+            "You have no session, or it has expired.", hint="POST /api/session first.", code="no_session"
+        )
     logs.bind(session=found.session.handle)
     return found
 
@@ -68,7 +67,7 @@ Caller = Annotated[ClientSession, Depends(client)]
 
 @api.post("/session")
 async def create_session(request: Request, response: Response, wired: Wired) -> SessionCreated:
-    """Give this browser a session, or confirm the one it has; its cookie is renewed now and then."""
+    """Create a session for this browser, or confirm the one it has and renew its cookie when due."""
     secret = wired.cookie.read(request)
     if await wired.sessions.valid(secret) is None:
         wired.drain.admit()
@@ -81,13 +80,13 @@ async def create_session(request: Request, response: Response, wired: Wired) -> 
 
 @pages.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
 async def index(request: Request, wired: Wired) -> Response:
-    """The page; it asks for its session itself, so that reading changes nothing."""
+    """Serve the page. It requests its session itself, so that GET changes nothing."""
     return wired.client.index(request)
 
 
 @pages.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
 async def static(path: str, request: Request, wired: Wired) -> Response:
-    """A file of the client; for any other address a page that says so, or an error."""
+    """Serve a file of the client, or a 404: a page for browsers, JSON for programs."""
     return wired.client.file(path, request)
 
 

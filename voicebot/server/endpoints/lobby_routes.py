@@ -1,4 +1,4 @@
-"""Lobbies and their agents over HTTP, for those who are in them."""
+"""HTTP routes for lobbies and their agents."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ lobbies = APIRouter(prefix="/api/lobbies")
 class LobbyDetails(Body):
     lobby: LobbyInfo
     knock: bool
-    """A host has to let one in; `people` and `agents` are not told before."""
+    """You have to knock, and learn `people` and `agents` only when a host has let you in."""
     people: int | None = None
     agents: int | None = None
 
 
 class AgentChanges(Body):
-    """What to change of an agent. People are heard once for all agents, so `stt` is everyone's: it is for
-    owners, and as long as nobody sits in another lobby of this server."""
+    """What to change about an agent.
+
+    All agents of the server share one `stt` model. Only owners may change it, while no other lobby has
+    people in it.
+    """
 
     muted: bool | None = None
     stt: Annotated[str, Field(max_length=200)] | None = None
@@ -48,14 +51,17 @@ class AgentChanges(Body):
 
 
 async def joined(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController:
-    """The lobby the caller sits in; a lobby of others is as good as none."""
+    """Return the lobby in which the caller has a seat. Any other lobby is reported as unknown."""
     if caller.seat is None or caller.seat.place.lobby.id != lobby_id:
         raise no_such_lobby()
     return wired.lobbies[lobby_id]
 
 
 def having(right: Right) -> Callable[..., Awaitable[LobbyController]]:
-    """The lobby in which the caller has a right, sitting in it or not. Others in it get `forbidden`."""
+    """Make a dependency that returns the lobby if the caller has this right in it.
+
+    Owners need no seat. People in the lobby without the right get `forbidden`.
+    """
 
     async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController:
         controller = wired.lobbies.get(lobby_id)
@@ -85,7 +91,7 @@ async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, 
 
 @lobbies.get("/{lobby_id}", responses=problems(404))
 async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
-    """What the caller may know of a lobby before joining it."""
+    """Describe a lobby as far as the caller may see it before joining."""
     controller = wired.lobbies.get(lobby_id)
     if controller is None:
         raise no_such_lobby()
@@ -99,7 +105,7 @@ async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetail
 
 @lobbies.patch("/{lobby_id}", responses=problems(403, 404, 422))
 async def change_lobby(changes: LobbyUpdateData, controller: Changing, caller: Caller) -> LobbyInfo:
-    """Change the lobby's name or settings, as a host; what is left out stays."""
+    """Change the name or settings of a lobby, as a host. Omitted fields stay."""
     controller.update(caller, changes)
     return controller.lobby.info()
 
@@ -115,13 +121,13 @@ async def delete_lobby(lobby_id: str, controller: Ending, wired: Wired) -> None:
 
 @lobbies.get("/{lobby_id}/agents", responses=problems(404))
 async def list_agents(controller: Joined) -> list[ParticipantInfo]:
-    """The agents of the lobby you are in."""
+    """List the agents of the lobby that you are in."""
     return controller.lobby.agents
 
 
 @lobbies.post("/{lobby_id}/agents", status_code=201, responses=problems(403, 404, 409, 422))
 async def add_agent(wish: AgentCreateData, controller: ChangingAgents, wired: Wired) -> ParticipantInfo:
-    """Make an agent from a description and let it join."""
+    """Create an agent from a description and let it join."""
     wired.drain.admit()
     agent = await controller.agent_session.spawn(wish.description, name=wish.name, voice=wish.voice)
     return controller.lobby.participants[agent.id]
@@ -131,14 +137,14 @@ async def add_agent(wish: AgentCreateData, controller: ChangingAgents, wired: Wi
 async def change_agent(
     agent_id: str, changes: AgentChanges, controller: ChangingAgents, caller: Caller, wired: Wired
 ) -> ParticipantInfo:
-    """Mute an agent, or swap models for others that are offered; they apply at its next turn.
+    """Mute an agent, or swap its models for others that the server offers, from its next turn on.
 
-    They are swapped in the order stt, tts, llm: one that fails keeps its present model and ends
-    this, those before it stay swapped.
+    Models are swapped in the order stt, tts, llm. The first failure ends the request and keeps the current
+    model of that role; earlier swaps stay.
     """
     controller.agents.find(agent_id)
     if changes.stt is not None:
-        _check_hearing(controller, caller, wired)
+        _check_stt_change(controller, caller, wired)
     wishes: list[tuple[SwapRole, str | None]] = [
         ("stt", changes.stt),
         ("tts", changes.tts),
@@ -159,29 +165,29 @@ async def change_agent(
     return controller.agents.find(agent_id)
 
 
-def _check_hearing(controller: LobbyController, caller: Caller, wired: Wired) -> None:
-    """Who may choose how people are heard: nobody decides that for another lobby."""
+def _check_stt_change(controller: LobbyController, caller: Caller, wired: Wired) -> None:
+    """Raise SignalingError unless the caller is an owner and no other lobby has people in it."""
     controller.check("choose_recogniser", caller)
     if any(other.lobby.humans for other in wired.lobbies.values() if other is not controller):
         raise SignalingError(
-            "People in other lobbies of this server are heard by the same model.",
-            hint="Who runs the server sets it by STT_MODEL or from a notebook.",
+            "People in other lobbies of this server use the same speech recognition.",
+            hint="Ask an operator to set STT_MODEL, or to change it from a notebook.",
             code="forbidden",
         )
 
 
 def _check_offered(role: str, spec: str, offered: list[str]) -> None:
-    """People in a lobby choose among what there is: never a file of the server or another download."""
+    """Raise UnknownModel unless the model is offered: people must not choose files or downloads."""
     if spec not in offered:
         raise UnknownModel(
             f"{spec!r} is not among the {role.upper()} models offered here.",
-            hint=f"Known ones: {', '.join(offered)}. Others can be set by who runs the server.",
+            hint=f"Choose one of: {', '.join(offered)}. Only an operator can add others.",
         )
 
 
 @lobbies.delete("/{lobby_id}/agents/{agent_id}", status_code=204, responses=problems(403, 404))
 async def remove_agent(agent_id: str, controller: ChangingAgents) -> None:
-    """Let an agent leave."""
+    """Remove an agent."""
     controller.agents.find(agent_id)
     await controller.agent_session.remove(agent_id)
 
@@ -191,7 +197,7 @@ async def remove_agent(agent_id: str, controller: ChangingAgents) -> None:
 
 @lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))
 async def ice_servers(controller: Joined, caller: Caller, wired: Wired) -> IceServersData:
-    """ICE servers with fresh credentials, for who has joined."""
+    """Get ICE servers with fresh credentials, for people in the lobby."""
     assert caller.seat is not None
     plan = wired.ice(caller.seat.participant_id)
     return IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)

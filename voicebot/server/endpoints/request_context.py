@@ -1,4 +1,4 @@
-"""The outermost layer of the application: each request gets an id, which is logged and answered."""
+"""The outermost middleware: gives each request an id, for the log and the X-Request-ID header."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestContext:
-    """Names requests in the log, and times them."""
+    """Adds the request id to log records and responses, and times HTTP requests."""
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app, self._telemetry = app, telemetry

@@ -1,4 +1,4 @@
-"""What the HTTP routes and the WebSocket endpoint are wired to."""
+"""What the HTTP routes and the WebSocket endpoint need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from voicebot.signaling.turn import IcePlan
 
 
 class LobbyFactory(Protocol):
-    """Make a lobby in a browser's name, whose session is its host. Raises SignalingError."""
+    """Creates a lobby for a client, whose session becomes its owner. Raises SignalingError."""
 
     async def __call__(
         self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
@@ -36,28 +36,28 @@ class LobbyFactory(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """Made by the composition root (`voicebot.server.hosting`) and by tests."""
+    """Built by `voicebot.server.hosting`."""
 
     sessions: Sessions
     cookie: SessionCookie
     lobbies: Mapping[str, LobbyController]
     create_lobby: LobbyFactory
     close_lobby: Callable[[str, str], Coroutine[Any, Any, None]]
-    """Of an id, with the reason that everyone in it is told."""
+    """Takes the id, and the reason for everybody in the lobby."""
     ice: Callable[[str], IcePlan]
     swap_stt: Callable[[str], Awaitable[None]]
     model_names: Callable[[], dict[str, str]]
     model_options: Callable[[SwapRole], list[str]]
-    """For a role (stt, tts, llm), what people in a lobby may swap in."""
+    """The models of a role that people in a lobby may swap in."""
     problems: Callable[[], Awaitable[dict[str, str]]]
-    """What keeps people from coming in, by part; empty when nothing does."""
+    """What keeps people from coming in, by part."""
     warnings: Callable[[], dict[str, str]]
-    """What is amiss though people can come in, by part."""
+    """Problems that do not keep people out, by part."""
     spawn: Callable[[Coroutine[Any, Any, None], str], None]
     client: StaticClient
     addresses: Addresses
     conversations: Path
-    """The folder of the recorded ones."""
+    """The folder of recorded conversations."""
     clock: Clock
     limits: Limits
     rate_limits: RateLimits
@@ -65,10 +65,10 @@ class Services:
     drain: Drain
     metrics_token: str = field(default="", repr=False)
     cluster: Cluster | None = None
-    """Other servers on the same store."""
+    """Set if the store is shared with other servers."""
 
 
 async def services(request: Request) -> Services:
-    """Those of the application that a request came to."""
+    """The services of the request's application."""
     found: Services = request.app.state.services
     return found

@@ -1,4 +1,4 @@
-"""The built browser client: compressed in advance, and served with the caching it was built for."""
+"""Serves the built client: precompressed files with the right caching, and a page for every other address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATIC = Path(__file__).parents[1] / "static"
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 ENCODINGS = {"br": ".br", "gzip": ".gz"}
-"""What the build writes beside a file, by the name of the encoding; the smallest first."""
+"""Suffixes of the precompressed files of the build, smallest first."""
 
 LOBBY = re.compile(r"[a-z0-9](-?[a-z0-9]){2,39}")
 STYLE = """
@@ -54,7 +54,7 @@ MISSING = """<h1>There is nothing at this address</h1>
 
 
 class StaticClient:
-    """The files below one folder, and a page of its own for every other address."""
+    """Serves the files below `folder`."""
 
     def __init__(self, folder: Path = STATIC) -> None:
         self._folder = folder.resolve()
@@ -64,33 +64,33 @@ class StaticClient:
         return (self._folder / "index.html").is_file()
 
     def index(self, request: Request) -> Response:
-        """The page, or one that says how to build it."""
+        """Serve the page of the client, or one that says how to build it."""
         if not self.built:
             return _page("AI Voicebot: the client is not built", UNBUILT, 503)
-        return _controllers(self._folder / "index.html", REVALIDATE, request.headers)
+        return _serve(self._folder / "index.html", REVALIDATE, request.headers)
 
     def file(self, path: str, request: Request) -> Response:
-        """A file by its path below the folder; to a browser that asks for a page, one that helps on.
+        """Serve a file by its path below the folder. Browsers get a page for an unknown address.
 
-        Raises HTTPException (404).
+        Raises HTTPException (404) for programs.
         """
         try:
             wanted = (self._folder / path).resolve()
             found = wanted.is_relative_to(self._folder) and wanted.is_file()
-        except (OSError, ValueError):  # longer than a name may be, or with a null character
+        except (OSError, ValueError):  # the name is too long or contains a NUL
             found = False
         if found and wanted.suffix not in ENCODINGS.values():
-            # vite puts a hash of the content into the names below assets/
+            # Vite puts a content hash into the names below assets/
             hashed = path.startswith("assets/")
-            return _controllers(wanted, IMMUTABLE if hashed else REVALIDATE, request.headers)
+            return _serve(wanted, IMMUTABLE if hashed else REVALIDATE, request.headers)
         is_api = path == "api" or path.startswith("api/")
         if is_api or "text/html" not in request.headers.get("accept", ""):
             raise HTTPException(404)
         return _missing(path, request)
 
 
-def _controllers(file: Path, caching: str, asked: Headers) -> Response:
-    """A file, in the smallest form that the browser takes. Ranges are those of that form."""
+def _serve(file: Path, caching: str, asked: Headers) -> Response:
+    """Serve the smallest encoding of a file that the client accepts."""
     accepted = _accepted(asked.get("accept-encoding", ""))
     forms = ((name, file.with_name(file.name + end)) for name, end in ENCODINGS.items() if name in accepted)
     encoding, sent = next(((name, form) for name, form in forms if form.is_file()), ("", file))
@@ -105,24 +105,24 @@ def _controllers(file: Path, caching: str, asked: Headers) -> Response:
 
 
 def _accepted(header: str) -> set[str]:
-    """The encodings that an Accept-Encoding header names and does not rule out."""
+    """Return the encodings that an Accept-Encoding header names with a weight above 0."""
     named = (part.replace(" ", "").lower().partition(";q=") for part in header.split(","))
     return {name for name, _, weight in named if not re.fullmatch(r"0(\.0*)?", weight)}
 
 
 @lru_cache(maxsize=256)
 def _etag(file: Path, changed: int, size: int) -> str:
-    """Of the content: two builds may have the same size and, unpacked from an archive, the same time."""
+    """Hash the content: two builds may have equal sizes and, from an archive, equal times."""
     return f'"{hashlib.sha256(file.read_bytes()).hexdigest()[:32]}"'
 
 
 def _media_type(file: Path) -> str | None:
-    """None where the name says enough; a system's table of types may say something else of scripts."""
+    """Return the type of scripts, which some systems get wrong; None lets Starlette guess."""
     return "text/javascript" if file.suffix == ".js" else None
 
 
 def _missing(path: str, request: Request) -> Response:
-    # relative, as a proxy may serve us below a path that we do not know
+    # relative, because a proxy may serve this below an unknown path
     start = "../" * (request.scope["raw_path"].count(b"/") - 1) or "./"
     links = f'<a class="first" href="{start}">Go to the start page</a>'
     name = path.rstrip("/").rsplit("/", 1)[-1]
@@ -134,7 +134,7 @@ def _missing(path: str, request: Request) -> Response:
 
 
 def _page(title: str, body: str, status: int) -> Response:
-    """A page that needs no other file."""
+    """Make a page that loads no other file."""
     html = f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

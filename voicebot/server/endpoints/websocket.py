@@ -36,9 +36,9 @@ from voicebot.signaling.written import write
 from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
-IN_ONE_GO = 8
-"""Frames that have arrived together and are carried out before others, writers above all, have a turn:
-else the answers to a burst would fill the queues of sockets that are not slow at all."""
+FRAMES_PER_TURN = 8
+"""Frames to handle before other tasks run. Otherwise the answers to a burst would fill the queues of sockets
+that are not slow, because their writers get no turn."""
 
 
 class SocketEndpoint:
@@ -64,23 +64,23 @@ class SocketEndpoint:
         self._crowd = Crowd(limits.sockets_per_address)
 
     async def serve(self, socket: WebSocket) -> None:
-        """From the handshake to the last word of one socket."""
+        """Serve one socket from its handshake to its end."""
         by = forwarded(socket.scope)
-        if by is not None:  # who forwards it has checked the origin, and counts
+        if by is not None:  # the forwarding server has checked the origin and counted the socket
             await self._identify(socket, by)
             return
         if not self._addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
             logger.warning(
-                "A WebSocket from origin %r was refused: set PUBLIC_URL to the address people open.",
+                "Refused a WebSocket from origin %r. Is it yours? Set PUBLIC_URL to it.",
                 socket.headers.get("origin", ""),
             )
-            await socket.accept()  # a refused handshake would tell the page nothing
+            await socket.accept()  # a page cannot see why a handshake failed
             await socket.close(CloseCode.WRONG_ORIGIN, "this origin may not connect")
             self._telemetry.refused("origin")
             return
         address = address_of(socket)
         if not self._crowd.enter(address):
-            logger.warning("Too many WebSockets from one address or network: one more was refused.")
+            logger.warning("Refused a WebSocket: too many from one address or network.")
             await socket.accept()
             await socket.close(CloseCode.TOO_MANY, "too many sockets from this address")
             self._telemetry.refused("too_many")
@@ -93,11 +93,11 @@ class SocketEndpoint:
     async def _identify(self, socket: WebSocket, by: Forwarded | None = None) -> None:
         try:
             if by is not None:
-                client = await self._sessions.named(by.session)
+                client = await self._sessions.by_handle(by.session)
             else:
                 client = await self._sessions.find(self._cookie.read(socket))
         except StoreError as error:
-            logger.warning("A session could not be looked up: %s %s", error, error.hint)
+            logger.warning("Looking up a session failed: %s %s", error, error.hint)
             await socket.accept()
             await socket.close(CloseCode.TRY_AGAIN, "try again later")
             self._telemetry.refused("store")
@@ -119,7 +119,7 @@ class SocketEndpoint:
                         onward = await self._serve(socket, client, by.arrival)
                         by.seq = client.session.seq if onward is not None else None
                     else:
-                        await self._place(socket, client)
+                        await self._route(socket, client)
             finally:
                 client.sockets -= 1
 
@@ -128,14 +128,14 @@ class SocketEndpoint:
         await socket.close(CloseCode.UNAUTHENTICATED)
         self._telemetry.refused(message.type)
 
-    async def _place(self, socket: WebSocket, client: ClientSession) -> None:
-        """Serve it here, or have it served by the other server that has its lobby; and by the next one."""
+    async def _route(self, socket: WebSocket, client: ClientSession) -> None:
+        """Serve the socket here or at the server of its lobby, wherever it moves, until it closes."""
         at, arrival = None, Arrival()
         if self._cluster is not None:
             try:
-                at = await self._cluster.router.of_socket(client)
+                at = await self._cluster.router.server_for(client)
             except StoreError as error:
-                logger.info("A socket has to try again: %s", error)
+                logger.info("A client has to reconnect: %s", error)
                 await socket.close(CloseCode.TRY_AGAIN, "try again later")
                 self._telemetry.refused("store")
                 return
@@ -143,19 +143,19 @@ class SocketEndpoint:
             if at is None or self._cluster is None:
                 onward = await self._serve(socket, client, arrival)
             else:
-                onward = await self._cluster.socket_proxy.carry(socket, client, at, arrival)
+                onward = await self._cluster.socket_proxy.forward(socket, client, at, arrival)
             if onward is None:
                 return
             at, arrival = onward.to, onward.arrival
 
     async def _serve(self, socket: WebSocket, client: ClientSession, arrival: Arrival) -> Onward | None:
-        """Until the socket is closed (None), or goes on at another server."""
+        """Serve the socket here until it closes (None) or moves on."""
         limits, telemetry = self._limits, self._telemetry
         outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=telemetry.sent)
         fence = client.attach(outbox)
         client.address = address_of(socket)
         seat = client.seat
-        client.lost()  # until it resumes or joins again
+        client.lost()  # until the client resumes or joins again
         client.session.advance(arrival.seq)
         hello = SessionEstablishedData(
             session=client.session.handle,
@@ -165,10 +165,10 @@ class SocketEndpoint:
             heartbeat_s=self._limits.heartbeat,
             version=__version__,
         )
-        if not arrival.said:
+        if not arrival.established:
             client.send_unstamped(SessionEstablished(data=hello))
         if self._drain.active:
-            client.send_unstamped(self._drain.farewell())
+            client.send_unstamped(self._drain.going_away())
         loop = asyncio.get_running_loop()
         left = max(0.0, client.session.expires - self._clock())
         expiry = loop.call_later(left, client.expire)
@@ -190,18 +190,17 @@ class SocketEndpoint:
             await asyncio.gather(writer, return_exceptions=True)
         if not isinstance(ended, Onward):
             return None
-        await self._sessions.write(client)  # the seat is free before another one is taken there
+        await self._sessions.write(client)  # free the seat before the client takes one there
         ended.arrival.seq = client.session.seq
         return ended
 
     async def _read(self, socket: WebSocket, client: ClientSession, fence: int) -> int | Onward:
-        """Hand on frames until the socket is closed, by whoever it is: returns the close code; or until it
-        goes on at another server."""
+        """Handle frames until the socket closes (its close code) or moves on."""
         limits = self._limits
         bucket, handled = client.rate(limits), 0
         seat: Seat | None = None
-        carried = forwarded(socket.scope) is not None
-        elsewhere = self._cluster.router if self._cluster is not None and not carried else None
+        is_forwarded = forwarded(socket.scope) is not None
+        elsewhere = self._cluster.router if self._cluster is not None and not is_forwarded else None
         while True:
             if client.seat is not seat:
                 seat = client.seat
@@ -211,33 +210,35 @@ class SocketEndpoint:
                     logs.bind(lobby=seat.place.lobby.id, participant=seat.participant_id)
             event = await socket.receive()
             handled += 1
-            if handled % IN_ONE_GO == 0:
+            if handled % FRAMES_PER_TURN == 0:
                 await asyncio.sleep(0)
             if event["type"] == "websocket.disconnect":
                 code = int(event.get("code") or CloseCode.ABNORMAL)
                 return Onward(None, Arrival()) if code == ONWARD and client.session.holds(fence) else code
             if not client.session.holds(fence):
-                continue  # a newer socket speaks for this session
+                continue  # a newer socket has taken over
             wait = bucket.take(self._clock())
             if wait > 0:
                 self._telemetry.waited(wait)
-                # nothing is dropped: no further frame is read meanwhile, so the browser has to wait, too
+                # drop nothing: no frame is read meanwhile, so the client has to wait, too
                 await asyncio.sleep(wait)
                 if not client.session.holds(fence):
                     continue
                 if bucket.flooded_for(self._clock()) > limits.flood and client.outbox is not None:
-                    logger.warning("Session %s sends too much: closed.", client.session.handle)
+                    logger.warning(
+                        "Closed a socket of session %s, which sends too much.", client.session.handle
+                    )
                     client.outbox.close(CloseCode.TOO_MANY, "too many messages")
             text = event.get("text")
             if text is None:
-                error = SignalingError("Binary frames are not understood.", hint="Send JSON as text.")
+                error = SignalingError("The server does not accept binary frames.", hint="Send JSON as text.")
                 client.send_unstamped(error_message(error, None))
                 continue
             if elsewhere is not None:
                 try:
                     onward = await elsewhere.onward(client, text, None)
                 except StoreError as error:
-                    logger.info("A socket has to try again: %s", error)
+                    logger.info("A client has to reconnect: %s", error)
                     if client.outbox is not None and client.session.holds(fence):
                         client.outbox.close(CloseCode.TRY_AGAIN, "try again later")
                     continue
@@ -248,9 +249,9 @@ class SocketEndpoint:
             self._dispatcher.receive(client, text)
 
     async def _write(self, socket: WebSocket, outbox: Outbox) -> None:
-        """Write what is queued, in order, until the socket closes or is too slow.
+        """Write queued messages until the socket closes or is too slow.
 
-        Whatever ends it ends the socket, so that the reader comes to its end as well.
+        It always ends with the socket closed, which ends `_read`.
         """
         try:
             while True:
@@ -265,12 +266,12 @@ class SocketEndpoint:
                         return
                     await socket.send_text(item)
         except TimeoutError:
-            # no more is queued; a code would not get through either
+            # a close frame would not get through either
             outbox.close(CloseCode.TOO_SLOW, "too slow")
             self._telemetry.closed(CloseCode.TOO_SLOW)
             abort(socket.scope)
         except (WebSocketDisconnect, RuntimeError):
-            pass  # closed while it was being written to
+            pass  # closed during the write
         except Exception:
-            logger.exception("A socket could not be written to")
+            logger.exception("Writing to a socket failed")
             abort(socket.scope)

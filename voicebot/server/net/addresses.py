@@ -1,8 +1,8 @@
-"""By which addresses this server may be used, and from the pages of which origins.
+"""Which Host and Origin headers the server accepts.
 
-A page of any website can make its own name point to this machine (DNS rebinding) and would then be
-of the server's own origin. So a name must be one that no website can have: an address in numbers, a
-name without a dot or below a suffix kept from the public DNS, this machine's own name, or PUBLIC_URL's.
+Any website can point its name to this machine (DNS rebinding), and its pages would then have the
+server's own origin. So the server accepts only names that no website can have: IP addresses, names
+without a dot or below a suffix that is not in the public DNS, this machine's name, and PUBLIC_URL's.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([0-9]{1,5}))?")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::([0-9]{1,5}))?")
 _LOCAL_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa", ".test")
-"""Kept from the public DNS by RFC 6762 (mDNS), RFC 8375, RFC 6761 and ICANN, or never given out by it."""
+"""Not in the public DNS: RFC 6762 (mDNS), RFC 8375, RFC 6761 and ICANN. `.lan` was never delegated."""
 
 Origin = tuple[str, str, int]
 
 
 def parse_origin(text: str) -> Origin | None:
-    """(http or https, host, port) of an Origin header; None for "null" and whatever has more or less."""
+    """Return (http or https, host, port) of an Origin header; None for "null" and anything malformed."""
     found = _ORIGIN.fullmatch(text.lower())
     if found is None:
         return None
@@ -36,7 +36,7 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def parse_host(text: str) -> str | None:
-    """The name or address in a Host header, without the port; None when it is not one."""
+    """Return the name or address in a Host header, without the port; None if it is malformed."""
     found = _HOST.fullmatch(text.lower())
     if found is None or not 0 < int(found[2] or 80) < 65536:
         return None
@@ -44,7 +44,7 @@ def parse_host(text: str) -> str | None:
 
 
 def is_loopback_name(name: str) -> bool:
-    """Whether only this machine's own programs can mean themselves by it."""
+    """Whether the name always means the machine that uses it."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     address = _address(name)
@@ -52,7 +52,7 @@ def is_loopback_name(name: str) -> bool:
 
 
 class Addresses:
-    """`public_url` and `host` are the settings PUBLIC_URL and HOST."""
+    """Checks headers against the settings PUBLIC_URL and HOST."""
 
     def __init__(self, public_url: str = "", host: str = "127.0.0.1") -> None:
         self._public: Origin | None = None
@@ -71,7 +71,7 @@ class Addresses:
         return self._public
 
     def known(self, name: str) -> bool:
-        """Whether no website of others can be at this name."""
+        """Whether no foreign website can have this name."""
         if is_loopback_name(name) or name in self._own:
             return True
         if self._public is not None and name == self._public[1]:
@@ -79,20 +79,20 @@ class Addresses:
         if _address(name) is not None:
             return True
         if self._this_machine_only:
-            # somebody else in the network could answer for a local name, and mean this machine
+            # another machine in the network could answer for a local name and point it here
             return any(name == f"{own.partition('.')[0]}.local" for own in self._own)
         return "." not in name or name.endswith(_LOCAL_SUFFIXES)
 
     def host_allowed(self, headers: Headers) -> bool:
-        """Whether the one Host header names this server."""
+        """Whether there is exactly one Host header and it names this server."""
         hosts = headers.getlist("host")
         name = parse_host(hosts[0]) if len(hosts) == 1 else None
         return name is not None and self.known(name)
 
     def origin_allowed(self, headers: Headers, scheme: str) -> bool:
-        """Whether the one Origin header is that of this server as it was addressed, or of PUBLIC_URL.
+        """Whether there is exactly one Origin header, and it matches the Host header or PUBLIC_URL.
 
-        `scheme` is how the request came: http, https, ws or wss.
+        `scheme` is the request's: http, https, ws or wss.
         """
         origins = headers.getlist("origin")
         origin = parse_origin(origins[0]) if len(origins) == 1 else None

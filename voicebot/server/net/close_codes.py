@@ -1,14 +1,14 @@
-"""The codes with which the server closes a WebSocket (RFC 6455 section 7.4.1; 4xxx are our own)."""
+"""WebSocket close codes: RFC 6455 section 7.4.1, IANA's registry, and our own from 4000."""
 
 from enum import IntEnum
 
 
 class CloseCode(IntEnum):
-    """`voicebot/signaling/protocol.md` says what a client does on each."""
+    """`voicebot/signaling/protocol.md` says what a client does after each."""
 
     GOING_AWAY = 1001
     ABNORMAL = 1006
-    """Never on the wire: the connection broke without a close frame."""
+    """Never sent: the connection broke without a close frame."""
     SERVICE_RESTART = 1012
     TRY_AGAIN = 1013
     UNAUTHENTICATED = 4401

@@ -1,4 +1,4 @@
-"""Stopping in good order: nobody new comes in, those who are here finish."""
+"""Draining: before the server stops it admits nobody new and lets the people in it finish."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from voicebot.errors import SignalingError
 from voicebot.lobby.lobby import Lobby
 from voicebot.signaling.messages import GoingAway, GoingAwayData
 
-SENTENCE = 5.0
-"""Seconds that agents get to finish what they are saying, once the time is over."""
+SPEECH_SECONDS = 5.0
+"""How long agents may finish what they are saying after the drain has timed out."""
 RETRY_AFTER = 5
-"""Seconds after the end in which another server is likely to be there."""
+"""Seconds from the stop until another server is likely to be up."""
 
 
 class Drain:
-    """Whether the server still takes people, and if not, until when it goes on."""
+    """Whether the server is draining, and until when."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -35,37 +35,37 @@ class Drain:
 
     @property
     def retry_after(self) -> int:
-        """For the header of that name."""
+        """Whole seconds for the Retry-After header."""
         return math.ceil(self.seconds_left) + RETRY_AFTER
 
     def begin(self, seconds: float, *, returning: bool) -> None:
-        """From now on nobody new; sockets close in `seconds`. With `returning` seats are kept."""
+        """Admit nobody from now on. Sockets close in `seconds`; `returning` says that seats are kept."""
         self._until, self._returning = self._clock() + seconds, returning
 
-    def over(self) -> None:
-        """The server may be used again."""
+    def end(self) -> None:
+        """Admit people again."""
         self._until = None
 
     def admit(self) -> None:
-        """Someone new wants in. Raises SignalingError (`draining`) when nobody is taken any more."""
+        """Raise SignalingError (`draining`) if the server is draining."""
         if self.active:
             raise SignalingError(
-                "The server is about to stop and takes nobody new.",
+                "The server is about to stop and admits nobody new.",
                 hint="Try again in a moment.",
                 code="draining",
                 retryable=True,
             )
 
-    def farewell(self) -> GoingAway:
-        """What those who are here are told."""
+    def going_away(self) -> GoingAway:
+        """The message that everybody in a lobby gets."""
         return GoingAway(data=GoingAwayData(seconds=round(self.seconds_left, 1), returning=self._returning))
 
     async def wait(self, lobbies: Callable[[], Iterable[Lobby]]) -> None:
-        """Until no people are left, or the time is over and agents have finished what they say."""
+        """Wait until no people are left, or time is up and agents have finished speaking."""
         if not self.seconds_left:
             return
         if not await _until(lobbies, _people, self.seconds_left):
-            await _until(lobbies, _speaking, SENTENCE)
+            await _until(lobbies, _speaking, SPEECH_SECONDS)
 
 
 def _people(lobby: Lobby) -> bool:
@@ -79,7 +79,7 @@ def _speaking(lobby: Lobby) -> bool:
 async def _until(
     lobbies: Callable[[], Iterable[Lobby]], busy: Callable[[Lobby], bool], seconds: float
 ) -> bool:
-    """Wait at most `seconds` until no lobby is `busy` any more; returns whether that was reached."""
+    """Wait at most `seconds` until no lobby is `busy`. Returns False on timeout."""
     changed = asyncio.Event()
     watched = [lobby.subscribe(lambda event: changed.set()) for lobby in lobbies()]
     try:

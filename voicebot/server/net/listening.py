@@ -1,4 +1,4 @@
-"""The listening socket and the uvicorn server, such that neither can end the process."""
+"""The listening socket and the uvicorn server. Neither can end the process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PORTS_TRIED = 50
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket on `port`, or on the next free one; port 0 lets the system choose.
+    """Listen on TCP `port` or on the next free one; port 0 lets the system choose.
 
     Raises:
-        SettingsError: the address is not one of this machine, or no port is free.
+        SettingsError: `host` is not an address of this machine, or no port is free.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(
@@ -37,12 +37,12 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
     last: OSError | None = None
     for candidate in range(port, min(port + PORTS_TRIED, 65536)):
-        # only with the protocol named asyncio sets TCP_NODELAY: without it small messages wait for 40 ms
+        # asyncio sets TCP_NODELAY only if the protocol is named; otherwise small messages wait for 40 ms
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind((address[0], candidate))
-            listening.listen(2048)  # without it a second server could bind the same port
+            listening.listen(2048)  # until then a second server could bind the same port
             listening.setblocking(False)
             return listening
         except OSError as error:
@@ -54,12 +54,12 @@ def bind(host: str, port: int) -> socket.socket:
     raise SettingsError(
         f"Cannot listen on {host}:{port}: {last.strerror or last}.",
         hint="Choose another HOST or PORT."
-        + (" Ports below 1024 are for the administrator." if last.errno == errno.EACCES else ""),
+        + (" Only the administrator may use ports below 1024." if last.errno == errno.EACCES else ""),
     )
 
 
 class QuietServer(uvicorn.Server):
-    """Leaves signals to the program it runs in, and says when it listens."""
+    """Leaves signals to its program, and sets `listening` once it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -74,7 +74,7 @@ class QuietServer(uvicorn.Server):
         self.listening.set()
 
     async def run_on(self, listening: socket.socket) -> None:
-        """Serve until `should_exit`. Raises VoicebotError where uvicorn would end the process."""
+        """Serve until `should_exit`. Raises VoicebotError where uvicorn would exit the process."""
         try:
             await self.serve(sockets=[listening])
         except SystemExit as error:
@@ -84,7 +84,7 @@ class QuietServer(uvicorn.Server):
 
 
 def make_server(app: ASGIApp, limits: Limits | None = None) -> QuietServer:
-    """uvicorn as this package needs it: what is dead, or never was alive, does not stay."""
+    """Configure uvicorn so that dead and half-open connections end."""
     limits = limits or Limits()
     return QuietServer(
         uvicorn.Config(

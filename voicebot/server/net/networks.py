@@ -1,4 +1,4 @@
-"""Where a request comes from: an address, and the networks around it that one site or one provider has."""
+"""The client address of a request, and the site and provider networks that contain it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from starlette.requests import HTTPConnection
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _WIDTHS = {4: (32, 24, 16), 6: (64, 48, 32)}
-"""Prefix lengths: one customer's (of IPv6 that is a network), one site's, and (a part of) a provider's."""
+"""Prefix lengths of a customer, a site and a provider, by IP version."""
 _TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::ffff:0:0:0/96"))
-"""IPv4 behind a translator (NAT64, SIIT): its last 32 bits."""
+"""Prefixes of NAT64 (RFC 6052) and SIIT (RFC 2765): the last 32 bits are an IPv4 address."""
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """Where it comes from: an IPv4 address, or the /64 of an IPv6 one, which is one customer's.
+    """Return the client's IPv4 address, or the /64 of its IPv6 address, because a customer gets a whole /64.
 
-    Empty for this machine, where a proxy that does not tell may stand for many people.
+    Returns an empty string for loopback: a proxy on this machine may carry many people.
     """
     host = connection.client.host if connection.client is not None else ""
     try:
@@ -30,9 +30,10 @@ def address_of(connection: HTTPConnection) -> str:
 
 @lru_cache(maxsize=1024)
 def networks_of(address: str) -> tuple[str, ...]:
-    """The address, given as by `address_of`, its site and its provider, in this order; none of this machine.
+    """Return the address itself, its site and its provider; nothing for the empty address.
 
-    Somebody may have any number of addresses, of few sites, of very few providers.
+    `address` comes from `address_of`. An attacker can have many addresses, but few sites and very few
+    providers.
     """
     if not address:
         return ()
@@ -49,7 +50,7 @@ def _network(address: Address, level: int) -> str:
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address within an IPv6 one: whoever has it has all of these, too."""
+    """Return the IPv4 address inside an IPv6 one: its owner owns all these spellings, too."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if any(address in network for network in _TRANSLATED):

@@ -1,4 +1,4 @@
-"""Who may talk to the server from where: origins, the session cookie, response headers."""
+"""Origin and Host checks, the session cookie and the security headers of responses."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from voicebot.errors import VoicebotError
 from voicebot.server.net.addresses import Addresses, is_loopback_name, parse_host
 from voicebot.server.net.wire_errors import error_body, hidden_error_body
-from voicebot.signaling.session import SESSION_SECONDS
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-PROBED = {"/health", "/ready"}
-"""What a load balancer asks by any name; it tells nothing of anyone."""
+PROBES = {"/health", "/ready"}
+"""A load balancer may use any Host for these; they reveal nothing about anybody."""
 
 
 def is_secure(connection: HTTPConnection) -> bool:
-    """Whether the browser came over TLS (uvicorn has read the proxy's X-Forwarded-Proto)."""
+    """Whether the client uses TLS. uvicorn has already read the proxy's X-Forwarded-Proto."""
     return connection.scope["scheme"] in {"https", "wss"}
 
 
 class SessionCookie:
-    """Reads and sets the cookie that carries the session's secret.
+    """Reads and sets the cookie with the session's secret.
 
-    Cookies ignore the port, so the plain name carries it: two servers on one host then do
-    not overwrite each other's session. Servers that share their sessions give no port, for
-    they share the cookie.
+    Browsers send cookies to every port of a host, so the plain name contains the port: two servers on
+    one host keep their sessions apart. Servers that share their sessions pass no port.
     """
 
     def __init__(self, port: int | None) -> None:
@@ -42,7 +40,7 @@ class SessionCookie:
         connection: HTTPConnection,
         response: Response,
         secret: str,
-        lifetime: float = SESSION_SECONDS,
+        lifetime: float,
     ) -> None:
         """Set the cookie for `lifetime` seconds."""
         secure = is_secure(connection)
@@ -58,11 +56,11 @@ class SessionCookie:
 
 
 def security_headers(scheme: str, host: str, addresses: Addresses) -> dict[str, str]:
-    """Headers of every response. `scheme` and `host` (the Host header) are those of the request."""
+    """The headers that every response gets. `scheme` and `host` (the Host header) are the request's."""
     name = parse_host(host)
-    if name is None:  # no address, or something that would break out of a header value
+    if name is None:  # it could break out of a header value
         name = host = "localhost"
-    # JupyterLab embeds the page from another port of the same machine
+    # JupyterLab embeds the page from another port of this machine
     embedders = {"localhost", "127.0.0.1"} | ({name} if ":" not in name else set())
     ancestors = [f"{s}://{n}:*" for n in sorted(embedders) for s in ("http", "https")]
     if addresses.public is not None:
@@ -88,15 +86,15 @@ def security_headers(scheme: str, host: str, addresses: Addresses) -> dict[str, 
         "Cross-Origin-Resource-Policy": "same-origin",
     }
     if scheme == "https" or is_loopback_name(name):
-        # browsers heed it from trustworthy origins only, and complain anywhere else
+        # browsers warn about it on any other origin
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return headers
 
 
 class SecurityMiddleware:
-    """Adds the headers; refuses unknown names of the server, and changes that no page of it asks for.
+    """Adds the security headers, and refuses unknown hosts and unsafe methods from other origins.
 
-    What says nothing else about it (the client's files do) is kept by no cache, refusals and failures too.
+    Every response without a Cache-Control of its own gets `no-store`, errors included.
     """
 
     def __init__(self, app: ASGIApp, addresses: Addresses) -> None:
@@ -116,12 +114,12 @@ class SecurityMiddleware:
                 answered = True
                 sent = MutableHeaders(scope=message)
                 for name, value in added.items():
-                    sent.setdefault(name, value)  # a page may have a stricter policy of its own
+                    sent.setdefault(name, value)  # a page may set a stricter policy
                 sent.setdefault("Cache-Control", "no-store")
             await send(message)
 
         app = self._app
-        if not (scope["path"] in PROBED or self._addresses.host_allowed(headers)):
+        if not (scope["path"] in PROBES or self._addresses.host_allowed(headers)):
             app = refuse_host()
         elif scope["method"] not in SAFE_METHODS and not self._addresses.origin_allowed(
             headers, scope["scheme"]
@@ -129,7 +127,7 @@ class SecurityMiddleware:
             app = refuse_origin(missing="origin" not in headers)
         try:
             await app(scope, receive, send_with_headers)
-        except Exception:  # the framework's own answer to it would be outside, without headers
+        except Exception:  # Starlette would answer outside this middleware, without the headers
             if not answered:
                 await JSONResponse(hidden_error_body(), 500)(scope, receive, send_with_headers)
             raise
@@ -139,17 +137,17 @@ def refuse_host() -> Response:
     return _refusal(
         421,
         "host",
-        "This server does not go by that name.",
-        "Open it by its IP address or localhost, or set PUBLIC_URL to the address people open.",
+        "This server is not known by that name.",
+        "Use its IP address or localhost, or set PUBLIC_URL to the address that people open.",
     )
 
 
 def refuse_origin(missing: bool = False) -> Response:
     if missing:
-        hint = "A program sends the address it speaks to, such as `Origin: http://localhost:8000`."
-        return _refusal(403, "origin", "A request that changes something must say its origin.", hint)
-    hint = "If people open this server through a proxy, set PUBLIC_URL to the address they open."
-    return _refusal(403, "origin", "This page may not use this server.", hint)
+        hint = "Send the address of this server, such as `Origin: http://localhost:8000`."
+        return _refusal(403, "origin", "A request that changes something needs an Origin header.", hint)
+    hint = "If people reach this server through a proxy, set PUBLIC_URL to the address that they open."
+    return _refusal(403, "origin", "Pages of this origin may not use this server.", hint)
 
 
 def _refusal(status: int, code: str, message: str, hint: str) -> Response:

@@ -1,4 +1,4 @@
-"""uvicorn's two protocols, such that no connection outlives its use: half-open, dead or full ones end."""
+"""uvicorn's HTTP and WebSocket protocols, with time limits that end half-open, dead and stuck connections."""
 
 from __future__ import annotations
 
@@ -14,58 +14,56 @@ from websockets.http11 import Request
 
 ABORT = "voicebot.abort"
 CLOSE_SECONDS = 2.0
-"""How long the other end may take to answer a close, or to take what was written before it."""
+"""How long the client may take to answer a close frame, or to read what was sent before it."""
 
 
 def abort(scope: MutableMapping[str, Any]) -> None:
-    """Drop the WebSocket of this scope with all that waits to be written to it, or the line over which
-    another server forwards it."""
+    """Drop the WebSocket of this scope, or the channel that forwards it, and everything queued for it."""
     transport = scope.get("extensions", {}).get(ABORT)
     if transport is not None:
         transport.abort()
 
 
-def http_protocol(patience: float) -> type[H11Protocol]:
-    """uvicorn's HTTP, with `patience` seconds for each request to arrive whole."""
-    return cast(type[H11Protocol], type("TimedHTTP", (TimedHTTP,), {"patience": patience}))
+def http_protocol(timeout: float) -> type[H11Protocol]:
+    """uvicorn's HTTP protocol; each request must be complete within `timeout` seconds."""
+    return cast(type[H11Protocol], type("TimedHTTP", (TimedHTTP,), {"request_timeout": timeout}))
 
 
 class TimedHTTP(H11Protocol):
-    """Closes a connection whose request, headers and body, takes too long to arrive.
+    """Closes a connection if a request, headers and body, takes too long to arrive.
 
-    uvicorn itself waits for ever, so that connections which send nothing, or a byte now and
-    then, would use up the file descriptors.
+    uvicorn waits for ever, so slow or silent connections would use up the file descriptors.
     """
 
-    patience = 10.0
-    _late: asyncio.TimerHandle | None = None
+    request_timeout = 10.0
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._late = self.loop.call_later(self.patience, self._too_late)
+        self._timer = self.loop.call_later(self.request_timeout, self._timed_out)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.their_state not in {h11.IDLE, h11.SEND_BODY} or self.transport.is_closing():
-            self._in_time()
-        elif self._late is None and self.transport.get_protocol() is self:
-            self._late = self.loop.call_later(self.patience, self._too_late)
+            self._stop_timer()
+        elif self._timer is None and self.transport.get_protocol() is self:
+            self._timer = self.loop.call_later(self.request_timeout, self._timed_out)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._in_time()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._in_time()
+        self._stop_timer()
         super().handle_websocket_upgrade(event)
 
-    def _in_time(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _too_late(self) -> None:
-        self._late = None
+    def _timed_out(self) -> None:
+        self._timer = None
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
@@ -73,25 +71,24 @@ class TimedHTTP(H11Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, which ends for certain.
+    """uvicorn's WebSocket protocol; it aborts the connection if a ping or a close gets no answer.
 
-    Closing a transport waits until all is written, which never happens when the other end is
-    gone: after a ping without an answer, or a close that nobody takes, this one is aborted.
+    Closing a transport first flushes it, which never happens if the client is gone.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        # what the kernel does not take counts as not written: memory stays small, and the deadline true
+        # no buffer of our own: a write then waits for the kernel, and so counts against the deadline
         self.transport.set_write_buffer_limits(high=0)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if self.response.status_code == 101:  # the task that serves it has not begun yet
+        if self.response.status_code == 101:  # before the task that serves it begins
             cast(dict[str, Any], self.scope["extensions"])[ABORT] = self.transport
 
     async def send(self, message: Any) -> None:
         if message["type"] == "websocket.send" and self.transport.is_closing():
-            raise ClientDisconnected  # asyncio would warn of each message that is written all the same
+            raise ClientDisconnected  # asyncio would warn about every further write
         await super().send(message)
         if self.close_timer is not None:
             self.close_timer.cancel()

@@ -1,4 +1,4 @@
-"""Errors as the browser gets them, over the wire and over HTTP."""
+"""Turn exceptions into error messages (WebSocket) and error bodies (HTTP)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ logger = logging.getLogger(__name__)
 
 
 def error_message(error: VoicebotError, id: str | None) -> Error:
-    """What its author is told."""
+    """The `error` message for the sender of message `id`."""
     return Error(id=id, data=_data(error))
 
 
 def error_body(error: VoicebotError) -> dict[str, Any]:
-    """The same four fields as the answer to a request."""
+    """The JSON body of an HTTP error, with the same four fields."""
     return {"error": _data(error).model_dump()}
 
 
 def hidden_error_body() -> dict[str, Any]:
-    """Of an unexpected error, whose text stays in the server's log."""
+    """The body for an unexpected error, whose text stays in the server's log."""
     return error_body(_hidden())
 
 
 def failure(error: Exception, id: str | None, what: str) -> Error:
-    """Of whatever went wrong. An unexpected error's text stays in the server's log, under `what` it was."""
+    """The `error` message for any exception.
+
+    An unexpected one is logged as "`what` failed", and the client gets none of its text.
+    """
     if isinstance(error, VoicebotError):
         return error_message(error, id)
     logger.error("%s failed", what, exc_info=error)
@@ -36,14 +39,16 @@ def failure(error: Exception, id: str | None, what: str) -> Error:
 
 
 def refusal(error: Exception, message: ClientMessage, what: str) -> Error | LobbyFull:
-    """The answer to a message that could not be carried out; `what` as for `failure`."""
+    """The answer to a message that failed: `lobby_full`, or what `failure` returns."""
     if isinstance(error, LobbyFullError) and isinstance(message, JoinLobby):
         return LobbyFull(id=message.id, lobby=message.lobby, data=LobbyFullData(limit=error.limit))
     return failure(error, message.id, what)
 
 
 def _hidden() -> VoicebotError:
-    return VoicebotError("The server could not do this.", hint="Its log says why; everything else goes on.")
+    return VoicebotError(
+        "The server could not do this.", hint="Look for the cause in the server's log. You can go on."
+    )
 
 
 def _data(error: VoicebotError) -> ErrorData:

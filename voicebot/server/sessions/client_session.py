@@ -1,4 +1,4 @@
-"""One browser as the server knows it: its session, the socket that counts, and its seat in a lobby."""
+"""One browser: its session, its current socket and its seat in a lobby."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from voicebot.signaling.written import Written, write
 
 
 class Place(Protocol):
-    """What a browser needs of the lobby it sits in, or at whose door it waits."""
+    """The lobby in which a client has a seat, or at whose door it waits."""
 
     @property
     def lobby(self) -> Lobby: ...
     def leave(self, client: ClientSession) -> None:
-        """It goes for good."""
+        """The client leaves for good."""
 
     def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
-        """Its socket is lost; the seat is kept for a while."""
+        """The client lost its socket; its seat is kept for a while."""
 
     def resumed(self, client: ClientSession, replayed: bool) -> None:
-        """It is back on a new socket, its page as it was."""
+        """The client is back on a new socket, with the same page."""
 
     def check(self, right: Right, client: ClientSession) -> None:
-        """Raises SignalingError (`forbidden`) unless it has this right."""
+        """Raise SignalingError (`forbidden`) if the client does not have this right."""
 
 
 @dataclass(frozen=True)
 class Seat:
-    """A browser's place in a lobby."""
+    """A client's participant in a lobby."""
 
     place: Place
     participant_id: str
@@ -48,10 +48,7 @@ def _nothing(client: ClientSession) -> None:
 
 
 class ClientSession:
-    """One browser: its session, the socket that counts (if any), its seat in a lobby.
-
-    `changed(client)` is called when its seat is taken, freed or looks different.
-    """
+    """`changed(client)` is called when the seat is taken or freed, or the person in it changes."""
 
     def __init__(
         self, session: Session, clock: Clock, changed: Callable[[ClientSession], None] = _nothing
@@ -59,19 +56,19 @@ class ClientSession:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
         self.address = ""
-        """Where its newest socket came from."""
+        """Of the newest socket, as `address_of` returns it."""
         self.sockets = 0
-        """WebSockets that are open, also those that a newer one has replaced."""
+        """Number of open WebSockets, replaced ones included."""
         self.bucket: TokenBucket | None = None
-        """How fast it may send; the session's, so that a new socket does not fill it."""
+        """Limits its messages. It belongs to the session, so a new socket does not refill it."""
         self.idle_since = clock()
         self._seat: Seat | None = None
         self._changed = changed
         self.waiting: Place | None = None
-        """At whose door it waits to be let in; never while it has a seat."""
+        """The lobby at whose door it waits; never set while it has a seat."""
 
     def rate(self, limits: Limits) -> TokenBucket:
-        """What its messages are taken from, whichever server carries them out."""
+        """The token bucket of its messages."""
         if self.bucket is None:
             self.bucket = TokenBucket(limits.messages_per_second, limits.burst, self.clock())
         return self.bucket
@@ -86,26 +83,26 @@ class ClientSession:
         self._changed(self)
 
     def seat_changed(self) -> None:
-        """Name, role or devices of the seated person are others now."""
+        """The name, role or devices of the person have changed."""
         self._changed(self)
 
     def attach(self, outbox: Outbox) -> int:
-        """A new socket takes over; the one before is closed with 4409."""
+        """Take a new socket and close the previous one with 4409. Returns the fence of the new one."""
         if self.outbox is not None:
             self.outbox.close(CloseCode.REPLACED, "opened in another tab")
         self.outbox = outbox
         return self.session.attach()
 
     def detach(self, fence: int) -> bool:
-        """A socket closed; True when it was the one that counts."""
-        counted = self.session.detach(fence)
-        if counted:
+        """A socket closed. Returns whether it was the current one."""
+        current = self.session.detach(fence)
+        if current:
             self.outbox = None
             self.idle_since = self.clock()
-        return counted
+        return current
 
     def expire(self) -> None:
-        """The session is over: say so, close the socket with 4401, and free the seat."""
+        """End the session: send `session_expired`, close the socket with 4401 and free the seat."""
         self.session.expire()
         if self.outbox is not None:
             self.outbox.put(write(SessionExpired()))
@@ -113,7 +110,7 @@ class ClientSession:
         self.leave_for(None)
 
     def leave_for(self, place: Place | None) -> None:
-        """Give up the seat or the place at a door, unless it is this lobby's."""
+        """Leave every lobby but this one."""
         if self.seat is not None and self.seat.place is not place:
             self.seat.place.leave(self)
         if self.waiting is not None and self.waiting is not place:
@@ -121,28 +118,28 @@ class ClientSession:
 
     @property
     def place(self) -> Place | None:
-        """The lobby it sits in, or at whose door it waits."""
+        """The lobby in which it has a seat, or at whose door it waits."""
         return self.seat.place if self.seat is not None else self.waiting
 
     def lost(self, closed_by_client: bool = False) -> None:
-        """It has no socket, or a new one that has not spoken yet: its seat or place is kept for a while."""
+        """No socket has sent anything since the last one was lost. The lobby keeps the seat for a while."""
         if self.place is not None:
             self.place.lost(self, closed_by_client)
 
     def send(self, message: Message | Written) -> None:
-        """Stamp, keep for a replay, and queue it when a socket is there. Never waits."""
+        """Number a message, keep it for a replay, and queue it if there is a live socket. Never waits."""
         message = message if isinstance(message, Written) else write(message)
         seq = self.session.number(message, self.clock())
         if self.outbox is not None and self.session.live:
             self.outbox.put(message, seq)
 
     def send_unstamped(self, message: Message) -> None:
-        """Queue what only this socket is told: pong and the session's own messages."""
+        """Queue a message for this socket only, without a number and without a replay."""
         if self.outbox is not None:
             self.outbox.put(write(message))
 
     def replay(self, last_seq: int) -> bool:
-        """Go on after `last_seq`; False when not all that followed is kept."""
+        """Send again what came after `last_seq`. Returns False if some of it is no longer kept."""
         missed = self.session.replay(last_seq, self.clock())
         if self.outbox is not None:
             for sent in missed or ():

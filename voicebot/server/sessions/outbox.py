@@ -1,4 +1,4 @@
-"""What waits to be written to one socket: bounded, and states coalesce to the newest."""
+"""The bounded queue of messages for one socket. A newer state replaces an older one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voicebot.signaling.written import Written
 
 @dataclass(frozen=True)
 class Close:
-    """The socket is to be closed with this code, after everything before it was written."""
+    """Close the socket with this code."""
 
     code: int
     reason: str = ""
@@ -22,12 +22,12 @@ class Close:
 @dataclass
 class _Entry:
     text: str | None
-    """None once a newer state has replaced it."""
-    about: tuple[str, ...] | None
+    """None if a newer state has replaced it."""
+    state_key: tuple[str, ...] | None
 
 
 class Outbox:
-    """A queue with one reader (the socket's writer task) and writers that never wait."""
+    """One task reads it, the socket's writer. Putting never waits."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Outbox:
         *,
         on_put: Callable[[Written], None] = lambda message: None,
     ) -> None:
-        """`on_put` is called with each message that is queued."""
+        """`on_put` is called with each queued message."""
         self._max_messages, self._max_bytes, self._on_put = max_messages, max_bytes, on_put
         self._entries: deque[_Entry] = deque()
         self._latest: dict[tuple[str, ...], _Entry] = {}
@@ -46,21 +46,21 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Messages that wait to be written."""
+        """Number of queued messages."""
         return self._messages
 
     def put(self, message: Written, seq: int | None = None) -> None:
-        """Queue a message under this `seq`; a reader that is too slow is closed with 4408 instead."""
+        """Queue a message with this `seq`. If the queue is full, drop everything and close with 4408."""
         if self._close is not None:
             return
         self._on_put(message)
-        text, about = message.numbered(seq), message.about
-        old = self._latest.get(about) if about else None
+        text, key = message.numbered(seq), message.state_key
+        old = self._latest.get(key) if key else None
         if old is not None and old.text is not None:
             self._messages, self._bytes, old.text = self._messages - 1, self._bytes - len(old.text), None
-        entry = _Entry(text, about)
-        if about:
-            self._latest[about] = entry
+        entry = _Entry(text, key)
+        if key:
+            self._latest[key] = entry
         self._entries.append(entry)
         self._messages, self._bytes = self._messages + 1, self._bytes + len(text)
         if self._messages > self._max_messages or self._bytes > self._max_bytes:
@@ -70,18 +70,18 @@ class Outbox:
         self._ready.set()
 
     def close(self, code: int, reason: str = "") -> None:
-        """Close the socket after what is queued; the first call counts."""
+        """Close the socket after the queued messages. Only the first call has an effect."""
         if self._close is None:
             self._close = Close(code, reason)
         self._ready.set()
 
     async def get(self) -> str | Close:
-        """The next text to write, or that the socket is to be closed."""
+        """Wait for the next text, or for the close that ends the queue."""
         while True:
             while self._entries:
                 entry = self._entries.popleft()
-                if entry.about and self._latest.get(entry.about) is entry:
-                    del self._latest[entry.about]
+                if entry.state_key and self._latest.get(entry.state_key) is entry:
+                    del self._latest[entry.state_key]
                 if entry.text is not None:
                     self._messages, self._bytes = self._messages - 1, self._bytes - len(entry.text)
                     return entry.text

@@ -1,4 +1,4 @@
-"""Browsers by their cookie: an opaque secret of 256 bits, of which only a hash is kept."""
+"""All sessions, found by their cookie: an opaque secret of 256 bits, of which only a hash is kept."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from voicebot.store.shared import shared
 logger = logging.getLogger(__name__)
 
 ROTATE_SECONDS = 3600.0
-"""Age of a secret at which the next page load gives another one."""
+"""Age at which a secret is replaced on the next page load."""
 OVERLAP_SECONDS = 60.0
-"""How long the one before is good after the new one was first used."""
+"""How long the previous secret stays valid after the first use of the new one."""
 SWEEP_SECONDS = 60.0
 IDLE_SECONDS = 300.0
-"""After so long without socket and seat a session lives in the store alone."""
+"""A session that had no socket and no seat for so long is dropped from memory, but not from the store."""
 EXPIRED_SECONDS = 3600.0
-"""How long after its end the store knows a session, to say so rather than that it is unknown."""
+"""How long the store keeps an expired session, so that its client gets `session_expired`."""
 MAX_SECRET = 128
 
 
 class Sessions:
-    """All sessions of this server: running state in memory, records in the store.
+    """Sessions in use are in memory, and all have a record in the store.
 
-    `wall` gives Unix seconds, `lifetime` is how long a session lasts, in seconds.
+    `wall` returns Unix seconds. A session lasts `lifetime` seconds.
     """
 
     def __init__(
@@ -50,27 +50,26 @@ class Sessions:
     ) -> None:
         self._store, self._clock, self._wall, self._lifetime = store, clock, wall, lifetime
         self._shared = shared(store)
-        self._browsers: dict[str, ClientSession] = {}
+        self._clients: dict[str, ClientSession] = {}
         self._records: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
         self._writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
         self.token: Callable[[str], int | None] = lambda lobby_id: None
-        """The fencing token of a lobby that is served here; set by who holds the leases."""
+        """Returns the fencing token of a lobby of this server. The holder of the leases sets it."""
         self._sweeping: asyncio.Task[None] | None = None
         self._sweep_failed = False
 
     # ------------------------------------------------------------ running
 
     def start(self) -> None:
-        """Begin to sweep expired sessions now and then."""
+        """Start to sweep every minute."""
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().create_task(
                 self._keep_sweeping(), name="sweep sessions"
             )
 
     async def aclose(self) -> None:
-        """Write what waits to be written. What changes from now on, such as seats that are
-        freed because the server ends, is not written any more."""
+        """Write pending changes and no later ones: stopping the server must not free seats in the store."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
@@ -78,13 +77,13 @@ class Sessions:
         await self._writer.aclose()
 
     async def flush(self) -> None:
-        """Write now what waits to be written. A store that fails is logged, never raised."""
+        """Write pending changes now. Logs a failing store."""
         await self._writer.flush()
 
     async def sweep(self) -> None:
-        """End expired sessions; forget those that nobody uses, here and in the store."""
+        """End expired sessions, and forget unused ones."""
         now = self._clock()
-        for handle, client in list(self._browsers.items()):
+        for handle, client in list(self._clients.items()):
             session = client.session
             session.forget_old(now)
             if session.expired(now) and (client.seat is not None or client.outbox is not None):
@@ -107,15 +106,14 @@ class Sessions:
             try:
                 await self.sweep()
             except Exception:
-                logger.exception("Sessions could not be swept")
+                logger.exception("Sweeping sessions failed")
 
-    # ------------------------------------------------------------ who is it
+    # ------------------------------------------------------------ looking up
 
     async def admit(self, secret: str | None) -> tuple[ClientSession, str | None]:
-        """The browser of this cookie, a new one where there is no valid session.
+        """Return the session of this cookie or a new one, and the secret for a new cookie if one is due.
 
-        With it comes a secret to set as the cookie, when it is new or the present one is old.
-        Raises StoreError when the store cannot tell.
+        Raises StoreError.
         """
         client = await self.valid(secret)
         if client is None or secret is None:
@@ -124,105 +122,107 @@ class Sessions:
         return client, await self._rotate(client, _key(secret))
 
     async def create(self) -> tuple[str, ClientSession]:
-        """A new session; returns the cookie's secret, which is not kept, and the browser."""
+        """Create a session. Returns the secret for its cookie, which is not kept, and the session."""
         secret, handle, now = secrets.token_urlsafe(32), f"s-{secrets.token_hex(8)}", self._wall()
-        client = self._keep(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
+        client = self._add(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
         await self._writer.write(handle)
         return secret, client
 
     async def find(self, secret: str | None) -> ClientSession | None:
-        """The browser of this cookie, also when its session has expired; None when unknown.
+        """Return the session of this cookie, even if it has expired; None if it is unknown.
 
-        Raises StoreError when the store cannot tell.
+        Raises StoreError.
         """
         if not secret or len(secret) > MAX_SECRET:
             return None
         key = _key(secret)
         await self._look_up(key)
         handle = self._handles.get(key)
-        return self._browsers[handle] if handle is not None and self._good(handle, key) else None
+        return self._clients[handle] if handle is not None and self._accepts(handle, key) else None
 
     async def _look_up(self, key: str) -> None:
-        """Bring in what the store knows of this secret and memory does not. Raises StoreError."""
+        """Load the session of this secret from the store if it is not up to date here. Raises StoreError."""
         known = self._handles.get(key)
         if known is None:
             record = await self._store.get_session(key)
             if record is not None and key in record.keys:
                 self.restore(record)
-        elif self._shared is not None:  # another server may have given out a new secret meanwhile
-            await self.named(known)
+        elif self._shared is not None:  # another server may have rotated the secret
+            await self.by_handle(known)
 
-    async def named(self, handle: str) -> ClientSession | None:
-        """The browser of this public name, as the store knows it by now, or as it was known here while
-        the store is away. Raises StoreError when it is not known here."""
+    async def by_handle(self, handle: str) -> ClientSession | None:
+        """Return the session of this public handle, refreshed from a shared store.
+
+        Raises StoreError if the store fails and the session is not in memory.
+        """
         try:
             record = await self._shared.find_session(handle) if self._shared is not None else None
         except StoreError:
-            if handle not in self._browsers:
+            if handle not in self._clients:
                 raise
         else:
             if record is not None:
                 self.restore(record)
-        return self._browsers.get(handle)
+        return self._clients.get(handle)
 
     async def seat_of(self, handle: str) -> SeatRecord | None:
-        """Where a session sits, at whatever server. Raises StoreError."""
+        """Return the seat of a session, on whichever server. Raises StoreError."""
         record = await self._shared.find_session(handle) if self._shared is not None else None
         return record.seat if record is not None else None
 
     async def write(self, client: ClientSession) -> None:
-        """Write it now. A store that fails is logged, never raised."""
+        """Write the session now. Logs a failing store."""
         await self._writer.write(client.session.handle)
 
     def give_up(self, client: ClientSession) -> None:
-        """Another server has its lobby, and the seat with it: it is not freed in the store."""
+        """Another server has taken over its lobby: do not free the seat in the store."""
         self._writer.give_up(client.session.handle)
 
     async def valid(self, secret: str | None) -> ClientSession | None:
-        """The browser of this cookie if its session has not expired. Raises StoreError."""
+        """Return the session of this cookie if it has not expired. Raises StoreError."""
         client = await self.find(secret)
         return None if client is None or client.session.expired(self._clock()) else client
 
     def restore(self, record: SessionRecord) -> ClientSession:
-        """The browser of a record from the store; the one there is, if it is known already.
+        """Return the session of a record from the store, and create it if it is not in memory.
 
-        Its seat is for the caller to give: only who has restored the lobby can.
+        The caller restores the seat, because that needs the lobby.
         """
         known = self._records.get(record.handle)
         if known is not None and (known.rotated, -known.previous_until) >= (
             record.rotated,
             -record.previous_until,
         ):
-            return self._browsers[record.handle]
+            return self._clients[record.handle]
         self._writer.known(record)
-        if known is not None:  # another server gave out a new secret meanwhile
+        if known is not None:  # another server has rotated the secret
             self._index(record)
-            return self._browsers[record.handle]
-        return self._keep(record)
+            return self._clients[record.handle]
+        return self._add(record)
 
     @property
     def count(self) -> int:
-        """How many are in memory."""
-        return len(self._browsers)
+        """Number of sessions in memory."""
+        return len(self._clients)
 
     @property
     def outboxes(self) -> list[Outbox]:
-        """Of every browser that is connected now."""
-        return [b.outbox for b in self._browsers.values() if b.outbox is not None]
+        """The outboxes of all connected clients."""
+        return [client.outbox for client in self._clients.values() if client.outbox is not None]
 
-    def tell(self, message: Message) -> None:
-        """Tell every browser that is connected now."""
-        for client in list(self._browsers.values()):
+    def broadcast(self, message: Message) -> None:
+        """Send a message to every connected client."""
+        for client in list(self._clients.values()):
             client.send_unstamped(message)
 
     # ------------------------------------------------------------ records
 
-    def _keep(self, record: SessionRecord) -> ClientSession:
+    def _add(self, record: SessionRecord) -> ClientSession:
         left = record.expires - self._wall()
-        # microseconds since 1970: larger than any number of a life before, however much was sent in it
+        # microseconds since 1970: larger than any number that an earlier process gave
         session = Session(record.handle, self._clock(), max(0.0, left), seq=int(self._wall() * 1e6))
         client = ClientSession(session, self._clock, self._seat_changed)
-        self._browsers[record.handle] = client
+        self._clients[record.handle] = client
         self._index(record)
         return client
 
@@ -239,7 +239,7 @@ class Sessions:
                 self._handles.pop(key, None)
 
     def _forget(self, handle: str) -> None:
-        del self._browsers[handle]
+        del self._clients[handle]
         self._unindex(handle)
         self._writer.forget(handle)
 
@@ -247,8 +247,8 @@ class Sessions:
         self._writer.changed(client.session.handle)
 
     def _record(self, handle: str) -> SessionRecord | None:
-        """The session as it is to be written now."""
-        client, record = self._browsers.get(handle), self._records.get(handle)
+        """The session's current record."""
+        client, record = self._clients.get(handle), self._records.get(handle)
         if client is None or record is None:
             return None
         seat = client.seat
@@ -263,8 +263,8 @@ class Sessions:
 
     # ------------------------------------------------------------ secrets
 
-    def _good(self, handle: str, key: str) -> bool:
-        """Whether this secret still opens the session; the first use of a new one ends the old one soon."""
+    def _accepts(self, handle: str, key: str) -> bool:
+        """Whether this secret is still valid. The first use of a new one starts the old one's last minute."""
         record, now = self._records[handle], self._wall()
         if key == record.previous_key:
             return now < record.previous_until
@@ -274,10 +274,10 @@ class Sessions:
         return True
 
     async def _rotate(self, client: ClientSession, key: str) -> str | None:
-        """A new secret for the same session when this one is old, else None.
+        """Replace the secret if it is old. Returns the new one, or None.
 
-        Until the browser has shown the new one, the old one stays good: the answer that
-        carried it may have been lost, and then the old one gets another new one.
+        The old one stays valid until the browser uses the new one, because the response with the new
+        cookie may get lost; the old one then gets another replacement.
         """
         handle, now = client.session.handle, self._wall()
         record = self._records[handle]
@@ -296,7 +296,7 @@ class Sessions:
         return secret
 
     async def _may_rotate(self, handle: str) -> bool:
-        """Whether no other server gives out a new secret just now: one of the two would be lost."""
+        """Whether no other server is rotating this secret now, which would lose one of the two."""
         try:
             return (
                 await self._store.acquire(f"secret:{handle}", self._store.owner, OVERLAP_SECONDS) is not None

@@ -1,4 +1,4 @@
-"""Writes session records behind the back of those who change them: nobody waits for the store."""
+"""Writes session records in the background, so that nobody waits for the store."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from voicebot.store.shared import SharedStore, shared
 logger = logging.getLogger(__name__)
 
 DELAY = 0.5
-"""Seconds in which changes are gathered while the store is slow, or a lobby's lease is unsure."""
+"""Seconds between writes while the store is slow, and before a retry after a lost lease."""
 RETRY = 5.0
-"""Seconds until a store that failed is tried again."""
+"""Seconds before a retry after the store failed."""
 
 
 class SessionWriter:
-    """Of what changed, the newest state is written; a store that fails is logged once and tried again.
+    """Writes the newest state of each changed session. A failing store is logged once and retried.
 
-    `record(handle)` gives the session as it is now, None when it is gone. Of a store that others
-    write, too, only what has changed here is written: a seat by who serves the lobby, whose token
-    `token(lobby_id)` is, secrets by who gave out a new one.
+    `record(handle)` returns the session's current record, or None if it is gone. In a shared store, a
+    server writes only its own changes: the secrets that it rotated, and the seats in its lobbies, with
+    the fencing token `token(lobby_id)`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class SessionWriter:
         self._store, self._record, self._token = store, record, token
         self._shared = shared(store)
         self._seats: dict[str, SeatRecord] = {}
-        """Those that were written from here, where the store is shared."""
+        """The seats that this server wrote to a shared store."""
         self._changed: dict[str, None] = {}
         self._written: dict[str, SessionRecord] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -45,46 +45,46 @@ class SessionWriter:
         self._failing = self._closed = False
 
     def changed(self, handle: str) -> None:
-        """This session is to be written, as it is when the loop has done what is due now."""
+        """Schedule a write of this session."""
         if self._closed:
             return
         self._changed[handle] = None
-        # at once: the server may be killed, or the browser be at the next server, a moment later
+        # without a delay: a moment later the server may be killed, or the client use another server
         self._schedule(RETRY if self._failing else 0.0)
 
     def known(self, record: SessionRecord) -> None:
-        """The store has this record already."""
+        """Remember that the store already has this record."""
         self._written[record.handle] = record
 
     def pending(self, handle: str) -> bool:
-        """Whether the store does not have its newest state yet."""
+        """Whether the session's newest state is not written yet."""
         return handle in self._changed
 
     def forget(self, handle: str) -> None:
-        """The session is gone from memory."""
+        """Drop a session that is no longer in memory."""
         self._changed.pop(handle, None)
         self._written.pop(handle, None)
         self._seats.pop(handle, None)
 
     def give_up(self, handle: str) -> None:
-        """The seat is another server's business now."""
+        """Leave the seat to another server."""
         self._seats.pop(handle, None)
 
     async def write(self, handle: str) -> None:
-        """Write one session now; what cannot be written is tried again later. Never raises StoreError."""
+        """Write one session now, or later if the store fails. Never raises StoreError."""
         self._changed[handle] = None
         async with self._lock:
             await self._put(handle)
 
     async def flush(self) -> None:
-        """Write everything that waits, until the store fails."""
+        """Write pending sessions until the store fails."""
         async with self._lock:
             for handle in list(self._changed):
                 if not await self._put(handle):
                     break
 
     async def aclose(self) -> None:
-        """Write what waits, and nothing that changes from now on."""
+        """Write pending sessions; later changes are ignored."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -96,7 +96,7 @@ class SessionWriter:
 
     async def _put(self, handle: str) -> bool:
         if handle not in self._changed:
-            return True  # another one has written it meanwhile
+            return True  # written meanwhile by another call
         del self._changed[handle]
         record = self._record(handle)
         if record is None or (self._shared is None and self._written.get(handle) == record):
@@ -108,19 +108,21 @@ class SessionWriter:
                 return True
         except StoreError as error:
             if not self._failing:
-                logger.warning("Sessions cannot be kept: %s %s All goes on without.", error, error.hint)
+                logger.warning(
+                    "Sessions cannot be saved and are lost if the server stops: %s %s", error, error.hint
+                )
             self._failing = True
             self._changed[handle] = None
             self._schedule(RETRY)
             return False
         if self._failing:
-            logger.warning("Sessions are kept again.")
+            logger.warning("Sessions are saved again.")
         self._failing = False
         self._written[handle] = record
         return True
 
     async def _put_changes(self, store: SharedStore, record: SessionRecord) -> bool:
-        """False when there was nothing to write."""
+        """Write what changed here. Returns False if there was nothing to write."""
         handle, written = record.handle, False
         before, mine = self._written.get(handle), self._seats.get(handle)
         if before is None or replace(before, seat=None) != replace(record, seat=None):
@@ -131,7 +133,7 @@ class SessionWriter:
             return written
         try:
             await store.put_seat(handle, record.seat, freed=mine, token=self._token(about.lobby_id))
-        except LeaseLost as error:  # it is another server's, or is just being leased again: that shows soon
+        except LeaseLost as error:  # another server has it, or this one is about to renew the lease
             logger.info("%s", error)
             self._changed[handle] = None
             self._schedule(DELAY)
@@ -150,4 +152,4 @@ class SessionWriter:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self.flush(), name="write sessions")
         else:
-            self._schedule(DELAY)  # a slow store: the running one may have passed what changed since
+            self._schedule(DELAY)  # the running flush may have passed this change

@@ -1,4 +1,4 @@
-"""The store, with how long each operation took and which failed."""
+"""A store that reports the duration and the failures of its operations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from voicebot.store.base import Store
 from voicebot.store.shared import SharedStore
 
 NOT_MEASURED = {"abandon", "aclose", "read"}
-"""`read` waits on purpose."""
+"""`read` waits for entries, so its duration means nothing."""
 OPERATIONS = {name for name in (*vars(Store), *vars(SharedStore)) if not name.startswith("_")} - NOT_MEASURED
 
 
 def measured(store: Store, telemetry: Telemetry) -> Store:
-    """A store that behaves as `store` does."""
+    """Wrap `store`."""
     return cast(Store, _Measured(store, telemetry))
 
 

@@ -1,6 +1,6 @@
-"""What is counted and timed for Prometheus: one registry per running server, nothing in the module.
+"""Prometheus metrics. Each running server has a registry of its own.
 
-Names of lobbies, people, sessions and agents are never labels: every label has a few known values.
+Every label has a few known values, so names of lobbies, people, sessions and agents are never labels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from voicebot.media.base import MediaStats
 from voicebot.version import __version__
 
 MAX_CODES = 64
-"""Error codes told apart, and names of models; a backend could make up any number of them."""
+"""Values per label. A backend could make up any number of error codes and model names."""
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 CONNECT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 45.0)
 TURN = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -28,7 +28,7 @@ Amounts = float | Mapping[str, float]
 
 
 class Metrics:
-    """The instruments; `voicebot.server.telemetry.telemetry` uses them."""
+    """Counters and histograms, which `voicebot.server.telemetry.telemetry` updates."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -53,7 +53,7 @@ class Metrics:
         self.resumes = counter(
             "resumes", "Sessions back on a new socket: replayed, state, or refused", "outcome"
         )
-        self.received = counter("messages_received", "Messages of browsers", "type")
+        self.received = counter("messages_received", "Messages from browsers", "type")
         self.sent = counter("messages_sent", "Messages queued for browsers", "type")
         self.errors = counter("message_errors", "error messages sent, by their code", "code")
         self.waits = counter("rate_limit_waits", "Frames that had to wait for their turn")
@@ -97,15 +97,15 @@ class Metrics:
         self._models: set[str] = set()
 
     def code(self, code: str) -> str:
-        """The label of an error code: itself, or `other` when there are too many."""
+        """Return the code as a label, or `other` if there are too many."""
         return _known(code, self._codes)
 
     def model(self, name: str) -> str:
-        """The label of a model: its name, or `other` when there are too many."""
+        """Return the name as a label, or `other` if there are too many."""
         return _known(name, self._models)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Everything in the text format that an Accept header asks for, and its content type."""
+        """Return all metrics in the text format for an Accept header, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -118,12 +118,12 @@ def _known(label: str, labels: set[str]) -> str:
 
 
 class Present(Collector):
-    """Counts that are looked up when they are asked for."""
+    """Gauges that are read on each scrape."""
 
     def __init__(
         self, read: Callable[[], Mapping[str, Amounts]], media: Callable[[], MediaStats | None]
     ) -> None:
-        """`read` gives one amount for each of `PRESENT`, or for those with a label one of each kind."""
+        """`read` returns an amount for each name in `PRESENT`; those with a label return one per value."""
         self._read, self._media = read, media
 
     def collect(self) -> Iterable[Metric]:

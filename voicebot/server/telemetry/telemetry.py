@@ -1,7 +1,6 @@
-"""What the server tells of itself: each place where something happens calls one method here.
+"""Records what happens in the server: always as Prometheus metrics, and as OpenTelemetry spans if configured.
 
-Counts and times go to Prometheus always, spans to OpenTelemetry when that is wanted. Nothing here
-waits, raises or knows names of people.
+Nothing here waits, raises or knows names of people.
 """
 
 from __future__ import annotations
@@ -50,17 +49,17 @@ from voicebot.signaling.negotiation import Action, Begin, Failed, Ready, Restart
 from voicebot.signaling.written import Written
 
 MEASURED = tuple(part for part in PARTS if part != "unaccounted")
-"""The parts of a turn that are somebody's doing, in the order in which they follow each other."""
-UNDER_WAY = 1024
-"""Turns and sentences whose models are at work that are remembered; some never tell that they ended."""
+"""The measured parts of a turn, in the order in which they follow each other."""
+MAX_STARTED = 1024
+"""Model runs to remember, because some never report their end."""
 INVALID = NonRecordingSpan(INVALID_SPAN_CONTEXT)
-"""As the parent: none."""
+"""Makes a span a root."""
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 @dataclass
 class _Pending:
-    """A connection that is being made."""
+    """A negotiation that has not ended."""
 
     began: float
     rung: str
@@ -75,14 +74,14 @@ class Telemetry:
         self._clock = clock
         self.metrics = Metrics()
         self.tracing = tracing
-        self._begun: dict[tuple[str, int], float] = {}
-        """By conversation and `seq`: when a model was given something, in its conversation's time."""
+        self._started: dict[tuple[str, int], float] = {}
+        """Start times of model runs in their conversation's time, by conversation id and `seq`."""
 
     # ------------------------------------------------------------ requests, sockets, messages
 
     @contextmanager
     def request(self, method: str) -> Iterator[list[int]]:
-        """An HTTP request; put its status into the list."""
+        """Time an HTTP request. The caller sets the only item of the list to the status."""
         began, status = self._clock(), [500]
         with self.span(f"HTTP {method}", kind=SpanKind.SERVER) as span:
             try:
@@ -96,7 +95,7 @@ class Telemetry:
 
     @contextmanager
     def socket(self, reconnects: bool) -> Iterator[None]:
-        """A WebSocket from its acceptance to its end."""
+        """Track a WebSocket from its acceptance to its end."""
         self.metrics.sockets_opened.inc()
         if reconnects:
             self.metrics.reconnects.inc()
@@ -104,25 +103,25 @@ class Telemetry:
             yield
 
     def refused(self, reason: str) -> None:
-        """A WebSocket was not accepted."""
+        """Count a WebSocket that was refused."""
         self.metrics.sockets_refused.labels(reason).inc()
 
     def closed(self, code: int) -> None:
-        """The server closed a WebSocket."""
+        """Count a WebSocket that the server closed."""
         self.metrics.closes.labels(str(code)).inc()
 
     def waited(self, seconds: float) -> None:
-        """A frame came too early for its rate limit."""
+        """Count a frame that had to wait for its rate limit."""
         if seconds > 0:
             self.metrics.waits.inc()
             self.metrics.waited.inc(seconds)
 
     def receiving(self, type: str) -> AbstractContextManager[object]:
-        """A message is carried out."""
+        """Trace the handling of a message."""
         self.metrics.received.labels(type).inc()
         if self.tracing is None:
             return _NOTHING
-        # a root of its own, so that the sampler decides about each; a socket may live for days
+        # a root, so that the sampler decides about each message: a socket may live for days
         socket = get_current_span().get_span_context()
         return _span(
             self.tracing,
@@ -132,18 +131,18 @@ class Telemetry:
         )
 
     def invalid(self) -> None:
-        """A frame was no message."""
+        """Count a frame that is not a message."""
         self.metrics.received.labels("invalid").inc()
 
     def sent(self, message: Written) -> None:
-        """A message was queued for a browser."""
+        """Count a message that was queued for a client."""
         self.metrics.sent.labels(message.type).inc()
         if message.code is not None:
             self.metrics.errors.labels(self.metrics.code(message.code)).inc()
 
     @contextmanager
     def storing(self, operation: str) -> Iterator[None]:
-        """An operation of the store."""
+        """Time an operation of the store."""
         began = self._clock()
         try:
             yield
@@ -154,13 +153,16 @@ class Telemetry:
             self.metrics.store.labels(operation).observe(self._clock() - began)
 
     def resumed(self, outcome: str) -> None:
-        """A session came back: `replayed`, `state` or `refused`."""
+        """Count a `resume` by its outcome: `replayed`, `state` or `refused`."""
         self.metrics.resumes.labels(outcome).inc()
 
     # ------------------------------------------------------------ connections
 
     def connections(self, host_peer: str) -> Callable[[tuple[str, str], Action | None], None]:
-        """Watches the negotiations of one lobby: call it with each action, and None when a pair is gone."""
+        """Return a callback for the negotiations of one lobby.
+
+        It takes the two ends, and each action of their negotiation or None once the pair is gone.
+        """
         pending: dict[tuple[str, str], _Pending] = {}
 
         def end(ends: tuple[str, str], outcome: str, code: str = "") -> None:
@@ -203,19 +205,21 @@ class Telemetry:
     # ------------------------------------------------------------ conversations
 
     def follow(self, log: ConversationLog | None, event: Event) -> None:
-        """Something happened in a conversation."""
+        """Record an event of a conversation."""
         metrics = self.metrics
         match event:
             case LatencyMeasured():
                 self._turn(log, event)
             case EndpointConfirmed() | TTSStarted():
-                self._begun[event.conversation_id, event.seq] = event.t
-                if len(self._begun) > UNDER_WAY:
-                    del self._begun[next(iter(self._begun))]
+                self._started[event.conversation_id, event.seq] = event.t
+                if len(self._started) > MAX_STARTED:
+                    del self._started[next(iter(self._started))]
             case TranscriptFinal():
-                self._worked(metrics.stt_factor, event.stt_model, event, event.end_t - event.start_t)
+                self._model_finished(metrics.stt_factor, event.stt_model, event, event.end_t - event.start_t)
             case TTSFinished():
-                self._worked(metrics.tts_factor, event.model, event, 0 if event.cancelled else event.audio_s)
+                self._model_finished(
+                    metrics.tts_factor, event.model, event, 0 if event.cancelled else event.audio_s
+                )
             case (
                 InterruptionDetected()
                 | InterruptionFalse()
@@ -236,18 +240,18 @@ class Telemetry:
                 pass
 
     def stalled(self, seconds: float) -> None:
-        """The event loop did not run for so long."""
+        """Record that the event loop was blocked."""
         self.metrics.stalls.observe(seconds)
 
-    def _worked(self, factor: Histogram, model: str, event: Event, audio: float) -> None:
-        """A model is done with what caused `event`, which was `audio` seconds long."""
+    def _model_finished(self, factor: Histogram, model: str, event: Event, audio: float) -> None:
+        """Observe the real-time factor of a model that handled `audio` seconds of speech."""
         cause = -1 if event.cause_seq is None else event.cause_seq
-        begun = self._begun.pop((event.conversation_id, cause), None)
+        begun = self._started.pop((event.conversation_id, cause), None)
         if begun is not None and model and audio > 0:
             factor.labels(self.metrics.model(model)).observe(max(0.0, event.t - begun) / audio)
 
     def _turn(self, log: ConversationLog | None, latency: LatencyMeasured) -> None:
-        """An agent was heard, or its answer given up."""
+        """Record the latency of a turn."""
         if latency.cancelled:
             self.metrics.turns_cancelled.inc()
             return
@@ -279,7 +283,7 @@ class Telemetry:
     def span(
         self, name: str, *, kind: SpanKind = SpanKind.INTERNAL, **attributes: str | bool
     ) -> Iterator[Span | None]:
-        """A span around a block, None without tracing."""
+        """Trace a block. Yields None without tracing."""
         if self.tracing is None:
             yield None
             return
@@ -289,7 +293,7 @@ class Telemetry:
 
 @contextmanager
 def _span(tracing: Tracing, name: str, **options: Any) -> Iterator[Span]:
-    """Of an error the collector gets the type alone: its words may quote a server that repeats a key."""
+    """Trace a block. Of an error, the span has only the type, because its text may contain a key."""
     with tracing.tracer.start_as_current_span(
         name, record_exception=False, set_status_on_exception=False, **options
     ) as span:

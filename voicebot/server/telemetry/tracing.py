@@ -1,10 +1,10 @@
-"""OpenTelemetry spans, where they are wanted.
+"""OpenTelemetry spans.
 
-They are when the user has set a tracer provider of their own (then it is used), or when the standard
-variables say so: OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector
-that takes OTLP over HTTP, or OTEL_TRACES_EXPORTER is `otlp` or `console`. The other OTEL_* variables
-(sampler, headers, service name, timeouts) mean what they mean everywhere. Our own provider is never
-made the process's, and ends with the server.
+Tracing is on if the user has set a tracer provider, which is then used, or if the standard variables ask
+for it: OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector for OTLP over
+HTTP, or OTEL_TRACES_EXPORTER is `otlp` or `console`. The other OTEL_* variables (sampler, headers, service
+name, timeouts) have their standard meaning. Our own provider is never set as the global one, and ends with
+the server.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from voicebot.version import __version__
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds that the last spans may take to be sent when the server stops."""
+"""Seconds to send the last spans in when the server stops."""
 
 
 class Tracing:
-    """A tracer, and the provider behind it when it is ours."""
+    """A tracer, and its provider if that is our own."""
 
     def __init__(self, tracer: trace.Tracer, provider: TracerProvider | None = None) -> None:
         self.tracer = tracer
         self._provider = provider
 
     async def aclose(self) -> None:
-        """Send what is left, within `CLOSE_TIMEOUT`."""
+        """Send the remaining spans within `CLOSE_TIMEOUT`."""
         provider, self._provider = self._provider, None
         if provider is None:
             return
@@ -51,20 +51,20 @@ class Tracing:
             provider.shutdown()
             try:
                 loop.call_soon_threadsafe(done.set)
-            except RuntimeError:  # the loop did not wait for it
+            except RuntimeError:  # the loop has ended meanwhile
                 return
 
-        # a thread of its own: the loop's executor would be waited for, however long a collector takes
+        # not the loop's executor: its shutdown would wait for a slow collector
         threading.Thread(target=close, name="last spans", daemon=True).start()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await done.wait()
         except TimeoutError:
-            logger.warning("The last spans could not be sent in %g s: they are lost.", CLOSE_TIMEOUT)
+            logger.warning("The last spans could not be sent within %g s and are lost.", CLOSE_TIMEOUT)
 
 
 def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing | None:
-    """Spans as the user or the environment want them; None when nobody does."""
+    """Return tracing as the user or the environment asks for it, or None."""
     current = trace.get_tracer_provider()
     if not isinstance(current, trace.ProxyTracerProvider | trace.NoOpTracerProvider):
         return Tracing(trace.get_tracer("voicebot", __version__))
@@ -73,7 +73,7 @@ def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing | None:
         return None
     resource = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME") or "voicebot"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_Patient(exporter)))
+    provider.add_span_processor(BatchSpanProcessor(_LoggingExporter(exporter)))
     return Tracing(provider.get_tracer("voicebot", __version__), provider)
 
 
@@ -89,27 +89,27 @@ def _exporter(environ: Mapping[str, str]) -> SpanExporter | None:
 
         return OTLPSpanExporter()
     if wanted != "none":
-        logger.warning("OTEL_TRACES_EXPORTER=%s is not known here: use otlp, console or none.", wanted)
+        logger.warning("OTEL_TRACES_EXPORTER=%s is not supported. Use otlp, console or none.", wanted)
     return None
 
 
-class _Patient(SpanExporter):
-    """Says once that a collector is away, and once that it is back; nothing else minds."""
+class _LoggingExporter(SpanExporter):
+    """Logs once that the collector fails and once that it works again, and never raises."""
 
     def __init__(self, exporter: SpanExporter) -> None:
-        self._exporter, self._away = exporter, False
+        self._exporter, self._failing = exporter, False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             result = self._exporter.export(spans)
-        except Exception:  # whatever it is, a conversation does not depend on it
+        except Exception:  # a collector must not affect conversations
             result = SpanExportResult.FAILURE
         failed = result is not SpanExportResult.SUCCESS
-        if failed and not self._away:
-            logger.warning("The OpenTelemetry collector takes no spans; those made meanwhile are lost.")
-        elif self._away and not failed:
-            logger.info("The OpenTelemetry collector takes spans again.")
-        self._away = failed
+        if failed and not self._failing:
+            logger.warning("The OpenTelemetry collector cannot be reached. Spans are lost until it is back.")
+        elif self._failing and not failed:
+            logger.info("The OpenTelemetry collector is back.")
+        self._failing = failed
         return result
 
     def shutdown(self) -> None:

@@ -1,9 +1,9 @@
-"""The wire: every message between a browser and the server, one union per direction.
+"""All messages between a browser and the server, one union per direction.
 
-Frames are JSON objects `{v, type, id, seq, ack, lobby, peer, epoch, data}`. A browser
-sets `id` (echoed in answers and errors), the server sets `seq`. `peer` names the other
-end of a WebRTC connection: a person's participant id, or the lobby's `host_peer`.
-The JSON Schema and the client's TypeScript are generated from these models.
+Frames are JSON objects `{v, type, id, seq, ack, lobby, peer, epoch, data}`. The client sets `id`, which
+answers and errors repeat; the server sets `seq`. `peer` names the other end of a WebRTC connection: a
+person's participant id, or the lobby's `host_peer`. The JSON Schema and the client's TypeScript are
+generated from these models.
 """
 
 # ruff: noqa: F403, F405

@@ -1,4 +1,4 @@
-"""The envelope of every message, and the things that messages speak of."""
+"""The envelope of every message, and the objects that messages contain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_CANDIDATE = 1024
 
 Id = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,39}$")]
-"""A lobby id that people can remember: 3 to 40 small letters and digits, single hyphens inside."""
+"""A lobby id that people can remember: 3 to 40 lowercase letters and digits, with single hyphens inside."""
 Name = Annotated[str, Field(min_length=1, max_length=160)]
 Sdp = Annotated[str, Field(min_length=1, max_length=MAX_SDP)]
 MAX_INT = 2**53 - 1  # what JavaScript can count to
@@ -27,11 +27,11 @@ class Data(BaseModel):
     """Base of everything inside `data`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-    # strict: "1" is no number and 1 no string, so that a JSON Schema validator judges the same
+    # strict: no conversion between "1" and 1, as in JSON Schema
 
 
 class Message(Data):
-    """The envelope; the type decides which of the fields are required."""
+    """The envelope. Which fields are required depends on the type."""
 
     v: Literal[1] = 1
     id: Id | None = None
@@ -43,22 +43,22 @@ class Message(Data):
 
 
 class Empty(Data):
-    """No content."""
+    """No data."""
 
 
-# ---------------------------------------------------------------- what messages speak of
+# ---------------------------------------------------------------- objects in messages
 
 
 class ParticipantInfo(Data):
-    """A person or an agent, as everyone in the lobby sees it."""
+    """A person or an agent, as everyone in the lobby sees them."""
 
     id: Id
     name: Name
     kind: Literal["human", "agent"]
     role: Role = "guest"
-    """A host may moderate and change the lobby's settings; agents are guests."""
+    """A host may moderate and change the lobby's settings. Agents are guests."""
     owner: bool = False
-    """A host who made the lobby or was made host of it. Others are host for the moment, and what they change
+    """A host who created the lobby, or was made its host. Other hosts are acting hosts: what they change
     lasts until everybody has left."""
     presence: Literal["present", "reconnecting"] = "present"
     muted: bool = False
@@ -67,11 +67,11 @@ class ParticipantInfo(Data):
     state: AgentState | None = None
     """Agents only."""
     character: str = ""
-    """Agents only: the description the agent was made from."""
+    """Agents only: the description that the agent was made from."""
     portrait: str = ""
     """Agents only: a `data:image/svg+xml` URL."""
     notice: str = ""
-    """Agents only: something people must know, such as "offline brain, not a language model"."""
+    """Agents only: what people must know, such as "offline brain, not a language model"."""
 
 
 class IceServer(Data):
@@ -86,13 +86,13 @@ class LobbySettings(Data):
     """What a host may set."""
 
     private: bool = False
-    """Whoever comes knocks, and a host admits them."""
+    """People have to knock, and a host admits them."""
     locked: bool = False
-    """Nobody new comes in, not even by knocking."""
+    """Nobody new can come in, not even by knocking."""
     agents_by: Literal["everyone", "host"] = "everyone"
     """Who may add, mute and remove agents."""
     people: Annotated[int, Field(ge=1, le=10)] = 10
-    """How many people fit; everyone sends to everyone else, so more do not work well."""
+    """The largest number of people. Everyone sends to everyone else, so more do not work well."""
 
 
 class LobbyInfo(Data):
@@ -106,7 +106,7 @@ class LobbyInfo(Data):
 
 
 class Candidate(Data):
-    """RTCIceCandidateInit; an empty `candidate` means end-of-candidates."""
+    """An RTCIceCandidateInit. An empty `candidate` means end-of-candidates."""
 
     candidate: Annotated[str, Field(max_length=MAX_CANDIDATE)]
     sdp_mid: Annotated[str, Field(max_length=64)] | None = None

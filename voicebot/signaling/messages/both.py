@@ -1,4 +1,4 @@
-"""Messages that pass in both directions, and what is relayed between two browsers."""
+"""Messages in both directions, including those that are relayed between two browsers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from voicebot.signaling.messages.base import Candidate, Data, Empty, Epoch, Id, 
 
 
 class DescriptionData(Data):
-    """A session description. `tracks` maps each mid to the participant who sends on it."""
+    """A session description. `tracks` maps each mid to the participant whose media it carries."""
 
     sdp: Sdp
     tracks: dict[str, Id] = Field(default_factory=dict, max_length=32)
 
 
 class WebrtcOffer(Message):
-    """To another person it is relayed; to the host peer it is answered by webrtc_answer."""
+    """An offer. It is relayed to a person; the host peer answers it with webrtc_answer."""
 
     type: Literal["webrtc_offer"] = "webrtc_offer"
     peer: Id
@@ -40,8 +40,8 @@ class IceCandidate(Message):
 
 
 class NegotiationNeeded(Message):
-    """A person's side wants to renegotiate with `peer`; relayed to it. After webrtc_failed it
-    asks for another attempt."""
+    """A browser wants to renegotiate with `peer`; relayed to it. After webrtc_failed it asks for another
+    attempt."""
 
     type: Literal["negotiation_needed"] = "negotiation_needed"
     peer: Id
@@ -68,7 +68,7 @@ class WebrtcStateChange(Message):
 
 
 class ConnectionReady(Message):
-    """Media flows between the two ends of this epoch."""
+    """Both ends of this epoch are connected."""
 
     type: Literal["connection_ready"] = "connection_ready"
     peer: Id
@@ -103,15 +103,15 @@ class RaiseHand(Message):
 class ModerationData(Data):
     action: Literal["mute_request", "kick", "ban", "lock", "unlock", "admit", "deny", "make_host", "report"]
     participant_id: Id | None = None
-    """Whom it concerns; for admit and deny the id that `knocking` gave."""
+    """The participant it is about; for admit and deny the id in `knocking`."""
     reason: Annotated[str, Field(max_length=500)] = ""
     by: Id | None = None
-    """Who asked for it. Set by the server."""
+    """The participant who asked for it. Set by the server."""
 
 
 class Moderation(Message):
-    """A host moderates, anyone reports. What was carried out is echoed to its author with the `id`,
-    and told to whom it concerns."""
+    """A host moderates; anyone may report. The server echoes it to its author with the `id` once it is done,
+    and sends it to the participant it is about."""
 
     type: Literal["moderation"] = "moderation"
     lobby: Id

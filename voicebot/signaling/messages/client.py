@@ -12,12 +12,12 @@ from voicebot.signaling.messages.base import Data, Empty, Id, LobbySettings, Mes
 class CreateLobbyData(Data):
     name: Name
     slug: Slug | None = None
-    """The id to have; without it one that cannot be guessed."""
+    """The id of the lobby; without it, the server chooses one that cannot be guessed."""
     settings: LobbySettings = LobbySettings(private=True)
 
 
 class CreateLobby(Message):
-    """Make a lobby; answered by lobby_created."""
+    """Create a lobby; answered by lobby_created."""
 
     type: Literal["create_lobby"] = "create_lobby"
     data: CreateLobbyData
@@ -30,8 +30,8 @@ class JoinLobbyData(Data):
 
 
 class JoinLobby(Message):
-    """Enter a lobby under a name; answered by lobby_joined, then lobby_state. With one camera too
-    many one is in with the camera off, and the error `camera_limit` follows."""
+    """Join a lobby under a name; answered by lobby_joined, then lobby_state. If too many cameras are on,
+    yours stays off, and the error `camera_limit` follows."""
 
     type: Literal["join_lobby"] = "join_lobby"
     lobby: Id
@@ -39,7 +39,7 @@ class JoinLobby(Message):
 
 
 class LobbyUpdateData(Data):
-    """What is left out stays as it is."""
+    """Omitted fields stay as they are."""
 
     name: Name | None = None
     private: bool | None = None
@@ -48,7 +48,7 @@ class LobbyUpdateData(Data):
 
 
 class LobbyUpdate(Message):
-    """A host changes the lobby; everyone gets lobby_state. `moderation` locks it."""
+    """Change the lobby, as a host; everyone gets lobby_state. Use `moderation` to lock it."""
 
     type: Literal["lobby_update"] = "lobby_update"
     lobby: Id
@@ -68,7 +68,7 @@ class ResumeData(Data):
 
 
 class Resume(Message):
-    """After a reconnect: replay what came after `last_seq`, or send lobby_state anew."""
+    """After a reconnect: ask for what came after `last_seq`. If it is lost, the server sends lobby_state."""
 
     type: Literal["resume"] = "resume"
     data: ResumeData
@@ -93,7 +93,8 @@ class ParticipantUpdateData(Data):
 
 
 class ParticipantUpdate(Message):
-    """Change oneself. One camera too many is answered by the error `camera_limit`, and stays off."""
+    """Change your own name or devices. If too many cameras are on, yours stays off, and the error
+    `camera_limit` follows."""
 
     type: Literal["participant_update"] = "participant_update"
     lobby: Id
@@ -117,11 +118,11 @@ class AgentCreate(Message):
 class AgentUpdateData(Data):
     participant_id: Id
     muted: bool
-    """A muted agent goes on listening and says nothing."""
+    """A muted agent listens but says nothing."""
 
 
 class AgentUpdate(Message):
-    """Mute one agent for everyone; told by participant_updated."""
+    """Mute one agent for everyone; everyone gets participant_updated."""
 
     type: Literal["agent_update"] = "agent_update"
     lobby: Id

@@ -23,9 +23,9 @@ from voicebot.signaling.messages.base import (
 
 class SessionEstablishedData(Data):
     session: Id
-    """A public handle for support and logs; not the cookie's secret."""
+    """The public handle for support and logs, not the cookie's secret."""
     resumed: bool = False
-    """The session still has its seat: that of the two ids below."""
+    """The session still has its seat, which the two ids below name."""
     lobby: Id | None = None
     participant_id: Id | None = None
     heartbeat_s: float = 10.0
@@ -38,14 +38,14 @@ class SessionEstablished(Message):
 
 
 class SessionExpired(Message):
-    """The session is over; load the page again. The socket closes with 4401."""
+    """The session has expired; reload the page. The socket closes with 4401."""
 
     type: Literal["session_expired"] = "session_expired"
     data: Empty = Empty()
 
 
 class SessionInvalid(Message):
-    """No session came with the socket, or not one of ours. The socket closes with 4401."""
+    """The cookie is missing or unknown. The socket closes with 4401."""
 
     type: Literal["session_invalid"] = "session_invalid"
     data: Empty = Empty()
@@ -58,7 +58,7 @@ class LobbyCreated(Message):
 
 class LobbyJoinedData(Data):
     participant_id: Id
-    """Who you are in this lobby; also your peer id."""
+    """Your participant id in this lobby, which is also your peer id."""
     ice_servers: list[IceServer]
     ice_expires_s: float | None = None
 
@@ -73,7 +73,7 @@ class LobbyStateData(Data):
     lobby: LobbyInfo
     participants: list[ParticipantInfo]
     version: Seq
-    """Grows with every change; a smaller one than seen before is stale."""
+    """Grows with every change. Ignore a state with a smaller version than the last one."""
 
 
 class LobbyState(Message):
@@ -94,12 +94,12 @@ class LobbyDestroyed(Message):
 
 class LobbyWaitingData(Data):
     name: Name
-    """The lobby's."""
+    """The name of the lobby."""
 
 
 class LobbyWaiting(Message):
-    """The answer to join_lobby at a private lobby: a host is asked. lobby_joined follows with the same
-    `id`, or an error `unknown_lobby`."""
+    """Answers join_lobby for a private lobby, while its hosts are asked. lobby_joined follows with the same
+    `id`, or the error `unknown_lobby`."""
 
     type: Literal["lobby_waiting"] = "lobby_waiting"
     lobby: Id
@@ -107,7 +107,7 @@ class LobbyWaiting(Message):
 
 
 class Visitor(Data):
-    """Somebody at the door."""
+    """Somebody who waits at the door."""
 
     id: Id
     name: Name
@@ -118,7 +118,7 @@ class KnockingData(Data):
 
 
 class Knocking(Message):
-    """To hosts: everyone who waits to be admitted, each time that changes."""
+    """Tells hosts everyone who waits at the door, whenever that changes."""
 
     type: Literal["knocking"] = "knocking"
     lobby: Id
@@ -127,13 +127,13 @@ class Knocking(Message):
 
 class GoingAwayData(Data):
     seconds: Annotated[float, Field(ge=0)]
-    """Until the sockets close."""
+    """Time until the sockets close."""
     returning: bool
-    """Seats are kept: connect again and resume. Connections between people go on meanwhile."""
+    """Whether seats are kept: reconnect and resume. Connections between people continue meanwhile."""
 
 
 class GoingAway(Message):
-    """The server stops soon: it takes nobody new, and calls go on until then."""
+    """The server stops soon and admits nobody new. Calls continue until then."""
 
     type: Literal["going_away"] = "going_away"
     data: GoingAwayData
@@ -178,16 +178,16 @@ class UserLeft(Message):
 
 class StartWebrtcNegotiationData(Data):
     role: Literal["offerer", "polite", "impolite"]
-    """offerer: towards the agent host, only this side ever offers. polite/impolite: perfect
-    negotiation between two people."""
+    """offerer: only this end makes offers, to the agent host. polite, impolite: perfect negotiation between
+    two people."""
     ice_servers: list[IceServer]
     receive: list[Id] = Field(default_factory=list)
-    """offerer only: the agents whose voice to receive, one recvonly audio transceiver each."""
+    """offerer only: the agents to receive, one recvonly audio transceiver each."""
     relay_only: bool = False
 
 
 class StartWebrtcNegotiation(Message):
-    """Begin (or begin anew, with a larger epoch) the connection to `peer`."""
+    """Begin a connection to `peer`, or a new one with a larger epoch."""
 
     type: Literal["start_webrtc_negotiation"] = "start_webrtc_negotiation"
     lobby: Id
@@ -198,14 +198,13 @@ class StartWebrtcNegotiation(Message):
 
 class RenegotiateRequestData(Data):
     receive: list[Id] = Field(default_factory=list)
-    """The agents whose voice to receive; empty between people."""
+    """The agents to receive; empty between people."""
     ice_restart: bool = False
-    """Between people: look for a new path on the same connection."""
+    """Between people: restart ICE."""
 
 
 class RenegotiateRequest(Message):
-    """Offer again on the same connection: the host's agents changed, or the path between two people
-    was lost."""
+    """Offer again on the same connection, because the agents changed or two people lost their path."""
 
     type: Literal["renegotiate_request"] = "renegotiate_request"
     lobby: Id
@@ -216,13 +215,13 @@ class RenegotiateRequest(Message):
 
 class WebrtcFailedData(Data):
     code: str
-    """no_candidates, timeout, ice_failed, or that of the error with which an offer was answered."""
+    """no_candidates, timeout, ice_failed, or the code of the error that answered an offer."""
     message: str
     retryable: bool
 
 
 class WebrtcFailed(Message):
-    """No connection to `peer` could be made; chat and captions go on."""
+    """No connection to `peer` could be made. Chat and captions continue."""
 
     type: Literal["webrtc_failed"] = "webrtc_failed"
     lobby: Id
@@ -273,7 +272,7 @@ class TranscriptData(Data):
     text: str
     final: bool
     t: float
-    """Seconds since the conversation began, at the utterance's start."""
+    """Start of the utterance, in seconds since the conversation began."""
     interrupted: bool = False
 
 
@@ -296,7 +295,7 @@ class ErrorData(Data):
 
 
 class Error(Message):
-    """`id` is that of the message it answers, if there is one."""
+    """`id` is that of the message that caused it, if there is one."""
 
     type: Literal["error"] = "error"
     data: ErrorData
