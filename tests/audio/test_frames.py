@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.audio.frames import SampleQueue, as_mono
+from voicebot.audio.frames import SampleQueue, as_mono, first_audible
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.lists(st.integers(0, 70), max_size=20))
@@ -40,3 +40,15 @@ def test_stereo_keeps_its_first_channel_and_other_types_are_refused() -> None:
         as_mono(np.zeros(3, np.float32))
     with pytest.raises(ValueError, match="mono"):
         as_mono(np.zeros((1, 1, 1), np.int16))
+
+
+def test_the_first_audible_sample_is_found_in_either_direction() -> None:
+    pcm = np.zeros(100, np.int16)
+    assert first_audible(pcm) is None
+    assert first_audible(pcm[:0]) is None
+    pcm[40] = -32768
+    assert first_audible(pcm) == 40
+    pcm[7] = 500
+    assert first_audible(pcm) == 7
+    pcm[3] = 20  # noise
+    assert first_audible(pcm) == 7

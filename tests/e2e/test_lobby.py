@@ -19,7 +19,7 @@ from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
 from voicebot.rtc.caller import ReceivedFrame
 from voicebot.settings import load_settings
-from voicebot.stt.pocketsphinx import PocketSphinxSTT
+from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
 from voicebot.testing.openai_server import Fail, OpenAIServer
 from voicebot.tts.base import TTS
 

@@ -42,8 +42,8 @@ from voicebot.store.base import AgentRecord
 from voicebot.tts.espeak import EspeakTTS
 
 
-class BeepingRoom:
-    """A room whose agents beep when somebody begins to speak: media without a mind."""
+class BeepingSession:
+    """An agent session whose agents beep when somebody begins to speak: media without a mind."""
 
     log: ConversationLog | None = None
 
@@ -51,6 +51,8 @@ class BeepingRoom:
         self.lobby, self.media, self.host_peer = lobby, media, lobby.host_peer
         self.spoke: list[str] = []
         self._ids = itertools.count(1)
+
+    def set_space(self, space: object) -> None: ...
 
     async def open(self) -> None:
         self.media.send(OpenHost(self.host_peer, HearingSettings()))
@@ -149,8 +151,8 @@ class Ears:
 async def hosting(tmp_path: Path) -> AsyncIterator[Hosting]:
     settings = Settings(_env_file=None, port=0, data_dir=tmp_path)  # type: ignore[call-arg]
     models = Models(settings, stt=Unused("stt"), tts=Unused("tts"), llm=Unused("llm"))  # type: ignore[arg-type]
-    room: Any = BeepingRoom
-    hosting = Hosting(settings, InlineMediaPlane(), models=models, room=room, demo=False)
+    factory: Any = BeepingSession
+    hosting = Hosting(settings, InlineMediaPlane(), models=models, make_agent_session=factory, demo=False)
     await hosting.start()
     yield hosting
     await hosting.stop()

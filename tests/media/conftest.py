@@ -24,7 +24,7 @@ from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
-from voicebot.rtc.tap import AudioPacket, tap_receiver
+from voicebot.rtc.tap import AudioPacket, Tap
 from voicebot.rtc.track import opus_packet
 
 N = TypeVar("N", bound=Notice)
@@ -155,7 +155,7 @@ class Browser:
                     packets.append(packet)
                     self.arrived.set()
 
-                tap_receiver(transceiver.receiver, on_audio, monotonic)
+                Tap(transceiver.receiver, on_audio, monotonic)
 
     async def hear(self, agent: str, count: int) -> list[AudioPacket]:
         """Wait for this many packets of an agent, counted from the beginning."""

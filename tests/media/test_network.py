@@ -105,7 +105,7 @@ import asyncio, json, sys
 from pathlib import Path
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from voicebot.clock import monotonic
-from voicebot.rtc.tap import tap_receiver
+from voicebot.rtc.tap import Tap
 
 async def main():
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -120,7 +120,7 @@ async def main():
         arrived.append(packet)
         if len(arrived) == 100:
             enough.set()
-    tap_receiver(transceiver.receiver, hear, monotonic)
+    Tap(transceiver.receiver, hear, monotonic)
     await enough.wait()
     Path(sys.argv[1]).touch()
     await pc.close()

@@ -13,9 +13,8 @@ from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 from tests.conftest import GUARD
 from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
-from voicebot.rtc import shortcut, tap
-from voicebot.rtc.shortcut import Inbound, Outbound, inbound, outbound, rtp_payload
-from voicebot.rtc.tap import AudioPacket, PacketTap, tap_receiver
+from voicebot.rtc.shortcut import Outbound, rtp_payload
+from voicebot.rtc.tap import AudioPacket, Tap
 from voicebot.rtc.track import OutboundTrack
 
 
@@ -35,7 +34,7 @@ class Pair:
         await self.sender.setLocalDescription(await self.sender.createOffer())
         await self.receiver.setRemoteDescription(self.sender.localDescription)
         await self.receiver.setLocalDescription(await self.receiver.createAnswer())
-        self.tap = tap_receiver(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
+        self.tap = Tap(self.receiver.getTransceivers()[0].receiver, self._heard, monotonic)
         await self.sender.setRemoteDescription(self.receiver.localDescription)
         async with asyncio.timeout(GUARD):
             while not self._connected():
@@ -67,17 +66,10 @@ async def pair(pc: RTCPeerConnection) -> Any:
     await sender.close()
 
 
-async def test_this_aiortc_has_both_shortcuts(pair: Pair) -> None:
-    complaint = "aiortc has changed inside: see voicebot/rtc/shortcut.py"
-    sender = pair.transceiver.sender
-    assert isinstance(inbound(sender.transport), Inbound), complaint
-    assert isinstance(outbound(sender, 96), Outbound), complaint
-
-
 @pytest.mark.parametrize("direct", [True, False])
 async def test_packets_arrive_as_they_were_sent_and_are_reported(pair: Pair, direct: bool) -> None:
     if direct:
-        pair.track.direct = outbound(pair.transceiver.sender, 96)
+        pair.track.direct = Outbound(pair.transceiver.sender, 96)
     await pair.send(60)
     assert {packet.payload for packet in pair.got} == {silence_packet()}
     assert {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in zip(pair.got, pair.got[1:], strict=False)} == {
@@ -108,28 +100,6 @@ async def test_only_the_first_packet_of_a_stream_goes_aiortcs_way(
     monkeypatch.setattr(RtpPacket, "parse", watch)
     await pair.send(30)
     assert len(parsed) == 1
-
-
-@pytest.mark.parametrize("missing", ["_rx_srtp", "_connection"])
-async def test_without_the_insides_everything_goes_aiortcs_way(
-    pc: RTCPeerConnection, monkeypatch: pytest.MonkeyPatch, missing: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    sender = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    pair = Pair(sender, pc)
-    await pair.connect()
-    monkeypatch.setattr(tap, "inbound", lambda transport: None)
-    await pair.send(10)
-    assert isinstance(pair.tap, PacketTap)
-    assert "no shortcut" in caplog.text
-    transport = pair.transceiver.sender.transport
-    if missing == "_rx_srtp":
-        kept, transport._rx_srtp = transport._rx_srtp, None
-        assert inbound(transport) is None
-        transport._rx_srtp = kept
-    else:
-        monkeypatch.setattr(shortcut, "_SENT", (*shortcut._SENT, "_gone"))
-        assert outbound(pair.transceiver.sender, 96) is None
-    await sender.close()
 
 
 async def test_what_is_no_packet_of_the_stream_goes_on_and_forgeries_are_dropped(pair: Pair) -> None:

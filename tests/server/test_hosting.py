@@ -32,7 +32,7 @@ from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process import ProcessMediaPlane
 from voicebot.server.hosting import Hosting, _real_media
-from voicebot.server.lobby.lobbies import DEMO_LOBBY
+from voicebot.server.lobby.demo import DEMO_LOBBY
 from voicebot.server.net.listening import QuietServer, bind, make_server
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane

@@ -1,4 +1,4 @@
-"""Agents: how they hear, think and speak, and the session that brings them together in one lobby."""
+"""AI agents: how they hear, think and speak, and the session that runs those of one lobby."""
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.models.choose import Choice

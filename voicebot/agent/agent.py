@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 
 F = TypeVar("F")
-"""A function, or one of openai-agents' tools."""
+"""A function or an openai-agents tool."""
 
 
 class Agent:
-    """A persona with a memory of the present conversation and a state.
+    """A persona with a state and a memory of the current conversation.
 
-    `llm` and `tts` are its own models; None uses those of the lobby.
+    `llm` and `tts` are the agent's own models; None means those of the lobby.
     """
 
     def __init__(self, id: str, persona: Persona, *, on_state: Callable[[Agent], None]) -> None:
         self.id = id
         self.persona = persona
         self.tools: list[Any] = []
-        """openai-agents tools it may use, and nothing that anybody says adds one; see `tool`, `use_mcp`."""
+        """The openai-agents tools it may use. Only `tool` and `use_mcp` add to them, never a conversation."""
         self.lost_tools: list[str] = []
-        """Names of those that it had before the server was started anew, and has not been given again."""
+        """Names of tools it had before a restart of the server and has not been given since."""
         self.mcp: McpServers | None = None
-        """The servers that MCP_CONFIG names; `AgentSession` sets it."""
+        """The servers in MCP_CONFIG; set by `AgentSession`."""
         self.memory = Memory()
         self.fillers = Fillers(id)
         """What it says while a slow tool runs."""
         self.ready = False
-        """The models are loaded; until then it stays `initializing`. `AgentSession` sets it."""
+        """Whether the models are loaded; until then the agent is `initializing`. Set by `AgentSession`."""
         self.muted = False
-        """It hears and remembers, and says nothing; `AgentSession.mute` sets it."""
+        """A muted agent hears and remembers but never speaks. Set by `AgentSession.mute`."""
         self.llm: LLM | None = None
         self.tts: TTS | None = None
         self._state: AgentState = "initializing"
@@ -59,7 +59,7 @@ class Agent:
         return self._state
 
     def become(self, state: AgentState) -> None:
-        """The one place where the state changes; observers hear of real changes only."""
+        """Change the state and tell the observer, if it is another state and the agent is ready."""
         if self.ready and state != self._state:
             self._state = state
             self._on_state(self)
@@ -71,23 +71,22 @@ class Agent:
     def tool(
         self, function: F | None = None, /, *, name: str = "", timeout: float | None = None
     ) -> F | Callable[[F], F]:
-        """Let this agent call a Python function, from its next turn on.
+        """Let this agent call a Python function from its next turn on.
 
             @agent.tool
             def tide(harbour: str) -> str:
-                \"""The tide in a harbour now.\"""
+                \"""The current tide in a harbour.\"""
                 return tides[harbour]
 
-        Running the cell again replaces the tool of that name. `agent.tool(function)` does the same, and
-        takes openai-agents' tools as well. `voicebot.agent.tools.function_tools.make_tool` says what a
-        function needs.
+        Running the cell again replaces the tool of that name. `agent.tool(function)` does the same and
+        also takes openai-agents tools. See `make_tool` for what a function needs.
 
         Args:
-            name: What the model calls it; the function's own name when empty.
-            timeout: Seconds until the model is told that it took too long; None: TOOL_TIMEOUT.
+            name: The tool's name for the model; by default that of the function.
+            timeout: Seconds until the model is told that the tool took too long; None means TOOL_TIMEOUT.
 
         Raises:
-            VoicebotError: a model could not know how to call it.
+            VoicebotError: The model could not know how to call it.
         """
 
         def add(function: F) -> F:
@@ -97,29 +96,29 @@ class Agent:
         return add if function is None else add(function)
 
     async def use_mcp(self, server: str, only: Collection[str] = ()) -> list[str]:
-        """Let this agent use an MCP server's tools, or `only` those named; returns their names.
+        """Let this agent use the tools of an MCP server, or only those in `only`; returns their names.
 
-        The server is connected now, if it is not yet.
+        Connects the server if necessary.
 
         Raises:
-            VoicebotError: MCP_CONFIG has no such server, it does not work, or it has no such tool.
+            VoicebotError: MCP_CONFIG has no such server, the server does not work, or it has no such tool.
         """
         if self.mcp is None:
-            raise VoicebotError("This agent is in no room.", hint="Bring it in with spawn first.", code="mcp")
+            raise VoicebotError("This agent is in no lobby.", hint="Add it with spawn first.", code="mcp")
         tools = await self.mcp.tools(server, only)
         for tool in tools:
             self._add(tool)
         return [tool.name for tool in tools]
 
     def forget_tool(self, name: str) -> None:
-        """It may not use this one any more; one that it does not have is no error."""
+        """Take a tool away from this agent, if it has it."""
         self.tools = [tool for tool in self.tools if tool.name != name]
         self._not_lost(name)
 
     def _add(self, tool: Any) -> None:
         if tool.name == HAND_OVER:
             raise VoicebotError(
-                f"{HAND_OVER} is the room's own tool.", hint="Give this one another name.", code="tool"
+                f"{HAND_OVER} is a built-in tool.", hint="Give this one another name.", code="tool"
             )
         names = [known.name for known in self.tools]
         if tool.name in names:
@@ -132,7 +131,7 @@ class Agent:
         self.lost_tools = [lost for lost in self.lost_tools if lost != name]
 
     def info(self, notice: str = "") -> ParticipantInfo:
-        """As everyone in the lobby sees it."""
+        """The agent as everyone in the lobby sees it."""
         return ParticipantInfo(
             id=self.id,
             name=self.persona.name,

@@ -17,7 +17,7 @@ from voicebot.signaling.messages import Candidate, IceServer
 
 
 class Connections:
-    """Knows each person's newest connection; what older ones do does not matter."""
+    """Knows each person's newest connection, so that notices about older ones can be ignored."""
 
     def __init__(self, plane: MediaPlane, host_peer: str) -> None:
         self._plane, self._host_peer = plane, host_peer
@@ -25,12 +25,12 @@ class Connections:
         self._epochs: dict[str, int] = {}
 
     def __bool__(self) -> bool:
-        """Somebody is connected."""
+        """Whether anybody is connected."""
         return bool(self._connected)
 
     @property
     def connected(self) -> frozenset[str]:
-        """Who is connected to the agents."""
+        """The ids of the people who are connected to the agents."""
         return frozenset(self._connected)
 
     async def answer(
@@ -41,7 +41,7 @@ class Connections:
         tracks: Mapping[str, str],
         ice_servers: Sequence[IceServer],
     ) -> Answer:
-        """Raises MediaError: the offer is unusable, or the media plane is gone."""
+        """Answer a browser's offer. Raises MediaError if it is unusable or the media plane is gone."""
         before = self._epochs.get(participant_id, 0)
         self._epochs[participant_id] = max(epoch, before)
         try:
@@ -49,7 +49,7 @@ class Connections:
             return await self._plane.answer(offer)
         except BaseException:
             if self._epochs.get(participant_id) == epoch:
-                self._epochs[participant_id] = before  # the connection before goes on
+                self._epochs[participant_id] = before  # the earlier connection is the newest again
             raise
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
@@ -69,17 +69,17 @@ class Connections:
         self._plane.send(ClosePeer(self._host_peer, participant_id))
 
     def left(self, participant_id: str) -> None:
-        """A person is gone for good."""
+        """The person has left the lobby."""
         self.close(participant_id)
         self._connected.discard(participant_id)
         self._epochs.pop(participant_id, None)
 
     def media_gone(self) -> None:
-        """The media process died, and every connection with it."""
+        """The media process died, so nobody is connected any more."""
         self._connected.clear()
 
     def event(self, notice: PeerState) -> ConnectionState:
-        """As the conversation's log tells it."""
+        """The notice as an event for the log."""
         relay = "relay" in (notice.local, notice.remote)
         return ConnectionState(
             participant_id=notice.peer_id,
@@ -91,11 +91,11 @@ class Connections:
         )
 
     def outdated(self, notice: PeerState) -> bool:
-        """It is about a connection that a newer one has replaced."""
+        """Whether the notice is about a connection that a newer one has replaced."""
         return notice.epoch < self._epochs.get(notice.peer_id, 0)
 
     def follow(self, notice: PeerState) -> bool | None:
-        """True: connected now. False: the connection has ended. None: neither."""
+        """Note a change of state; returns True if the person is connected now, False if not any more."""
         if notice.state == "connected":
             self._connected.add(notice.peer_id)
             return True

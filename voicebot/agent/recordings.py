@@ -10,11 +10,11 @@ from voicebot.conversation.notices import NOT_RECORDED, RECORDED_AGAIN
 from voicebot.events import ErrorEvent
 from voicebot.media.base import MediaPlane, RecordingFailed, StartRecording, StopRecording
 
-RESUMED = "There is room on the disk again: voices are recorded as before."
+RESUMED = "The disk has free space again: voices are recorded as before."
 
 
 class Recordings:
-    """Started by the room, made by the media plane; a failure is told once and ends nothing else."""
+    """Lets the media plane record. A file that fails is reported once; the other files are not affected."""
 
     def __init__(
         self, log: ConversationLog, plane: MediaPlane, host_id: str, *, name: Callable[[str], str]
@@ -24,7 +24,7 @@ class Recordings:
         self._held = False
 
     def hold(self, problem: str, participants: Iterable[str]) -> None:
-        """Record nobody while there is a `problem`, and everybody again once it is over."""
+        """Stop all recordings while there is a `problem`, and resume them when it is over."""
         if bool(problem) == self._held:
             return
         self._held = bool(problem)
@@ -37,12 +37,12 @@ class Recordings:
         self._log.emit(ErrorEvent(code=code, message=message, retryable=True))
 
     def start(self, participant_id: str) -> None:
-        """A new file, which the media plane goes on with after its process died."""
+        """Record a participant. The media plane resumes that by itself if its process dies."""
         if not self._held and (path := self._log.audio_path(participant_id)) is not None:
             self._plane.send(StartRecording(self._host_id, participant_id, path, self._log.origin))
 
     def on_failed(self, notice: RecordingFailed) -> bool:
-        """False when it is about another conversation's file."""
+        """Report a failure. Returns False if it concerns another conversation's file."""
         if self._log.folder is None or self._log.folder not in notice.path.parents:
             return False
         if notice.path not in self._failed:
@@ -52,8 +52,8 @@ class Recordings:
                 ErrorEvent(
                     participant_id=notice.participant_id,
                     code="recording",
-                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The rest "
-                    "goes on. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
+                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The others "
+                    "are. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
                 )
             )
         return True

@@ -1,4 +1,4 @@
-"""The agents of one lobby, and the conversation that is going on in it."""
+"""The agents of one lobby and its current conversation."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ OnEvent = Callable[[Event], None]
 class AgentSession:
     """One lobby, its agent host and the current conversation.
 
-    A conversation begins with the first person and ends when the last has left; agents stay,
-    with a fresh memory. Everything that happens is an event of the conversation's log.
+    A conversation begins when the first person joins and ends when the last one leaves. The agents stay for
+    the next one, with an empty memory. Everything that happens is an event in the conversation's log.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AgentSession:
         self.lobby = lobby
         self.host_peer = lobby.host_peer
         self.log: ConversationLog | None = None
-        """The conversation now, or the last one; None before the first."""
+        """The log of the current or the last conversation; None before the first."""
         self._plane, self._models, self._settings = media, models, settings
         self._clock, self._wall = clock, wall
         self._agents: dict[str, Agent] = {}
@@ -83,22 +83,22 @@ class AgentSession:
 
     @property
     def agents(self) -> Mapping[str, Agent]:
-        """By participant id; a live, read-only view."""
+        """The agents by participant id; a live, read-only view."""
         return MappingProxyType(self._agents)
 
     @property
     def active(self) -> bool:
-        """A conversation is going on."""
+        """Whether a conversation is going on."""
         return self._conversation is not None
 
     async def open(self) -> None:
-        """Open the agent host on the media plane. Safe to call again."""
+        """Open the agent host on the media plane. Safe to call twice."""
         if self._unsubscribe is None:
             self._unsubscribe = self._models.subscribe(self._on_swapped)
             self._open_host()
 
     async def close(self, reason: str = "") -> None:
-        """End the conversation, take everyone out and close the agent host. Safe to call twice."""
+        """End the conversation, remove everyone and close the agent host. Safe to call twice."""
         if self._unsubscribe is None:
             return
         self._unsubscribe()
@@ -111,14 +111,14 @@ class AgentSession:
         self._agents.clear()
         self._plane.send(media.CloseHost(self.host_peer))
 
-    def make_room(self, space: Space) -> None:
-        """Say what the disk has space for from now on; the conversation tells of a change."""
+    def set_space(self, space: Space) -> None:
+        """Set what the disk has space for. The conversation logs a change."""
         self._space = space
         if self._conversation is not None:
-            self._use_space(self._conversation)
+            self._apply_space(self._conversation)
 
     def subscribe(self, fn: OnEvent) -> Callable[[], None]:
-        """Call `fn` with every event of every conversation of this lobby from now on."""
+        """Call `fn` with every event of this lobby from now on; returns a function that ends this."""
         self._subscribers.append(fn)
 
         def unsubscribe() -> None:
@@ -130,18 +130,18 @@ class AgentSession:
     # ------------------------------------------------------------ people
 
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
-        """A person comes in; the first one begins a conversation. Raises what `Lobby.join` raises."""
+        """Add a person; the first one begins a conversation. Raises what `Lobby.join` raises."""
         self._renew()
         info = self.lobby.join(info)
         if self._conversation is None:
-            # logs those present, this person among them; who reconnects was here before a restart
+            # this logs everybody present; a person who reconnects was greeted before the restart
             self._begin(greeted=info.presence == "reconnecting")
         else:
             self._joined(info)
         return info
 
     def leave(self, participant_id: str, reason: LeaveReason = "left") -> None:
-        """A person goes; when it was the last one, the conversation is over."""
+        """Remove a participant. When the last person leaves, the conversation ends."""
         if participant_id not in self.lobby.participants:
             return
         if participant_id in self._agents:
@@ -154,14 +154,14 @@ class AgentSession:
         hosts = {host.id for host in self.lobby.hosts}
         self.lobby.leave(participant_id, reason)
         self._emit(ParticipantLeft(participant_id=participant_id, reason=reason))
-        for heir in self.lobby.hosts:
-            if heir.id not in hosts:
-                self._emit(ParticipantUpdateEvent(participant_id=heir.id, changes={"role": "host"}))
+        for host in self.lobby.hosts:
+            if host.id not in hosts:
+                self._emit(ParticipantUpdateEvent(participant_id=host.id, changes={"role": "host"}))
         if not self.lobby.humans:
             self._end("everyone has left")
 
     def update(self, participant_id: str, /, **changes: Any) -> ParticipantInfo:
-        """Change what is known of a participant; see `Lobby.update` for the errors."""
+        """Change fields of a participant. Raises what `Lobby.update` raises."""
         self._renew()
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.update(participant_id, **changes)
@@ -170,7 +170,7 @@ class AgentSession:
         return info
 
     def make_host(self, participant_id: str) -> ParticipantInfo:
-        """One more owner of the lobby. Raises SignalingError (`unknown_participant`)."""
+        """Make a person an owner of the lobby. Raises SignalingError (`unknown_participant`)."""
         before = self.lobby.participants.get(participant_id)
         info = self.lobby.make_host(participant_id, owner=True)
         if info != before:
@@ -179,7 +179,7 @@ class AgentSession:
         return info
 
     def chat(self, participant_id: str, text: str) -> None:
-        """A typed line: logged, remembered and answered."""
+        """Log, remember and answer a typed line."""
         self._renew()
         event = self._emit(UserChat(participant_id=participant_id, text=text))
         if self._conversation is not None and text.strip():
@@ -196,14 +196,18 @@ class AgentSession:
         id: str | None = None,
         muted: bool = False,
     ) -> Agent:
-        """Bring an agent in, from a persona or a one-line description; people need not be here yet.
+        """Add an agent, made from a persona or a one-line description.
 
-        It is seen at once, as `initializing`, and returned when the models are loaded: from then on it hears
-        and speaks. `id` is that of an agent which comes back, `muted` as for `mute`.
+        People see it at once, as `initializing`. It hears and speaks when the models are loaded; then this
+        method returns.
+
+        Args:
+            id: The id of an agent that comes back; by default a new one.
+            muted: See `mute`.
 
         Raises:
-            VoicebotError: the description or name is unusable.
-            LobbyFullError: the lobby has no place for one more agent.
+            VoicebotError: The description or the name is unusable.
+            LobbyFullError: The lobby has no place for another agent.
         """
         taken = [agent.persona for agent in self._agents.values()]
         persona = (
@@ -220,22 +224,22 @@ class AgentSession:
         self._plane.send(media.AddAgentTrack(self.host_peer, agent.id))
         if self._conversation is not None:
             self._joined(info)
-        late = bool(self._connections) and id is None  # else the first one of those who come is greeted
-        self._wake()
+        late = bool(self._connections) and id is None  # otherwise the first person to connect is greeted
+        self._wake_agents()
         await self._models.wait_until_started()
         if late and self._conversation is not None and agent.id in self._agents:
             self._conversation.greet(agent)
         return agent
 
     async def remove(self, agent_id: str) -> None:
-        """Take an agent out. Raises VoicebotError (`not_joined`) when there is none of that id."""
+        """Remove an agent. Raises VoicebotError (`not_joined`) if there is none with this id."""
         self._drop(self._agent(agent_id).id)
 
     def mute(self, agent_id: str, muted: bool = True) -> None:
-        """A muted agent hears and remembers everything and says nothing, for everyone in the lobby.
+        """Mute or unmute an agent for everyone. A muted agent hears and remembers but never speaks.
 
-        What it is saying ends as by an interruption: what was heard of it is remembered. Raises
-        VoicebotError (`not_joined`) when there is no agent of that id.
+        This interrupts what it is saying; what people heard of it is remembered. Raises VoicebotError
+        (`not_joined`) if there is no agent with this id.
         """
         agent = self._agent(agent_id)
         if agent.muted == muted:
@@ -246,7 +250,7 @@ class AgentSession:
             self._conversation.muted(agent)
 
     def agent_records(self) -> list[AgentRecord]:
-        """Enough to let the same agents come back with `restore`."""
+        """What `restore` needs to bring the same agents back."""
         return [
             AgentRecord(
                 id=agent.id,
@@ -260,18 +264,18 @@ class AgentSession:
         ]
 
     async def restore(self, record: AgentRecord) -> Agent:
-        """Let an agent come back under its id, with its persona and its own models where they still work.
+        """Bring an agent back with its id, its persona and those of its own models that still work.
 
-        Its tools are Python code, which no record holds: those that it has not been given again are logged.
+        Its tools are Python code, which a record cannot hold. A warning names those it has lost.
 
         Raises:
-            VoicebotError: the stored persona is unusable.
-            LobbyFullError: the lobby has no place left.
+            VoicebotError: The stored persona is unusable.
+            LobbyFullError: The lobby has no place for another agent.
         """
         try:
             persona = Persona.model_validate(dict(record.persona))
         except ValueError as error:
-            raise VoicebotError(f"The persona of {record.id} cannot be read: {one_line(error)}.") from None
+            raise VoicebotError(f"The persona of {record.id} is unusable: {one_line(error)}.") from None
         agent = await self.spawn(persona, id=record.id, muted=record.muted)
         roles: list[tuple[SwapRole, str]] = [("llm", record.llm), ("tts", record.tts)]
         for role, spec in roles:
@@ -279,13 +283,13 @@ class AgentSession:
                 try:
                     await self.swap(agent.id, role, spec)
                 except VoicebotError as error:
-                    logger.warning("%s takes the %s of the lobby: %s", agent.name, role.upper(), error)
+                    logger.warning("%s uses the %s of the lobby: %s", agent.name, role.upper(), error)
         given = {tool.name for tool in agent.tools}
         agent.lost_tools = [name for name in record.tools if name not in given]
         if agent.lost_tools:
             logger.warning(
-                "%s is back in lobby %s without its tools (%s). Run the code that gives them again: its"
-                " @agent.tool functions, agent.use_mcp.",
+                "%s is back in lobby %s without its tools (%s). Run the code that adds them again: its"
+                " @agent.tool functions and agent.use_mcp.",
                 agent.name,
                 self.lobby.id,
                 ", ".join(agent.lost_tools),
@@ -293,17 +297,18 @@ class AgentSession:
         return agent
 
     async def swap(self, agent_id: str, role: SwapRole, spec: str | None) -> None:
-        """Give one agent its own LLM or TTS from its next turn on; None: that of the lobby again.
+        """Give one agent its own LLM or TTS from its next turn on; None means that of the lobby.
 
         Raises:
-            VoicebotError: no such agent. ModelError: the model cannot be used now; the old one stays.
+            VoicebotError: There is no such agent.
+            ModelError: The model cannot be used now; the old one stays.
         """
         agent = self._agent(agent_id)
         if role not in ("llm", "tts"):
-            raise ModelError("Only llm and tts can be an agent's own; people are heard once for all agents.")
+            raise ModelError("Only the llm and tts can be an agent's own; stt is shared by all agents.")
         backend: Any = None if spec is None else await self._models.ready(role, spec)
         if agent_id not in self._agents:
-            raise VoicebotError(f"{agent.name} has left meanwhile.", code="not_joined")
+            raise VoicebotError(f"{agent.name} has left in the meantime.", code="not_joined")
         old = getattr(agent, role) or getattr(self._models, role)
         setattr(agent, role, backend)
         new = backend or getattr(self._models, role)
@@ -323,12 +328,12 @@ class AgentSession:
         """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
 
         Raises:
-            MediaError: the offer is unusable, or the media plane is gone.
+            MediaError: The offer is unusable, or the media plane is gone.
         """
         return await self._connections.answer(participant_id, epoch, sdp, tracks, ice_servers)
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
-        """A browser's trickled candidate; an empty one is end-of-candidates."""
+        """Add a browser's trickled candidate; an empty one is end-of-candidates."""
         self._connections.add_candidate(participant_id, epoch, candidate)
 
     def close_peer(self, participant_id: str) -> None:
@@ -336,7 +341,7 @@ class AgentSession:
         self._connections.close(participant_id)
 
     def on_notice(self, notice: Notice) -> None:
-        """A notice of the media plane; those of other hosts are ignored. Never raises."""
+        """Handle a notice of the media plane; those of other hosts are ignored. Never raises."""
         try:
             if isinstance(notice, media.MediaGone):
                 self._on_media_gone(notice)
@@ -350,18 +355,18 @@ class AgentSession:
                         return
             elif (
                 self._conversation is not None
-                and self._models.started  # nobody would understand what is said before
+                and self._models.started  # before that, nothing can transcribe speech
                 and getattr(notice, "participant_id", "") in self.lobby.participants
             ):
                 self._conversation.on_notice(notice)
-        except Exception as error:  # one bad notice must not stop those after it
-            logger.exception("A notice of the media plane failed: %r", notice)
+        except Exception as error:  # one bad notice must not stop the next ones
+            logger.exception("A notice of the media plane could not be handled: %r", notice)
             self._emit(ErrorEvent(code="internal", message=f"Something went wrong in the lobby: {error}"))
 
     # ------------------------------------------------------------ inside
 
     def _begin(self, *, greeted: bool, remembering: bool = False) -> None:
-        """The first person is here; or, `remembering`, the conversation before has become too long."""
+        """Begin a conversation; with `remembering` it continues one that had become too long."""
         log = new_conversation(
             self._settings.data_dir,
             self.lobby.id,
@@ -390,18 +395,20 @@ class AgentSession:
             new_id=self._new_id,
             greeted=greeted,
         )
-        self._use_space(self._conversation)
+        self._apply_space(self._conversation)
         for info in self.lobby.participants.values():
             self._joined(info)
 
-    def _use_space(self, conversation: Conversation) -> None:
+    def _apply_space(self, conversation: Conversation) -> None:
         conversation.log.hold(not self._space.events)
         problem = "" if self._space.recordings else self._space.problem
         conversation.recordings.hold(problem, self.lobby.participants)
 
     def _renew(self) -> None:
-        """End a conversation that has become too long when nobody speaks, or at last anyway; all stay, and
-        so does what agents remember."""
+        """Replace a conversation that has become too long, in a quiet moment if there is one in time.
+
+        Everybody stays, and agents keep their memory.
+        """
         conversation, before = self._conversation, self.log
         if conversation is None or before is None or not (reason := before.full):
             return
@@ -430,14 +437,14 @@ class AgentSession:
         task.add_done_callback(lambda done: self._ending.pop(done, None))
 
     async def _wind_up(self, conversation: Conversation, reason: str) -> None:
-        """What is being spoken is stopped and its heard part still logged."""
+        """Close an ended conversation after its last words are logged."""
         try:
             await conversation.close()
         except Exception:
-            logger.exception("A conversation of %s did not end well", self.lobby.id)
+            logger.exception("A conversation of lobby %s failed to close", self.lobby.id)
         conversation.log.emit(ConversationEnded(reason=reason))
         if not await asyncio.to_thread(conversation.log.close):
-            logger.error("The last of %s could not be written.", conversation.log.conversation_id)
+            logger.error("The last events of %s could not be written.", conversation.log.conversation_id)
 
     def _joined(self, info: ParticipantInfo) -> None:
         agent = self._agents.get(info.id)
@@ -478,7 +485,7 @@ class AgentSession:
             utterance_pause=self._settings.endpoint_delay,
             max_utterance=self._settings.max_utterance,
         )
-        # a pause is only noticed after pause_after, so it may not be longer than the endpoint's delay
+        # a pause is noticed after pause_after, so that must not be longer than the delay of the endpoint
         hearing = replace(hearing, pause_after=min(hearing.pause_after, self._settings.endpoint_delay))
         self._plane.send(media.OpenHost(self.host_peer, hearing))
 
@@ -498,7 +505,7 @@ class AgentSession:
         self._emit(
             ErrorEvent(
                 code="media",
-                message=f"The media process stopped and is started again: {notice.reason}",
+                message=f"The media process stopped and is being restarted: {notice.reason}",
                 retryable=True,
             )
         )
@@ -515,10 +522,10 @@ class AgentSession:
         if swapped.role == "llm":
             for agent in self._agents.values():
                 self.lobby.update(agent.id, notice=self._notice(agent))
-        self._wake()
+        self._wake_agents()
 
-    def _wake(self) -> None:
-        """Agents that wait for the models are ready once there is one for each role."""
+    def _wake_agents(self) -> None:
+        """Make the agents ready when a model for each role is loaded."""
         waiting = [agent for agent in self._agents.values() if not agent.ready]
         if not waiting or not self._models.started:
             return
@@ -538,7 +545,7 @@ class AgentSession:
         return llm.notice if llm is not None else ""
 
     def _emit(self, event: Event) -> Event:
-        """Into the present conversation; without one there is nobody to tell."""
+        """Log an event of the current conversation; without one it is dropped."""
         return self.log.emit(event) if self._conversation is not None and self.log is not None else event
 
     def _publish(self, event: Event) -> None:
@@ -549,10 +556,10 @@ class AgentSession:
                 logger.exception("An observer of lobby %s failed on %s", self.lobby.id, event.type)
 
     def _watch_length(self, loop: asyncio.AbstractEventLoop, log: ConversationLog, event: Event) -> None:
-        """Events may come from any thread, and in the middle of anything."""
+        """Events come from any thread, in the middle of anything, so the loop renews the conversation."""
         if log is self.log and log.full and not loop.is_closed():
             loop.call_soon_threadsafe(self._renew)
 
     def _new_id(self, what: str) -> str:
-        """Unique for the life of the session: the media plane tells speeches apart by it."""
+        """An id that is unique in this session, because the media plane tells speeches apart by it."""
         return f"{what}-{next(self._numbers)}"

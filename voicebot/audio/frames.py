@@ -20,9 +20,18 @@ FRAME_SECONDS = 0.02
 FRAME_SAMPLES = 960
 """Samples of one 20 ms frame at `OPUS_RATE`."""
 TIME_BASE = Fraction(1, OPUS_RATE)
+AUDIBLE = 164
+"""Samples above this magnitude count as audible: -46 dBFS peak."""
 
 EMPTY: Pcm = np.zeros(0, np.int16)
 SILENT_FRAME: Pcm = np.zeros(FRAME_SAMPLES, np.int16)
+
+
+def first_audible(pcm: Pcm) -> int | None:
+    """Index of the first sample that can be heard, None when there is none."""
+    loud = (pcm > AUDIBLE) | (pcm < -AUDIBLE)
+    index = int(loud.argmax()) if len(pcm) else 0
+    return index if len(pcm) and loud[index] else None
 
 
 def as_mono(pcm: NDArray[np.int16]) -> Pcm:

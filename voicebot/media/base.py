@@ -151,15 +151,13 @@ class PlayoutEnded(_OfSpeech):
     """Nothing of `speech_id` will be sent any more.
 
     `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
-    own (seconds played, seconds queued). `interrupted_by` is the participant for whose speech
-    it had been held (`PlayoutHeld`), or "" when it ran out or was stopped for another reason.
+    own (seconds played, seconds queued). `complete` is false when it was stopped before its end.
     """
 
     time: float
     played: float
     pieces: Mapping[int, tuple[float, float]]
     complete: bool
-    interrupted_by: str = ""
 
     @classmethod
     def unheard(cls, speech: _OfSpeech, time: float) -> PlayoutEnded:

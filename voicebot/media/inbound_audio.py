@@ -167,7 +167,7 @@ class InboundAudio:
             self._utterances.absent(now)
 
     def await_silence(self, until: float) -> None:
-        """See `MediaPlane.await_silence`."""
+        """See `voicebot.media.base.AwaitSilence`."""
         self._utterances.await_silence(until)
         self._tell_silence()
 

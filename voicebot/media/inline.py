@@ -47,8 +47,9 @@ class InlineMediaPlane:
         return self._engine is not None
 
     async def close(self) -> None:
-        if self._engine is not None:
-            await self._engine.aclose()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()
 
     def abandon(self) -> None:
         """Nothing of it runs outside the loop."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from voicebot.audio.frames import OPUS_RATE, SILENT_FRAME, Pcm, as_mono
@@ -128,17 +128,7 @@ class OutboundAudio:
         speech.held_for = by
         self._hold(speech)
         self._limits[speech.speech_id] = self._loop.call_later(HOLD_LIMIT, self._drop, speech)
-        self._notify(
-            PlayoutHeld(
-                self.host_id,
-                self.agent_id,
-                speech.speech_id,
-                self._clock(),
-                speech.sent / OPUS_RATE,
-                speech.pieces(),
-                by,
-            )
-        )
+        self._notify(PlayoutHeld(*self._account(speech), by))
 
     def hold_for(self, by: str) -> None:
         """The same for every speech of the agent."""
@@ -305,15 +295,11 @@ class OutboundAudio:
 
     def _ended(self, speech: QueuedSpeech, *, complete: bool) -> None:
         self._over.append(speech.speech_id)
-        self._notify(
-            PlayoutEnded(
-                self.host_id,
-                self.agent_id,
-                speech.speech_id,
-                self._clock(),
-                speech.sent / OPUS_RATE,
-                speech.pieces(),
-                complete,
-                speech.held_for,
-            )
-        )
+        self._notify(PlayoutEnded(*self._account(speech), complete=complete))
+
+    def _account(
+        self, speech: QueuedSpeech
+    ) -> tuple[str, str, str, float, float, Mapping[int, tuple[float, float]]]:
+        """Which speech it is, the time, and how much of it was sent."""
+        sent = speech.sent / OPUS_RATE
+        return self.host_id, self.agent_id, speech.speech_id, self._clock(), sent, speech.pieces()

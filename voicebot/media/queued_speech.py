@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, SILENT_FRAME, Pcm, SampleQueue
-from voicebot.audio.levels import first_audible
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, SILENT_FRAME, Pcm, SampleQueue, first_audible
 from voicebot.audio.opus import OpusEncoder
 from voicebot.audio.resampling import Resampler
 

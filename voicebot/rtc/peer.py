@@ -15,8 +15,8 @@ from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
 from voicebot.rtc.planner import Planner
-from voicebot.rtc.shortcut import outbound
-from voicebot.rtc.tap import OnAudio, Tap, tap_receiver
+from voicebot.rtc.shortcut import Outbound
+from voicebot.rtc.tap import OnAudio, Tap
 from voicebot.rtc.track import OutboundTrack
 from voicebot.signaling.messages import IceServer
 
@@ -77,21 +77,13 @@ class Peer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timeout: asyncio.TimerHandle | None = None
         self._shutting: asyncio.Task[None] | None = None
-        self._tap: Tap | None = None
-        self._mic_mid: str | None = None
+        self.tap: Tap | None = None
+        """The microphone's packets, once a microphone was offered."""
+        self.mic_mid: str | None = None
+        """The section that the microphone is on."""
         self.state: PeerStateName | Literal["new"] = "new"
         self.outbound: dict[str, OutboundTrack] = {}
         self._pc.on("connectionstatechange", self._connection_changed)
-
-    @property
-    def mic_mid(self) -> str | None:
-        """The section the microphone is on."""
-        return self._mic_mid
-
-    @property
-    def tap(self) -> Tap | None:
-        """The microphone's packets, once a microphone was offered."""
-        return self._tap
 
     async def answer(self, sdp: str, mics: Collection[str], agents: Collection[str]) -> str:
         """Answer an offer: listen to the first of the mids `mics`, send on the mids `agents`.
@@ -155,7 +147,7 @@ class Peer:
             track = self.outbound.get(transceiver.mid or "")
             payload_type = types.get(transceiver.mid or "")
             if track is not None and track.direct is None and payload_type is not None:
-                track.direct = outbound(transceiver.sender, payload_type)
+                track.direct = Outbound(transceiver.sender, payload_type)
 
     def _over(self) -> MediaError:
         return MediaError(
@@ -167,12 +159,12 @@ class Peer:
 
     def _listen(self, transceiver: RTCRtpTransceiver) -> bool:
         """Tap this section's microphone; False when nothing comes there or one is tapped."""
-        if transceiver.mid == self._mic_mid:
+        if transceiver.mid == self.mic_mid:
             return True
-        if self._mic_mid is not None or transceiver.receiver.track is None:
+        if self.mic_mid is not None or transceiver.receiver.track is None:
             return False
-        self._mic_mid = transceiver.mid
-        self._tap = tap_receiver(transceiver.receiver, self._on_audio, self._clock)
+        self.mic_mid = transceiver.mid
+        self.tap = Tap(transceiver.receiver, self._on_audio, self._clock)
         return True
 
     def add_candidate(self, text: str, sdp_mid: str | None, index: int | None) -> None:
@@ -202,8 +194,8 @@ class Peer:
     async def close(self) -> None:
         """Close the connection; `closed` is reported unless it had failed. Safe to call twice."""
         self._cancel_timeout()
-        if self._tap is not None:
-            self._tap.close()
+        if self.tap is not None:
+            self.tap.close()
         self._set(ConnectionChange("closed"))
         for task in list(self._tasks):
             if task is not asyncio.current_task():

@@ -7,24 +7,19 @@ sent is written, encrypted and given to the socket at once: a quarter of the tim
 DTLS, RTCP, streams not seen before) goes the way it always did, and RTCP reports what was
 sent and received here, because the same counters are fed.
 
-`inbound` and `outbound` return None when a release of aiortc has other insides: then everything goes
-aiortc's way. test_shortcut.py fails on such a release.
+test_shortcut.py fails on a release of aiortc that has other insides.
 """
 
 from __future__ import annotations
 
-import logging
 import random
 import struct
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from aiortc import RTCDtlsTransport, RTCRtpSender
 from aiortc.rtp import HeaderExtensions
 from pylibsrtp import Error as SrtpError
-
-log = logging.getLogger(__name__)
 
 LARGEST_DATAGRAM = 4096
 """Bytes; asyncio would allocate 256 KiB for each datagram it reads."""
@@ -149,26 +144,3 @@ class Outbound:
         if not varying:
             self._extensions = packed
         return packed
-
-
-def inbound(transport: RTCDtlsTransport) -> Inbound | None:
-    """The short way for packets of a connected transport; None when this aiortc has other insides."""
-    connection = getattr(transport.transport, "_connection", None)
-    protocols = getattr(connection, "_protocols", None)
-    usable = (
-        callable(getattr(getattr(transport, "_rx_srtp", None), "unprotect", None))
-        and isinstance(protocols, list)
-        and all(callable(getattr(p, "datagram_received", None)) for p in protocols)
-    )
-    return Inbound(transport) if usable else None
-
-
-def outbound(sender: RTCRtpSender, payload_type: int) -> Outbound | None:
-    """The short way for what this sender sends as `payload_type`; None when this aiortc has other insides."""
-    wanted = (*_SENT, _SENDER + "started", _SENDER + "rtp_header_extensions_map", _SENDER + "mid", "_ssrc")
-    if not all(hasattr(sender, name) for name in wanted):
-        return None
-    transport = sender.transport
-    connection = getattr(transport.transport, "_connection", None)
-    usable = hasattr(transport, "_tx_srtp") and isinstance(getattr(connection, "_nominated", None), dict)
-    return Outbound(sender, payload_type) if usable else None

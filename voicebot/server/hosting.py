@@ -34,9 +34,10 @@ from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.services import Services
 from voicebot.server.endpoints.static_client import STATIC, StaticClient
 from voicebot.server.lobby.controller import LobbyController
-from voicebot.server.lobby.lobbies import DEMO_LOBBY, Lobbies
+from voicebot.server.lobby.demo import DEMO_LOBBY, DEMO_NAME
+from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.lobby.moderator import Moderator
-from voicebot.server.lobby.ports import AgentSessionPort, RecordingSession
+from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
@@ -59,19 +60,18 @@ from voicebot.store.shared import shared
 
 logger = logging.getLogger(__name__)
 
-DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 STORE_PATIENCE = 2.0
 """Seconds in which the store must answer for the server to be ready."""
 SPACE_EVERY = 5.0
 """Seconds after which the disk is measured again."""
-RoomFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
+AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
 
 
 class Hosting:
     """One running server. It can be started again after `stop`, unless it was given a media plane,
     which starts only once.
 
-    `media`, `models`, `agent_session`, `space` and `store` replace the real parts (tests, special hosts).
+    `media`, `models`, `make_agent_session`, `space` and `store` replace the real parts, in tests for example.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Hosting:
         media: MediaPlane | None = None,
         *,
         models: Models | None = None,
-        agent_session: RoomFactory | None = None,
+        make_agent_session: AgentSessionFactory | None = None,
         store: Store | None = None,
         demo: bool = True,
         progress: Progress = no_progress,
@@ -92,7 +92,7 @@ class Hosting:
         self.settings = settings
         self.demo = demo
         self._given_media, self._given_models = media, models
-        self._room_factory = agent_session or _real_agent_session
+        self._agent_session_factory = make_agent_session or _real_agent_session
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
         """What is counted, timed and traced."""
@@ -215,7 +215,7 @@ class Hosting:
         self._media = self._given_media or _real_media(self.settings)
         self._resolver.start()
         await self._open_store()
-        await self._lobbies.restore(leave_out=() if self.demo else (DEMO_LOBBY,))
+        await self._lobbies.restore()
         # people come back now: to each other they can speak, and the agents follow
         app = create_app(self._services())
         self._server = make_server(app, self._limits)
@@ -226,8 +226,8 @@ class Hosting:
         if self._serving.done():
             self._serving.result()
         await self._load(self._models, self._media, self._resolver)
-        if self.demo and DEMO_LOBBY not in self.agent_sessions:
-            await self._make_demo()
+        if self.demo:
+            await self._open_demo()
         self._stalls.start()
         self._spawn(self._watch_space(), "watch the disk")
         self._ready = True
@@ -251,14 +251,16 @@ class Hosting:
             telemetry=self.telemetry,
             clock=self._clock,
             spawn=self._spawn,
+            demo=self.demo,
         )
 
     def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
         assert self._media is not None
         assert self._models is not None
-        agent_session = self._room_factory(lobby, self._media, self._models, self.settings, self._clock)
-        if isinstance(agent_session, RecordingSession):
-            agent_session.make_agent_session(self._space)
+        agent_session = self._agent_session_factory(
+            lobby, self._media, self._models, self.settings, self._clock
+        )
+        agent_session.set_space(self._space)
         return agent_session
 
     async def _load(self, models: Models, media: MediaPlane, resolver: TurnResolver) -> None:
@@ -279,13 +281,13 @@ class Hosting:
             coming_back.cancel()
             await asyncio.gather(coming_back, return_exceptions=True)
 
-    async def _make_demo(self) -> None:
-        try:
-            agent_session = await self.create_lobby("Demo", DEMO_LOBBY)
-        except SignalingError as error:  # another server has it
-            logger.info("The demo lobby is not made: %s", error)
-        else:
-            await agent_session.spawn(DEMO_PERSONA)
+    async def _open_demo(self) -> None:
+        if DEMO_LOBBY not in self.agent_sessions:
+            try:
+                await self.create_lobby(DEMO_NAME, DEMO_LOBBY)
+            except SignalingError as error:  # another server has it
+                logger.info("The demo lobby is not made: %s", error)
+        await self._lobbies.renew_demo()
 
     async def drain(self, seconds: float) -> None:
         """Take nobody new, say so, and wait until no people are left, at most `seconds`; then `stop`.
@@ -400,8 +402,7 @@ class Hosting:
                     logger.warning("There is room on the disk again: voices are recorded.")
             self._space = space
             for agent_session in self.agent_sessions.values():
-                if isinstance(agent_session, RecordingSession):
-                    agent_session.make_agent_session(space)
+                agent_session.set_space(space)
             await asyncio.sleep(SPACE_EVERY)
 
     def _present(self) -> dict[str, Amounts]:

@@ -2,8 +2,8 @@
 
     plane = InlineMediaPlane()
     await plane.start(on_notice)
-    plane.open_host("h", HearingSettings())
-    plane.add_agent("h", "bot")
+    plane.send(OpenHost("h", HearingSettings()))
+    plane.send(AddAgentTrack("h", "bot"))
     async with loopback(plane, "h", "ann", agents=["bot"]) as ann:
         await ann.say(speak("hello"))
         pcm = ann.heard("bot")

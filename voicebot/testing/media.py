@@ -138,6 +138,8 @@ class FakeMediaPlane(InlineMediaPlane):
 
     async def start(self, on_notice: OnNotice) -> None:
         def noticed(notice: Notice) -> None:
+            if isinstance(notice, media.MediaStats):  # these measure the machine
+                return
             self.notices.append(notice)
             on_notice(notice)
             self._noticed.set()

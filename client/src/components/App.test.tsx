@@ -1,4 +1,4 @@
-import { act, cleanup, render, screen, waitFor, within } from "@testing-library/react";
+import { act, cleanup, fireEvent, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ClientContext } from "../hooks/ClientContext";
@@ -69,12 +69,13 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.useRealTimers();
   cleanup();
   client.unload();
   Reflect.deleteProperty(globalThis, "AudioContext");
 });
 
-test("from the door into the room", async () => {
+test("a person goes from the join page into the lobby", async () => {
   show("?lobby=demo");
   await join();
   const agent = screen.getByTestId("tile-a-1");
@@ -84,7 +85,7 @@ test("from the door into the room", async () => {
   expect(screen.getByTestId("tile-p-1").dataset).toMatchObject({ kind: "human", self: "true" });
 });
 
-test("an address that the server does not know is said once and for all", async () => {
+test("a page under an unknown address is refused for good", async () => {
   show("?lobby=demo");
   await join();
   await act(async () => FakeSocket.last.drop(4403));
@@ -112,7 +113,7 @@ test.each<[DeviceProblemKind, string]>([
   expect(screen.getByTestId("join-button").textContent).toBe(texts.prejoin.joinListening);
 });
 
-test("captions grow, and what people call themselves stays text", async () => {
+test("captions grow, and people's names stay text", async () => {
   show("?lobby=demo");
   await join("<img src=x onerror=alert(1)>");
   const caption = (text: string, final: boolean): ServerMessage => ({
@@ -191,7 +192,7 @@ test.each(["keyboard", "mouse"])(
   },
 );
 
-test("when the first agent has come, its dialog's button is gone and another has the focus", async () => {
+test("when the first agent has joined, the focus moves from the vanished button to another one", async () => {
   const user = userEvent.setup({ delay: null });
   show("?lobby=demo");
   await join();
@@ -213,7 +214,7 @@ test("when the first agent has come, its dialog's button is gone and another has
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("add-agent-button")));
 });
 
-test("an agent that could not be made is said after the dialog was closed, too", async () => {
+test("a failed agent is reported after the dialog was closed, too", async () => {
   const user = userEvent.setup({ delay: null });
   show("?lobby=demo");
   await join();
@@ -243,7 +244,7 @@ test("while a dialog is open, notifications are announced and can be dismissed",
   expect(screen.getByTestId("agent-description")).toBeTruthy();
 });
 
-test("whoever joins or removes an agent by keyboard goes on from there", async () => {
+test("the keyboard focus survives joining and removing an agent", async () => {
   const user = userEvent.setup({ delay: null });
   show("?lobby=demo");
   await join();
@@ -262,7 +263,7 @@ test("whoever joins or removes an agent by keyboard goes on from there", async (
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId("add-agent-button")));
 });
 
-test("the captions' button is called what is written on it, and says whether they are shown", async () => {
+test("the captions button is named as labelled and says whether captions are shown", async () => {
   show("?lobby=demo");
   await join();
   const name = texts.lobby.short.captions;
@@ -307,7 +308,7 @@ test.each<["microphone" | "camera", string]>([
   await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId(control)));
 });
 
-test("a meter that waits for a click says so", async () => {
+test("a microphone meter that waits for a click says so", async () => {
   const context = {
     state: "suspended",
     resume: async () => {},
@@ -323,7 +324,7 @@ test("a meter that waits for a click says so", async () => {
   expect(await screen.findByText(texts.prejoin.levelHint, {}, PATIENT)).toBeTruthy();
 });
 
-test("without the server people are said to hear each other only where they do", async () => {
+test("'you can still hear each other' is shown only while a peer is connected", async () => {
   show("?lobby=demo");
   await join();
   await act(async () => FakeSocket.last.drop());
@@ -333,8 +334,10 @@ test("without the server people are said to hear each other only where they do",
   expect(banner.textContent).toContain(texts.lobby.reconnectHint);
 });
 
-async function write(text: string): Promise<string> {
-  await userEvent.type(screen.getByTestId("chat-input"), `${text}{Enter}`);
+function write(text: string): string {
+  const input = screen.getByTestId("chat-input");
+  fireEvent.change(input, { target: { value: text } });
+  fireEvent.submit(input);
   return client.state.pendingChat.at(-1)?.id ?? "";
 }
 
@@ -352,10 +355,11 @@ const rows = (id: string) =>
 test("what is written offline waits in sight and in order until it has arrived", async () => {
   show("?lobby=demo");
   await join();
+  vi.useFakeTimers();
   await act(async () => window.dispatchEvent(new Event("offline")));
   expect(screen.getByTestId("connection-badge").dataset.state).toBe("reconnecting");
   expect(screen.getByTestId("reconnecting-banner").textContent).toContain(texts.lobby.noAnswer);
-  const ids = [await write("one"), await write("two")];
+  const ids = [write("one"), write("two")];
   expect(rows("pending-row")).toEqual(["one", "two"]);
   expect(screen.getAllByText(texts.captions.waiting)).toHaveLength(2);
   expect(FakeSocket.last.of("chat_message")).toEqual([]);
@@ -373,7 +377,7 @@ test("a message that the server refuses is shown as not sent, and can be sent ag
   show("?lobby=demo");
   await join();
   for (const text of ["one", "two"]) {
-    const id = await write(text);
+    const id = write(text);
     await receive({
       type: "error",
       id,
@@ -393,10 +397,10 @@ test("a message that the server refuses is shown as not sent, and can be sent ag
   expect([rows("chat-row"), rows("pending-row")]).toEqual([["one"], []]);
 });
 
-test("a message of which nobody knows whether it arrived is left to its author", async () => {
+test("a message that may or may not have arrived is left to its author", async () => {
   show("?lobby=demo");
   await join();
-  await write("perhaps");
+  write("perhaps");
   await act(async () => FakeSocket.last.drop());
   await waitFor(() => expect(FakeSocket.sockets).toHaveLength(2));
   await act(async () => FakeSocket.last.establish(false));
@@ -409,7 +413,7 @@ test("a message of which nobody knows whether it arrived is left to its author",
 test("a message that has arrived is no longer waited for, though its copy was lost", async () => {
   show("?lobby=demo");
   await join();
-  const id = await write("hello");
+  const id = write("hello");
   act(() => client.store.setState(chatArrived(client.state, id)));
   expect([rows("chat-row"), rows("pending-row")]).toEqual([["hello"], []]);
   expect(screen.getByTestId("chat-row").dataset).toMatchObject({ speaker: "Grace" });
@@ -421,7 +425,7 @@ function fails(epoch: number, code: string, message: string, retryable: boolean)
   return receive({ type: "webrtc_failed", lobby: "demo", peer: "host", epoch, data });
 }
 
-test("a failure of the server's is not put on the network", async () => {
+test("a failure of the server is not blamed on the network", async () => {
   show("?lobby=demo");
   await join();
   await fails(1, "media_gone", "The media worker gave no answer.", true);
@@ -430,7 +434,7 @@ test("a failure of the server's is not put on the network", async () => {
   expect(said).not.toContain(texts.lobby.failures.ice_failed);
 });
 
-test("without any network address, loading the page again is offered", async () => {
+test("without any network address, a reload is offered", async () => {
   show("?lobby=demo");
   await join();
   await fails(1, "no_candidates", "No candidates.", false);
@@ -463,7 +467,7 @@ test("a connection that was given up can be tried again", async () => {
   expect(screen.queryByTestId("failed-banner")).toBeNull();
 });
 
-test("sound that waits for a click is offered as a button", async () => {
+test("a button starts sound that the browser blocked", async () => {
   HTMLMediaElement.prototype.play = () =>
     Promise.reject(new DOMException("blocked", "NotAllowedError"));
   show("?lobby=demo");
@@ -490,7 +494,7 @@ test("leaving, and coming back", async () => {
   expect(screen.getByTestId("join-button")).toBeTruthy();
 });
 
-test("without a lobby in the address one is made or joined", async () => {
+test("without a lobby in the address, one can be created or joined", async () => {
   const user = userEvent.setup({ delay: null });
   show("");
   await user.type(screen.getByTestId("lobby-link-input"), "not a lobby!");

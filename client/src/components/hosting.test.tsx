@@ -77,7 +77,7 @@ afterEach(() => {
   client.unload();
 });
 
-test("a new lobby has a door and, if wished, an address", async () => {
+test("a new lobby has a door and, optionally, a custom address", async () => {
   show("");
   expect(screen.getByTestId("door-choice").dataset.value).toBe("private");
   await user.type(screen.getByTestId("lobby-name-input"), "Tea room");
@@ -97,7 +97,7 @@ test("a new lobby has a door and, if wished, an address", async () => {
   expect(FakeSocket.last.of("create_lobby")[1]?.data).toMatchObject({ slug: "tea-room2" });
 });
 
-test("an address that cannot be one is said before anything is sent", async () => {
+test("an invalid address is reported before anything is sent", async () => {
   show("");
   await press("more-button");
   await user.type(screen.getByTestId("slug-input"), "é!");
@@ -106,7 +106,7 @@ test("an address that cannot be one is said before anything is sent", async () =
   expect(FakeSocket.sockets).toHaveLength(0);
 });
 
-test("where a host lets people in, the door says so", async () => {
+test("the join page says when a host has to let people in", async () => {
   show("?lobby=demo", { lookUp: async (id) => ({ id, name: "Demo", knock: true }) });
   await act(async () => client.start());
   await waitFor(() => expect(client.state.microphone.status).toBe("on"));
@@ -114,7 +114,7 @@ test("where a host lets people in, the door says so", async () => {
   expect(screen.getByText(texts.prejoin.knockHint)).toBeTruthy();
 });
 
-test("a knock waits, can be taken back, and is answered", async () => {
+test("a knock waits, can be withdrawn and is answered", async () => {
   show("?lobby=demo");
   await knock();
   const waiting: ServerMessage = { type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } };
@@ -134,7 +134,7 @@ test("a knock waits, can be taken back, and is answered", async () => {
   expect(screen.getByTestId("end-gone").textContent).toContain(texts.end.missing);
 });
 
-test("a knock that was cut off knocks again", async () => {
+test("a knock is repeated after a lost connection", async () => {
   show("?lobby=demo");
   await knock();
   await receive({ type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } });
@@ -200,7 +200,7 @@ test("a host bans and reports visitors at the door, and the next one has the foc
   expect(document.activeElement).toBe(screen.getByTestId("admit-v-2"));
 });
 
-test("what a visitor calls itself stays text, in a direction of its own", async () => {
+test("a visitor's name stays text, with a direction of its own", async () => {
   show("?lobby=demo");
   await join("host");
   const name = "<img src=x onerror=alert(1)>";
@@ -234,7 +234,7 @@ test.each(["kick", "ban"] as const)("%s is asked once more", async (action) => {
   expect(moderated()).toEqual([{ action, participant_id: "p-2" }]);
 });
 
-test("a guest may report, and nothing more", async () => {
+test("a guest can report, and nothing more", async () => {
   show("?lobby=demo");
   await join("guest", { agents_by: "host" });
   expect(screen.queryByTestId("settings-button")).toBeNull();
@@ -272,7 +272,7 @@ test("agents are muted for everyone, and marked", async () => {
   expect(FakeSocket.last.of("agent_update").at(-1)?.data.muted).toBe(false);
 });
 
-test("of the settings only what was changed is sent", async () => {
+test("only changed settings are sent", async () => {
   show("?lobby=demo");
   await join("host", { private: true, locked: false, agents_by: "everyone", people: 10 });
   await press("settings-button");
@@ -294,7 +294,7 @@ test("of the settings only what was changed is sent", async () => {
   expect(moderated()).toEqual([{ action: "lock", participant_id: null }]);
 });
 
-test("a host for the moment is offered what lasts only for it", async () => {
+test("an acting host is offered only what lasts as long as they are here", async () => {
   show("?lobby=demo");
   const owner = { id: "p-3", name: "Mia", kind: "human", role: "host", owner: true } as const;
   await join("host", {}, [{ id: "p-2", name: "Linus", kind: "human" }, owner]);
@@ -314,7 +314,7 @@ test("a host for the moment is offered what lasts only for it", async () => {
   }
 });
 
-test("ending the lobby is asked once more, and why it failed is said", async () => {
+test("ending the lobby is confirmed first, and a failure is explained", async () => {
   const destroy = vi
     .fn<NonNullable<ClientParts["destroy"]>>()
     .mockRejectedValueOnce(new TypeError("fetch"))
@@ -335,7 +335,7 @@ test("ending the lobby is asked once more, and why it failed is said", async () 
   expect(screen.getByTestId("end-gone").textContent).toContain(texts.end.gone);
 });
 
-test("a host's wish that one mutes is followed, or not", async () => {
+test("a person can follow or decline a host's request to mute", async () => {
   show("?lobby=demo");
   await join("guest", {}, [{ id: "p-2", name: "Linus", kind: "human", role: "host" }]);
   const request: ServerMessage = {
@@ -381,7 +381,7 @@ test.each([true, false])(
   },
 );
 
-test("a server that is away for a minute is said to be, with what to do", async () => {
+test("after a minute without the server the page says so, and what to do", async () => {
   show("?lobby=demo");
   await join("guest");
   vi.useFakeTimers();

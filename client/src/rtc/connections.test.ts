@@ -54,7 +54,7 @@ async function connectedHost() {
   return all;
 }
 
-test("offers the microphone and one transceiver for each agent, and says whose each mid is", async () => {
+test("offers the microphone and one transceiver per agent, and names the agent of each mid", async () => {
   const { connections, offers } = make();
   await connections.setMicrophone(new FakeTrack("audio") as unknown as MediaStreamTrack);
   await connections.receive(start(1, ["ada", "bob"]));
@@ -107,7 +107,7 @@ test("a repair is made before the old connection is closed", async () => {
   expect(connections.streams.get("ada")).not.toBe(heard);
 });
 
-test("agents that are silent are not waited for longer than a second", async () => {
+test("a repair waits at most a second for silent agents", async () => {
   const { connections } = await connectedHost();
   const old = FakePeerConnection.last;
   await connections.receive(start(2));
@@ -119,7 +119,7 @@ test("agents that are silent are not waited for longer than a second", async () 
   expect(old.closed).toBe(true);
 });
 
-test("what is lost, or replaced once more, while voices are awaited makes room at once", async () => {
+test("a connection that is lost or replaced during a repair makes room at once", async () => {
   const { connections } = await connectedHost();
   const [first] = FakePeerConnection.all.slice(-1);
   const repair = async (epoch: number) => {
@@ -145,7 +145,7 @@ test("what is lost, or replaced once more, while voices are awaited makes room a
   expect(third.closed).toBe(false);
 });
 
-test("a path that may come back is kept while the repair is made, and may be lost meanwhile", async () => {
+test("a disconnected path is kept during its repair, and may fail meanwhile", async () => {
   const { connections, reports } = await connectedHost();
   const old = FakePeerConnection.last;
   old.become("disconnected");
@@ -163,7 +163,7 @@ test("a path that may come back is kept while the repair is made, and may be los
   expect(reports.at(-1)).toMatchObject({ epoch: 3, state: "connected" });
 });
 
-test("what has failed is let go of at once", async () => {
+test("a failed connection is closed at once", async () => {
   const { connections } = await connectedHost();
   const old = FakePeerConnection.last;
   old.become("failed");
@@ -381,7 +381,7 @@ test("closing a host takes its agents' voices along", async () => {
   expect(connections.streams.size).toBe(0);
 });
 
-test("only the connections to those who are there are kept", async () => {
+test("only connections to present participants are kept", async () => {
   const { connections } = await connectedHost();
   for (const peer of ["grace", "linus"]) {
     await connections.receive({ ...start(1), peer, data: { role: "impolite", ice_servers: [] } });

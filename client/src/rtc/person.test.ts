@@ -123,7 +123,7 @@ test("turning the camera on changes no description", async () => {
   expect([...impolite.sent, ...polite.sent].map(({ type }) => type)).not.toContain("webrtc_offer");
 });
 
-test("a path that is lost is left to the server, and to the path", async () => {
+test("a lost path is left to recover, or to the server", async () => {
   const both = await connected();
   for (const { pc } of both) pc.become("connected");
   await settle();
@@ -146,7 +146,7 @@ const gathered = (one: Side) => {
   return found;
 };
 
-test("asked for a new path, one offers on the same connection, and both gather again to the end", async () => {
+test("a restart offers on the same connection, and both sides gather again", async () => {
   const [impolite, polite] = await connected();
   const connections = FakePeerConnection.all.length;
   for (const one of [impolite, polite]) {
@@ -177,7 +177,7 @@ test("gathering that takes too long is ended after a restart, too", async () => 
   for (const one of [impolite, polite]) expect(gathered(one)).toEqual([""]);
 });
 
-test("both look for a new path at once: one offer wins, and both have one", async () => {
+test("when both sides restart at once, one offer wins and both get a new path", async () => {
   const [impolite, polite] = await connected();
   impolite.peer.restart();
   polite.peer.restart();

@@ -128,7 +128,7 @@ test("a server that was restarted is joined again by itself", async () => {
   expect(client.state).toMatchObject({ phase: "lobby", link: "open" });
 });
 
-test("a lobby that is gone after the server's restart ends the stay", async () => {
+test("a lobby that is gone after a restart is shown as gone", async () => {
   const client = await inLobby();
   const microphone = client.microphone as unknown as FakeTrack;
   FakeSocket.last.drop();
@@ -145,7 +145,7 @@ test("a lobby that is gone after the server's restart ends the stay", async () =
   expect(microphone.readyState).toBe("ended");
 });
 
-test("an agent that was being made when the seat was lost is not waited for", async () => {
+test("an agent that was being created when the seat was lost is not waited for", async () => {
   const client = await inLobby();
   client.addAgent("a cook");
   FakeSocket.last.drop();
@@ -154,7 +154,7 @@ test("an agent that was being made when the seat was lost is not waited for", as
   expect(client.state).toMatchObject({ adding: null, toasts: [texts.addAgent.lost] });
 });
 
-test("a resume that finds no seat any more is a new beginning", async () => {
+test("a resume without a seat joins anew", async () => {
   await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
@@ -165,7 +165,7 @@ test("a resume that finds no seat any more is a new beginning", async () => {
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
 });
 
-test("people who left unseen are let go when the lobby's state comes", async () => {
+test("people who left unnoticed are dropped when the lobby state arrives", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({
     type: "start_webrtc_negotiation",
@@ -189,7 +189,7 @@ test("people who left unseen are let go when the lobby's state comes", async () 
   expect(client.state.peers).toEqual({});
 });
 
-test("without a free camera one is seen without, and told", async () => {
+test("when no camera is free, one joins without and is told", async () => {
   const client = await inLobby();
   await client.openDevice("camera");
   const camera = client.camera as unknown as FakeTrack;
@@ -201,7 +201,7 @@ test("without a free camera one is seen without, and told", async () => {
   expect(client.state.toasts).toMatchObject([data]);
 });
 
-test("whoever waits for a new lobby can ask again when the socket was lost", async () => {
+test("creating a lobby can be retried after the socket was lost", async () => {
   const client = make("");
   client.createLobby({ name: "Tea room" });
   await settle();
@@ -281,7 +281,7 @@ test("relay credentials are renewed before they end, and open connections use th
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("when the last agent leaves, the connection to the host is let go", async () => {
+test("the connection to the agent host is closed when the last agent leaves", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({
     type: "start_webrtc_negotiation",
@@ -301,7 +301,7 @@ test("when the last agent leaves, the connection to the host is let go", async (
   expect(client.state.peers).toEqual({});
 });
 
-test("a microphone that is pulled out is said, and the others see us muted", async () => {
+test("an unplugged microphone is reported, and others see us muted", async () => {
   const client = await inLobby();
   const microphone = client.microphone as unknown as FakeTrack;
   microphone.onended?.();
@@ -405,7 +405,7 @@ test("before joining, the microphone opens by itself as soon as the browser allo
   expect(client.state.microphone.status).toBe("on");
 });
 
-test("of two quick choices of a device the last one counts", async () => {
+test("of two quick device choices, the last one counts", async () => {
   const opened: { id: string | undefined; track: FakeTrack; resolve: () => void }[] = [];
   const client = make("?lobby=demo", {
     open: (_kind, id) =>
@@ -424,7 +424,7 @@ test("of two quick choices of a device the last one counts", async () => {
   expect(opened[0]?.track.readyState).toBe("ended");
 });
 
-test("leaving says so, closes everything and lets go of the devices", async () => {
+test("leaving tells the server and releases all connections and devices", async () => {
   const client = await inLobby();
   const microphone = client.microphone as unknown as FakeTrack;
   const socket = FakeSocket.last;
@@ -443,7 +443,7 @@ test("another tab with the same session takes over", async () => {
   expect(client.state.phase).toBe("prejoin");
 });
 
-test("an expired session ends the stay", async () => {
+test("an expired session ends in asking for a reload", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({ type: "session_expired", data: {} });
   expect(client.state.phase).toBe("expired");

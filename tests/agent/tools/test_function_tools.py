@@ -79,7 +79,7 @@ def hand_over(to: str) -> str:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (no_docstring, "no docstring.*Begin the function with one"),
+        (no_docstring, "no docstring.*Add one, such as"),
         (no_type, "harbour of the tool no_type has no type"),
         (any_number, "takes \\*harbours"),
         (strange, "cannot be a tool.*simple types"),
@@ -103,7 +103,7 @@ def test_limits_and_names_that_would_be_lost_are_refused() -> None:
     with pytest.raises(VoicebotError, match=r"tide cannot end within 0 s.*TOOL_TIMEOUT"):
         make_tool(tide, timeout=0)
     for options in ({"name": "find_tide"}, {"timeout": 3.0}):
-        with pytest.raises(VoicebotError, match=r"tide is a tool of openai-agents already.*name_override="):
+        with pytest.raises(VoicebotError, match=r"tide is already a tool of openai-agents.*name_override="):
             make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
 
 
@@ -148,7 +148,7 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
         ("tide", "Another."),
         ("wind", "Another."),
     ]
-    with pytest.raises(VoicebotError, match="room's own tool"):
+    with pytest.raises(VoicebotError, match="built-in tool"):
         agent.tool(function_tool(tide, name_override="hand_over"))
     agent.forget_tool("tide")
     agent.forget_tool("tide")

@@ -136,9 +136,10 @@ def test_the_steps_that_are_counted_find_what_the_engine_finds(part: int) -> Non
 
 
 LONG = 1024
-LINES = dict.fromkeys(READERS, 500) | {"detect_echo": 4000}
-"""Of Python for each character: an answer that comes in 256 pieces takes 250; with the square of the length
-it would be more than a thousand. Two texts are laid side by side, each of at most 600 letters."""
+LINES = dict.fromkeys(READERS, 500) | {"detect_echo": 4000, "speakable": 2000, "whole answers": 2000}
+"""Of Python for each character: most readers take up to 250; with the square of the length it would be more
+than a thousand. An echo is compared with what was played, each at most 600 letters. In text to be spoken, a
+Markdown parser looks for the end of a link at each bracket, within a piece of some hundred letters: 1,220."""
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -19,7 +19,7 @@ import pytest
 from tests.server.conftest import Visitor
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
-from voicebot.server.lobby.lobbies import DEMO_LOBBY
+from voicebot.server.lobby.demo import DEMO_LOBBY
 from voicebot.server.net.drain import SENTENCE, Drain
 from voicebot.signaling.messages import ParticipantInfo
 

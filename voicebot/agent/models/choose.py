@@ -1,4 +1,4 @@
-"""Which model to use for a role, and why: what the settings name, else the best that can be had now."""
+"""Choose the model for a role: the one that the settings name, or the best that is available."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from voicebot.registry import (
 from voicebot.settings import Settings
 
 EMBEDDED: dict[Role, str] = {"stt": "pocketsphinx", "tts": "espeak", "llm": "offline", "vad": "silero"}
-"""Works offline and comes with the installation, where there is a wheel: pocketsphinx has not one for all."""
+"""Models that work offline and are installed with us. (Some platforms have no wheel of pocketsphinx.)"""
 
 RANKING: dict[Role, tuple[str, ...]] = {"stt": ("faster-whisper",), "tts": ("piper", "flite")}
-"""How well people hear and are heard, best first; other packages' backends come after these."""
+"""Better backends, best first. Those of other packages come after these."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A model in use and the reason, one line for people."""
+    """A model in use and why it was chosen, in one line for people."""
 
     spec: str
     reason: str
     warning: str = ""
-    """What does not work now and what to do; the model is used all the same."""
+    """What does not work at the moment and what to do about it. The model is used anyway."""
 
 
 def wanted(role: Role, settings: Settings) -> str:
-    """What the settings ask for: a spec, or "auto"."""
+    """The spec that the settings name, or "auto"."""
     if role == "stt":
         return settings.stt_model
     if role == "tts":
@@ -54,13 +54,12 @@ def wanted(role: Role, settings: Settings) -> str:
 async def choose(role: Role, settings: Settings, progress: Progress = no_progress) -> tuple[Choice, Backend]:
     """Load the model for a role.
 
-    A model that the settings name is loaded or its error raised. "auto" takes the best
-    backend that loads, and of each what is ready before what has to be downloaded; the embedded
-    one stands at the end. A download may take `settings.download_timeout` seconds, or as long as
-    it takes when nothing else is ready.
+    There is no fallback for a model that the settings name. "auto" takes the best backend that loads; the
+    embedded one comes last. Of one backend, a ready model comes before one to download. A download may take
+    `settings.download_timeout` seconds, or any time if nothing is ready.
 
     Raises:
-        ModelError: the named model, or even the embedded one, cannot be loaded.
+        ModelError: The named model cannot be loaded, or for "auto" none at all.
     """
     spec = wanted(role, settings)
     if spec != "auto":
@@ -92,7 +91,7 @@ async def choose(role: Role, settings: Settings, progress: Progress = no_progres
 
 
 async def _reason(role: Role, candidate: str, availability: Availability, failures: list[str]) -> str:
-    """Why this one, and what to set for a better one."""
+    """Why this model was chosen, and what to set for a better one."""
     if role == "llm" and candidate == EMBEDDED[role]:
         found = await probe_local_llms()
         if found:
@@ -110,7 +109,7 @@ async def _reason(role: Role, candidate: str, availability: Availability, failur
 
 
 def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]:
-    """What auto may try, best first; the embedded one last."""
+    """The models that "auto" may try, best first and the embedded one last."""
     found: list[tuple[str, Availability]] = []
     ranks = RANKING.get(role, ())
     known = providers(role)
@@ -124,7 +123,7 @@ def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]
                 (f"{provider}:{model}" if model else provider, backend.availability(model, settings))
                 for model in models
             ]
-        except Exception:  # a broken backend is no candidate; the doctor names it
+        except Exception:  # a broken backend is no candidate; `voicebot doctor` reports it
             continue
         ready = [offer for offer in offers if offer[1].status == "ready"]
         downloads = [offer for offer in offers if offer[1].status == "downloadable"]
@@ -142,25 +141,24 @@ def _rank(provider: str, ranks: tuple[str, ...]) -> int:
 
 @dataclass(frozen=True)
 class LocalLLM:
-    """An OpenAI-compatible server that answers on this machine."""
+    """An OpenAI-compatible server on this machine, with at least one model."""
 
     name: str
     base_url: str
     models: tuple[str, ...]
-    """At least one."""
 
 
 LOCAL_PORTS = {"Ollama": 11434, "LM Studio": 1234, "vLLM": 8000, "llama.cpp": 8080}
-"""Where each listens when nothing else is said."""
+"""The default port of each server."""
 
 
 async def probe_local_llms(
     ports: Mapping[str, int] = LOCAL_PORTS, *, patience: float = 1.0
 ) -> tuple[LocalLLM, ...]:
-    """The servers that list chat models at http://127.0.0.1:port/v1/models within `patience` seconds.
+    """The servers that list models at http://127.0.0.1:port/v1/models within `patience` seconds.
 
-    Anything else that listens there (our own server takes port 8000, too) is left out: only
-    the shape `{"object": "list", "data": [{"id": ..., "object": "model"}, ...]}` counts.
+    Only answers of the form `{"object": "list", "data": [{"id": ..., "object": "model"}, ...]}` count,
+    because other servers listen on these ports, too; ours uses port 8000.
     """
 
     async def ask(name: str, port: int) -> LocalLLM | None:

@@ -1,8 +1,8 @@
-"""A learned end-of-turn model: the last seconds of an utterance in, the probability that it is complete out.
+"""A learned end-of-turn model: the probability that a turn is complete, from its last seconds of audio.
 
-For ONNX files in the form of Smart Turn v3 (https://github.com/pipecat-ai/smart-turn): one input
-`input_features`, float32 [1, 80, 800], the log-mel spectrogram of the last 8 s at 16 kHz as Whisper
-computes it; the first output is a probability. It runs in a thread, since onnxruntime lets go of the GIL.
+It takes ONNX files in the format of Smart Turn v3 (https://github.com/pipecat-ai/smart-turn). Their input
+`input_features`, float32 [1, 80, 800], is Whisper's log-mel spectrogram of the last 8 s at 16 kHz. Their
+first output is a probability. Inference runs in a thread, because onnxruntime releases the GIL.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ WINDOW_S = 8
 MELS, FRAMES = 80, 800
 SAMPLES = WINDOW_S * STT_RATE
 MAX_WAITING = 8
-"""Pauses in the queue before new ones are decided without the model."""
+"""Inferences in the queue. Further pauses are decided without the model."""
 INSTEAD = "ENDPOINTING=onnx:<path> takes a Smart Turn v3 model; ENDPOINTING=dynamic needs none."
 
 
 class EndOfTurnModel:
-    """One session for all tracks, one inference at a time."""
+    """One ONNX session for all tracks. It runs one inference at a time."""
 
     def __init__(self, session: Any, extractor: Any, name: str) -> None:
         self.name = name
@@ -39,10 +39,10 @@ class EndOfTurnModel:
 
     @classmethod
     async def load(cls, path: str) -> Self:
-        """Load and try out an ONNX file; a relative path counts from here or from the project's folder.
+        """Load an ONNX file and try it; a relative path is looked up here, then in the project's folder.
 
         Raises:
-            ModelLoadError: there is no such file, it is no ONNX model, or its inputs or output are others.
+            ModelLoadError: There is no such file, it is no ONNX model, or it has other inputs or outputs.
             MissingDependency: onnxruntime or faster-whisper is not installed.
         """
         return await asyncio.to_thread(cls._load, path)
@@ -82,10 +82,13 @@ class EndOfTurnModel:
         return model
 
     async def probability(self, pcm: NDArray[np.int16]) -> float:
-        """That a turn which ends with these samples (int16 mono, 16 kHz) is complete, 0 to 1.
+        """The probability, from 0 to 1, that a turn is complete which ends with these samples.
+
+        Args:
+            pcm: int16 of shape (n,), mono, 16 kHz.
 
         Raises:
-            ModelFailed: the inference failed, its result is no probability, or too many wait already.
+            ModelFailed: The inference failed, its result is no probability, or the queue is full.
         """
         if self._waiting >= MAX_WAITING:
             raise ModelFailed(f"{self.name} is too slow for this many speakers.")
@@ -98,7 +101,7 @@ class EndOfTurnModel:
             self._waiting -= 1
 
     async def aclose(self) -> None:
-        """No more inferences. Safe to call twice."""
+        """Stop the thread. Safe to call twice."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _infer(self, pcm: NDArray[np.int16]) -> float:
@@ -114,9 +117,9 @@ class EndOfTurnModel:
 
 
 def features(pcm: NDArray[np.int16], extract: Any) -> NDArray[np.float32]:
-    """The last 8 s as Smart Turn was trained: silence before, zero mean and unit variance, Whisper's log-mel.
+    """The features of the last 8 s, float32 [1, 80, 800], as in the training of Smart Turn.
 
-    Returns float32 [1, 80, 800].
+    That is silence in front of shorter audio, zero mean, unit variance, and Whisper's log-mel spectrogram.
     """
     window = np.zeros(SAMPLES, np.float32)
     if len(pcm):
@@ -129,7 +132,7 @@ def features(pcm: NDArray[np.int16], extract: Any) -> NDArray[np.float32]:
 
 def _check(inputs: Any, name: str) -> None:
     def fits(given: Any, wanted: int) -> bool:
-        return not isinstance(given, int) or given == wanted  # a name or None: any size
+        return not isinstance(given, int) or given == wanted  # a name or None stands for any size
 
     one = inputs[0] if len(inputs) == 1 else None
     if (

@@ -1,4 +1,4 @@
-"""Endpointing as the settings ask for it, and a learned model's word in it."""
+"""Endpointing from the settings, and the learned end-of-turn model in a conversation."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from voicebot.turn import (
 logger = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 2.0
-"""Seconds for a learned model's answer; by then the words have decided (an inference takes 10 to 100 ms)."""
+"""Seconds to wait for a learned model. An inference takes 10 to 100 ms; after 2 s the words have decided."""
 
 
 def constants_of(settings: Settings) -> EndpointingSettings:
-    """The constants of endpointing with the settings' bounds, widened to hold ENDPOINT_DELAY."""
-    neutral = settings.endpoint_delay
+    """The constants of endpointing. Its bounds are widened if necessary to include ENDPOINT_DELAY."""
+    delay = settings.endpoint_delay
     return EndpointingSettings(
-        min_delay=min(settings.endpoint_min_delay, neutral),
-        delay=neutral,
-        max_delay=max(settings.endpoint_max_delay, neutral),
+        min_delay=min(settings.endpoint_min_delay, delay),
+        delay=delay,
+        max_delay=max(settings.endpoint_max_delay, delay),
     )
 
 
 def endpointing_of(settings: Settings) -> Endpointing:
-    """What ENDPOINTING names."""
+    """The kind of endpointing that ENDPOINTING names."""
     kind = settings.endpointing.partition(":")[0]
     if kind == "fixed":
         return FixedEndpointing(settings.endpoint_delay)
@@ -49,13 +49,13 @@ def endpointing_of(settings: Settings) -> Endpointing:
 
 
 def model_path(settings: Settings) -> str:
-    """The learned model's file that ENDPOINTING names; "" for none."""
+    """The file of the learned model that ENDPOINTING names; "" if it names none."""
     kind, _, path = settings.endpointing.partition(":")
     return path if kind == "onnx" else ""
 
 
 class EndOfTurn:
-    """Asks the learned model, if there is one; its failures cost nothing but its word."""
+    """Asks the learned model, if there is one. Without its answer, the words and pauses decide."""
 
     def __init__(self, model: Callable[[], EndOfTurnModel | None], emit: Emit) -> None:
         self._model, self._emit = model, emit
@@ -66,7 +66,10 @@ class EndOfTurn:
         return self._model() is not None
 
     async def probability(self, pcm: NDArray[np.int16], participant_id: str, turn_id: str) -> float | None:
-        """That the turn is complete, 0 to 1; None without a model or when it failed, which is told once."""
+        """The probability from 0 to 1 that the turn is complete; None without a model or after a failure.
+
+        Only the first failure is an event. `pcm` is int16 of shape (n,), mono, 16 kHz.
+        """
         model = self._model()
         if model is None:
             return None
@@ -95,7 +98,7 @@ class EndOfTurn:
 
 
 class Tail:
-    """The newest 8 s of an utterance, for a learned model."""
+    """The last 8 s of an utterance for a learned model: int16, mono, 16 kHz."""
 
     def __init__(self) -> None:
         self._parts: deque[NDArray[np.int16]] = deque()

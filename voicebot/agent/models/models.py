@@ -1,4 +1,4 @@
-"""The models in use: chosen at the start, swapped live, shared by all lobbies."""
+"""The models in use. All lobbies share them, and each can be swapped while it is used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROLES: tuple[SwapRole, ...] = ("stt", "tts", "llm")
 
 @dataclass(frozen=True)
 class Option:
-    """A model that can be offered, and whether it could be used now."""
+    """A model to offer, and whether it is available now."""
 
     spec: str
     availability: Availability
@@ -44,7 +44,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Swapped:
-    """`role` now uses `new`; turns that already run finish with `old` ("": it had none)."""
+    """`role` now uses `new`. Turns that are under way finish with `old`, which is "" if there was none."""
 
     role: SwapRole
     old: str
@@ -52,11 +52,10 @@ class Swapped:
 
 
 class Models:
-    """One loaded backend per role, and others by name for single agents.
+    """One loaded backend for each role, and others by name for single agents.
 
-    Backends may be given ready made (tests, notebooks); else `start` chooses them. What was
-    loaded once stays loaded until `aclose`: turns that run finish with it, and it can be
-    swapped back in at once.
+    Tests and notebooks may pass loaded backends; `start` chooses the others. A backend stays loaded until
+    `aclose`, so that turns can finish with it and it can be swapped in again at once.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Models:
     ) -> None:
         self._settings = settings
         self.mcp = McpServers(settings.mcp_config)
-        """Tools that agents may be given; connected when one is."""
+        """The MCP servers whose tools agents may be given."""
         self._current: dict[Role, Backend] = {}
         self._loaded: dict[tuple[Role, str], Backend] = {}
         self._locks: dict[tuple[Role, str], asyncio.Lock] = {}
@@ -73,7 +72,7 @@ class Models:
         self._complete = asyncio.Event()
         self.chosen: dict[Role, Choice] = {}
         self.end_of_turn: EndOfTurnModel | None = None
-        """The learned model that ENDPOINTING=onnx:... names, once it is loaded."""
+        """The learned model that ENDPOINTING=onnx:... names; None until it is loaded."""
         given: dict[Role, Backend | None] = {"stt": stt, "tts": tts, "llm": llm}
         for role, backend in given.items():
             if backend is not None:
@@ -81,18 +80,18 @@ class Models:
 
     @property
     def stt(self) -> STT:
-        """The speech-to-text model now; take it once per utterance. Raises ModelError before `start`."""
-        return cast(STT, self._now("stt"))
+        """The current speech-to-text model; take it once per utterance. Raises ModelError before `start`."""
+        return cast(STT, self._loaded_for("stt"))
 
     @property
     def tts(self) -> TTS:
-        """The text-to-speech model now; take it once per turn. Raises ModelError before `start`."""
-        return cast(TTS, self._now("tts"))
+        """The current text-to-speech model; take it once per turn. Raises ModelError before `start`."""
+        return cast(TTS, self._loaded_for("tts"))
 
     @property
     def llm(self) -> LLM:
-        """The language model now; take it once per turn. Raises ModelError before `start`."""
-        return cast(LLM, self._now("llm"))
+        """The current language model; take it once per turn. Raises ModelError before `start`."""
+        return cast(LLM, self._loaded_for("llm"))
 
     @property
     def started(self) -> bool:
@@ -100,24 +99,24 @@ class Models:
 
     @property
     def waiting(self) -> dict[str, float]:
-        """How much waits for each model that tells it (an optional attribute `waiting`, a number)."""
-        told = {role: getattr(model, "waiting", None) for role, model in self._current.items()}
-        return {role: float(count) for role, count in told.items() if isinstance(count, int | float)}
+        """The queue length of each model that has the optional attribute `waiting`, a number."""
+        waiting = {role: getattr(model, "waiting", None) for role, model in self._current.items()}
+        return {role: float(count) for role, count in waiting.items() if isinstance(count, int | float)}
 
     async def wait_until_started(self) -> None:
-        """Until there is a model for each role."""
+        """Wait until there is a model for each role."""
         await self._complete.wait()
 
     async def start(self, progress: Progress = no_progress) -> None:
-        """Choose and load what is not given yet. Safe to call again.
+        """Choose and load the models that are still missing. Safe to call twice.
 
-        A server that does not answer now is a warning in `chosen`: it may be there later.
+        A model whose server does not answer is used with a warning in `chosen`.
 
         Raises:
-            ModelError: a model that the settings name (ENDPOINTING included) cannot be loaded; what still
-            loads is given up.
+            ModelError: A model that the settings name, including ENDPOINTING, cannot be loaded. This also
+                cancels the other loads.
         """
-        # side by side: one waits for its process or its download while another is imported
+        # in parallel: one waits for its process or its download while another is imported
         loads = [
             asyncio.create_task(self._load(role, progress), name=f"load {role}")
             for role in ROLES
@@ -149,12 +148,10 @@ class Models:
         progress(f"{model.name} is ready", 1.0)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> Choice:
-        """Load `spec` beside the present model and use it from the next turn on.
-
-        On any failure the present model stays in use and the error is raised.
+        """Load the model `spec` and use it from the next turn on. After an error the old one stays in use.
 
         Raises:
-            UnknownModel, MissingDependency, ModelLoadError: see `load_backend`.
+            UnknownModel, MissingDependency, ModelLoadError: See `load_backend`.
         """
         if role not in ROLES:
             raise ModelError(f"There is no role {role!r}.", hint=f"Use one of {', '.join(ROLES)}.")
@@ -166,22 +163,22 @@ class Models:
         return choice
 
     async def ready(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
-        """As `get`, but also what the backend depends on, such as a server, is there now.
+        """Like `get`, but also check that what the backend depends on, such as a server, is available.
 
         Raises:
-            UnknownModel, MissingDependency, ModelLoadError: see `load_backend`.
+            UnknownModel, MissingDependency, ModelLoadError: See `load_backend`.
         """
         closings = self._closings
         backend = await self.get(role, spec, progress)
         found = await _check(backend)
         if found.status != "ready":
             raise ModelLoadError(f"{found.reason}.", hint=found.hint)
-        if closings != self._closings:  # and with it `backend`
+        if closings != self._closings:  # `backend` was closed, too
             raise _closed(spec)
         return backend
 
     async def get(self, role: Role, spec: str, progress: Progress = no_progress) -> Backend:
-        """A loaded backend by name, loaded once however often asked for."""
+        """The backend with this name. It is loaded only once. Raises what `load_backend` raises."""
         key = (role, spec.strip())
         async with self._locks.setdefault(key, asyncio.Lock()):
             backend = self._loaded.get(key)
@@ -199,7 +196,7 @@ class Models:
             return backend
 
     def options(self, role: Role) -> list[Option]:
-        """Every announced model of a role that is worth offering, the one in use first. Cheap."""
+        """All known models of a role, the one in use first. Offline and quick."""
         options: list[Option] = []
         if (backend := self._current.get(role)) is not None:
             options.append(Option(backend.name, Availability("ready", "in use")))
@@ -218,7 +215,7 @@ class Models:
         return options
 
     def subscribe(self, fn: Callable[[Swapped], None]) -> Callable[[], None]:
-        """Call `fn` after every swap and whatever `start` loads; returns what ends that."""
+        """Call `fn` after every swap and every load by `start`; returns a function that ends this."""
         self._subscribers.append(fn)
 
         def unsubscribe() -> None:
@@ -245,7 +242,7 @@ class Models:
             except Exception:  # the others still have to be closed
                 logger.exception("%s did not close", backend.name)
 
-    def _now(self, role: Role) -> Backend:
+    def _loaded_for(self, role: Role) -> Backend:
         backend = self._current.get(role)
         if backend is None:
             raise ModelError(
@@ -264,7 +261,7 @@ class Models:
         for fn in list(self._subscribers):
             try:
                 fn(event)
-            except Exception:  # an observer never stops a swap
+            except Exception:  # an observer must not stop a swap
                 logger.exception("An observer of the models failed on %r", event)
 
 
@@ -273,6 +270,6 @@ def _closed(spec: str) -> ModelError:
 
 
 async def _check(backend: Backend) -> Availability:
-    """Whether what a loaded backend depends on, such as a server, is there now."""
+    """Whether what a loaded backend depends on, such as a server, is available now."""
     check = getattr(backend, "check", None)
     return Availability("ready", "") if check is None else cast(Availability, await check())

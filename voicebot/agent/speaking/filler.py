@@ -1,4 +1,4 @@
-"""A short sentence while a slow tool runs, so that nobody wonders whether the agent is still there."""
+"""Short sentences to say while a slow tool runs, so that people know that the agent is still there."""
 
 # ruff: noqa: RUF001  (other languages have other letters)
 from __future__ import annotations
@@ -34,10 +34,10 @@ PHRASES: dict[str, tuple[str, ...]] = {
 
 
 class Fillers:
-    """What one agent says: never the same sentence twice in a row, and not in step with other agents.
+    """The fillers of one agent. None comes twice in a row, and each agent starts with another one.
 
-    `own` are sentences of the agent's own, such as a pirate's, instead of those of its language; a language
-    that has none is not spoken in the meantime, rather than with another language's words.
+    `own` replaces the sentences of the agent's language, for example for a pirate. In a language without
+    sentences the agent says nothing.
     """
 
     def __init__(self, agent_id: str) -> None:
@@ -46,9 +46,9 @@ class Fillers:
         self._last = ""
 
     def next(self, language: str) -> str:
-        """The next sentence; "" when there is none. `language` is an ISO 639-1 code."""
+        """The next sentence; "" if there is none. `language` is an ISO 639-1 code."""
         phrases = self.own or PHRASES.get(language.lower()[:2], ())
-        for _ in phrases[:2]:  # the second one follows the first when that was the last one said
+        for _ in phrases[:2]:  # take the second one if the first was said last
             self._next += 1
             phrase = phrases[self._next % len(phrases)]
             if phrase != self._last or len(phrases) == 1:
@@ -58,14 +58,14 @@ class Fillers:
 
 
 class Filler:
-    """Watches one turn's tools and says one sentence for each time that they keep people waiting.
+    """Watches the tools of one turn, and says one sentence whenever they keep people waiting.
 
     Args:
-        speech: Of this turn: while it is heard, or about to be, nobody is kept waiting.
-        after: Seconds of silence with a tool at work; 0: never.
-        pending: Text waits to be made into sound.
-        say: Makes the voice say a sentence; nothing is pending then.
-        sentence: Gives the next sentence; "" when there is none.
+        speech: The speech of this turn. Nobody waits while it is heard or about to be.
+        after: Seconds of silence before the filler, while a tool runs; 0 means no fillers.
+        pending: Returns whether text is waiting for synthesis.
+        say: Speaks a sentence; called only if nothing is pending.
+        sentence: Returns the next sentence; "" if there is none.
     """
 
     def __init__(
@@ -84,21 +84,21 @@ class Filler:
         self._task: asyncio.Task[None] | None = None
         self._said = float("-inf")
 
-    def on_tool(self, told: ToolCall | ToolResult) -> None:
-        """Pass on what `Generation` tells of its tools. Never waits."""
-        if isinstance(told, ToolCall):
-            self._calls.add(told.call_id)
+    def on_tool(self, report: ToolCall | ToolResult) -> None:
+        """A tool of this turn begins or ends. Never blocks."""
+        if isinstance(report, ToolCall):
+            self._calls.add(report.call_id)
             if self._task is None and self._after > 0:
                 self._task = asyncio.get_running_loop().create_task(
                     self._watch(), name=f"filler of {self._speech.speech_id}"
                 )
         else:
-            self._calls.discard(told.call_id)
+            self._calls.discard(report.call_id)
             if not self._calls:
                 self._stop()
 
     def close(self) -> None:
-        """The turn is over, or was cancelled."""
+        """Say no more fillers."""
         self._calls.clear()
         self._stop()
 
@@ -119,7 +119,7 @@ class Filler:
             self._say(text)
 
     def _heard_until(self) -> float:
-        """Clock time at which the agent falls silent, as far as is known."""
+        """Clock time at which the agent falls silent, as far as it is known."""
         speech, pieces = self._speech, self._speech.pieces
         unmade = any(not (piece.synthesized or piece.silent) for piece in pieces)
         if self._pending() or unmade or (speech.said and speech.started is None):
@@ -127,5 +127,5 @@ class Filler:
         if speech.started is None:
             return float("-inf")
         end = speech.started + sum(piece.queued_s for piece in pieces)
-        # what was said last began when nothing else was heard: there was a gap before it
+        # the last filler began in a silence, which the sum does not contain
         return max(end, self._said + pieces[-1].queued_s)

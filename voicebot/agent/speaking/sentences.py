@@ -1,7 +1,7 @@
-"""Turn a language model's token stream into sentences that a voice can speak.
+"""Turn a language model's token stream into sentences for synthesis.
 
-Reasoning, code, Markdown, emoji and addresses are removed wherever the stream is cut. A sentence is released
-as soon as it is certainly complete, the first piece even earlier.
+Reasoning, code, Markdown, emoji and addresses are removed, even if they are split between chunks. A sentence
+is released as soon as it is certainly complete, the first piece even earlier.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from markdown_it.token import Token
 from sentencex import segment
 
 FIRST_CLAUSE = 24
-"""From this many characters on the first piece may end at a comma, so that the voice starts sooner."""
+"""The first piece may end at a comma after this many characters, so that speech starts sooner."""
 SHORT = 16
-"""A later piece shorter than this waits for the next sentence, for fewer and rounder pieces."""
+"""A later piece with fewer characters waits for the next sentence, which sounds more natural."""
 LONG = 240
-"""A longer sentence is cut at a comma or else between two words."""
-
+"""A sentence with more characters is cut at a comma or else between two words."""
 LOOKED_AT = 2 * LONG
-"""Characters that are searched for the end of a sentence before it is cut as too long."""
+"""Characters to search for the end of a sentence before it is cut as too long."""
 
 HIDDEN = ("think", "thinking", "thought", "reasoning", "scratchpad")
 OPENING = re.compile(rf"<({'|'.join(HIDDEN)})\b[^<>]*>|```", re.I)
@@ -47,13 +46,15 @@ EMOJI = re.compile(
 )
 URL = re.compile(r"\b(?:https?://|www\.)([\w.-]*\w)(?:[:/?#][^\s)\]>]*)?", re.I)
 MARKDOWN = MarkdownIt("commonmark").enable("strikethrough")
+MARKUP = re.compile(r"[*_~`\[<&\\]")
+"""Text without any of these needs no parser."""
 BEFORE_PARSING = (
     (re.compile(r"^\s{0,8}(?:#{1,6}|>+|[-*+\u2022])\s+", re.M), ""),
     (re.compile(r"^[^\S\n]*(?:[-*_=][^\S\n]*){3,}$", re.M), ""),
     (re.compile(r"(?<=\d)\*\*(?=\d)"), " to the power of "),
     (re.compile(r"(?<=\d)(?:\*| \* )(?=\d)"), " times "),
 )
-"""What begins a line, and what `MARKDOWN` would take for emphasis."""
+"""Marks at the beginning of a line, and signs that `MARKDOWN` would take for emphasis."""
 AFTER_PARSING = (
     (re.compile(r"\*{1,3}|~~|`+|(?<!\w)_{1,2}(?=\S)|(?<=\S)_{1,2}(?!\w)"), ""),
     (re.compile(r"\|"), ", "),
@@ -75,7 +76,7 @@ class Speakable:
         self._raw = ""
         self._text = ""
         self._closing: re.Pattern[str] | None = None
-        """What ends the current hidden part; None outside of one."""
+        """The mark that ends the current hidden part; None outside of one."""
         self._given = 0
         self._searched = 0
         """No piece ends in the text before this index, except at a line break."""
@@ -172,7 +173,7 @@ class Speakable:
         return None
 
     def _ends_sentence(self, found: re.Match[str], final: bool) -> bool:
-        """Whether these marks end a sentence; after a number that takes the next word to tell."""
+        """Whether these marks end a sentence. After a number, only the next word can tell."""
         mark = found.group()
         if mark[0] != "." or mark.startswith(".."):
             return True
@@ -209,7 +210,9 @@ def clean(text: str) -> str:
     """One piece as plain text; "" if nothing in it can be spoken."""
     for pattern, replacement in BEFORE_PARSING:
         text = pattern.sub(replacement, text)
-    text = URL.sub(_host, "".join(_text_of(MARKDOWN.parseInline(text))))
+    if MARKUP.search(text):
+        text = "".join(_text_of(MARKDOWN.parseInline(text)))
+    text = URL.sub(_host, text)
     for pattern, replacement in AFTER_PARSING:
         text = pattern.sub(replacement, text)
     text = " ".join(text.split()).strip(" |").lstrip(",; ")

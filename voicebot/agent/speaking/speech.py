@@ -1,4 +1,4 @@
-"""One uninterrupted speech of one agent: what was planned, what was said, what was heard."""
+"""One speech of one agent: what was planned, what was synthesized, and what was heard."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from voicebot.turn import Heard, Piece, heard, word_ends
 
 @dataclass
 class SpokenPiece:
-    """A sentence and what became of it."""
+    """A sentence of a speech and how far it has come."""
 
     text: str
     silent: bool = False
-    """No audio could be made; it is shown as a caption only."""
+    """It has no audio and is only shown as a caption."""
     queued_s: float = 0.0
+    """Seconds of audio that the media plane has got."""
     synthesized: bool = False
     marked: bool = False
     """Its first sample has been sent."""
     words: list[tuple[str, float]] = field(default_factory=list)
-    """What the voice tells of its words: each with the second of its audio at which it ends."""
+    """Words with the second at which each ends in the synthesized audio, if the TTS reports them."""
     cut_s: float = 0.0
-    """Seconds of silence that were left out at the beginning of that audio."""
+    """Seconds of leading silence that were removed from that audio."""
 
 
 @dataclass
 class Speech:
-    """Filled by the voice while it speaks, closed by the media plane's notice at the end."""
+    """Filled by the synthesizer, and closed when the media plane reports the end of playout."""
 
     speech_id: str
     agent_id: str
@@ -36,7 +37,7 @@ class Speech:
     utterance_id: str
     pieces: list[SpokenPiece] = field(default_factory=list)
     said: bool = False
-    """Some audio was handed to the media plane."""
+    """The media plane has got some audio."""
     started: float | None = None
     """Clock time of the first audible sample."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,19 +48,19 @@ class Speech:
         return " ".join(piece.text for piece in self.pieces)
 
     def shown(self) -> str:
-        """The caption while it is spoken: the sentences begun so far."""
+        """The caption during playout: the sentences that have begun."""
         last = max((i for i, piece in enumerate(self.pieces) if piece.marked), default=-1)
         return " ".join(piece.text for piece in self.pieces[: last + 1])
 
     def passed(self) -> dict[int, tuple[float, float]]:
-        """The pieces that were surely played whole, since a later one was announced."""
+        """The pieces that were certainly played to the end, because a later one has begun."""
         marked = [i for i, piece in enumerate(self.pieces) if piece.marked]
         return {i: (self.pieces[i].queued_s, self.pieces[i].queued_s) for i in marked[:-1]}
 
     def close(self, played: Mapping[int, tuple[float, float]], complete: bool) -> Heard:
-        """Decide what was heard from (seconds played, seconds queued) of each piece.
+        """Decide what was heard. `played` maps pieces to (seconds played, seconds queued).
 
-        Silent pieces count as received (they were shown) unless the speech broke off before them.
+        A silent piece counts as heard, because it was shown, unless the speech ended before it.
         """
         pieces: list[Piece] = []
         for index, piece in enumerate(self.pieces):
@@ -69,8 +70,8 @@ class Speech:
             elif complete and piece.synthesized:
                 seconds = queued = max(queued, 1e-3)
             whole = piece.synthesized or piece.silent
-            told = [(word, end - piece.cut_s) for word, end in piece.words]
-            ends = word_ends(piece.text, told, complete=whole)
+            timed = [(word, end - piece.cut_s) for word, end in piece.words]
+            ends = word_ends(piece.text, timed, complete=whole)
             pieces.append(Piece(piece.text, seconds, queued, whole, ends))
         self.result = heard(pieces)
         self.closed.set()

@@ -1,4 +1,4 @@
-"""Sentences to sound: one piece after the other through the TTS into the media plane."""
+"""Synthesize the sentences of a speech one after the other and queue them on the media plane."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from voicebot.tts.base import TTS, VoiceStyle, WordTime
 
 logger = logging.getLogger(__name__)
 
-
 T = TypeVar("T")
 
 AUDIBLE = 200
-"""Of 32767: about -44 dBFS, below any speech and above a quiet recording's noise."""
+"""Amplitude of 32767, about -44 dBFS: quieter than any speech and louder than the noise of a recording."""
 
 
 @asynccontextmanager
 async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close it at the end if it can be closed; a generator can, another iterator need not."""
+    """Close the iterator at the end, if it is a generator or has `aclose` for another reason."""
     try:
         yield iterator
     finally:
@@ -37,13 +36,16 @@ async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIte
 
 
 def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray[np.int16]:
-    """From 20 ms before the first audible sample on: many voices breathe in for 0.2 s first."""
+    """The audio from 20 ms before the first audible sample, because many voices first breathe in for 0.2 s.
+
+    `pcm` is int16 of shape (n,). The result is empty if nothing is audible.
+    """
     loud = np.flatnonzero(np.abs(pcm.astype(np.int32)) > AUDIBLE)
     return pcm[max(0, int(loud[0]) - sample_rate // 50) :] if len(loud) else pcm[:0]
 
 
 def check_audio(pcm: Any, sample_rate: int) -> NDArray[np.int16]:
-    """Raises ModelFailed when a third party's TTS gives what cannot be played."""
+    """Return `pcm`. Raises ModelFailed if a third party's TTS returned something that cannot be played."""
     if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.ndim != 1:
         what = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm).__name__
         raise ModelFailed(f"its audio is {what}, not mono int16 of shape (n,).")
@@ -53,7 +55,10 @@ def check_audio(pcm: Any, sample_rate: int) -> NDArray[np.int16]:
 
 
 class Synthesizer:
-    """Speaks one speech. After a failure of the TTS the rest is shown, not spoken."""
+    """Synthesizes one speech. After a failure of the TTS the rest is only shown.
+
+    Before `committed` is set, it makes only the first piece, which the media plane holds.
+    """
 
     def __init__(
         self,
@@ -65,13 +70,12 @@ class Synthesizer:
         emit: Emit,
         committed: asyncio.Event,
     ) -> None:
-        """Until `committed` is set only the first piece is made, and it is held back."""
         self._media, self._host_id, self._tts, self._style = media, host_id, tts, style
         self._speech, self._emit, self._committed = speech, emit, committed
         self._broken = False
 
     async def speak(self, pieces: asyncio.Queue[str | None]) -> None:
-        """Say pieces as they come until None; ends when all of it is handed to the media plane."""
+        """Synthesize pieces from the queue until None; returns when the media plane has got all audio."""
         while (text := await pieces.get()) is not None:
             if self._speech.pieces:
                 await self._committed.wait()
@@ -82,14 +86,14 @@ class Synthesizer:
                 piece.silent = True
                 continue
             try:
-                await self._say(index, piece)
+                await self._synthesize(index, piece)
             except Exception as error:  # a third party's TTS may raise anything; the caption remains
-                await self._committed.wait()  # a failure that nobody would have heard is none
+                await self._committed.wait()  # the failure of a speech that nobody hears is not reported
                 self._fail(piece, error)
         if self._speech.said:
             self._media.send(EndSpeech(self._host_id, self._speech.agent_id, self._speech.speech_id))
 
-    async def _say(self, index: int, piece: SpokenPiece) -> None:
+    async def _synthesize(self, index: int, piece: SpokenPiece) -> None:
         speech, tts = self._speech, self._tts
         ids: dict[str, Any] = {
             "participant_id": speech.agent_id, "turn_id": speech.turn_id, "speech_id": speech.speech_id,

@@ -1,7 +1,7 @@
-"""Long conversations within a token budget: the oldest lines of a memory give way to a summary.
+"""Keep long conversations within a token budget: a summary replaces the oldest lines of a memory.
 
-It is written in the background, between turns, and no turn waits for it: one that comes meanwhile gets
-the newest lines that fit. A summary that fails loses nothing: the lines stay until one is written.
+It is written in the background, and no turn waits for it: until then a turn gets the newest lines that fit.
+Nothing is lost if a summary fails, because the lines stay until one is written.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from voicebot.llm.lines import ChatLine
 logger = logging.getLogger(__name__)
 
 HIGH = 0.75
-"""Of the budget: a memory that is larger is summarised. The rest is for what is said meanwhile."""
+"""Share of the budget above which a memory is summarised. The rest is for what is said meanwhile."""
 KEEP = 0.4
-"""Of the budget: the newest lines, which stay word by word."""
+"""Share of the budget for the newest lines, which stay as they are."""
 PATIENCE = 60.0
-"""Seconds for one summary: nobody waits for it, and a small machine may be slow."""
+"""Seconds for one summary. Nobody waits for it, and a small machine may be slow."""
 RETRY = (15.0, 60.0, 300.0)
-"""Seconds until the next attempt after a failure, longer each time."""
+"""Seconds to wait after the first, the second and every later failure."""
 WORDS = 150
 MINUTES = f"""\
 You keep the minutes of a conversation for one of its participants. You are given what was said: each line
@@ -53,7 +53,7 @@ class Summarises(Protocol):
 
 
 class Rememberer(Protocol):
-    """What is needed of an agent: its name, its memory and its own model, if it has one."""
+    """What the keeper needs of an agent."""
 
     id: str
     memory: Memory
@@ -65,7 +65,7 @@ class Rememberer(Protocol):
 
 @dataclass
 class _State:
-    """Of one memory."""
+    """The summary that is being written for a memory, and its failures so far."""
 
     task: asyncio.Task[None] | None = None
     failures: int = 0
@@ -73,17 +73,14 @@ class _State:
 
 
 class ContextKeeper:
-    """Watches over the memories of one conversation's agents.
-
-    `consider` is called whenever nobody speaks; it never waits.
-    """
+    """Keeps the memories of one conversation's agents within their budgets."""
 
     def __init__(self, agents: Mapping[str, Rememberer], models: Models, emit: Emit, clock: Clock) -> None:
         self._agents, self._models, self._emit, self._clock = agents, models, emit, clock
         self._states: dict[Memory, _State] = {}
 
     def consider(self) -> None:
-        """Begin to summarise the memories that have become too large."""
+        """Start to summarise the memories that are too large. Called when nobody speaks; never blocks."""
         if not self._models.started:
             return
         for agent in self._agents.values():
@@ -97,7 +94,7 @@ class ContextKeeper:
                 )
 
     async def aclose(self) -> None:
-        """Give up what is being written."""
+        """Cancel the summaries that are being written."""
         tasks = [state.task for state in self._states.values() if state.task is not None]
         for task in tasks:
             task.cancel()
@@ -135,20 +132,24 @@ class ContextKeeper:
         state.failures += 1
         why = f"no summary within {PATIENCE:g} s" if isinstance(error, TimeoutError) else one_line(error)
         logger.debug("No summary for %s", agent.name, exc_info=error)
-        if state.failures == 1:  # it is tried again, and told once
+        if state.failures == 1:  # later failures in a row are not reported
             self._emit(
                 ErrorEvent(
                     participant_id=agent.id,
                     code="summary",
                     message=f"{llm.name} could not summarise the conversation for {agent.name}: {why}. "
-                    "Nothing is lost, and it is tried again; meanwhile the oldest lines may not be known.",
+                    "Nothing is lost, and it tries again. Until then, it may not know the oldest lines.",
                     retryable=True,
                 )
             )
 
 
 async def summarise(llm: LLM, name: str, memory: Memory, lines: Sequence[Remembered]) -> str:
-    """These lines and the summary so far, in one line. Raises ModelError, or whatever a backend raises."""
+    """Summarise these lines and the summary so far in one line.
+
+    Raises:
+        ModelError: The model failed or wrote nothing. Another package's backend may raise anything.
+    """
     if callable(getattr(llm, "summarise", None)):
         spoken = [ChatLine(line.speaker or "", line.text) for line in lines]
         longest = memory.longest_summary * BYTES_PER_TOKEN
@@ -156,7 +157,7 @@ async def summarise(llm: LLM, name: str, memory: Memory, lines: Sequence[Remembe
     else:
         record = Memory()
         record.summary = memory.summary
-        # its own words are a line like any other's here: nothing that was said is the minutes' own
+        # the agent's own words are a line like any other, because the minutes are not by this agent
         record.lines = [Remembered(line.speaker or label(name), line.text) for line in lines]
         text = without_reasoning("".join([delta async for delta in _minutes(llm, record)]))
     if not (text := as_data(text)):

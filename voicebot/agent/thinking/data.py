@@ -1,9 +1,9 @@
 """Sanitise names and speech, so that participants cannot inject anything else into a prompt.
 
-A model gets one row per utterance, after its speaker's name. Anything that could end such a row, hide in it,
-or pass for another speaker, the room or the marks of a chat template is removed from names and speech before
-they are remembered. Text is judged by its appearance, in any script. What a model makes of the rest
-is limited by its instructions, its agent's list of tools and `voicebot.agent.thinking.guard`.
+A model gets each utterance as one row after its speaker's name. Before names and speech are remembered, we
+remove what could end such a row, hide in it, or pass for another speaker, the room or a mark of a chat
+template. Text is judged by its appearance, in any script. What a model makes of the rest is limited by its
+instructions, its agent's list of tools and `voicebot.agent.thinking.guard`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def as_data(text: str, *, quoted: bool = False) -> str:
     """One line without line breaks, invisible characters, or marks of chat templates or the room.
 
     Args:
-        quoted: A model gets it in a JSON string of the room, where the room's tags are mere words.
+        quoted: The text will stand in a JSON string, in which tags of the room are only words.
     """
     if text.isascii() and text.isprintable() and "<" not in text and "[" not in text:
         return " ".join(text.split())

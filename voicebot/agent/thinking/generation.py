@@ -1,4 +1,4 @@
-"""An agent's thinking: openai-agents with instructions from the persona and the heard memory."""
+"""Generate an agent's answer: one run of openai-agents with the persona's instructions and the memory."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ logger = logging.getLogger(__name__)
 NOBODY_SPEAKS = "(Nobody speaks. Go on.)"
 
 _imported: set[str] = set()
-"""What need not be imported off the loop any more."""
+"""Modules that have been imported already, so that no thread is needed to import them."""
 
 
 class Generation:
-    """One answer being thought: one run of openai-agents, with these of its tools.
+    """One answer of a language model: one run of openai-agents.
 
-    Iterate `deltas()` once; the token counts, `handed` and `withheld` are known at its end.
+    Iterate `deltas()` once. After it, `tokens_in`, `tokens_out`, `handed` and `withheld` are known.
 
     Args:
-        tools: Of openai-agents; what the model may call, and nothing else.
+        tools: The openai-agents tools that the model may call.
         timeout: Seconds that the model may be silent.
-        people: Names of those who are here.
+        people: Names of the people in the lobby.
         agents: Names of the other agents.
-        to: Names of those to answer when others have spoken since.
-        draft: What somebody is saying, as understood so far; the memory does not have it yet.
-        committed: A speculative thought's: no tool runs before it is set. None: the turn is sure.
-        handed: Another agent has given this one the turn.
-        adding: Nobody asked it: it may add a remark to another agent's answer, or pass.
-        hand_over: Offers the tool that gives the turn away; None: it cannot.
-        tool_timeout: Seconds that a tool may take which has no limit of its own.
-        on_tool: Called when a tool begins and when it ends; never blocks or raises.
+        to: Names of the people to answer; empty means whoever spoke last.
+        draft: A transcript so far that is not in the memory yet, for a speculative answer.
+        committed: No tool runs before it is set. None means that the turn is certain.
+        handed: The hand-off by which the agent got this turn.
+        adding: The agent was not asked. It may add a remark to another agent's answer, or pass.
+        hand_over: Offers the tool to pass the turn on; None if the agent may not.
+        tool_timeout: Seconds for tools without a limit of their own.
+        on_tool: Called when a tool begins and when it ends; must not block or raise.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Generation:
         hand_over: HandOver | None = None,
         adding: bool = False,
         tool_timeout: float = 20.0,
-        on_tool: Callable[[ToolCall | ToolResult], None] | None = None,
+        on_tool: Callable[[ToolCall | ToolResult], None] = lambda report: None,
     ) -> None:
         self._persona, self._tools, self._llm, self._memory = persona, tools, llm, memory
         self._timeout, self._tool_timeout = timeout, tool_timeout
@@ -78,19 +78,22 @@ class Generation:
         self.tokens_in: int | None = None
         self.tokens_out: int | None = None
         self.withheld = False
-        """The model began to read out its instructions; something else was said instead."""
+        """Whether the model began to read out its instructions. Something else was said instead."""
 
     @property
     def handed(self) -> Handed | None:
-        """To whom it has given the turn; what it wrote before that may be nothing."""
+        """The hand-off to another agent, if the model passed the turn on, perhaps without any text."""
         return self._hand_over.handed if self._hand_over is not None else None
 
     async def deltas(self) -> AsyncIterator[str]:
-        """Text as it comes, without reasoning items. Raises ModelError; closing it stops the model.
+        """The text as the model writes it, without reasoning. Closing the iterator stops the model.
 
-        A line break tells that a tool is called: what was written before it can be said meanwhile.
+        A line break marks a tool call, so that what was written before it can be spoken meanwhile.
+
+        Raises:
+            ModelError: The model failed, or it or a tool took too long.
         """
-        # a model that was given, not loaded, may be the first to need it; it takes seconds on a busy machine
+        # a thread, because the import takes seconds on a busy machine if no backend has done it before
         if "agents" not in _imported:
             await asyncio.to_thread(import_module, "voicebot.agent.thinking.runner")
             _imported.add("agents")
@@ -98,7 +101,7 @@ class Generation:
 
         guard, written, fresh = Guard(protected()), Whole(), False
         watch = GenerationWatch(
-            self._tell,
+            self._on_tool,
             guard,
             self._committed,
             timeout=self._timeout,
@@ -159,15 +162,10 @@ class Generation:
                 await events.aclose()  # type: ignore[attr-defined]
 
     def _messages(self) -> list[dict[str, Any]]:
-        """What is remembered, and what this turn adds to it."""
-        notes = []
-        if (
-            self._room_context.agents
-            or self._room_context.answer
-            or self._room_context.add
-            or len(self._room_context.people) > 1
-        ):
-            notes.append(self._room_context.row())
+        """The memory with what this turn adds: the draft, and notes of the room."""
+        notes, room = [], self._room_context
+        if room.agents or room.answer or room.add or len(room.people) > 1:
+            notes.append(room.row())
         if self._before is not None:
             notes.append(self._before.row())
         lines = self._memory.lines
@@ -175,18 +173,14 @@ class Generation:
             notes.append(NOBODY_SPEAKS)
         return self._memory.messages(self._draft, notes)
 
-    def _tell(self, told: ToolCall | ToolResult) -> None:
-        if self._on_tool is not None:
-            self._on_tool(told)
-
     def _overdue(self, tools: Sequence[str]) -> ModelFailed:
         if tools:
             return ModelFailed(
                 f"The tool {', '.join(tools)} does not end, and nothing can stop it.",
-                hint="Give agent.tool the function itself, not what openai-agents' function_tool made of it.",
+                hint="Pass the function itself to agent.tool, not what function_tool of openai-agents made.",
             )
         return ModelFailed(
-            f"The language model {self._llm.name} gave nothing for {self._timeout:g} s.",
+            f"The language model {self._llm.name} wrote nothing for {self._timeout:g} s.",
             hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
         )
 

@@ -1,8 +1,8 @@
-"""A model that begins to read out its instructions is stopped before anybody hears it.
+"""Stop a model that begins to read out its instructions, before anybody hears it.
 
-A sentence of the instructions is known by its words in a row, whatever their case and punctuation. This
-stops a quotation, deliberately or by accident; a model that says the same in other words, in another
-language or letter by letter is stopped by nothing but its instructions.
+A quotation is a number of consecutive words of the instructions, in any case and punctuation. Only the
+instructions themselves keep a model from saying the same in other words, in another language or letter by
+letter.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import unicodedata
 from functools import lru_cache
 
 QUOTED = 6
-"""Words in a row that make a quotation."""
+"""Consecutive words that make a quotation."""
 HELD = 3
-"""From so many words in a row on they are held back until it is clear whether it becomes one."""
+"""Consecutive words that are held back until it is clear whether they become a quotation."""
 WORD = re.compile(r"[^\W_]+")
 UNSEEN = str.maketrans("", "", "\u00ad\u200b\u2060\ufeff")
 DECLINED = {
@@ -24,38 +24,35 @@ DECLINED = {
     "es": "Eso queda entre quienes me prepararon y yo. Hablemos de otra cosa.",
     "it": "Questo resta tra me e chi mi ha preparato. Parliamo d'altro.",
 }
-"""Said instead, by language; English where there is none."""
+"""What to say instead, by language; English is used for any other."""
 
 
 class Guard:
-    """Give it an answer piece by piece; what it gives back may be said.
-
-    An answer that is nothing like the protected text is passed on at once and unchanged.
-    """
+    """Filters one answer. Text that is nothing like the protected text passes at once and unchanged."""
 
     def __init__(self, protected: str) -> None:
         self._at = _where(protected)
         self.tripped = False
-        """It was a quotation: nothing after it is passed on."""
+        """Whether the answer had a quotation. Nothing passes from there on."""
         self._text = ""
         self._scanned = self._safe = self._given = 0
-        """Ends in the text: of the words looked at, of what may be said, of what has been given out."""
+        """Ends in the text of the words examined, of what may be said, and of what has been returned."""
         self._runs: dict[int, int] = {}
-        """By where in the protected text the quotation would go on: its words so far."""
+        """Possible quotations: the index in the protected text of the next word, and the words so far."""
 
     def push(self, piece: str) -> str:
-        """More of the answer; returns what may be said now."""
+        """Add a piece of the answer; returns what may be said now."""
         if self.tripped:
             return ""
         self._text += piece.translate(UNSEEN)
         return self._scan(final=False)
 
     def finish(self) -> str:
-        """The rest of it."""
+        """End the answer; returns the rest."""
         return "" if self.tripped else self._scan(final=True)
 
     def quotes(self, text: str) -> bool:
-        """Whether a whole text has a quotation in it."""
+        """Whether a complete text contains a quotation."""
         runs: dict[int, int] = {}
         for word in _words(text.translate(UNSEEN)):
             runs = self._go_on(runs, word)
@@ -68,7 +65,7 @@ class Guard:
         for found in WORD.finditer(text, self._scanned):
             if found.end() == len(text) and not final:
                 self._scanned = found.start()
-                break  # it may go on
+                break  # the word may continue
             self._runs = self._go_on(self._runs, _plain(found[0]))
             run = max(self._runs.values(), default=0)
             if run >= QUOTED:
@@ -88,13 +85,13 @@ class Guard:
 
 
 def declined(language: str) -> str:
-    """What to say instead of a quotation."""
+    """What to say instead of a quotation. `language` is an ISO 639-1 code."""
     return DECLINED.get(language, DECLINED["en"])
 
 
 @lru_cache(maxsize=8)
 def _where(text: str) -> dict[str, list[int]]:
-    """Where each word is in a text; the same for every answer."""
+    """The indices of each word in a text; cached, because every answer has the same."""
     found: dict[str, list[int]] = {}
     for index, word in enumerate(_words(text)):
         found.setdefault(word, []).append(index)

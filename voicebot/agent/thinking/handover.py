@@ -1,4 +1,4 @@
-"""Hand-off between agents: one gives its turn to another, who knows why and goes on for the same person."""
+"""Hand-offs: an agent passes its turn to another, which learns why and answers the same people."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ if TYPE_CHECKING:
     from agents import FunctionTool
 
 MOST = 2
-"""Hand-offs in one person's turn, there and back: two agents that want to be rid of it would never end."""
+"""Hand-offs in one turn, so that two agents cannot pass it back and forth for ever."""
 LONGEST_REASON = 300
-"""Characters."""
+"""Characters of a reason; the rest is cut off."""
 
 
 @dataclass(frozen=True)
 class Handed:
-    """The turn goes to the agent of id `to`; `why` is what the first one says about it."""
+    """A hand-off that an agent has decided on."""
 
     to: str
+    """The id of the agent that takes the turn."""
     why: str
     by: str
-    """The name of who gave it away."""
+    """The name of the agent that passes it on."""
 
     def row(self) -> str:
-        """As the other agent's model gets it."""
-        told = {"by": label(self.by), "why": as_data(self.why)}
-        return f"{HANDED_OVER} {json.dumps(told, ensure_ascii=False)}"
+        """The row for the other agent's model."""
+        content = {"by": label(self.by), "why": as_data(self.why)}
+        return f"{HANDED_OVER} {json.dumps(content, ensure_ascii=False)}"
 
 
 class HandOver:
-    """The tool `hand_over` of one turn, and whether it was used.
+    """The tool `hand_over` of one turn; `handed` is set when the model uses it.
 
-    Its definition names nobody: names are data, and [room] lists them.
+    The tool's definition contains no names, because names are data. The [room] row lists them.
 
     Args:
-        by: The name of the agent whose turn it is.
-        others: The ids of those who can take it, by name.
+        by: The name of the agent that has the turn.
+        others: The ids of the agents that can take it, by name.
     """
 
     def __init__(self, by: str, others: Mapping[str, str]) -> None:
@@ -52,7 +53,7 @@ class HandOver:
         self.handed: Handed | None = None
 
     def tool(self) -> FunctionTool:
-        """For openai-agents."""
+        """The tool for openai-agents."""
         from agents import function_tool
 
         async def hand_over(to: str, why: str) -> str:

@@ -1,7 +1,7 @@
-"""An agent's system prompt: who it is, and rules that are the same for everybody.
+"""An agent's system prompt: who it is, and rules that are the same for all agents.
 
-Nothing that a participant says or is called gets in here. Who is in the room, what was said before and
-why the turn was handed over are data, and reach the model as rows of the conversation (`voicebot.llm.lines`).
+It contains nothing that a participant says, and no name but the agent's. Who is in the room, what was said
+and why a turn was handed over are data: rows of the conversation (`voicebot.llm.lines`).
 """
 
 from __future__ import annotations
@@ -45,5 +45,5 @@ def instructions(persona: Persona) -> str:
 
 
 def protected() -> str:
-    """What of it is not to be read out; who an agent is, everybody in the lobby can see."""
+    """The part that must not be read out. The rest is no secret: everybody sees the character."""
     return RULES

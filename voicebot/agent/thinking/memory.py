@@ -1,4 +1,4 @@
-"""What an agent remembers of a conversation: what was really heard, and who said it."""
+"""What an agent remembers of a conversation: who said what, as far as it was heard."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from agents.memory import SessionSettings
 
 SUMMARY_SHARE = 0.25
-"""Of the budget: the most that a summary may take from the lines."""
+"""Share of the budget that a summary may have at most."""
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """One line; `speaker` is None for what the agent said itself."""
+    """One line of a conversation; `speaker` is None for the agent's own words."""
 
     speaker: str | None
     text: str
@@ -33,52 +33,54 @@ class Remembered:
 
     @property
     def row(self) -> str:
-        """As a model gets it."""
+        """The line as a model gets it."""
         return self.text if self.speaker is None else f"{self.speaker}: {self.text}"
 
     @cached_property
     def tokens(self) -> int:
-        """Estimated; each line as if it were a message of its own."""
+        """Estimated tokens, as if the line were a message of its own."""
         return estimate(self.row) + MESSAGE_TOKENS
 
 
 class Memory:
-    """Heard lines, the newest last, after a summary of those before them.
+    """The lines that were heard, oldest first, and a summary of earlier ones. It holds nothing unheard.
 
-    Nothing that was only planned ever gets in. `budget` is the number of (estimated) tokens that
-    `messages` may have, None for no limit; a memory may grow beyond it until it is summarised.
+    Args:
+        budget: Estimated tokens that `messages` may have; None means no limit. The memory itself may grow
+            larger until it is summarised.
+        owner: Id of the agent.
     """
 
     def __init__(self, budget: int | None = None, owner: str = "") -> None:
         self.lines: list[Remembered] = []
         self.summary = ""
-        """One line; what the lines that are gone were about."""
+        """A summary, in one line, of the lines that were removed."""
         self.budget = budget
         self.session = HeardSession(self, owner)
-        """For openai-agents; as long-lived as this memory."""
+        """This memory as a session of openai-agents."""
 
     @property
     def tokens(self) -> int:
-        """Of everything that is remembered, estimated."""
+        """Estimated tokens of the lines and the summary."""
         return self._summary_tokens + sum(line.tokens for line in self.lines)
 
     def heard(self, speaker: str, text: str, began: float = float("-inf")) -> None:
-        """A person's words; on one line, so that nobody can speak in another's name."""
+        """Remember a person's words, on one line so that nobody can speak in another's name."""
         if text := as_data(text):
             self.lines.append(Remembered(label(speaker), text, began))
 
     def heard_agent(self, speaker: str, text: str, began: float = float("inf")) -> None:
-        """Another agent's words, as far as they were heard; before what people said meanwhile."""
+        """Remember what was heard of another agent, before what people said over it."""
         if text := as_data(text):
             self._insert(Remembered(label(speaker), text, began))
 
     def said(self, text: str, began: float = float("inf")) -> None:
-        """The agent's own words, as far as they were heard; before what people said meanwhile."""
+        """Remember what was heard of this agent, before what people said over it."""
         if text := as_data(text):
             self._insert(Remembered(None, text, began))
 
     def _insert(self, line: Remembered) -> None:
-        # a speech is remembered at its end: without this, what people said over it would seem answered
+        # a speech is remembered at its end; appended, it would seem to answer what people said over it
         at = len(self.lines)
         while at and self.lines[at - 1].began > line.began:
             at -= 1
@@ -87,14 +89,14 @@ class Memory:
     # ------------------------------------------------------------ for a model
 
     def messages(self, draft: Remembered | None = None, notes: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """As chat messages; what several people said in a row is one message of labelled lines.
+        """The memory as chat messages, within the budget; the oldest lines are left out.
 
-        Users and assistant alternate, which some chat templates insist on. What does not fit into the
-        budget is left out, the oldest lines first.
+        Consecutive lines of other participants are one message, because some chat templates insist that user
+        and assistant alternate.
 
         Args:
-            draft: Words that are not remembered yet, such as those of somebody who may go on speaking.
-            notes: Rows of the room's own, before the lines that wait for an answer.
+            draft: Words that are not remembered yet, because their speaker may continue.
+            notes: Rows of the room, to stand before the lines to answer.
         """
         lines = self.lines
         if draft is not None and (text := as_data(draft.text)):
@@ -118,7 +120,7 @@ class Memory:
         return messages
 
     def _kept(self, lines: Sequence[Remembered], other: int) -> Sequence[Remembered]:
-        """The newest lines that fit into the budget beside so many other tokens; the last one always."""
+        """The newest lines that fit into the budget beside `other` tokens. The last one is cut to fit."""
         if self.budget is None:
             return lines
         left = self.budget - other - self._summary_tokens
@@ -140,7 +142,7 @@ class Memory:
     # ------------------------------------------------------------ summaries
 
     def oldest(self, keep: int, most: int) -> list[Remembered]:
-        """The lines to summarise so that the newest `keep` tokens remain; `most` tokens at a time."""
+        """The lines to summarise now: not more than `most` tokens, and none of the newest `keep` tokens."""
         newer, at = 0, len(self.lines)
         while at and newer + self.lines[at - 1].tokens <= keep:
             at -= 1
@@ -152,7 +154,7 @@ class Memory:
         return self.lines[:end]
 
     def fold(self, lines: Iterable[Remembered], summary: str) -> None:
-        """From now on this summary stands for these lines and for the summary of before."""
+        """Replace these lines and the old summary by this summary."""
         gone = {id(line) for line in lines}
         self.lines = [line for line in self.lines if id(line) not in gone]
         summary = as_data(summary, quoted=True)
@@ -160,18 +162,17 @@ class Memory:
 
     @property
     def longest_summary(self) -> int:
-        """Tokens that a summary may have."""
+        """Tokens that a summary may have at most."""
         return round((self.budget or 0) * SUMMARY_SHARE)
 
     def clear(self) -> None:
-        """Forget everything."""
         self.lines, self.summary = [], ""
 
 
 class HeardSession:
-    """openai-agents' Session of one agent: what its memory holds, within the budget.
+    """A memory as a Session of openai-agents.
 
-    The runner's own additions are refused: what a model wrote has not been heard yet.
+    It ignores what the runner adds, because nobody has heard yet what a model wrote.
     """
 
     session_settings: SessionSettings | None = None
@@ -182,7 +183,7 @@ class HeardSession:
         self._items: Sequence[dict[str, Any]] | None = None
 
     def at(self, items: Sequence[dict[str, Any]]) -> HeardSession:
-        """This session for one run, which began with these items: what is heard meanwhile is for the next."""
+        """This session for one run, with fixed items: what is heard meanwhile is for the next run."""
         session = copy(self)
         session._items = items
         return session
@@ -192,10 +193,10 @@ class HeardSession:
         return items if limit is None else items[-limit:] if limit > 0 else []
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Ignored on purpose; see the class."""
+        """Do nothing; see the class."""
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Nothing: a run that is tried again takes nothing back, since it has added nothing."""
+        """Return None: a run that is retried has added nothing that it could take back."""
         return None
 
     async def clear_session(self) -> None:

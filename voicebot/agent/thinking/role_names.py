@@ -10,11 +10,11 @@ from itertools import groupby, islice
 from voicebot.lobby.lookalikes import INVISIBLE, latin, skeleton, words_spelled
 
 ROLES = {
-    # of prompts and of the room
+    # in prompts and in the room
     "system", "sys", "developer", "assistant", "user", "tool", "tools", "function", "human", "ai", "model",
     "instruction", "instructions", "prompt", "message", "notice", "command", "admin", "administrator",
     "moderator", "operator", "root", "sudo", "openai", "chatgpt", "gpt", "llm", "room", "earlier", "handed",
-    # German, French, Spanish, Italian; with and without their marks it is the same word
+    # German, French, Spanish, Italian; a word matches with and without its accents
     "assistent", "assistentin", "entwickler", "benutzer", "nutzer", "werkzeug", "mensch", "modell", "ki",
     "anweisung", "anweisungen", "nachricht", "hinweis", "raum", "verwalter",
     "syst\u00e8me", "assistante", "d\u00e9veloppeur", "utilisateur", "outil", "humain", "mod\u00e8le", "ia",
@@ -39,7 +39,7 @@ WITHIN = {
     "system", "sistema", "assistant", "assistent", "asistent", "developer", "administrator", "moderator",
     "instruction", "openai", "chatgpt",
 }  # fmt: skip
-"""These count inside a word, too, as do those of other scripts, some of which have no spaces."""
+"""These count inside a word, too, and so do those of other scripts, because some scripts have no spaces."""
 PERSONS = {"al"}
 """Real names that look like a role."""
 PARTS = {"Ai", "Ki", "Ia"}

@@ -1,4 +1,4 @@
-"""What a thought needs of openai-agents. Import lazily: it takes seconds on a busy machine."""
+"""What `Generation` needs of openai-agents. Import it lazily: that takes seconds on a busy machine."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ WITHHELD = '"(withheld: it quotes the instructions)"'
 REFUSED = "Refused: that quotes your instructions."
 NO_SUCH_TOOL = "You have no such tool. Answer without it."
 GRACE = 1.0
-"""Seconds more than a tool may take until its whole run is given up: its own end comes first."""
+"""Seconds after a tool's own timeout until the run is given up, so that the timeout comes first."""
 
 
 class GenerationWatch(RunHooks[None]):
-    """Follows the tools of one run: holds them back until the turn is sure, tells of their begin and end.
+    """Follows the tools of one run: holds them until the turn is committed and reports each begin and end.
 
-    How long the run's next event may take is the model's to keep while no tool is at work, the tool's while
-    one is, and without a limit until the turn is committed.
+    It also limits the wait for the run's next event: to the model's timeout, or to that of the tools that are
+    running. There is no limit while a tool waits for the turn to be committed.
     """
 
     def __init__(
         self,
-        tell: Callable[[ToolCall | ToolResult], None],
+        on_tool: Callable[[ToolCall | ToolResult], None],
         guard: Guard,
         committed: asyncio.Event | None,
         *,
@@ -65,18 +65,18 @@ class GenerationWatch(RunHooks[None]):
         tool_timeout: float,
         stop: Callable[[], bool],
     ) -> None:
-        self._tell, self._guard, self._committed, self._stop = tell, guard, committed, stop
+        self._on_tool, self._guard, self._committed, self._stop = on_tool, guard, committed, stop
         self._timeout, self._tool_timeout = timeout, tool_timeout
         self._waiting = 0
         self._running: dict[str, tuple[str, float]] = {}
-        """By call: the tool's name, and the seconds that it may take."""
+        """By call id, the tool's name and the seconds that it may take."""
         self._asked: dict[str, tuple[str, str]] = {}
-        self._told: set[str] = set()
+        self._ended: set[str] = set()
         self._limit: asyncio.Timeout | None = None
-        """While somebody waits for an event; the run goes on when nobody does."""
+        """Set while `next` waits for an event."""
 
     async def next(self, events: AsyncIterator[StreamEvent]) -> StreamEvent | None:
-        """The run's next event, None after the last. Raises TimeoutError, and whatever ended the run."""
+        """The run's next event; None after the last. Raises TimeoutError, or what ended the run."""
         try:
             async with asyncio.timeout(self._patience) as self._limit:
                 return await anext(events, None)
@@ -85,19 +85,19 @@ class GenerationWatch(RunHooks[None]):
 
     @property
     def working(self) -> list[str]:
-        """The names of the tools that are at work."""
+        """The names of the tools that are running."""
         return [name for name, _ in self._running.values()]
 
     @property
     def _patience(self) -> float | None:
-        """Seconds that the next event may take from now on."""
+        """Seconds until the next event must come; None for no limit."""
         if self._waiting:
             return None
         longest = max((seconds for _, seconds in self._running.values()), default=None)
         return self._timeout if longest is None else longest + GRACE
 
     def guarded(self, tool: Any) -> Any:
-        """The same tool behind the gate, and with a limit where it has none."""
+        """The tool with the gate in front, its result cut to length, and a timeout if it has none."""
         if not isinstance(tool, FunctionTool):
             return tool
         gate: ToolInputGuardrail[Any] = ToolInputGuardrail(self._gate, "committed")
@@ -113,7 +113,7 @@ class GenerationWatch(RunHooks[None]):
                 timeout_seconds=tool.timeout_seconds or self._tool_timeout,
                 timeout_error_function=tool.timeout_error_function or _too_long,
             )
-        except ValueError:  # a plain function that openai-agents itself has wrapped: it cannot be stopped
+        except ValueError:  # openai-agents wrapped a plain function, which cannot have a timeout
             return tool
 
     async def _gate(self, data: ToolInputGuardrailData) -> ToolGuardrailFunctionOutput:
@@ -138,29 +138,30 @@ class GenerationWatch(RunHooks[None]):
     async def on_tool_end(self, context: Any, agent: Any, tool: Any, result: object) -> None:
         self._running.pop(context.tool_call_id, None)
         self._renew()
-        self._told.add(context.tool_call_id)
-        self._tell(ToolResult(context.tool_call_id, whole(as_text(result)), isinstance(result, Failure)))
+        self._ended.add(context.tool_call_id)
+        self._on_tool(ToolResult(context.tool_call_id, whole(as_text(result)), isinstance(result, Failure)))
 
     def asked(self, item: Any) -> None:
-        """The model has asked for a tool."""
+        """The model calls a tool."""
         raw = item.raw_item
         call_id = _field(raw, "call_id") or _field(raw, "id")
         self._asked[call_id] = (_field(raw, "name") or _field(raw, "type"), _field(raw, "arguments"))
 
     def answered(self, item: Any) -> None:
-        """The model is told a result. A call that was refused has neither begun nor ended before."""
+        """The model gets a result. For a call that was refused, neither begin nor end was reported before."""
         call_id = _field(item.raw_item, "call_id")
-        if call_id not in self._told:
-            self._told.add(call_id)
+        if call_id not in self._ended:
+            self._ended.add(call_id)
             self._begun(call_id, *self._asked.get(call_id, ("", "")))
-            self._tell(ToolResult(call_id, whole(str(item.output)), failed=True))
+            self._on_tool(ToolResult(call_id, whole(str(item.output)), failed=True))
 
     def result(self, context: Any, results: Any) -> ToolsToFinalOutputResult:
-        """After tools: does the model go on, or has the turn gone to somebody else?"""
+        """Decide after each round of tools whether the run is over, because the turn was handed over."""
         return ToolsToFinalOutputResult(is_final_output=self._stop(), final_output="")
 
     def _begun(self, call_id: str, name: str, arguments: str) -> None:
-        self._tell(ToolCall(call_id, whole(name), WITHHELD if self._quotes(arguments) else whole(arguments)))
+        shown = WITHHELD if self._quotes(arguments) else whole(arguments)
+        self._on_tool(ToolCall(call_id, whole(name), shown))
 
     def _quotes(self, arguments: str) -> bool:
         with suppress(ValueError):  # a model may write any letter as an escape
@@ -182,7 +183,7 @@ def start(
     tools: Sequence[Any],
     watch: GenerationWatch,
 ) -> RunResultStreaming:
-    """Let openai-agents think about a question, after what the session has."""
+    """Start a run of openai-agents on a question, which follows the items of the session."""
     agent: Agent[None] = Agent(
         name=name,
         instructions=instructions,
@@ -199,7 +200,7 @@ def start(
         run_config=RunConfig(
             tracing_disabled=True,
             trace_include_sensitive_data=False,
-            # a model that was talked into a tool it does not have is told so, and the turn goes on
+            # a model that calls a tool it does not have is told so, and the turn goes on
             tool_not_found_behavior="return_error_to_model",
             tool_error_formatter=_explained,
         ),
@@ -226,6 +227,6 @@ def _too_long(context: Any, error: Exception) -> str:
 
 
 def _field(raw: Any, name: str) -> str:
-    """Providers give raw items as objects or dicts."""
+    """A field of a raw item, which is an object or a dict depending on the provider."""
     value = raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
     return whole(value) if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Tools of an agent: Python functions that a language model may call, and what is told of each call."""
+"""Tools of an agent: Python functions that a language model may call, and reports of each call."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from agents import FunctionTool
 
 ToolFunction = Callable[..., Any]
-"""With a docstring and typed parameters; plain or async."""
+"""A plain or async function with a docstring and typed parameters."""
 
 HAND_OVER = "hand_over"
-"""The name of the room's own tool; see `voicebot.agent.thinking.handover`."""
+"""The name of the built-in tool; see `voicebot.agent.thinking.handover`."""
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-"""What OpenAI's API takes as the name of a function."""
+"""Names of functions that OpenAI's API accepts."""
 LONGEST_RESULT = 4000
-"""Characters of a result that a model gets: some 1,000 tokens, which leaves room for a conversation."""
+"""Characters of a result that a model gets, some 1,000 tokens, which leaves room for the conversation."""
 THREADS = 8
-"""Functions that may block at a time, in threads of their own: one that hangs takes no one else's."""
+"""Threads for functions that block. They serve only tools, so one that hangs blocks nothing else."""
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,32 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What came of the call of that id, as the model is told."""
+    """The result of the call with this id, as the model gets it."""
 
     call_id: str
     result: str
     failed: bool = False
-    """It raised an error, took too long, or was refused."""
+    """The tool raised an error, took too long, or was refused."""
 
 
 class Failure(str):
-    """What a model is told of a tool that failed."""
+    """A result that says that the tool failed."""
 
 
 def make_tool(function: Any, *, name: str = "", timeout: float | None = None) -> FunctionTool:
-    """A Python function as a tool; one of openai-agents' own is taken as it is.
+    """Make a tool from a Python function. A tool of openai-agents is returned as it is.
 
     The model sees the function's name, its docstring and its parameters with their types. A plain function
-    runs in a thread, an `async def` on the loop. The result is given to the model as text: a string as it is,
-    anything else as JSON; of a long one its first `LONGEST_RESULT` characters.
+    runs in a thread, an `async def` on the loop. The model gets the result as text: a string as it is,
+    anything else as JSON, cut to `LONGEST_RESULT` characters.
 
     Args:
-        name: What the model calls it; the function's own name when empty.
-        timeout: Seconds until the model is told that it took too long; None: TOOL_TIMEOUT. A thread goes on
-            after that: nothing can stop Python code from outside.
+        name: The tool's name for the model; by default that of the function.
+        timeout: Seconds until the model is told that the tool took too long; None means TOOL_TIMEOUT. A
+            thread then runs on, because nothing can stop Python code from outside.
 
     Raises:
-        VoicebotError: (`tool`) a model could not know how to call it; it says what to change.
+        VoicebotError: (`tool`) The model could not know how to call it. The hint says what to change.
     """
     from agents import FunctionTool, function_tool
     from agents.exceptions import UserError
@@ -75,8 +75,8 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
     if isinstance(function, FunctionTool):
         if name or timeout is not None:
             raise VoicebotError(
-                f"{function.name} is a tool of openai-agents already, and is taken as it is.",
-                hint="Give function_tool name_override= and timeout=, or agent.tool the function itself.",
+                f"{function.name} is already a tool of openai-agents and keeps its name and timeout.",
+                hint="Give name_override= and timeout= to function_tool, or the function to agent.tool.",
                 code="tool",
             )
         return function
@@ -85,13 +85,13 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
     if timeout is not None and timeout <= 0:
         raise VoicebotError(
             f"The tool {called} cannot end within {timeout:g} s.",
-            hint="Give more seconds, or none: TOOL_TIMEOUT is the limit then.",
+            hint="Give a positive number of seconds, or none to use TOOL_TIMEOUT.",
             code="tool",
         )
     wrapped = _wrapped(function)
     try:
         return function_tool(wrapped, name_override=called, timeout=timeout)
-    except UserError:  # such as a dict with any keys: no strict schema can say that
+    except UserError:  # a strict schema cannot describe, for example, a dict with any keys
         return _loosely(wrapped, called, timeout)
     except Exception as error:
         raise _unusable(called, error) from error
@@ -116,14 +116,13 @@ def _check(function: Any, name: str) -> None:
     if not NAME.fullmatch(name) or name == HAND_OVER:
         raise VoicebotError(
             f"A tool cannot be called {name!r}.",
-            hint="Use letters, digits and underscores, such as name='find_train'"
-            f" ({HAND_OVER} is the room's own).",
+            hint=f"Use letters, digits and underscores, such as name='find_train' ({HAND_OVER} is built in).",
             code="tool",
         )
     if not inspect.getdoc(function):
         raise VoicebotError(
             f"The tool {name} has no docstring, so a model cannot know what it is for.",
-            hint='Begin the function with one, such as """Departures of trains from a station.""".',
+            hint='Add one, such as """Departures of trains from a station.""".',
             code="tool",
         )
     for parameter in inspect.signature(function).parameters.values():
@@ -136,7 +135,7 @@ def _check(function: Any, name: str) -> None:
         if parameter.annotation is parameter.empty:
             raise VoicebotError(
                 f"The parameter {parameter.name} of the tool {name} has no type.",
-                hint=f"Write it, such as {parameter.name}: str (or int, float, bool, list[str], Literal).",
+                hint=f"Add one, such as {parameter.name}: str (or int, float, bool, list[str], Literal).",
                 code="tool",
             )
 
@@ -160,7 +159,7 @@ def _wrapped(function: Callable[..., Any]) -> ToolFunction:
             result = await asyncio.get_running_loop().run_in_executor(_threads(), in_context, call)
         else:
             result = call()
-        if inspect.isawaitable(result):  # also what a plain decorator makes of an async function
+        if inspect.isawaitable(result):  # an async function, perhaps behind a plain decorator
             result = await result
         return as_text(result)
 
@@ -173,7 +172,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def as_text(result: Any) -> str:
-    """What a model gets to read of a result; a failure stays one."""
+    """A result as text for the model; a `Failure` stays one."""
     if isinstance(result, str):
         return result
     if result is None:
@@ -181,10 +180,10 @@ def as_text(result: Any) -> str:
     if hasattr(result, "model_dump_json"):
         return str(result.model_dump_json())
     if isinstance(result, dict) and result.get("type") == "text" and "text" in result:
-        return str(result["text"])  # of an MCP server
+        return str(result["text"])  # from an MCP server
     return json.dumps(result, ensure_ascii=False, default=str)
 
 
 def failure_of(context: Any, error: Exception) -> str:
-    """What a model is told of an error in a tool."""
+    """What the model is told about an error in a tool."""
     return Failure(f"The tool failed: {type(error).__name__}: {one_line(error)}.")

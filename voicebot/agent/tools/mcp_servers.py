@@ -1,12 +1,12 @@
-"""MCP servers that agents may be given, from a configuration file as other programs use it.
+"""MCP servers whose tools agents may use, from a configuration file in the format of other programs.
 
     {"mcpServers": {
         "files": {"command": "npx", "args": ["-y", "@modelcontextprotocol/server-filesystem", "/data"]},
         "trains": {"url": "https://example.org/mcp", "headers": {"Authorization": "Bearer ${TRAINS_TOKEN}"}}
     }}
 
-`${NAME}` stands for an environment variable. A server is started when the first agent is given it, and
-stopped with the voice server. No agent has any of them unless it is given them.
+`${NAME}` stands for an environment variable. A server starts when the first agent is given its tools, and
+stops with the voice server. An agent has no tools unless it is given them.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 30.0
-"""Seconds to start a server: `npx` and `uvx` may have to download it first."""
+"""Seconds to start a server, which `npx` or `uvx` may have to download first."""
 ANSWER_TIMEOUT = 5.0
-"""Seconds in which one that runs must answer."""
+"""Seconds in which a running server must answer."""
 UNUSABLE = re.compile(r"[^A-Za-z0-9_-]")
 VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)\}")
 
@@ -51,7 +51,7 @@ class McpServerConfig(BaseModel):
     env: dict[str, str] = Field({}, repr=False)
     cwd: str | None = None
     url: str = Field("", repr=False)
-    """Of a streamable HTTP server."""
+    """The address of a streamable HTTP server."""
     headers: dict[str, str] = Field({}, repr=False)
 
     @model_validator(mode="after")
@@ -63,7 +63,7 @@ class McpServerConfig(BaseModel):
         return self
 
     def keep_secrets(self) -> None:
-        """What a server is given to know us by comes out in no error and no log."""
+        """Keep what may be a secret of this configuration out of errors and logs."""
         keep_headers(self.headers)
         keep_named(self.env)
         keep_named(_options(self.args))
@@ -78,15 +78,18 @@ class McpServerConfig(BaseModel):
 
 
 class McpServers:
-    """The servers of one configuration file; read when somebody first asks for one."""
+    """The servers of one configuration file, which is read whenever tools are asked for.
+
+    Args:
+        config: The path of the file; "" for none.
+    """
 
     def __init__(self, config: str = "") -> None:
-        """`config` is the file's path; "" for none."""
         self._config = config
         self._connections: dict[str, _Connection] = {}
 
     def configured(self) -> dict[str, McpServerConfig]:
-        """By name. Raises VoicebotError (`mcp`) when the file cannot be used."""
+        """The configured servers by name. Raises VoicebotError (`mcp`) if the file is unusable."""
         if not self._config:
             return {}
         try:
@@ -107,11 +110,11 @@ class McpServers:
         return found
 
     async def tools(self, server: str, only: Collection[str] = ()) -> list[FunctionTool]:
-        """The tools of a server, or `only` those named; connects it if it is not connected any more.
+        """The tools of a server, or only those in `only`. Connects the server if necessary.
 
         Raises:
-            VoicebotError: (`mcp`) no such server, a variable it needs is not set, it does not work, or has
-                no such tool.
+            VoicebotError: (`mcp`) There is no such server, a variable that it needs is not set, it does not
+                work, or it has no such tool.
         """
         configured = self.configured()
         if server not in configured:
@@ -130,7 +133,7 @@ class McpServers:
         known = self._connections.get(server)
         if known is not None and not await known.alive():
             await known.aclose()
-            if self._connections.get(server) is known:  # nobody has replaced it meanwhile
+            if self._connections.get(server) is known:  # another task may have replaced it meanwhile
                 del self._connections[server]
         if server not in self._connections:
             self._connections[server] = _Connection(server, configured[server])
@@ -145,13 +148,13 @@ class McpServers:
         return [tool for tool in tools if not only or tool.name in only]
 
     async def aclose(self) -> None:
-        """Stop all of them. They can be connected again."""
+        """Stop all servers. They can be connected again."""
         connections, self._connections = self._connections, {}
         await asyncio.gather(*(connection.aclose() for connection in connections.values()))
 
 
 class _Connection:
-    """One server that runs. A task of its own holds it: the SDK's connection must end where it began."""
+    """One running server. It has its own task, because the SDK must close a connection where it opened it."""
 
     def __init__(self, name: str, config: McpServerConfig) -> None:
         self._name, self._config = name, config
@@ -162,7 +165,7 @@ class _Connection:
         self._task = loop.create_task(self._hold(), name=f"MCP server {name}")
 
     async def alive(self) -> bool:
-        """It answers, or is still being connected."""
+        """Whether the server answers or is still connecting."""
         if self._task.done():
             return False
         if self._server is None:
@@ -170,7 +173,7 @@ class _Connection:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 await self._server.list_tools()
-        except Exception:  # whatever it is, a new connection may help
+        except Exception:  # a new connection may help, whatever went wrong
             return False
         return True
 
@@ -179,7 +182,7 @@ class _Connection:
 
     async def aclose(self) -> None:
         self._closing.set()
-        if self._server is None:  # it may take long to connect, and nobody wants it any more
+        if self._server is None:  # connecting may take long
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -209,7 +212,7 @@ class _Connection:
             try:
                 await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception:
-                logger.warning("The MCP server %s did not end well", self._name, exc_info=True)
+                logger.warning("The MCP server %s failed to close", self._name, exc_info=True)
 
     def _fail(self, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
@@ -218,16 +221,16 @@ class _Connection:
         if isinstance(error, TimeoutError):
             why = f"no answer in {CONNECT_TIMEOUT:g} s"
         else:
-            why = one_line(error) if isinstance(error, Exception) else "it was closed before it had answered"
+            why = one_line(error) if isinstance(error, Exception) else "it was closed before it answered"
         self._tools.set_exception(
             VoicebotError(
                 f"The MCP server {self._name} ({what}) does not work: {why}.",
-                hint="Try its command in a terminal, or its address; the other servers are not affected.",
+                hint="Try its command in a terminal, or its address in a browser; other servers still work.",
                 code="mcp",
                 retryable=True,
             )
         )
-        self._tools.exception()  # whoever asked may have gone
+        self._tools.exception()  # mark it as retrieved, because whoever asked may be gone
 
 
 def _server(name: str, config: McpServerConfig) -> MCPServer:
@@ -240,11 +243,11 @@ def _server(name: str, config: McpServerConfig) -> MCPServer:
             client_session_timeout_seconds=None,
         )
     params: dict[str, Any] = {"command": config.command, "args": list(config.args)}
-    if config.env:  # beside PATH, HOME and the like; a server does not get this process's own secrets
+    if config.env:  # the SDK adds PATH, HOME and the like, but not the secrets of this process
         params["env"] = dict(config.env)
     if config.cwd:
         params["cwd"] = config.cwd
-    # a call has the tool's own timeout
+    # no timeout, because each tool has its own
     return MCPServerStdio(params, name=name, client_session_timeout_seconds=None)  # type: ignore[arg-type]
 
 
@@ -257,14 +260,14 @@ async def _tools_of(server: MCPServer) -> list[FunctionTool]:
             server,
             convert_schemas_to_strict=False,
             failure_error_function=failure_of,
-            tool_name_override=UNUSABLE.sub("_", tool.name)[:64],  # what OpenAI's API takes as a name
+            tool_name_override=UNUSABLE.sub("_", tool.name)[:64],  # a name that OpenAI's API accepts
         )
         for tool in await server.list_tools()
     ]
 
 
 def _options(args: list[str]) -> dict[str, str]:
-    """By name the values of --name=value and --name value, and of NAME=value as Docker's -e takes it."""
+    """The values of --name=value, --name value and NAME=value (for Docker's -e), by name."""
     found = {}
     for one, following in zip_longest(args, args[1:], fillvalue=""):
         name, given, value = one.partition("=")
@@ -273,7 +276,7 @@ def _options(args: list[str]) -> dict[str, str]:
 
 
 def _filled(raw: Any) -> Any:
-    """With the environment's variables in place of `${NAME}`; those that are not set stay as they are."""
+    """Replace each `${NAME}` by the environment variable; a variable that is not set stays as it is."""
     if isinstance(raw, str):
         return VARIABLE.sub(lambda found: os.environ.get(found[1], found[0]), raw)
     if isinstance(raw, list):

@@ -1,4 +1,4 @@
-"""Who is present, who talked with whom last, and so who is meant."""
+"""What addressing needs to know about a conversation: who is here, and who spoke to whom lately."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from voicebot.turn import (
 )
 
 REMEMBERED = 16
-"""Lines of which it is known who said them to whom; older ones no longer tell who is meant."""
+"""Number of recent lines kept. Older ones say nothing about who is meant now."""
 
 
 class AddressingContext:
-    """The people and agents of one conversation, as addressing sees them."""
+    """Decides whom words are for in one conversation, from its participants and its recent lines."""
 
     def __init__(self, lobby: Lobby, agents: Mapping[str, Agent], clock: Clock) -> None:
         self._lobby, self._agents, self._clock = lobby, agents, clock
         self._partner: dict[str, tuple[str, float]] = {}
         self._last_spoke: list[str] = []
         self._talk: deque[tuple[PriorTurn, float]] = deque(maxlen=REMEMBERED)
-        """What people and agents said to whom, and when."""
+        """Recent lines, each with its clock time."""
         self._names: dict[str, str] = {}
         self._deaf: set[str] = set()
-        """People whose connection has ended: they can read, but not hear."""
+        """People without a connection. They can read the chat but hear nothing."""
 
     @property
     def audience(self) -> bool:
-        """Somebody is here to hear an agent."""
+        """Whether somebody can hear the agents."""
         return any(person.id not in self._deaf for person in self._lobby.humans)
 
     def is_here(self, participant_id: str) -> bool:
         return participant_id in self._lobby.participants
 
     def connected(self, participant_id: str) -> None:
-        """This person can hear (again)."""
+        """The person can hear the agents, perhaps again."""
         self._deaf.discard(participant_id)
 
     def connection_lost(self, participant_id: str) -> None:
@@ -53,12 +53,11 @@ class AddressingContext:
 
     @property
     def people_ids(self) -> list[str]:
-        """The participant ids of the people who are here."""
         return [person.id for person in self._lobby.humans]
 
     @property
     def people(self) -> list[str]:
-        """The names of the people who are here."""
+        """The names of the people in the lobby."""
         return [person.name for person in self._lobby.humans]
 
     def others(self, agent: Agent) -> list[str]:
@@ -66,21 +65,21 @@ class AddressingContext:
         return [other.name for other in self._agents.values() if other is not agent]
 
     def name(self, participant_id: str) -> str:
-        """Kept, so that the last words of somebody who has just left still have a speaker."""
+        """A participant's name. It is kept, because last words may be transcribed after they have left."""
         info = self._lobby.participants.get(participant_id)
         if info is not None:
             self._names[participant_id] = info.name
         return self._names.get(participant_id, "someone")
 
     def called(self, text: str, speaker_id: str) -> bool:
-        """An agent is called by its name."""
+        """Whether the text calls another agent by its name."""
         agents = [Participant(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
         return called_by_name(text, agents)
 
     def meant(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
-        """Whom these words are for.
+        """Decide whom these words are for.
 
-        A person's words are remembered as said to them, since the next ones may be the answer; give
+        A person's words are remembered with their addressees, because the next words may be the reply. Pass
         `remember=False` for words that are not final.
         """
         now = self._clock()
@@ -102,7 +101,7 @@ class AddressingContext:
         return decision
 
     def answered(self, agent_id: str, people: Iterable[str], text: str = "") -> None:
-        """The agent was heard saying `text`, in answer to these people; it may turn to others in it."""
+        """People heard the agent say `text` in answer to `people`. In it, the agent may address others."""
         now = self._clock()
         self._last_spoke = [a for a in self._last_spoke if a != agent_id] + [agent_id]
         asked = tuple(dict.fromkeys(people))
@@ -111,7 +110,7 @@ class AddressingContext:
         self._remember(agent_id, self.meant(text, agent_id).people or asked, text)
 
     def left(self, participant_id: str) -> None:
-        """Somebody who comes back begins anew."""
+        """Forget a participant's lines: whoever comes back starts afresh."""
         self._partner.pop(participant_id, None)
         kept = [
             (replace(said, to=tuple(id for id in said.to if id != participant_id)), time)

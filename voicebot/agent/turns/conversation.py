@@ -1,4 +1,4 @@
-"""One conversation of a lobby: it passes what happens to speech recognition, playout and the scheduler."""
+"""One conversation of a lobby: connects recognition, interruption, playout and scheduling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from voicebot.turn import Denial, Echo
 
 
 class Conversation:
-    """Lives from the first person's arrival to the last one's leaving; has its own floor and log."""
+    """Lasts from the arrival of the first person to the departure of the last; has its own floor and log.
+
+    Args:
+        greeted: Nobody needs a greeting; the people here were greeted in an earlier conversation.
+    """
 
     def __init__(
         self,
@@ -38,9 +42,8 @@ class Conversation:
         settings: Settings,
         clock: Clock,
         new_id: Callable[[str], str],
-        greeted: bool = False,
+        greeted: bool,
     ) -> None:
-        """`greeted`: those who are here have been welcomed before."""
         self.log = log
         self._agents, self._plane, self._host_id = agents, plane, host_id
         self._models, self._clock, self.new_id = models, clock, new_id
@@ -75,7 +78,7 @@ class Conversation:
     # ------------------------------------------------------------ what happens in the lobby
 
     def connected(self, participant_id: str) -> None:
-        """A person can hear now; the first one is greeted, and what waited for ears is said."""
+        """A person can hear now. Greet the first one, and say what was waiting for a listener."""
         self.addressing.connected(participant_id)
         agent = next((agent for agent in self._agents.values() if not agent.muted), None)
         if not self._greeted and agent is not None:
@@ -83,16 +86,16 @@ class Conversation:
         self._scheduler.next()
 
     def ready(self) -> None:
-        """The models are loaded: what waited for them is answered."""
+        """The models are loaded. Answer what was said before."""
         self._scheduler.next()
 
     def greet(self, agent: Agent) -> None:
-        """The agent introduces itself as soon as nobody speaks, unless it is asked something before."""
+        """See `TurnScheduler.greet`."""
         self._greeted = True
         self._scheduler.greet(agent)
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
-        """A typed line is answered like a spoken one."""
+        """Answer a typed line like a spoken one."""
         now = self._clock()
         self.on_utterance(
             Utterance(
@@ -108,18 +111,18 @@ class Conversation:
         )
 
     def muted(self, agent: Agent) -> None:
-        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        """The agent was muted; see `TurnScheduler.drop`."""
         self._scheduler.drop(agent.id, Denial.MUTED.value)
 
     def left(self, participant_id: str) -> None:
-        """A person or an agent is gone."""
+        """A person or an agent has left the lobby."""
         self.connection_lost(participant_id)
         self.addressing.left(participant_id)
         self._replies.drop_person(participant_id)
         self._scheduler.drop(participant_id, "the agent has left")
 
     def connection_lost(self, participant_id: str) -> None:
-        """What the person was saying ends here; they are not spoken to until they are back."""
+        """End the person's utterance. Nobody speaks to them until they are connected again."""
         if participant_id not in self._agents:
             self.addressing.connection_lost(participant_id)
         if (recognition := self._recognitions.get(participant_id)) is not None:
@@ -127,7 +130,7 @@ class Conversation:
 
     @property
     def quiet(self) -> bool:
-        """Nobody speaks, nothing is being understood, and nobody waits for an answer."""
+        """Nobody speaks, no speech is being transcribed, and nobody is waiting for an answer."""
         scheduler = self._scheduler
         return (
             not self._floor.speaking
@@ -137,13 +140,13 @@ class Conversation:
         )
 
     def media_gone(self) -> None:
-        """Every playout is over without a notice."""
+        """The media process died, so every playout ended without a notice."""
         for participant_id in self.addressing.people_ids:
             self.connection_lost(participant_id)
         self._scheduler.media_gone()
 
     async def close(self) -> None:
-        """Stop what is spoken, let its last words be logged, end every task."""
+        """Stop all speech, wait until the last words are logged, and end every task."""
         self._closing = True
         await self._scheduler.close()
         for recognition in self._recognitions.values():
@@ -154,7 +157,7 @@ class Conversation:
     # ------------------------------------------------------------ notices
 
     def on_notice(self, notice: media.Notice) -> bool:
-        """A notice about hearing or playout; False when it is not for this conversation."""
+        """Handle a notice of the media plane. Returns False if it does not concern this conversation."""
         match notice:
             case media.VoiceActivityStarted():
                 self.addressing.connected(notice.participant_id)
@@ -228,7 +231,7 @@ class Conversation:
 
     def on_utterance(self, utterance: Utterance) -> None:
         if self._closing:
-            return  # logged, and nobody is left to answer
+            return  # the words are logged, but nobody is left to answer them
         before = self._replies.earlier(utterance)
         listening = not utterance.typed and self._interruptions.said(
             self._scheduler.turn, utterance.participant_id, utterance.text, over=True

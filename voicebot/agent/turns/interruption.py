@@ -1,4 +1,4 @@
-"""What people say while an agent speaks: it takes the floor, or the agent goes on where it stopped."""
+"""Decide whether speech over an agent interrupts it, or whether the agent continues where it was held."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from voicebot.turn import OverlapKind, classify_overlap
 
 
 class InterruptionHandler:
-    """Judges by the words.
+    """Judges speech over an agent by its words.
 
-    The media plane holds a voice once somebody has talked over it for `interrupt_after`, or as soon as a word
-    is recognised: a partial transcript may be wrong, so that stops it for now only. At the first pause the
-    words are known: it ends, or goes on when nobody who speaks has said more than "uh-huh". Every held
-    voice is judged again when an utterance ends, so none is held for ever.
+    The media plane holds the agent's speech after somebody has talked over it for `interrupt_after` seconds.
+    A recognised word holds it at once; it does not end it, because a partial transcript may be wrong. At the
+    first pause the words are known. Then the speech ends, or it resumes if nobody said more than "uh-huh".
+    The end of every utterance is judged, so no speech is held for ever.
 
     Args:
-        speaking: the people who are speaking now.
+        speaking: Returns the people who are speaking now.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class InterruptionHandler:
     ) -> None:
         self._plane, self._host_id, self._log, self._speaking = plane, host_id, log, speaking
         self._harmless: set[str] = set()
-        """People whose present utterance is no more than a sign of listening, as far as is known."""
+        """People whose current utterance, as far as it is known, is only a sign that they listen."""
 
     def on_notice(self, turn: Turn, notice: media.PlayoutHeld | media.PlayoutResumed) -> None:
-        """The media plane has stopped the voice until it is known what that was, or it goes on."""
+        """The media plane holds or resumes the speech of this turn."""
         if isinstance(notice, media.PlayoutHeld):
             turn.agent.become("listening")
             self._detected(turn, notice.by, notice.time)
@@ -58,9 +58,9 @@ class InterruptionHandler:
         )
 
     def said(self, turn: Turn | None, participant_id: str, text: str, *, over: bool) -> bool:
-        """What a person has said so far; `over`: they have paused, or that is all of it.
+        """Judge what a person has said so far; `over` means that they paused or have finished.
 
-        True: it takes no turn of its own.
+        Returns True if the words need no answer.
         """
         if turn is None or turn.speech.closed.is_set() or not (turn.audible or turn.interruption):
             return False
@@ -79,7 +79,7 @@ class InterruptionHandler:
         return True
 
     def went_on(self, participant_id: str) -> None:
-        """They speak again: it has to be judged anew."""
+        """The person speaks again, so their words have to be judged anew."""
         self._harmless.discard(participant_id)
 
     # ------------------------------------------------------------ inside
@@ -92,11 +92,11 @@ class InterruptionHandler:
     def _go_on(self, turn: Turn, participant_id: str, text: str) -> None:
         kind = InterruptionBackchannel if text.strip() else InterruptionFalse
         if turn.interruption is None:
-            if kind is InterruptionBackchannel:  # a noise that has stopped nobody is not worth a line
+            if kind is InterruptionBackchannel:  # a noise that held nothing is not worth an event
                 self._log.emit(turn.event(kind, participant_id=participant_id, text=text))
             return
         if not set(self._speaking()) <= self._harmless:
-            return  # somebody else speaks, too; the end of that comes back here
+            return  # somebody else speaks, too; this is judged again when they stop
         fields = {"text": text} if text.strip() else {}
         turn.interruption = self._log.emit(
             turn.event(kind, participant_id=participant_id, cause_seq=turn.interruption.seq, **fields)

@@ -1,4 +1,4 @@
-"""What became of the agents' speeches: notices of the media plane into events, captions and memories."""
+"""Turns the media plane's notices about playout into events, captions and memories."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ PlayoutNotice = (
 
 
 class Playout:
-    """The speeches of one conversation that are being spoken."""
+    """The speeches of one conversation that are being played, or about to be."""
 
     def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
         self._log, self._agents, self._clock = log, agents, clock
         self._speeches: dict[str, Turn] = {}
         self.echoes = Echoes()
-        """What was heard lately."""
+        """Recent speech of agents, to recognise its echo."""
         self.remembering = True
-        """False once the conversation is over: the agents' memories belong to the next one."""
+        """False after the conversation has ended, when the agents' memories belong to the next one."""
 
     @property
     def turns(self) -> list[Turn]:
-        """Those being spoken, or about to be."""
+        """The turns whose speech is being played, or about to be."""
         return list(self._speeches.values())
 
     def begin(self, turn: Turn) -> None:
-        """From now on notices about this turn's speech are understood."""
+        """Follow the notices about this turn's speech from now on."""
         self._speeches[turn.speech.speech_id] = turn
 
     def forget(self, turn: Turn) -> None:
-        """The turn is over; whatever still comes about it does not matter."""
+        """Ignore further notices about this turn's speech."""
         self._speeches.pop(turn.speech.speech_id, None)
 
     def turn_of(self, notice: PlayoutNotice) -> Turn | None:
-        """Whose speech it is about; None: not of this conversation, or over."""
+        """The turn that a notice is about; None if it is over or of another conversation."""
         turn = self._speeches.get(notice.speech_id)
         return turn if turn is not None and not turn.speech.closed.is_set() else None
 
     def on_notice(self, notice: PlayoutNotice) -> bool:
-        """False when it is about no speech of this conversation."""
+        """Handle a notice. Returns False if it concerns no speech of this conversation."""
         if notice.speech_id not in self._speeches:
             return False
         if (turn := self.turn_of(notice)) is not None:
@@ -74,7 +74,7 @@ class Playout:
         return True
 
     def abandon(self, turn: Turn) -> None:
-        """No word from the media plane within the time it has."""
+        """Close a speech of which the media plane has not reported the end."""
         speech = turn.speech
         if speech.closed.is_set():
             return
@@ -91,15 +91,15 @@ class Playout:
         self._remember(turn, result.text, interrupted=True, end=self._clock())
 
     def only_shown(self, turn: Turn, *, cancelled: bool) -> None:
-        """Nothing was audible: a caption if the voice failed, nothing at all if it was cancelled."""
+        """Close a speech without audio. It becomes a caption, unless the turn was cancelled."""
         if turn.speech.pieces and not cancelled:
             turn.speech.close({}, complete=True)
             self._remember(turn, turn.speech.planned, interrupted=False, end=self._clock())
         turn.speech.closed.set()
 
     def measure(self, turn: Turn) -> None:
-        """Log the latency of an answer that is being heard, or was cancelled before it was."""
-        if not turn.asked:  # a greeting, or the rest of what a noise had cut off: nobody waited for it
+        """Log the latency of an answer when people hear it, or when it was cancelled before they could."""
+        if not turn.asked:  # nobody waited for it, for example for a greeting
             return
         latency = measure(self._log.events, turn.turn_id, turn.speech.speech_id)
         if latency is not None:
@@ -134,10 +134,10 @@ class Playout:
 
     def _ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
         speech = turn.speech
-        if not turn.committed.is_set():  # prepared in vain: nobody heard any of it
+        if not turn.committed.is_set():  # it was prepared in vain, and nobody heard it
             turn.cancel()
             return
-        # a media worker that died cannot say what it played; the sentences it announced are known
+        # a media process that died cannot say what it played, but it announced its sentences
         result = speech.close(notice.pieces or speech.passed(), notice.complete)
         kind = PlayoutFinished if notice.complete else PlayoutInterrupted
         self._log.emit(
@@ -155,7 +155,7 @@ class Playout:
             turn.cancel()
 
     def _remember(self, turn: Turn, text: str, *, interrupted: bool, end: float) -> None:
-        """Heard words go into the caption and into every agent's memory, and nowhere else."""
+        """Write what was heard into the caption and every agent's memory."""
         if not text and not turn.audible:
             return
         speech = turn.speech

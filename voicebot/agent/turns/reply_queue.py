@@ -1,4 +1,4 @@
-"""What is still to be said in a conversation: questions that wait, answers that are due, greetings."""
+"""What the agents of a conversation still have to say: unanswered words, due answers and greetings."""
 
 from __future__ import annotations
 
@@ -9,61 +9,61 @@ from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.turns.turn import Turn
 
 LONGEST_CALL = 4000
-"""Characters, the newest, that are searched for whom they are for; a flood of lines may be megabytes."""
+"""The newest characters that addressing looks at. A flood of lines may have megabytes."""
 KEPT = 3
-"""Utterances kept of somebody who does not stop speaking."""
+"""Utterances kept of somebody who speaks without a pause."""
 
 
 class ReplyQueue:
-    """In the order in which it is taken up: `unanswered` is decided into `answers`, then `greetings`."""
+    """The scheduler turns `unanswered` into `answers` and takes those before `greetings`."""
 
     def __init__(self) -> None:
         self.unanswered: list[Utterance] = []
         self.answers: deque[Turn] = deque()
         self.greetings: deque[Turn] = deque()
-        """Said when nobody speaks and nobody waits for anything."""
+        """Given when nobody speaks and nobody is waiting for an answer."""
         self._going_on: dict[str, list[Utterance]] = {}
-        """What people have said who do not stop; it is answered when they do."""
+        """By person, what they said without a pause so far. It is answered when they stop."""
 
     def earlier(self, utterance: Utterance) -> list[Utterance]:
-        """What this person said before in the same breath, taken out."""
+        """Remove and return what the person said before this utterance without a pause."""
         return [] if utterance.typed else self._going_on.pop(utterance.participant_id, [])
 
     def goes_on(self, participant_id: str) -> bool:
-        """They have said something before in the same breath."""
+        """Whether the person has been cut into utterances and is still speaking."""
         return participant_id in self._going_on
 
     def keep(self, said: Sequence[Utterance], last: Utterance) -> None:
-        """Speech that does not stop is no question yet; once it has stopped it is."""
+        """Keep `said` until the person stops; if `last` was the end of it, it is unanswered now."""
         if last.going_on:
             self._going_on[last.participant_id] = list(said[-KEPT:])
         else:
             self.unanswered += said
 
     def ask(self, said: Sequence[Utterance]) -> None:
-        """A person's words come before what agents still wanted to say, not before other people's."""
+        """Add a person's words. They come after other people's words, but before what agents want to say."""
         waiting = [earlier for turn in self.answers for earlier in turn.asked]
         self.answers.clear()
         self.unanswered = [*waiting, *self.unanswered, *said]
 
     def ask_again(self, said: Sequence[Utterance]) -> None:
-        """They were not answered after all."""
+        """Put back words whose answer was withdrawn."""
         self.unanswered = [*said, *self.unanswered]
 
     def only_asked(self) -> None:
-        """What nobody asked for would be said to nobody."""
+        """Drop the answers that nobody asked for."""
         self.answers = deque(turn for turn in self.answers if turn.asked)
 
     def drop_greeting(self, agent_id: str) -> None:
         self.greetings = deque(turn for turn in self.greetings if turn.agent.id != agent_id)
 
     def drop_agent(self, agent_id: str) -> None:
-        """It says nothing any more."""
+        """Drop all that this agent would have said."""
         self.answers = deque(turn for turn in self.answers if turn.agent.id != agent_id)
         self.drop_greeting(agent_id)
 
     def drop_person(self, participant_id: str) -> None:
-        """What was left open between them and the agents is not."""
+        """Forget what this person was saying."""
         self._going_on.pop(participant_id, None)
 
     def clear(self) -> None:
@@ -72,13 +72,13 @@ class ReplyQueue:
         self.greetings.clear()
 
 
-def newest(said: Sequence[Utterance]) -> str:
-    """The last of these words, in order."""
+def newest_words(said: Sequence[Utterance]) -> str:
+    """The last `LONGEST_CALL` characters of these utterances."""
     texts: list[str] = []
-    room = LONGEST_CALL
+    left = LONGEST_CALL
     for utterance in reversed(said):
-        texts.append(utterance.text[-room:])
-        room -= len(utterance.text)
-        if room <= 0:
+        texts.append(utterance.text[-left:])
+        left -= len(utterance.text)
+        if left <= 0:
             break
     return " ".join(reversed(texts))

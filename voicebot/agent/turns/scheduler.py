@@ -1,4 +1,4 @@
-"""The agents' side of a conversation: whose turn it is, from what was asked to what was heard."""
+"""Decides which agent speaks next, and follows each turn from the question to what people heard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voicebot.agent.thinking.context import ContextKeeper
 from voicebot.agent.thinking.handover import MOST, Handed, HandOver
 from voicebot.agent.turns.addressing import AddressingContext
 from voicebot.agent.turns.playout import Playout
-from voicebot.agent.turns.reply_queue import ReplyQueue, newest
+from voicebot.agent.turns.reply_queue import ReplyQueue, newest_words
 from voicebot.agent.turns.speculation import Speculation
 from voicebot.agent.turns.turn import Turn, TurnRunner
 from voicebot.clock import Clock
@@ -38,14 +38,14 @@ from voicebot.turn import Addressees, Denial, Floor
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 2.0
-"""Seconds to wait for the media plane's last word about a stopped speech."""
+"""Seconds to wait until the media plane reports the end of a stopped speech."""
 
 
 class TurnScheduler:
-    """One turn at a time; whoever changes what it depends on calls `next`.
+    """Runs one turn at a time. Whoever changes what the next turn depends on calls `next`.
 
     Args:
-        settled: nothing of what people said is still to be understood.
+        settled: Returns whether all that people said has been transcribed.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class TurnScheduler:
             own=self._own,
         )
         self.turn: Turn | None = None
-        """The one that holds the floor."""
+        """The turn that holds the floor."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def greet(self, agent: Agent) -> None:
-        """It introduces itself as soon as nobody speaks, unless it is asked something before."""
+        """Let the agent introduce itself as soon as nobody speaks, unless it answers something before."""
         if (text := agent.persona.greeting) and not self._closing:
             self.replies.greetings.append(
                 self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
@@ -94,16 +94,16 @@ class TurnScheduler:
             self.next()
 
     def drop(self, agent_id: str, reason: str) -> None:
-        """The agent is to be silent: what it says ends here, what it was about to say is dropped."""
+        """Silence an agent: stop what it is saying and drop what it was about to say."""
         self.replies.drop_agent(agent_id)
         self.speculation.cancel(reason, agent_id=agent_id)
         if self.turn is not None and self.turn.agent.id == agent_id:
             self.turn.cancel()
 
     def interrupted_thinking(self, participant_id: str) -> str | None:
-        """A person speaks before anything of an answer was heard: it waits for what is said now.
+        """Withdraw an answer that nobody has heard yet, because a person has started to speak.
 
-        Returns the id of the turn they go on with, if it was theirs.
+        Returns the id of the turn if it answered this person: they continue it.
         """
         self.speculation.cancel("somebody else speaks")
         turn = self.turn
@@ -115,10 +115,10 @@ class TurnScheduler:
         return turn.turn_id if theirs else None
 
     def prepare(self, draft: Utterance) -> None:
-        """Speculate: this is what the person has said if they have finished."""
+        """Prepare an answer to `draft`, which is all that the person said if they have finished."""
         if not self._may_speculate(draft):
             return
-        ids = self.addressing.meant(newest([draft]), draft.participant_id, remember=False).ids
+        ids = self.addressing.meant(newest_words([draft]), draft.participant_id, remember=False).ids
         if not ids or (agent := self._agents[ids[0]]).muted:
             return
         turn = self._new_turn(agent, draft.turn_id, asked=[draft])
@@ -126,18 +126,18 @@ class TurnScheduler:
         self.speculation.start(turn, draft, name, self.addressing.people, self.addressing.others(agent))
 
     def media_gone(self) -> None:
-        """Every playout is over without a notice."""
+        """The media process died, so every playout ended without a notice."""
         self.speculation.cancel("the media process stopped")
         for turn in self.playout.turns:
-            # one that still thinks can go on, and one that was prepared is thrown away
+            # a turn without audio so far can go on, and a prepared one was cancelled above
             if turn.speech.said and turn.committed.is_set():
                 self.playout.abandon(turn)
                 turn.cancel()
-                # a sentence made in the meantime may have reached the new worker
+                # a sentence that was synthesized meanwhile may have reached the new process
                 self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     async def close(self) -> None:
-        """Stop what is spoken, let its last words be logged, end every task."""
+        """Stop all speech, wait until its last words are logged, and end every task."""
         self._closing = True
         self.playout.remembering = False
         self.replies.clear()
@@ -151,17 +151,17 @@ class TurnScheduler:
     # ------------------------------------------------------------ whose turn it is
 
     def next(self) -> None:
-        """Start the next turn if the floor is free; whoever changes anything calls this."""
+        """Start the next turn if the floor is free."""
         if self._closing or self.turn is not None or not self._models.started:
             return
         if self.floor.speaking:
-            return  # the end of that utterance comes back here
+            return  # the end of that utterance calls this again
         replies = self.replies
         if not self.addressing.audience:
             replies.only_asked()
         if replies.unanswered and self._can_answer(replies.unanswered):
             self._decide()
-        # agents only speak unasked when nothing of what people said is still to be understood
+        # agents speak unasked only when all that people said has been transcribed
         settled = self._settled()
         while replies.answers and self.turn is None and (settled or not replies.answers[0].reply_to_agent):
             self._begin(replies.answers.popleft())
@@ -174,13 +174,13 @@ class TurnScheduler:
                 agent.become("idle")
 
     def _can_answer(self, asked: Sequence[Utterance]) -> bool:
-        """Somebody would notice: they hear it, or wait for it in the chat."""
+        """Whether an answer would reach anybody, by voice or in the chat."""
         return self.addressing.audience or any(
             u.typed and self.addressing.is_here(u.participant_id) for u in asked
         )
 
     def _decide(self) -> None:
-        """Each person means somebody of their own; an agent that several mean answers them at once."""
+        """Choose an agent for each person who asked. Agents answer all who mean them in one turn."""
         asked, self.replies.unanswered = self.replies.unanswered, []
         people = dict.fromkeys(u.participant_id for u in asked)
         answers: dict[str, str] = {}
@@ -188,7 +188,7 @@ class TurnScheduler:
         may_add: dict[str, Sequence[str]] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.addressing.meant(newest(words), person)
+            decision = self.addressing.meant(newest_words(words), person)
             event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
@@ -236,7 +236,7 @@ class TurnScheduler:
             self._emit(FloorDenied, turn, reason=denial.value, cause_seq=requested.seq)
             return
         granted = self._emit(FloorGranted, turn, cause_seq=requested.seq)
-        self.replies.drop_greeting(turn.agent.id)  # who has spoken need not introduce itself any more
+        self.replies.drop_greeting(turn.agent.id)  # an agent that has spoken need not introduce itself
         turn.cause_seq = granted.seq
         self.turn = turn
         self.playout.begin(turn)
@@ -251,7 +251,7 @@ class TurnScheduler:
         self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
 
     async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        """Follow the turn's task to its end, however it ends, then give the floor back."""
+        """Wait for the end of the turn's task, however it ends, then release the floor."""
         agent = turn.agent
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -281,7 +281,7 @@ class TurnScheduler:
         if turn.superseded and turn.asked:
             self.replies.ask_again(turn.asked)
         elif turn.superseded and (turn.greeting or not (turn.adding or self.replies.unanswered)):
-            # nobody asked for it: said as soon as there is silence again
+            # nobody asked for it, so it is said when there is silence again
             again = self._new_turn(
                 turn.agent,
                 turn.turn_id,
@@ -300,10 +300,10 @@ class TurnScheduler:
         self.next()
 
     def _hand_over(self, turn: Turn, handed: Handed) -> None:
-        """The same person's turn goes on with another agent: what was asked, and since when they wait."""
+        """Let another agent answer the same words in the same turn, so the wait is measured as a whole."""
         agent = self._agents.get(handed.to)
         fields: dict[str, Any] = {"asked": turn.asked, "to": turn.to, "reply_to_agent": turn.reply_to_agent}
-        if agent is None or agent.muted:  # gone meanwhile: it has to answer itself
+        if agent is None or agent.muted:  # it left or was muted meanwhile: the first one answers after all
             again = self._new_turn(turn.agent, turn.turn_id, hops=MOST, cause_seq=turn.cause_seq, **fields)
         else:
             event = self._emit(
@@ -318,7 +318,7 @@ class TurnScheduler:
         self.replies.answers.appendleft(again)
 
     def _chain(self, turn: Turn, heard: str) -> None:
-        """An agent may have asked another one, in an exchange that a person began."""
+        """Let an agent answer that was asked by this one, or add to an answer to all."""
         if turn.greeting or len(self._agents) < 2 or self.replies.unanswered or self.replies.answers:
             return
         decision = self.addressing.meant(heard, turn.agent.id)
@@ -354,10 +354,10 @@ class TurnScheduler:
             retryable=True,
         )
 
-    # ------------------------------------------------------------ small things
+    # ------------------------------------------------------------ inside
 
     def _may_speculate(self, draft: Utterance) -> bool:
-        """Only an answer that would be given at once is worth preparing."""
+        """Whether an answer to `draft` would be given at once; only then it is worth preparing."""
         return (
             self._speculates
             and bool(draft.text)

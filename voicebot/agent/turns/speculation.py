@@ -1,8 +1,8 @@
-"""Answers that are prepared before it is sure that the person has finished.
+"""Prepare an answer before it is certain that the person has finished.
 
-At the first short pause the words so far are answered on trial: the model thinks, the
-voice makes the first sentence, the media plane holds it. If the person has finished, it is
-the answer and is heard at once; if they go on, nobody has heard it.
+At the first short pause, the language model answers the words so far, the first sentence is synthesized, and
+the media plane holds it. If the person has finished, the answer is heard at once. If they continue, it is
+discarded, and nobody has heard it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from voicebot.media.base import MediaPlane, ResumeSpeech, StopSpeech
 logger = logging.getLogger(__name__)
 
 Own = Callable[[Coroutine[Any, Any, None], str], None]
-"""Starts a named task that its owner keeps."""
+"""Starts a task of this name, which its owner keeps."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class _Ahead:
 
 
 class Speculation:
-    """At most one answer of a conversation is prepared at a time; what it cost for nothing is logged."""
+    """Prepares at most one answer of a conversation at a time, and logs the cost of a discarded one."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Speculation:
     def start(
         self, turn: Turn, draft: Utterance, name: str, people: Sequence[str], agents: Sequence[str]
     ) -> None:
-        """Prepare `turn` as the answer to `draft`, in place of what was prepared before."""
+        """Prepare `turn` as the answer to `draft`, in place of any other prepared answer."""
         self.cancel("the words have changed")
         event = self._log.emit(turn.event(SpeculationStarted, text=draft.text))
         turn.cause_seq = event.seq
@@ -71,7 +71,7 @@ class Speculation:
         )
 
     def take(self, wanted: Turn) -> Turn | None:
-        """The prepared turn, if it is an answer to just what `wanted` answers; else it is thrown away."""
+        """Return the prepared turn if it answers the same words as `wanted`; otherwise discard it."""
         ahead = self._ahead
         if ahead is None:
             return None
@@ -93,13 +93,13 @@ class Speculation:
         return turn
 
     def commit(self, turn: Turn) -> None:
-        """What was prepared may be heard."""
+        """Let people hear this turn."""
         turn.committed.set()
         if turn.speech.said:
             self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
     def cancel(self, reason: str, *, participant_id: str | None = None, agent_id: str | None = None) -> None:
-        """Throw away what is prepared (only if it is for that person, or that agent's)."""
+        """Discard the prepared answer. With an id, only if it is for that person or by that agent."""
         ahead = self._ahead
         if (
             ahead is None
@@ -115,14 +115,14 @@ class Speculation:
     def _discard(self, ahead: _Ahead, reason: str) -> None:
         turn = ahead.turn
         turn.cancel()
-        self._own(self._account(ahead, reason), f"throw away {turn.turn_id} of {turn.agent.name}")
+        self._own(self._log_cost(ahead, reason), f"discard {turn.turn_id} of {turn.agent.name}")
 
-    async def _account(self, ahead: _Ahead, reason: str) -> None:
+    async def _log_cost(self, ahead: _Ahead, reason: str) -> None:
         turn, spent = ahead.turn, self._clock() - ahead.began
         if turn.task is not None:
             await asyncio.wait({turn.task})
             if not turn.task.cancelled() and (error := turn.task.exception()) is not None:
-                logger.warning("An answer that was prepared failed: %r", error)
+                logger.warning("A prepared answer failed: %r", error)
         self._playout.forget(turn)
         if turn.speech.said:
             self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
@@ -140,5 +140,5 @@ class Speculation:
 
 
 def _plain(text: str) -> str:
-    """Words alone: a final transcript may differ in its full stops."""
+    """The words alone, because a final transcript may differ in punctuation."""
     return " ".join("".join(sign if sign.isalnum() else " " for sign in text.casefold()).split())

@@ -1,4 +1,4 @@
-"""One turn of one agent: think, speak, and end with what was heard. Cancelling its task is barge-in."""
+"""One turn of one agent, from the language model to playout. To interrupt it, cancel its task."""
 
 from __future__ import annotations
 
@@ -38,55 +38,56 @@ from voicebot.settings import Settings
 APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
 BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
 PASS = "PASS"
-"""What an agent writes that has nothing to add."""
+"""What an agent writes if it has nothing to add."""
 NOTHING = "Sorry, I have nothing to say to that."
 
 
 @dataclass
 class Turn:
-    """What an agent is about to do, or doing. `text` is said as it is; else the brain answers."""
+    """A turn that an agent has or will have."""
 
     agent: Agent
     turn_id: str
     speech: Speech
     asked: Sequence[Utterance] = ()
     to: Sequence[str] = ()
-    """Names of those to answer, where others have spoken since; empty: whoever spoke last."""
+    """Names of the people to answer; empty means whoever spoke last."""
     text: str | None = None
+    """Spoken as it is. None lets the language model answer."""
     greeting: bool = False
-    """An introduction that nobody asked for; nobody is meant to answer it but people."""
+    """The agent introduces itself. Other agents do not answer that."""
     reply_to_agent: bool = False
     adding: bool = False
-    """Nobody asked it: it may add a remark to another one's answer, or pass."""
+    """The agent was not asked. It may add a remark to another agent's answer, or pass."""
     may_add: Sequence[str] = ()
-    """Agents who may add something to this answer, in this order."""
+    """Ids of the agents that may add something to this answer, in this order."""
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
     handed: Handed | None = None
-    """Another agent has given it the turn, and why."""
+    """The hand-off by which the agent got this turn."""
     hops: int = 0
-    """How often it was handed over before."""
+    """Number of hand-offs before this turn."""
     hand_over: HandOver | None = None
-    """Lets the agent give the turn away; None: it cannot."""
+    """The tool to pass the turn on; None if the agent may not."""
     committed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once it is sure that this is to be said; until then nothing is heard or done."""
+    """Set when the person has certainly finished. Until then nothing is heard and no tool runs."""
     interruption: Event | None = None
-    """What is being said over it, while it is not clear yet whether that takes the floor."""
+    """The latest event about speech over this turn, until the turn resumes."""
     superseded: bool = False
-    """Somebody went on speaking before the answer was heard; it will be asked again."""
+    """Somebody spoke before the answer was heard; its question is asked again."""
     written: int = 0
-    """Characters that the brain has given."""
+    """Characters from the language model."""
     pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
 
     def event(self, kind: type[Event], **fields: Any) -> Event:
-        """An event of this turn's agent and speech; `fields` win."""
+        """An event with the ids of this turn; `fields` may replace them."""
         ids = {
             "participant_id": self.agent.id, "turn_id": self.turn_id, "speech_id": self.speech.speech_id,
         }  # fmt: skip
         return kind(**{**ids, **fields})
 
     def cancel(self) -> None:
-        """Barge-in: thinking and speaking end where they are."""
+        """End generation and speech where they are."""
         if self.task is not None and not self.task.done():
             self.task.cancel()
 
@@ -96,7 +97,7 @@ class Turn:
 
 
 class TurnRunner:
-    """Performs turns with the models that are current when they begin."""
+    """Performs turns, each with the models in use at its start."""
 
     def __init__(
         self,
@@ -114,9 +115,9 @@ class TurnRunner:
     async def perform(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None = None
     ) -> None:
-        """Ends when the media plane has closed the speech, or at once when there is no sound to play.
+        """Perform a turn; returns when the media plane has closed the speech, or when there is no audio.
 
-        `draft` is what the turn answers and is not in the agent's memory yet.
+        `draft` is what a speculative turn answers, which is not in the agent's memory yet.
         """
         tts = turn.agent.tts or self._models.tts
         style = turn.agent.persona.voice
@@ -125,15 +126,15 @@ class TurnRunner:
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(
-                synthesizer.speak(turn.pieces), name=f"voice of {turn.agent.name}: {turn.turn_id}"
+                synthesizer.speak(turn.pieces), name=f"synthesis of {turn.turn_id} of {turn.agent.name}"
             )
             group.create_task(
-                self._think(turn, people, agents, draft), name=f"brain of {turn.agent.name}: {turn.turn_id}"
+                self._write(turn, people, agents, draft), name=f"text of {turn.turn_id} of {turn.agent.name}"
             )
         if turn.speech.said:
             await turn.speech.closed.wait()
 
-    async def _think(
+    async def _write(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
         if turn.text is not None:
@@ -141,15 +142,19 @@ class TurnRunner:
             for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
-            await self._answer(turn, people, agents, draft)
+            await self._generate(turn, people, agents, draft)
         await turn.pieces.put(None)
 
-    async def _answer(
+    async def _generate(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
         llm = turn.agent.llm or self._models.llm
         started = self._emit(turn.event(LLMStarted, model=llm.name, cause_seq=turn.cause_seq))
         called: dict[str, tuple[str, int]] = {}
+
+        def emit(kind: type[Event], **fields: Any) -> Event:
+            return self._emit(turn.event(kind, **{"cause_seq": started.seq, **fields}))
+
         filler = Filler(
             turn.speech,
             after=self._settings.filler_after,
@@ -159,21 +164,17 @@ class TurnRunner:
             sentence=lambda: turn.agent.fillers.next(turn.agent.persona.language),
         )
 
-        def on_tool(told: ToolCall | ToolResult) -> None:
-            filler.on_tool(told)
-            if isinstance(told, ToolCall):
-                event = turn.event(
-                    ToolCalled, name=told.name, arguments=told.arguments, cause_seq=started.seq
-                )
-                called[told.call_id] = (told.name, self._emit(event).seq)
+        def on_tool(report: ToolCall | ToolResult) -> None:
+            filler.on_tool(report)
+            if isinstance(report, ToolCall):
+                event = emit(ToolCalled, name=report.name, arguments=report.arguments)
+                called[report.call_id] = (report.name, event.seq)
                 return
-            name, seq = called.get(told.call_id, ("", started.seq))
-            self._emit(turn.event(ToolReturned, name=name, result=told.result, cause_seq=seq))
-            if told.failed:
-                message = f"The tool {name or '?'} of {turn.agent.name}: {told.result}"
-                self._emit(
-                    turn.event(ErrorEvent, code="tool", message=message, retryable=True, cause_seq=seq)
-                )
+            name, seq = called.get(report.call_id, ("", started.seq))
+            emit(ToolReturned, name=name, result=report.result, cause_seq=seq)
+            if report.failed:
+                message = f"The tool {name or '?'} of {turn.agent.name}: {report.result}"
+                emit(ErrorEvent, code="tool", message=message, retryable=True, cause_seq=seq)
 
         generation = Generation(
             turn.agent.persona,
@@ -201,7 +202,7 @@ class TurnRunner:
                 pieces = [piece for piece in pieces if piece.strip(" .!\"'*").upper() != PASS]
             for piece in pieces:
                 if not given:
-                    self._emit(turn.event(LLMFirstSentence, model=llm.name, cause_seq=started.seq))
+                    emit(LLMFirstSentence, model=llm.name)
                 given += 1
                 await turn.pieces.put(piece)
 
@@ -209,33 +210,19 @@ class TurnRunner:
             async with closing_iterator(generation.deltas()) as deltas:
                 async for delta in deltas:
                     if not text and delta:
-                        self._emit(turn.event(LLMFirstToken, model=llm.name, cause_seq=started.seq))
+                        emit(LLMFirstToken, model=llm.name)
                     text += delta
                     turn.written += len(delta)
                     await give(speakable.push(delta))
             await give(speakable.finish())
             if generation.withheld:
-                self._emit(
-                    turn.event(
-                        ErrorEvent,
-                        code="withheld",
-                        message=f"{llm.name} began to read out the instructions of {turn.agent.name}.",
-                        cause_seq=started.seq,
-                    )
-                )
+                message = f"{llm.name} began to read out the instructions of {turn.agent.name}."
+                emit(ErrorEvent, code="withheld", message=message)
             if not given and not turn.adding and generation.handed is None:
                 await give([NOTHING])
         except ModelError as error:
-            await turn.committed.wait()  # a failure of what nobody would have heard is none
-            self._emit(
-                turn.event(
-                    ErrorEvent,
-                    code=error.code,
-                    message=str(error),
-                    retryable=error.retryable,
-                    cause_seq=started.seq,
-                )
-            )
+            await turn.committed.wait()  # the failure of an answer that nobody hears is not reported
+            emit(ErrorEvent, code=error.code, message=str(error), retryable=error.retryable)
             if given or not turn.adding:
                 await give([BROKEN_OFF if given else APOLOGY])
         except asyncio.CancelledError:
@@ -243,14 +230,11 @@ class TurnRunner:
             raise
         finally:
             filler.close()
-            self._emit(
-                turn.event(
-                    LLMFinished,
-                    model=llm.name,
-                    text=text,
-                    tokens_in=generation.tokens_in,
-                    tokens_out=generation.tokens_out,
-                    cancelled=cancelled,
-                    cause_seq=started.seq,
-                )
+            emit(
+                LLMFinished,
+                model=llm.name,
+                text=text,
+                tokens_in=generation.tokens_in,
+                tokens_out=generation.tokens_out,
+                cancelled=cancelled,
             )

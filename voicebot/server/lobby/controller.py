@@ -23,7 +23,7 @@ from voicebot.server.lobby.announcements import Announcements
 from voicebot.server.lobby.captions import Captions
 from voicebot.server.lobby.moderator import Moderator
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.persistence import LobbyStore, NullLobbyStore
+from voicebot.server.lobby.persistence import LobbyStore
 from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.lobby.presence import Presence
 from voicebot.server.lobby.waiting_room import WaitingRoom
@@ -55,15 +55,13 @@ from voicebot.signaling.written import write
 from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
-_NEW = LobbyRecord("", "")
 
 
 class LobbyController:
-    """One room and the browsers in it. Everything runs on one loop and never waits for a socket.
+    """One lobby and the clients in it. Everything runs on one loop and never waits for a socket.
 
-    `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` are what is kept
-    of it; the room's lobby already has the name, settings and version of the record.
-    Connections count their epochs from `epoch_base` on.
+    `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` come from the store;
+    the lobby already has the record's name, settings and version. Epochs are larger than `epoch_base`.
     """
 
     def __init__(
@@ -73,21 +71,20 @@ class LobbyController:
         clock: Clock,
         ice: Callable[[str], IcePlan],
         limits: Limits,
-        store: LobbyStore | None = None,
-        record: LobbyRecord = _NEW,
-        bans: Sequence[BanRecord] = (),
-        reports: ReportLimit | None = None,
-        wall: Callable[[], float] = time.time,
-        epoch_base: int = 0,
+        store: LobbyStore,
+        record: LobbyRecord,
+        bans: Sequence[BanRecord],
+        reports: ReportLimit,
+        epoch_base: int,
     ) -> None:
         self.agent_session = agent_session
         self.lobby = agent_session.lobby
         self._ice, self._clock = ice, clock
         self._limits = limits
-        self._store: LobbyStore = store or NullLobbyStore()
+        self._store = store
         self.closes_when_empty = record.closes_when_empty
         """Made in a browser, for as long as somebody is there."""
-        self.created = record.created or wall()
+        self.created = record.created or time.time()
         """Unix seconds."""
         self._returning = list(record.agents)
         """Agents that have not come back yet; they stay in the record."""
@@ -127,9 +124,8 @@ class LobbyController:
             changed=self._changed,
             tell=self._tell,
             remove=self._expel,
-            reports=reports or ReportLimit(),
+            reports=reports,
             clock=clock,
-            wall=wall,
             bans=bans,
         )
         self._announcements = Announcements(self.lobby, self._broadcast, self.negotiations.agents_changed)
@@ -196,7 +192,7 @@ class LobbyController:
                     "name": record.name,
                     "kind": "human",
                     "role": record.role,
-                    "owner": client.session.handle in self.door.hosts,
+                    "owner": self._owns(client),
                     "presence": "reconnecting",
                     "muted": record.muted,
                     "camera": record.camera,
@@ -267,7 +263,7 @@ class LobbyController:
             self.agent_session.update(me, presence="present", **wish)
             self.presence.back(me)
             return me
-        owner = client.session.handle in self.door.hosts
+        owner = self._owns(client)
         role = "host" if owner else "guest"
         info = ParticipantInfo.model_validate(
             {"id": f"p-{secrets.token_hex(8)}", "kind": "human", "role": role, "owner": owner, **wish}
@@ -316,9 +312,12 @@ class LobbyController:
             self._send_knocking(me)
         self.negotiations.back(me)
 
+    def _owns(self, client: ClientSession) -> bool:
+        return client.session.handle in self.door.hosts
+
     def standing(self, client: ClientSession) -> Standing:
         """What a browser is to this lobby; an owner is that without being here, too."""
-        if client.session.handle in self.door.hosts:
+        if self._owns(client):
             return Standing.OWNER
         if client.seat is not None and client.seat.place is self:
             return self.moderator.standing(client.seat.participant_id)
@@ -373,8 +372,7 @@ class LobbyController:
         self.agent_session.update(me, **changes)
 
     def update(self, client: ClientSession, changes: LobbyUpdateData) -> None:
-        """A host changes the lobby; lobby_state tells everyone. Raises SignalingError."""
-        self.check("change_lobby", client)
+        """Change the lobby for a host, whose right the caller has checked. Raises SignalingError."""
         lasting = lasts(self.standing(client))
         self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 

@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.media.base import MediaGone, MediaStats, Notice
 from voicebot.server.lobby.controller import LobbyController
+from voicebot.server.lobby.demo import DEMO_LOBBY, DemoLobby
 from voicebot.server.lobby.idle_timeout import IdleTimeout
 from voicebot.server.lobby.persistence import Persistence
 from voicebot.server.lobby.ports import AgentSessionPort
@@ -31,8 +32,6 @@ from voicebot.store.base import BanRecord, LobbyRecord, Store
 
 logger = logging.getLogger(__name__)
 
-DEMO_LOBBY = "demo"
-"""The lobby that the server makes for itself: it has no owner."""
 MAX_LOBBIES = 200
 SEATS_KEPT = 300.0
 """Seconds without a server after which nobody is expected back: seats from before are not kept free."""
@@ -56,6 +55,7 @@ class Lobbies:
         telemetry: Telemetry,
         clock: Clock,
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        demo: bool = False,
     ) -> None:
         self._store, self._sessions = store, sessions
         self._make_agent_session, self._ice, self._limits = make_agent_session, ice, limits
@@ -67,7 +67,8 @@ class Lobbies:
         self._unopened: set[str] = set()
         """Kept lobbies that could not be opened: their ids may be given away."""
         self._reports = ReportLimit()
-        self._left_out: Collection[str] = ()
+        self._demo: DemoLobby | None = None
+        self._with_demo = demo
         self._opening: set[str] = set()
         """Ids of those that are being opened: their leases would be given to this server twice."""
         self._quotas = LobbyQuotas()
@@ -185,9 +186,13 @@ class Lobbies:
         self._watch(controller.agent_session, unused=self._limits.unused_lobby)
         return controller
 
-    async def restore(self, leave_out: Collection[str] = ()) -> None:
+    async def renew_demo(self) -> None:
+        """Let the demo lobby have its own agent, if this server has the lobby."""
+        if self._demo is not None:
+            await self._demo.renew()
+
+    async def restore(self) -> None:
         """Open those that are kept and that no other server serves, without their agents."""
-        self._left_out = leave_out
         for record in await self._store.lobbies():
             if self._places >= MAX_LOBBIES:
                 logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
@@ -212,7 +217,8 @@ class Lobbies:
             self._spawn(controller.restore_agents(), f"restore the agents of {record.id}")
 
     async def _restore(self, record: LobbyRecord) -> LobbyController | None:
-        if record.id in self._left_out or not await self._persistence.take(record.id):
+        left_out = record.id == DEMO_LOBBY and not self._with_demo
+        if left_out or not await self._persistence.take(record.id):
             return None
         try:
             return await self._reopen(record)
@@ -263,6 +269,10 @@ class Lobbies:
         )
         await agent_session.open()
         self._agent_sessions[record.id] = agent_session
+        if self._with_demo and record.id == DEMO_LOBBY:
+            self._demo = DemoLobby(
+                agent_session, lambda: self._agent_sessions.get(DEMO_LOBBY) is agent_session, self._spawn
+            )
         controller = self._controllers[record.id] = LobbyController(
             agent_session,
             clock=self._clock,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -57,14 +58,13 @@ class Moderator:
         remove: Remove,
         reports: ReportLimit,
         clock: Clock,
-        wall: Callable[[], float],
-        bans: Sequence[BanRecord] = (),
+        bans: Sequence[BanRecord],
     ) -> None:
         self._agent_session, self._lobby, self._door, self._waiting_room, self._presence = (
             agent_session, agent_session.lobby, door, waiting_room, seats,
         )  # fmt: skip
         self._store, self._changed, self._tell, self._remove = store, changed, tell, remove
-        self._reports, self._clock, self._wall = reports, clock, wall
+        self._reports, self._clock = reports, clock
         self._bans = {record.handle: record for record in bans}
         self._bans_now: dict[str, BanRecord] = {}
         self._lasting: dict[str, object] = {}
@@ -147,7 +147,7 @@ class Moderator:
         waited = self._door.ban(known.handle, lasting=lasting)
         by_handle = self._handle(by)
         record = BanRecord(
-            self._lobby.id, known.handle, known.name, by_handle, reason[:MAX_REASON], self._wall()
+            self._lobby.id, known.handle, known.name, by_handle, reason[:MAX_REASON], time.time()
         )
         if lasting:
             self._bans[known.handle] = record
@@ -239,7 +239,7 @@ class Moderator:
             about=whom.handle,
             name=whom.name,
             reason=reason[:MAX_REASON],
-            at=self._wall(),
+            at=time.time(),
         )
         self._store.reported(record)
         self._audit("report", whom.handle, me)

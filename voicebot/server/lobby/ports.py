@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.space import Space
@@ -49,12 +49,6 @@ class AgentSessionPort(Protocol):
     def chat(self, participant_id: str, text: str) -> None: ...
     def on_notice(self, notice: Notice) -> None: ...
     def subscribe(self, fn: Callable[[Event], None]) -> Callable[[], None]: ...
-
-
-@runtime_checkable
-class RecordingSession(Protocol):
-    """A room that keeps what is said on the disk."""
-
-    def make_agent_session(self, space: Space) -> None:
-        """What there is room for from now on; a change is told in the conversation."""
+    def set_space(self, space: Space) -> None:
+        """Set what the disk has space for. The conversation logs a change."""
         ...

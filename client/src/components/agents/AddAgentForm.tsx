@@ -69,7 +69,7 @@ export function AddAgentForm({ onDone }: { onDone: () => void }) {
         <Button
           type="submit"
           look="primary"
-          isPending={adding !== null}
+          busy={adding !== null}
           isDisabled={!description.trim()}
           data-testid="agent-submit-button"
         >

@@ -52,7 +52,7 @@ export function CreateLobbyForm() {
           maxLength={60}
           testId="lobby-name-input"
         />
-        <Button type="submit" look="primary" isPending={creating} data-testid="create-lobby-button">
+        <Button type="submit" look="primary" busy={creating} data-testid="create-lobby-button">
           {creating ? words.creating : words.create}
         </Button>
       </div>

@@ -81,7 +81,7 @@ export function PrejoinScreen() {
               type="submit"
               look="primary"
               className="wide"
-              isPending={joining}
+              busy={joining}
               data-testid="join-button"
             >
               {joining

@@ -53,7 +53,7 @@ export function ControlBar({ conversation, onConversation }: ControlBarProps) {
         data-off={!filming}
         data-testid="camera-button"
         data-on={filming}
-        isPending={camera.status === "asking"}
+        busy={camera.status === "asking"}
         onPress={() => void (filming ? client.closeCamera() : client.openDevice("camera"))}
       >
         {filming ? <Video aria-hidden="true" /> : <VideoOff aria-hidden="true" />}

@@ -7,8 +7,19 @@ import {
 export interface ButtonProps extends AriaButtonProps {
   look?: "primary" | "plain" | "quiet" | "danger";
   ref?: Ref<HTMLButtonElement>;
+  /** Its work is under way: a press does nothing, and the focus stays, which disabling would drop. */
+  busy?: boolean;
 }
 
-export function Button({ look = "plain", className, ...props }: ButtonProps) {
-  return <AriaButton {...props} className={`button ${look} ${className ?? ""}`} />;
+/** React Aria's own `isPending` has itself read aloud by reference, also when it has left the page. */
+const BUSY = {
+  "aria-disabled": true,
+  "data-pending": true,
+  onPress: undefined,
+  type: "button",
+} as const;
+
+export function Button({ look = "plain", className, busy = false, ...props }: ButtonProps) {
+  const own = busy ? { ...props, ...BUSY } : props;
+  return <AriaButton {...own} className={`button ${look} ${className ?? ""}`} />;
 }

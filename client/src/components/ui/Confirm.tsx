@@ -17,7 +17,7 @@ export function Confirm({ question, hint, action, busy = false, onBack, onConfir
       <legend>{question}</legend>
       <p className="quiet">{hint}</p>
       <div className="actions">
-        <Button look="danger" isPending={busy} onPress={onConfirm} data-testid="confirm-button">
+        <Button look="danger" busy={busy} onPress={onConfirm} data-testid="confirm-button">
           {action}
         </Button>
         <Button look="quiet" autoFocus onPress={onBack}>

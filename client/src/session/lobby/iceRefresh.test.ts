@@ -35,7 +35,7 @@ test("a computer that slept asks as soon as it looks at the clock", () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("what does not expire is not asked for", () => {
+test("credentials that do not expire are not renewed", () => {
   const ask = vi.fn();
   const refresh = new IceRefresh(ask);
   refresh.expiresIn(600);

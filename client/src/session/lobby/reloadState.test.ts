@@ -125,7 +125,7 @@ test("a reloaded page is back by itself, as it was: name, muted, devices, conver
   ]);
 });
 
-test("lines that were kept and lines that come have keys of their own", async () => {
+test("kept and new lines have distinct keys", async () => {
   const before = await inLobby();
   const chat = (text: string) =>
     FakeSocket.last.receive({
@@ -196,7 +196,7 @@ test("a duplicated tab does not take the lock from the one that is live", async 
   expect(claim).toHaveBeenCalledOnce();
 });
 
-test("without permission any more one is back listening, and told what to do", async () => {
+test("without permission any more, one comes back listening and is told why", async () => {
   (await inLobby()).unload();
   const after = await reload({ open: () => Promise.reject(new DeviceProblem("denied")) });
   greet(true);
@@ -208,7 +208,7 @@ test("without permission any more one is back listening, and told what to do", a
   });
 });
 
-test("a browser that asks for permission again does not keep one waiting", async () => {
+test("a permission prompt after a reload does not delay coming back", async () => {
   (await inLobby()).unload();
   let allow = (_track: MediaStreamTrack) => {};
   const open = () =>
@@ -227,7 +227,7 @@ test("a browser that asks for permission again does not keep one waiting", async
   expect(after.state.microphone.status).toBe("on");
 });
 
-test("whoever listened without a microphone is not asked for one", async () => {
+test("a person who listened without a microphone is not asked for one", async () => {
   const client = load("?lobby=demo");
   client.join("Grace");
   await settle();
@@ -241,7 +241,7 @@ test("whoever listened without a microphone is not asked for one", async () => {
   expect(open).not.toHaveBeenCalled();
 });
 
-test("whoever does not want to come back is at the door", async () => {
+test("a person who does not want to come back sees the join page", async () => {
   (await inLobby()).unload();
   const after = await reload();
   after.turnAround();

@@ -47,7 +47,7 @@ test("an older lobby_state is stale", () => {
   expect(state.order).toEqual(["a-1", "p-1", "p-2"]);
 });
 
-test("news of another lobby is not ours", () => {
+test("news of another lobby is ignored", () => {
   const foreign = { ...lobbyState([linus], 9), lobby: "other" } as ServerMessage;
   expect(after([foreign])).toEqual(joined());
 });
@@ -167,7 +167,7 @@ test("a restarted server's first caption does not overwrite the old one's", () =
   expect(state.timeline).toMatchObject([{ text: "before" }, { text: "after" }]);
 });
 
-test("a caption that turns out to be nothing disappears", () => {
+test("a caption that turns out to be empty disappears", () => {
   const state = after([
     caption("u1", "uh", false),
     caption("u1", "", true),
@@ -220,7 +220,7 @@ test("a refused join leads back to the door, with the reason", () => {
   expect(state).toMatchObject({ phase: "prejoin", toasts: [{ message: "Too long." }] });
 });
 
-test("errors about what has crossed with newer news are not shown", () => {
+test("errors about messages that crossed with newer news are not shown", () => {
   const state = after([{ type: "error", data: { code: "stale_epoch", message: "Epoch 1." } }]);
   expect(state.toasts).toEqual([]);
 });
@@ -254,7 +254,7 @@ test("what everyone is told of the conversation sends nobody back to the door", 
   }
 });
 
-test("a lobby that was made takes nobody away from another one", () => {
+test("a created lobby takes nobody away from another one", () => {
   const created: ServerMessage = { type: "lobby_created", data: { id: "tea", name: "Tea" } };
   expect(after([created], initialState(null, ""))).toMatchObject({
     phase: "prejoin",
@@ -279,7 +279,7 @@ test("without a free camera one is in the lobby all the same", () => {
   expect(state.toasts).toMatchObject([data]);
 });
 
-test("what a server says to programs is said to people in their words", () => {
+test("errors meant for programs are reworded for people", () => {
   const data = {
     code: "not_joined",
     message: "You are in no lobby.",

@@ -55,7 +55,7 @@ test.each(["joining", "waiting", "returning"] as const)("at the door one waits: 
   expect(admitted.phase).toBe("lobby");
 });
 
-test("whoever has turned around is not made to wait", () => {
+test("a late answer does not make a visitor who turned around wait", () => {
   const state = initialState("demo", "Grace");
   const waiting: ServerMessage = { type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } };
   expect(after([waiting], state)).toEqual(state);
@@ -69,7 +69,7 @@ test.each(["waiting", "returning"] as const)("denied, or closed meanwhile: %s", 
   expect(state).toMatchObject({ phase: "gone", reason: "missing" });
 });
 
-test("hosts see who waits; it is over with the stay", () => {
+test("hosts see who waits, until they leave", () => {
   const waiting = [{ id: "s-1", name: "Tim" }];
   const knocking: ServerMessage = { type: "knocking", lobby: "demo", data: { waiting } };
   const state = after([knocking], joined());
@@ -96,7 +96,7 @@ test.each<[Asked & ModerationData["action"], string]>([
   expect(done).toMatchObject({ asked: {}, muteAsked: null, toasts: [{ level: "info", message }] });
 });
 
-test("why it was not done is said in people's words", () => {
+test("why it was not done is explained in plain words", () => {
   const state = asking(joined(), "m7", "kick");
   expect(said(after([error("m7", "unknown_participant")], state))).toEqual([
     texts.errors.said.unknown_participant.message,
@@ -119,7 +119,7 @@ test("only so many wishes are remembered", () => {
   expect(state.asked.m9).toBeUndefined();
 });
 
-test("whoever becomes host is told, by whichever message", () => {
+test("a new host is told, whichever message says so", () => {
   const host = { ...grace, role: "host" as const };
   const updated: ServerMessage = {
     type: "participant_updated",
@@ -163,7 +163,7 @@ test("an address that is taken is said in the form", () => {
   });
 });
 
-test("a server that goes is said until it is back", () => {
+test("the notice of a stopping server stays until it is back", () => {
   const going: ServerMessage = { type: "going_away", data: { seconds: 30, returning: true } };
   const state = after([going], joined());
   expect(state.goingAway).toEqual({ seconds: 30, returning: true });
