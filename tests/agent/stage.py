@@ -20,7 +20,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Stage:
-    """A room on a fake media plane with scripted models, in virtual time; no LLM unless `loaded`."""
+    """A session on a fake media plane with scripted models, in virtual time; no LLM unless `loaded`."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Stage:
         self._changed.set()
 
     async def __aenter__(self) -> Stage:
-        self._open = self.media_and_room()
+        self._open = self.running()
         await self._open.__aenter__()
         return self
 
@@ -65,8 +65,8 @@ class Stage:
             assert_consumed(self.stt, self.llm, self.tts)
 
     @asynccontextmanager
-    async def media_and_room(self) -> AsyncIterator[None]:
-        """As the stage itself, without asking whether the scripts were used up."""
+    async def running(self) -> AsyncIterator[None]:
+        """Like the stage itself, but scripts need not be used up."""
         await self.media.start(self.session.on_notice)
         await self.session.open()
         try:
@@ -87,7 +87,7 @@ class Stage:
         await self.session.answer(id, 1, "offer", {"0": id})
 
     async def wait(self, kind: type[E], where: Callable[[E], bool] = lambda event: True, count: int = 1) -> E:
-        """The count-th event of this kind, past ones included."""
+        """Wait for the count-th event of this kind, counting past ones."""
         async with asyncio.timeout(120):
             while True:
                 found = [e for e in self.events if isinstance(e, kind) and where(e)]
@@ -97,7 +97,7 @@ class Stage:
                 await self._changed.wait()
 
     async def said(self, agent: Agent, count: int = 1) -> str:
-        """What people heard of the agent's count-th speech, when it is over and the floor free."""
+        """Wait until the agent's count-th speech is over and the floor is free; returns what people heard."""
         final = await self.wait(TranscriptFinal, lambda e: e.participant_id == agent.id, count)
         await self.wait(
             AgentStateEvent,

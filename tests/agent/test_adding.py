@@ -1,4 +1,4 @@
-"""A question to all: one agent answers, and another may add something or pass."""
+"""One agent answers a question to all, and another may add something or pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 async def asked_both(stage: Stage) -> tuple[Agent, Agent]:
-    """Of two people one asks all: Ada has answered, Bruno may add something."""
+    """Anna has asked all agents. Ada has answered, and Bruno may add something."""
     ada = await stage.agent()
     bruno = await stage.agent("Bruno, a lighthouse keeper")
     await stage.person()

@@ -1,4 +1,4 @@
-"""Agents are there at once and hear and speak from when the models are loaded."""
+"""Agents are in the lobby at once, and hear and speak when the models are loaded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from voicebot.signaling.messages import ParticipantInfo
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_an_agent_is_seen_getting_ready_and_answers_when_the_models_are_there(tmp_path: Path) -> None:
+async def test_an_agent_is_initializing_until_the_models_are_loaded(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["what time is it"], loaded=False) as stage:
         spawning = asyncio.create_task(stage.agent(greeting="I am Ada."))
         await asyncio.sleep(1)
         await stage.person()
         (seen,) = stage.lobby.agents
-        await stage.media.hear("anna", 1.0)  # nobody would understand it
+        await stage.media.hear("anna", 1.0)  # nothing can transcribe it yet
         stage.session.chat("anna", "What is two plus two?")
         await asyncio.sleep(60)
         assert stage.lobby.agents == [seen]
@@ -32,7 +32,7 @@ async def test_an_agent_is_seen_getting_ready_and_answers_when_the_models_are_th
         await stage.models.swap("llm", "offline")
         ada = await spawning
         assert stage.of(AgentStateEvent)[0].state == "idle"
-        assert "4" in await stage.said(ada)  # and need not introduce itself any more
+        assert "4" in await stage.said(ada)  # so it need not introduce itself
         await stage.media.hear("anna", 1.0)
         await stage.wait(TranscriptFinal, lambda event: event.text == "what time is it")
         await stage.said(ada, 2)
@@ -40,7 +40,7 @@ async def test_an_agent_is_seen_getting_ready_and_answers_when_the_models_are_th
         assert stage.of(ErrorEvent) == []
 
 
-async def test_who_comes_while_the_agent_gets_ready_is_greeted_then(tmp_path: Path) -> None:
+async def test_a_person_who_joins_before_the_models_are_loaded_is_greeted_after(tmp_path: Path) -> None:
     async with Stage(tmp_path, loaded=False) as stage:
         spawning = asyncio.create_task(stage.agent(greeting="I am Ada."))
         await stage.person()
@@ -52,7 +52,7 @@ async def test_who_comes_while_the_agent_gets_ready_is_greeted_then(tmp_path: Pa
         assert len([e for e in stage.of(TranscriptFinal) if e.participant_id == ada.id]) == 1
 
 
-async def test_an_agent_that_gets_ready_can_be_removed_and_comes_back_with_the_others(tmp_path: Path) -> None:
+async def test_an_initializing_agent_can_be_removed_and_restored(tmp_path: Path) -> None:
     async with Stage(tmp_path, loaded=False) as stage:
         stage.session.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
         spawning = [asyncio.create_task(stage.agent(who)) for who in ("Ada, a guide", "Bruno, a baker")]

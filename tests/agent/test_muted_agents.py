@@ -1,4 +1,4 @@
-"""A muted agent hears and remembers everything and says nothing."""
+"""A muted agent hears and remembers but never speaks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicebot.events import (
 from voicebot.turn import Denial
 
 
-async def test_it_hears_and_remembers_and_answers_nobody(tmp_path: Path) -> None:
+async def test_a_muted_agent_remembers_but_does_not_answer(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["It is about the weather."]) as stage:
         agent = await stage.agent()
         await stage.person()
@@ -37,7 +37,7 @@ async def test_it_hears_and_remembers_and_answers_nobody(tmp_path: Path) -> None
         assert "north wind" in str(stage.llm.calls[-1])
 
 
-async def test_what_it_says_ends_and_what_was_heard_is_remembered(tmp_path: Path) -> None:
+async def test_muting_interrupts_an_agent_which_remembers_what_was_heard(tmp_path: Path) -> None:
     answer = "One is the first. Two is the second. Three is the third. Four is the last of them all."
     async with Stage(tmp_path, llm=[answer, "Fine."]) as stage:
         agent = await stage.agent()
@@ -56,7 +56,7 @@ async def test_what_it_says_ends_and_what_was_heard_is_remembered(tmp_path: Path
         assert "Four is the last" not in str(stage.llm.calls[-1])
 
 
-async def test_others_answer_in_its_place_unless_it_is_called_by_name(tmp_path: Path) -> None:
+async def test_other_agents_answer_for_a_muted_agent_unless_it_is_named(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["I am here."]) as stage:
         ada = await stage.agent("Ada, a guide")
         berta = await stage.agent("Berta, a baker")
@@ -80,7 +80,7 @@ async def test_a_muted_agent_greets_nobody(tmp_path: Path) -> None:
         assert [e.participant_id for e in stage.of(PlayoutStarted)] == [berta.id]
 
 
-async def test_it_comes_back_muted_under_its_id(tmp_path: Path) -> None:
+async def test_a_muted_agent_is_restored_muted_with_its_id(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         agent = await stage.agent()
         stage.session.mute(agent.id)
@@ -92,7 +92,7 @@ async def test_it_comes_back_muted_under_its_id(tmp_path: Path) -> None:
         assert stage.session.agent_records() == [record]
 
 
-async def test_only_agents_of_this_lobby_are_muted(tmp_path: Path) -> None:
+async def test_only_agents_of_this_lobby_can_be_muted(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         with pytest.raises(VoicebotError) as caught:
             stage.session.mute("agent-x")

@@ -1,4 +1,4 @@
-"""Whatever people do in whatever order: one voice at a time, only heard words remembered, never stuck."""
+"""Whatever people do, one agent speaks at a time, memories hold what was heard, and nothing gets stuck."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TEXTS = [
 
 
 def heard_as(text: str, partly: bool, drafts: list[str]) -> Hears:
-    """With or without partial results; drafts may be right, wrong or missing."""
+    """An utterance with or without partial results, and with drafts that may be right, wrong or missing."""
     words = text.split()
     interim = [" ".join(words[: n + 1]) for n in range(len(words))] if partly else []
     return Hears(text, interim=interim, drafts=[text if draft == "right" else draft for draft in drafts])
@@ -104,7 +104,7 @@ async def conversation(steps: list[Any], answers: list[list[Step]], words: list[
     stage = Stage(folder, stt=[*words, *["so it is"] * 40], llm=[*answers, *[["All right then."]] * 60])
     stage.tts.delay = 0.3
     tasks: set[asyncio.Task[None]] = set()
-    async with stage.media_and_room():
+    async with stage.running():
         await stage.agent("Ada, a guide", greeting="Hello, I am Ada.")
         await stage.agent("Bruno, a lighthouse keeper")
         await stage.person()
@@ -155,7 +155,9 @@ def check(stage: Stage) -> None:
     answers=st.lists(st.sampled_from(ANSWERS), max_size=6),
     words=st.lists(word, max_size=6),
 )
-def test_never_stuck(steps: list[Any], answers: list[list[Step]], words: list[Hears]) -> None:
+def test_any_conversation_ends_with_a_free_floor(
+    steps: list[Any], answers: list[list[Step]], words: list[Hears]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         run(conversation(steps, answers, words, Path(folder)))
 
@@ -172,7 +174,7 @@ over = st.tuples(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(over, min_size=2, max_size=6), words=st.lists(word, min_size=4, max_size=6))
-def test_whatever_is_said_over_a_long_answer(steps: list[Any], words: list[Hears]) -> None:
+def test_speech_over_a_long_answer_never_blocks_the_floor(steps: list[Any], words: list[Hears]) -> None:
     question = (0.0, ("speak", "anna", [1.0]))
     with tempfile.TemporaryDirectory() as folder:
         script = [question, (3.0, steps[0][1]), *steps[1:]]

@@ -1,4 +1,4 @@
-"""The whole loop with nothing faked: WebRTC, Silero, pocketsphinx, the offline brain, flite, recording."""
+"""The whole loop without fakes: WebRTC, Silero, pocketsphinx, the offline LLM, flite and recording."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Visitor:
-    """One person over real WebRTC, and everything that happens in the room."""
+    """A person with real WebRTC, and all events of the session."""
 
     def __init__(self, session: AgentSession) -> None:
         self.session = session
@@ -69,7 +69,7 @@ class Visitor:
                 await self._new.wait()
 
     def hear(self, since: float) -> np.ndarray:
-        """What arrived since then; mono int16 at 16 kHz."""
+        """The audio that arrived since then: int16, mono, 16 kHz."""
         frames = [frame.pcm for frame in self.heard if frame.time >= since]
         return soxr.resample(np.concatenate(frames), RATE, 16_000)
 

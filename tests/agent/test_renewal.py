@@ -1,4 +1,4 @@
-"""A conversation that has become too long ends when nobody speaks, and the next one goes on where it was."""
+"""A conversation that is too long ends when nobody speaks, and the next one continues where it was."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from voicebot.media.base import StartRecording
 pytestmark = pytest.mark.virtual_time
 
 
-async def test_an_agent_finishes_its_sentence_and_remembers_what_was_said(tmp_path: Path) -> None:
+async def test_a_renewal_lets_an_agent_finish_and_keeps_its_memory(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["tell me about the sea", "and the land"],
@@ -64,7 +64,7 @@ async def test_an_agent_finishes_its_sentence_and_remembers_what_was_said(tmp_pa
         assert recorded == {first.folder, second.folder}
 
 
-async def test_who_does_not_stop_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+async def test_a_renewal_does_not_wait_forever_for_silence(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["tell me about the sea"],

@@ -60,24 +60,24 @@ async def test_a_question_is_heard_answered_and_measured(tmp_path: Path) -> None
         assert question.end_t == pytest.approx(2.5, abs=0.05)
         (latency,) = stage.of(LatencyMeasured)
         assert latency.turn_id == question.turn_id
-        assert latency.e2e_latency == pytest.approx(0.4, abs=0.02)  # it was thought in the pause
+        assert latency.e2e_latency == pytest.approx(0.4, abs=0.02)  # it was generated in the pause
         assert latency.end_of_turn_delay == pytest.approx(0.4, abs=0.02)  # it sounds like a question
         assert latency.llm_node_ttft == pytest.approx(0.0, abs=0.001)
 
 
-async def test_the_agent_greets_by_voice_when_the_first_person_is_connected(tmp_path: Path) -> None:
+async def test_an_agent_greets_the_first_person_who_is_connected(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         ada = await stage.agent(greeting="Hello, I am Ada.")
         assert ada.state == "idle"
         await stage.person()
         assert await stage.said(ada) == "Hello, I am Ada."
-        await stage.person("tom", "Tom")  # the second one is not greeted again
+        await stage.person("tom", "Tom")  # the second person is not greeted
         assert ada.memory.messages() == [{"role": "assistant", "content": "Hello, I am Ada."}]
         states = [e.state for e in stage.of(AgentStateEvent)]
         assert states == ["thinking", "speaking", "idle"]
 
 
-async def test_an_agent_that_comes_later_introduces_itself(tmp_path: Path) -> None:
+async def test_an_agent_that_joins_later_introduces_itself(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         await stage.person()
         await stage.wait(ConnectionState, lambda e: e.state == "connected")
@@ -86,7 +86,7 @@ async def test_an_agent_that_comes_later_introduces_itself(tmp_path: Path) -> No
         assert [e.persona["name"] for e in stage.of(PersonaCreated)] == ["Ada"]
 
 
-async def test_barge_in_keeps_only_what_was_heard(tmp_path: Path) -> None:
+async def test_an_interruption_keeps_only_what_was_heard(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["tell me about the sea", "stop please"],
@@ -116,7 +116,7 @@ async def test_barge_in_keeps_only_what_was_heard(tmp_path: Path) -> None:
         ]
 
 
-async def test_speaking_on_while_the_agent_thinks_makes_one_question(tmp_path: Path) -> None:
+async def test_speech_that_continues_while_an_agent_thinks_is_one_question(tmp_path: Path) -> None:
     never = asyncio.Event()
     async with Stage(
         tmp_path, stt=["what is", "the capital of france"], llm=[[never], "It is Paris."]
@@ -141,7 +141,7 @@ async def test_speaking_on_while_the_agent_thinks_makes_one_question(tmp_path: P
         assert not stage.tts.spoken[1:]
 
 
-async def test_a_cough_while_the_agent_thinks_does_not_lose_the_answer(tmp_path: Path) -> None:
+async def test_a_cough_while_an_agent_thinks_does_not_lose_the_answer(tmp_path: Path) -> None:
     never = asyncio.Event()
     async with Stage(tmp_path, stt=["what time is it", ""], llm=[[never], "Late."]) as stage:
         ada = await stage.agent()
@@ -152,7 +152,7 @@ async def test_a_cough_while_the_agent_thinks_does_not_lose_the_answer(tmp_path:
         assert await stage.said(ada) == "Late."
 
 
-async def test_a_cough_before_the_greeting_does_not_lose_it(tmp_path: Path) -> None:
+async def test_a_cough_before_a_greeting_does_not_lose_the_greeting(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=[""], tts=ScriptedTTS(delay=1.0)) as stage:
         ada = await stage.agent(greeting="Hello, I am Ada.")
         await stage.person()
@@ -161,7 +161,7 @@ async def test_a_cough_before_the_greeting_does_not_lose_it(tmp_path: Path) -> N
         assert await stage.said(ada) == "Hello, I am Ada."
 
 
-async def test_an_offer_that_is_refused_leaves_the_old_connection_in_charge(tmp_path: Path) -> None:
+async def test_a_refused_offer_leaves_the_old_connection_in_use(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         await stage.agent()
         await stage.person()
@@ -177,7 +177,7 @@ async def test_an_offer_that_is_refused_leaves_the_old_connection_in_charge(tmp_
         assert not stage.of(PlayoutStarted)
 
 
-async def test_the_same_persona_twice_is_two_agents_who_can_be_told_apart(tmp_path: Path) -> None:
+async def test_two_agents_of_one_persona_have_different_names(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         ada = await stage.agent(greeting="I am Ada.")
         second = await stage.session.spawn(ada.persona)
@@ -189,7 +189,7 @@ async def test_the_same_persona_twice_is_two_agents_who_can_be_told_apart(tmp_pa
             await stage.session.spawn(ada.persona, name=" ")
 
 
-async def test_an_old_connection_that_closes_does_not_cut_the_new_one_off(tmp_path: Path) -> None:
+async def test_an_old_connection_that_closes_does_not_end_the_new_one(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["a long question"], llm=["Yes."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -202,7 +202,7 @@ async def test_an_old_connection_that_closes_does_not_cut_the_new_one_off(tmp_pa
         assert stage.stt.streams[0].seconds == pytest.approx(3.2, abs=0.1)
 
 
-async def test_uh_huh_is_no_question(tmp_path: Path) -> None:
+async def test_uh_huh_is_not_answered(tmp_path: Path) -> None:
     answer = "The sea is deep and wide and full of fish and whales and ships."
     async with Stage(tmp_path, stt=["tell me", "uh-huh"], llm=[answer]) as stage:
         ada = await stage.agent()
@@ -228,7 +228,7 @@ async def test_a_typed_yes_is_answered_while_the_agent_speaks(tmp_path: Path) ->
         assert not stage.of(InterruptionBackchannel)
 
 
-async def test_two_people_are_labelled(tmp_path: Path) -> None:
+async def test_lines_of_two_people_have_their_names(tmp_path: Path) -> None:
     async with Stage(
         tmp_path, stt=["my boat is blue", "mine is red"], llm=["Blue it is.", "Red it is."]
     ) as stage:
@@ -249,7 +249,7 @@ async def test_two_people_are_labelled(tmp_path: Path) -> None:
         assert "Anna" not in stage.llm.calls[1].instructions
 
 
-async def test_nobody_is_answered_while_another_person_speaks(tmp_path: Path) -> None:
+async def test_an_answer_waits_while_another_person_speaks(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["hello there", "and i am tom"], llm=["Hello both."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -285,7 +285,7 @@ async def test_two_agents_share_one_floor_and_hear_each_other(tmp_path: Path) ->
         assert [e.type for e in holders] == ["floor.granted", "floor.released"] * 3
 
 
-async def test_agents_talk_among_themselves_only_for_so_long(tmp_path: Path) -> None:
+async def test_a_chain_of_agents_is_limited(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["Ada, start"],
@@ -299,7 +299,7 @@ async def test_agents_talk_among_themselves_only_for_so_long(tmp_path: Path) -> 
         assert len(stage.of(PlayoutFinished)) == 4
 
 
-async def test_the_language_model_is_down_and_comes_back(tmp_path: Path) -> None:
+async def test_an_agent_apologises_while_the_language_model_is_down(tmp_path: Path) -> None:
     down = ModelFailed("The server cannot be reached.", hint="Start it.")
     async with Stage(tmp_path, stt=["hello", "hello again"], llm=[[down], "Hello."]) as stage:
         ada = await stage.agent()
@@ -312,7 +312,7 @@ async def test_the_language_model_is_down_and_comes_back(tmp_path: Path) -> None
         assert await stage.said(ada, 2) == "Hello."
 
 
-async def test_the_language_model_breaks_off_in_mid_sentence(tmp_path: Path) -> None:
+async def test_an_agent_apologises_when_the_language_model_breaks_off(tmp_path: Path) -> None:
     broken: list[Step] = ["The sea is deep and blue. ", "And it", RuntimeError("boom")]
     async with Stage(tmp_path, stt=["tell me"], llm=[broken]) as stage:
         ada = await stage.agent()
@@ -333,7 +333,7 @@ async def test_a_silent_language_model_times_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crash", [RuntimeError("segfault"), ModelFailed("The worker died.")])
-async def test_speech_recognition_crashes_and_the_next_utterance_works(
+async def test_the_next_utterance_works_after_speech_recognition_crashes(
     tmp_path: Path, crash: Exception
 ) -> None:
     async with Stage(tmp_path, stt=[crash, "hello"], llm=["Hello."]) as stage:
@@ -347,7 +347,7 @@ async def test_speech_recognition_crashes_and_the_next_utterance_works(
         assert await stage.said(ada) == "Hello."
 
 
-async def test_a_recogniser_that_never_answers_is_given_up(tmp_path: Path) -> None:
+async def test_a_recogniser_that_never_answers_times_out(tmp_path: Path) -> None:
     stuck = Hears("never", gate=asyncio.Event())
     async with Stage(tmp_path, stt=[stuck, "hello"], llm=["Hello."]) as stage:
         ada = await stage.agent()
@@ -359,7 +359,7 @@ async def test_a_recogniser_that_never_answers_is_given_up(tmp_path: Path) -> No
         assert await stage.said(ada) == "Hello."
 
 
-async def test_without_a_voice_the_answer_is_still_shown(tmp_path: Path) -> None:
+async def test_an_answer_is_shown_if_synthesis_fails(tmp_path: Path) -> None:
     tts = ScriptedTTS(failures={0: ModelFailed("No voice.")})
     async with Stage(tmp_path, stt=["hi", "again"], llm=["Hello. I am here now.", "Back."], tts=tts) as stage:
         ada = await stage.agent()
@@ -373,7 +373,7 @@ async def test_without_a_voice_the_answer_is_still_shown(tmp_path: Path) -> None
         assert len(stage.of(PlayoutStarted)) == 1
 
 
-async def test_a_voice_that_fails_later_is_heard_so_far_and_shown_for_the_rest(tmp_path: Path) -> None:
+async def test_the_rest_of_an_answer_is_shown_if_synthesis_fails_later(tmp_path: Path) -> None:
     tts = ScriptedTTS(failures={1: RuntimeError("gone")})
     answer = "Hello to all of you. I am here now. And so are you."
     async with Stage(tmp_path, stt=["hi"], llm=[answer], tts=tts) as stage:
@@ -384,7 +384,7 @@ async def test_a_voice_that_fails_later_is_heard_so_far_and_shown_for_the_rest(t
         assert len(tts.spoken) == 2
 
 
-async def test_thinking_and_markdown_are_never_spoken(tmp_path: Path) -> None:
+async def test_reasoning_and_markdown_are_never_spoken(tmp_path: Path) -> None:
     answer = ["<thi", "nk>SECRET. plan", "</think>", "**Yes**, `it` is. \n- It ", "really is \U0001f600 so."]
     async with Stage(tmp_path, stt=["hi"], llm=[answer]) as stage:
         ada = await stage.agent()
@@ -404,12 +404,12 @@ async def test_a_pause_shorter_than_the_endpoint_does_not_end_the_turn(tmp_path:
         assert len(stage.of(EndpointCancelled)) == 1
         question = stage.of(TranscriptFinal)[0]
         assert question.end_t - question.start_t == pytest.approx(2.4, abs=0.05)
-        # the recogniser got one unbroken line of time: 2.4 s, then the pause
+        # the recogniser got audio without gaps: 2.4 s, then the pause
         assert stage.stt.streams[0].seconds == pytest.approx(2.4 + 0.1, abs=WINDOW_SECONDS)
         assert len(stage.of(AddresseeDecided)) == 1
 
 
-async def test_interim_captions_are_shown_and_not_too_often(tmp_path: Path) -> None:
+async def test_interim_captions_come_at_a_limited_rate(tmp_path: Path) -> None:
     hears = Hears("one two three", interim=["one", "one two", "one two tree"])
     async with Stage(tmp_path, stt=[hears], llm=["Yes."]) as stage:
         ada = await stage.agent()
@@ -424,7 +424,7 @@ async def test_interim_captions_are_shown_and_not_too_often(tmp_path: Path) -> N
         assert all(w.end <= final.end_t + 0.3 for w in final.words)
 
 
-async def test_models_are_swapped_at_the_next_turn(tmp_path: Path) -> None:
+async def test_a_swapped_model_is_used_from_the_next_turn_on(tmp_path: Path) -> None:
     gate = asyncio.Event()
     async with Stage(tmp_path, stt=["one", "two"], llm=[["First. ", gate, "Still the first."]]) as stage:
         other = ScriptedLLM(["Second."], name="other")
@@ -469,7 +469,7 @@ async def test_chat_is_answered_by_voice(tmp_path: Path) -> None:
         assert stage.of(UserChat)[0].text.startswith("hello")
 
 
-async def test_a_conversation_begins_and_ends_with_people(tmp_path: Path) -> None:
+async def test_a_conversation_lasts_while_people_are_in_the_lobby(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["remember me"], llm=["I will."]) as stage:
         ada = await stage.agent()
         assert stage.session.log is None
@@ -496,7 +496,7 @@ async def test_a_conversation_begins_and_ends_with_people(tmp_path: Path) -> Non
         assert ada.state == "idle"
 
 
-async def test_leaving_in_mid_speech_keeps_what_was_heard_in_the_log(tmp_path: Path) -> None:
+async def test_the_log_keeps_what_was_heard_when_the_last_person_leaves(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me"], llm=["The sea is deep and blue and wide and old."]) as stage:
         await stage.agent()
         await stage.person()
@@ -520,7 +520,7 @@ async def cut_off(stage: Stage) -> None:
     assert (await stage.wait(TranscriptFinal)).text == "i was just saying"
 
 
-async def test_last_words_of_a_lost_connection_are_kept_and_answered_when_it_is_back(tmp_path: Path) -> None:
+async def test_last_words_before_a_lost_connection_are_answered_after_it_returns(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["i was just saying"], llm=["Yes?"]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -534,7 +534,7 @@ async def test_last_words_of_a_lost_connection_are_kept_and_answered_when_it_is_
         assert await stage.said(ada) == "Yes?"
 
 
-async def test_last_words_of_a_lost_connection_are_answered_when_others_hear_it(tmp_path: Path) -> None:
+async def test_last_words_before_a_lost_connection_are_answered_if_others_can_hear(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["i was just saying"], llm=["Yes?"]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -543,7 +543,7 @@ async def test_last_words_of_a_lost_connection_are_answered_when_others_hear_it(
         assert await stage.said(ada) == "Yes?"
 
 
-async def test_who_is_not_connected_can_still_write(tmp_path: Path) -> None:
+async def test_a_person_without_a_connection_can_still_write(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["i was just saying"], llm=["I read you."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -553,7 +553,7 @@ async def test_who_is_not_connected_can_still_write(tmp_path: Path) -> None:
         assert [line.text for line in stage.llm.calls[0].lines] == ["i was just saying", "can you read me?"]
 
 
-async def test_a_removed_agent_falls_silent_and_the_others_go_on(tmp_path: Path) -> None:
+async def test_a_removed_agent_falls_silent_and_others_continue(tmp_path: Path) -> None:
     async with Stage(
         tmp_path, stt=["Ada, tell me", "hello"], llm=["A very long story begins here.", "Hello."]
     ) as stage:
@@ -570,7 +570,7 @@ async def test_a_removed_agent_falls_silent_and_the_others_go_on(tmp_path: Path)
             await stage.session.remove(ada.id)
 
 
-async def test_the_media_worker_dies_in_mid_speech(tmp_path: Path) -> None:
+async def test_a_conversation_continues_after_the_media_process_dies(tmp_path: Path) -> None:
     answer = "The first sentence is over. The second one is being spoken now."
     async with Stage(tmp_path, stt=["tell me", "hello"], llm=[answer, "Hello."]) as stage:
         ada = await stage.agent()
@@ -584,10 +584,10 @@ async def test_the_media_worker_dies_in_mid_speech(tmp_path: Path) -> None:
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada, 2) == "Hello."
         files = [c.path.name for c in stage.media.commanded(StartRecording)]
-        assert sorted(files) == sorted(["anna.ogg", f"{ada.id}.ogg"])  # the plane goes on with them
+        assert sorted(files) == sorted(["anna.ogg", f"{ada.id}.ogg"])  # the media plane resumes them
 
 
-async def test_a_recording_that_fails_is_told_once_and_the_rest_goes_on(tmp_path: Path) -> None:
+async def test_a_failed_recording_is_reported_once(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["hello"], llm=["Hello."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -606,7 +606,7 @@ async def test_a_recording_that_fails_is_told_once_and_the_rest_goes_on(tmp_path
         assert (await stage.wait(ErrorEvent, count=2)).participant_id == ada.id
 
 
-async def test_every_event_joins_into_its_turn(tmp_path: Path) -> None:
+async def test_every_event_has_the_id_of_its_turn(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["hello"], llm=["Hello to you, Anna."]) as stage:
         ada = await stage.agent()
         await stage.person()

@@ -1,4 +1,4 @@
-"""A room whose brain is behind a real HTTP server that fails in every way."""
+"""Agents whose language model is on a real HTTP server, which fails in every way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.virtual_time(io_grace=0.02)
 
 
 async def ask(stage: Stage, server: OpenAIServer, questions: int = 1) -> list[str]:
-    """Ask so many times; returns what was heard of each answer."""
+    """Ask a number of questions; returns what was heard of each answer."""
     settings = stage.settings.model_copy(update={"openai_base_url": server.url, "openai_model": "test"})
     llm = await OpenAILLM.load("", settings)
     stage.models._loaded["llm", llm.name] = llm
@@ -57,7 +57,7 @@ async def ask(stage: Stage, server: OpenAIServer, questions: int = 1) -> list[st
         (Hang(), "cannot think", "LLM_TIMEOUT"),
     ],
 )
-async def test_the_apology_is_spoken_logged_and_the_next_turn_works(
+async def test_an_apology_is_spoken_and_the_next_turn_works(
     tmp_path: Path, step: Step, expected: str, why: str
 ) -> None:
     async with OpenAIServer([step, "Here I am again."]) as server:
@@ -72,7 +72,7 @@ async def test_the_apology_is_spoken_logged_and_the_next_turn_works(
         await stage.models.aclose()
 
 
-async def test_a_model_whose_server_is_gone_is_not_given_to_an_agent(tmp_path: Path) -> None:
+async def test_a_model_without_a_server_cannot_be_swapped_in_for_an_agent(tmp_path: Path) -> None:
     async with OpenAIServer() as server:
         gone = server.url
     async with Stage(tmp_path, openai_base_url=gone) as stage:
@@ -99,7 +99,7 @@ async def test_reasoning_is_not_spoken_and_tokens_are_counted(tmp_path: Path) ->
         await stage.models.aclose()
 
 
-async def test_barge_in_stops_the_request(tmp_path: Path) -> None:
+async def test_an_interruption_stops_the_request(tmp_path: Path) -> None:
     gate = asyncio.Event()
     slow = Say("The sea is deep. And more of it.", gates={5: gate})
     async with OpenAIServer([slow, "Yes?"]) as server:
@@ -115,7 +115,7 @@ async def test_barge_in_stops_the_request(tmp_path: Path) -> None:
     assert server.cancelled == 1
 
 
-async def test_tools_are_called_and_both_ways_are_logged(tmp_path: Path) -> None:
+async def test_tool_calls_and_results_are_logged(tmp_path: Path) -> None:
     asked: list[str] = []
 
     @function_tool

@@ -14,7 +14,7 @@ from voicebot.lobby.capacity import Capacity
 from voicebot.media.base import MediaStats
 from voicebot.server.endpoints.health import operation
 from voicebot.server.lobby.lobbies import MAX_LOBBIES
-from voicebot.server.net.drain import SENTENCE
+from voicebot.server.net.drain import SPEECH_SECONDS
 from voicebot.server.net.limits import Limits
 from voicebot.server.telemetry.metrics import PRESENT, Metrics, Present
 from voicebot.settings import Settings
@@ -74,7 +74,7 @@ def test_the_service_waits_for_longer_than_the_server_drains() -> None:
     environment = dict(entry.split("=") for entry in service["Environment"].split())
     assert {name.lower() for name in environment} <= set(Settings.model_fields)
     settings = Settings(_env_file=None, **{k.lower(): v for k, v in environment.items()})  # type: ignore[arg-type, call-arg]
-    assert float(service["TimeoutStopSec"]) >= settings.drain_seconds + SENTENCE + 20
+    assert float(service["TimeoutStopSec"]) >= settings.drain_seconds + SPEECH_SECONDS + 20
     assert service["ExecStart"].endswith("/voicebot serve")
 
 

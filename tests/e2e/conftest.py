@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import wave
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -145,11 +147,17 @@ def select_wait(process: subprocess.Popen[bytes]) -> None:
 
 
 @cache
-def spoken(text: str, voice: str = "slt") -> bytes:
-    """A WAV of somebody who says this."""
+def spoken(text: str, pause: float = 0.0) -> bytes:
+    """A WAV of somebody who says this, and is silent for `pause` seconds then."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", file.name], check=True)
-        return Path(file.name).read_bytes()
+        subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", file.name], check=True)
+        with wave.open(file.name, "rb") as plain:
+            parameters, frames = plain.getparams(), plain.readframes(plain.getnframes())
+    whole = io.BytesIO()
+    with wave.open(whole, "wb") as padded:
+        padded.setparams(parameters)
+        padded.writeframes(frames + bytes(2 * round(pause * parameters.framerate)))
+    return whole.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ if (navigator.mediaDevices) {
 
 async def listening(chromium: Chromium, url: str, *flags: str, **options: Any) -> Page:
     """Somebody in the lobby whose devices have not been opened."""
-    browser = await chromium.launch(None, *flags)
+    browser = await chromium.launch(*flags)
     context = await browser.new_context(**options)
     await context.add_init_script(ASKED)
     mia = await Guest.open(context, url, "Mia")

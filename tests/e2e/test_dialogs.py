@@ -20,8 +20,7 @@ AGENT = ("add-agent-button", "agent-description")
 
 
 async def in_lobby(hosting: Hosting, chromium: Chromium) -> Page:
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
-    tom = await Guest.open(await browser.new_context(), hosting.url.rstrip("/"), "Tom")
+    tom = await Guest.open(await chromium.context(), hosting.url.rstrip("/"), "Tom")
     await tom.join()
     return tom.page
 

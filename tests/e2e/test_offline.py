@@ -31,10 +31,9 @@ async def arrived(page: Page, *texts: str) -> None:
 async def test_the_browser_goes_offline(host: HostingFactory, chromium: Chromium, shots: Path) -> None:
     hosting = await host()
     url = hosting.url.rstrip("/")
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
-    mia = await Guest.open(await browser.new_context(), url, "Mia")
+    mia = await Guest.open(await chromium.context(), url, "Mia")
     await mia.join()
-    context = await browser.new_context(viewport=PHONE, color_scheme="dark")
+    context = await chromium.context(viewport=PHONE, color_scheme="dark")
     tom = await Guest.open(context, url, "Tom")
     await tom.join()
     badge = tom.page.get_by_test_id("connection-badge")
@@ -62,8 +61,7 @@ async def test_the_server_stops_answering(host: HostingFactory, chromium: Chromi
     """Nothing tells the browser: the socket stays open, and swallows what is written."""
     hosting = await host()
     proxy = await FaultProxy(hosting.port).start()
-    browser = await chromium.launch(None, "--use-fake-ui-for-media-stream")
-    context = await browser.new_context(viewport={"width": 1280, "height": 800})
+    context = await chromium.context(viewport={"width": 1280, "height": 800})
     tom = await Guest.open(context, f"http://localhost:{proxy.port}", "Tom")
     await tom.join()
     await write(tom.page, "before")

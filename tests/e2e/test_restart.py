@@ -71,7 +71,7 @@ async def heard_more(page: Page, number: int, than: int) -> None:
 
 
 async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) -> None:
-    question = spoken("what is the weather in paris")
+    question = spoken("what is the weather in paris", pause=9)
     command = ("-m", "voicebot", "serve")
     async with crashing(tmp_path, command=command) as server:
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
@@ -91,6 +91,8 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) 
                 """() => window.__peers.filter(({ peer }) =>
                      peer.connectionState === 'connected').length === 2"""
             )
+        for guest in guests:
+            await guest.say(question, again=True)
         identities = [await guest.id_of(other) for guest, other in ((ann, "Ben"), (ben, "Ann"))]
         agent = await ann.id_of("Ada")
         before = [await look(page) for page in pages]
@@ -125,7 +127,6 @@ async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) 
         assert [await guest.id_of(other) for guest, other in ((ann, "Ben"), (ben, "Ann"))] == identities
         assert await ann.id_of("Ada") == agent
         assert [await page.evaluate("window.__got.user_left ?? 0") for page in pages] == left
-        await ann.say(question)
         for guest in guests:
             await guest.has_shown("Ada", "speaking")
         await asyncio.gather(*(guest.caption("Ada: ") for guest in guests))

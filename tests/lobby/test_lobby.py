@@ -3,16 +3,8 @@ from __future__ import annotations
 import pytest
 
 from voicebot.errors import SignalingError
-from voicebot.lobby.lobby import (
-    CameraLimit,
-    Capacity,
-    Joined,
-    Left,
-    Lobby,
-    LobbyEvent,
-    LobbyFullError,
-    Updated,
-)
+from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFullError
+from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent, Updated
 from voicebot.signaling.messages import ParticipantInfo
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from voicebot.errors import SignalingError
+from voicebot.lobby.capacity import CameraLimit, Capacity
 from voicebot.lobby.door import DENIED_SECONDS, Door
-from voicebot.lobby.lobby import CameraLimit, Capacity, Changed, Joined, Left, Lobby, LobbyEvent, Updated
+from voicebot.lobby.lobby import Changed, Joined, Left, Lobby, LobbyEvent, Updated
 from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.signaling.messages import LobbySettings, ParticipantInfo
 
@@ -95,7 +96,7 @@ class AnyOrder(RuleBasedStateMachine):
         settings = self.lobby.settings
         closed = handle in self.door.banned or (settings.locked and handle not in self.door.hosts)
         try:
-            way = self.door.passage(handle, self.now)
+            entry = self.door.check_entry(handle, self.now)
         except SignalingError as error:
             assert error.code in CODES
             if error.code == "lobby_full":
@@ -104,7 +105,7 @@ class AnyOrder(RuleBasedStateMachine):
                 assert inside or len(self.door.waiting) >= 2
             return
         assert not closed
-        if way == "knock":
+        if entry == "knock":
             assert settings.private
             assert handle not in self.door.admitted | self.door.hosts
             before = self.door.visitor(handle)

@@ -58,7 +58,7 @@ class Agent:
     def state(self) -> AgentState:
         return self._state
 
-    def become(self, state: AgentState) -> None:
+    def set_state(self, state: AgentState) -> None:
         """Change the state and tell the observer, if it is another state and the agent is ready."""
         if self.ready and state != self._state:
             self._state = state

@@ -429,7 +429,7 @@ class AgentSession:
         for participant_id in self.lobby.participants:
             self._plane.send(media.StopRecording(self.host_peer, participant_id))
         for agent in self._agents.values():
-            agent.become("idle")
+            agent.set_state("idle")
         task = asyncio.get_running_loop().create_task(
             self._wind_up(conversation, reason), name=f"end of {conversation.log.conversation_id}"
         )
@@ -531,7 +531,7 @@ class AgentSession:
             return
         for agent in waiting:
             agent.ready = True
-            agent.become("idle")
+            agent.set_state("idle")
         if self._conversation is not None:
             self._conversation.ready()
 

@@ -1,4 +1,4 @@
-"""How many fit into a lobby, and the errors of those who do not."""
+"""How many participants fit into a lobby, and the errors when it is full."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from voicebot.errors import SignalingError
 
 @dataclass(frozen=True)
 class Capacity:
-    """How many fit. Humans send to each other directly, so video costs more than audio."""
+    """The limits of a lobby. Browsers send to each other directly, so a camera costs more than a voice."""
 
     humans: int = 10
     video: int = 6
     agents: int = 8
     waiting: int = 30
-    """At the door."""
+    """People who wait at the door."""
 
 
 class LobbyFullError(SignalingError):
-    """No room for one more; `limit` says how many of that kind fit."""
+    """The lobby is full; `limit` is the number that fits."""
 
     code = "lobby_full"
     retryable = True
 
     def __init__(self, limit: int, what: str) -> None:
         super().__init__(
-            f"This lobby is full: {limit} {what} are in it.", hint="Try again when someone has left."
+            f"This lobby is full: its limit of {what} is {limit}.", hint="Try again when someone has left."
         )
         self.limit = limit
 
 
 class CameraLimit(SignalingError):
-    """No more cameras fit; whoever it is can be here without one."""
+    """No more cameras fit; people can still join without one."""
 
     code = "camera_limit"
     retryable = True
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"No more than {limit} cameras fit into this lobby.",
-            hint="Your camera stays off; try again when someone has switched theirs off.",
+            f"This lobby has room for {limit} cameras.",
+            hint="Your camera stays off. Try again when someone has turned theirs off.",
         )

@@ -1,4 +1,4 @@
-"""The door of a lobby: who may come in, who has to knock, and who waits. Pure; clock passed in."""
+"""The door of a lobby: who may enter, who has to knock, and who is waiting. Pure; the time is an argument."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from voicebot.lobby.lobby import Lobby
 from voicebot.lobby.names import clean_name
 
 DENIED_SECONDS = 30.0
-"""How long somebody who was denied is as good as told that there is no such lobby."""
+"""Seconds for which the lobby seems not to exist to somebody who was denied."""
 
 
 def no_such_lobby() -> SignalingError:
-    """One answer for a lobby that is missing, locked or closed to this very person."""
+    """The same error whether a lobby is missing, locked or closed to this person."""
     return SignalingError(
         "There is no such lobby, or it is closed to you.",
         hint="Check the link, or ask a host of the lobby to let you in.",
@@ -32,14 +32,18 @@ class WaitingVisitor:
     id: str
     name: str
     handle: str
-    """The session's public handle."""
+    """The public handle of the session."""
 
 
 class Door:
-    """People are known here by the handles of their sessions, whatever they call themselves.
+    """Decides who may enter. It knows people by the handles of their sessions, not by their names.
 
-    `hosts` own the lobby: they are host again whenever they come. `admitted` need not knock again.
-    `banned` never come in. What is done without `lasting` holds until `emptied`.
+    Decisions made with `lasting=False` hold until `emptied`.
+
+    Args:
+        hosts: The owners, who are hosts whenever they come.
+        admitted: Those who need not knock again.
+        banned: Those who may not enter.
     """
 
     def __init__(
@@ -60,11 +64,11 @@ class Door:
 
     @property
     def waiting(self) -> Mapping[str, WaitingVisitor]:
-        """By visitor id, in the order they came; a live, read-only view."""
+        """The visitors by id, in order of arrival; a live, read-only view."""
         return MappingProxyType(self._waiting)
 
-    def way(self, handle: str, now: float) -> Literal["enter", "knock"]:
-        """How this newcomer comes in, if there is room. Raises SignalingError (`unknown_lobby`)."""
+    def entry(self, handle: str, now: float) -> Literal["enter", "knock"]:
+        """Whether this person enters or has to knock. Raises SignalingError (`unknown_lobby`) for neither."""
         self._forget_denials(now)
         if handle in self.banned or handle in self._banned_now or handle in self._denied:
             raise no_such_lobby()
@@ -75,22 +79,22 @@ class Door:
         known = handle in self._admitted_now or handle in self.admitted - self._expelled_now
         return "knock" if self._lobby.settings.private and not known else "enter"
 
-    def passage(self, handle: str, now: float) -> Literal["enter", "knock"]:
-        """May this newcomer come in now?
+    def check_entry(self, handle: str, now: float) -> Literal["enter", "knock"]:
+        """Like `entry`, but also check that there is room.
 
         Raises:
-            SignalingError: `unknown_lobby`, for all that it is nothing to.
-            LobbyFullError: there is no room, inside or at the door.
+            SignalingError: `unknown_lobby`.
+            LobbyFullError: There is no room in the lobby, or at the door for somebody who has to knock.
         """
-        way = self.way(handle, now)
-        if way == "enter":
+        entry = self.entry(handle, now)
+        if entry == "enter":
             self._lobby.check_people(owner=handle in self.hosts)
         elif self.visitor(handle) is None and len(self._waiting) >= self._lobby.capacity.waiting:
             raise LobbyFullError(self._lobby.capacity.waiting, "people at the door")
-        return way
+        return entry
 
     def knock(self, id: str, handle: str, name: str) -> WaitingVisitor:
-        """Wait to be let in; who knocks again keeps the place and may have another name.
+        """Wait at the door. Who knocks again keeps the place and may change the name.
 
         Raises:
             SignalingError: `bad_name`.
@@ -101,15 +105,15 @@ class Door:
         return visitor
 
     def visitor(self, handle: str) -> WaitingVisitor | None:
-        """Whether this session waits here."""
+        """The visitor of this session, if it waits at the door."""
         return next((one for one in self._waiting.values() if one.handle == handle), None)
 
     def admit(self, id: str, *, lasting: bool = True) -> WaitingVisitor:
         """Let a visitor in, now and when they come again.
 
         Raises:
-            SignalingError: `unknown_participant`, when nobody of that id waits.
-            LobbyFullError: no room inside: the visitor goes on waiting.
+            SignalingError: `unknown_participant`: no such visitor is waiting.
+            LobbyFullError: There is no room in the lobby, so the visitor keeps waiting.
         """
         visitor = self._find(id)
         self._lobby.check_people()
@@ -126,14 +130,14 @@ class Door:
         return visitor
 
     def gone(self, handle: str) -> WaitingVisitor | None:
-        """A visitor does not wait any more; None when this session did not."""
+        """Remove and return the visitor of this session; None if it did not wait."""
         visitor = self.visitor(handle)
         if visitor is not None:
             del self._waiting[visitor.id]
         return visitor
 
     def expel(self, handle: str, *, lasting: bool = True) -> None:
-        """Who was thrown out has to knock again where people knock; if that lasts, they own nothing here."""
+        """Make somebody knock again if the lobby is private; with `lasting` they are no owner any more."""
         self._admitted_now.discard(handle)
         if lasting:
             self.hosts.discard(handle)
@@ -142,31 +146,29 @@ class Door:
             self._expelled_now.add(handle)
 
     def ban(self, handle: str, *, lasting: bool = True) -> WaitingVisitor | None:
-        """Do not let this session in again; returns the visitor that it was until now, if it was one."""
+        """Keep this session out; returns its visitor if it was waiting."""
         self.expel(handle, lasting=lasting)
         (self.banned if lasting else self._banned_now).add(handle)
         return self.gone(handle)
 
     def unban(self, handle: str) -> bool:
-        """False when it was not banned."""
+        """Lift a ban; returns False if there was none."""
         found = handle in self.banned | self._banned_now
         self.banned.discard(handle)
         self._banned_now.discard(handle)
         return found
 
     def emptied(self) -> None:
-        """Everybody has left: what was done for the moment is over."""
-        for moment in (self._admitted_now, self._expelled_now, self._banned_now, self._denied):
-            moment.clear()
+        """Everybody has left, so forget the decisions that were not lasting."""
+        for decided in (self._admitted_now, self._expelled_now, self._banned_now, self._denied):
+            decided.clear()
 
     def released(self) -> list[WaitingVisitor]:
-        """Those who need not wait any more because the lobby is not private now; they are in no list then."""
-        if self._lobby.settings.private:
-            return []
-        return self._empty()
+        """Remove and return those who need not wait any more, because the lobby is not private now."""
+        return [] if self._lobby.settings.private else self._empty()
 
     def shut(self) -> list[WaitingVisitor]:
-        """Those who wait for nothing because the lobby is locked now; they are in no list then."""
+        """Remove and return those who wait in vain, because the lobby is locked now."""
         return self._empty() if self._lobby.settings.locked else []
 
     def _empty(self) -> list[WaitingVisitor]:
@@ -178,8 +180,8 @@ class Door:
         visitor = self._waiting.get(id)
         if visitor is None:
             raise SignalingError(
-                f"Nobody called {id} waits at the door.",
-                hint="They may have gone, or another host has answered.",
+                f"No visitor {id} waits at the door.",
+                hint="They may have left, or another host has answered.",
                 code="unknown_participant",
             )
         return visitor

@@ -1,4 +1,4 @@
-"""A lobby: who is in it, and everyone who wants to know when that changes. Pure, no I/O."""
+"""A lobby: its participants, and observers of its changes. Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -11,27 +11,13 @@ from typing import Any, Literal
 from voicebot.errors import SignalingError
 from voicebot.lobby.capacity import CameraLimit, Capacity, LobbyFullError
 from voicebot.lobby.names import clean_name, distinct_name
-from voicebot.lobby.roles import successor
 from voicebot.signaling.messages import LobbyInfo, LobbySettings, ParticipantInfo
-
-__all__ = [
-    "CameraLimit",
-    "Capacity",
-    "Changed",
-    "Joined",
-    "LeaveReason",
-    "Left",
-    "Lobby",
-    "LobbyEvent",
-    "LobbyFullError",
-    "Updated",
-]
 
 logger = logging.getLogger(__name__)
 
 LeaveReason = Literal["left", "lost", "kicked", "banned", "removed"]
 RESTORED = 1_000_000
-"""A restored lobby counts on from so far above its last written version: browsers may have seen more."""
+"""Added to the stored version of a restored lobby, because browsers may have seen newer ones."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +45,10 @@ LobbyEvent = Joined | Updated | Left | Changed
 
 
 class Lobby:
-    """The participants of one lobby, people and agents alike, in the order they came.
+    """The participants of one lobby, people and agents, in order of arrival.
 
-    `version` grows with every change, so that a receiver can tell a stale state. While a person
-    is here there is a host: the first one is, and when the last host leaves the one who has been
-    here longest.
+    `version` grows with every change, so that a receiver can recognise an outdated state. While people are in
+    the lobby, there is a host. The first person becomes host, and a successor when the last host leaves.
     """
 
     def __init__(
@@ -85,7 +70,7 @@ class Lobby:
 
     @property
     def participants(self) -> Mapping[str, ParticipantInfo]:
-        """By participant id; a live, read-only view."""
+        """The participants by id; a live, read-only view."""
         return MappingProxyType(self._participants)
 
     @property
@@ -98,12 +83,12 @@ class Lobby:
 
     @property
     def hosts(self) -> list[ParticipantInfo]:
-        """The people who may moderate; none only while nobody is here."""
+        """The people who may moderate; empty only if nobody is here."""
         return [p for p in self.humans if p.role == "host"]
 
     @property
     def people_limit(self) -> int:
-        """How many people fit: what its hosts have set, and what the server allows."""
+        """How many people fit, by the settings of the hosts and by the server's limit."""
         return min(self.capacity.humans, self.settings.people)
 
     @property
@@ -112,22 +97,22 @@ class Lobby:
         return f"host-{self.id}"
 
     def info(self) -> LobbyInfo:
-        """The lobby as browsers see it; `host_peer` is null while it has no agent."""
+        """The lobby as browsers see it; `host_peer` is null if it has no agent."""
         peer = self.host_peer if self.agents else None
         return LobbyInfo(id=self.id, name=self.name, settings=self.settings, host_peer=peer)
 
     def join(self, info: ParticipantInfo) -> ParticipantInfo:
-        """Add a participant under its cleaned name; a person who finds no host is it.
+        """Add a participant under its cleaned name. Without a host, a person becomes host.
 
-        A person whose name looks like that of somebody who is here gets a number.
+        A person whose name looks like that of another participant gets a number.
 
         Raises:
-            LobbyFullError: no room for one more of this kind.
-            CameraLimit: there is room, but not for one more camera.
+            LobbyFullError: There is no room for another participant of this kind.
+            CameraLimit: There is room, but not for another camera.
             SignalingError: `already_joined`, or `bad_name`.
         """
         if info.id in self._participants:
-            raise SignalingError(f"{info.id} is in this lobby already.", code="already_joined")
+            raise SignalingError(f"{info.id} is already in this lobby.", code="already_joined")
         self._check_room(info)
         role = "host" if info.kind == "human" and (info.role == "host" or not self.hosts) else "guest"
         name = clean_name(info.name)
@@ -139,23 +124,23 @@ class Lobby:
         return info
 
     def leave(self, id: str, reason: LeaveReason = "left") -> None:
-        """Remove a participant; one who is not here is no error. After the last host comes another."""
+        """Remove a participant, if they are here. After the last host, another person becomes host."""
         if self._participants.pop(id, None) is not None:
             self._changed(Left(id, reason))
-            heir = successor(self._participants.values())
-            if heir is not None:
-                self.make_host(heir.id)
+            if not self.hosts and (people := self.humans):
+                # rather somebody who is connected than somebody who may never come back
+                self.make_host(next((one for one in people if one.presence == "present"), people[0]).id)
 
     def make_host(self, id: str, *, owner: bool = False) -> ParticipantInfo:
-        """One more host, for the moment or as an owner; nobody becomes less than they are.
+        """Make a person a host, or with `owner` an owner. An owner stays one.
 
         Raises:
-            SignalingError: `unknown_participant`, when no such person is here.
+            SignalingError: `unknown_participant`: no such person is here.
         """
         old = self._participants.get(id)
         if old is None or old.kind != "human":
             raise SignalingError(
-                f"{id} is no person in this lobby.",
+                f"{id} is not a person in this lobby.",
                 hint="lobby_state lists those who are here.",
                 code="unknown_participant",
             )
@@ -166,9 +151,9 @@ class Lobby:
         return info
 
     def change(self, **changes: Any) -> bool:
-        """Change the name or fields of the settings; False when they were so already.
+        """Change the name or fields of the settings; returns False if nothing changed.
 
-        Fewer people than are here may be set: nobody has to go, and nobody new comes in.
+        The limit of people may be lower than their number: nobody has to leave, but nobody new can join.
 
         Raises:
             SignalingError: `bad_name`, or `bad_message` for what LobbySettings refuses.
@@ -177,7 +162,7 @@ class Lobby:
         try:
             settings = LobbySettings.model_validate(self.settings.model_dump() | changes)
         except ValueError as error:
-            raise SignalingError(f"A lobby cannot be set so: {error}") from None
+            raise SignalingError(f"These settings of the lobby are invalid: {error}") from None
         if (name, settings) == (self.name, self.settings):
             return False
         self.name, self.settings = name, settings
@@ -185,11 +170,11 @@ class Lobby:
         return True
 
     def update(self, id: str, /, **changes: Any) -> ParticipantInfo:
-        """Change fields of a participant; equal values change nothing and are not announced.
+        """Change fields of a participant. Observers are not called if nothing changed.
 
         Raises:
             SignalingError: `not_joined`, `bad_name`, or `bad_message` for what ParticipantInfo refuses.
-            CameraLimit: one more camera is too many.
+            CameraLimit: There is no room for another camera.
         """
         old = self._participants.get(id)
         if old is None:
@@ -200,11 +185,11 @@ class Lobby:
                 others = (one.name for one in self._participants.values() if one.id != id)
                 changes["name"] = distinct_name(changes["name"], others)
         if {"id", "kind", "role", "owner"} & changes.keys():
-            raise SignalingError("A participant's id and kind never change, and its role not like this.")
+            raise SignalingError("A participant's id, kind and role cannot be changed with an update.")
         try:
             info = ParticipantInfo.model_validate(old.model_dump() | changes)
         except ValueError as error:
-            raise SignalingError(f"A participant cannot be changed so: {error}") from None
+            raise SignalingError(f"This change of a participant is invalid: {error}") from None
         if info == old:
             return old
         if info.camera and not old.camera:
@@ -214,7 +199,7 @@ class Lobby:
         return info
 
     def subscribe(self, observer: Callable[[LobbyEvent], None]) -> Callable[[], None]:
-        """Call `observer` after every change, in order; returns what ends that."""
+        """Call `observer` after every change, in order; returns a function that ends this."""
         self._observers.append(observer)
 
         def unsubscribe() -> None:
@@ -224,8 +209,7 @@ class Lobby:
         return unsubscribe
 
     def check_people(self, *, owner: bool = False) -> None:
-        """Raises LobbyFull when no more people fit. Only the server's own limit keeps an owner out: nobody
-        else can set one that does."""
+        """Raises LobbyFullError if no more people fit. Only the server's limit applies to an owner."""
         limit = self.capacity.humans if owner else self.people_limit
         if len(self.humans) >= limit:
             raise LobbyFullError(limit, "people")
@@ -248,5 +232,5 @@ class Lobby:
         for observer in list(self._observers):
             try:
                 observer(event)
-            except Exception:  # an observer never breaks the lobby
+            except Exception:  # an observer must not break the lobby
                 logger.exception("An observer of lobby %s failed on %r", self.id, event)

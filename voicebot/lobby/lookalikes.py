@@ -76,7 +76,7 @@ def skeleton(name: str) -> str:
 
 
 def shapes(name: str) -> frozenset[str]:
-    """All skeletons of a name: a capital may look like another letter than its lower case does."""
+    """All skeletons of a name, because a capital may look like another letter than its lower case."""
     return frozenset({skeleton(name), _skeleton(_decomposed(name).translate(LOOKALIKES))})
 
 
@@ -100,7 +100,7 @@ def _decomposed(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def latin(character: str) -> str:
-    """The plain letter for a Latin one with strokes, in a box or as a small capital; else the character."""
+    """The plain letter for a Latin one with strokes, in a box or as a small capital; others unchanged."""
     if character.isascii():
         return character
     found = _LATIN.fullmatch(unicodedata.name(character, ""))

@@ -1,4 +1,4 @@
-"""Whom moderation can concern, and how many reports are taken. Pure; clock passed in."""
+"""Errors of moderation that concern the wrong participant, and the limit of reports. Pure."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from voicebot.errors import SignalingError
 from voicebot.lobby.rights import Standing
 
 REPORTS, REPORT_SECONDS = 5, 600.0
-"""So many reports may a session send within so many seconds."""
+"""The number of reports that a session may send within this number of seconds."""
 
 
 def unknown_participant(target: str, standing: Standing = Standing.STRANGER) -> SignalingError:
-    """`target` is none of those whom it can concern: not here, or here as something else."""
+    """The error for a `target` that is not here or is the wrong kind of participant."""
     if standing is Standing.AGENT:
         return SignalingError(
             f"{target} is an agent.",
-            hint="Agents are muted with agent_update and taken out with agent_remove.",
+            hint="Use agent_update to mute it and agent_remove to remove it.",
             code="unknown_participant",
         )
     if standing is Standing.VISITOR:
         return SignalingError(
-            f"{target} waits at the door.", hint="Let them in first.", code="unknown_participant"
+            f"{target} is waiting at the door.", hint="Let them in first.", code="unknown_participant"
         )
     if standing >= Standing.GUEST:
         return SignalingError(
-            f"{target} is in the lobby already.",
+            f"{target} is already in the lobby.",
             hint="lobby_state lists those who are here.",
             code="unknown_participant",
         )
@@ -35,21 +35,20 @@ def unknown_participant(target: str, standing: Standing = Standing.STRANGER) -> 
 
 
 class ReportLimit:
-    """`count` reports within `seconds` for each session."""
+    """Allows each session `REPORTS` reports within `REPORT_SECONDS`."""
 
-    def __init__(self, count: int = REPORTS, seconds: float = REPORT_SECONDS) -> None:
-        self._count, self._seconds = count, seconds
+    def __init__(self) -> None:
         self._times: dict[str, deque[float]] = {}
 
     def take(self, handle: str, now: float) -> None:
-        """Raises SignalingError (`too_many`, retryable) when this session has used up its reports."""
+        """Count a report. Raises SignalingError (`too_many`, retryable) if this session has sent too many."""
         self._forget(now)
         times = self._times.setdefault(handle, deque())
-        if len(times) >= self._count:
-            wait = times[0] + self._seconds - now
+        if len(times) >= REPORTS:
+            wait = times[0] + REPORT_SECONDS - now
             raise SignalingError(
-                "You have sent many reports; they are all written down.",
-                hint=f"Send the next one in {max(1, round(wait / 60))} min.",
+                "You have sent many reports. All of them were saved.",
+                hint=f"You can send another one in {max(1, round(wait / 60))} min.",
                 code="too_many",
                 retryable=True,
             )
@@ -57,7 +56,7 @@ class ReportLimit:
 
     def _forget(self, now: float) -> None:
         for handle, times in list(self._times.items()):
-            while times and times[0] <= now - self._seconds:
+            while times and times[0] <= now - REPORT_SECONDS:
                 times.popleft()
             if not times:
                 del self._times[handle]

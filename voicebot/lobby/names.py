@@ -1,4 +1,4 @@
-"""Clean the names that people type: no invisible or direction-changing characters."""
+"""Clean the names that people type, and keep them apart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from voicebot.lobby.lookalikes import INVISIBLE, shapes
 
 MAX_GRAPHEMES = 40
 MAX_MARKS = 4
-"""Marks on one letter. No language needs more, and a tower of them covers the text above."""
+"""Marks on one letter. No language needs more, and a stack of them covers the text above."""
 _ZWJ = "\u200d"
 
 
 def clean_name(raw: str) -> str:
-    """NFC, one line, no control, bidi, other format or invisible characters, at most 40 graphemes.
+    """The name in NFC on one line, without invisible, control or format characters, at most 40 graphemes.
 
     Raises:
-        SignalingError: `bad_name`, if nothing visible is left.
+        SignalingError: `bad_name`: nothing visible is left.
     """
     kept: list[str] = []
     marks = 0

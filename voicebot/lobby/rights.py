@@ -1,4 +1,4 @@
-"""Who may do what in a lobby: one table, read by the server and tested whole. Pure."""
+"""Who may do what in a lobby, as one table. Pure."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from voicebot.errors import SignalingError
 
 
 class Standing(IntEnum):
-    """What somebody is to a lobby. Each may do all that those before it may."""
+    """Somebody's position in a lobby. Each has all rights of those before it."""
 
     STRANGER = 0
     """Neither in the lobby nor at its door."""
     VISITOR = 1
-    """At the door, waiting to be let in."""
+    """Waiting at the door."""
     AGENT = 2
     GUEST = 3
     ACTING_HOST = 4
-    """Host for the moment, because no other host was there. It keeps order: what it changes lasts until
-    everybody has left."""
+    """Host for now, because no other host was there. Their changes last until everybody has left."""
     OWNER = 5
-    """Made the lobby, or was made host by an owner or by who runs the server. Host whenever they come."""
+    """Created the lobby, or was made a host by an owner or by the operator. Host whenever they come."""
     SERVER = 6
-    """Who runs the server: a notebook or a terminal."""
+    """The operator of the server, in a notebook or a terminal."""
 
 
 Action = Literal["mute_request", "kick", "ban", "lock", "unlock", "admit", "deny", "make_host", "report"]
-"""What a `moderation` message can ask for."""
+"""The actions of a `moderation` message."""
 Right = (
     Action
     | Literal[
@@ -54,14 +53,15 @@ class Rule:
     """Who has a right, and towards whom."""
 
     needs: Standing
-    """The least standing that has it."""
+    """The lowest standing that has the right."""
     towards: frozenset[Standing] = frozenset()
-    """Whom it concerns; empty: nobody, so no participant is named."""
+    """Whom it can concern; empty if it concerns no participant."""
     optional: bool = False
-    """It may concern nobody as well."""
+    """Whether no participant need be named."""
     oneself: bool = True
+    """Whether it can be used on oneself."""
     upwards: bool = True
-    """Also towards somebody of a higher standing than one's own."""
+    """Whether it can be used on somebody of higher standing."""
 
 
 RIGHTS: Mapping[Right, Rule] = MappingProxyType(
@@ -84,9 +84,8 @@ RIGHTS: Mapping[Right, Rule] = MappingProxyType(
         "read_all": Rule(Standing.OWNER),
     }
 )
-"""`change_agents_of_hosts` stands for `change_agents` where the lobby's `agents_by` is `host`;
-`read_running` is what was said in the running conversation while one was there, `read_all` every
-conversation since the lobby was made."""
+"""`change_agents_of_hosts` replaces `change_agents` in a lobby whose `agents_by` is `host`. `read_running`
+covers the current conversation while the person was there, `read_all` every conversation of the lobby."""
 
 _DOING: Mapping[Right, str] = {
     "change_lobby": "change it",
@@ -100,24 +99,24 @@ _DOING: Mapping[Right, str] = {
 
 
 def has(standing: Standing, right: Right) -> bool:
-    """Whether somebody of this standing has the right at all, towards whomever."""
+    """Whether somebody of this standing has the right, towards anybody at all."""
     return standing >= RIGHTS[right].needs
 
 
 def lasts(standing: Standing) -> bool:
-    """Whether what somebody changes outlives the moment: until everybody has left the lobby."""
+    """Whether what somebody of this standing changes lasts after everybody has left."""
     return standing >= Standing.OWNER
 
 
 def check(right: Right, standing: Standing) -> None:
-    """Raises SignalingError (`forbidden`) unless somebody of this standing has the right at all."""
+    """Raises SignalingError (`forbidden`) unless somebody of this standing has the right."""
     if has(standing, right):
         return
     doing = _DOING.get(right, f"{right.replace('_', ' ')} here")
     if RIGHTS[right].needs == Standing.OWNER and standing == Standing.ACTING_HOST:
         raise SignalingError(
-            f"You are host only for the moment; only an owner of this lobby may {doing}.",
-            hint="Ask who made the lobby, or who runs the server.",
+            f"You are a host for now; only an owner of this lobby may {doing}.",
+            hint="Ask an owner of the lobby, or the operator of the server.",
             code="forbidden",
         )
     raise SignalingError(
@@ -126,15 +125,11 @@ def check(right: Right, standing: Standing) -> None:
 
 
 def check_towards(right: Right, standing: Standing, target: Standing, *, oneself: bool) -> None:
-    """Whether it may be done to this person; `check` was passed.
-
-    Raises:
-        SignalingError: `forbidden`.
-    """
+    """Check a right towards this person, after `check`. Raises SignalingError (`forbidden`)."""
     rule = RIGHTS[right]
     if oneself and not rule.oneself:
         raise SignalingError(
-            f"Nobody can {right} themselves.", hint="leave_lobby frees your seat.", code="forbidden"
+            f"Nobody can {right} themselves.", hint="Send leave_lobby to leave.", code="forbidden"
         )
     if target > standing and not rule.upwards:
         raise SignalingError(

@@ -1,4 +1,4 @@
-"""An agent's voice that comes back through somebody's loudspeaker is neither answered nor remembered."""
+"""An agent's speech that comes back through a loudspeaker is neither answered nor remembered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.virtual_time
 ANSWER = "The sea is deep and wide and full of fish and whales and ships and treasure."
 
 
-async def test_an_echo_is_nobodys_words(tmp_path: Path) -> None:
+async def test_an_echo_is_ignored(tmp_path: Path) -> None:
     echo = Hears("the sea is deep and white and full", interim=["the sea", "the sea is deep and"])
     async with Stage(tmp_path, stt=["tell me", echo], llm=[ANSWER], interrupt_after=2.0) as stage:
         ada = await stage.agent()
@@ -42,7 +42,7 @@ async def test_an_echo_is_nobodys_words(tmp_path: Path) -> None:
         assert [line.speaker for line in ada.memory.lines] == ["Anna", None]
 
 
-async def test_an_echo_that_held_the_voice_lets_it_go_on(tmp_path: Path) -> None:
+async def test_an_agent_held_by_its_echo_continues(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me", "the sea is"], llm=[ANSWER]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -54,7 +54,7 @@ async def test_an_echo_that_held_the_voice_lets_it_go_on(tmp_path: Path) -> None
         assert not stage.of(PlayoutInterrupted)
 
 
-async def test_what_a_person_says_over_it_is_heard(tmp_path: Path) -> None:
+async def test_speech_over_an_echo_is_heard(tmp_path: Path) -> None:
     both = Hears("the sea is stop please")
     async with Stage(tmp_path, stt=["tell me", both], llm=[ANSWER, "Fine."]) as stage:
         ada = await stage.agent()
@@ -67,7 +67,7 @@ async def test_what_a_person_says_over_it_is_heard(tmp_path: Path) -> None:
         assert stage.llm.calls[1].lines[-1].text == "stop please"
 
 
-async def test_the_same_words_later_are_a_persons(tmp_path: Path) -> None:
+async def test_the_same_words_later_are_not_an_echo(tmp_path: Path) -> None:
     async with Stage(
         tmp_path, stt=["tell me", "the sea is deep"], llm=["The sea is deep.", "It is."]
     ) as stage:

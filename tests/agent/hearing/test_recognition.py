@@ -1,4 +1,4 @@
-"""One person's ears on the fake media plane, in virtual time: each end has its reason, none is lost."""
+"""Speech recognition on the fake media plane, in virtual time: no end of a turn is lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ E = TypeVar("E", bound=Event)
 
 
 class Ear:
-    """Anna's ears, and what came out of them."""
+    """Anna's speech recognition, and what it reported."""
 
     def __init__(self, stt: ScriptedSTT, endpointing: Endpointing, **more: Any) -> None:
         clock = asyncio.get_running_loop().time
@@ -61,7 +61,7 @@ class Ear:
         """What the VAD says of the silences."""
         self.log = ConversationLog("test", None, clock=clock)
         self.turns: list[str] = []
-        """What the ears called back, in order."""
+        """What the recognition reported, in order."""
         self.drafts: list[Utterance] = []
         self.heard: list[Utterance] = []
         self.changed = asyncio.Event()
@@ -200,9 +200,7 @@ class Slow(ScriptedSTT):
         ("hey Ada", 1.2, "only Ada was called: 1.2 s"),
     ],
 )
-async def test_the_words_decide_how_long_a_silence_ends_the_turn(
-    text: str, delay: float, reason: str
-) -> None:
+async def test_the_words_decide_how_much_silence_ends_the_turn(text: str, delay: float, reason: str) -> None:
     async with ear(text) as anna:
         await anna.plane.hear("anna", 1.0)
         (utterance,) = await anna.utterances()
@@ -212,7 +210,7 @@ async def test_the_words_decide_how_long_a_silence_ends_the_turn(
         assert (confirmed.reason, confirmed.text) == (reason, text)
 
 
-async def test_a_draft_changes_the_decision_and_both_are_told() -> None:
+async def test_a_draft_changes_the_decision_and_both_are_events() -> None:
     async with ear("What is it?") as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
@@ -222,14 +220,14 @@ async def test_a_draft_changes_the_decision_and_both_are_told() -> None:
         assert anna.of(TranscriptInterim)[-1].text == "What is it?"
 
 
-async def test_a_draft_that_changes_little_is_not_told() -> None:
+async def test_a_draft_that_changes_little_is_no_event() -> None:
     async with ear("the sea is deep") as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
         assert len(anna.of(EndpointPredicted)) == 1
 
 
-async def test_a_draft_that_comes_late_ends_the_turn_at_once() -> None:
+async def test_a_late_draft_ends_the_turn_at_once() -> None:
     async with ear(stt=Slow(["What is it?"], 0.32)) as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
@@ -238,7 +236,7 @@ async def test_a_draft_that_comes_late_ends_the_turn_at_once() -> None:
         assert confirmed.t == pytest.approx(written.t, abs=0.01)
 
 
-async def test_a_partial_result_that_comes_in_the_pause_is_looked_for() -> None:
+async def test_a_partial_result_during_the_pause_is_used() -> None:
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea"])
     async with ear(stt=Undrafted([hears])) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
@@ -252,7 +250,7 @@ async def test_a_partial_result_that_comes_in_the_pause_is_looked_for() -> None:
         assert not anna.drafts
 
 
-async def test_words_that_are_older_than_the_speech_are_not_trusted() -> None:
+async def test_words_older_than_the_speech_are_not_trusted() -> None:
     hears = Hears("I like tea. And coffee.", interim=["I like tea."])
     async with ear(stt=Undrafted([hears])) as anna:
         await anna.plane.hear("anna", 3.0)
@@ -261,7 +259,7 @@ async def test_words_that_are_older_than_the_speech_are_not_trusted() -> None:
         assert reason == "a complete sentence, the newest words are not known yet: 0.5 s"
 
 
-async def test_a_draft_of_the_same_words_says_that_none_is_missing() -> None:
+async def test_a_draft_of_the_same_words_shows_that_none_is_missing() -> None:
     hears = Hears("Is it late?", interim=["Is it late?"])
     async with ear(hears) as anna:
         await anna.plane.hear("anna", 3.0)
@@ -272,7 +270,7 @@ async def test_a_draft_of_the_same_words_says_that_none_is_missing() -> None:
         assert len(anna.of(TranscriptInterim)) == 1
 
 
-async def test_a_draft_without_words_takes_a_wrong_interim_back() -> None:
+async def test_a_draft_without_words_withdraws_a_wrong_interim() -> None:
     async with ear(Hears("", interim=["and"])) as anna:
         await anna.plane.hear("anna", 0.6)
         await anna.utterances()
@@ -281,7 +279,7 @@ async def test_a_draft_without_words_takes_a_wrong_interim_back() -> None:
         assert [draft.text for draft in anna.drafts] == [""]
 
 
-async def test_a_doubtful_silence_is_given_more_time_once() -> None:
+async def test_an_uncertain_silence_gets_more_time_once() -> None:
     async with ear("What is it?") as anna:
         anna.doubt = 0.25
         await anna.plane.hear("anna", 1.0)
@@ -292,7 +290,7 @@ async def test_a_doubtful_silence_is_given_more_time_once() -> None:
         assert [e.delay_s for e in anna.of(EndpointPredicted)] == [0.5, 0.3, 0.45]
 
 
-async def test_a_silence_without_doubt_is_the_end() -> None:
+async def test_a_certain_silence_ends_the_turn() -> None:
     async with ear("What is it?") as anna:
         anna.doubt = 0.05
         await anna.plane.hear("anna", 1.0)
@@ -300,7 +298,7 @@ async def test_a_silence_without_doubt_is_the_end() -> None:
         assert anna.of(EndpointConfirmed)[0].reason == "a complete question: 0.3 s"
 
 
-async def test_a_fixed_silence_needs_no_words() -> None:
+async def test_fixed_endpointing_needs_no_words() -> None:
     async with ear("i like tea and", endpointing=FixedEndpointing(0.7)) as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
@@ -311,10 +309,10 @@ async def test_a_fixed_silence_needs_no_words() -> None:
         )
 
 
-# ---------------------------------------------------------------- working ahead
+# ---------------------------------------------------------------- preemptive transcription
 
 
-async def test_what_is_drafted_has_the_ids_of_what_is_heard() -> None:
+async def test_a_draft_has_the_ids_of_the_utterance() -> None:
     async with ear("What is it?") as anna:
         await anna.plane.hear("anna", 1.0)
         (utterance,) = await anna.utterances()
@@ -325,9 +323,7 @@ async def test_what_is_drafted_has_the_ids_of_what_is_heard() -> None:
 
 
 @pytest.mark.parametrize(("known", "after"), [("i like tea and", 0.3), ("i like tea and coffee", 0.15)])
-async def test_half_a_sentence_is_drafted_later_unless_it_turns_out_to_be_all(
-    known: str, after: float
-) -> None:
+async def test_a_draft_waits_longer_after_half_a_sentence(known: str, after: float) -> None:
     stt = Slow([Hears("i like tea and coffee", interim=["i", "i like", "i like tea and"])], 0.01)
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
@@ -339,7 +335,7 @@ async def test_half_a_sentence_is_drafted_later_unless_it_turns_out_to_be_all(
         assert [at - stopped for at in stt.asked] == pytest.approx([after], abs=0.01)
 
 
-async def test_speech_that_goes_on_takes_the_draft_back() -> None:
+async def test_speech_that_continues_withdraws_the_draft() -> None:
     async with ear("i like tea and coffee") as anna:
         await anna.plane.hear("anna", 1.0, -0.4, 1.0)
         await anna.utterances()
@@ -350,7 +346,7 @@ async def test_speech_that_goes_on_takes_the_draft_back() -> None:
         assert cancelled.reason == "speech went on"
 
 
-async def test_a_draft_under_way_is_given_up_when_speech_goes_on() -> None:
+async def test_a_draft_in_progress_is_cancelled_when_speech_continues() -> None:
     stt = Slow(["one two"], 1.0)
     async with ear(stt=stt) as anna:
         await anna.plane.hear("anna", 1.0, -0.4, 1.0)
@@ -359,18 +355,18 @@ async def test_a_draft_under_way_is_given_up_when_speech_goes_on() -> None:
         assert len(anna.drafts) == 0
 
 
-async def test_the_final_text_waits_for_the_draft_under_way() -> None:
+async def test_the_final_transcript_waits_for_a_draft_in_progress() -> None:
     stt = Slow(["one two"], 1.0)
     async with ear(stt=stt) as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
         assert stt.given_up == 0
-        assert anna.turns == ["begin", "ended", "heard"]  # too late to work ahead with
+        assert anna.turns == ["begin", "ended", "heard"]  # too late to prepare an answer
         begun, final = anna.of(EndpointPredicted)[0], anna.of(TranscriptFinal)[0]
         assert final.t - begun.t == pytest.approx(1.0, abs=0.01)
 
 
-async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> None:
+async def test_a_draft_that_has_not_begun_does_not_delay_the_final_transcript() -> None:
     hears = Hears("i like tea and", interim=["i", "i like", "i like tea and"])
     async with ear(hears) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
@@ -384,14 +380,14 @@ async def test_a_draft_that_has_not_begun_keeps_the_final_text_from_nobody() -> 
         await speaking
 
 
-async def test_a_draft_that_hangs_does_not_keep_the_final_text_for_ever() -> None:
+async def test_a_draft_that_hangs_does_not_block_the_final_transcript() -> None:
     async with ear(stt=Slow(["one two"], 1e3)) as anna:
         await anna.plane.hear("anna", 1.0)
         (utterance,) = await anna.utterances()
         assert utterance.text == "one two"
 
 
-async def test_a_draft_that_fails_costs_nothing() -> None:
+async def test_a_failed_draft_does_not_affect_the_final_transcript() -> None:
     stt = ScriptedSTT(["one two"])
     async with ear(stt=stt) as anna:
         speaking = asyncio.create_task(anna.plane.hear("anna", 1.0))
@@ -408,7 +404,7 @@ async def test_a_draft_that_fails_costs_nothing() -> None:
         assert not anna.of(ErrorEvent)
 
 
-async def test_nothing_understood_is_told_as_well() -> None:
+async def test_an_empty_draft_is_reported_too() -> None:
     async with ear("") as anna:
         await anna.plane.hear("anna", 0.3)
         (utterance,) = await anna.utterances()
@@ -419,7 +415,7 @@ async def test_nothing_understood_is_told_as_well() -> None:
 # ---------------------------------------------------------------- the speaker's habits
 
 
-async def test_pauses_are_remembered_for_the_life_of_the_ears() -> None:
+async def test_pauses_of_a_speaker_are_remembered() -> None:
     async with ear("the sea is deep", "and wide") as anna:
         await anna.plane.hear("anna", 1.0, -0.3, 1.0)
         await anna.utterances()
@@ -429,14 +425,14 @@ async def test_pauses_are_remembered_for_the_life_of_the_ears() -> None:
         assert anna.recognition.statistics.turns == 2
 
 
-async def test_a_pause_after_an_unfinished_sentence_says_nothing_of_the_others() -> None:
+async def test_pauses_after_unfinished_sentences_are_not_counted() -> None:
     async with ear("i like tea and") as anna:
         await anna.plane.hear("anna", 1.0, -1.2, 1.0)
         await anna.utterances()
         assert anna.recognition.statistics.pauses == ()
 
 
-async def test_who_speaks_again_at_once_had_not_ended() -> None:
+async def test_speech_right_after_an_endpoint_counts_as_a_pause() -> None:
     async with ear("The sea is deep.", "It is wide.") as anna:
         await anna.plane.hear("anna", 1.0, -0.6, 1.0)
         await anna.utterances(2)
@@ -444,7 +440,7 @@ async def test_who_speaks_again_at_once_had_not_ended() -> None:
         assert anna.recognition.statistics.turns == 1
 
 
-async def test_somebody_who_thinks_aloud_is_not_cut_into_for_long() -> None:
+async def test_the_delay_adapts_to_somebody_who_thinks_aloud() -> None:
     async with ear(*["the sea is deep"] * 9) as anna:
         for _ in range(6):
             await anna.plane.hear("anna", 0.5, -0.7, 0.5)
@@ -460,7 +456,7 @@ async def test_somebody_who_thinks_aloud_is_not_cut_into_for_long() -> None:
 # ---------------------------------------------------------------- no end is lost
 
 
-async def test_a_silence_that_nobody_tells_ends_the_turn_all_the_same() -> None:
+async def test_a_silence_without_a_notice_still_ends_the_turn() -> None:
     async with ear("the sea is deep") as anna:
         anna.deaf = {media.SilenceReached}
         await anna.plane.hear("anna", 1.0)
@@ -474,7 +470,7 @@ async def test_a_silence_that_nobody_tells_ends_the_turn_all_the_same() -> None:
         assert asked[0] == asked[1]
 
 
-async def test_a_silence_told_after_the_second_question_is_believed() -> None:
+async def test_a_notice_of_silence_after_a_repeated_request_counts() -> None:
     async with ear("the sea is deep") as anna:
         anna.deaf = {media.SilenceReached}
         await anna.plane.hear("anna", 1.0)
@@ -486,7 +482,7 @@ async def test_a_silence_told_after_the_second_question_is_believed() -> None:
         assert confirmed.delay_s == pytest.approx(1.5, abs=0.05)
 
 
-async def test_word_of_an_earlier_shorter_wait_is_no_end() -> None:
+async def test_a_notice_for_an_earlier_shorter_wait_does_not_end_the_turn() -> None:
     async with ear(stt=Slow(["i like tea and"], 0.05)) as anna:
         await anna.plane.hear("anna", 1.0)
         spoken = anna.plane.notices[-1].time  # type: ignore[union-attr]
@@ -498,7 +494,7 @@ async def test_word_of_an_earlier_shorter_wait_is_no_end() -> None:
         assert anna.of(EndpointConfirmed)[0].delay_s == pytest.approx(1.5, abs=0.02)
 
 
-async def test_silence_without_an_utterance_is_nothing() -> None:
+async def test_silence_without_an_utterance_is_ignored() -> None:
     async with ear() as anna:
         anna.recognition.silence(media.SilenceReached("h", "anna", 5.0))
         assert not anna.log.events
@@ -545,7 +541,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("answer", [ZeroDivisionError("oh"), float("nan"), float("inf"), -1.0, 60.0])
-async def test_an_endpointing_that_fails_is_replaced_by_a_fixed_silence(answer: float | Exception) -> None:
+async def test_endpointing_that_fails_is_replaced_by_a_fixed_delay(answer: float | Exception) -> None:
     async with ear("one two", endpointing=Broken(answer)) as anna:
         await anna.plane.hear("anna", 1.0)
         await anna.utterances()
@@ -553,7 +549,7 @@ async def test_an_endpointing_that_fails_is_replaced_by_a_fixed_silence(answer: 
         assert confirmed.reason == "endpointing failed (see the log): fixed silence of 0.5 s"
 
 
-async def test_closing_in_a_pause_gives_everything_up() -> None:
+async def test_closing_during_a_pause_cancels_everything() -> None:
     stt = Slow(["one two"], 1.0)
     async with ear(stt=stt) as anna:
         await anna.plane.hear("anna", 1.0)
@@ -564,7 +560,7 @@ async def test_closing_in_a_pause_gives_everything_up() -> None:
         assert not anna.of(EndpointConfirmed)
 
 
-async def test_closing_before_the_texts_are_final_frees_the_recogniser() -> None:
+async def test_closing_before_the_final_transcript_frees_the_recogniser() -> None:
     stt = Slow(["one two", "three"], 60.0)
     async with ear(stt=stt) as anna:
         await anna.plane.hear("anna", 1.0)
@@ -603,7 +599,7 @@ def asking(anna: Ear, guess: Guess) -> None:
     anna.recognition._settings = dataclasses.replace(anna.recognition._settings, end_of_turn=model)
 
 
-async def test_a_learned_model_decides_as_soon_as_it_answers() -> None:
+async def test_a_learned_model_decides_once_it_answers() -> None:
     guess = Guess(0.1, 0.9)
     async with ear("the sea is deep", endpointing=LearnedEndpointing()) as anna:
         asking(anna, guess)
@@ -618,7 +614,7 @@ async def test_a_learned_model_decides_as_soon_as_it_answers() -> None:
         assert guess.asked == [pytest.approx(1.15, abs=0.1), pytest.approx(3.15, abs=0.1)]
 
 
-async def test_a_learned_model_hears_no_more_than_eight_seconds() -> None:
+async def test_a_learned_model_gets_at_most_eight_seconds() -> None:
     guess = Guess(0.9)
     async with ear("a long story", endpointing=LearnedEndpointing()) as anna:
         asking(anna, guess)
@@ -627,7 +623,7 @@ async def test_a_learned_model_hears_no_more_than_eight_seconds() -> None:
         assert guess.asked == [8.0]
 
 
-async def test_a_model_that_fails_leaves_it_to_the_words_and_says_so_once() -> None:
+async def test_words_decide_if_the_learned_model_fails_which_is_reported_once() -> None:
     guess = Guess(ModelFailed("out of memory."), ModelFailed("out of memory."))
     async with ear("What is it?", "What is it?", endpointing=LearnedEndpointing()) as anna:
         asking(anna, guess)
@@ -640,7 +636,7 @@ async def test_a_model_that_fails_leaves_it_to_the_words_and_says_so_once() -> N
         assert (error.code, error.participant_id) == ("model_failed", "anna")
 
 
-async def test_a_model_that_does_not_answer_keeps_nobody_waiting() -> None:
+async def test_words_decide_if_the_learned_model_does_not_answer() -> None:
     guess = Guess(0.1, after=60.0)
     async with ear("i like tea and", endpointing=LearnedEndpointing()) as anna:
         asking(anna, guess)

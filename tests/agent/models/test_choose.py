@@ -26,13 +26,13 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
 
 
-async def test_an_explicit_model_is_used_as_it_is(settings: Settings) -> None:
+async def test_a_model_in_the_settings_is_used(settings: Settings) -> None:
     named = settings.model_copy(update={"tts_model": "espeak:de"})
     choice, backend = await choose("tts", named)
     assert (choice.spec, choice.reason, backend.name) == ("espeak:de", "set in the settings", "espeak:de")
 
 
-async def test_a_provider_alone_is_named_with_the_model_it_took(settings: Settings) -> None:
+async def test_a_provider_alone_is_completed_with_its_model(settings: Settings) -> None:
     choice, backend = await choose("tts", settings.model_copy(update={"tts_model": "espeak"}))
     assert choice.spec == backend.name == "espeak:en-us"
     wrong = settings.model_copy(update={"tts_model": "espeek"})
@@ -40,7 +40,7 @@ async def test_a_provider_alone_is_named_with_the_model_it_took(settings: Settin
         await choose("tts", wrong)
 
 
-async def test_auto_falls_back_to_the_embedded_ones_with_the_reason(
+async def test_auto_falls_back_to_the_embedded_models_and_says_why(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")  # no flite
@@ -56,20 +56,20 @@ async def test_auto_falls_back_to_the_embedded_ones_with_the_reason(
 
 
 @pytest.mark.needs("flite")
-async def test_auto_takes_flite_where_it_is_installed_and_lets_the_seed_choose(settings: Settings) -> None:
+async def test_auto_uses_flite_with_a_voice_chosen_by_the_seed(settings: Settings) -> None:
     choice, backend = await choose("tts", settings)
     assert choice.spec == "flite"
     assert len(backend.voices()) > 1  # type: ignore[attr-defined]
 
 
-async def test_without_a_language_model_the_offline_one_says_what_to_set(settings: Settings) -> None:
+async def test_the_offline_language_model_says_what_to_set(settings: Settings) -> None:
     choice, backend = await choose("llm", settings)
     await backend.aclose()
     assert choice.spec == "offline"
     assert "OPENAI_BASE_URL" in choice.reason
 
 
-async def test_local_language_models_are_found_and_nothing_else_is() -> None:
+async def test_only_local_language_models_are_found() -> None:
     ours = FastAPI()
     ours.add_api_route("/{path:path}", lambda path: HTMLResponse("<h1>a lobby</h1>"))
     other = FastAPI()

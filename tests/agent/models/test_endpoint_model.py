@@ -1,4 +1,4 @@
-"""A learned end-of-turn model: real ONNX files, small ones, through the real features and onnxruntime."""
+"""A learned end-of-turn model: small but real ONNX files with the real features and onnxruntime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def make_model(
     logits: bool = False,
     inputs: int = 1,
 ) -> Path:
-    """Write a model of a few bytes: sure of an end where the last tenth of a second is quieter than all."""
+    """Write a tiny model that predicts an end if the last 0.1 s is quieter than the rest."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -76,7 +76,7 @@ def tone(seconds: float) -> NDArray[np.int16]:
 QUIET = np.zeros(3200, np.int16)
 
 
-async def test_it_tells_an_end_from_a_middle(file: Path) -> None:
+async def test_the_model_distinguishes_an_end_from_a_pause(file: Path) -> None:
     model = await EndOfTurnModel.load(str(file))
     try:
         assert model.name == "onnx:turns.onnx"
@@ -88,14 +88,14 @@ async def test_it_tells_an_end_from_a_middle(file: Path) -> None:
         await model.aclose()
 
 
-async def test_any_size_of_batch_is_taken(tmp_path: Path) -> None:
+async def test_a_model_with_any_batch_size_is_accepted(tmp_path: Path) -> None:
     file = make_model(tmp_path / "m.onnx", shape=("batch", MELS, FRAMES), name="mel")
     model = await EndOfTurnModel.load(str(file))
     assert 0 <= await model.probability(tone(1)) <= 1
     await model.aclose()
 
 
-def test_features_are_the_last_eight_seconds_with_silence_before() -> None:
+def test_features_of_short_audio_begin_with_silence() -> None:
     from faster_whisper.feature_extractor import FeatureExtractor
 
     extract = FeatureExtractor(chunk_length=8)
@@ -120,7 +120,9 @@ def test_features_are_the_last_eight_seconds_with_silence_before() -> None:
         ({"outputs": 3}, "instead of one probability"),
     ],
 )
-async def test_a_model_of_another_form_is_refused(tmp_path: Path, made: dict[str, Any], message: str) -> None:
+async def test_a_model_of_another_shape_is_refused(
+    tmp_path: Path, made: dict[str, Any], message: str
+) -> None:
     file = make_model(tmp_path / "other.onnx", **made)
     with pytest.raises(ModelLoadError, match=message) as caught:
         await EndOfTurnModel.load(str(file))
@@ -128,7 +130,7 @@ async def test_a_model_of_another_form_is_refused(tmp_path: Path, made: dict[str
     assert "ENDPOINTING=dynamic" in caught.value.hint
 
 
-async def test_a_file_that_is_no_model_or_is_not_there_is_refused(tmp_path: Path) -> None:
+async def test_a_missing_or_unreadable_model_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
     with pytest.raises(ModelLoadError, match=r"broken\.onnx cannot be loaded as an ONNX model"):
@@ -139,7 +141,7 @@ async def test_a_file_that_is_no_model_or_is_not_there_is_refused(tmp_path: Path
         assert path in caught.value.message
 
 
-async def test_a_relative_path_counts_from_the_project(
+async def test_a_relative_path_is_looked_up_in_the_project(
     tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").touch()
@@ -149,7 +151,7 @@ async def test_a_relative_path_counts_from_the_project(
     await model.aclose()
 
 
-async def test_more_pauses_than_it_can_follow_are_refused_at_once(file: Path) -> None:
+async def test_a_full_queue_is_refused_at_once(file: Path) -> None:
     model = await EndOfTurnModel.load(str(file))
     asked = [asyncio.create_task(model.probability(tone(1))) for _ in range(MAX_WAITING + 1)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -159,7 +161,7 @@ async def test_more_pauses_than_it_can_follow_are_refused_at_once(file: Path) ->
     await model.aclose()
 
 
-async def test_after_it_was_closed_it_says_so(file: Path) -> None:
+async def test_a_closed_model_raises_an_error(file: Path) -> None:
     model = await EndOfTurnModel.load(str(file))
     await model.aclose()
     await model.aclose()
@@ -175,7 +177,7 @@ def models(tmp_path: Path, endpointing: str) -> Models:
     return Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=ScriptedLLM())
 
 
-async def test_the_models_load_it_at_the_start(tmp_path: Path, file: Path) -> None:
+async def test_models_load_the_end_of_turn_model_at_the_start(tmp_path: Path, file: Path) -> None:
     loaded = models(tmp_path, f"onnx:{file}")
     assert loaded.end_of_turn is None
     await loaded.start()
@@ -187,7 +189,7 @@ async def test_the_models_load_it_at_the_start(tmp_path: Path, file: Path) -> No
     assert loaded.end_of_turn is None
 
 
-async def test_a_wrong_one_stops_the_start_with_advice(tmp_path: Path) -> None:
+async def test_a_wrong_end_of_turn_model_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(ModelLoadError, match=r"There is no file .*none\.onnx for ENDPOINTING"):
         await models(tmp_path, f"onnx:{tmp_path / 'none.onnx'}").start()
 

@@ -1,4 +1,4 @@
-"""What the settings make of endpointing."""
+"""Endpointing from the settings."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from voicebot.settings import load_settings
 from voicebot.turn import DynamicEndpointing, EndpointingSettings, FixedEndpointing, LearnedEndpointing
 
 
-def test_the_defaults_are_the_constants() -> None:
+def test_default_settings_give_the_default_constants() -> None:
     assert endpointing_of(load_settings(None)) == DynamicEndpointing()
     assert constants_of(load_settings(None)) == EndpointingSettings()
 
 
-def test_a_fixed_silence_takes_the_delay_alone() -> None:
+def test_fixed_endpointing_uses_only_the_delay() -> None:
     assert endpointing_of(load_settings(None, endpointing="fixed", endpoint_delay=0.8)) == FixedEndpointing(
         0.8
     )
 
 
-def test_a_model_has_the_bounds() -> None:
+def test_learned_endpointing_has_the_bounds_of_the_settings() -> None:
     settings = load_settings(None, endpointing="ONNX: ~/turn.onnx", endpoint_max_delay=4)
     assert endpointing_of(settings) == LearnedEndpointing(EndpointingSettings(max_delay=4))
     assert model_path(settings) == "~/turn.onnx"
@@ -35,7 +35,7 @@ def test_a_model_has_the_bounds() -> None:
 
 
 @pytest.mark.parametrize(("delay", "least", "greatest"), [(0.2, 0.2, 3.0), (4.0, 0.3, 4.0)])
-def test_a_delay_alone_widens_the_bounds(delay: float, least: float, greatest: float) -> None:
+def test_a_delay_outside_the_bounds_widens_them(delay: float, least: float, greatest: float) -> None:
     constants = constants_of(load_settings(None, endpoint_delay=delay))
     assert (constants.min_delay, constants.delay, constants.max_delay) == (least, delay, greatest)
 
@@ -43,12 +43,12 @@ def test_a_delay_alone_widens_the_bounds(delay: float, least: float, greatest: f
 @pytest.mark.parametrize(
     "value", ["", "onnx", "onnx:", "model.onnx", "dynamic:x", "fixed:0.5", "fast", "ONNX :"]
 )
-def test_what_is_no_endpointing_is_refused_with_what_there_is(value: str) -> None:
+def test_an_unknown_endpointing_is_refused_with_the_known_ones(value: str) -> None:
     with pytest.raises(SettingsError, match=r"ENDPOINTING=.*onnx:/path/model\.onnx"):
         load_settings(None, endpointing=value)
 
 
-def test_bounds_that_contradict_each_other_are_refused() -> None:
+def test_contradictory_bounds_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"ENDPOINT_MAX_DELAY=0\.4: .*ENDPOINT_MIN_DELAY, which is 0\.6"):
         load_settings(None, endpoint_min_delay=0.6, endpoint_max_delay=0.4)
     with pytest.raises(SettingsError, match=r"ENDPOINT_MIN_DELAY=3"):
@@ -57,7 +57,9 @@ def test_bounds_that_contradict_each_other_are_refused() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize(("endpointing", "delay"), [("dynamic", 1.5), ("fixed", 0.5)])
-async def test_a_lobby_uses_what_is_set(tmp_path: Path, endpointing: str, delay: float) -> None:
+async def test_a_lobby_uses_the_endpointing_of_the_settings(
+    tmp_path: Path, endpointing: str, delay: float
+) -> None:
     async with Stage(tmp_path, stt=["i like tea and"], llm=["And?"], endpointing=endpointing) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -67,7 +69,7 @@ async def test_a_lobby_uses_what_is_set(tmp_path: Path, endpointing: str, delay:
 
 
 @pytest.mark.virtual_time
-async def test_an_agents_name_alone_waits_for_what_is_wanted(tmp_path: Path) -> None:
+async def test_an_agents_name_alone_waits_longer_for_the_rest(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["ada"], llm=["Yes?"], endpointing="dynamic") as stage:
         ada = await stage.agent()
         await stage.person()
@@ -76,7 +78,7 @@ async def test_an_agents_name_alone_waits_for_what_is_wanted(tmp_path: Path) -> 
         assert stage.of(EndpointConfirmed)[0].reason == "only Ada was called: 1.2 s"
 
 
-def test_the_newest_eight_seconds_are_kept() -> None:
+def test_the_last_eight_seconds_are_kept() -> None:
     tail = Tail()
     assert len(tail.samples()) == 0
     for number in range(300):

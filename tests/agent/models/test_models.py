@@ -23,7 +23,7 @@ def models(tmp_path: Path) -> Models:
     return Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=ScriptedLLM())
 
 
-async def test_a_swap_is_told_and_a_failed_one_keeps_the_old_model(models: Models) -> None:
+async def test_observers_hear_of_a_swap_and_a_failed_swap_keeps_the_old_model(models: Models) -> None:
     swaps: list[Swapped] = []
     stop = models.subscribe(swaps.append)
     await models.swap("llm", "offline")
@@ -39,7 +39,7 @@ async def test_a_swap_is_told_and_a_failed_one_keeps_the_old_model(models: Model
     await models.aclose()
 
 
-async def test_a_server_that_is_not_there_is_not_swapped_in(tmp_path: Path) -> None:
+async def test_a_model_without_a_server_cannot_be_swapped_in(tmp_path: Path) -> None:
     async with OpenAIServer(models=["small"]) as server:
         settings = Settings(
             _env_file=None, data_dir=tmp_path, openai_base_url=server.url, openai_model="small"
@@ -57,7 +57,7 @@ async def test_a_server_that_is_not_there_is_not_swapped_in(tmp_path: Path) -> N
     await models.aclose()
 
 
-async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name_is_told(
+async def test_a_server_that_is_down_at_the_start_is_a_warning(
     tmp_path: Path,
 ) -> None:
     async with OpenAIServer(models=["small"]) as server:
@@ -75,7 +75,7 @@ async def test_a_server_that_is_down_at_the_start_is_a_warning_and_the_full_name
     await models.aclose()
 
 
-async def test_one_that_cannot_be_loaded_is_told_while_another_is_still_downloaded(
+async def test_a_failed_load_is_reported_while_another_model_is_downloading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path, stt_model="nonsense:x", tts_model="large")  # type: ignore[call-arg]
@@ -99,13 +99,13 @@ async def test_one_that_cannot_be_loaded_is_told_while_another_is_still_download
     await models.aclose()
 
 
-async def test_one_load_however_often_it_is_asked_for(models: Models) -> None:
+async def test_a_model_is_loaded_only_once(models: Models) -> None:
     one, two = await asyncio.gather(models.get("llm", "offline"), models.get("llm", " offline"))
     assert one is two
     await models.aclose()
 
 
-async def test_a_model_of_two_names_is_there_once(models: Models) -> None:
+async def test_a_model_with_two_names_is_loaded_only_once(models: Models) -> None:
     def workers() -> int:
         return len(psutil.Process().children())
 
@@ -120,7 +120,7 @@ async def test_a_model_of_two_names_is_there_once(models: Models) -> None:
 
 
 @pytest.mark.parametrize("how", ["get", "swap"])
-async def test_what_is_loaded_after_closing_is_closed(
+async def test_a_model_whose_load_ends_after_closing_is_closed(
     models: Models, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     late, begun, gate = ScriptedSTT(), asyncio.Event(), asyncio.Event()
@@ -141,7 +141,7 @@ async def test_what_is_loaded_after_closing_is_closed(
     assert not models.started
 
 
-async def test_options_read_the_metadata_of_installed_packages_once(
+async def test_options_read_the_package_metadata_once(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -176,14 +176,14 @@ async def test_options_name_every_backend_with_its_availability(models: Models) 
     await models.aclose()
 
 
-async def test_before_the_start_the_error_says_so(tmp_path: Path) -> None:
+async def test_models_raise_an_error_before_start(tmp_path: Path) -> None:
     models = Models(Settings(_env_file=None, data_dir=tmp_path))  # type: ignore[call-arg]
     with pytest.raises(ModelError, match="loaded yet"):
         _ = models.stt
     assert not models.started
 
 
-async def test_closing_closes_every_backend_once(models: Models) -> None:
+async def test_aclose_closes_every_backend_once(models: Models) -> None:
     stt = models.stt
     await models.aclose()
     await models.aclose()

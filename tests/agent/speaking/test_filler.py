@@ -1,4 +1,4 @@
-"""What is said while a slow tool runs."""
+"""Fillers: what an agent says while a slow tool runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 class Waiting:
-    """A turn whose model has called a tool."""
+    """A turn whose language model calls tools."""
 
     def __init__(self, *, after: float = 1.0, language: str = "en") -> None:
         self.clock = asyncio.get_running_loop().time
@@ -47,7 +47,7 @@ class Waiting:
         return [time for time, _ in self.said]
 
 
-async def test_a_slow_tool_is_spoken_over_once() -> None:
+async def test_a_slow_tool_causes_one_filler() -> None:
     turn = Waiting()
     turn.call()
     await asyncio.sleep(30)
@@ -56,7 +56,7 @@ async def test_a_slow_tool_is_spoken_over_once() -> None:
     turn.filler.close()
 
 
-async def test_a_quick_tool_is_not() -> None:
+async def test_a_quick_tool_causes_no_filler() -> None:
     turn = Waiting()
     turn.call("1")
     turn.call("2")
@@ -65,7 +65,7 @@ async def test_a_quick_tool_is_not() -> None:
     turn.result("2")
     await asyncio.sleep(30)
     assert turn.said == []
-    turn.call("3")  # the next one is another wait
+    turn.call("3")  # people wait again
     await asyncio.sleep(0.5)
     turn.call("4")
     turn.result("3")
@@ -74,12 +74,12 @@ async def test_a_quick_tool_is_not() -> None:
     turn.filler.close()
 
 
-async def test_while_something_is_heard_nobody_waits() -> None:
+async def test_no_filler_is_said_while_the_agent_is_heard() -> None:
     turn = Waiting()
     turn.speech.pieces.append(SpokenPiece("Let me look.", queued_s=4.0, synthesized=True))
     turn.speech.said = True
     turn.call()
-    await asyncio.sleep(2.5)  # made into sound, and not heard yet
+    await asyncio.sleep(2.5)  # it is synthesized but not heard yet
     assert turn.said == []
     turn.speech.started = turn.clock()
     await asyncio.sleep(30)
@@ -87,7 +87,7 @@ async def test_while_something_is_heard_nobody_waits() -> None:
     turn.filler.close()
 
 
-async def test_text_that_waits_for_the_voice_will_be_heard() -> None:
+async def test_no_filler_is_said_while_text_waits_for_synthesis() -> None:
     turn = Waiting()
     turn.pieces.put_nowait("Let me look.")
     turn.call()
@@ -99,19 +99,19 @@ async def test_text_that_waits_for_the_voice_will_be_heard() -> None:
     turn.filler.close()
 
 
-async def test_a_sentence_that_is_made_into_sound_will_be_heard() -> None:
+async def test_no_filler_is_said_while_a_sentence_is_synthesized() -> None:
     turn = Waiting()
     turn.speech.pieces.append(SpokenPiece("Let me look."))
     turn.call()
     await asyncio.sleep(9.5)
     assert turn.said == []
-    turn.speech.pieces[0].silent = True  # the voice failed: it is only shown
+    turn.speech.pieces[0].silent = True  # synthesis failed, so it is only shown
     await asyncio.sleep(30)
     assert len(turn.said) == 1
     turn.filler.close()
 
 
-async def test_the_next_tool_waits_until_the_sentence_for_the_first_one_was_heard() -> None:
+async def test_a_second_filler_waits_until_the_first_was_heard() -> None:
     turn = Waiting()
     turn.speech.pieces.append(SpokenPiece("Well.", queued_s=1.0, synthesized=True))
     turn.speech.started, turn.speech.said = turn.clock() - 20.0, True
@@ -125,7 +125,7 @@ async def test_the_next_tool_waits_until_the_sentence_for_the_first_one_was_hear
     turn.filler.close()
 
 
-async def test_a_turn_that_is_over_says_nothing_more() -> None:
+async def test_no_filler_is_said_after_the_turn() -> None:
     turn = Waiting()
     turn.call()
     turn.filler.close()
@@ -142,7 +142,7 @@ async def test_it_can_be_switched_off() -> None:
     turn.filler.close()
 
 
-async def test_a_language_without_sentences_stays_silent() -> None:
+async def test_a_language_without_fillers_stays_silent() -> None:
     turn = Waiting(language="xx")
     turn.call()
     await asyncio.sleep(30)
@@ -151,14 +151,14 @@ async def test_a_language_without_sentences_stays_silent() -> None:
 
 
 @pytest.mark.parametrize("language", [*PHRASES, "EN-us"])
-def test_the_sentences_vary_and_none_comes_twice_in_a_row(language: str) -> None:
+def test_fillers_vary_and_never_repeat_in_a_row(language: str) -> None:
     fillers = Fillers("agent-1")
     said = [fillers.next(language) for _ in range(20)]
     assert all(one != next_one for one, next_one in pairwise(said))
     assert set(said) == set(PHRASES[language[:2].lower()])
 
 
-def test_an_agent_may_have_sentences_of_its_own() -> None:
+def test_an_agent_can_have_its_own_fillers() -> None:
     fillers = Fillers("agent-1")
     fillers.own = ("Arr, me parrot is looking.",)
     assert [fillers.next("en"), fillers.next("de")] == ["Arr, me parrot is looking."] * 2

@@ -73,20 +73,20 @@ def test_pieces(text: str, expected: list[str], size: int) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_abbreviations_and_ordinals_of_a_language_end_no_sentence(
+def test_abbreviations_and_ordinals_do_not_end_a_sentence(
     language: str, text: str, expected: list[str], size: int
 ) -> None:
     assert pieces(text, size, language) == expected
 
 
-def test_the_first_piece_may_end_at_a_comma_later_ones_at_a_sentence() -> None:
+def test_only_the_first_piece_may_end_at_a_comma() -> None:
     speakable = Speakable()
     assert speakable.push("When I was a young keeper here, ") == ["When I was a young keeper here,"]
     assert speakable.push("the sea was calm, and the lamp was ") == []
     assert speakable.push("bright. Now") == ["the sea was calm, and the lamp was bright."]
 
 
-def test_a_sentence_without_end_is_cut_between_words() -> None:
+def test_an_endless_sentence_is_cut_between_words() -> None:
     made = pieces("word " * 200)
     assert max(map(len, made)) <= 240
     assert " ".join(made).split() == ["word"] * 200
@@ -101,7 +101,7 @@ tokens = st.lists(
 
 
 @given(tokens, st.integers(1, 9))
-def test_chunk_borders_do_not_matter(parts: list[str], size: int) -> None:
+def test_the_result_does_not_depend_on_the_chunks(parts: list[str], size: int) -> None:
     text = "".join(parts)
     assert " ".join(pieces(text, size)).split() == " ".join(pieces(text, 10_000)).split()
 
@@ -117,7 +117,7 @@ def test_reasoning_is_never_spoken(parts: list[str], size: int) -> None:
 
 
 @given(st.text(max_size=200))
-def test_clean_gives_something_to_say_or_nothing(text: str) -> None:
+def test_clean_text_can_be_spoken_or_is_empty(text: str) -> None:
     said = clean(text)
     assert said == "" or any(c.isalnum() for c in said)
     assert "\n" not in said

@@ -1,4 +1,4 @@
-"""A third party's TTS that gives what cannot be played."""
+"""A third party's TTS that returns something unplayable."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.virtual_time
     ],
     ids=["float", "stereo", "list", "rate"],
 )
-async def test_unplayable_audio_is_told_and_the_answer_shown(
+async def test_unplayable_audio_is_an_error_and_the_answer_is_shown(
     tmp_path: Path, audio: Any, rate: int, said: str
 ) -> None:
     class Foreign(ScriptedTTS):

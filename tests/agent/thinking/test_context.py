@@ -1,4 +1,4 @@
-"""Long conversations are summarised in the background, and nobody waits for it."""
+"""Long conversations are summarised in the background, without delaying a turn."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Talk:
         return event
 
     def goes_on(self, until: float = HIGH) -> None:
-        """People talk until the memory is larger than this share of its budget."""
+        """Let people talk until the memory exceeds this share of its budget."""
         memory = self.agent.memory
         while memory.tokens <= until * BUDGET:
             self.numbers += 1
@@ -55,7 +55,7 @@ class Talk:
             memory.said(f"Boat {self.numbers} it is.")
 
     async def summarised(self) -> None:
-        """Until nothing is being written any more."""
+        """Wait until all summaries are written."""
         self.keeper.consider()
         tasks = [state.task for state in self.keeper._states.values() if state.task is not None]
         assert tasks
@@ -72,7 +72,7 @@ def scripted(*script: str | Sequence[Step]) -> ScriptedLLM:
     return ScriptedLLM(list(script))
 
 
-async def test_the_oldest_lines_give_way_to_a_summary(tmp_path: Path) -> None:
+async def test_a_summary_replaces_the_oldest_lines(tmp_path: Path) -> None:
     llm = scripted("<think>hm</think>Anna said that she has many boats.", "Well.")
     talk = Talk(tmp_path, llm)
     talk.goes_on()
@@ -92,10 +92,10 @@ async def test_the_oldest_lines_give_way_to_a_summary(tmp_path: Path) -> None:
     assert len(asked.lines) == event.lines
     assert asked.lines[:2] == [
         ChatLine("Anna", "My boat number 1 is blue and leaves tomorrow."),
-        ChatLine("Ada", "Boat 1 it is."),  # its own words are a record, too, and not what it says now
+        ChatLine("Ada", "Boat 1 it is."),  # its own words are part of the record
     ]
     assert await talk.answer() == "Well."
-    talk.keeper.consider()  # small again: nothing to do
+    talk.keeper.consider()  # the memory is small again
     assert talk.keeper._states[memory].task is None
     llm.assert_consumed()
 
@@ -104,7 +104,7 @@ async def test_a_turn_does_not_wait_for_a_summary_and_gets_the_newest_lines(tmp_
     never = asyncio.Event()
     llm = scripted([never, "Too late."], "Here is the answer.")
     talk = Talk(tmp_path, llm)
-    talk.goes_on(until=3.0)  # much too long by now
+    talk.goes_on(until=3.0)  # far beyond the budget
     talk.keeper.consider()
     await asyncio.sleep(1)
     assert llm.calls
@@ -113,13 +113,13 @@ async def test_a_turn_does_not_wait_for_a_summary_and_gets_the_newest_lines(tmp_
     assert given[-1] == ChatLine("Tom", "and what now")
     assert ChatLine("", f"Boat {talk.numbers} it is.") in given
     assert ChatLine("", "Boat 1 it is.") not in given
-    assert talk.agent.memory.lines[0].text.startswith("My boat number 1 ")  # and nothing is lost
+    assert talk.agent.memory.lines[0].text.startswith("My boat number 1 ")  # nothing is lost
     assert talk.agent.memory.summary == ""
     await talk.keeper.aclose()
     assert talk.events == []
 
 
-async def test_what_is_said_while_a_summary_is_written_is_not_in_it_and_not_lost(tmp_path: Path) -> None:
+async def test_lines_added_while_a_summary_is_written_are_kept(tmp_path: Path) -> None:
     gate = asyncio.Event()
     talk = Talk(tmp_path, scripted([gate, "Boats."]))
     talk.goes_on()
@@ -131,7 +131,7 @@ async def test_what_is_said_while_a_summary_is_written_is_not_in_it_and_not_lost
     assert talk.agent.memory.lines[-1].text == "something new"
 
 
-async def test_a_failure_loses_nothing_is_told_once_and_tried_again_later(tmp_path: Path) -> None:
+async def test_a_failed_summary_is_reported_once_and_retried(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     dead: list[Step] = [ModelFailed("its server is gone")]
     llm = scripted(dead, [10_000.0, "x"], " ", "They spoke of boats.")
@@ -158,7 +158,7 @@ async def test_a_failure_loses_nothing_is_told_once_and_tried_again_later(tmp_pa
     llm.assert_consumed()
 
 
-async def test_a_memory_that_grew_for_long_is_summarised_in_pieces(tmp_path: Path) -> None:
+async def test_a_very_large_memory_is_summarised_in_parts(tmp_path: Path) -> None:
     talk = Talk(tmp_path, scripted(*(f"Part {number}." for number in range(4))))
     talk.goes_on(until=3.5)
     await talk.summarised()
@@ -178,7 +178,7 @@ async def test_without_a_language_model_people_are_quoted(tmp_path: Path) -> Non
     assert isinstance(talk.events[0], ContextSummarised)
 
 
-async def test_a_memory_without_a_budget_is_left_alone(tmp_path: Path) -> None:
+async def test_a_memory_without_a_budget_is_not_summarised(tmp_path: Path) -> None:
     talk = Talk(tmp_path, scripted())
     talk.goes_on(until=2.0)
     talk.agent.memory.budget = None

@@ -43,7 +43,7 @@ from voicebot.llm.lines import TAGGED, ChatLine, read_history
         ("Hangul\u3164filler, braille\u2800blank", "Hangulfiller, brailleblank"),
     ],
 )
-def test_words_stay_and_everything_else_is_removed(text: str, expected: str) -> None:
+def test_words_are_kept_and_marks_are_removed(text: str, expected: str) -> None:
     assert as_data(text) == expected
 
 
@@ -121,7 +121,7 @@ def test_a_name_containing_a_role_is_labelled_as_a_participant(name: str) -> Non
 
 @cache
 def brackets() -> list[str]:
-    """All of Unicode."""
+    """All brackets of Unicode."""
     every = (chr(code) for code in range(0x80, sys.maxunicode + 1))
     found = [c for c in every if unicodedata.category(c) in ("Ps", "Pe", "Pi", "Pf")]
     quotes = [c for c in found if " QUOTATION" in unicodedata.name(c) and "ANGLE" not in unicodedata.name(c)]
@@ -130,7 +130,7 @@ def brackets() -> list[str]:
 
 @cache
 def colons() -> list[str]:
-    """All of Unicode that have it in their name."""
+    """All characters of Unicode with "COLON" in their name."""
     every = (chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) != "Sc")
     return [c for c in every if "COLON" in (name := unicodedata.name(c, "")) and "SEMICOLON" not in name]
 

@@ -1,4 +1,4 @@
-"""Half of a surrogate pair in what a model says breaks no caption, no log and no voice."""
+"""Half of a surrogate pair in the text of a model breaks no caption, no log and no synthesis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANY = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.sa
 
 
 @given(st.lists(ANY))
-def test_pieces_become_what_the_whole_becomes(pieces: list[str]) -> None:
+def test_repair_does_not_depend_on_the_pieces(pieces: list[str]) -> None:
     parts = Whole()
     joined = "".join([*(parts.push(piece) for piece in pieces), parts.finish()])
     assert joined == whole("".join(pieces))
@@ -26,7 +26,7 @@ def test_pieces_become_what_the_whole_becomes(pieces: list[str]) -> None:
     assert whole(joined) == joined
 
 
-def test_halves_that_belong_together_are_one() -> None:
+def test_two_halves_of_a_surrogate_pair_are_joined() -> None:
     parts = Whole()
     assert [parts.push("so \ud83d"), parts.push("\ude00 so"), parts.finish()] == ["so ", "\U0001f600 so", ""]
     assert whole("a\ud83db") == "a\ufffdb"
@@ -34,7 +34,7 @@ def test_halves_that_belong_together_are_one() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_what_models_say_is_made_whole(tmp_path: Path) -> None:
+async def test_lone_surrogates_of_models_are_repaired(tmp_path: Path) -> None:
     answer = [
         "Hello \ud83d",
         "\ude00 there.",

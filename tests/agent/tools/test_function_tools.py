@@ -1,4 +1,4 @@
-"""Functions that a model may call: what they need, when they run, and what becomes of their failures."""
+"""Functions as tools: what they need, when they run, and what the model is told about failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUOTE = " ".join(RULES.split()[20:32])
 
 
 class Asked:
-    """An agent that is asked something, with a model that follows a script."""
+    """A generation of an agent that was asked something, with a scripted model."""
 
     def __init__(self, *script: str | Sequence[Step]) -> None:
         self.llm = ScriptedLLM(script)
@@ -67,12 +67,12 @@ def any_number(*harbours: str) -> str:
 
 
 def strange(loop: asyncio.AbstractEventLoop) -> str:
-    """Nobody can write such a thing in JSON."""
+    """It has a type that JSON cannot express."""
     return str(loop)
 
 
 def hand_over(to: str) -> str:
-    """The room's own."""
+    """It has the name of the built-in tool."""
     return to
 
 
@@ -89,13 +89,13 @@ def hand_over(to: str) -> str:
         (Agent, "A tool is a function, not <class"),
     ],
 )
-def test_what_a_model_could_not_call_is_explained(function: Any, message: str) -> None:
+def test_an_unusable_function_is_refused_with_the_reason(function: Any, message: str) -> None:
     with pytest.raises(VoicebotError, match=message) as error:
         make_tool(function)
     assert error.value.code == "tool"
 
 
-def test_limits_and_names_that_would_be_lost_are_refused() -> None:
+def test_options_that_would_have_no_effect_are_refused() -> None:
     def tide(harbour: str) -> str:
         """The tide in a harbour."""
         return harbour
@@ -107,7 +107,7 @@ def test_limits_and_names_that_would_be_lost_are_refused() -> None:
             make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
 
 
-def test_a_tool_is_known_by_its_name_its_docstring_and_its_types() -> None:
+def test_a_tool_has_the_name_docstring_and_types_of_its_function() -> None:
     def tide(harbour: str, kind: Literal["high", "low"] = "high") -> str:
         """The tide in a harbour.
 
@@ -142,7 +142,7 @@ def test_running_a_cell_again_replaces_the_tool() -> None:
         """Another."""
         return harbour
 
-    assert tide("Brest") == "Brest"  # still the function that it was
+    assert tide("Brest") == "Brest"  # the function itself is unchanged
     agent.tool(wind, name="tide")
     assert [(tool.name, tool.description) for tool in agent.tools] == [
         ("tide", "Another."),
@@ -205,7 +205,7 @@ async def test_a_coroutine_behind_a_plain_decorator_is_awaited() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> None:
+async def test_the_model_is_told_of_every_failure_and_the_turn_continues() -> None:
     async def broken(harbour: str) -> str:
         """Fails."""
         raise LookupError(f"no {harbour}")
@@ -248,7 +248,7 @@ async def test_whatever_fails_is_told_to_the_model_and_the_turn_goes_on() -> Non
 
 
 @pytest.mark.virtual_time
-async def test_no_tool_runs_before_the_turn_is_sure() -> None:
+async def test_no_tool_runs_before_the_turn_is_committed() -> None:
     ran: list[str] = []
 
     async def tide(harbour: str) -> str:
@@ -260,7 +260,7 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
     asked.agent.tool(tide)
     committed = asyncio.Event()
     answer = asyncio.create_task(asked.answer(committed=committed, timeout=5.0))
-    await asyncio.sleep(60)  # far beyond the model's patience: nobody is to blame
+    await asyncio.sleep(60)  # far beyond the model's timeout, which does not run meanwhile
     assert ran == []
     assert asked.told == []
     committed.set()
@@ -269,8 +269,8 @@ async def test_no_tool_runs_before_the_turn_is_sure() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
-    """A voice takes its time with a long text, and the run goes on meanwhile."""
+async def test_a_tool_runs_while_earlier_text_is_still_unread() -> None:
+    """Synthesis takes a while with a long text, and the run continues meanwhile."""
 
     async def tide() -> str:
         """The tide."""
@@ -290,7 +290,7 @@ async def test_a_tool_runs_while_nobody_takes_the_words_before_it() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
+async def test_a_discarded_generation_calls_no_tool() -> None:
     ran: list[str] = []
 
     async def tide() -> str:
@@ -310,7 +310,7 @@ async def test_a_thought_that_is_thrown_away_calls_nothing() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
+async def test_a_model_that_is_silent_after_a_tool_times_out() -> None:
     async def tide() -> str:
         """The tide."""
         await asyncio.sleep(15)
@@ -325,7 +325,7 @@ async def test_a_model_that_is_silent_after_its_tool_is_given_up() -> None:
     assert loop.time() - began == pytest.approx(20.0)
 
 
-async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
+async def test_a_tool_that_cannot_be_stopped_is_blamed_instead_of_the_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(thinking, "GRACE", 0.01)
@@ -347,7 +347,7 @@ async def test_a_tool_that_nothing_can_stop_is_told_from_a_silent_model(
 
 
 @pytest.mark.virtual_time
-async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
+async def test_instructions_leak_neither_by_voice_nor_by_tool() -> None:
     async def note(text: str) -> str:
         """Write something down."""
         ran.append(text)
@@ -367,7 +367,7 @@ async def test_instructions_get_out_neither_by_voice_nor_by_tool() -> None:
     assert asked.told[0] == ToolCall(asked.told[0].call_id, "note", WITHHELD)
 
 
-def test_results_are_text() -> None:
+def test_results_become_text() -> None:
     assert as_text("low") == "low"
     assert as_text({"when": threading.Event}) == json.dumps({"when": str(threading.Event)})
     assert as_text(create_persona("Ada")).startswith('{"schema_version"')
@@ -389,7 +389,7 @@ async def test_a_long_result_is_cut() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_draft_is_answered_and_not_remembered() -> None:
+async def test_a_draft_is_answered_but_not_remembered() -> None:
     from voicebot.agent.thinking.memory import Remembered
 
     asked = Asked("Two questions.")

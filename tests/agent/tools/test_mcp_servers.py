@@ -1,4 +1,4 @@
-"""Real MCP servers, one that is a program and one on HTTP, and everything that can be wrong with one."""
+"""Real MCP servers, a program and one on HTTP, and everything that can go wrong with them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def agent_with(servers: McpServers, name: str = "Ada") -> Agent:
 
 
 async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
-    """What came of these calls."""
+    """Make these calls; returns their results."""
     told: list[Any] = []
     llm = ScriptedLLM([list(calls), "Well."])
     agent.memory.heard("Anna", "how is the tide")
@@ -92,11 +92,11 @@ async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
 
 
 def running() -> list[psutil.Process]:
-    """The servers that are our own children."""
+    """The servers among our child processes."""
     return [p for p in psutil.Process().children() if "server.py" in " ".join(p.cmdline())]
 
 
-async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
+async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARBOUR_MASTER", "Jo")
@@ -108,9 +108,9 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         assert await bruno.use_mcp("harbours") == ["tide", "logs_read_all", "sink"]  # the same connection
         calls = [ScriptedCall("tide", {"harbour": "Brest"}), ScriptedCall("sink", {"ship": "Pip"})]
         low, refused = await ask(ada, *calls)
-        assert "low tide in Brest, says Jo None" in low[0]  # with its own environment, not with ours
+        assert "low tide in Brest, says Jo None" in low[0]  # it has an environment of its own
         assert not low[1]
-        assert refused[1]  # it was never given that one
+        assert refused[1]  # this agent was not given that tool
         assert "no such tool" in refused[0]
         results = await ask(bruno, *calls)
         assert any("Error executing tool sink" in result for result, _ in results)
@@ -134,7 +134,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
         ((dead, failed),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
         assert failed
         assert "The tool failed" in dead
-        # running the cell again repairs it, for both at once
+        # running the cell again repairs it for both agents
         await asyncio.gather(ada.use_mcp("harbours", ["tide"]), bruno.use_mcp("harbours", ["tide"]))
         (process,) = running()
         ((again, _),) = await ask(ada, ScriptedCall("tide", {"harbour": "Brest"}))
@@ -146,7 +146,7 @@ async def test_an_agent_uses_the_tools_it_was_given_of_a_program(
     assert "low tide" not in gone
 
 
-async def test_a_server_that_does_not_answer_holds_up_no_end(
+async def test_a_silent_server_does_not_delay_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp_servers, "CONNECT_TIMEOUT", 1e6)
@@ -170,7 +170,7 @@ async def test_a_server_that_does_not_answer_holds_up_no_end(
             await asking
 
 
-async def test_a_server_on_http_is_reached_too(tmp_path: Path) -> None:
+async def test_a_server_on_http_works(tmp_path: Path) -> None:
     server = MCPServer("trains")
 
     @server.tool()
@@ -218,7 +218,7 @@ async def test_a_wrong_configuration_is_explained(tmp_path: Path, text: str, mes
     assert "MCP_CONFIG" in error.value.hint
 
 
-async def test_a_server_that_fails_is_named_without_what_it_is_given(tmp_path: Path) -> None:
+async def test_errors_of_a_server_do_not_contain_its_secrets(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

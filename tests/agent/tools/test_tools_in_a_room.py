@@ -39,7 +39,7 @@ def give_slow_tool(agent: Agent, seconds: float) -> None:
         return f"low in {harbour}"
 
 
-async def test_people_hear_that_a_slow_tool_takes_a_moment(tmp_path: Path) -> None:
+async def test_people_hear_a_filler_while_a_slow_tool_runs(tmp_path: Path) -> None:
     script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "Brest"})], "It is low."]
     async with Stage(tmp_path, stt=["how is the tide"], llm=script, filler_after=1.0) as stage:
         ada = await stage.agent()
@@ -55,7 +55,7 @@ async def test_people_hear_that_a_slow_tool_takes_a_moment(tmp_path: Path) -> No
         assert stage.of(PlayoutFinished)[0].planned_text == "One moment. It is low."
 
 
-async def test_a_quick_tool_and_a_broken_one_are_not_noticed(tmp_path: Path) -> None:
+async def test_a_quick_or_broken_tool_causes_no_filler(tmp_path: Path) -> None:
     script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "nowhere"})], "I cannot find it."]
     async with Stage(tmp_path, stt=["how is the tide"], llm=script) as stage:
         ada = await stage.agent()
@@ -68,7 +68,7 @@ async def test_a_quick_tool_and_a_broken_one_are_not_noticed(tmp_path: Path) -> 
         assert "The tool tide of Ada: The tool failed: LookupError: no such harbour." in error.message
 
 
-async def test_an_interruption_ends_the_wait(tmp_path: Path) -> None:
+async def test_an_interruption_ends_the_wait_for_a_tool(tmp_path: Path) -> None:
     script: list[list[Step] | str] = [[ScriptedCall("tide", {"harbour": "Brest"})], "Gladly."]
     async with Stage(tmp_path, stt=["how is the tide", "never mind"], llm=script, filler_after=9.0) as stage:
         ada = await stage.agent()
@@ -116,7 +116,7 @@ async def test_the_other_agent_answers_in_the_same_turn_and_is_measured_from_the
         ]
 
 
-async def test_nobody_hands_a_turn_over_for_ever(tmp_path: Path) -> None:
+async def test_hand_offs_in_one_turn_are_limited(tmp_path: Path) -> None:
     there = ScriptedCall("hand_over", {"to": "Bruno", "why": "x"})
     back = ScriptedCall("hand_over", {"to": "Ada", "why": "y"})
     script: list[list[Step] | str] = [[there], [back], [there], "Then I say it."]
@@ -129,7 +129,7 @@ async def test_nobody_hands_a_turn_over_for_ever(tmp_path: Path) -> None:
         assert len(stage.of(Handoff)) == MOST
 
 
-async def test_a_turn_for_an_agent_that_is_silenced_meanwhile_comes_back(tmp_path: Path) -> None:
+async def test_a_turn_handed_to_an_agent_that_was_muted_meanwhile_comes_back(tmp_path: Path) -> None:
     give = ScriptedCall("hand_over", {"to": "Bruno", "why": "x"})
     script: list[list[Step] | str] = [["Bruno knows. ", 2.0, give], "Then I say it."]
     async with Stage(tmp_path, stt=["Ada, how do I cook a crab"], llm=script) as stage:
@@ -155,7 +155,7 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
         await stage.person()
         stage.session.chat("anna", "boats " * 250)
         await stage.said(ada)
-        await asyncio.sleep(1.0)  # and the summary is begun
+        await asyncio.sleep(1.0)  # the summary has begun
         stage.session.chat("anna", "and now")
         assert await stage.said(ada, 2) == "And still I answer."
         assert stage.events[-1].t < 20.0  # nobody waited for the summary
@@ -169,7 +169,7 @@ async def test_a_long_conversation_is_summarised_between_turns(tmp_path: Path) -
         ]
 
 
-async def test_no_tool_runs_for_a_question_that_goes_on(tmp_path: Path) -> None:
+async def test_no_tool_runs_for_an_unfinished_question(tmp_path: Path) -> None:
     ran: list[float] = []
     half = Hears("set an alarm for seven no eight", drafts=["set an alarm for seven"])
     script = [[ScriptedCall("alarm", {"hour": 7})], [ScriptedCall("alarm", {"hour": 8})], "Done."]
@@ -190,7 +190,7 @@ async def test_no_tool_runs_for_a_question_that_goes_on(tmp_path: Path) -> None:
         assert not stage.of(SpeculationCommitted)
 
 
-async def test_an_agent_that_comes_back_says_which_tools_it_has_lost(
+async def test_a_restored_agent_reports_its_lost_tools(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Stage(tmp_path) as stage:
@@ -201,7 +201,7 @@ async def test_an_agent_that_comes_back_says_which_tools_it_has_lost(
         back = await stage.session.restore(record)
         assert "Ada is back in lobby demo without its tools (tide). Run the code" in caplog.text
         assert back.lost_tools == ["tide"]
-        assert stage.session.agent_records() == [record]  # the next restart tells it again
+        assert stage.session.agent_records() == [record]  # the next restart reports it again
         give_slow_tool(back, 0.0)
         assert back.lost_tools == []
         assert stage.session.agent_records() == [record]

@@ -12,7 +12,7 @@ from voicebot.signaling.messages import ParticipantInfo
 
 
 class Party:
-    """Anna and Tom with some agents; the time passes by hand."""
+    """Anna and Tom with some agents, and a clock that the test sets."""
 
     def __init__(self, *personas: str) -> None:
         self.now = 100.0
@@ -28,7 +28,7 @@ class Party:
 
     def says(self, speaker: str, text: str, *, after: float = 3.0, final: bool = True) -> tuple[str, ...]:
         self.now += after
-        return self.addressing.meant(text, speaker, remember=final).ids
+        return self.addressing.decide(text, speaker, remember=final).ids
 
 
 @pytest.fixture
@@ -43,17 +43,17 @@ def test_an_answer_to_a_person_is_for_that_person(party: Party) -> None:
     assert party.says("tom", "Ada, what time is it?") == ("ada",)
 
 
-def test_people_s_talk_is_over_after_a_while(party: Party) -> None:
+def test_talk_between_people_is_forgotten_after_a_while(party: Party) -> None:
     assert party.says("anna", "Tom, did you bring the keys?") == ()
     assert party.says("tom", "how high is this tower", after=40.0) == ("ada",)
 
 
-def test_words_that_are_not_final_are_not_remembered(party: Party) -> None:
+def test_interim_words_are_not_remembered(party: Party) -> None:
     assert party.says("anna", "Tom", final=False) == ()
     assert party.says("tom", "how high is this tower") == ("ada",)
 
 
-def test_yes_answers_the_agent_that_asked() -> None:
+def test_yes_is_for_the_agent_that_asked() -> None:
     party = Party("Ada, a guide", "Bruno, a lighthouse keeper")
     party.addressing.answered("ada", ["anna"], "It is old. Tom, have you been there?")
     party.addressing.answered("bruno", ["anna"], "I have.")
@@ -61,20 +61,20 @@ def test_yes_answers_the_agent_that_asked() -> None:
     assert party.says("anna", "right") == ()
 
 
-def test_who_has_been_silent_longest_answers_a_question_to_all_and_others_may_add() -> None:
+def test_the_agent_that_was_silent_longest_answers_a_question_to_all() -> None:
     party = Party("Ada, a guide", "Bruno, a lighthouse keeper", "Mira, a doctor")
     party.addressing.answered("ada", ["anna"], "Hello.")
-    decision = party.addressing.meant("what does everyone think", "tom")
+    decision = party.addressing.decide("what does everyone think", "tom")
     assert (decision.ids, decision.may_add) == (("bruno",), ("mira", "ada"))
 
 
-def test_who_has_left_is_not_talked_to_any_more(party: Party) -> None:
+def test_lines_of_a_person_who_left_are_forgotten(party: Party) -> None:
     assert party.says("anna", "Tom, did you bring the keys?") == ()
     party.addressing.left("tom")
     assert party.says("anna", "how high is this tower") == ("ada",)
 
 
-def test_only_so_many_lines_are_kept(party: Party) -> None:
+def test_the_number_of_lines_is_limited(party: Party) -> None:
     for _ in range(100):
         party.says("anna", "Tom, are you there?", after=0.01)
     assert len(cast("list[object]", party.addressing._talk)) == 16

@@ -1,4 +1,4 @@
-"""People who write a lot at once: all is remembered and answered, at a price that grows as they write."""
+"""Floods of typed lines are remembered and answered, and the work grows linearly with their number."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ assert threading.main_thread() not in Watch.importing
 
 
 class Work:
-    """Counts the lines of this project's code that run, each turn of a loop anew."""
+    """Counts the lines of this project's code that run, every time they run."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -67,7 +67,7 @@ class Work:
 
 
 async def burst(folder: Path, lines: int) -> tuple[int, int]:
-    """Two people write so many lines while an agent speaks; the work of taking and of answering them."""
+    """Two people write this many lines while an agent speaks; returns the work to take and to answer them."""
     answer = "The sea is deep. It is full of fish."
     async with Stage(folder, llm=[answer, "That was a lot."], context_tokens=100_000) as stage:
         ada = await stage.agent("Ada, a guide")
@@ -91,7 +91,7 @@ async def burst(folder: Path, lines: int) -> tuple[int, int]:
 
 
 @pytest.mark.virtual_time
-async def test_the_work_of_many_lines_grows_as_their_number(tmp_path: Path) -> None:
+async def test_the_work_grows_linearly_with_the_number_of_lines(tmp_path: Path) -> None:
     small, large = await burst(tmp_path / "small", 100), await burst(tmp_path / "large", 800)
     assert large[0] <= 8 * small[0] * 1.05
     assert large[1] <= 8 * small[1]
@@ -99,7 +99,7 @@ async def test_the_work_of_many_lines_grows_as_their_number(tmp_path: Path) -> N
 
 
 @pytest.mark.virtual_time
-async def test_whom_a_flood_of_words_is_for_is_told_from_the_newest(
+async def test_the_newest_words_of_a_flood_decide_whom_it_is_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reply_queue, "LONGEST_CALL", 100)
@@ -114,7 +114,7 @@ async def test_whom_a_flood_of_words_is_for_is_told_from_the_newest(
         assert await stage.said(bruno) == "Yes."
 
 
-def test_many_lines_are_one_message_word_by_word() -> None:
+def test_many_lines_become_one_complete_message() -> None:
     mind = memory.Memory()
     mind.said("Hello.")
     mind.said("I am Ada.")
@@ -126,7 +126,7 @@ def test_many_lines_are_one_message_word_by_word() -> None:
     ]
 
 
-def test_the_first_thought_of_a_process_does_not_import_on_the_loop() -> None:
-    """In a process of its own, since an import happens once. It takes seconds on a busy machine."""
+def test_the_first_generation_of_a_process_does_not_import_on_the_loop() -> None:
+    """Needs a process of its own, because an import happens once. It takes seconds on a busy machine."""
     done = subprocess.run([sys.executable, "-c", FIRST_THOUGHT], timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

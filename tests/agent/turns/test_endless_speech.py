@@ -1,4 +1,4 @@
-"""A television, or somebody who never stops: cut into utterances, and nobody else has to wait."""
+"""Endless speech, as of a television, is cut into utterances, so that nobody else has to wait."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_long_story_is_answered_once_at_its_end(tmp_path: Path) -> None:
         assert len(stage.of(LLMStarted)) == 1
 
 
-async def test_who_calls_the_agent_over_a_television_is_answered(tmp_path: Path) -> None:
+async def test_a_person_who_calls_an_agent_over_a_television_is_answered(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["Ada, what time is it", "and the weather", ""],

@@ -1,4 +1,4 @@
-"""Greetings: said when nobody speaks, answered by people only."""
+"""Agents greet when nobody speaks, and only people answer a greeting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.virtual_time
 BRUNO = "Bruno, a lighthouse keeper"
 
 
-async def test_no_agent_answers_a_greeting_even_if_it_names_it(tmp_path: Path) -> None:
+async def test_no_agent_answers_a_greeting_even_if_named_in_it(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         ada = await stage.agent(greeting="I am Ada. Shall we talk, Bruno?")
         bruno = await stage.agent(BRUNO)
@@ -36,7 +36,7 @@ async def test_no_agent_answers_a_greeting_even_if_it_names_it(tmp_path: Path) -
         assert bruno.state == "idle"
 
 
-async def test_what_was_written_during_a_greeting_is_answered_not_the_greeting(tmp_path: Path) -> None:
+async def test_a_line_written_during_a_greeting_is_answered(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["It is noon."]) as stage:
         ada = await stage.agent(greeting="I am Ada. What shall we talk about?")
         bruno = await stage.agent(BRUNO)
@@ -62,7 +62,7 @@ async def test_a_new_agent_waits_until_another_has_spoken(tmp_path: Path) -> Non
         assert told.t <= stage.of(PlayoutStarted)[1].t
 
 
-async def test_a_new_agent_lets_people_finish_and_be_answered_first(tmp_path: Path) -> None:
+async def test_a_new_agent_waits_until_people_have_been_answered(tmp_path: Path) -> None:
     understood = asyncio.Event()
     async with Stage(
         tmp_path, stt=[Hears("Ada, what time is it", gate=understood)], llm=["It is noon."]
@@ -72,7 +72,7 @@ async def test_a_new_agent_lets_people_finish_and_be_answered_first(tmp_path: Pa
         await stage.wait(ConnectionState, lambda e: e.state == "connected")
         await stage.media.hear("anna", 1.0)
         await stage.wait(SpeechStopped)
-        await asyncio.sleep(1.0)  # the turn is over, its text is not known yet
+        await asyncio.sleep(1.0)  # the turn is over, but its text is not known yet
         bruno = await stage.agent(BRUNO, greeting="I am Bruno.")
         await asyncio.sleep(1.0)
         assert not stage.of(PlayoutStarted)
@@ -83,7 +83,7 @@ async def test_a_new_agent_lets_people_finish_and_be_answered_first(tmp_path: Pa
         assert stage.llm.calls[0].lines == [ChatLine("Anna", "Ada, what time is it")]
 
 
-async def test_who_was_asked_first_does_not_introduce_itself_any_more(tmp_path: Path) -> None:
+async def test_an_agent_that_has_answered_does_not_introduce_itself(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["hello ada"], llm=["Hello, Anna."]) as stage:
         await stage.person()
         await stage.wait(ConnectionState, lambda e: e.state == "connected")

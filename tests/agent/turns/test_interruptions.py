@@ -1,4 +1,4 @@
-"""What people say over an agent: words stop it, "uh-huh" does not, a noise makes it wait."""
+"""Speech over an agent: words stop it, "uh-huh" does not, and a noise only holds it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def talking(stage: Stage) -> Agent:
     return ada
 
 
-async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) -> None:
+async def test_a_noise_holds_the_agent_which_continues_where_it_stopped(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me", ""], llm=[ANSWER]) as stage:
         ada = await talking(stage)
         await stage.media.hear("anna", 0.7, after=0.5)
@@ -46,7 +46,7 @@ async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) 
         (finished,) = stage.of(PlayoutFinished)
         assert finished.heard_until_s == pytest.approx(
             len(ANSWER) * 0.05, abs=0.01
-        )  # no sample lost or twice
+        )  # no sample is lost or repeated
         held = await stage.media.wait_for(PlayoutHeld)
         resumed = await stage.media.wait_for(PlayoutResumed)
         assert (held.by, held.played) == ("anna", pytest.approx(1.0, abs=0.05))
@@ -59,7 +59,7 @@ async def test_a_noise_makes_it_wait_and_go_on_where_it_stopped(tmp_path: Path) 
         assert states[-4:] == ["speaking", "listening", "speaking", "idle"]
 
 
-async def test_the_model_goes_on_writing_while_it_waits(tmp_path: Path) -> None:
+async def test_the_model_keeps_writing_while_the_agent_is_held(tmp_path: Path) -> None:
     answer: list[Step] = ["The sea is deep. ", 1.5, "It is full of fish."]
     async with Stage(tmp_path, stt=["tell me", ""], llm=[answer]) as stage:
         ada = await talking(stage)
@@ -68,7 +68,7 @@ async def test_the_model_goes_on_writing_while_it_waits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.45])
-async def test_uh_huh_stops_nobody(tmp_path: Path, seconds: float) -> None:
+async def test_uh_huh_does_not_stop_an_agent(tmp_path: Path, seconds: float) -> None:
     async with Stage(tmp_path, stt=["tell me", Hears("uh-huh", interim=["uh"])], llm=[ANSWER]) as stage:
         ada = await talking(stage)
         await stage.media.hear("anna", seconds, after=0.5)
@@ -78,7 +78,7 @@ async def test_uh_huh_stops_nobody(tmp_path: Path, seconds: float) -> None:
         assert len(stage.llm.calls) == 1
 
 
-async def test_a_long_yeah_makes_it_wait_only_until_it_is_over(tmp_path: Path) -> None:
+async def test_a_long_yeah_holds_the_agent_only_until_it_ends(tmp_path: Path) -> None:
     yeah = Hears("oh yeah I see", interim=["oh", "oh yeah", "oh yeah I"], drafts=["oh yeah I see"])
     async with Stage(tmp_path, stt=["tell me", yeah], llm=[ANSWER]) as stage:
         ada = await talking(stage)
@@ -92,7 +92,7 @@ async def test_a_long_yeah_makes_it_wait_only_until_it_is_over(tmp_path: Path) -
         assert stage.session.log.at(resumed.time) - first == pytest.approx(0.5 + 0.9 + 0.1, abs=0.06)
 
 
-async def test_a_noise_that_was_taken_for_a_word_costs_nothing(tmp_path: Path) -> None:
+async def test_a_noise_mistaken_for_a_word_does_not_end_the_answer(tmp_path: Path) -> None:
     cough = Hears("", interim=["cut"], drafts=[""])
     async with Stage(tmp_path, stt=["tell me", cough], llm=[ANSWER], interrupt_after=2.0) as stage:
         ada = await talking(stage)
@@ -102,7 +102,7 @@ async def test_a_noise_that_was_taken_for_a_word_costs_nothing(tmp_path: Path) -
         assert stage.of(InterruptionFalse)
 
 
-async def test_words_stop_it_before_the_time_is_up(tmp_path: Path) -> None:
+async def test_words_hold_the_agent_before_interrupt_after(tmp_path: Path) -> None:
     stop = Hears("stop please", interim=["stop", "stop please"])
     async with Stage(tmp_path, stt=["tell me", stop], llm=[ANSWER, "Fine."], interrupt_after=2.0) as stage:
         ada = await talking(stage)
@@ -116,7 +116,7 @@ async def test_words_stop_it_before_the_time_is_up(tmp_path: Path) -> None:
         assert stage.of(InterruptionDetected)[0].participant_id == "anna"
 
 
-async def test_real_words_end_the_model_too(tmp_path: Path) -> None:
+async def test_an_interruption_also_stops_the_model(tmp_path: Path) -> None:
     answer: list[Step] = ["The sea is deep and wide. ", 60.0, "And so on."]
     async with Stage(tmp_path, stt=["tell me", "no, about boats"], llm=[answer, "Boats float."]) as stage:
         ada = await talking(stage)
@@ -125,7 +125,7 @@ async def test_real_words_end_the_model_too(tmp_path: Path) -> None:
         assert stage.of(LLMFinished)[0].cancelled
 
 
-async def test_whoever_means_it_wins_over_whoever_does_not(tmp_path: Path) -> None:
+async def test_an_interruption_wins_over_a_backchannel(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me", "", "what about boats"], llm=[ANSWER, "They float."]) as stage:
         ada = await talking(stage)
         await stage.person("tom", "Tom")
@@ -137,7 +137,7 @@ async def test_whoever_means_it_wins_over_whoever_does_not(tmp_path: Path) -> No
         assert await stage.said(ada, 2) == "They float."
 
 
-async def test_who_leaves_in_the_middle_of_a_word_holds_nobody_up(tmp_path: Path) -> None:
+async def test_a_person_who_leaves_while_speaking_does_not_hold_the_agent(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=["tell me", ""], llm=[ANSWER]) as stage:
         ada = await talking(stage)
         await stage.person("tom", "Tom")

@@ -1,4 +1,4 @@
-"""Two people talk at the same time, and a real recogniser keeps them apart: each word has its speaker."""
+"""Two people talk at the same time, and a real recogniser transcribes each of them separately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def spoken(text: str, voice: str, settings: Settings) -> NDArray[np.int16]
     return np.concatenate([piece async for piece in tts.synthesize(text, VoiceStyle())])
 
 
-async def test_two_who_talk_at_once_are_transcribed_apart(tmp_path: Path) -> None:
+async def test_people_who_talk_at_once_are_transcribed_separately(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
     said = {"anna": await spoken(WEATHER, "slt", settings), "tom": await spoken(HELLO, "rms", settings)}
     stt = await PocketSphinxSTT.load("", settings)
@@ -65,4 +65,4 @@ async def test_two_who_talk_at_once_are_transcribed_apart(tmp_path: Path) -> Non
     assert len({e.turn_id for e in finals}) == len({e.utterance_id for e in finals}) == 2
     started = [e.t for e in events if isinstance(e, SpeechStarted)]
     stopped = [e.t for e in events if isinstance(e, SpeechStopped)]
-    assert max(started) < min(stopped)  # they did talk at once
+    assert max(started) < min(stopped)  # they really talked at the same time

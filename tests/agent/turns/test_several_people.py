@@ -1,4 +1,4 @@
-"""People who talk at the same time to different agents, or to each other: everyone gets their answer."""
+"""People who talk at the same time, to different agents or to each other, all get their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BRUNO = "Bruno, a lighthouse keeper"
 
 
 async def spoken_to_at_once(stage: Stage) -> tuple[Agent, Agent]:
-    """Ada and Bruno, after Anna and Tom have talked at the same time."""
+    """Let Anna and Tom talk at the same time; returns the agents Ada and Bruno."""
     ada, bruno = await stage.agent(), await stage.agent(BRUNO)
     await stage.person()
     await stage.person("tom", "Tom")
@@ -29,7 +29,7 @@ async def spoken_to_at_once(stage: Stage) -> tuple[Agent, Agent]:
     return ada, bruno
 
 
-async def test_words_to_a_person_do_not_take_another_ones_question_away(tmp_path: Path) -> None:
+async def test_words_to_a_person_do_not_cancel_another_persons_question(tmp_path: Path) -> None:
     never = asyncio.Event()
     async with Stage(
         tmp_path, stt=["Ada, what time is it", "hang on, Anna"], llm=[[never], "It is noon."]
@@ -47,7 +47,7 @@ async def test_words_to_a_person_do_not_take_another_ones_question_away(tmp_path
         assert stage.llm.calls[1].lines.room.answer == ("Anna",)
 
 
-async def test_two_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) -> None:
+async def test_two_people_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) -> None:
     async with Stage(
         tmp_path,
         stt=["Ada, what time is it", "Bruno, how is the sea"],
@@ -62,7 +62,7 @@ async def test_two_who_ask_two_agents_at_once_are_both_answered(tmp_path: Path) 
             assert call.lines.room.answer == (name,)
 
 
-async def test_who_waits_for_an_agent_is_not_forgotten_when_others_speak(tmp_path: Path) -> None:
+async def test_a_waiting_person_is_answered_after_others_speak(tmp_path: Path) -> None:
     long: list[Step] = ["It is a long story of a ship and a storm and a very old man."]
     async with Stage(
         tmp_path,
@@ -76,7 +76,7 @@ async def test_who_waits_for_an_agent_is_not_forgotten_when_others_speak(tmp_pat
         assert await stage.said(ada, 2) == "Fine."
 
 
-async def test_the_end_waits_for_everybodys_last_words_at_once(tmp_path: Path) -> None:
+async def test_closing_waits_for_everybodys_last_words_in_parallel(tmp_path: Path) -> None:
     hangs = Hears("tell me more", gate=asyncio.Event())
     async with Stage(tmp_path, stt=[hangs, hangs]) as stage:
         await spoken_to_at_once(stage)

@@ -1,4 +1,4 @@
-"""The answer is prepared at the first short pause, and heard only if the person has finished."""
+"""An answer is prepared at the first short pause, and heard only if the person has finished."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ async def test_a_prepared_answer_is_heard_at_the_end_of_the_turn(tmp_path: Path)
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada) == "It rains."
         (latency,) = stage.of(LatencyMeasured)
-        assert latency.e2e_latency == pytest.approx(0.5, abs=0.02)  # the silence that ends a turn, no more
+        assert latency.e2e_latency == pytest.approx(
+            0.5, abs=0.02
+        )  # no more than the silence that ends a turn
         assert not latency.cancelled
         started, committed = stage.of(SpeculationStarted)[0], stage.of(SpeculationCommitted)[0]
         assert (started.text, started.participant_id) == ("what is the weather", ada.id)
@@ -64,7 +66,7 @@ async def test_nothing_is_heard_of_an_answer_to_half_a_question(tmp_path: Path) 
         assert ada.memory.messages()[-1]["content"] == "In Paris it rains."
 
 
-async def test_another_final_text_is_answered_anew(tmp_path: Path) -> None:
+async def test_a_different_final_transcript_gets_a_new_answer(tmp_path: Path) -> None:
     wrong = Hears("write to Ben", drafts=["right to Ben"])
     async with Stage(tmp_path, stt=[wrong], llm=["You are right.", "I cannot write."]) as stage:
         ada = await stage.agent()
@@ -75,7 +77,7 @@ async def test_another_final_text_is_answered_anew(tmp_path: Path) -> None:
         assert len(stage.of(PlayoutStarted)) == 1
 
 
-async def test_full_stops_make_no_other_text(tmp_path: Path) -> None:
+async def test_punctuation_does_not_make_a_different_transcript(tmp_path: Path) -> None:
     async with Stage(
         tmp_path, stt=[Hears("What is the weather?", drafts=["what is  the weather"])], llm=["Fine."]
     ) as stage:
@@ -86,7 +88,7 @@ async def test_full_stops_make_no_other_text(tmp_path: Path) -> None:
         assert len(stage.of(LLMStarted)) == 1
 
 
-async def test_a_model_that_fails_in_vain_is_no_error(tmp_path: Path) -> None:
+async def test_the_failure_of_a_discarded_answer_is_not_reported(tmp_path: Path) -> None:
     half = Hears("what is the weather in paris", drafts=["what is the weather"])
     async with Stage(tmp_path, stt=[half], llm=[[ModelFailed("down")], "It rains."]) as stage:
         ada = await stage.agent()
@@ -96,7 +98,7 @@ async def test_a_model_that_fails_in_vain_is_no_error(tmp_path: Path) -> None:
         assert not stage.of(ErrorEvent)
 
 
-async def test_a_model_that_fails_for_good_is_told_once(tmp_path: Path) -> None:
+async def test_the_failure_of_a_committed_answer_is_reported_once(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=[QUESTION], llm=[[ModelFailed("down")]]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -105,7 +107,7 @@ async def test_a_model_that_fails_for_good_is_told_once(tmp_path: Path) -> None:
         assert len(stage.of(ErrorEvent)) == 1
 
 
-async def test_only_the_first_sentence_is_made_ahead(tmp_path: Path) -> None:
+async def test_only_the_first_sentence_is_synthesized_ahead(tmp_path: Path) -> None:
     gate = asyncio.Event()
     slow = Hears("what is the weather", drafts=["what is the weather"], gate=gate)
     async with Stage(tmp_path, stt=[slow], llm=["It rains. It will rain on. And on."]) as stage:
@@ -119,7 +121,7 @@ async def test_only_the_first_sentence_is_made_ahead(tmp_path: Path) -> None:
         assert await stage.said(ada) == "It rains. It will rain on. And on."
 
 
-async def test_somebody_else_who_speaks_takes_it_back(tmp_path: Path) -> None:
+async def test_speech_of_another_person_cancels_the_prepared_answer(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=[QUESTION, "and in rome?"], llm=["Fine.", "Fine in both."]) as stage:
         ada = await stage.agent()
         await stage.person()
@@ -141,7 +143,7 @@ async def test_it_can_be_switched_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["mute", "remove", "leave", "die"])
-async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Path, what: str) -> None:
+async def test_nothing_prepared_is_left_over(tmp_path: Path, what: str) -> None:
     gate = asyncio.Event()
     slow = Hears("what is the weather", drafts=["what is the weather"], gate=gate)
     async with Stage(tmp_path, stt=[slow], llm=["It rains."]) as stage:
@@ -160,7 +162,7 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
             stage.media.die()
         if what == "leave":
             gate.set()
-            await stage.said(ada)  # what was asked is answered, for Tom is here
+            await stage.said(ada)  # the question is answered, because Tom is here
         else:
             await stage.wait(SpeculationCancelled)
             assert not stage.media.talking()
@@ -168,7 +170,7 @@ async def test_whatever_happens_meanwhile_nothing_prepared_is_left(tmp_path: Pat
             gate.set()
 
 
-async def test_half_a_sentence_is_answered_by_nobody(tmp_path: Path) -> None:
+async def test_no_answer_to_half_a_sentence_is_prepared(tmp_path: Path) -> None:
     tea, all_of_it = "i like tea and", "i like tea and cake"
     open_end = Hears(all_of_it, interim=[tea], drafts=[tea, all_of_it])
     async with Stage(tmp_path, stt=[open_end], llm=["So do I."], endpointing="dynamic") as stage:

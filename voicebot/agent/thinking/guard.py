@@ -31,7 +31,7 @@ class Guard:
     """Filters one answer. Text that is nothing like the protected text passes at once and unchanged."""
 
     def __init__(self, protected: str) -> None:
-        self._at = _where(protected)
+        self._at = _indices(protected)
         self.tripped = False
         """Whether the answer had a quotation. Nothing passes from there on."""
         self._text = ""
@@ -90,7 +90,7 @@ def declined(language: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _where(text: str) -> dict[str, list[int]]:
+def _indices(text: str) -> dict[str, list[int]]:
     """The indices of each word in a text; cached, because every answer has the same."""
     found: dict[str, list[int]] = {}
     for index, word in enumerate(_words(text)):

@@ -74,78 +74,61 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
 
     if isinstance(function, FunctionTool):
         if name or timeout is not None:
-            raise VoicebotError(
+            raise _unusable_tool(
                 f"{function.name} is already a tool of openai-agents and keeps its name and timeout.",
                 hint="Give name_override= and timeout= to function_tool, or the function to agent.tool.",
-                code="tool",
             )
         return function
     called = name or getattr(function, "__name__", "")
     _check(function, called)
     if timeout is not None and timeout <= 0:
-        raise VoicebotError(
+        raise _unusable_tool(
             f"The tool {called} cannot end within {timeout:g} s.",
             hint="Give a positive number of seconds, or none to use TOOL_TIMEOUT.",
-            code="tool",
         )
     wrapped = _wrapped(function)
     try:
-        return function_tool(wrapped, name_override=called, timeout=timeout)
-    except UserError:  # a strict schema cannot describe, for example, a dict with any keys
-        return _loosely(wrapped, called, timeout)
+        try:
+            return function_tool(wrapped, name_override=called, timeout=timeout)
+        except UserError:  # a strict schema cannot describe, for example, a dict with any keys
+            return function_tool(wrapped, name_override=called, timeout=timeout, strict_mode=False)
     except Exception as error:
-        raise _unusable(called, error) from error
-
-
-def _loosely(wrapped: ToolFunction, called: str, timeout: float | None) -> FunctionTool:
-    from agents import function_tool
-
-    try:
-        return function_tool(wrapped, name_override=called, timeout=timeout, strict_mode=False)
-    except Exception as error:
-        raise _unusable(called, error) from error
+        raise _unusable_tool(
+            f"The function {called} cannot be a tool: {one_line(error)}.",
+            hint="Use parameters of simple types: str, int, float, bool, lists, Literal, dataclasses.",
+        ) from error
 
 
 def _check(function: Any, name: str) -> None:
     if not callable(function) or inspect.isclass(function):
-        raise VoicebotError(
-            f"A tool is a function, not {function!r:.80}.",
-            hint="Write it with def or async def.",
-            code="tool",
+        raise _unusable_tool(
+            f"A tool is a function, not {function!r:.80}.", hint="Write it with def or async def."
         )
     if not NAME.fullmatch(name) or name == HAND_OVER:
-        raise VoicebotError(
+        raise _unusable_tool(
             f"A tool cannot be called {name!r}.",
             hint=f"Use letters, digits and underscores, such as name='find_train' ({HAND_OVER} is built in).",
-            code="tool",
         )
     if not inspect.getdoc(function):
-        raise VoicebotError(
+        raise _unusable_tool(
             f"The tool {name} has no docstring, so a model cannot know what it is for.",
             hint='Add one, such as """Departures of trains from a station.""".',
-            code="tool",
         )
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise VoicebotError(
+            raise _unusable_tool(
                 f"The tool {name} takes {parameter}, which a model cannot fill in.",
                 hint="Give each parameter a name and a type.",
-                code="tool",
             )
         if parameter.annotation is parameter.empty:
-            raise VoicebotError(
+            raise _unusable_tool(
                 f"The parameter {parameter.name} of the tool {name} has no type.",
                 hint=f"Add one, such as {parameter.name}: str (or int, float, bool, list[str], Literal).",
-                code="tool",
             )
 
 
-def _unusable(name: str, error: Exception) -> VoicebotError:
-    return VoicebotError(
-        f"The function {name} cannot be a tool: {one_line(error)}.",
-        hint="Use parameters of simple types: str, int, float, bool, lists of them, Literal, dataclasses.",
-        code="tool",
-    )
+def _unusable_tool(message: str, hint: str) -> VoicebotError:
+    return VoicebotError(message, hint=hint, code="tool")
 
 
 def _wrapped(function: Callable[..., Any]) -> ToolFunction:

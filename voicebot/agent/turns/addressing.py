@@ -37,7 +37,7 @@ class AddressingContext:
         """People without a connection. They can read the chat but hear nothing."""
 
     @property
-    def audience(self) -> bool:
+    def has_audience(self) -> bool:
         """Whether somebody can hear the agents."""
         return any(person.id not in self._deaf for person in self._lobby.humans)
 
@@ -76,7 +76,7 @@ class AddressingContext:
         agents = [Participant(a.id, a.name, True) for a in self._agents.values() if a.id != speaker_id]
         return called_by_name(text, agents)
 
-    def meant(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
+    def decide(self, text: str, speaker_id: str, *, remember: bool = True) -> Addressees:
         """Decide whom these words are for.
 
         A person's words are remembered with their addressees, because the next words may be the reply. Pass
@@ -107,7 +107,7 @@ class AddressingContext:
         asked = tuple(dict.fromkeys(people))
         for participant_id in asked:
             self._partner[participant_id] = (agent_id, now)
-        self._remember(agent_id, self.meant(text, agent_id).people or asked, text)
+        self._remember(agent_id, self.decide(text, agent_id).people or asked, text)
 
     def left(self, participant_id: str) -> None:
         """Forget a participant's lines: whoever comes back starts afresh."""

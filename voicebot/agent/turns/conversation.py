@@ -199,31 +199,31 @@ class Conversation:
         return self._recognitions[participant_id]
 
     def on_speech_began(self, participant_id: str) -> str:
-        """A person begins to speak. An answer nobody has heard yet waits for what is said now."""
+        """A person starts to speak, which withdraws an answer that nobody has heard yet."""
         self._floor.human_started(participant_id)
-        self._interruptions.went_on(participant_id)
+        self._interruptions.on_speech_went_on(participant_id)
         self.addressing.name(participant_id)
-        turn_id = self._scheduler.interrupted_thinking(participant_id) or self.new_id("turn")
+        turn_id = self._scheduler.withdraw_unheard(participant_id) or self.new_id("turn")
         for agent in self._agents.values():
             if agent.state in ("idle", "thinking"):
-                agent.become("listening")
+                agent.set_state("listening")
         return turn_id
 
     def on_turn_ended(self, participant_id: str) -> None:
         self._floor.human_stopped(participant_id)
 
     def on_partial(self, participant_id: str, text: str) -> None:
-        """What they have said so far, while they speak: enough to stop an agent."""
-        self._interruptions.said(self._scheduler.turn, participant_id, text, over=False)
+        """A partial transcript came. It may be enough to hold an agent."""
+        self._interruptions.judge(self._scheduler.turn, participant_id, text, over=False)
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """It was only a pause."""
-        self._interruptions.went_on(participant_id)
+        """The person continues after a pause."""
+        self._interruptions.on_speech_went_on(participant_id)
         self._scheduler.speculation.cancel("speech went on", participant_id=participant_id)
 
     def on_draft(self, draft: Utterance, expects_more: bool) -> None:
-        """They pause, and this is what they have said if they have finished."""
-        listening = self._interruptions.said(
+        """The person pauses. `draft` is all that they said, if they have finished."""
+        listening = self._interruptions.judge(
             self._scheduler.turn, draft.participant_id, draft.text, over=True
         )
         if not (listening or expects_more):
@@ -232,8 +232,8 @@ class Conversation:
     def on_utterance(self, utterance: Utterance) -> None:
         if self._closing:
             return  # the words are logged, but nobody is left to answer them
-        before = self._replies.earlier(utterance)
-        listening = not utterance.typed and self._interruptions.said(
+        before = self._replies.take_earlier(utterance)
+        listening = not utterance.typed and self._interruptions.judge(
             self._scheduler.turn, utterance.participant_id, utterance.text, over=True
         )
         if not utterance.text:

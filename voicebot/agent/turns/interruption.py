@@ -43,11 +43,11 @@ class InterruptionHandler:
     def on_notice(self, turn: Turn, notice: media.PlayoutHeld | media.PlayoutResumed) -> None:
         """The media plane holds or resumes the speech of this turn."""
         if isinstance(notice, media.PlayoutHeld):
-            turn.agent.become("listening")
-            self._detected(turn, notice.by, notice.time)
+            turn.agent.set_state("listening")
+            self._log_detected(turn, notice.by, notice.time)
             self._harmless.discard(notice.by)
             return
-        turn.agent.become("speaking")
+        turn.agent.set_state("speaking")
         cause, turn.interruption = turn.interruption, None
         self._log.emit(
             turn.event(
@@ -57,7 +57,7 @@ class InterruptionHandler:
             )
         )
 
-    def said(self, turn: Turn | None, participant_id: str, text: str, *, over: bool) -> bool:
+    def judge(self, turn: Turn | None, participant_id: str, text: str, *, over: bool) -> bool:
         """Judge what a person has said so far; `over` means that they paused or have finished.
 
         Returns True if the words need no answer.
@@ -75,10 +75,10 @@ class InterruptionHandler:
             return False
         if over and participant_id not in self._harmless:
             self._harmless.add(participant_id)
-            self._go_on(turn, participant_id, text)
+            self._resume(turn, participant_id, text)
         return True
 
-    def went_on(self, participant_id: str) -> None:
+    def on_speech_went_on(self, participant_id: str) -> None:
         """The person speaks again, so their words have to be judged anew."""
         self._harmless.discard(participant_id)
 
@@ -86,10 +86,10 @@ class InterruptionHandler:
 
     def _stop(self, turn: Turn, participant_id: str) -> None:
         if turn.interruption is None:
-            self._detected(turn, participant_id, None)
+            self._log_detected(turn, participant_id, None)
         self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
-    def _go_on(self, turn: Turn, participant_id: str, text: str) -> None:
+    def _resume(self, turn: Turn, participant_id: str, text: str) -> None:
         kind = InterruptionBackchannel if text.strip() else InterruptionFalse
         if turn.interruption is None:
             if kind is InterruptionBackchannel:  # a noise that held nothing is not worth an event
@@ -103,7 +103,7 @@ class InterruptionHandler:
         )
         self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
 
-    def _detected(self, turn: Turn, participant_id: str, time: float | None) -> None:
+    def _log_detected(self, turn: Turn, participant_id: str, time: float | None) -> None:
         turn.interruption = self._log.emit(
             turn.event(
                 InterruptionDetected,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.echoes import Echoes
@@ -11,6 +12,7 @@ from voicebot.clock import Clock
 from voicebot.conversation.frames.latency import measure
 from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
+    Event,
     PlayoutFinished,
     PlayoutInterrupted,
     PlayoutSentence,
@@ -80,17 +82,16 @@ class Playout:
             return
         played = speech.passed()
         result = speech.close(played, complete=False)
-        self._log.emit(
-            turn.event(
-                PlayoutInterrupted,
-                planned_text=speech.planned,
-                heard_text=result.text,
-                heard_until_s=sum(seconds for seconds, _ in played.values()),
-            )
+        self._emit(
+            PlayoutInterrupted,
+            turn,
+            planned_text=speech.planned,
+            heard_text=result.text,
+            heard_until_s=sum(seconds for seconds, _ in played.values()),
         )
         self._remember(turn, result.text, interrupted=True, end=self._clock())
 
-    def only_shown(self, turn: Turn, *, cancelled: bool) -> None:
+    def close_without_audio(self, turn: Turn, *, cancelled: bool) -> None:
         """Close a speech without audio. It becomes a caption, unless the turn was cancelled."""
         if turn.speech.pieces and not cancelled:
             turn.speech.close({}, complete=True)
@@ -109,8 +110,8 @@ class Playout:
 
     def _started(self, turn: Turn, notice: media.PlayoutAudible) -> None:
         turn.speech.started = notice.time
-        turn.agent.become("speaking")
-        self._log.emit(turn.event(PlayoutStarted, t=self._log.at(notice.time)))
+        turn.agent.set_state("speaking")
+        self._emit(PlayoutStarted, turn, t=self._log.at(notice.time))
         self.measure(turn)
 
     def _marked(self, turn: Turn, notice: media.PlayoutMark) -> None:
@@ -120,16 +121,13 @@ class Playout:
         piece = speech.pieces[notice.index]
         piece.marked = True
         self.echoes.began(speech, piece, notice.time)
-        self._log.emit(
-            turn.event(PlayoutSentence, t=self._log.at(notice.time), index=notice.index, text=piece.text)
-        )
-        self._log.emit(
-            turn.event(
-                TranscriptInterim,
-                utterance_id=speech.utterance_id,
-                text=speech.shown(),
-                start_t=self._start_t(turn),
-            )
+        self._emit(PlayoutSentence, turn, t=self._log.at(notice.time), index=notice.index, text=piece.text)
+        self._emit(
+            TranscriptInterim,
+            turn,
+            utterance_id=speech.utterance_id,
+            text=speech.shown(),
+            start_t=self._start_t(turn),
         )
 
     def _ended(self, turn: Turn, notice: media.PlayoutEnded) -> None:
@@ -139,16 +137,14 @@ class Playout:
             return
         # a media process that died cannot say what it played, but it announced its sentences
         result = speech.close(notice.pieces or speech.passed(), notice.complete)
-        kind = PlayoutFinished if notice.complete else PlayoutInterrupted
-        self._log.emit(
-            turn.event(
-                kind,
-                t=self._log.at(notice.time),
-                planned_text=speech.planned,
-                heard_text=result.text,
-                heard_until_s=notice.played,
-                cause_seq=turn.interruption.seq if turn.interruption is not None else None,
-            )
+        self._emit(
+            PlayoutFinished if notice.complete else PlayoutInterrupted,
+            turn,
+            t=self._log.at(notice.time),
+            planned_text=speech.planned,
+            heard_text=result.text,
+            heard_until_s=notice.played,
+            cause_seq=turn.interruption.seq if turn.interruption is not None else None,
         )
         self._remember(turn, result.text, interrupted=not notice.complete, end=notice.time)
         if not notice.complete:
@@ -159,16 +155,15 @@ class Playout:
         if not text and not turn.audible:
             return
         speech = turn.speech
-        self._log.emit(
-            turn.event(
-                TranscriptFinal,
-                utterance_id=speech.utterance_id,
-                text=text,
-                start_t=self._start_t(turn),
-                end_t=round(self._log.at(end), 3),
-                language=turn.agent.persona.language,
-                interrupted=interrupted,
-            )
+        self._emit(
+            TranscriptFinal,
+            turn,
+            utterance_id=speech.utterance_id,
+            text=text,
+            start_t=self._start_t(turn),
+            end_t=round(self._log.at(end), 3),
+            language=turn.agent.persona.language,
+            interrupted=interrupted,
         )
         if not self.remembering:
             return
@@ -178,6 +173,9 @@ class Playout:
                 agent.memory.said(text, began)
             else:
                 agent.memory.heard_agent(turn.agent.name, text, began)
+
+    def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> None:
+        self._log.emit(turn.event(kind, **fields))
 
     def _start_t(self, turn: Turn) -> float:
         started = turn.speech.started

@@ -25,7 +25,7 @@ class ReplyQueue:
         self._going_on: dict[str, list[Utterance]] = {}
         """By person, what they said without a pause so far. It is answered when they stop."""
 
-    def earlier(self, utterance: Utterance) -> list[Utterance]:
+    def take_earlier(self, utterance: Utterance) -> list[Utterance]:
         """Remove and return what the person said before this utterance without a pause."""
         return [] if utterance.typed else self._going_on.pop(utterance.participant_id, [])
 
@@ -50,7 +50,7 @@ class ReplyQueue:
         """Put back words whose answer was withdrawn."""
         self.unanswered = [*said, *self.unanswered]
 
-    def only_asked(self) -> None:
+    def drop_unasked(self) -> None:
         """Drop the answers that nobody asked for."""
         self.answers = deque(turn for turn in self.answers if turn.asked)
 

@@ -100,7 +100,7 @@ class TurnScheduler:
         if self.turn is not None and self.turn.agent.id == agent_id:
             self.turn.cancel()
 
-    def interrupted_thinking(self, participant_id: str) -> str | None:
+    def withdraw_unheard(self, participant_id: str) -> str | None:
         """Withdraw an answer that nobody has heard yet, because a person has started to speak.
 
         Returns the id of the turn if it answered this person: they continue it.
@@ -118,7 +118,7 @@ class TurnScheduler:
         """Prepare an answer to `draft`, which is all that the person said if they have finished."""
         if not self._may_speculate(draft):
             return
-        ids = self.addressing.meant(newest_words([draft]), draft.participant_id, remember=False).ids
+        ids = self.addressing.decide(newest_words([draft]), draft.participant_id, remember=False).ids
         if not ids or (agent := self._agents[ids[0]]).muted:
             return
         turn = self._new_turn(agent, draft.turn_id, asked=[draft])
@@ -157,25 +157,25 @@ class TurnScheduler:
         if self.floor.speaking:
             return  # the end of that utterance calls this again
         replies = self.replies
-        if not self.addressing.audience:
-            replies.only_asked()
+        if not self.addressing.has_audience:
+            replies.drop_unasked()
         if replies.unanswered and self._can_answer(replies.unanswered):
             self._decide()
         # agents speak unasked only when all that people said has been transcribed
         settled = self._settled()
         while replies.answers and self.turn is None and (settled or not replies.answers[0].reply_to_agent):
             self._begin(replies.answers.popleft())
-        settled = settled and self.addressing.audience and not replies.answers
+        settled = settled and self.addressing.has_audience and not replies.answers
         while replies.greetings and self.turn is None and settled:
             self._begin(replies.greetings.popleft())
         if self.turn is None:
             self._context.consider()
             for agent in self._agents.values():
-                agent.become("idle")
+                agent.set_state("idle")
 
     def _can_answer(self, asked: Sequence[Utterance]) -> bool:
         """Whether an answer would reach anybody, by voice or in the chat."""
-        return self.addressing.audience or any(
+        return self.addressing.has_audience or any(
             u.typed and self.addressing.is_here(u.participant_id) for u in asked
         )
 
@@ -188,8 +188,8 @@ class TurnScheduler:
         may_add: dict[str, Sequence[str]] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.addressing.meant(newest_words(words), person)
-            event = self._decided(decision, person, words[-1].turn_id, words[-1].cause_seq)
+            decision = self.addressing.decide(newest_words(words), person)
+            event = self._log_addressees(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
                 causes[agent_id] = event.seq
@@ -210,7 +210,9 @@ class TurnScheduler:
                 )
             )
 
-    def _decided(self, decision: Addressees, speaker: str, turn_id: str, cause_seq: int | None) -> Event:
+    def _log_addressees(
+        self, decision: Addressees, speaker: str, turn_id: str, cause_seq: int | None
+    ) -> Event:
         return self.log.emit(
             AddresseeDecided(
                 participant_id=speaker,
@@ -241,21 +243,21 @@ class TurnScheduler:
         self.turn = turn
         self.playout.begin(turn)
         for agent in self._agents.values():
-            agent.become("thinking" if agent is turn.agent else "idle")
+            agent.set_state("thinking" if agent is turn.agent else "idle")
         if turn.task is None:
             turn.task = asyncio.get_running_loop().create_task(
                 self._runner.perform(turn, self.addressing.people, self.addressing.others(turn.agent)),
                 name=f"turn {turn.turn_id} of {turn.agent.name}",
             )
         self.speculation.commit(turn)
-        self._own(self._conduct(turn, turn.task), f"conduct {turn.turn_id} of {turn.agent.name}")
+        self._own(self._follow(turn, turn.task), f"follow {turn.turn_id} of {turn.agent.name}")
 
-    async def _conduct(self, turn: Turn, task: asyncio.Task[None]) -> None:
+    async def _follow(self, turn: Turn, task: asyncio.Task[None]) -> None:
         """Wait for the end of the turn's task, however it ends, then release the floor."""
         agent = turn.agent
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._broken(turn, error)
+            self._report_failure(turn, error)
         speech = turn.speech
         if speech.said and not speech.closed.is_set():
             self._plane.send(StopSpeech(self._host_id, agent.id, speech.speech_id))
@@ -265,10 +267,10 @@ class TurnScheduler:
             except TimeoutError:
                 self.playout.abandon(turn)
         elif not speech.said:
-            self.playout.only_shown(turn, cancelled=task.cancelled())
-        self._over(turn)
+            self.playout.close_without_audio(turn, cancelled=task.cancelled())
+        self._finish(turn)
 
-    def _over(self, turn: Turn) -> None:
+    def _finish(self, turn: Turn) -> None:
         self.playout.forget(turn)
         self.turn = None
         if not turn.audible:
@@ -296,7 +298,7 @@ class TurnScheduler:
             elif heard:
                 self._chain(turn, heard)
         if turn.agent.id in self._agents and not self._closing:
-            turn.agent.become("listening" if self.floor.speaking else "idle")
+            turn.agent.set_state("listening" if self.floor.speaking else "idle")
         self.next()
 
     def _hand_over(self, turn: Turn, handed: Handed) -> None:
@@ -321,9 +323,9 @@ class TurnScheduler:
         """Let an agent answer that was asked by this one, or add to an answer to all."""
         if turn.greeting or len(self._agents) < 2 or self.replies.unanswered or self.replies.answers:
             return
-        decision = self.addressing.meant(heard, turn.agent.id)
+        decision = self.addressing.decide(heard, turn.agent.id)
         if decision.ids:
-            event = self._decided(decision, turn.agent.id, turn.turn_id, None)
+            event = self._log_addressees(decision, turn.agent.id, turn.turn_id, None)
             other = self._agents[decision.ids[0]]
             self.replies.answers.append(
                 self._new_turn(other, self._new_id("turn"), reply_to_agent=True, cause_seq=event.seq)
@@ -341,7 +343,7 @@ class TurnScheduler:
                 )
             )
 
-    def _broken(self, turn: Turn, error: BaseException) -> None:
+    def _report_failure(self, turn: Turn, error: BaseException) -> None:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         if not isinstance(error, VoicebotError):
@@ -367,7 +369,7 @@ class TurnScheduler:
             and self.floor.speaking <= {draft.participant_id}
             and not (self.replies.unanswered or self.replies.answers)
             and not self.replies.goes_on(draft.participant_id)
-            and self.addressing.audience
+            and self.addressing.has_audience
         )
 
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:

@@ -108,11 +108,6 @@ class Speculation:
         ):
             return
         self._ahead = None
-        self._discard(ahead, reason)
-
-    # ------------------------------------------------------------ inside
-
-    def _discard(self, ahead: _Ahead, reason: str) -> None:
         turn = ahead.turn
         turn.cancel()
         self._own(self._log_cost(ahead, reason), f"discard {turn.turn_id} of {turn.agent.name}")

@@ -97,7 +97,7 @@ async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetail
         raise no_such_lobby()
     lobby = controller.lobby
     inside = caller.seat is not None and caller.seat.place is controller
-    if not inside and controller.door.way(caller.session.handle, wired.clock()) == "knock":
+    if not inside and controller.door.entry(caller.session.handle, wired.clock()) == "knock":
         known = LobbyInfo(id=lobby.id, name=lobby.name, settings=LobbySettings(private=True))
         return LobbyDetails(lobby=known, knock=True)
     return LobbyDetails(lobby=lobby.info(), knock=False, people=len(lobby.humans), agents=len(lobby.agents))

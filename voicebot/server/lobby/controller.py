@@ -13,8 +13,9 @@ from voicebot.clock import Clock
 from voicebot.conversation.notices import WORDS
 from voicebot.errors import VoicebotError
 from voicebot.events import ErrorEvent, Event
+from voicebot.lobby.capacity import CameraLimit
 from voicebot.lobby.door import Door
-from voicebot.lobby.lobby import CameraLimit, Joined, LeaveReason, LobbyEvent, Updated
+from voicebot.lobby.lobby import Joined, LeaveReason, LobbyEvent, Updated
 from voicebot.lobby.moderation import ReportLimit
 from voicebot.lobby.names import clean_name
 from voicebot.lobby.rights import Right, Standing, check, lasts
@@ -220,10 +221,10 @@ class LobbyController:
             SignalingError: `unknown_lobby`, also when the door does not let the client know; `bad_name`.
         """
         if client.seat is None or client.seat.place is not self:
-            passage = self.door.passage(client.session.handle, self._clock())
+            entry = self.door.check_entry(client.session.handle, self._clock())
             clean_name(message.data.name)
             client.leave_for(self)
-            if passage == "knock":
+            if entry == "knock":
                 self.waiting_room.wait(client, message)
                 client.waiting = self
                 return

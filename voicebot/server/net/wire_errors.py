@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from voicebot.errors import VoicebotError
-from voicebot.lobby.lobby import LobbyFullError
+from voicebot.lobby.capacity import LobbyFullError
 from voicebot.signaling.messages import ClientMessage, Error, ErrorData, JoinLobby, LobbyFull, LobbyFullData
 
 logger = logging.getLogger(__name__)
