@@ -15,9 +15,6 @@ from voicebot.settings import Settings
 
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
 
-GUARD = 90.0
-"""Seconds after which a test that waits for a state gives up: far more than a slow machine needs."""
-
 HERE = Path(__file__).parent
 LIVE = {"bench", "e2e", "media", "notebooks"}
 """Folders of tests that hear and see in real time."""

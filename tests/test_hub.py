@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from tests.conftest import GUARD
 from tests.support.hub_server import Hub, serving
+from tests.support.waiting import GUARD
 from voicebot import hub
 from voicebot.agent.models.choose import choose
 from voicebot.errors import ModelError, ModelLoadError, UnknownModel

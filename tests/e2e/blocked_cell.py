@@ -18,7 +18,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
 from nbclient import NotebookClient
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.clock import monotonic
 from voicebot.experiment.guest import Guest
 from voicebot.rtc.caller import ReceivedFrame

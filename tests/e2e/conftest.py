@@ -20,11 +20,11 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
-from tests.conftest import GUARD
 from tests.e2e.policy import watch_all
 from tests.e2e.room import MICROPHONE
 from tests.support.background import Background
 from tests.support.coturn import free_port
+from tests.support.waiting import GUARD
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 ROOT = Path(__file__).parents[2]

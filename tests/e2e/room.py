@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 
 # In place of the microphone: what the test says, and silence before and after it.
 MICROPHONE = """

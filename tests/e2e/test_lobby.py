@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import voicebot
-from tests.conftest import GUARD
 from tests.e2e.conftest import Chromium, Serve, Server, spoken
 from tests.e2e.room import Guest, own_lobby
+from tests.support.waiting import GUARD
 from voicebot.experiment.guest import Guest as Simulated
 from voicebot.registry import load_backend
 from voicebot.rtc.caller import ReceivedFrame

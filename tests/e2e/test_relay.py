@@ -16,11 +16,11 @@ import pytest
 import trustme
 from playwright.async_api import BrowserContext, WebSocketRoute
 
-from tests.conftest import GUARD
 from tests.e2e.conftest import Chromium, Serve, spoken
 from tests.e2e.room import Guest
 from tests.support.coturn import coturn as start_coturn
 from tests.support.coturn import free_port
+from tests.support.waiting import GUARD
 from voicebot.signaling.turn import credentials
 
 SECRET = "a-secret-for-the-test"

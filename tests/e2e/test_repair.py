@@ -12,11 +12,11 @@ from typing import Any
 import psutil
 from playwright.async_api import Browser
 
-from tests.conftest import GUARD
 from tests.e2e.conftest import Chromium, Serve
 from tests.e2e.room import Guest
 from tests.support.coturn import configured, free_port
 from tests.support.sound import Scale, notes_in
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings

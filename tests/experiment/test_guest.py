@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import MediaError, SignalingError

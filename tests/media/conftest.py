@@ -17,7 +17,7 @@ import soxr
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.conftest import GUARD
 from tests.support.sound import tone
+from tests.support.waiting import GUARD
 from voicebot.media.base import (
     AddAgentTrack,
     AddIceCandidate,

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.errors import MediaError
 from voicebot.media import process, worker
 from voicebot.media.base import (

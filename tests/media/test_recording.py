@@ -13,8 +13,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.conftest import GUARD
 from tests.support.sound import tone
+from tests.support.waiting import GUARD
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.audio.opus import OpusEncoder, packet_samples, silence_packet, silence_packets
 from voicebot.clock import monotonic

@@ -4,8 +4,8 @@ import asyncio
 
 import numpy as np
 
-from tests.conftest import GUARD
 from tests.support.sound import loudest_hz, tone
+from tests.support.waiting import GUARD
 from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from aiortc import RTCPeerConnection
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.errors import MediaError
 from voicebot.rtc import ice
 from voicebot.signaling.messages import IceServer

@@ -10,7 +10,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc.shortcut import Outbound, rtp_payload

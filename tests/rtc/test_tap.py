@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc import tap

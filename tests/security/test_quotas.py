@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import GUARD
 from tests.server.conftest import HostingFactory, Visitor, VisitorFactory
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import PARTICIPANTS, SPENT, Quota

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.conftest import GUARD
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting

@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting

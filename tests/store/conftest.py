@@ -11,8 +11,8 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
-from tests.conftest import GUARD
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import GUARD
 from voicebot.store.base import Store
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.memory import MemoryStore

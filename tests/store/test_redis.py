@@ -12,9 +12,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tests.conftest import GUARD
 from tests.support.coturn import free_port
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import GUARD
 from voicebot.errors import StoreError
 from voicebot.settings import Settings
 from voicebot.store import open_store

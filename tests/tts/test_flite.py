@@ -7,7 +7,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.errors import MissingDependency, ModelFailed, UnknownModel
 from voicebot.registry import load_backend
 from voicebot.settings import Settings

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.server.net.test_transports import Proxied, no_sockets
 from tests.server.several import Nodes, chat, pair, resume, seat_written, vanish
+from tests.support.waiting import GUARD
 from voicebot.errors import SignalingError
 from voicebot.server.hosting import Hosting
 from voicebot.signaling.messages import ChatData, ChatMessage

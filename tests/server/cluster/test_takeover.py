@@ -13,11 +13,11 @@ import pytest
 from redis.asyncio import Redis
 from websockets.exceptions import ConnectionClosed
 
-from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.server.several import Nodes, chat, pair, resume, seat_written, until, vanish
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import GUARD
 from voicebot.server.hosting import Hosting
 from voicebot.server.lobby import persistence
 from voicebot.store.base import LeaseLost, SeatRecord

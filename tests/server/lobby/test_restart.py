@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import GUARD
 from tests.server.conftest import Visitor
 from tests.server.crashing import Crashing, crashing
 from tests.support.coturn import free_port
 from tests.support.redis_server import redis_server
+from tests.support.waiting import GUARD
 from voicebot.agent.models import choose as choosing
 from voicebot.agent.models.models import Models
 from voicebot.settings import Settings

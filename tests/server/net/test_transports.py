@@ -11,8 +11,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.conftest import GUARD
 from tests.support.faults import FaultProxy, Kind
+from tests.support.waiting import GUARD
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
 from voicebot.server.sessions.client_session import ClientSession

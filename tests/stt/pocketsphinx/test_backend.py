@@ -12,7 +12,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from tests.conftest import GUARD
+from tests.support.waiting import GUARD
 from voicebot.agent.hearing import utterance
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
