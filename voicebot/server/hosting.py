@@ -167,7 +167,7 @@ class Hosting:
 
     def controller(self, lobby_id: str) -> LobbyController:
         """Return the controller of a lobby. Raises KeyError."""
-        return self._lobbies.controller[lobby_id]
+        return self._lobbies.controllers[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
         return f"{self.url}?lobby={lobby_id}"
@@ -493,7 +493,7 @@ class Hosting:
         return Services(
             sessions=self._sessions,
             cookie=cookie,
-            lobbies=self._lobbies.controller,
+            lobbies=self._lobbies.controllers,
             create_lobby=self._lobbies.create_for_client,
             close_lobby=self.close_lobby,
             conversations=self.settings.data_dir / "conversations",

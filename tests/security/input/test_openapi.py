@@ -62,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         await hosting.stop()
 
     visitor = background.run(start())
-    (agent,) = hosting.sessions["demo"].lobby.agents
+    (agent,) = hosting.agent_sessions["demo"].lobby.agents
     yield Served(
         hosting.url.rstrip("/"),
         own_origin(hosting.url) | {"Cookie": visitor.cookie},

@@ -124,8 +124,8 @@ async def test_lobbies_of_a_server_that_died_while_redis_was_away_are_taken_over
 
 async def test_a_server_that_slept_too_long_gives_up_its_lobbies(nodes: Nodes, short_leases: None) -> None:
     a, b, ada, bob = await pair(nodes)
-    keeper = a._lobbies._persistence
-    for task in keeper._tasks:
+    persistence = a._lobbies._persistence
+    for task in persistence._tasks:
         task.cancel()
 
     async def taken_over() -> bool:
@@ -133,7 +133,7 @@ async def test_a_server_that_slept_too_long_gives_up_its_lobbies(nodes: Nodes, s
 
     await until(taken_over)
     await chat(ada, text="to nobody else")  # it does not know yet
-    keeper.start()
+    persistence.start()
     assert await ada.closed() == 1012
     ada, bob = await back(ada, a, nodes), await back(bob, b, nodes)
     assert "demo" not in a.agent_sessions
@@ -207,16 +207,16 @@ async def test_a_lobby_without_a_server_is_reported_as_unavailable(nodes: Nodes,
 
 
 async def test_a_renewed_lease_is_not_mistaken_for_another_servers(hosting: Hosting) -> None:
-    keeper, store = hosting._lobbies._persistence, hosting._store
+    persistence, store = hosting._lobbies._persistence, hosting._store
     newer = await store.acquire("demo", store.owner, 60)  # the answer to it is on its way
     assert newer is not None
     controller = hosting.controller("demo")
     await hosting.create_lobby("Tea room", "tea-room")
     for id in ("demo", "tea-room"):
-        keeper.lobby_changed(hosting.controller(id))
-    await keeper.flush()
+        persistence.lobby_changed(id)
+    await persistence.flush()
     assert sorted(hosting.agent_sessions) == ["demo", "tea-room"]
-    assert (keeper.token("demo") or 0) > newer
+    assert (persistence.token("demo") or 0) > newer
     record = await store.get_lobby("demo")
     assert record is not None
     assert record.version == controller.record().version

@@ -48,8 +48,9 @@ async def test_agents_leave_a_browsers_lobby_after_its_people(host: Any, visit: 
     lobby = await make(ada, settings={"private": False})
     agent_session = hosting.agent_sessions[lobby]
     await agent_session.spawn("a pirate")
-    await hosting.agent_sessions["demo"].spawn("a baker")
-    for id in (lobby, "demo"):
+    ours = await hosting.create_lobby("Ours", "ours")
+    await ours.spawn("a baker")
+    for id in (lobby, "ours"):
         await ada.send("join_lobby", {"name": "Ada"}, lobby=id)
         await ada.expect("lobby_joined")
         await ada.send("leave_lobby", lobby=id)
@@ -57,7 +58,7 @@ async def test_agents_leave_a_browsers_lobby_after_its_people(host: Any, visit: 
     while agent_session.lobby.agents:
         assert (await ada.http.get("health")).status_code == 200
     assert lobby in hosting.agent_sessions
-    assert len(hosting.agent_sessions["demo"].lobby.agents) == 2
+    assert len(ours.lobby.agents) == 1
 
 
 async def test_a_notebook_can_choose_the_settings_of_a_lobby(hosting: Hosting, visit: Any) -> None:

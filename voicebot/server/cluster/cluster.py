@@ -42,7 +42,7 @@ class Cluster:
         self._remote: Remote | None = None
         self._nodes = Nodes(store, self._serve)
         self._takeover = Takeover(store, lobbies.adopt, able=lambda: ready() and not drain.active)
-        self.router = LobbyRouter(self._nodes, sessions, lobbies.controller, self._takeover.adopt)
+        self.router = LobbyRouter(self._nodes, sessions, lobbies.controllers, self._takeover.adopt)
         self.socket_proxy = SocketProxy(self._nodes, self.router, clock=clock, limits=limits, drain=drain)
         self.request_proxy = RequestProxy(self._nodes, self.router, sessions, cookie)
 

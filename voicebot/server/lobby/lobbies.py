@@ -40,7 +40,7 @@ SEATS_KEPT = 300.0
 class Lobbies:
     """All of them, by id. Epochs of their connections begin above those of any server before.
 
-    `make_agent_session(lobby)` gives the room behind a lobby, `ice(user)` fresh ICE servers,
+    `make_agent_session(lobby)` gives the agents of a lobby, `ice(user)` fresh ICE servers,
     `spawn(work, name)` runs a coroutine as an owned task.
     """
 
@@ -80,7 +80,7 @@ class Lobbies:
         return MappingProxyType(self._agent_sessions)
 
     @property
-    def controller(self) -> Mapping[str, LobbyController]:
+    def controllers(self) -> Mapping[str, LobbyController]:
         """The browsers' side of each; a live, read-only view."""
         return MappingProxyType(self._controllers)
 
@@ -336,7 +336,7 @@ class Lobbies:
         )
 
     def _watch(self, agent_session: AgentSessionPort, unused: float) -> None:
-        """Close the room's lobby when nobody has been in it for a while, and let its agents go before."""
+        """Close the lobby when nobody has been in it for a while, and let its agents go before."""
         lobby_id = agent_session.lobby.id
 
         def expired() -> None:

@@ -216,7 +216,7 @@ class Negotiations:
         self.tell(message.peer, passed_on)
 
     def on_notice(self, notice: Notice) -> None:
-        """A notice of the media plane for this lobby's host, after the room has had it."""
+        """A notice of the media plane for this lobby's host, after the agent session has had it."""
         host = self._agent_session.host_peer
         if isinstance(notice, PeerState):
             reason = f"The agents' side says: {notice.reason}." if notice.reason else ""

@@ -31,26 +31,26 @@ class Presence:
 
     def __init__(self, *, reconnecting: Callable[[str], object], lost: Callable[[str], None]) -> None:
         self._reconnecting, self._lost = reconnecting, lost
-        self._browsers: dict[str, ClientSession] = {}
+        self._clients: dict[str, ClientSession] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
         self._unannounced: dict[str, asyncio.TimerHandle] = {}
         """Who is lost for so short that nobody has been told."""
         self._left: OrderedDict[str, Known] = OrderedDict()
 
     def get(self, participant_id: str) -> ClientSession | None:
-        return self._browsers.get(participant_id)
+        return self._clients.get(participant_id)
 
     def items(self) -> list[tuple[str, ClientSession]]:
         """A copy, in the order the seats were taken."""
-        return list(self._browsers.items())
+        return list(self._clients.items())
 
     def take(self, participant_id: str, client: ClientSession) -> None:
-        self._browsers[participant_id] = client
+        self._clients[participant_id] = client
 
     def free(self, participant_id: str, name: str) -> ClientSession | None:
         """Who sat there; `name` is kept with their handle for a report that comes after."""
         self.back(participant_id)
-        client = self._browsers.pop(participant_id, None)
+        client = self._clients.pop(participant_id, None)
         if client is not None:
             self._left[participant_id] = Known(client.session.handle, name)
             if len(self._left) > REMEMBERED:
@@ -63,7 +63,7 @@ class Presence:
 
     def ids(self, handle: str) -> set[str]:
         """The participant ids under which a session sits here, or sat here a while ago."""
-        here = {id for id, client in self._browsers.items() if client.session.handle == handle}
+        here = {id for id, client in self._clients.items() if client.session.handle == handle}
         return here | {id for id, known in self._left.items() if known.handle == handle}
 
     def close(self) -> list[ClientSession]:
@@ -72,8 +72,8 @@ class Presence:
             timer.cancel()
         self._graces.clear()
         self._unannounced.clear()
-        clients = list(self._browsers.values())
-        self._browsers.clear()
+        clients = list(self._clients.values())
+        self._clients.clear()
         return clients
 
     # ------------------------------------------------------------ graces
