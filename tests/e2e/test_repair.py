@@ -204,7 +204,7 @@ async def hosted(folder: Path, llm: OpenAIServer) -> AsyncIterator[Hosting]:
         speculate=False,  # the script has one answer
         openai_model="test",
     )
-    hosting = Hosting(settings, models=Models(settings, tts=Scale()))
+    hosting = Hosting(settings, models=Models(settings, tts=Scale("sun")))
     await hosting.start()
     try:
         yield hosting

@@ -105,11 +105,11 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
     answered.set()
     with pytest.raises(MediaError, match="left meanwhile"):
         await answering
+    assert isinstance(plane, InlineMediaPlane)
+    assert not plane.engine.stats().peers
     await plane.close()
     ((relay, _),) = made
     assert relay._TurnTransport__inner_protocol.transport.is_closing()
-    assert isinstance(plane, InlineMediaPlane)
-    assert not plane.engine.stats().peers
 
 
 async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: Stage) -> None:

@@ -23,13 +23,22 @@ def loudest_hz(pcm: NDArray[np.int16], rate: int = 48_000) -> float:
 
 
 class Scale:
-    """A text-to-speech model whose every sentence is the same scale: no note is missing, none comes twice."""
+    """A text-to-speech model that sings sentences with a word in them as a scale, and hums all others.
+
+    The hum is too quiet for `notes_in`. So no other sentence is mistaken for a part of the scale.
+    """
 
     name = "scale"
     sample_rate = 16_000
     notes = range(40)
 
+    def __init__(self, word: str) -> None:
+        self._word = word
+
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
+        if self._word not in text:
+            yield tone(_hz(0), 1.0, self.sample_rate) // 20
+            return
         for note in self.notes:
             yield tone(_hz(note), NOTE, self.sample_rate)
 
