@@ -78,9 +78,7 @@ async def test_no_visitor_can_end_it(host: HostingFactory, visit: VisitorFactory
     assert "demo" in hosting.agent_sessions
 
 
-async def test_it_is_renewed_when_the_server_starts_again(
-    host: HostingFactory, visit: VisitorFactory, tmp_path: Path
-) -> None:
+async def test_it_is_renewed_when_the_server_starts_again(host: HostingFactory, tmp_path: Path) -> None:
     async def start() -> Any:
         return await host(store=await SqliteStore.open(tmp_path / FILE))
 
