@@ -48,7 +48,7 @@ def pytest_in(folder: Path, ci: str, *options: str, **env: str) -> subprocess.Co
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *options, str(folder)],
         cwd=folder,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env, "CI": ci},
+        env={**os.environ, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env, "CI": ci},
         capture_output=True,
         text=True,
         timeout=150,
