@@ -27,7 +27,7 @@ LONGEST_VALUE = 40
 
 
 class Settings(BaseSettings):
-    """All settings. Each field is an environment variable or a line of `.env`, in capitals.
+    """All settings. To set a field, write its name in capitals in the environment or in `.env`.
 
     An empty value means "not set". Use `load_settings()` for readable errors. `repr` and `model_dump`
     leave secrets out; an attribute such as `settings.store` holds the real value.
@@ -43,75 +43,73 @@ class Settings(BaseSettings):
     )
 
     coturn_server: str = Field(
-        "", description="TURN servers: turn:host:3478, turns:host or a bare host name, separated by commas"
+        "", description="TURN servers, separated by commas: turn:host:3478, turns:host or a bare host name"
     )
     coturn_secret: SecretStr = Field(
         SecretStr(""),
-        description="coturn's static-auth-secret; it signs credentials that last ten minutes",
+        description="coturn's static-auth-secret, which signs credentials that are valid for ten minutes",
     )
     openai_base_url: str = Field(
         "", description="Address of an OpenAI-compatible server, such as http://localhost:11434/v1"
     )
     openai_model: str = Field(
-        "", description="The chat model; required with OPENAI_BASE_URL or OPENAI_API_KEY"
+        "", description="Chat model; required if you set OPENAI_BASE_URL or OPENAI_API_KEY"
     )
-    openai_api_key: SecretStr = Field(SecretStr(""), description="API key of that server")
+    openai_api_key: SecretStr = Field(SecretStr(""), description="API key for that server")
     stt_model: str = Field(
         "auto",
-        description="Speech-to-text model, such as faster-whisper:small; auto takes the best available",
+        description="Speech-to-text model, such as faster-whisper:small; auto picks the best one available",
     )
     tts_model: str = Field(
         "auto",
-        description="Text-to-speech model, such as piper:en_US-lessac-medium; auto takes the best available",
+        description="Text-to-speech model, such as piper:en_US-lessac-medium; auto picks the best available",
     )
     stt_language: str = Field(
-        "", description="Language code of the speech, such as en or de; empty: detected"
+        "", description="Language that people speak, such as en or de; if empty, it is detected"
     )
-    stt_threads: int = Field(0, ge=0, le=256, description="CPU threads of faster-whisper; 0: up to 8")
+    stt_threads: int = Field(0, ge=0, le=256, description="CPU threads for faster-whisper; 0 means up to 8")
     stt_drafts: str = Field(
         "auto",
-        description="Let a server transcribe at every pause: always, never, or auto (a local server)",
+        description="When a server transcribes at every short pause: always, never, or auto (if it is local)",
     )
-    vad_model: str = Field("silero", description="Voice activity detector")
+    vad_model: str = Field("silero", description="Voice activity detection model")
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; 0.0.0.0 listens on every network of the machine"
+        "127.0.0.1", description="Address to listen on; 0.0.0.0 means every network of the machine"
     )
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; the next free one if it is taken")
-    public_url: str = Field(
-        "", description="Address that people open, if a proxy stands in front of the server"
-    )
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on, or the next free one if taken")
+    public_url: str = Field("", description="Address that people open, if the server is behind a proxy")
     data_dir: Path = Field(
         Path("data"), description="Folder for conversations, downloaded models and the database"
     )
     conversation_events: int = Field(
         50_000,
         ge=100,
-        description="Number of events at which a conversation ends; the next one begins in the same lobby",
+        description="Number of events at which a conversation ends and a new one begins in the same lobby",
     )
     conversation_mib: float = Field(
         64.0,
         gt=0,
-        description="Size in MiB, without recordings, at which a conversation ends in the same way",
+        description="Size in MiB, not counting recordings, at which a conversation ends in the same way",
     )
     conversations_gib: float = Field(
-        50.0, ge=0, description="Size of all conversations in GiB at which recording stops; 0: no limit"
+        50.0, ge=0, description="Total size of all conversations in GiB at which recording stops; 0: no limit"
     )
     disk_reserve_mib: int = Field(500, ge=0, description="Free disk space in MiB below which recording stops")
     store: str = Field(
         "sqlite",
-        description="Where lobbies and sessions are kept: sqlite (in DATA_DIR), memory, or redis://host:6379/0",
+        description="Where to keep lobbies and sessions: sqlite (in DATA_DIR), memory, or redis://host:6379/0",
     )
     session_hours: float = Field(
-        12.0, ge=0.1, le=720, description="Hours after which a browser needs a new session"
+        12.0, ge=0.1, le=720, description="Hours until a browser needs a new session"
     )
     drain_seconds: float = Field(
-        10.0, ge=0, le=3600, description="Seconds that calls may continue after SIGTERM; nobody new is let in"
+        10.0, ge=0, le=3600, description="Seconds that calls may continue after SIGTERM; nobody new can join"
     )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     metrics_token: SecretStr = Field(
         SecretStr(""),
-        description="Bearer token for /metrics; without it, only programs on this machine may read them",
+        description="Bearer token for /metrics; without it, only programs on this machine can read them",
     )
     log_format: str = Field("text", description="text, or json for one object per line")
 
@@ -121,37 +119,37 @@ class Settings(BaseSettings):
         3000,
         ge=500,
         le=1_000_000,
-        description="Tokens of conversation that a language model is given; older lines are summarised",
+        description="Tokens of conversation to give to the language model; older lines are summarised",
     )
     tool_timeout: float = Field(
-        20.0, gt=0, le=600, description="Seconds after which a tool call is abandoned"
+        20.0, gt=0, le=600, description="Seconds until the agent gives up on a tool call"
     )
     filler_after: float = Field(
         1.0,
         ge=0,
         le=60,
-        description="Seconds of silence in a tool call until the agent says that it needs a moment; 0: never",
+        description="Seconds of silence in a tool call before the agent asks for a moment; 0 means never",
     )
-    mcp_config: str = Field("", description="Path of a JSON file that describes MCP servers")
+    mcp_config: str = Field("", description="Path to a JSON file that describes MCP servers")
     download_timeout: float = Field(
-        20.0, ge=0, description="Seconds that auto may spend on downloading a model; 0: no downloads"
+        20.0, ge=0, description="Seconds that auto may spend downloading a model; 0 turns downloads off"
     )
 
     endpointing: str = Field(
         "dynamic",
-        description="What ends a turn: dynamic (words and speaking habits), fixed, or onnx:/path/model.onnx",
+        description="How a turn ends: dynamic (by words and habits), fixed, or onnx:/path/model.onnx",
     )
     endpoint_delay: float = Field(
         0.5,
         ge=0.05,
         le=5,
-        description="Seconds of silence that end a turn whose words say nothing; with fixed, every turn",
+        description="Seconds of silence that end a turn when the words give no hint; with fixed, every turn",
     )
     endpoint_min_delay: float = Field(
         0.3,
         ge=0.05,
         le=2,
-        description="Seconds of silence that end a turn whose words are complete; at most ENDPOINT_DELAY",
+        description="Seconds of silence that end a turn that seems complete; at most ENDPOINT_DELAY",
     )
     endpoint_max_delay: float = Field(
         3.0,
@@ -164,25 +162,25 @@ class Settings(BaseSettings):
         30.0,
         ge=1,
         le=600,
-        description="Seconds of speech without a pause (a television) after which others are answered first",
+        description="Seconds of non-stop speech (a television) after which agents may answer other people",
     )
     interrupt_after: float = Field(
         0.5,
         ge=0.03,
         le=2,
-        description="Seconds of speech over an agent that pause it; a recognised word pauses it sooner",
+        description="Seconds of talking over an agent before it pauses; a recognised word pauses it sooner",
     )
     speculate: bool = Field(
-        True, description="Prepare the answer during the first short pause; an unused answer costs tokens"
+        True, description="Prepare the answer during the first short pause; unused answers cost tokens, too"
     )
     chain_cap: int = Field(
-        3, ge=0, le=50, description="Turns that agents may take among themselves until a person speaks"
+        3, ge=0, le=50, description="Turns that agents may take among themselves before a person speaks"
     )
     chain_fade: float = Field(
         0.6,
         ge=0,
         le=1,
-        description="What each turn leaves of an exchange between agents, which ends below 0.3; 1: all",
+        description="Factor by which each agent turn weakens their exchange, which ends below 0.3 (1: never)",
     )
 
     @field_validator("openai_base_url")
