@@ -19,7 +19,7 @@ NPM := PATH="$(abspath $(BIN)):$$PATH" $(abspath $(BIN))/npm
 .PHONY: help
 help: ## list the targets
 	@echo "AI Voicebot: make <target> [HOST=0.0.0.0] [PORT=8000] [PYTHON=python3.12]"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1@\2/' | while IFS=@ read -r name what; do printf '  %-12s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1@\2/' | while IFS=@ read -r name what; do printf '  %-15s %s\n' "$$name" "$$what"; done
 
 # ---------------------------------------------------------------- use
 
@@ -28,12 +28,12 @@ run: setup client ## install what is missing, then start the server with a demo 
 	@echo "==> Starting the server"
 	@exec $(BIN)/voicebot serve $(ARGS)
 
-lab: setup client ## the same, but open JupyterLab on the quickstart notebook
+lab: setup client ## install what is missing, then open the quickstart notebook in JupyterLab
 	@echo "==> Starting JupyterLab on notebooks/01_quickstart.ipynb"
 	@exec $(BIN)/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) \
 		--LabApp.default_url=/lab/tree/notebooks/01_quickstart.ipynb $(ARGS)
 
-doctor: setup ## check models, LLM, TURN, ports and browser, and say what to do
+doctor: setup ## check models, TURN, ports and browser, and say how to fix each problem
 	@$(BIN)/voicebot doctor $(ARGS)
 
 # ---------------------------------------------------------------- install
@@ -45,7 +45,7 @@ client: $(STATIC) ## build the web client into voicebot/server/static
 define CHECK_PYTHON
 import sys
 if sys.version_info < (3, 11):
-    sys.exit("Python 3.11 or newer is needed, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 ..." % sys.version_info[:2])
+    sys.exit("Python 3.11 or newer is needed, but $(PYTHON) is %d.%d. Use another one: make PYTHON=python3.12 ..." % sys.version_info[:2])
 try:
     import ensurepip, venv
 except ImportError:
@@ -54,9 +54,9 @@ endef
 export CHECK_PYTHON
 
 $(VENV)/.made:
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or newer, or say where it is: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK_PYTHON"
-	@echo "==> Making $(VENV) ($$($(PYTHON) --version))"
+	@echo "==> Creating $(VENV) ($$($(PYTHON) --version))"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
@@ -65,7 +65,7 @@ $(VENV)/.locked: requirements.lock $(VENV)/.made
 	@echo "==> Installing the pinned packages of requirements.lock (once, a minute or two)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.lock 2>&1 \
 		| tee $(VENV)/pip.log | grep --line-buffered -oE '^(Collecting [^ ]+|Installing collected packages)'; \
-		[ $${PIPESTATUS[0]} = 0 ] || { tail -n 15 $(VENV)/pip.log; echo "pip failed; all it said is in $(VENV)/pip.log."; exit 1; }
+		[ $${PIPESTATUS[0]} = 0 ] || { tail -n 15 $(VENV)/pip.log; echo "pip failed. Its full output is in $(VENV)/pip.log."; exit 1; }
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml client/hatch_build.py $(VENV)/.locked
@@ -86,27 +86,27 @@ $(STATIC): client/node_modules/.installed $(CLIENT_SOURCES)
 # ---------------------------------------------------------------- check
 
 .PHONY: test provision lint format types imports pytest vitest
-test: setup client lint types imports vitest provision pytest ## everything: linters, types, import contracts, pytest, vitest
-	@echo "==> All passed"
+test: setup client lint types imports vitest provision pytest ## run every check: linters, types, import contracts, client and Python tests
+	@echo "==> All checks passed"
 
-provision: ## install the programs the tests use (Debian, as root), or say which
+provision: ## install the programs that the tests use (as root on Debian), or list them
 	@echo "==> Checking for the programs that the tests use"
 	@.ci/provision
 
-lint: setup client/node_modules/.installed ## ruff and Biome
+lint: setup client/node_modules/.installed ## check the style with ruff and Biome
 	@echo "==> ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@echo "==> Biome"
 	@cd client && $(NPM) run --silent lint
 
-types: setup client/node_modules/.installed ## mypy (strict) and tsc
+types: setup client/node_modules/.installed ## check the types with mypy (strict) and tsc
 	@echo "==> mypy"
 	@$(BIN)/mypy
 	@echo "==> tsc"
 	@cd client && $(NPM) run --silent typecheck
 
-imports: setup ## the import contracts: layers go down only
+imports: setup ## check the import contracts between the layers
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
@@ -117,7 +117,7 @@ JOBS ?= $(shell echo $$(($(CORES) + 1)))
 LIVE_JOBS ?= $(CORES)
 LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
-pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them
+pytest: setup client ## run the Python tests (ARGS="tests/turn -k floor" runs some of them)
 ifneq ($(strip $(ARGS)),)
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
@@ -130,11 +130,11 @@ else
 	exit $$failed
 endif
 
-vitest: client/node_modules/.installed ## client tests
+vitest: client/node_modules/.installed ## run the client tests
 	@echo "==> vitest"
 	@cd client && $(NPM) run --silent test
 
-format: setup client/node_modules/.installed ## rewrite the sources in the project's style
+format: setup client/node_modules/.installed ## format the sources
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 	@cd client && $(NPM) run --silent format
@@ -142,25 +142,25 @@ format: setup client/node_modules/.installed ## rewrite the sources in the proje
 # ---------------------------------------------------------------- measure
 
 .PHONY: bench bench-voice bench-media bench-notebook bench-signaling bench-reading bench-churn
-bench: setup client ## every figure, as a table and in .bench/ (VOICEBOT_PEERS=folder measures rivals beside)
+bench: setup client ## run all benchmarks, and save a table in .bench/ (VOICEBOT_PEERS=folder adds other frameworks)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-bench-voice: setup client ## voice-to-voice latency in its parts
+bench-voice: setup client ## measure voice-to-voice latency and its parts
 	@$(BIN)/python -m tests.bench voice $(ARGS)
 
-bench-media: setup client ## CPU of the media plane per session
+bench-media: setup client ## measure the CPU of the media plane per session
 	@$(BIN)/python -m tests.bench media $(ARGS)
 
-bench-notebook: setup ## the longest gap in an agent's speech while a notebook cell blocks
+bench-notebook: setup ## measure the longest gap in an agent's speech while a notebook cell blocks
 	@$(BIN)/python -m tests.bench notebook $(ARGS)
 
-bench-signaling: setup ## sockets, relayed messages, joins and random cuts, beside a bare relay and PeerJS's server
+bench-signaling: setup ## measure sockets, messages, joins and random cuts, and compare a bare relay and PeerJS
 	@$(BIN)/python -m tests.bench signaling $(ARGS)
 
-bench-reading: setup ## how long the hardest texts and many events take to read
+bench-reading: setup ## measure how long it takes to read the hardest texts and many events
 	@$(BIN)/python -m tests.bench reading $(ARGS)
 
-bench-churn: setup ## half an hour of people coming and going: does anything grow? (ARGS="--seconds 120": shorter)
+bench-churn: setup ## let people come and go for half an hour, and see what grows (ARGS="--seconds 120" is shorter)
 	@$(BIN)/python -m tests.bench churn $(ARGS)
 
 # ---------------------------------------------------------------- release
@@ -170,7 +170,7 @@ bench-churn: setup ## half an hour of people coming and going: does anything gro
 WHEELS_FOR := x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu aarch64-apple-darwin
 WHEELS_PYTHON := 3.11 3.12 3.13 3.14
 
-lock: $(VENV)/.locked ## renew requirements.lock and environment.yml from pyproject.toml (UPGRADE=1: newest of everything)
+lock: $(VENV)/.locked ## update requirements.lock and environment.yml from pyproject.toml (UPGRADE=1 takes the newest versions)
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev $(if $(UPGRADE),--upgrade) -o requirements.lock
 	@for platform in $(WHEELS_FOR); do for python in $(WHEELS_PYTHON); do \
 		MACOSX_DEPLOYMENT_TARGET=14.0 $(BIN)/uv pip compile -q --no-config --no-deps --only-binary :all: requirements.lock \
@@ -179,16 +179,16 @@ lock: $(VENV)/.locked ## renew requirements.lock and environment.yml from pyproj
 	@$(BIN)/python .ci/environment > environment.yml
 	@echo "requirements.lock: $$(grep -c '^[a-z].*==' requirements.lock) packages, with wheels for Python $(WHEELS_PYTHON)"
 
-build: setup client ## sdist and wheel, with the built client, into dist/
+build: setup client ## build an sdist and a wheel, with the web client, in dist/
 	@rm -rf dist
 	@$(BIN)/python -m build --no-isolation
 
 hooks: setup ## run the style checks before each commit
 	@$(BIN)/pre-commit install
 
-clean: ## remove what was built (keeps .venv, node_modules and data)
+clean: ## remove everything that was built (keeps .venv, node_modules and data)
 	@rm -rf dist build voicebot/server/static .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache client/coverage
 	@find . -name __pycache__ -not -path './$(VENV)/*' -not -path './client/node_modules/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove the installed packages too
+distclean: clean ## also remove the installed packages
 	@rm -rf $(VENV) client/node_modules

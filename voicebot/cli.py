@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="voicebot",
-    help="People and AI agents in a voice lobby.",
+    help="Run a voice lobby where people and AI agents talk to each other.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -45,7 +45,7 @@ BETTER = {
     "espeak": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
     "flite": "TTS_MODEL=piper:en_US-lessac-medium sounds more natural",
     "offline": "OPENAI_MODEL with OPENAI_API_KEY, or with OPENAI_BASE_URL of a local server such as Ollama, "
-    "gives the agents a language model",
+    "lets agents use a language model",
 }
 ROLE_NAMES = {"stt": "Speech to text", "tts": "Text to speech", "llm": "Language model"}
 
@@ -53,10 +53,10 @@ ROLE_NAMES = {"stt": "Speech to text", "tts": "Text to speech", "llm": "Language
 @app.command()
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for the whole network.")
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 means every network of the machine.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; the next free one if it is taken.")
+        int | None, typer.Option(help="Port to listen on, or the next free one if it is taken.")
     ] = None,
     open: Annotated[bool, typer.Option("--open", help="Open the lobby in the browser.")] = False,
     demo: Annotated[bool, typer.Option(help="Create the demo lobby with one agent.")] = True,
@@ -80,12 +80,12 @@ def serve(
 @app.command()
 def doctor(
     turn: Annotated[bool, typer.Option("--turn", help="Test only the TURN server, thoroughly.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Let the TURN server relay to private networks.")
+        bool, typer.Option("--allow-private", help="Accept a TURN server that relays to private networks.")
     ] = False,
 ) -> None:
-    """Check models, TURN, ports and browser, and say what to do about each problem."""
+    """Check models, TURN, ports and browser, and say how to fix each problem."""
     from voicebot.doctor import main as examine
 
     sys.exit(examine(turn=turn, json=json, allow_private=allow_private))
@@ -94,23 +94,23 @@ def doctor(
 @app.command()
 def coturn(
     realm: Annotated[
-        str | None, typer.Option(help="Your domain; default: the host of COTURN_SERVER.")
+        str | None, typer.Option(help="Your domain; by default the host in COTURN_SERVER.")
     ] = None,
     port: Annotated[int, typer.Option(help="UDP and TCP port.", min=1, max=65535)] = 3478,
     tls_port: Annotated[
-        int, typer.Option(help="TLS port; 443 passes most firewalls.", min=1, max=65535)
+        int, typer.Option(help="TLS port; 443 gets through most firewalls.", min=1, max=65535)
     ] = 5349,
     min_port: Annotated[int, typer.Option(help="First UDP port for relays.")] = 49152,
     max_port: Annotated[int, typer.Option(help="Last UDP port for relays.")] = 65535,
-    cert: Annotated[Path | None, typer.Option(help="TLS certificate with its chain, in PEM.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Key of the certificate, in PEM.")] = None,
-    listening_ip: Annotated[str, typer.Option(help="Address to listen and relay on; default: all.")] = "",
-    external_ip: Annotated[str, typer.Option(help="PUBLIC/PRIVATE addresses behind NAT.")] = "",
+    cert: Annotated[Path | None, typer.Option(help="TLS certificate with its chain, as a PEM file.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the certificate, as a PEM file.")] = None,
+    listening_ip: Annotated[str, typer.Option(help="Address to listen and relay on; by default all.")] = "",
+    external_ip: Annotated[str, typer.Option(help="PUBLIC/PRIVATE addresses, if coturn is behind NAT.")] = "",
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Relay to private networks, too, for a LAN or a test.")
+        bool, typer.Option("--allow-private", help="Also relay to private networks, for a LAN or a test.")
     ] = False,
 ) -> None:
-    """Print a safe turnserver.conf for coturn, with COTURN_SECRET or a new secret."""
+    """Print a safe turnserver.conf for coturn, with COTURN_SECRET or a new secret in it."""
     from voicebot.signaling.coturn import CoturnOptions, default_realm, new_secret, turnserver_conf
 
     settings = _settings()
@@ -135,7 +135,7 @@ def coturn(
     if not secret:
         err.print(f"Add to .env: COTURN_SECRET={options.secret}", soft_wrap=True, markup=False)
     if not settings.coturn_server:
-        err.print("Set COTURN_SERVER in .env to the host name of coturn's machine.", soft_wrap=True)
+        err.print("Set COTURN_SERVER in .env to the host name of the TURN server.", soft_wrap=True)
     err.print("Then run voicebot doctor --turn to test what it relays and what it denies.", soft_wrap=True)
 
 
@@ -186,7 +186,7 @@ async def _drain(hosting: Hosting, seconds: float) -> None:
     people = hosting.people
     if people and seconds:
         here = "1 person is" if people == 1 else f"{people} people are"
-        out.print(f"{here} still here; nobody new comes in. A second signal stops the server at once.")
+        out.print(f"{here} still here, and nobody new can join. A second signal stops the server at once.")
         out.print(f"Waiting for up to {seconds:g} s.")
     await hosting.drain(seconds)
 
@@ -208,7 +208,7 @@ def _announce(hosting: Hosting, demo: bool) -> None:
     if asked and hosting.port != asked:
         out.print(f"[yellow]Port {asked} is taken, so the server listens on port {hosting.port}.[/]")
     if not hosting.client_built:
-        out.print("[yellow]The browser client is not built. Run[/] make client")
+        out.print("[yellow]The web client is not built. To build it, run[/] make client")
     out.print()
     address = hosting.lobby_url("demo") if demo else hosting.url
     out.print(f"[bold green]Open[/] [bold]{escape(address)}[/]", soft_wrap=True)
@@ -242,7 +242,7 @@ def _reachable(hosting: Hosting) -> str:
             f"[dim]Other machines can open {escape(lan)}, but browsers give them the microphone only over "
             "https: put an https proxy in front, and set PUBLIC_URL to its address.[/]"
         )
-    return "[dim]Only this machine can open it. HOST=0.0.0.0 opens it to the local network.[/]"
+    return "[dim]Only this machine can open it. To open it to the local network, set HOST=0.0.0.0[/]"
 
 
 def _lan_address() -> str:

@@ -95,7 +95,7 @@ async def test_a_draining_server_waits_for_people_and_admits_nobody_new(tmp_path
         for visitor in (ada, bob):
             told = await visitor.expect("going_away")
             assert 0 < told["data"]["seconds"] <= 3600
-        await server.until("nobody new comes in")
+        await server.until("nobody new can join")
 
         id = await bob.send("join_lobby", {"name": "Bob"}, lobby="demo")
         refused = await bob.expect("error", lambda m: m.get("id") == id)
@@ -147,7 +147,7 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path, number: signal.Sign
         ada = await server.visitor()
         await ada.join("Ada")
         server.process.send_signal(signal.SIGTERM)
-        await server.until("nobody new comes in")
+        await server.until("nobody new can join")
         server.process.send_signal(number)
         code, said = await server.ended()
         await ada.http.aclose()
