@@ -1,4 +1,4 @@
-"""Put people and AI agents into one voice lobby, and find out what works.
+"""Run a voice lobby where people and AI agents talk to each other, and look at what they said.
 
 In a notebook:
 
@@ -11,8 +11,8 @@ In a notebook:
     ...
     load("data/conversations").latency
 
-The names below are the public ones. They are imported when they are first used, so that
-`import voicebot` is quick.
+The names below are the public API. Each is imported when it is first used, so that `import voicebot`
+is quick.
 """
 
 from __future__ import annotations

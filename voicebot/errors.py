@@ -22,7 +22,7 @@ from voicebot.redaction import redacted
 
 
 class VoicebotError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors that this package raises."""
 
     code = "internal"
     retryable = False
@@ -67,7 +67,7 @@ class MissingDependency(ModelError):
 
 
 class ModelLoadError(ModelError):
-    """The model exists, but could not be loaded: a broken download, a corrupt file, a server that refuses."""
+    """The model exists, but cannot be loaded: a broken download, a damaged file or a server that refuses."""
 
     code = "model_load"
 

@@ -112,7 +112,7 @@ async def download(
         )
     if not await reachable():
         raise ModelLoadError(
-            f"{repo} is not on this machine, and {shown(endpoint())} does not answer; it may be offline.",
+            f"{repo} is not on this machine, and {shown(endpoint())} does not answer. You may be offline.",
             hint=instead,
             retryable=True,
         )
@@ -171,7 +171,7 @@ def _download(
         }
     except GatedRepoError:
         raise ModelLoadError(
-            f"{repo} requires that you agree to its terms on {shown(endpoint())}/{repo}.",
+            f"{repo} requires you to agree to its terms on {shown(endpoint())}/{repo}.",
             hint="Agree there, and set the environment variable HF_TOKEN to an access token.",
         ) from None  # the original errors quote whole addresses
     except (RepositoryNotFoundError, EntryNotFoundError):

@@ -158,7 +158,7 @@ def explain(
             retryable=True,
         )
     if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
-        return kind(f"{address} refuses the key.", hint="Correct OPENAI_API_KEY in .env.", retryable=False)
+        return kind(f"{address} rejects the key.", hint="Correct OPENAI_API_KEY in .env.", retryable=False)
     if isinstance(error, openai.NotFoundError):
         return kind(
             f"{address} has no model {model!r} for this task, or does not support the task.",
@@ -167,7 +167,7 @@ def explain(
             retryable=False,
         )
     if isinstance(error, openai.RateLimitError):
-        return kind(f"{address} gets too many requests.", hint="Wait, or raise the limit.", retryable=True)
+        return kind(f"{address} gets too many requests.", hint="Wait, or raise its limit.", retryable=True)
     if isinstance(error, openai.APIStatusError):
         return kind(
             f"{address} answered {error.status_code}: {one_line(error.message or error)}.",

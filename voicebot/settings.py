@@ -342,7 +342,7 @@ def load_settings(env_file: str | Path | None = ".env", **overrides: object) -> 
             where = f"{env_file} or the environment" if env_file else "the environment"
         raise SettingsError(
             "Wrong settings: " + "; ".join(name.upper() + what for name, what in wrong) + ".",
-            hint=f"Correct it in {where}; .env.example explains every setting.",
+            hint=f"Correct this in {where}. .env.example explains every setting.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(

@@ -190,7 +190,7 @@ def test_auto_without_the_embedded_recogniser(tmp_path: Path, monkeypatch: pytes
     ("found", "status", "words", "advice"),
     [
         (Availability("ready", "in the cache"), "ok", "in the cache", ""),
-        (Availability("downloadable", "75 MB"), "note", "75 MB", "It is downloaded when the server starts."),
+        (Availability("downloadable", "75 MB"), "note", "75 MB", "The server downloads it when it starts."),
         (Availability("missing", "needs a GPU", "Buy one."), "failed", "needs a GPU", "Buy one."),
     ],
 )
@@ -222,7 +222,7 @@ async def test_no_learned_end_of_turn_needs_no_check(endpointing: str) -> None:
     [
         (lambda file: None, "There is no file"),
         (lambda file: file.write_bytes(b"no model"), "cannot be loaded as an ONNX model"),
-        (make_piper_voice, "is no end-of-turn model: it takes input tensor(int64)"),
+        (make_piper_voice, "is not an end-of-turn model: it takes input tensor(int64)"),
     ],
 )
 async def test_a_learned_end_of_turn_that_cannot_be_used(

@@ -103,7 +103,7 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
     plane.send(ClosePeer("host", browser.peer_id))
     await inline_stage.notices.wait(PeerState, lambda n: n.state == "closed")
     answered.set()
-    with pytest.raises(MediaError, match="left meanwhile"):
+    with pytest.raises(MediaError, match="left in the meantime"):
         await answering
     assert isinstance(plane, InlineMediaPlane)
     assert not plane.engine.stats().peers

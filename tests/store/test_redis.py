@@ -69,14 +69,14 @@ async def test_nobody_there_is_said(opened: Open) -> None:
 
 
 async def test_an_address_that_is_none_is_said(opened: Open) -> None:
-    with pytest.raises(StoreError, match="not an address") as caught:
+    with pytest.raises(StoreError, match="not the address") as caught:
         await opened("redis://localhost:port/0")
     assert "redis://localhost:6379/0" in caught.value.hint
 
 
 @pytest.mark.parametrize("password", ["geh#eim", "geh/eim", "12#eim", "geh?eim", "12?eim@", "geh[eim"])
 async def test_a_password_that_is_no_part_of_an_address_is_not_repeated(opened: Open, password: str) -> None:
-    with pytest.raises(StoreError, match="not an address") as caught:
+    with pytest.raises(StoreError, match="not the address") as caught:
         await opened(f"redis://:{password}@localhost:6379/0")
     assert "%23 for #" in str(caught.value)
     said = str(caught.value).replace("redis://localhost:6379/0", "")

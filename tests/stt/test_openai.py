@@ -204,7 +204,12 @@ async def test_servers_that_bill_are_not_asked_for_drafts(
 
 @pytest.mark.parametrize(
     ("status", "says", "retryable"),
-    [(401, "refuses the key", False), (404, "no model", False), (429, "too many", True), (500, "500", True)],
+    [
+        (401, "rejects the key", False),
+        (404, "no model", False),
+        (429, "too many", True),
+        (500, "500", True),
+    ],
 )
 async def test_the_servers_errors_are_explained(
     server: OpenAIServer, audio: OpenAIAudio, status: int, says: str, retryable: bool
@@ -229,7 +234,7 @@ async def test_a_server_that_is_gone_a_wrong_key_and_none_at_all(server: OpenAIS
     nowhere = settings_for(server, openai_base_url=f"http://127.0.0.1:{port}/v1")
     with pytest.raises(ModelLoadError, match=r"cannot be reached.*OPENAI_BASE_URL"):
         await load_backend("stt", "openai:whisper-1", nowhere)
-    with pytest.raises(ModelLoadError, match=r"refuses the key.*OPENAI_API_KEY"):
+    with pytest.raises(ModelLoadError, match=r"rejects the key.*OPENAI_API_KEY"):
         await load_backend("stt", "openai", settings_for(server, openai_api_key="wrong"))
     nothing = Settings(_env_file=None, openai_base_url="", openai_api_key="")  # type: ignore[call-arg,arg-type]
     assert OpenAISTT.availability("", nothing).status == "missing"

@@ -106,7 +106,7 @@ async def test_a_broken_voice_is_a_clear_error(settings: Settings, tmp_path: Pat
     with pytest.raises(ModelLoadError, match="cannot be loaded"):
         await PiperTTS.load(str(file), settings)
     config.unlink()
-    with pytest.raises(ModelLoadError, match=r"lacks .*tone\.onnx\.json"):
+    with pytest.raises(ModelLoadError, match=r"has no settings file .*tone\.onnx\.json"):
         await PiperTTS.load(str(file), settings)
 
 

@@ -82,11 +82,11 @@ class Agent:
         also takes openai-agents tools. See `make_tool` for what a function needs.
 
         Args:
-            name: The tool's name for the model; by default that of the function.
+            name: The name by which the model calls the tool; by default that of the function.
             timeout: Seconds until the model is told that the tool took too long; None means TOOL_TIMEOUT.
 
         Raises:
-            VoicebotError: The model could not know how to call it.
+            VoicebotError: The function cannot be a tool. The message says what is missing.
         """
 
         def add(function: F) -> F:
@@ -96,7 +96,7 @@ class Agent:
         return add if function is None else add(function)
 
     async def use_mcp(self, server: str, only: Collection[str] = ()) -> list[str]:
-        """Let this agent use the tools of an MCP server, or only those in `only`; returns their names.
+        """Let this agent use the tools of an MCP server, or only those in `only`, and return their names.
 
         Connects the server if necessary.
 
@@ -104,14 +104,14 @@ class Agent:
             VoicebotError: MCP_CONFIG has no such server, the server does not work, or it has no such tool.
         """
         if self.mcp is None:
-            raise VoicebotError("This agent is in no lobby.", hint="Add it with spawn first.", code="mcp")
+            raise VoicebotError("This agent is not in a lobby.", hint="Add it with spawn first.", code="mcp")
         tools = await self.mcp.tools(server, only)
         for tool in tools:
             self._add(tool)
         return [tool.name for tool in tools]
 
     def forget_tool(self, name: str) -> None:
-        """Take a tool away from this agent, if it has it."""
+        """Take a tool away from this agent. Does nothing if the agent does not have it."""
         self.tools = [tool for tool in self.tools if tool.name != name]
         self._not_lost(name)
 

@@ -275,7 +275,7 @@ class AgentSession:
         try:
             persona = Persona.model_validate(dict(record.persona))
         except ValueError as error:
-            raise VoicebotError(f"The persona of {record.id} is unusable: {one_line(error)}.") from None
+            raise VoicebotError(f"The persona of {record.id} cannot be used: {one_line(error)}.") from None
         agent = await self.spawn(persona, id=record.id, muted=record.muted)
         roles: list[tuple[SwapRole, str]] = [("llm", record.llm), ("tts", record.tts)]
         for role, spec in roles:
@@ -305,10 +305,10 @@ class AgentSession:
         """
         agent = self._agent(agent_id)
         if role not in ("llm", "tts"):
-            raise ModelError("Only the llm and tts can be an agent's own; stt is shared by all agents.")
+            raise ModelError("An agent can have its own llm and tts. All agents share one stt.")
         backend: Any = None if spec is None else await self._models.ready(role, spec)
         if agent_id not in self._agents:
-            raise VoicebotError(f"{agent.name} has left in the meantime.", code="not_joined")
+            raise VoicebotError(f"{agent.name} has left.", code="not_joined")
         old = getattr(agent, role) or getattr(self._models, role)
         setattr(agent, role, backend)
         new = backend or getattr(self._models, role)

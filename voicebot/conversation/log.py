@@ -170,7 +170,7 @@ class ConversationLog:
             if self._beyond(SPENT) and not isinstance(event, ConversationEnded):
                 self._left_out += 1
                 if self._left_out == 1:
-                    logger.warning("%s is full and keeps no further events", self.conversation_id)
+                    logger.warning("%s is full, and stores no more events", self.conversation_id)
                 return event.model_copy(
                     update={"conversation_id": self.conversation_id, "seq": -1, "t": round(t, 6)}
                 )

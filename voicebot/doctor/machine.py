@@ -78,7 +78,7 @@ def data_folder(settings: Settings) -> Check:
             with tempfile.TemporaryFile(dir=folder) as file:
                 file.write(b"x")
         elif not made.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "a file has the name of the folder", str(made))
+            raise NotADirectoryError(errno.ENOTDIR, "there is a file with the name of the folder", str(made))
         else:
             with tempfile.TemporaryDirectory(dir=made):
                 pass
@@ -89,7 +89,7 @@ def data_folder(settings: Settings) -> Check:
             "data folder",
             "failed",
             f"{folder} cannot be written: {error.strerror}",
-            "Set DATA_DIR to a writable folder; the server needs one to start.",
+            "Set DATA_DIR to a folder that you can write to. The server does not start without one.",
         )
     room = f"{folder.absolute()}, {free / 1024**3:.0f} GB free"
     if free < LITTLE_SPACE:
@@ -127,15 +127,15 @@ def port(settings: Settings) -> Check:
                 "Machine",
                 "port",
                 "note",
-                f"{where} is taken; the server uses the next free port",
-                "Set PORT to a free port for a fixed address.",
+                f"{where} is taken, so the server will use the next free port",
+                "If you need a fixed address, set PORT to a free port.",
             )
         return Check(
             "Machine",
             "port",
             "failed",
             f"{where}: {error.strerror}",
-            "Set HOST to an address of this machine and PORT above 1023.",
+            "Set HOST to an address of this machine, and PORT to a number above 1023.",
         )
     return Check("Machine", "port", "ok", f"{where} is free" if settings.port else "any free one")
 
@@ -149,7 +149,7 @@ def client(static: Path) -> Check:
         "client",
         "failed",
         "the browser client is not built",
-        "Run `make client` in the project's folder; an installed package contains the client.",
+        "Run `make client` in the folder of the project. (An installed package contains the client.)",
     )
 
 
@@ -162,7 +162,7 @@ def microphone(settings: Settings) -> Iterator[Check]:
             "Browser",
             "microphone",
             "failed",
-            f"PUBLIC_URL={settings.public_url}: browsers give the microphone only over https",
+            f"PUBLIC_URL={settings.public_url}: browsers allow the microphone only over https",
             "Put an https proxy in front, and set PUBLIC_URL to its https address.",
         )
     elif local or settings.public_url:
@@ -170,15 +170,15 @@ def microphone(settings: Settings) -> Iterator[Check]:
             "Browser",
             "microphone",
             "ok",
-            "available at this address, once allowed in the browser",
-            "If nobody hears you, click the lock beside the address, allow the microphone, and reload.",
+            "works at this address once you allow it in the browser",
+            "If nobody can hear you, click the lock next to the address, allow the microphone and reload.",
         )
     else:
         yield Check(
             "Browser",
             "microphone",
             "warning",
-            f"HOST={settings.host}: other machines can open the page, but get no microphone over http",
+            f"HOST={settings.host}: other machines can open the page, but cannot use a microphone over http",
             "Put an https proxy in front, and set PUBLIC_URL. On this machine, open http://localhost"
             + (" (with HOST=0.0.0.0)." if settings.host not in EVERYWHERE else "."),
         )
@@ -187,7 +187,7 @@ def microphone(settings: Settings) -> Iterator[Check]:
         "notebooks",
         "note",
         "VS Code shows the lobby without a microphone",
-        "Open it in a browser tab with the panel's link. In JupyterLab it works in place.",
+        "Use the link in the panel to open it in a browser tab. JupyterLab needs no tab.",
     )
 
 

@@ -38,7 +38,7 @@ def role(name: Role, settings: Settings) -> Check:
     if found.status == "missing":
         return Check("Models", NAMES[name], "failed", where, found.hint or SET_ANOTHER)
     if found.status == "downloadable":
-        return Check("Models", NAMES[name], "note", where, "It is downloaded when the server starts.")
+        return Check("Models", NAMES[name], "note", where, "The server downloads it when it starts.")
     return Check("Models", NAMES[name], "ok", where + _alternatives(name, spec, settings))
 
 
@@ -61,7 +61,7 @@ def _automatic(name: Role, settings: Settings) -> Check:
         )
     if downloads:
         seconds = settings.download_timeout
-        advice = f"The server first tries for {seconds:g} s (DOWNLOAD_TIMEOUT) to download {downloads[0]}."
+        advice = f"The server first tries to download {downloads[0]} in {seconds:g} s (DOWNLOAD_TIMEOUT)."
         return Check("Models", NAMES[name], "note", detail, advice)
     if chosen == EMBEDDED[name]:
         return Check("Models", NAMES[name], "note", detail, SET_ANOTHER)
@@ -117,7 +117,7 @@ async def language_model_server(settings: Settings) -> Check | None:
                 "Models",
                 name,
                 "failed",
-                f"{base} refuses the key ({code})",
+                f"{base} rejects the API key ({code})",
                 "Correct OPENAI_API_KEY in .env.",
             )
         return Check(
@@ -125,7 +125,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "warning",
             f"{base} answers {code} when asked for its models",
-            "Set OPENAI_BASE_URL to the address that ends in /v1, or look at the server's log.",
+            "Set OPENAI_BASE_URL to the address that ends in /v1, or look at the log of that server.",
         )
     except httpx.TimeoutException:
         return Check(
@@ -133,7 +133,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             name,
             "failed",
             f"{base} did not answer within {PATIENCE:g} s",
-            "Wait until it has loaded its model, and check the firewall.",
+            "Wait until that server has loaded its model, and check the firewall.",
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Check(
@@ -156,7 +156,7 @@ async def language_model_server(settings: Settings) -> Check | None:
             "Models",
             name,
             "failed",
-            f"{base} answers; OPENAI_MODEL is not set",
+            f"{base} answers, but OPENAI_MODEL is not set",
             f"Set OPENAI_MODEL={models[0] if models else '...'} in .env{_of(models)}.",
         )
     if models and not {settings.openai_model, f"{settings.openai_model}:latest"} & {*models}:

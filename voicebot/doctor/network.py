@@ -19,13 +19,13 @@ DTLS_ADVICE = "Write turns:host in COTURN_SERVER, without ?transport=udp."
 
 ADVICE: dict[Outcome, str] = {
     "ok": "",
-    "unauthorized": "Set COTURN_SECRET to coturn's static-auth-secret, switch on use-auth-secret, and "
-    "make the clocks of both machines agree.",
-    "refused": "Look at coturn's log: its quota is reached, or no relay port is free.",
+    "unauthorized": "Set COTURN_SECRET to coturn's static-auth-secret, turn on use-auth-secret, and "
+    "synchronise the clocks of both machines.",
+    "refused": "Look at coturn's log: its quota may be used up, or no relay port is free.",
     "unreachable": "Start coturn, and open this port and transport in its firewall.",
     "unknown_host": "Correct the host name in COTURN_SERVER.",
     "tls": "Give coturn a certificate for this host name, from an authority that this machine knows "
-    "(SSL_CERT_FILE names a private one).",
+    "(if it is a private one, set SSL_CERT_FILE to its certificate).",
     "not_an_address": "Write COTURN_SERVER as turn:host:3478, turns:host, or a bare host name.",
 }
 
@@ -48,7 +48,7 @@ async def turn_checks(
                 "Network",
                 "TURN",
                 "note",
-                "no TURN server: fine on one machine or network",
+                "no TURN server is set, which is fine on one machine or one network",
                 "People behind firewalls need one: set COTURN_SERVER and COTURN_SECRET in .env. "
                 "voicebot coturn prints its configuration.",
             )

@@ -13,14 +13,14 @@ from voicebot.signaling.turn import credentials
 HOUR, DAY = 3600.0, 86_400.0
 RELAY_ADVICE: dict[RelayOutcome, str] = {
     "relayed": "",
-    "own_address_denied": "On a local network, use the configuration of voicebot coturn --allow-private; "
-    "behind NAT, add --external-ip PUBLIC/PRIVATE.",
+    "own_address_denied": "On a local network, use the configuration from voicebot coturn --allow-private. "
+    "Behind NAT, add --external-ip PUBLIC/PRIVATE.",
     "lost": "Open coturn's relay ports (min-port to max-port) for UDP in its firewall, and set external-ip "
     "if it is behind NAT.",
-    "refused": "Look at coturn's log: its quota is reached, or no relay port is free.",
+    "refused": "Look at coturn's log: its quota may be used up, or no relay port is free.",
     "unreachable": "Start coturn, and open this port and transport in its firewall.",
 }
-SECRET_ADVICE = "Use the configuration of voicebot coturn: use-auth-secret, and neither no-auth nor users."
+SECRET_ADVICE = "Use the configuration from voicebot coturn: with use-auth-secret, without no-auth and users."
 CLOCK_ADVICE = "Synchronise both clocks with NTP: credentials last ten minutes by the clock of the server."
 
 

@@ -129,8 +129,8 @@ class Guest:
             await asyncio.wait_for(self._host_ready.wait(), ANSWER_TIMEOUT)
         except TimeoutError:
             raise MediaError(
-                f"{self.name} got no audio connection to the agents within {ANSWER_TIMEOUT:.0f} s.",
-                hint="Add an agent to the lobby if there is none, or run `voicebot doctor`.",
+                f"{self.name} could not connect to the agents within {ANSWER_TIMEOUT:.0f} s.",
+                hint="If there is no agent in the lobby, add one. Otherwise, run `voicebot doctor`.",
             ) from None
 
     async def say(self, text: str) -> None:

@@ -22,5 +22,5 @@ class LLM(Backend, Protocol):
     """Shown beside each agent that uses it; "" for a real language model."""
 
     def model(self) -> Model:
-        """The model for `agents.Agent(model=...)`; may be shared."""
+        """Return the model for `agents.Agent(model=...)`. Several agents may share it."""
         ...

@@ -46,7 +46,7 @@ class OfflineLLM:
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
         """Load only openai-agents, off the loop. Raises UnknownModel for any model name."""
         if model:
-            raise UnknownModel(f"The offline brain has no model {model!r}.", hint='Write just "offline".')
+            raise UnknownModel(f"The offline chatbot has no model {model!r}.", hint='Write just "offline".')
         progress("Loading openai-agents", None)
         await asyncio.to_thread(__import__, "voicebot.llm.models")
         from voicebot.llm.models import warm_up

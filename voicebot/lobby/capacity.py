@@ -26,7 +26,7 @@ class LobbyFullError(SignalingError):
 
     def __init__(self, limit: int, what: str) -> None:
         super().__init__(
-            f"This lobby is full: its limit of {what} is {limit}.", hint="Try again when someone has left."
+            f"This lobby is full. Its limit of {what} is {limit}.", hint="Try again when someone has left."
         )
         self.limit = limit
 
@@ -40,5 +40,5 @@ class CameraLimit(SignalingError):
     def __init__(self, limit: int) -> None:
         super().__init__(
             f"This lobby has room for {limit} cameras.",
-            hint="Your camera stays off. Try again when someone has turned theirs off.",
+            hint="Your camera stays off. Try again when somebody has turned theirs off.",
         )

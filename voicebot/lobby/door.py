@@ -180,8 +180,8 @@ class Door:
         visitor = self._waiting.get(id)
         if visitor is None:
             raise SignalingError(
-                f"No visitor {id} waits at the door.",
-                hint="They may have left, or another host has answered.",
+                f"No visitor {id} is waiting at the door.",
+                hint="They may have left, or another host may have answered them.",
                 code="unknown_participant",
             )
         return visitor

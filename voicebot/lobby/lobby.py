@@ -141,7 +141,7 @@ class Lobby:
         if old is None or old.kind != "human":
             raise SignalingError(
                 f"{id} is not a person in this lobby.",
-                hint="lobby_state lists those who are here.",
+                hint="lobby_state lists the people who are here.",
                 code="unknown_participant",
             )
         info = old.model_copy(update={"role": "host", "owner": owner or old.owner})

@@ -26,7 +26,7 @@ def unknown_participant(target: str, standing: Standing = Standing.STRANGER) -> 
     if standing >= Standing.GUEST:
         return SignalingError(
             f"{target} is already in the lobby.",
-            hint="lobby_state lists those who are here.",
+            hint="lobby_state lists the people who are here.",
             code="unknown_participant",
         )
     return SignalingError(

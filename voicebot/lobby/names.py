@@ -37,7 +37,7 @@ def clean_name(raw: str) -> str:
     name = "".join(graphemes(" ".join("".join(kept).split()))[:MAX_GRAPHEMES]).strip(f" {_ZWJ}")
     if not any(unicodedata.category(char)[0] in "LNPS" for char in name):
         raise SignalingError(
-            "This name has no visible character.", hint="Choose a name of letters.", code="bad_name"
+            "This name has no visible character.", hint="Choose a name with letters.", code="bad_name"
         )
     return name
 

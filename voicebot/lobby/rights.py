@@ -115,7 +115,7 @@ def check(right: Right, standing: Standing) -> None:
     doing = _DOING.get(right, f"{right.replace('_', ' ')} here")
     if RIGHTS[right].needs == Standing.OWNER and standing == Standing.ACTING_HOST:
         raise SignalingError(
-            f"You are a host for now; only an owner of this lobby may {doing}.",
+            f"You are a host for now. Only an owner of this lobby may {doing}.",
             hint="Ask an owner of the lobby, or the operator of the server.",
             code="forbidden",
         )

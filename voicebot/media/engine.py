@@ -127,7 +127,7 @@ class Engine:
         if host is None:
             raise MediaError(
                 f"There is no agent host {offer.host_id!r}.",
-                hint="The lobby may have ended meanwhile: join it again.",
+                hint="The lobby may have ended in the meantime. Join it again.",
                 code="unknown_host",
             )
         return await host.answer(offer)

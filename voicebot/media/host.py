@@ -177,7 +177,7 @@ class Host:
         link = self._links.setdefault(peer_id, Link())
         if epoch < link.epoch:
             raise MediaError(
-                f"Epoch {epoch} is over; the current one is {link.epoch}.", code="stale_epoch", retryable=True
+                f"Epoch {epoch} is over. The current one is {link.epoch}.", code="stale_epoch", retryable=True
             )
         agents = {mid: who for mid, who in offer.tracks.items() if who in self.voices}
         mics = {mid: who for mid, who in offer.tracks.items() if who not in self.voices}
@@ -205,7 +205,7 @@ class Host:
                 self._spawn(peer.close(), f"close {peer_id} epoch {epoch}")
             raise
         if self._links.get(peer_id) is not link:
-            raise MediaError("The person left meanwhile.", code="peer_closed")
+            raise MediaError("The person has left in the meantime.", code="peer_closed")
         if peer.mic_mid in mics:
             self._listen(link, mics[peer.mic_mid])
         self._route()

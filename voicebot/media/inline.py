@@ -30,7 +30,7 @@ class InlineMediaPlane:
     async def start(self, on_notice: OnNotice) -> None:
         """Load the voice activity detector. Raises ModelError or MediaError when started twice."""
         if self._engine is not None:
-            raise MediaError("The media plane has been started already.")
+            raise MediaError("The media plane has already been started.")
         loop = asyncio.get_running_loop()
 
         def later(notice: Notice) -> None:

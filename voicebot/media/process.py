@@ -177,7 +177,7 @@ class ProcessMediaPlane:
 
     async def start(self, on_notice: OnNotice) -> None:
         if self._runner is not None:
-            raise MediaError("The media plane has been started already.")
+            raise MediaError("The media plane has already been started.")
         self._on_notice = on_notice
         self._loop = asyncio.get_running_loop()
         first: asyncio.Future[None] = self._loop.create_future()
@@ -242,7 +242,7 @@ class ProcessMediaPlane:
                 first.set_exception(
                     MediaError(
                         f"The media worker did not start ({how}).",
-                        hint="The log has its last words; install the package again if a module is missing.",
+                        hint="The log has its last lines. If a module is missing, install the package again.",
                         code="media_worker",
                     )
                 )
@@ -413,5 +413,5 @@ class ProcessMediaPlane:
                     del self._requests[number]
         except TimeoutError:
             raise MediaError(
-                f"The media worker gave no answer in {ANSWER_TIMEOUT:g} s.", code="media_gone", retryable=True
+                f"The media worker did not answer in {ANSWER_TIMEOUT:g} s.", code="media_gone", retryable=True
             ) from None

@@ -61,7 +61,7 @@ def create_persona(
         )
     if len(text) > 2000:
         raise VoicebotError(
-            f"The description has {len(text)} characters.", hint="Keep it below 2000.", code="persona"
+            f"The description is too long ({len(text)} characters).", hint="Use at most 2000.", code="persona"
         )
     seed = hashlib.sha256(text.encode()).hexdigest()
     name = _free(_checked(name) if name is not None else name_in(text) or _fitting(text, seed, taken), taken)

@@ -14,7 +14,7 @@ PERSONA_SCHEMA_VERSION = 1
 
 
 class Persona(BaseModel):
-    """Everything that defines an agent; frozen, identified by a hash of its content."""
+    """Everything that defines an agent: its name, character and voice. Frozen."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -33,11 +33,11 @@ class Persona(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def hash(self) -> str:
-        """16 hex digits over everything but the portrait, so that equal personas compare equal."""
+        """A hash of everything except the portrait, in 16 hex digits. Equal personas have equal hashes."""
         content = self.model_dump(mode="json", exclude={"portrait", "hash"})
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the hash; `Persona.model_validate` reads it back."""
+        """The persona with its hash, ready for JSON. `Persona.model_validate` reads it back."""
         return self.model_dump(mode="json")

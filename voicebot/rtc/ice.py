@@ -43,8 +43,8 @@ def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[s
                 parsed = parse_url(url)
             except ValueError as error:
                 raise MediaError(
-                    f"{url!r} is no STUN or TURN address: {error}.",
-                    hint="Correct COTURN_SERVER: turn:host:3478, turns:host, or a bare host name.",
+                    f"{url!r} is not a STUN or TURN address: {error}.",
+                    hint="Correct COTURN_SERVER. Use turn:host:3478, turns:host or a bare host name.",
                     code="ice_server",
                 ) from None
             if ":" in parsed["host"]:

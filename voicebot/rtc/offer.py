@@ -49,7 +49,7 @@ def read_offer(text: str) -> SessionDescription:
             if not codecs and not is_rejected(media):
                 raise MediaError(
                     "The offer has an audio section without Opus.",
-                    hint="Every browser with WebRTC has Opus; do not filter codecs.",
+                    hint="Every browser with WebRTC supports Opus, so do not filter codecs.",
                     code="no_opus",
                 )
             if codecs:

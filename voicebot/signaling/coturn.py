@@ -199,19 +199,19 @@ def _check(options: CoturnOptions) -> None:
     private = options.external_ip.partition("/")[2]
     if private and (what := _never_opened(private)):
         raise SettingsError(
-            f"--external-ip would open {private} ({what}) to everybody.",
-            hint="Write the private address of the relay's machine after the /, such as 10.0.0.5.",
+            f"--external-ip would let everybody reach {private} ({what}).",
+            hint="After the /, write the private address of the machine that runs coturn, such as 10.0.0.5.",
         )
     if (options.cert is None) != (options.key is None):
         raise SettingsError("TLS needs both a certificate and its key.", hint="Give --cert and --key.")
     if any(character in f"{options.cert}{options.key}" for character in "\r\n"):
         raise SettingsError(
-            "A path cannot be written to turnserver.conf.", hint="Use one without line breaks."
+            "A path cannot be written to turnserver.conf.", hint="Use a path without line breaks."
         )
     if not 1024 <= options.min_port <= options.max_port <= 65535:
         raise SettingsError(
             f"{options.min_port}-{options.max_port} is not a valid range of relay ports.",
-            hint="Use two numbers from 1024 to 65535, the smaller one first.",
+            hint="Use two numbers from 1024 to 65535, with the smaller one first.",
         )
 
 

@@ -237,7 +237,7 @@ class Negotiation:
         self._candidates[sender] += 1
         if self._candidates[sender] > MAX_CANDIDATES:
             raise SignalingError(
-                f"More than {MAX_CANDIDATES} candidates in one epoch.",
+                f"There are more than {MAX_CANDIDATES} candidates in one epoch.",
                 hint="Further ones are ignored until the next epoch.",
                 code="too_many",
             )
@@ -367,7 +367,7 @@ class Negotiation:
     def _check(self, sender: str, epoch: int) -> None:
         if sender not in self.ends or epoch != self.epoch or self.state is PairState.CLOSED:
             raise SignalingError(
-                f"Epoch {epoch} is not the current one of this connection.",
+                f"Epoch {epoch} is not the current epoch of this connection.",
                 hint="Wait for start_webrtc_negotiation and use its epoch.",
                 code="stale_epoch",
             )

@@ -221,7 +221,7 @@ class RedisStore:
             )
         except ValueError as error:
             raise StoreError(
-                f"STORE={where} is not an address of a Redis server: {one_line(error)}.",
+                f"STORE={where} is not the address of a Redis server: {one_line(error)}.",
                 hint="Use redis://localhost:6379/0, or redis://:password@host:6379/0.",
             ) from None
         pool = redis.connection_pool
@@ -434,7 +434,7 @@ def _explain(where: str, error: Exception) -> StoreError:
             retryable=True,
         )
     return StoreError(
-        f"Redis at {where} refuses: {one_line(error)}.",
-        hint="Use Redis 7 or later, writable, with free memory.",
+        f"Redis at {where} refuses the command: {one_line(error)}.",
+        hint="Use Redis 7 or later, and check that it is writable and has free memory.",
         retryable=True,
     )

@@ -87,7 +87,7 @@ class SqliteStore:
                     raise
                 aside = _set_aside(path)
                 logger.warning(
-                    "%s is damaged (%s). It was set aside as %s, and replaced by a new file: earlier "
+                    "%s is damaged (%s). It was renamed to %s, and replaced by a new file: earlier "
                     "lobbies, sessions and bans are unknown. Conversations and recordings are not affected.",
                     path,
                     one_line(error),
@@ -201,7 +201,7 @@ class SqliteStore:
         except ValueError:
             if self._connection is not None:
                 raise
-            raise StoreError("The store was closed meanwhile.", hint="Start the server again.") from None
+            raise StoreError("The store has been closed.", hint="Start the server again.") from None
         except sqlite3.Error as error:
             raise _explain(self._path, error) from None
 

@@ -104,7 +104,7 @@ class EspeakLibrary:
         )
         if self.sample_rate <= 0:
             raise ModelLoadError(
-                "espeak-ng does not find its data.", hint="pip install --force-reinstall espeakng-loader."
+                "espeak-ng cannot find its data.", hint="pip install --force-reinstall espeakng-loader."
             )
         self._chunks: list[NDArray[np.int16]] = []
         self._marks: list[Mark] = []

@@ -49,7 +49,7 @@ async def _run(program: str, *arguments: str) -> bytes:
         async with asyncio.timeout(TIMEOUT):
             out, err = await process.communicate()
     except TimeoutError:
-        raise ModelFailed(f"flite gave no speech within {TIMEOUT:.0f} s.") from None
+        raise ModelFailed(f"flite produced no speech within {TIMEOUT:.0f} s.") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -127,7 +127,7 @@ class FliteTTS:
                 rate = reader.getframerate()
                 pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
         except (wave.Error, EOFError) as error:
-            raise ModelFailed(f"flite gave something that is not a WAV: {error}.") from error
+            raise ModelFailed(f"flite produced something that is not a WAV: {error}.") from error
         if rate != RATE:
             pcm = np.asarray(soxr.resample(pcm, rate, RATE), np.int16)
         if pcm.size:

@@ -226,7 +226,7 @@ def _resolve(model: str, settings: Settings) -> tuple[str, Path | None, str]:
         raise UnknownModel(
             f"There is no Piper voice {model!r}.",
             hint=did_you_mean(model, VOICES, cutoff=0.4)
-            + f"Some that there are: {', '.join(VOICES)}; or the path of an .onnx file.",
+            + f"Some voices are: {', '.join(VOICES)}. You can also give the path of an .onnx file.",
         )
     family, voice, quality = match["family"], match["voice"], match["quality"]
     repo_file = f"{family}/{family}_{match['region']}/{voice}/{quality}/{model}.onnx"
@@ -241,8 +241,8 @@ def _open(file: Path, downloads: Path) -> PiperVoice:
     config = Path(f"{file}.json")
     if not config.is_file():
         raise ModelLoadError(
-            f"The voice {file} lacks its settings file {config.name}.",
-            hint="A Piper voice is two files; put the second beside the first.",
+            f"The voice {file} has no settings file {config.name}.",
+            hint="A Piper voice consists of two files. Put the second one next to the first.",
         )
     try:
         voice = PiperVoice.load(file, download_dir=downloads, include_alignments=True)

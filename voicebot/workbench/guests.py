@@ -37,9 +37,9 @@ class Exchange:
     text: str
     """What the guest said."""
     heard: str
-    """The transcript of it; "" when the speech-to-text model recognised nothing."""
+    """What the speech-to-text model recognised; "" if it recognised nothing."""
     answers: tuple[tuple[str, str], ...]
-    """Pairs of an agent's name and the words of it that were played, in order. Empty if nobody answered."""
+    """Pairs of an agent's name and its words that were played, in order. Empty if nobody answered."""
     latency: float | None
     """Seconds from the guest's last sample to the first sample of the answer; None without an answer."""
 

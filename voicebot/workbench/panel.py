@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Panel(ipywidgets.VBox):  # type: ignore[misc]
     """The notebook's view of one lobby. There is one per workbench session, with any number of displays.
 
-    It follows the session from the start, so a late display shows earlier rows, too (the newest of each
-    pane).
+    It follows the session from the start, so a display that you add later also shows earlier rows (the
+    newest ones of each pane).
 
     Args:
         url: The lobby's address.

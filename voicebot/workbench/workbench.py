@@ -44,24 +44,24 @@ class _Running:
 
 
 class Workbench:
-    """A voice server with one lobby, which runs in the event loop of the notebook's kernel.
+    """A voice server with one lobby that runs in the event loop of the notebook's kernel.
 
         wb = Workbench()
         await wb.start()
         agent = await wb.spawn("a grumpy lighthouse keeper")
         wb.panel()
 
-    Every cell can be run again. A kernel runs at most one workbench. A second one that is started with the
-    same settings joins the first: its lobby, agents and open browser tabs stay. With other settings, it
-    replaces the first.
+    You can run every cell again. A kernel runs at most one workbench. If you start a second one with the
+    same settings, it uses the server of the first, and the lobby, agents and open browser tabs stay. If you
+    start one with other settings, it replaces the first.
 
     Args:
         settings: Fields of `voicebot.settings.Settings`, such as `port=9000` or
-            `stt_model="faster-whisper:small"`. Other settings come from the environment and `.env`. `.env`
-            and the data folder are those of the notebook's project (see `voicebot.workbench.home`).
+            `stt_model="faster-whisper:small"`. All others come from the environment and `.env`. The
+            workbench uses `.env` and the data folder of the notebook's project (`voicebot.workbench.home`).
 
     Raises:
-        SettingsError: a setting is wrong; the error names every one, and what it accepts.
+        SettingsError: a setting is wrong. The error names all wrong settings and what they accept.
     """
 
     _running: ClassVar[_Running] = _Running()
@@ -75,7 +75,7 @@ class Workbench:
 
     @property
     def running(self) -> bool:
-        """Whether it is started, and neither stopped nor replaced by another workbench."""
+        """Whether the workbench has been started, and not been stopped or replaced by another one."""
         return self._session is not None and self._session.open
 
     async def start(self) -> Self:
@@ -103,7 +103,7 @@ class Workbench:
     async def stop(self) -> None:
         """End the conversation, and stop the server and the media process.
 
-        Safe to call twice. After an interruption, a second call continues.
+        Safe to call twice. If it is interrupted, call it again to continue.
         """
         if self._session is not None:
             async with self._running.lock():
@@ -112,7 +112,7 @@ class Workbench:
 
     @property
     def link(self) -> str:
-        """The lobby's address, to open in a browser."""
+        """The address of the lobby. Open it in a browser to join."""
         return self._started().link
 
     @property
@@ -122,7 +122,7 @@ class Workbench:
 
     @property
     def moderator(self) -> Moderator:
-        """The rights of a host: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)` and so on."""
+        """What a host can do: `wb.moderator.lock()`, `.change(private=True)`, `.kick(id)` and so on."""
         session = self._started()
         return session.hosting.moderate(session.agent_session.lobby.id)
 
@@ -133,15 +133,15 @@ class Workbench:
 
     @property
     def conversation(self) -> Conversations:
-        """The running conversation, or else the last one, as tidy frames.
+        """The running conversation, or else the last one, as tidy pandas tables.
 
         Raises:
-            VoicebotError: there was no conversation yet.
+            VoicebotError: there has been no conversation yet.
         """
         log = self._started().agent_session.log
         if log is None:
             raise VoicebotError(
-                "There was no conversation yet. One begins when a person joins.",
+                "There has been no conversation yet. One begins when a person joins.",
                 hint="Join the lobby in a browser, or run `await wb.say(...)`.",
             )
         return Conversations.of(log)
@@ -152,7 +152,7 @@ class Workbench:
         return models_frame(self._started().hosting.models)
 
     def options(self, role: SwapRole) -> pd.DataFrame:
-        """Return the known models for "stt", "tts" or "llm": whether each can be used now, and why."""
+        """Return the known models for "stt", "tts" or "llm", with whether each can be used now, and why."""
         return options_frame(self._started().hosting.models, role)
 
     async def spawn(
@@ -167,15 +167,15 @@ class Workbench:
     ) -> Agent:
         """Bring an agent into the lobby, and return it.
 
-        A second call with the same arguments returns the same agent, so that a cell can be run twice.
+        If you call it again with the same arguments, it returns the same agent, so you can run a cell twice.
 
         Args:
             who: A description ("a grumpy lighthouse keeper") or a Persona.
-            name: The agent's name; None: the persona's.
-            voice: The name of a voice of the text-to-speech model; None: the persona's.
-            another: Make a second agent with the same arguments.
-            tools: Functions that the agent may call, as with `agent.tool`. No words can add others.
-            mcp: Servers of MCP_CONFIG whose tools it may call, as with `agent.use_mcp`.
+            name: The agent's name; None means the persona's.
+            voice: The name of a voice of the text-to-speech model; None means the persona's.
+            another: Add a new agent even if there is one with the same arguments.
+            tools: Functions that the agent may call, as with `agent.tool`. Nothing that is said adds others.
+            mcp: Servers in MCP_CONFIG whose tools the agent may call, as with `agent.use_mcp`.
 
         Raises:
             VoicebotError: the lobby is full, the description is empty, or a tool or server cannot be used.
@@ -190,7 +190,7 @@ class Workbench:
         return agent
 
     async def remove(self, agent: Agent | str) -> None:
-        """Remove an agent from the lobby, given as an agent or by its id."""
+        """Remove an agent from the lobby. Pass the agent or its id."""
         await self._started().agent_session.remove(agent if isinstance(agent, str) else agent.id)
 
     async def swap(self, role: SwapRole, spec: str, progress: Progress = no_progress) -> None:
@@ -204,8 +204,8 @@ class Workbench:
     async def say(self, text: str, *, name: str = "Guest", within: float = 30.0) -> Exchange:
         """Let a simulated person say something in the lobby, and return the answers.
 
-        The person joins with the first sentence, like a browser (WebSocket, WebRTC), and stays until
-        `leave()`. Answers are awaited for at most `within` seconds.
+        The person joins when you first call this, like a browser (WebSocket, WebRTC), and stays until you
+        call `leave()`. The method waits for answers for at most `within` seconds.
 
         Raises:
             VoicebotError: the person could not join or speak.
@@ -217,15 +217,15 @@ class Workbench:
         await self._started().guests.quiet(within)
 
     async def guest(self, name: str = "Guest") -> Guest:
-        """Let a simulated person join, and return it (a `voicebot.experiment.guest.Guest`)."""
+        """Let a simulated person join, and return a `voicebot.experiment.guest.Guest`."""
         return await self._started().guests.guest(name)
 
     async def leave(self, name: str | None = None) -> None:
-        """Let the simulated person of that name leave the lobby; None stands for all of them."""
+        """Let the simulated person with that name leave the lobby, or all of them if `name` is None."""
         await self._started().guests.leave(name)
 
     def panel(self) -> Panel:
-        """Return the live panel. All displays show the same panel, including earlier rows."""
+        """Return the live panel. You can display it several times; each display shows the same rows."""
         return self._started().panel
 
     def client(self, height: int = 640) -> LobbyLink:

@@ -126,7 +126,7 @@ async def test_a_model_of_another_shape_is_refused(
     file = make_model(tmp_path / "other.onnx", **made)
     with pytest.raises(ModelLoadError, match=message) as caught:
         await EndOfTurnModel.load(str(file))
-    assert "other.onnx is no end-of-turn model" in caught.value.message
+    assert "other.onnx is not an end-of-turn model" in caught.value.message
     assert "ENDPOINTING=dynamic" in caught.value.hint
 
 

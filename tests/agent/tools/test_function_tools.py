@@ -83,10 +83,10 @@ def hand_over(to: str) -> str:
         (no_type, "harbour of the tool no_type has no type"),
         (any_number, "takes \\*harbours"),
         (strange, "cannot be a tool.*simple types"),
-        (hand_over, "cannot be called 'hand_over'"),
-        (lambda harbour: harbour, "cannot be called '<lambda>'.*find_train"),
-        ("tide", "A tool is a function, not 'tide'"),
-        (Agent, "A tool is a function, not <class"),
+        (hand_over, "'hand_over' is not a valid name"),
+        (lambda harbour: harbour, "'<lambda>' is not a valid name.*find_train"),
+        ("tide", "A tool must be a function, not 'tide'"),
+        (Agent, "A tool must be a function, not <class"),
     ],
 )
 def test_an_unusable_function_is_refused_with_the_reason(function: Any, message: str) -> None:
@@ -100,10 +100,10 @@ def test_options_that_would_have_no_effect_are_refused() -> None:
         """The tide in a harbour."""
         return harbour
 
-    with pytest.raises(VoicebotError, match=r"tide cannot end within 0 s.*TOOL_TIMEOUT"):
+    with pytest.raises(VoicebotError, match=r"tide cannot have a timeout of 0 s.*TOOL_TIMEOUT"):
         make_tool(tide, timeout=0)
     for options in ({"name": "find_tide"}, {"timeout": 3.0}):
-        with pytest.raises(VoicebotError, match=r"tide is already a tool of openai-agents.*name_override="):
+        with pytest.raises(VoicebotError, match=r"tide is already an openai-agents tool.*name_override="):
             make_tool(function_tool(tide), **options)  # type: ignore[arg-type]
 
 
@@ -340,7 +340,7 @@ async def test_a_tool_that_cannot_be_stopped_is_blamed_instead_of_the_model(
     asked = Asked([ScriptedCall("tide")])
     asked.agent.tool(tide)
     try:
-        with pytest.raises(ModelFailed, match=r"The tool tide does not end.*agent\.tool"):
+        with pytest.raises(ModelFailed, match=r"The tool tide does not return.*agent\.tool"):
             await asked.answer(tool_timeout=0.01)
     finally:
         released.set()

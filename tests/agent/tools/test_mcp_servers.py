@@ -115,7 +115,7 @@ async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
         results = await ask(bruno, *calls)
         assert any("Error executing tool sink" in result for result, _ in results)
 
-        with pytest.raises(VoicebotError, match=r"absent .no-such-program-at-all. does.*other servers"):
+        with pytest.raises(VoicebotError, match=r"absent .no-such-program-at-all. does.*Other servers"):
             await ada.use_mcp("absent")
         monkeypatch.delenv("HARBOUR_MASTER")
         with pytest.raises(VoicebotError, match="harbours needs the environment variable HARBOUR_MASTER"):
@@ -125,7 +125,7 @@ async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
             await ada.use_mcp("broken")
         with pytest.raises(VoicebotError, match=r"no tool dive.*It has: tide, logs_read_all, sink"):
             await ada.use_mcp("harbours", ["dive"])
-        with pytest.raises(VoicebotError, match="no MCP server 'files'; MCP_CONFIG names: harbours, broken"):
+        with pytest.raises(VoicebotError, match="no MCP server 'files'\. MCP_CONFIG has: harbours, broken"):
             await ada.use_mcp("files")
         assert [tool.name for tool in ada.tools] == ["tide"]
         (process,) = running()
@@ -247,6 +247,6 @@ async def test_errors_of_a_server_do_not_contain_its_secrets(tmp_path: Path) -> 
 async def test_without_a_configuration_there_are_no_servers() -> None:
     servers = McpServers()
     assert servers.configured() == {}
-    with pytest.raises(VoicebotError, match=r"names: none\. Set MCP_CONFIG"):
+    with pytest.raises(VoicebotError, match=r"has: none\. Set MCP_CONFIG"):
         await agent_with(servers).use_mcp("files")
     await servers.aclose()

@@ -203,7 +203,7 @@ def test_a_refusal_names_whom_to_ask(right: Right) -> None:
         if standing >= RIGHTS[right].needs:
             check(right, standing)
             continue
-        with pytest.raises(SignalingError, match=r"Only a host|only an owner") as refused:
+        with pytest.raises(SignalingError, match=r"Only a host|Only an owner") as refused:
             check(right, standing)
         assert "Ask" in str(refused.value)
 

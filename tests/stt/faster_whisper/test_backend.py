@@ -257,7 +257,7 @@ async def test_a_damaged_file_is_a_clear_error(
 ) -> None:
     broken = shutil.copytree(model, tmp_path / "broken")
     (broken / file).write_bytes((broken / file).read_bytes()[:100])
-    with pytest.raises(ModelLoadError, match=r"cannot be loaded.*load it again"):
+    with pytest.raises(ModelLoadError, match=r"cannot be loaded.*load the model again"):
         await FasterWhisperSTT.load(str(broken), settings)
 
 

@@ -77,7 +77,7 @@ class EndOfTurnModel:
             model._infer(np.zeros(SAMPLES, np.int16))
         except ModelFailed as error:
             raise ModelLoadError(
-                f"{file.name} is no end-of-turn model: {error.message}", hint=INSTEAD
+                f"{file.name} is not an end-of-turn model: {error.message}", hint=INSTEAD
             ) from error
         return model
 
@@ -144,6 +144,6 @@ def _check(inputs: Any, name: str) -> None:
         return
     found = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs) or "nothing"
     raise ModelLoadError(
-        f"{name} is no end-of-turn model: it takes {found} instead of float32 [1, {MELS}, {FRAMES}].",
+        f"{name} is not an end-of-turn model: it takes {found} instead of float32 [1, {MELS}, {FRAMES}].",
         hint=INSTEAD,
     )

@@ -266,7 +266,7 @@ class Models:
 
 
 def _closed(spec: str) -> ModelError:
-    return ModelError(f"{spec} is not used: the models were closed while it was loaded.")
+    return ModelError(f"{spec} is not in use: the models were closed while it was loading.")
 
 
 async def _check(backend: Backend) -> Availability:

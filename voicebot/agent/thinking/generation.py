@@ -176,8 +176,8 @@ class Generation:
     def _overdue(self, tools: Sequence[str]) -> ModelFailed:
         if tools:
             return ModelFailed(
-                f"The tool {', '.join(tools)} does not end, and nothing can stop it.",
-                hint="Pass the function itself to agent.tool, not what function_tool of openai-agents made.",
+                f"The tool {', '.join(tools)} does not return, and cannot be stopped.",
+                hint="Pass the function itself to agent.tool, without function_tool from openai-agents.",
             )
         return ModelFailed(
             f"The language model {self._llm.name} wrote nothing for {self._timeout:g} s.",

@@ -75,16 +75,16 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
     if isinstance(function, FunctionTool):
         if name or timeout is not None:
             raise _unusable_tool(
-                f"{function.name} is already a tool of openai-agents and keeps its name and timeout.",
-                hint="Give name_override= and timeout= to function_tool, or the function to agent.tool.",
+                f"{function.name} is already an openai-agents tool, with a name and a timeout of its own.",
+                hint="Pass name_override= and timeout= to function_tool, or pass the function to agent.tool.",
             )
         return function
     called = name or getattr(function, "__name__", "")
     _check(function, called)
     if timeout is not None and timeout <= 0:
         raise _unusable_tool(
-            f"The tool {called} cannot end within {timeout:g} s.",
-            hint="Give a positive number of seconds, or none to use TOOL_TIMEOUT.",
+            f"The tool {called} cannot have a timeout of {timeout:g} s.",
+            hint="Give a positive number of seconds, or leave it out to use TOOL_TIMEOUT.",
         )
     wrapped = _wrapped(function)
     try:
@@ -102,22 +102,22 @@ def make_tool(function: Any, *, name: str = "", timeout: float | None = None) ->
 def _check(function: Any, name: str) -> None:
     if not callable(function) or inspect.isclass(function):
         raise _unusable_tool(
-            f"A tool is a function, not {function!r:.80}.", hint="Write it with def or async def."
+            f"A tool must be a function, not {function!r:.80}.", hint="Write it with def or async def."
         )
     if not NAME.fullmatch(name) or name == HAND_OVER:
         raise _unusable_tool(
-            f"A tool cannot be called {name!r}.",
+            f"{name!r} is not a valid name for a tool.",
             hint=f"Use letters, digits and underscores, such as name='find_train' ({HAND_OVER} is built in).",
         )
     if not inspect.getdoc(function):
         raise _unusable_tool(
-            f"The tool {name} has no docstring, so a model cannot know what it is for.",
+            f"The tool {name} has no docstring, so the model cannot know what it does.",
             hint='Add one, such as """Departures of trains from a station.""".',
         )
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise _unusable_tool(
-                f"The tool {name} takes {parameter}, which a model cannot fill in.",
+                f"The tool {name} takes {parameter}, which the model cannot fill in.",
                 hint="Give each parameter a name and a type.",
             )
         if parameter.annotation is parameter.empty:

@@ -120,7 +120,7 @@ class McpServers:
         if server not in configured:
             names = ", ".join(configured) or "none"
             raise VoicebotError(
-                f"There is no MCP server {server!r}; MCP_CONFIG names: {names}.",
+                f"There is no MCP server {server!r}. MCP_CONFIG has: {names}.",
                 hint="Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it.",
                 code="mcp",
             )
@@ -225,7 +225,7 @@ class _Connection:
         self._tools.set_exception(
             VoicebotError(
                 f"The MCP server {self._name} ({what}) does not work: {why}.",
-                hint="Try its command in a terminal, or its address in a browser; other servers still work.",
+                hint="Try its command in a terminal, or its address in a browser. Other servers still work.",
                 code="mcp",
                 retryable=True,
             )

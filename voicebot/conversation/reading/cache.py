@@ -118,7 +118,7 @@ class FrameCache:
     def _save(self, path: Path, frames: dict[str, pd.DataFrame]) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _own(path.parent.stat()):
-            raise PermissionError("The cache folder belongs to somebody else")
+            raise PermissionError("The cache folder belongs to another user")
         if self._index != self._known:
             self._write(path, frames)
         elif self._index:

@@ -44,7 +44,7 @@ MOST_PROBLEMS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """The frames of one or many conversations. `voicebot.conversation.frames.columns` lists their columns."""
+    """Pandas frames of one or many conversations; `voicebot.conversation.frames.columns` lists the columns."""
 
     conversations: pd.DataFrame
     participants: pd.DataFrame
@@ -75,7 +75,7 @@ class Conversations:
 
 
 def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = True) -> Conversations:
-    """Read conversations into frames. Nothing is written to their folder, so it may come from anybody.
+    """Read conversations into pandas frames. Writes nothing to their folder, which may come from anybody.
 
     Args:
         path: A conversation's folder, a folder of those, or a data folder. A relative path that does not
@@ -92,7 +92,7 @@ def load(path: str | Path = "data/conversations", *, cache: bool | str | Path = 
     if not root.is_dir():
         raise LogError(
             f"There is no folder {str(path)!r} in {Path.cwd()} or in its project.",
-            hint="Pass the folder of a conversation, or the one that contains them: data/conversations.",
+            hint="Pass the folder of a conversation, or a folder that contains several: data/conversations.",
         )
     problems: list[LoadProblem] = []
     top = Folder(root.resolve())  # the folder itself may be a link

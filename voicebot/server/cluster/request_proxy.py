@@ -71,7 +71,7 @@ class RequestProxy:
                 return _problem(
                     413,
                     VoicebotError(
-                        "This request is larger than 1 MiB.", hint="Send less.", code="bad_message"
+                        "This request is larger than 1 MiB.", hint="Send less data.", code="bad_message"
                     ),
                 )
             if not event.get("more_body", False):
@@ -93,7 +93,7 @@ class RequestProxy:
             return _problem(
                 421,
                 VoicebotError(
-                    "This is too large to pass on from the server that has the lobby.",
+                    "This is too large to forward from the server that has the lobby.",
                     hint="Ask an operator to fetch it from the data folder of that server.",
                     code="too_large",
                 ),

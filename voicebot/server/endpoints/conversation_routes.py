@@ -112,7 +112,7 @@ async def found(
 
 def _unknown() -> SignalingError:
     return SignalingError(
-        "This lobby has no conversation with that id that you may read.",
+        "This lobby has no conversation with that id, or you may not read it.",
         hint="GET the list of its conversations.",
         code="unknown_conversation",
     )

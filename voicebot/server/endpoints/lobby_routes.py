@@ -170,7 +170,7 @@ def _check_stt_change(controller: LobbyController, caller: Caller, wired: Wired)
     controller.check("choose_recogniser", caller)
     if any(other.lobby.humans for other in wired.lobbies.values() if other is not controller):
         raise SignalingError(
-            "People in other lobbies of this server use the same speech recognition.",
+            "People in other lobbies of this server use the same speech recogniser.",
             hint="Ask an operator to set STT_MODEL, or to change it from a notebook.",
             code="forbidden",
         )
@@ -180,7 +180,7 @@ def _check_offered(role: str, spec: str, offered: list[str]) -> None:
     """Raise UnknownModel unless the model is offered: people must not choose files or downloads."""
     if spec not in offered:
         raise UnknownModel(
-            f"{spec!r} is not among the {role.upper()} models offered here.",
+            f"{spec!r} is not among the {role.upper()} models that this server offers.",
             hint=f"Choose one of: {', '.join(offered)}. Only an operator can add others.",
         )
 

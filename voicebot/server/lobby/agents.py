@@ -37,7 +37,7 @@ class AgentCommands:
         if info is None or info.kind != "agent":
             raise SignalingError(
                 f"There is no agent {agent_id} in this lobby.",
-                hint="lobby_state lists those there are.",
+                hint="lobby_state lists the agents of the lobby.",
                 code="unknown_agent",
             )
         return info

@@ -178,7 +178,7 @@ class LobbyController:
         try:
             await self.agent_session.restore(record)
         except Exception as error:  # the others come back all the same
-            logger.warning("Agent %s of lobby %s does not come back: %s", record.id, self.lobby.id, error)
+            logger.warning("Agent %s of lobby %s cannot be restored: %s", record.id, self.lobby.id, error)
         self._returning.remove(record)
 
     def reseat(self, seats: Sequence[tuple[ClientSession, SeatRecord]]) -> None:
@@ -202,7 +202,7 @@ class LobbyController:
             try:
                 self.agent_session.join(info)
             except VoicebotError as error:
-                logger.warning("%s does not get the seat in %s back: %s", info.id, self.lobby.id, error)
+                logger.warning("The seat of %s in %s cannot be restored: %s", info.id, self.lobby.id, error)
                 continue
             client.seat = Seat(self, info.id)
             self.presence.take(info.id, client)

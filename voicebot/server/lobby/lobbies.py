@@ -127,7 +127,7 @@ class Lobbies:
             self._quotas.add(record.id, maker)
         try:
             if superfluous is not None:
-                logger.info("Lobby %s gives its place to another one.", superfluous)
+                logger.info("Ended lobby %s, which nobody used, to make room for another one.", superfluous)
                 await self.close(superfluous, "Nobody came, and others needed the place.")
             return await self._make(record)
         except BaseException:
@@ -195,7 +195,7 @@ class Lobbies:
         """Open those that are kept and that no other server serves, without their agents."""
         for record in await self._store.lobbies():
             if self._places >= MAX_LOBBIES:
-                logger.warning("Lobby %s is not opened: there are %d already.", record.id, MAX_LOBBIES)
+                logger.warning("Lobby %s is not opened: there are already %d.", record.id, MAX_LOBBIES)
             else:
                 await self._restore(record)
 
@@ -213,7 +213,7 @@ class Lobbies:
         finally:
             self._opening.discard(record.id)
         if controller is not None:
-            logger.info("Lobby %s had no server: it goes on here.", record.id)
+            logger.info("Lobby %s had no server. This server takes it over.", record.id)
             self._spawn(controller.restore_agents(), f"restore the agents of {record.id}")
 
     async def _restore(self, record: LobbyRecord) -> LobbyController | None:
@@ -226,7 +226,7 @@ class Lobbies:
             await self._persistence.drop(record.id)
             raise
         except Exception as error:  # one that cannot be opened does not cost the others
-            logger.warning("Lobby %s is kept, but cannot be opened: %s", record.id, error)
+            logger.warning("Lobby %s is in the store, but cannot be opened: %s", record.id, error)
             self._unopened.add(record.id)
             await self._persistence.drop(record.id)
             return None
@@ -253,7 +253,7 @@ class Lobbies:
         lobby_id = wish if wish is not None else secrets.token_urlsafe(16)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,48}", lobby_id):
             raise SignalingError(
-                f"{lobby_id!r} is no lobby id.", hint="Use 1 to 48 letters, digits, - and _.", code="bad_id"
+                f"{lobby_id!r} is not a lobby id.", hint="Use 1 to 48 letters, digits, - or _.", code="bad_id"
             )
         if lobby_id in self._agent_sessions or lobby_id in self._opening:
             raise _taken(lobby_id)
@@ -375,5 +375,5 @@ class Lobbies:
 
 def _taken(lobby_id: str) -> SignalingError:
     return SignalingError(
-        f"There is a lobby {lobby_id!r} already.", hint="Choose another id.", code="id_taken"
+        f"There is already a lobby {lobby_id!r}.", hint="Choose another id.", code="id_taken"
     )

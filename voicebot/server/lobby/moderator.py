@@ -37,10 +37,9 @@ class Remove(Protocol):
 
 
 class Moderator:
-    """Of one lobby. `by` is the participant id of who asks, held to `voicebot.lobby.rights`; None is who runs
-    the server (a notebook), who may do everything. `tell(person, message)` never waits.
-
-    What an acting host changes holds until everybody has left (`emptied`).
+    """What the hosts of one lobby can do. `by` is the participant id of the person who asks, and
+    `voicebot.lobby.rights` says what this person may do. None is the operator (a notebook), who may do
+    everything. What an acting host changes ends when everybody has left. `tell(person, message)` never waits.
 
     All methods raise SignalingError: `forbidden`, `unknown_participant`, `bad_message`.
     """
@@ -72,24 +71,24 @@ class Moderator:
 
     @property
     def bans(self) -> list[BanRecord]:
-        """Oldest first."""
+        """All bans, oldest first."""
         return [*self._bans.values(), *self._bans_now.values()]
 
     @property
     def lasting(self) -> tuple[str, dict[str, object]]:
-        """The lobby's name and the fields of its settings, without what was changed for the moment."""
+        """The lobby's name and settings, without the changes of acting hosts, which do not last."""
         values = {"name": self._lobby.name, **self._lobby.settings.model_dump(), **self._lasting}
         return str(values.pop("name")), values
 
     def emptied(self) -> None:
-        """Everybody has left: the moment is over."""
+        """Undo the changes of acting hosts, because everybody has left."""
         self._bans_now.clear()
         self._door.emptied()
         lasting, self._lasting = self._lasting, {}
         self.change(lasting=True, **lasting)
 
     def standing(self, participant_id: str | None) -> Standing:
-        """What somebody here, or a visitor at the door, is to this lobby; None is who runs the server."""
+        """The standing of a person in this lobby, or of a visitor at its door; None is the operator."""
         if participant_id is None:
             return Standing.SERVER
         info = self._lobby.participants.get(participant_id)
@@ -103,7 +102,7 @@ class Moderator:
         return Standing.ACTING_HOST if info.role == "host" else Standing.GUEST
 
     def carry_out(self, me: str, message: Moderation) -> None:
-        """A message of somebody who is here; echoed to them once it is done."""
+        """Carry out a message from a person in this lobby, and echo it to them once it is done."""
         data = message.data
         action, target, reason = data.action, data.participant_id, data.reason
         self._check(me, action, target)
@@ -128,20 +127,20 @@ class Moderator:
     # ------------------------------------------------------------ people
 
     def request_mute(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Ask a person to mute themselves; it is theirs to do it."""
+        """Ask a person to mute themselves. The person decides."""
         self._check(by, "mute_request", participant_id)
         self._tell_target(participant_id, "mute_request", reason, by)
         self._done("mute_request", participant_id, reason, by)
 
     def kick(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Take a person out. They may come again: by knocking where people knock."""
+        """Remove a person. They may come back, and have to knock if the lobby is private."""
         lasting = self._check(by, "kick", participant_id)
         self._door.expel(self._handle(participant_id), lasting=lasting)
         self._done("kick", participant_id, reason, by)
         self._remove(participant_id, "kicked", self._word("kick", participant_id, reason, by))
 
     def ban(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Take a person out, or send a visitor at the door away, and do not let that session in again."""
+        """Remove a person, or send a visitor at the door away, and do not let that session in again."""
         lasting = self._check(by, "ban", participant_id)
         known = self._known(participant_id)
         waited = self._door.ban(known.handle, lasting=lasting)
@@ -161,7 +160,7 @@ class Moderator:
             self._remove(participant_id, "banned", self._word("ban", participant_id, reason, by))
 
     def unban(self, handle: str) -> None:
-        """Let a banned session (see `bans`) come again; one that is not banned is no error."""
+        """Let a banned session (see `bans`) come back. Does nothing if it is not banned."""
         if self._door.unban(handle):
             self._bans.pop(handle, None)
             self._bans_now.pop(handle, None)
@@ -169,7 +168,7 @@ class Moderator:
             self._audit("unban", handle, None)
 
     def make_host(self, participant_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """One more owner: host now and whenever they come again."""
+        """Make a person an owner, who is a host now and whenever they return."""
         self._check(by, "make_host", participant_id)
         client = self._presence.get(participant_id)
         if client is not None:
@@ -182,7 +181,7 @@ class Moderator:
     # ------------------------------------------------------------ the door
 
     def lock(self, locked: bool = True, *, by: str | None = None) -> None:
-        """Let nobody new in any more, not even by knocking; owners always come in."""
+        """Let nobody new in, not even after knocking. Owners can always enter."""
         action: Action = "lock" if locked else "unlock"
         lasting = self._check(by, action, None)
         self.change(lasting=lasting, locked=locked)
@@ -205,13 +204,13 @@ class Moderator:
         self._changed()
 
     def admit(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Let a visitor in. Raises LobbyFullError, and they go on waiting."""
+        """Let a visitor in. Raises LobbyFullError if there is no room; the visitor then keeps waiting."""
         lasting = self._check(by, "admit", visitor_id)
         visitor = self._waiting_room.admit(visitor_id, lasting=lasting)
         self._done("admit", visitor.handle, reason, by)
 
     def deny(self, visitor_id: str, reason: str = "", *, by: str | None = None) -> None:
-        """Send a visitor away for now."""
+        """Send a visitor away. They may knock again later."""
         self._check(by, "deny", visitor_id)
         visitor = self._waiting_room.deny(visitor_id)
         self._done("deny", visitor.handle, reason, by)
@@ -219,9 +218,9 @@ class Moderator:
     # ------------------------------------------------------------ reports
 
     def report(self, me: str, about: str | None, reason: str) -> ReportRecord:
-        """Write down for who runs the server what somebody says of a participant or of the lobby.
+        """Store a person's report about a participant or the lobby, for the operator of the server.
 
-        Those it is about learn nothing of it, not even in the log of the conversation.
+        The people whom it is about do not learn of it; not even the log of the conversation mentions it.
 
         Raises:
             SignalingError: `too_many`, retryable.
@@ -258,7 +257,7 @@ class Moderator:
         if target is None:
             if rule.towards and not rule.optional:
                 raise SignalingError(
-                    f"{action} needs the participant_id of whom it concerns.", hint="Name someone."
+                    f"{action} needs a participant_id.", hint="Set it to the person whom the action is about."
                 )
         elif rule.towards:
             whom = self.standing(target)

@@ -179,7 +179,7 @@ class Persistence:
                 self._failed(error)
                 return
         if self._failing:
-            logger.warning("The store is back: lobbies are kept again.")
+            logger.warning("The store is back. Lobbies are saved again.")
         self._failing = False
 
     async def _put(self, lobby_id: str) -> None:
@@ -222,7 +222,7 @@ class Persistence:
 
     def _failed(self, error: StoreError) -> None:
         if not self._failing:
-            logger.warning("Lobbies cannot be kept just now: %s All goes on; it is tried again.", error)
+            logger.warning("Lobbies cannot be saved now: %s They continue; saving is retried.", error)
         self._failing = True
 
     # ------------------------------------------------------------ leases
@@ -255,7 +255,7 @@ class Persistence:
         self._kept.pop(lobby_id, None)
         self._changed.pop(lobby_id, None)
         self._tokens.pop(lobby_id, None)
-        logger.warning("Lobby %s is served by another server now; here it is closed.", lobby_id)
+        logger.warning("Another server serves lobby %s now, so this server closes it.", lobby_id)
         self._lost(lobby_id)
 
     async def _release(self, lobby_id: str) -> bool:

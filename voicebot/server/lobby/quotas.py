@@ -38,10 +38,10 @@ class TooManyHeld(SignalingError):
 
     def __init__(self, *, session: bool) -> None:
         super().__init__(
-            "You have as many lobbies as one browser may have just now."
+            "You have reached the number of lobbies that one browser may have at the moment."
             if session
-            else "From your network there are as many lobbies as may be just now.",
-            hint="End one that nobody needs any more, or try again later.",
+            else "Your network has reached the number of lobbies that it may have at the moment.",
+            hint="End a lobby that nobody needs any more, or try again later.",
         )
 
 

@@ -50,7 +50,7 @@ class Drain:
         """Raise SignalingError (`draining`) if the server is draining."""
         if self.active:
             raise SignalingError(
-                "The server is about to stop and admits nobody new.",
+                "The server is about to stop, so nobody new can join.",
                 hint="Try again in a moment.",
                 code="draining",
                 retryable=True,

@@ -30,7 +30,9 @@ class TooFast(SignalingError):
 
     def __init__(self, what: str, wait: float) -> None:
         self.wait = math.ceil(wait)
-        super().__init__(f"Too many {what} were made from here.", hint=f"Try again in {self.wait} s.")
+        super().__init__(
+            f"Too many {what} from your browser or network.", hint=f"Try again in {self.wait} s."
+        )
 
 
 class RateLimits:

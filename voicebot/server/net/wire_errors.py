@@ -47,7 +47,7 @@ def refusal(error: Exception, message: ClientMessage, what: str) -> Error | Lobb
 
 def _hidden() -> VoicebotError:
     return VoicebotError(
-        "The server could not do this.", hint="Look for the cause in the server's log. You can go on."
+        "The server could not do this.", hint="You can continue. The log of the server has the cause."
     )
 
 

@@ -162,7 +162,7 @@ class FasterWhisperSTT:
             raise self._was_closed()
         if self.waiting >= MAX_WAITING:
             raise ModelFailed(
-                f"{self.name} is too slow for this many speakers.", hint="Choose a smaller model."
+                f"{self.name} is too slow for so many speakers.", hint="Choose a smaller model."
             )
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -273,7 +273,7 @@ def _open(folder: Path, threads: int) -> tuple[WhisperModel, WhisperDecoder, str
     except Exception as error:  # ctranslate2, tokenizers and json each raise their own
         raise ModelLoadError(
             f"The Whisper model in {folder} cannot be loaded: {one_line(error)}.",
-            hint="Its files may be damaged: delete the folder and load it again.",
+            hint="Its files may be damaged. Delete the folder, and load the model again.",
         ) from error
     return model, decoder, device
 

@@ -84,7 +84,7 @@ class PocketSphinxStream:
         except TimeoutError:
             self._pool.kill_worker_of(self)
             seconds = self._pool.finish_timeout
-            raise ModelFailed(f"pocketsphinx gave no result within {seconds:g} s.") from None
+            raise ModelFailed(f"pocketsphinx returned no result within {seconds:g} s.") from None
         except asyncio.CancelledError:  # nobody waits any more, and it may hang
             self._pool.kill_worker_of(self)
             raise
@@ -166,7 +166,7 @@ class PocketSphinxSTT:
             return Availability(
                 "missing",
                 f"pocketsphinx understands English only, and STT_LANGUAGE is {settings.stt_language}",
-                "Set STT_MODEL=faster-whisper:small, or take STT_LANGUAGE out of .env",
+                "Set STT_MODEL=faster-whisper:small, or remove STT_LANGUAGE from .env",
             )
         return Availability("ready", "embedded, English only, works offline")
 

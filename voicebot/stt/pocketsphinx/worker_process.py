@@ -66,7 +66,7 @@ class WorkerProcess:
             async with asyncio.timeout(within):
                 kind, _, _ = await self._receive(reader)
             if kind != READY:
-                raise ModelLoadError(f"The recogniser's process sent {kind!r} instead of becoming ready.")
+                raise ModelLoadError(f"The recogniser's process sent {kind!r}, and did not become ready.")
         except TimeoutError:
             await self.aclose()
             raise ModelLoadError(f"The recogniser's process was not ready within {within:g} s.") from None
