@@ -14,7 +14,7 @@ import psutil
 import pytest
 from nbclient import NotebookClient
 
-from tests.e2e.blocked_cell import OwnKernel
+from tests.e2e.notebook.blocked_cell import OwnKernel
 from tests.support.waiting import GUARD
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

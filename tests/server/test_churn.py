@@ -9,8 +9,8 @@ import os
 
 import pytest
 
-from tests.bench.churn import churn
-from tests.bench.signaling import server
+from tests.bench.connections.churn import churn
+from tests.bench.connections.signaling import server
 
 SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or 0)
 

@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "chromium")
 FLAGS = [
     "--no-sandbox",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.blocked_cell import BLOCK, speaking
+from tests.e2e.notebook.blocked_cell import BLOCK, speaking
 
 ENOUGH = 50
 """Packets, each of 20 ms: more than can be on their way when a cell begins to block."""
