@@ -85,9 +85,20 @@ $(STATIC): client/node_modules/.installed $(CLIENT_SOURCES)
 
 # ---------------------------------------------------------------- check
 
-.PHONY: test provision lint format types imports pytest vitest
-test: setup client lint types imports vitest provision pytest ## everything: linters, types, import contracts, pytest, vitest
+.PHONY: test checks provision lint format types imports pytest vitest
+test: setup client checks provision pytest ## everything: linters, types, import contracts, pytest, vitest
 	@echo "==> All passed"
+
+CHECKS := lint imports types vitest
+
+checks: setup client/node_modules/.installed ## linters, types, import contracts and client tests, beside each other
+	@echo "==> $(CHECKS), beside each other"
+	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; pids=(); failed=; \
+	for check in $(CHECKS); do \
+		$(MAKE) --no-print-directory $$check >"$$logs/$$check" 2>&1 & pids+=($$!); done; \
+	for check in $(CHECKS); do \
+		wait $${pids[0]} || failed+=" $$check"; pids=("$${pids[@]:1}"); cat "$$logs/$$check"; done; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 provision: ## install the programs the tests use (Debian, as root), or say which
 	@echo "==> Checking for the programs that the tests use"
