@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LIVE & set(item.path.relative_to(HERE).parts[:-1]):
             item.add_marker("live")
+    # the longest first, so that at the end nobody waits for one that began late
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -80,6 +80,7 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
             assert "Traceback" not in output.decode()
 
 
+@pytest.mark.long
 async def test_the_log_is_one_object_a_line_for_programs_and_names_nobody(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "voicebot", "serve", "--port", "0",

@@ -15,6 +15,7 @@ from tests.bench.connections.signaling import server
 SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or 0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 300)
 async def test_open_files_and_tasks_do_not_grow() -> None:
     """Each round ends as the first began. Memory takes half an hour to judge, which is left to the bench."""
