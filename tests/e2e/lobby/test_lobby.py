@@ -21,7 +21,7 @@ from voicebot.registry import load_backend
 from voicebot.rtc.caller import ReceivedFrame
 from voicebot.settings import load_settings
 from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
-from voicebot.testing.openai_server import Fail, OpenAIServer
+from voicebot.testing.openai_server import OpenAIServer
 from voicebot.tts.base import TTS
 
 QUESTION = "what is the weather in paris"
@@ -268,17 +268,3 @@ async def test_speaking_over_the_agent_stops_it_and_only_the_heard_is_remembered
         assert len(second) > len(first)
         captions = await tom.page.locator('[data-testid="caption"]').all_inner_texts()
         assert not any("sixth day" in caption for caption in captions)
-
-
-async def test_a_dead_language_model_is_said_aloud_and_the_lobby_goes_on(
-    serve: Serve, chromium: Chromium
-) -> None:
-    async with OpenAIServer([Fail(500)]) as llm:
-        server = serve(OPENAI_BASE_URL=llm.url, OPENAI_MODEL="test", LLM_RETRIES="0")
-        tom = await Guest.open(await chromium.context(), server.url, "Tom")
-        await tom.join()
-        await tom.caption("^Ada.*hello")
-        await tom.say(spoken(QUESTION))
-        await tom.caption(f"^Tom.*{QUESTION}")
-        await tom.caption("^Ada.*sorry")
-        await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
