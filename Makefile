@@ -121,11 +121,11 @@ imports: setup ## the import contracts: layers go down only
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
-# Most tests wait for processes they have started, so there is one more of them at a time than there are cores.
-# Those in real time (the marker `live`: browsers, notebooks, media) get a core each.
+# Most tests wait for processes they have started, or for speech, so there is one more of them at a time than there
+# are cores. Those in real time (the marker `live`: browsers, notebooks, media) run by themselves, after the others.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) + 1)))
-LIVE_JOBS ?= $(CORES)
+LIVE_JOBS ?= $(JOBS)
 LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
 pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them
