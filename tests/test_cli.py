@@ -19,7 +19,7 @@ import pytest
 from websockets import Origin
 from websockets.asyncio.client import connect
 
-from voicebot.version import __version__
+from voicebot.server.version import __version__
 
 Command = Callable[..., Awaitable[tuple[int, str]]]
 OFFLINE = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "DOWNLOAD_TIMEOUT": "0", "COLUMNS": "200"}

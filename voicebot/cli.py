@@ -22,8 +22,8 @@ from rich.table import Table
 
 from voicebot.errors import SettingsError, VoicebotError
 from voicebot.logs import configure
+from voicebot.server.version import __version__
 from voicebot.settings import EVERYWHERE, Settings, is_loopback, load_settings
-from voicebot.version import __version__
 
 if TYPE_CHECKING:
     from voicebot.registry import Progress as OnProgress
