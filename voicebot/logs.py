@@ -16,12 +16,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from voicebot.redaction import redacted
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LogFormat = Literal["text", "json"]
 Fields = MutableMapping[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -47,14 +46,9 @@ _ORDINARY = frozenset(
 
 def structured_exception(exc_info: ExcInfo) -> list[dict[str, Any]]:
     """Return an exception as data: types, messages, files and lines, but no values of variables."""
-    return _exception_as_data()(exc_info)
-
-
-@cache
-def _exception_as_data() -> Callable[[ExcInfo], list[dict[str, Any]]]:
     from structlog.tracebacks import ExceptionDictTransformer  # slow: a tenth of the media worker's start
 
-    return ExceptionDictTransformer(show_locals=False)
+    return ExceptionDictTransformer(show_locals=False)(exc_info)
 
 
 def configure(level: str, format: str, console: Console) -> None:

@@ -154,15 +154,8 @@ def _alone(event: Event, seq: int) -> Event:
 
 def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
     """Return the manifest of an excerpt, with its participants and without settings and personas."""
-    made = Manifest(
-        conversation_id=manifest.conversation_id,
-        wall_clock=manifest.wall_clock,
-        lobby_id=manifest.lobby_id,
-        lobby_name=manifest.lobby_name,
-        models=manifest.models,
-        software=manifest.software,
-    )
-    return made.after_all(events)
+    public = {"conversation_id", "wall_clock", "lobby_id", "lobby_name", "models", "software"}
+    return Manifest(**manifest.model_dump(include=public)).after_all(events)
 
 
 def write_excerpt(
