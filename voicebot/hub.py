@@ -65,7 +65,13 @@ async def reachable(within: float = PROBE_TIMEOUT) -> bool:
     answer.set_running_or_notify_cancel()  # so that no timeout cancels it: the thread sets it in any case
 
     def ask() -> None:
-        answer.set_result(_answers(endpoint(), within))
+        import httpx
+
+        try:
+            httpx.head(endpoint(), timeout=within)  # the root of a mirror may have any status
+            answer.set_result(True)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            answer.set_result(False)
 
     # not in the loop's thread pool: a name look-up without a network cannot be stopped, and the
     # program would wait for the pool at its end
@@ -74,16 +80,6 @@ async def reachable(within: float = PROBE_TIMEOUT) -> bool:
         async with asyncio.timeout(within):
             return await asyncio.wrap_future(answer)
     except TimeoutError:
-        return False
-
-
-def _answers(address: str, within: float) -> bool:
-    import httpx
-
-    try:
-        httpx.head(address, timeout=within)  # the root of a mirror may have any status
-        return True
-    except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
 
 

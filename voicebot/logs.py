@@ -158,12 +158,12 @@ def json_formatter() -> logging.Formatter:
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
-        processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False), _clean],
+        processors=[
+            _fields,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+            lambda logger, method, line: redacted(str(line)),
+        ],
     )
-
-
-def _clean(logger: object, method: str, line: Any) -> str:
-    return redacted(str(line))
 
 
 def _fields(logger: object, method: str, event: Fields) -> Fields:

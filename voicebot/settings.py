@@ -308,7 +308,7 @@ def find_home(start: Path | None = None) -> Path:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that listens on `host` can be reached from this machine only."""
+    """Tell whether a server that listens on `host` can be reached only from this machine."""
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -192,7 +192,6 @@ def _of(models: list[str]) -> str:
     return f" (it lists {', '.join(models[:8])}{', ...' if len(models) > 8 else ''})" if models else ""
 
 
-def roles(settings: Settings) -> Iterator[Check]:
+def roles(settings: Settings) -> list[Check]:
     """Check the model of every role."""
-    for name in NAMES:
-        yield role(name, settings)
+    return [role(name, settings) for name in NAMES]

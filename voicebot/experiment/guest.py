@@ -86,14 +86,13 @@ class Guest:
         await self.leave()  # free the rest of a lost connection
         parts = urlsplit(self._url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        scheme = "wss" if parts.scheme == "https" else "ws"
         try:
             async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT, trust_env=False) as http:
                 answer = await http.post(f"{self._url}/api/session", headers={"Origin": origin})
                 answer.raise_for_status()
                 cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
             self._socket = await connect(
-                f"{scheme}://{parts.netloc}{parts.path}/ws",
+                f"ws{self._url.removeprefix('http')}/ws",
                 additional_headers={"Cookie": cookie},
                 origin=origin,  # type: ignore[arg-type]
                 proxy=None,

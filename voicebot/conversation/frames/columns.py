@@ -9,6 +9,8 @@ from voicebot.events import Event
 
 Row = dict[str, Any]
 """A row of a frame, by column. A missing column is empty in the frame, and an unknown one is ignored."""
+Rows = dict[str, list[Row]]
+"""The rows of all frames, by frame."""
 
 _COLUMNS = {
     "conversations": """

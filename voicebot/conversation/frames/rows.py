@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from voicebot.conversation.frames.columns import COLUMNS, Row, row_of
+from voicebot.conversation.frames.columns import COLUMNS, Row, Rows, row_of
 from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.frames.speculation import speculation_rows
 from voicebot.conversation.manifest import Manifest, ParticipantRecord
@@ -53,7 +53,7 @@ def rows_of(
     folder: Path | None = None,
     audio: Sequence[Row] = (),
     problems: int = 0,
-) -> dict[str, list[Row]]:
+) -> Rows:
     """Return the rows of one conversation by frame. The events update the `manifest` first.
 
     `audio` has the rows of the recordings, and `problems` counts what could not be read.
@@ -70,7 +70,7 @@ def rows_of(
     speech = _speech_rows(events)
     talked = _talked(speech, turns)
     kinds = [person.kind for person in people.values()]
-    rows: dict[str, list[Row]] = {
+    rows: Rows = {
         "conversations": [
             {
                 **vars(manifest),

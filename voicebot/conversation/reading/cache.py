@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
-from voicebot.conversation.frames.columns import COLUMNS, Row
+from voicebot.conversation.frames.columns import COLUMNS, Rows
 from voicebot.conversation.frames.rows import frame_of
 from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.folders import open_file
@@ -57,7 +57,7 @@ class FrameCache:
         self._index: dict[str, dict[str, Any]] = {}
         self._frames: dict[str, pd.DataFrame] = {}
         self._kept: set[str] = set()
-        self._fresh: dict[str, list[Row]] = {name: [] for name in COLUMNS}
+        self._fresh: Rows = {name: [] for name in COLUMNS}
         if self._file is not None:
             self._read(self._file)
 
@@ -72,12 +72,7 @@ class FrameCache:
         self._kept.add(self._known[name]["id"])
 
     def put(
-        self,
-        name: str,
-        key: str,
-        conversation_id: str,
-        rows: Mapping[str, Sequence[Row]],
-        problems: Sequence[LoadProblem],
+        self, name: str, key: str, conversation_id: str, rows: Rows, problems: Sequence[LoadProblem]
     ) -> None:
         """Add the rows of a conversation that has just been read."""
         self._index[name] = {"key": key, "id": conversation_id, "problems": [list(p) for p in problems]}
