@@ -56,11 +56,11 @@ test("a server that was restarted is joined again by itself", async () => {
   const client = await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
-  expect(client.state).toMatchObject({ phase: "lobby", link: "reconnecting" });
+  expect(client.state).toMatchObject({ phase: "lobby", socket: "reconnecting" });
   FakeSocket.last.establish(false);
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
   welcome();
-  expect(client.state).toMatchObject({ phase: "lobby", link: "open" });
+  expect(client.state).toMatchObject({ phase: "lobby", socket: "open" });
 });
 
 test("a lobby that is gone after a restart is shown as gone", async () => {
@@ -75,7 +75,7 @@ test("a lobby that is gone after a restart is shown as gone", async () => {
     id,
     data: { code: "unknown_lobby", message: "There is no such lobby." },
   });
-  expect(client.state).toMatchObject({ phase: "gone", reason: "missing", link: "closed" });
+  expect(client.state).toMatchObject({ phase: "gone", reason: "missing", socket: "closed" });
   expect(FakeSocket.last.closedWith).toBe(1000);
   expect(microphone.readyState).toBe("ended");
 });
@@ -232,7 +232,7 @@ test("leaving tells the server and releases all connections and devices", async 
   expect(socket.of("leave_lobby")).toHaveLength(1);
   expect(socket.closedWith).toBe(1000);
   expect(microphone.readyState).toBe("ended");
-  expect(client.state).toMatchObject({ phase: "left", self: null, link: "closed" });
+  expect(client.state).toMatchObject({ phase: "left", self: null, socket: "closed" });
 });
 
 test("another tab with the same session takes over", async () => {

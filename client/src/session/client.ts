@@ -11,13 +11,13 @@ import { Chat } from "./lobby/chat";
 import { IceRefresh } from "./lobby/iceRefresh";
 import { LobbyLifecycle } from "./lobby/lobbyLifecycle";
 import { recall } from "./lobby/memory";
-import { Moderation } from "./lobby/moderation";
-import { atFirst } from "./lobby/reloadState";
+import { Moderator } from "./lobby/moderator";
+import { firstState } from "./lobby/reloadState";
 import { TabLock } from "./lobby/tabLock";
 import { OwnMedia } from "./media/ownMedia";
 import { Peers } from "./media/peers";
 import { asking } from "./reduce/reduceModeration";
-import { say } from "./reduce/toasts";
+import { showToast } from "./reduce/toasts";
 import type { Asked, SessionState } from "./state";
 
 export interface ClientParts {
@@ -35,7 +35,7 @@ export class Client {
   readonly connections: Connections;
   readonly levels: Levels;
   readonly options: Options;
-  readonly moderation: Moderation;
+  readonly moderator: Moderator;
   readonly chat: Chat;
   readonly #signaling: Signaling;
   readonly #media: OwnMedia;
@@ -44,7 +44,7 @@ export class Client {
 
   constructor(options: Options, parts: ClientParts = {}) {
     const { createConnection, open, destroy } = parts;
-    const store = createStore(() => atFirst(options.lobby, options.name || recall("name")));
+    const store = createStore(() => firstState(options.lobby, options.name || recall("name")));
     const signaling = new Signaling({
       url: socketUrl(),
       prepare: () => ensureSession(),
@@ -77,7 +77,7 @@ export class Client {
     this.connections = connections;
     this.levels = levels;
     this.chat = new Chat(store, signaling);
-    this.moderation = new Moderation({
+    this.moderator = new Moderator({
       lobby: () => (this.state.phase === "lobby" ? this.state.lobbyId : null),
       ask: (message, what) => this.#ask(message, what),
       ...(destroy ? { destroy } : {}),
@@ -165,8 +165,8 @@ export class Client {
     this.#peers.retry(peer);
   }
 
-  say(message: string, hint = "", level: "error" | "info" = "error"): void {
-    say(this.store, message, hint, level);
+  showToast(message: string, hint = "", level: "error" | "info" = "error"): void {
+    showToast(this.store, message, hint, level);
   }
 
   dismiss(toast: number): void {

@@ -11,7 +11,7 @@ import type {
 import type { DeviceChoice } from "../rtc/devices";
 import type { DeviceProblemKind } from "../rtc/problems";
 import type { Quality, Route } from "../rtc/route";
-import type { LinkState } from "../signaling/signaling";
+import type { SocketState } from "../signaling/signaling";
 
 /** Which screen is shown. */
 export type Phase =
@@ -78,8 +78,8 @@ export interface DeviceState {
 
 export interface SessionState {
   phase: Phase;
-  link: LinkState;
-  /** The link is open, and gives no answer. */
+  socket: SocketState;
+  /** The socket is open, but the server gives no answer. */
   silent: boolean;
   lobbyId: string | null;
   lobby: LobbyInfo | null;
@@ -136,7 +136,7 @@ const device: DeviceState = {
 export function initialState(lobbyId: string | null, name: string): SessionState {
   return {
     phase: lobbyId ? "prejoin" : "start",
-    link: "idle",
+    socket: "idle",
     silent: false,
     lobbyId,
     lobby: null,
@@ -186,8 +186,8 @@ export const OUTSIDE = {
 } satisfies Partial<SessionState>;
 
 /** Whether the server is out of reach, as far as is known. */
-export function isAway({ link, silent }: Pick<SessionState, "link" | "silent">): boolean {
-  return link !== "open" || silent;
+export function isAway({ socket, silent }: Pick<SessionState, "socket" | "silent">): boolean {
+  return socket !== "open" || silent;
 }
 
 /** Our own place in the lobby. */

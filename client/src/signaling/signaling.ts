@@ -5,11 +5,11 @@ import { Refusal, WRONG_ORIGIN } from "./endpoints";
 import { Outbox } from "./outbox";
 
 /** `closed` comes with a reason and is final until `connect()`. */
-export type LinkState = "idle" | "connecting" | "open" | "reconnecting" | "closed";
+export type SocketState = "idle" | "connecting" | "open" | "reconnecting" | "closed";
 export type ClosedReason = "asked" | "expired" | "elsewhere" | "refused";
 
-export interface LinkChange {
-  state: LinkState;
+export interface SocketChange {
+  state: SocketState;
   reason?: ClosedReason;
   /** Why the server refused. */
   refusal?: Refusal;
@@ -65,12 +65,12 @@ const FINAL: Record<number, ClosedReason> = {
 export class Signaling {
   readonly #options: Required<SignalingOptions>;
   readonly #messages = new Subscribers<ServerMessage>();
-  readonly #links = new Subscribers<LinkChange>();
+  readonly #socketListeners = new Subscribers<SocketChange>();
   readonly #silences = new Subscribers<boolean>();
   readonly #deliveries = new Subscribers<Delivery>();
   readonly #outbox = new Outbox();
   #socket: Socket | null = null;
-  #state: LinkState = "idle";
+  #state: SocketState = "idle";
   #established = false;
   #wanted = false;
   /** Counts attempts, so that a late answer of an abandoned one is ignored. */
@@ -100,7 +100,7 @@ export class Signaling {
     };
   }
 
-  get state(): LinkState {
+  get state(): SocketState {
     return this.#state;
   }
 
@@ -108,8 +108,8 @@ export class Signaling {
     return this.#messages.add(listener);
   }
 
-  onLink(listener: (change: LinkChange) => void): Unsubscribe {
-    return this.#links.add(listener);
+  onSocketState(listener: (change: SocketChange) => void): Unsubscribe {
+    return this.#socketListeners.add(listener);
   }
 
   /** The socket is still open, and gives no answer; or gives one again. What is sent meanwhile is
@@ -345,9 +345,9 @@ export class Signaling {
     socket.close(1000);
   }
 
-  #setState(change: LinkChange): void {
+  #setState(change: SocketChange): void {
     if (change.state === this.#state) return;
     this.#state = change.state;
-    this.#links.emit(change);
+    this.#socketListeners.emit(change);
   }
 }

@@ -5,8 +5,8 @@ import { DeviceBanner } from "./DeviceBanner";
 import { FailedBanner } from "./FailedBanner";
 import { HearButton } from "./HearButton";
 import { KnockList } from "./KnockList";
-import { LinkBanner } from "./LinkBanner";
 import { MuteRequest } from "./MuteRequest";
+import { ServerBanner } from "./ServerBanner";
 
 /** What keeps the lobby from working as it should, and who wants something of us. */
 export function Banners() {
@@ -15,7 +15,7 @@ export function Banners() {
   const failed = Object.entries(peers).filter(([, peer]) => peer.failure);
   return (
     <div className="banners">
-      <LinkBanner />
+      <ServerBanner />
       <DeviceBanner kind="microphone" />
       <DeviceBanner kind="camera" />
       {failed.map(

@@ -1,5 +1,5 @@
 import { MicOff, VideoOff, X } from "lucide-react";
-import { deviceWords } from "../../deviceWords";
+import { deviceProblemText } from "../../deviceProblemText";
 import { useClient } from "../../hooks/useClient";
 import { controlId, useFocusRescue } from "../../hooks/useFocusReturn";
 import { useSession } from "../../hooks/useSession";
@@ -18,7 +18,7 @@ export function DeviceBanner({ kind }: { kind: DeviceKind }) {
 function Problem({ kind, problem }: { kind: DeviceKind; problem: DeviceProblemKind }) {
   const client = useClient();
   const banner = useFocusRescue<HTMLDivElement>(controlId(kind));
-  const { title, hint } = deviceWords(kind, problem);
+  const { title, hint } = deviceProblemText(kind, problem);
   return (
     <div
       ref={banner}

@@ -50,7 +50,7 @@ interface KnockProps {
 }
 
 function Knock({ visitor: { id, name }, lost }: KnockProps) {
-  const { moderation } = useClient();
+  const { moderator } = useClient();
   const row = useRef<HTMLLIElement>(null);
   // A layout effect, because that one ends while the row is still on the page.
   useLayoutEffect(() => {
@@ -67,14 +67,14 @@ function Knock({ visitor: { id, name }, lost }: KnockProps) {
       <Button
         look="primary"
         aria-label={texts.door.admitName(name)}
-        onPress={() => moderation.act("admit", id)}
+        onPress={() => moderator.act("admit", id)}
         data-testid={`admit-${id}`}
       >
         {texts.door.admit}
       </Button>
       <Button
         aria-label={texts.door.denyName(name)}
-        onPress={() => moderation.act("deny", id)}
+        onPress={() => moderator.act("deny", id)}
         data-testid={`deny-${id}`}
       >
         {texts.door.deny}

@@ -9,7 +9,7 @@ import { texts } from "../../texts";
 const NOT_BACK_MS = 60_000;
 
 /** The server is away, comes back, or is about to go. */
-export function LinkBanner() {
+export function ServerBanner() {
   const away = useSession(isAway);
   const silent = useSession((state) => state.silent);
   const offline = useOffline();

@@ -7,12 +7,12 @@ import { texts } from "../../texts";
 /** All connections in a word: do we hear each other, over which kind of path, how well. */
 export function ConnectionBadge() {
   const peers = useSession((state) => state.peers);
-  const link = useSession((state) => state.link);
+  const socket = useSession((state) => state.socket);
   const silent = useSession((state) => state.silent);
   const offline = useOffline();
   const { state, relay, quality, roundTrip, loss } = useMemo(
-    () => overview({ peers, link, silent }),
-    [peers, link, silent],
+    () => overview({ peers, socket, silent }),
+    [peers, socket, silent],
   );
   const { connection } = texts;
   const connected = state === "connected";

@@ -1,7 +1,7 @@
 import type { StoreApi } from "zustand/vanilla";
 import type { SessionEstablishedData } from "../../protocol/messages";
 import { type lookUpLobby, Refusal } from "../../signaling/endpoints";
-import type { LinkChange, Signaling } from "../../signaling/signaling";
+import type { Signaling, SocketChange } from "../../signaling/signaling";
 import { texts } from "../../texts";
 import type { OwnMedia } from "../media/ownMedia";
 import type { Peers } from "../media/peers";
@@ -38,7 +38,7 @@ export class LobbyLifecycle {
     this.#parts = parts;
     this.#store = parts.store;
     this.#signaling = parts.signaling;
-    this.#signaling.onLink((change) => this.#linked(change));
+    this.#signaling.onSocketState((change) => this.#socketChanged(change));
     this.#signaling.onSilence((silent) => this.#store.setState({ silent }));
     this.#reloadState = new ReloadStateKeeper(parts.store);
   }
@@ -197,10 +197,10 @@ export class LobbyLifecycle {
     this.#signaling.send({ type: "join_lobby", lobby: lobbyId, data });
   }
 
-  #linked({ state, reason, refusal }: LinkChange): void {
-    const again = this.#state.link === "reconnecting" && state === "open";
+  #socketChanged({ state, reason, refusal }: SocketChange): void {
+    const again = this.#state.socket === "reconnecting" && state === "open";
     // Asked for before, a lobby may have been made without a word of it reaching us.
-    this.#store.setState(again ? { link: state, creating: null } : { link: state });
+    this.#store.setState(again ? { socket: state, creating: null } : { socket: state });
     if (reason === "expired" || reason === "elsewhere") this.finish(reason);
     else if (reason === "refused") this.#refused(refusal);
   }

@@ -3,7 +3,7 @@ import { destroyLobby } from "../../signaling/endpoints";
 import type { Outgoing } from "../../signaling/signaling";
 import type { Asked } from "../state";
 
-export interface ModerationOptions {
+export interface ModeratorOptions {
   /** The lobby one is in, if any. */
   lobby: () => string | null;
   ask: (message: Outgoing, what: Asked) => void;
@@ -11,10 +11,10 @@ export interface ModerationOptions {
 }
 
 /** What hosts do with a lobby and the people in it; the server judges whether one may. */
-export class Moderation {
-  readonly #options: ModerationOptions;
+export class Moderator {
+  readonly #options: ModeratorOptions;
 
-  constructor(options: ModerationOptions) {
+  constructor(options: ModeratorOptions) {
     this.#options = options;
   }
 

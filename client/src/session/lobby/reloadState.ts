@@ -30,7 +30,7 @@ const DEVICES_MS = 2_000;
 const OVER = new Set<Phase>(["left", "gone", "full", "expired", "refused", "elsewhere"]);
 
 /** What a page shows first: the start page, a lobby's door, or the way back to where it was. */
-export function atFirst(lobby: string | null, suggested: string): SessionState {
+export function firstState(lobby: string | null, suggested: string): SessionState {
   const state = initialState(lobby, suggested);
   const remembered = recallReloadState(lobby);
   if (!remembered) return state;

@@ -1,12 +1,12 @@
 import type { StoreApi } from "zustand/vanilla";
-import { deviceWords } from "../../deviceWords";
+import { deviceProblemText } from "../../deviceProblemText";
 import type { Connections } from "../../rtc/connections";
 import { type DeviceKind, openDevice } from "../../rtc/devices";
 import type { Levels } from "../../rtc/levels";
 import type { DeviceProblemKind } from "../../rtc/problems";
 import type { Outgoing } from "../../signaling/signaling";
 import { texts } from "../../texts";
-import { say } from "../reduce/toasts";
+import { showToast } from "../reduce/toasts";
 import type { DeviceState, SessionState } from "../state";
 import { OwnDevices } from "./ownDevices";
 
@@ -40,8 +40,8 @@ export class OwnMedia {
       plugged: (kind, more) => this.#plugged(kind, more),
       permitted: (kind, permission) => this.#permitted(kind, permission),
       kept: (kind, problem) => {
-        const { title, hint } = deviceWords(kind, problem);
-        say(store, title, `${hint} ${texts.devices.kept}`);
+        const { title, hint } = deviceProblemText(kind, problem);
+        showToast(store, title, `${hint} ${texts.devices.kept}`);
       },
     });
   }

@@ -2,7 +2,7 @@ import type { StoreApi } from "zustand/vanilla";
 import type { Connections, PeerReport, Routed } from "../../rtc/connections";
 import { texts } from "../../texts";
 import { withPeer } from "../reduce/reduce";
-import { say } from "../reduce/toasts";
+import { showToast } from "../reduce/toasts";
 import type { SessionState } from "../state";
 
 const QUALITY_MS = 2_000;
@@ -35,7 +35,7 @@ export class Peers {
     }
     this.#connections.receive(message).catch((error: unknown) => {
       console.error(error);
-      say(this.#store, texts.errors.negotiation.message, texts.errors.negotiation.hint);
+      showToast(this.#store, texts.errors.negotiation.message, texts.errors.negotiation.hint);
     });
   }
 

@@ -17,7 +17,7 @@ export function withToast(
 }
 
 /** Say what this page itself has noticed. */
-export function say(
+export function showToast(
   store: StoreApi<SessionState>,
   message: string,
   hint = "",
