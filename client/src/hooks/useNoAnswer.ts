@@ -1,7 +1,7 @@
 import { useSession } from "./useSession";
 import { useWaited } from "./useWaited";
 
-/** Sooner than this a person does not wonder. */
+/** Shorter waits need no explanation. */
 const WONDERING_MS = 2_000;
 
 /** Whether the server has been asked and has not answered for a while. */

@@ -29,7 +29,7 @@ export interface ClientParts {
   tabLock?: Pick<TabLock, "claim" | "release">;
 }
 
-/** The whole client without its looks: state, signaling, connections and devices in one place. */
+/** The whole client without its user interface: state, signaling, connections and devices. */
 export class Client {
   readonly store: StoreApi<SessionState>;
   readonly connections: Connections;
@@ -131,7 +131,7 @@ export class Client {
     this.#lifecycle.leave();
   }
 
-  /** Wait no longer to be let in, or to be back. */
+  /** Stop waiting to be let in, or to come back. */
   turnAround(): void {
     this.#lifecycle.turnAround();
   }
@@ -156,7 +156,7 @@ export class Client {
     this.store.setState({ addingShown, addingError: null });
   }
 
-  /** Another person's wish that we mute is not followed. */
+  /** Ignore a host's request to mute. */
   stayUnmuted(): void {
     this.store.setState({ muteAsked: null });
   }

@@ -18,7 +18,7 @@ export function DeviceHelp({ kind, problem }: DeviceHelpProps) {
   const client = useClient();
   const inside = useSession(({ phase }) => phase === "lobby");
   const { title, hint } = deviceProblemText(kind, problem);
-  // Said here, it need not be said again in the lobby.
+  // What was explained here need not be explained again in the lobby.
   useEffect(() => client.problemRead(kind), [client, kind]);
   return (
     <div className="help" role="alert" data-testid={`${kind}-problem`} data-problem={problem}>

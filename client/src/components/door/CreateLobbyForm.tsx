@@ -8,7 +8,7 @@ import { Choice } from "../ui/Choice";
 import { Field } from "../ui/Field";
 import { DOORS } from "./doors";
 
-/** Make a lobby: its name, its door and, if wished, an address to remember. */
+/** The form for a new lobby: name, door and, optionally, a custom address. */
 export function CreateLobbyForm() {
   const client = useClient();
   const socket = useSession((state) => state.socket);

@@ -8,7 +8,7 @@ import { KnockList } from "./KnockList";
 import { MuteRequest } from "./MuteRequest";
 import { ServerBanner } from "./ServerBanner";
 
-/** What keeps the lobby from working as it should, and who wants something of us. */
+/** Problems of the lobby, and requests of other people. */
 export function Banners() {
   const blocked = useSession((state) => state.soundBlocked);
   const peers = useSession((state) => state.peers);

@@ -9,7 +9,7 @@ import { texts } from "../../texts";
 import { DeviceActions } from "../devices/DeviceActions";
 import { Button } from "../ui/Button";
 
-/** In the lobby: a device that was asked for did not open. Stays until it is read, or is over. */
+/** In the lobby: why a device did not open. Stays until the person dismisses it or the problem is gone. */
 export function DeviceBanner({ kind }: { kind: DeviceKind }) {
   const { problem, unread } = useSession((state) => state[kind]);
   return problem && unread ? <Problem kind={kind} problem={problem} /> : null;

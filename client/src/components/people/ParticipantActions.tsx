@@ -29,7 +29,7 @@ interface ParticipantActionsProps {
 
 type Step = "menu" | "kick" | "ban" | "report";
 
-/** What one may do about someone; what cannot be undone is asked once more. */
+/** What we may do about somebody. Actions that cannot be undone ask for confirmation. */
 export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
   const { moderator } = useClient();
   const host = useSession(isHost);

@@ -4,7 +4,7 @@ import { useSession } from "../../hooks/useSession";
 import { overview } from "../../session/media/overview";
 import { texts } from "../../texts";
 
-/** All connections in a word: do we hear each other, over which kind of path, how well. */
+/** The state of all connections in a word: whether, over what kind of path and how well they work. */
 export function ConnectionBadge() {
   const peers = useSession((state) => state.peers);
   const socket = useSession((state) => state.socket);

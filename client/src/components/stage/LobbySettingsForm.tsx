@@ -23,7 +23,7 @@ interface LobbySettingsFormProps {
   onDone: () => void;
 }
 
-/** What a host may change about the lobby; only what was changed is sent. */
+/** What a host may change about the lobby. Only changes are sent. */
 export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
   const client = useClient();
   const host = useSession(isHost);

@@ -4,13 +4,13 @@ import type { Outgoing } from "../../signaling/signaling";
 import type { Asked } from "../state";
 
 export interface ModeratorOptions {
-  /** The lobby one is in, if any. */
+  /** The current lobby, if any. */
   lobby: () => string | null;
   ask: (message: Outgoing, what: Asked) => void;
   destroy?: typeof destroyLobby;
 }
 
-/** What hosts do with a lobby and the people in it; the server judges whether one may. */
+/** What hosts do with a lobby and the people in it. The server checks the rights. */
 export class Moderator {
   readonly #options: ModeratorOptions;
 

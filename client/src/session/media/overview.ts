@@ -6,7 +6,7 @@ export interface Overview {
   state: "none" | "connecting" | "connected" | "failed" | "reconnecting";
   relay: boolean;
   quality: QualityLevel | null;
-  /** Seconds there and back, of the worst connection. */
+  /** The longest round trip of all connections, in seconds. */
   roundTrip: number | null;
   /** Largest share of lost packets. */
   loss: number;

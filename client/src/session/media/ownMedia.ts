@@ -10,7 +10,7 @@ import { showToast } from "../reduce/toasts";
 import type { DeviceState, SessionState } from "../state";
 import { OwnDevices } from "./ownDevices";
 
-/** Under this id our own microphone's level is kept before we have a participant id. */
+/** The id of our own microphone's level before we have a participant id. */
 export const OWN_LEVEL = "self";
 
 export interface OwnMediaOptions {
@@ -54,7 +54,7 @@ export class OwnMedia {
     return this.#devices.camera;
   }
 
-  /** Whether nobody hears us. */
+  /** Whether nobody can hear us. */
   get silent(): boolean {
     return this.#store.getState().muted || this.microphone === null;
   }
@@ -64,7 +64,7 @@ export class OwnMedia {
     return this.#devices.open(kind, id);
   }
 
-  /** What keeps the device away has been read. */
+  /** The person has read why the device cannot be used. */
   problemRead(kind: DeviceKind): void {
     this.#change(kind, { unread: false });
   }
@@ -80,7 +80,7 @@ export class OwnMedia {
     this.#update({ camera: false });
   }
 
-  /** Close both devices; nobody is told. */
+  /** Close both devices without telling anybody. */
   release(): void {
     this.#devices.release("microphone");
     this.#devices.release("camera");
@@ -127,7 +127,7 @@ export class OwnMedia {
     return kind === "microphone" && before && device.status === "problem";
   }
 
-  /** What was the matter no longer is. In a lobby, only a person turns a device on. */
+  /** The problem is gone. In a lobby, only a person turns a device on. */
   #cured(kind: DeviceKind, problems: readonly DeviceProblemKind[]): void {
     const { problem } = this.#store.getState()[kind];
     if (problem && problems.includes(problem)) {

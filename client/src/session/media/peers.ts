@@ -19,7 +19,7 @@ export class Peers {
     connections.onReport((report) => this.#reported(report));
   }
 
-  /** We are in the lobby under this id: connections that were made for another seat are over. */
+  /** We are in the lobby under this id. Close connections that were made for another seat. */
   joined(id: string, before: string | null): void {
     if (id !== before) {
       this.#connections.closeAll();
@@ -63,7 +63,7 @@ export class Peers {
     }
   }
 
-  /** Close every connection; what was known of them stays in the state. */
+  /** Close every connection. The state keeps what is known about them. */
   closeAll(): void {
     clearInterval(this.#quality);
     this.#quality = undefined;
@@ -76,7 +76,7 @@ export class Peers {
 
   #reported({ peer, epoch, state, route }: PeerReport): void {
     const known = this.#store.getState().peers[peer];
-    // Once the server has given up and said why, our own side's end of it is no news.
+    // Once the server has given up and said why, the failure on our side is no news.
     if (known?.failure && state !== "connected") return;
     this.#change(peer, epoch, route ? { state, route } : { state });
   }

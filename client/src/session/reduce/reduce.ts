@@ -14,13 +14,13 @@ import { withCaption, withEntry } from "./timeline";
 import { withToast } from "./toasts";
 
 let lastKey = 0;
-/** Lines outlive a reload of the page, so their keys must be of no other page. */
+/** Lines survive a reload, so their keys must differ from those of the page before. */
 const PAGE = Math.random().toString(36).slice(2, 8);
 
 /** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
 const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
 
-/** Told to everyone in a lobby: nobody did anything wrong. */
+/** Errors that everyone in a lobby is told about, and that nobody has caused. */
 const NOTICES = new Set(["conversation_full", "recording_stopped", "recording_resumed"]);
 
 /** As many cameras as may be are on; whoever asked is in the lobby without one. */
