@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from voicebot.conversation.frames.columns import COLUMNS, Row
-from voicebot.conversation.frames.rows import rows_of
+from voicebot.conversation.frames.rows import frame_of, rows_of
 from voicebot.conversation.manifest import LARGEST_MANIFEST, Manifest
 from voicebot.conversation.reading.cache import FrameCache, user_folder
 from voicebot.conversation.reading.ogg import audio_rows
@@ -62,8 +62,8 @@ class Conversations:
     def of(cls, log: ConversationLog) -> Conversations:
         """Return the frames of a conversation that is still going on."""
         audio = audio_rows(Folder(log.folder))[0] if log.folder is not None else ()
-        frames = rows_of(tuple(log.events), log.manifest, log.folder, audio).frames()
-        return cls(**frames, problems=())
+        rows = rows_of(tuple(log.events), log.manifest, log.folder, audio)
+        return cls(**{name: frame_of(name, some) for name, some in rows.items()}, problems=())
 
     def __len__(self) -> int:
         return len(self.conversations)
