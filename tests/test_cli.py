@@ -19,7 +19,7 @@ import pytest
 from websockets import Origin
 from websockets.asyncio.client import connect
 
-from voicebot.version import __version__
+from voicebot.server.version import __version__
 
 Command = Callable[..., Awaitable[tuple[int, str]]]
 OFFLINE = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "DOWNLOAD_TIMEOUT": "0", "COLUMNS": "200"}
@@ -58,8 +58,8 @@ async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
     return seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, number: int) -> None:
+async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path) -> None:
+    """When it is interrupted; SIGTERM is sent in test_drain.py."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -73,14 +73,15 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
                 assert part in said
             async with httpx.AsyncClient() as http:
                 assert (await http.get(f"http://localhost:{address[1]}/ready")).json()["ready"] is True
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT)
             output, _ = await asyncio.wait_for(process.communicate(), 30)
             assert process.returncode == 0
             assert "Stopped." in output.decode()
             assert "Traceback" not in output.decode()
 
 
-async def test_the_log_is_one_object_a_line_for_programs_and_names_nobody(tmp_path: Path) -> None:
+@pytest.mark.long
+async def test_the_json_log_has_one_object_per_line_and_names_nobody(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "voicebot", "serve", "--port", "0",
         cwd=tmp_path, env={**os.environ, **OFFLINE, "LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"},
@@ -140,7 +141,7 @@ async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
         assert "Stopped." not in output.decode()
 
 
-async def test_another_machines_people_are_told_where_to_go(tmp_path: Path) -> None:
+async def test_people_on_other_machines_are_told_the_address(tmp_path: Path) -> None:
     addresses = [
         a.address for name in psutil.net_if_addrs().values() for a in name if a.family == socket.AF_INET
     ]
@@ -178,7 +179,7 @@ async def test_an_unreadable_env_file_is_named(tmp_path: Path) -> None:
     assert (returned, ".env" in output, "Traceback" in output) == (2, True, False)
 
 
-async def test_doctor_examines_and_tells_programs_too(tmp_path: Path) -> None:
+async def test_doctor_prints_json_for_programs(tmp_path: Path) -> None:
     returned, output = await run(tmp_path, "doctor", "--json", PORT="0")
     content = json.loads(output)
     assert content["checks"]

@@ -56,6 +56,7 @@ def pytest_in(folder: Path, ci: str, *options: str, **env: str) -> subprocess.Co
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("beside", [(), ("-n", "1")], ids=["alone", "beside each other"])
 def test_a_skip_fails_in_ci_only(tmp_path: Path, beside: tuple[str, ...]) -> None:
     for kind, source in SKIPS.items():
@@ -67,7 +68,7 @@ def test_a_skip_fails_in_ci_only(tmp_path: Path, beside: tuple[str, ...]) -> Non
     assert pytest_in(tmp_path, "", *beside).returncode == 0
 
 
-def test_what_runs_in_real_time_is_told_apart(tmp_path: Path) -> None:
+def test_tests_in_real_time_are_marked(tmp_path: Path) -> None:
     folder = tmp_path / "e2e"
     folder.mkdir()
     (folder / "test_seen.py").write_text("def test_it(): pass\n")
@@ -78,6 +79,6 @@ def test_an_expected_failure_is_not_a_skip(tmp_path: Path) -> None:
     assert run(tmp_path, XFAIL, "true") == 0
 
 
-def test_nobodys_own_settings_reach_a_test(tmp_path: Path) -> None:
+def test_the_users_settings_do_not_reach_a_test(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("PORT=1\n")
     assert run(tmp_path, BARE, "", **SETTINGS) == 0

@@ -44,14 +44,21 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     assert name == "__version__" or value.__doc__
 
 
-def test_what_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         _ = voicebot.nonsense
 
 
-def test_importing_it_is_light() -> None:
+def test_the_import_is_light() -> None:
     heavy = ["aiortc", "fastapi", "pandas", "agents", "anywidget", "av", "numpy", "pydantic", "onnxruntime"]
     program = f"import sys, voicebot; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_server_starts_without_what_only_notebooks_need() -> None:
+    heavy = ["pandas", "pyarrow", "plotly", "ipywidgets", "anywidget"]
+    program = f"import sys, voicebot.server.hosting; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
 

@@ -84,7 +84,7 @@ def test_an_exception_is_data_without_the_values_of_variables(written: Lines) ->
 
 
 @pytest.mark.parametrize("format", ["text", "json"])
-def test_what_nobody_caught_is_logged_without_a_secret(out: io.StringIO, format: str) -> None:
+def test_an_uncaught_exception_is_logged_without_a_secret(out: io.StringIO, format: str) -> None:
     secret = secrets.token_hex(8)
     keep(secret)
     logs.configure("INFO", format, Console(file=out, width=200))
@@ -127,7 +127,7 @@ async def test_ids_follow_a_task_and_those_it_starts(written: Lines) -> None:
     assert all("session" not in line and "lobby" not in line for line in gone)
 
 
-def test_what_was_done_to_whom_is_in_fields(written: Lines) -> None:
+def test_audit_lines_have_fields(written: Lines) -> None:
     logging.getLogger(logs.AUDIT).info("kick", extra={"by": "s-1", "about": "s-2"})
     logging.getLogger("other.library").warning("odd", extra={"headers": "Cookie: secret"})
     kick, odd = written()
@@ -146,7 +146,7 @@ def test_what_the_media_worker_logged_looks_the_same(written: Lines) -> None:
     assert line["time"] == "2001-09-09T01:46:40.000+00:00"
 
 
-def test_for_people_there_is_a_line_with_its_fields(out: io.StringIO) -> None:
+def test_a_text_line_ends_with_its_fields(out: io.StringIO) -> None:
     logs.configure("INFO", "text", Console(file=out, width=200))
     logging.getLogger(logs.AUDIT).info("kick", extra={"by": "s-1"})
     _log(Log(logging.ERROR, "voicebot.media.engine", "lost", 1e9, "Traceback: why"))

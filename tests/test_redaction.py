@@ -61,7 +61,7 @@ from voicebot.redaction import (
         ("geheim-0", "…"),
     ],
 )
-def test_what_is_shown_of_an_address(address: str, seen: str) -> None:
+def test_the_shown_parts_of_an_address(address: str, seen: str) -> None:
     assert shown(address) == seen
 
 
@@ -136,7 +136,7 @@ def test_words_and_models_are_no_secrets() -> None:
     "word",
     ["lm-studio", "sk-no-key-required", "not-needed", "your-api-key", "xxxxxxxx", "voicebot", "localhost"],
 )
-def test_what_stands_for_no_key_is_no_secret(word: str) -> None:
+def test_placeholders_for_a_key_are_no_secrets(word: str) -> None:
     keep(word)
     keep_address(f"redis://default:{word}@h/0")
     assert redacted(f"{word} said so") == f"{word} said so"

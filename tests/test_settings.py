@@ -10,7 +10,7 @@ from voicebot.errors import SettingsError
 from voicebot.settings import Settings, is_loopback, load_settings
 
 
-def test_nothing_set_is_the_defaults() -> None:
+def test_without_settings_the_defaults_apply() -> None:
     settings = load_settings(None)
     assert (settings.host, settings.port, settings.stt_model) == ("127.0.0.1", 8000, "auto")
     assert settings.openai_api_key.get_secret_value() == ""
@@ -162,7 +162,7 @@ def test_a_wrong_setting_is_named_without_what_may_be_secret(name: str, value: o
     assert "'can'" not in said  # which a library took for a port
 
 
-def test_values_are_tidied() -> None:
+def test_values_are_normalised() -> None:
     settings = load_settings(None, openai_base_url="http://localhost:1/v1/", log_level="debug")
     assert (settings.openai_base_url, settings.log_level) == ("http://localhost:1/v1", "DEBUG")
 

@@ -72,7 +72,7 @@ __all__ = [*_HOMES, "__version__"]
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        value: Any = import_module("voicebot.version").__version__
+        value: Any = import_module("voicebot.server.version").__version__
     elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     else:

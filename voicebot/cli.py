@@ -22,8 +22,8 @@ from rich.table import Table
 
 from voicebot.errors import SettingsError, VoicebotError
 from voicebot.logs import configure
+from voicebot.server.version import __version__
 from voicebot.settings import EVERYWHERE, Settings, is_loopback, load_settings
-from voicebot.version import __version__
 
 if TYPE_CHECKING:
     from voicebot.registry import Progress as OnProgress
@@ -181,7 +181,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
 
 
 async def _drain(hosting: Hosting, seconds: float) -> None:
-    """Let nobody new in, and give the people in the lobbies `seconds`."""
+    """Admit nobody else, and give the people in the lobbies `seconds` to finish."""
     out.print("\nStopping ...")
     people = hosting.people
     if people and seconds:
@@ -233,9 +233,9 @@ def _announce(hosting: Hosting, demo: bool) -> None:
 
 
 def _reachable(hosting: Hosting) -> str:
-    if hosting.settings.public_url:
-        return f"[dim]Listening on {escape(hosting.settings.host)}:{hosting.port}[/]"
     host = hosting.settings.host
+    if hosting.settings.public_url:
+        return f"[dim]Listening on {escape(host)}:{hosting.port}[/]"
     if not is_loopback(host):
         lan = f"http://{_lan_address()}:{hosting.port}/" if host in EVERYWHERE else hosting.url
         return (

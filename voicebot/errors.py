@@ -33,8 +33,7 @@ class VoicebotError(Exception):
         self.message = redacted(message)
         self.hint = redacted(hint)
         super().__init__(self.message)
-        if code is not None:
-            self.code = code
+        self.code = code or self.code
         if retryable is not None:
             self.retryable = retryable
 
@@ -104,6 +103,6 @@ class LogError(VoicebotError):
 
 
 def one_line(error: BaseException | str) -> str:
-    """The text of an error as part of a sentence: one line of at most 300 characters, without secrets."""
+    """Return the text of an error for a sentence: one line of at most 300 characters, without secrets."""
     said = " ".join(redacted(str(error)).split())  # before the cut, which could split a secret
     return said[:300].rstrip(".") or type(error).__name__

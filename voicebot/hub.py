@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -60,35 +61,25 @@ async def reachable(within: float = PROBE_TIMEOUT) -> bool:
     """Tell whether the hub gives any answer within `within` seconds."""
     if forbidden():
         return False
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[bool] = loop.create_future()
-
-    def tell(result: bool) -> None:
-        if not answer.done():
-            answer.set_result(result)
+    answer: Future[bool] = Future()
+    answer.set_running_or_notify_cancel()  # so that no timeout cancels it: the thread sets it in any case
 
     def ask() -> None:
-        result = _answers(endpoint(), within)
-        with contextlib.suppress(RuntimeError):  # the loop has closed
-            loop.call_soon_threadsafe(tell, result)
+        import httpx
+
+        try:
+            httpx.head(endpoint(), timeout=within)  # the root of a mirror may have any status
+            answer.set_result(True)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            answer.set_result(False)
 
     # not in the loop's thread pool: a name look-up without a network cannot be stopped, and the
     # program would wait for the pool at its end
     threading.Thread(target=ask, name="hub-probe", daemon=True).start()
     try:
         async with asyncio.timeout(within):
-            return await answer
+            return await asyncio.wrap_future(answer)
     except TimeoutError:
-        return False
-
-
-def _answers(address: str, within: float) -> bool:
-    import httpx
-
-    try:
-        httpx.head(address, timeout=within)  # the root of a mirror may have any status
-        return True
-    except (httpx.HTTPError, httpx.InvalidURL, OSError):
         return False
 
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from voicebot.redaction import redacted
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LogFormat = Literal["text", "json"]
 Fields = MutableMapping[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -47,14 +46,9 @@ _ORDINARY = frozenset(
 
 def structured_exception(exc_info: ExcInfo) -> list[dict[str, Any]]:
     """Return an exception as data: types, messages, files and lines, but no values of variables."""
-    return _exception_as_data()(exc_info)
-
-
-@cache
-def _exception_as_data() -> Callable[[ExcInfo], list[dict[str, Any]]]:
     from structlog.tracebacks import ExceptionDictTransformer  # slow: a tenth of the media worker's start
 
-    return ExceptionDictTransformer(show_locals=False)
+    return ExceptionDictTransformer(show_locals=False)(exc_info)
 
 
 def configure(level: str, format: str, console: Console) -> None:
@@ -164,12 +158,12 @@ def json_formatter() -> logging.Formatter:
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
-        processors=[_fields, structlog.processors.JSONRenderer(default=str, ensure_ascii=False), _clean],
+        processors=[
+            _fields,
+            structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+            lambda logger, method, line: redacted(str(line)),
+        ],
     )
-
-
-def _clean(logger: object, method: str, line: Any) -> str:
-    return redacted(str(line))
 
 
 def _fields(logger: object, method: str, event: Fields) -> Fields:

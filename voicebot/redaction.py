@@ -82,8 +82,8 @@ def public(address: str) -> str:
 
 
 def unambiguous(address: str) -> bool:
-    """Whether all parsers find the same host. Otherwise one may take part of a password for a port, and
-    repeat it in an error."""
+    """Tell whether all parsers find the same host. Otherwise one may take a part of a password for a port,
+    and repeat it in an error."""
     try:
         parts = urlsplit(address)
         return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment

@@ -1,4 +1,4 @@
-"""Find and load a backend by its name, "provider:model".
+"""Finds and loads a backend by its name, "provider:model".
 
 A backend is a class with the members of `Backend` and of the Protocol of its role. An entry point in the
 group `voicebot.stt`, `.tts`, `.vad` or `.llm` announces it. Nothing is imported before it is named, so a
@@ -46,7 +46,7 @@ class Backend(Protocol):
 
     @classmethod
     def known_models(cls, settings: Settings) -> tuple[str, ...]:
-        """The models to offer, without the provider and best default first; may be empty."""
+        """Return the models to offer, without the provider. The best default comes first. May be empty."""
         ...
 
     @classmethod
@@ -77,7 +77,7 @@ def split_spec(spec: str) -> tuple[str, str]:
 
 
 def providers(role: Role) -> dict[str, EntryPoint]:
-    """The announced backends of a role, by provider name and in its order.
+    """Return the announced backends of a role by provider, in alphabetical order.
 
     Reads the metadata of every installed package, so call it once and pass the result on.
     """
@@ -86,7 +86,7 @@ def providers(role: Role) -> dict[str, EntryPoint]:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> str:
-    """The beginning of a hint: up to `most` of the known names that are near to this one; "" without any."""
+    """Return the start of a hint: up to `most` known names that are similar to `name`; "" if none is."""
     near = get_close_matches(name, list(known), most, cutoff)
     return f"Did you mean {', '.join(near)}? " if near else ""
 

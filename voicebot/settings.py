@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_serializer, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voicebot.errors import SettingsError
@@ -24,6 +32,15 @@ ADDRESSES = ("openai_base_url", "store", "coturn_server", "public_url")
 """Settings that may contain a password. Every output passes them through `redaction.shown`."""
 LONGEST_VALUE = 40
 """Longest wrong value, in characters, that an error repeats. A longer one may be a key on the wrong line."""
+
+
+def _one_of(*known: str, case: Callable[[str], str] = str.lower) -> AfterValidator:
+    def check(value: str) -> str:
+        if case(value) not in known:
+            raise ValueError(f"must be {', '.join(known[:-1])} or {known[-1]}")
+        return case(value)
+
+    return AfterValidator(check)
 
 
 class Settings(BaseSettings):
@@ -68,7 +85,7 @@ class Settings(BaseSettings):
         "", description="Language that people speak, such as en or de; if empty, it is detected"
     )
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads for faster-whisper; 0 means up to 8")
-    stt_drafts: str = Field(
+    stt_drafts: Annotated[str, _one_of("auto", "always", "never")] = Field(
         "auto",
         description="When a server transcribes at every short pause: always, never, or auto (if it is local)",
     )
@@ -106,12 +123,16 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         10.0, ge=0, le=3600, description="Seconds that calls may continue after SIGTERM; nobody new can join"
     )
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: Annotated[str, _one_of("DEBUG", "INFO", "WARNING", "ERROR", case=str.upper)] = Field(
+        "INFO", description="DEBUG, INFO, WARNING or ERROR"
+    )
     metrics_token: SecretStr = Field(
         SecretStr(""),
         description="Bearer token for /metrics; without it, only programs on this machine can read them",
     )
-    log_format: str = Field("text", description="text, or json for one object per line")
+    log_format: Annotated[str, _one_of("text", "json")] = Field(
+        "text", description="text, or json for one object per line"
+    )
 
     llm_timeout: float = Field(20.0, gt=0, description="Seconds to wait for the first token")
     llm_retries: int = Field(2, ge=0, le=10, description="Retries before the agent apologises")
@@ -218,13 +239,6 @@ class Settings(BaseSettings):
             raise ValueError(f"must not be less than ENDPOINT_MIN_DELAY, which is {least:g}")
         return value
 
-    @field_validator("stt_drafts")
-    @classmethod
-    def _drafts(cls, value: str) -> str:
-        if value.lower() not in {"auto", "always", "never"}:
-            raise ValueError("must be auto, always or never")
-        return value.lower()
-
     @field_validator("public_url")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -236,20 +250,6 @@ class Settings(BaseSettings):
         if value and not usable:
             raise ValueError("must be the full address that people open, such as https://voice.example.org")
         return public(value)
-
-    @field_validator("log_level")
-    @classmethod
-    def _level(cls, value: str) -> str:
-        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-        return value.upper()
-
-    @field_validator("log_format")
-    @classmethod
-    def _format(cls, value: str) -> str:
-        if value.lower() not in {"text", "json"}:
-            raise ValueError("must be text or json")
-        return value.lower()
 
     @field_validator("store")
     @classmethod
@@ -306,7 +306,7 @@ def find_home(start: Path | None = None) -> Path:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server that listens on `host` can be reached from this machine only."""
+    """Tell whether a server that listens on `host` can be reached only from this machine."""
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 

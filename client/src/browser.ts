@@ -1,7 +1,7 @@
 export type BrowserName = "chrome" | "firefox" | "safari" | "other";
 export type SystemName = "android" | "ios" | "mac" | "windows" | "other";
 
-/** Only to name the right menu in a hint; nothing else depends on it. */
+/** The browser, only to name the right menu in a hint. */
 export function browserName(agent: string = navigator.userAgent): BrowserName {
   if (/firefox|fxios/i.test(agent)) return "firefox";
   if (/chrome|chromium|crios|edg/i.test(agent)) return "chrome";
@@ -9,7 +9,7 @@ export function browserName(agent: string = navigator.userAgent): BrowserName {
   return "other";
 }
 
-/** The same for the system's settings. */
+/** The system, only to name the right settings in a hint. */
 export function systemName(agent: string = navigator.userAgent): SystemName {
   if (/android/i.test(agent)) return "android";
   if (/iphone|ipad|ipod/i.test(agent)) return "ios";

@@ -12,7 +12,7 @@ export interface Options {
 
 const LOBBY_ID = /^[A-Za-z0-9_.:-]{1,64}$/;
 
-/** As the server takes it: 3 to 40 small letters and digits, single hyphens inside. */
+/** What the server accepts: 3 to 40 lowercase letters and digits, with single hyphens inside. */
 const SLUG = /^[a-z0-9](-?[a-z0-9]){2,39}$/;
 
 /** The address for a lobby in what a person wrote ("Tea Room" is tea-room); null if there is none. */

@@ -16,7 +16,7 @@ export class Subscribers<T> {
       try {
         listener(value);
       } catch (error) {
-        // One broken observer must not keep the news from the others.
+        // A broken listener must not keep the others from being called.
         console.error(error);
       }
     }

@@ -1,19 +1,21 @@
+import { deviceTexts } from "./deviceTexts";
+
 const negotiation = {
   message: "A connection could not be set up.",
   hint: "If you cannot hear everyone, leave and join again.",
 };
 const misunderstood = {
-  message: "The server did not understand this page.",
-  hint: "It may be newer than this page: reload the page.",
+  message: "The server could not understand this page.",
+  hint: "This page may be out of date. Reload it.",
 };
 
-/** A name of any script inside a sentence: it must not turn the direction of what follows. */
+/** Isolates a name, so that a name in a right-to-left script does not reorder the sentence around it. */
 const iso = (name: string) => `\u2068${name}\u2069`;
 
 const people = (count: number) => (count === 1 ? "1 person" : `${count} people`);
 const room = (count: number) => `It has room for ${people(count)}.`;
 
-/** Every word that people read, in one place, so that other languages can follow. */
+/** All texts of the page in one place, so that translations can be added. */
 export const texts = {
   app: "AI Voicebot",
 
@@ -55,7 +57,7 @@ export const texts = {
     cameraOn: "Turn camera on",
     cameraOff: "Turn camera off",
     level: "Microphone level",
-    levelHint: "Say something: the bar should move.",
+    levelHint: "Say something. The bar should move.",
     levelAsleep: "Click anywhere to test your microphone.",
     asking: "Please allow the microphone when your browser asks.",
     join: "Join",
@@ -65,7 +67,7 @@ export const texts = {
     joinListening: "Join and just listen",
     tryAgain: "Try again",
     other: "Choose another lobby",
-    waiting: "The server has not answered yet. Trying again…",
+    waiting: "The server is not answering yet. Trying again…",
   },
 
   waiting: {
@@ -86,9 +88,9 @@ export const texts = {
     waiting: (count: number) =>
       count === 1 ? "Someone would like to come in" : `${count} people would like to come in`,
     admit: "Let in",
-    admitName: (name: string) => `Let in: ${iso(name)}`,
+    admitName: (name: string) => `Let ${iso(name)} in`,
     deny: "Turn away",
-    denyName: (name: string) => `Turn away: ${iso(name)}`,
+    denyName: (name: string) => `Turn ${iso(name)} away`,
   },
 
   moderation: {
@@ -99,7 +101,7 @@ export const texts = {
     makeHost: "Make host",
     kick: "Remove from the lobby",
     kickSure: (name: string) => `Remove ${iso(name)}?`,
-    kickHint: "They can come back, unless the lobby is locked or nobody lets them in.",
+    kickHint: "They can come back, unless the lobby is locked or no host lets them in.",
     kickDo: "Remove",
     ban: "Ban",
     banSure: (name: string) => `Ban ${iso(name)}?`,
@@ -111,7 +113,7 @@ export const texts = {
     reportLabel: "What happened? (optional)",
     reportDo: "Send report",
     muteAgent: "Mute for everyone",
-    unmuteAgent: "Let it speak again",
+    unmuteAgent: "Unmute for everyone",
     muteAgentHint: "It keeps listening, but says nothing.",
     removeAgent: "Remove from the lobby",
     back: "Back",
@@ -122,7 +124,7 @@ export const texts = {
       message: "You are now a host of this lobby.",
       hint: "You can let people in and change the lobby's settings.",
     },
-    asksYou: (name: string) => `${iso(name)} would like you to mute yourself.`,
+    asksYou: (name: string) => `${iso(name)} asks you to mute yourself.`,
     notNow: "Not now",
   },
 
@@ -136,11 +138,11 @@ export const texts = {
     lockedHint: "Nobody new can come in. Everyone who is here stays.",
     agents: "Who can add and mute agents",
     agentsBy: { everyone: "Everyone", host: "Hosts only" },
-    people: "How many people can be here",
+    people: "Maximum number of people",
     save: "Save",
     end: "End the lobby for everyone",
     endSure: "End this lobby for everyone?",
-    endHint: "Everyone is sent out at once, and the link stops working.",
+    endHint: "Everyone is removed at once, and the link stops working.",
     endDo: "End lobby",
     ending: "Ending…",
     notEnded: {
@@ -153,73 +155,7 @@ export const texts = {
     isPrivate: "People knock before they come in",
   },
 
-  devices: {
-    default: "Default device",
-    titles: {
-      insecure: "Microphones only work on a secure address",
-      unsupported: "This browser cannot use a microphone here",
-      dismissed: "You have not allowed the microphone",
-      denied: "Your browser blocks the microphone",
-      "denied-by-system": "Your system keeps the microphone from this browser",
-      "blocked-by-frame": "The microphone is blocked inside this page",
-      missing: "No microphone was found",
-      unplugged: "Your microphone was disconnected",
-      busy: "Another program is using the microphone",
-      unfit: "This microphone does not fit",
-      unknown: "The microphone could not be opened",
-    },
-    cameraTitles: {
-      insecure: "Cameras only work on a secure address",
-      unsupported: "This browser cannot use a camera here",
-      dismissed: "You have not allowed the camera",
-      denied: "Your browser blocks the camera",
-      "denied-by-system": "Your system keeps the camera from this browser",
-      "blocked-by-frame": "The camera is blocked inside this page",
-      missing: "No camera was found",
-      unplugged: "Your camera was disconnected",
-      busy: "Another program is using the camera",
-      unfit: "This camera does not fit",
-      unknown: "The camera could not be opened",
-    },
-    hints: {
-      insecure:
-        "Browsers only allow this at addresses that begin with https://. Ask whoever sent you the link for such an address. On the computer that runs the server, an address that begins with http://localhost works too.",
-      unsupported: "Please use a current version of Chrome, Edge, Firefox or Safari.",
-      dismissed: "Try again, and choose “Allow” when your browser asks.",
-      "blocked-by-frame":
-        "Choose “Allow” if your browser asks, or open the lobby in a tab of its own: notebooks and editors often block devices for the pages inside them.",
-      missing: "Plug one in, or turn it on in your system's settings, then try again.",
-      unplugged: "Plug it in again, or choose another one.",
-      busy: "Close the other program, or end its call, then try again.",
-      unfit: "It cannot record in the way that a call needs. Choose another one.",
-      unknown: "Unplug it and plug it in again, or restart your browser, then try again.",
-    },
-    denied: {
-      chrome: "Click the icon left of the address, switch the device on, then try again.",
-      firefox: "Click the crossed-out icon left of the address, remove the block, then try again.",
-      safari:
-        "In the menu bar choose Safari → Settings for This Website, set the device to “Allow”, then try again.",
-      other: "Allow it for this site in your browser's settings, then try again.",
-    },
-    deniedOn: {
-      android:
-        "Tap the icon left of the address, open “Permissions”, allow the device, then try again.",
-      ios: "In Safari, tap the menu beside the address and open “Website Settings”. For another browser, open the Settings app and choose that browser. Allow the device there, then try again.",
-    },
-    deniedBySystem: {
-      android:
-        "Open Settings → Apps, choose this browser, allow the device under “Permissions”, then try again.",
-      ios: "Open the Settings app, choose this browser, switch the device on, then try again.",
-      mac: "Open System Settings → Privacy & Security, choose the device, switch this browser on, then try again.",
-      windows:
-        "Open Settings → Privacy & security, choose the device, let desktop apps use it, then try again.",
-      other: "Let this browser use it in your system's settings, then try again.",
-    },
-    listenOnly: "You can join anyway: you hear everyone and can write in the chat.",
-    listening: "Until then you hear everyone and can write in the chat.",
-    openTab: "Open in a new tab",
-    kept: "The one you were using stays on.",
-  },
+  devices: deviceTexts,
 
   lobby: {
     people,
@@ -262,8 +198,7 @@ export const texts = {
     reconnect: "Connection to the server lost. Reconnecting…",
     noAnswer: "The server is not answering. Trying again…",
     offline: "You are offline.",
-    offlineHint:
-      "Check your network. This page reconnects by itself, and sends what you have written.",
+    offlineHint: "Check your network. This page reconnects by itself and then sends your messages.",
     reconnectHint: "You can still hear each other.",
     notBack: "The server is not back yet.",
     notBackHint:
@@ -277,7 +212,7 @@ export const texts = {
     restarting: "The server is restarting…",
     failed: (name: string) => `No sound between you and ${iso(name)}`,
     failedHost: "No sound between you and the agents",
-    /** What may help, by the failure's code. */
+    /** What may help, by the code of the failure. */
     failures: {
       no_candidates:
         "Check your connection, turn off add-ons that block calls, then reload the page.",
@@ -304,7 +239,7 @@ export const texts = {
     sending: "Sending…",
     waiting: "Waiting for the connection…",
     notSent: "Not sent.",
-    uncertain: "The connection broke on the way, so it may not have arrived.",
+    uncertain: "The connection was lost, so this may not have arrived.",
     sendAgain: "Send again",
     discard: "Delete",
   },
@@ -345,7 +280,7 @@ export const texts = {
 
   end: {
     left: "You have left",
-    leftHint: "The link works for as long as someone is there.",
+    leftHint: "The link works as long as someone is there.",
     rejoin: "Join again",
     home: "Go to the start page",
     gone: "This lobby has ended",
@@ -366,30 +301,30 @@ export const texts = {
     wrongAddress: "This address is not allowed",
     wrongAddressHint: (origin: string) =>
       `The server does not know the address ${origin}. Open the one that it printed when it started. To let people use this one, whoever runs the server sets PUBLIC_URL=${origin} and restarts it.`,
-    refused: "The server does not let this page in",
+    refused: "The server does not accept this page",
     refusedHint: "Open the address that the server printed when it started.",
     elsewhere: "You are in this lobby in another tab",
-    elsewhereHint: "Only one tab of a browser can take part at a time.",
+    elsewhereHint: "Only one tab of this browser can be in the lobby at a time.",
     useHere: "Use this tab",
   },
 
   errors: {
     negotiation,
-    /** In place of what the server says, by the error's code. */
+    /** Shown instead of the server's own texts, by the code of the error. */
     said: {
       bad_message: misunderstood,
       unknown_type: misunderstood,
       not_joined: { message: "You were not in the lobby at that moment.", hint: "Try again." },
       unknown_participant: {
         message: "This person has already left.",
-        hint: "There is nothing left to do.",
+        hint: "There is nothing more to do.",
       },
       id_taken: {
         message: "This address is already taken.",
         hint: "Choose another address.",
       },
       draining: {
-        message: "The server is about to restart and lets nobody new in.",
+        message: "The server is about to restart, so nobody new can join.",
         hint: "Try again in a minute.",
       },
       unknown_agent: { message: "This agent has already left.", hint: "You can add another one." },
@@ -403,7 +338,7 @@ export const texts = {
       ice_restart: negotiation,
     },
     crashed: "Something went wrong on this page",
-    crashedHint: "Reload it. The lobby goes on in the meantime.",
+    crashedHint: "Reload it. The lobby continues without you in the meantime.",
   },
 
   close: "Close",

@@ -38,7 +38,7 @@ def test_events_are_stamped_in_order_and_on_the_conversation_clock(tmp_path: Pat
     assert lines(tmp_path / "c1") == list(log.events)
 
 
-def test_subscribers_see_everything_in_order_also_when_one_of_them_emits() -> None:
+def test_subscribers_get_events_in_order_even_if_one_of_them_emits() -> None:
     log = ConversationLog("c", None)
     seen: list[int] = []
 
@@ -56,7 +56,7 @@ def test_subscribers_see_everything_in_order_also_when_one_of_them_emits() -> No
     assert seen == [0, 1, 2]
 
 
-def test_a_failing_subscriber_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_subscriber_does_not_affect_others(caplog: pytest.LogCaptureFixture) -> None:
     log = ConversationLog("c", None)
     seen: list[str] = []
     log.subscribe(lambda e: [][0])
@@ -99,7 +99,7 @@ def test_events_are_on_disk_without_flush_or_close_when_the_process_is_killed(tm
     assert [e.text for e in lines(tmp_path) if isinstance(e, UserChat)] == [str(n) for n in range(50)]
 
 
-def test_a_folder_that_is_deleted_in_mid_conversation_is_written_anew_and_whole(tmp_path: Path) -> None:
+def test_a_folder_deleted_during_a_conversation_is_rewritten_completely(tmp_path: Path) -> None:
     folder = tmp_path / "c"
     log = ConversationLog("c", folder)
     log.emit(ParticipantJoined(participant_id="ann", name="Ann", kind="human"))
@@ -112,7 +112,7 @@ def test_a_folder_that_is_deleted_in_mid_conversation_is_written_anew_and_whole(
     assert "Ann" in (folder / "manifest.json").read_text()
 
 
-def test_a_file_that_was_shortened_is_written_anew_after_the_next_error(
+def test_a_shortened_file_is_rewritten_after_the_next_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.conversation.writer.RETRY_EVERY", 0.02)
@@ -166,7 +166,7 @@ def test_a_steady_stream_of_events_is_synced_too(tmp_path: Path, monkeypatch: py
     log.close()
 
 
-def test_a_log_that_was_never_closed_is_whole_after_a_normal_exit(tmp_path: Path) -> None:
+def test_a_log_that_was_never_closed_is_complete_after_a_normal_exit(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys\n"
         "from voicebot.conversation.log import ConversationLog\n"
@@ -178,7 +178,7 @@ def test_a_log_that_was_never_closed_is_whole_after_a_normal_exit(tmp_path: Path
     assert len(lines(tmp_path)) == 500
 
 
-def test_an_unwritable_folder_is_one_error_event_and_memory_goes_on(tmp_path: Path) -> None:
+def test_an_unwritable_folder_causes_one_error_event_and_the_log_continues_in_memory(tmp_path: Path) -> None:
     in_the_way = tmp_path / "data"
     in_the_way.write_text("a file where a folder should be")
     log = new_conversation(in_the_way, "lobby")
@@ -231,7 +231,7 @@ assert [e.type for e in log.events] == ["user.chat", "user.chat", "error", "user
 """
 
 
-def test_a_disk_that_was_full_for_a_while_leaves_no_hole(tmp_path: Path) -> None:
+def test_a_disk_that_was_full_for_a_while_leaves_no_gap(tmp_path: Path) -> None:
     """In a process of its own: the limit holds for everything that a process writes."""
     done = subprocess.run(
         [sys.executable, "-c", FULL_FOR_A_WHILE, str(tmp_path)], timeout=60, capture_output=True, text=True
@@ -265,7 +265,7 @@ def test_strange_values_do_not_stop_the_log(tmp_path: Path) -> None:
     assert "object" in loaded[1]["payload"]
 
 
-def test_what_comes_after_the_end_stays_in_memory(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_events_after_the_end_stay_in_memory(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     log = ConversationLog("c", tmp_path)
     log.close()
     log.close()

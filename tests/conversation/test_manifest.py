@@ -61,5 +61,5 @@ def test_the_manifest_on_disk_follows_the_events(tmp_path: Path) -> None:
     assert not list(log.folder.glob("*.part"))
 
 
-def test_no_settings_are_no_settings() -> None:
+def test_without_settings_the_manifest_has_none() -> None:
     assert plain_settings(None) == {}

@@ -31,14 +31,14 @@ async def watched() -> AsyncIterator[Watched]:
     watched.monitor.stop()
 
 
-async def test_a_late_sign_of_life_is_a_stall(watched: Watched) -> None:
+async def test_a_late_beat_is_a_stall(watched: Watched) -> None:
     watched.monitor.start()
     watched.monitor.start()
     watched.now += 3.0
     assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
 
 
-async def test_punctual_ones_are_not(watched: Watched) -> None:
+async def test_punctual_beats_are_no_stall(watched: Watched) -> None:
     beats = asyncio.Event()
     readings = 0
 
@@ -57,7 +57,7 @@ async def test_punctual_ones_are_not(watched: Watched) -> None:
     assert watched.stalls.empty()
 
 
-async def test_what_blocked_the_loop_is_named() -> None:
+async def test_the_code_that_blocked_the_loop_is_named() -> None:
     stalls: asyncio.Queue[Stall] = asyncio.Queue()
     monitor = StallMonitor(stalls.put_nowait)
     monitor.start()
@@ -74,7 +74,7 @@ async def test_what_blocked_the_loop_is_named() -> None:
     assert stall.where.endswith(" a_cell_that_blocks")
 
 
-async def test_an_observer_that_fails_does_not_end_the_watch(
+async def test_a_failing_observer_does_not_stop_the_monitor(
     watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     failed = asyncio.Event()
@@ -95,7 +95,7 @@ async def test_an_observer_that_fails_does_not_end_the_watch(
     assert "could not be reported" in caplog.text
 
 
-def test_no_frame_is_no_place() -> None:
+def test_without_a_frame_the_place_is_unknown() -> None:
     assert describe(None) == ""
 
 
@@ -120,7 +120,7 @@ def frame_in(file: str, called: str = "") -> FrameType:
         (threading.__file__, settings.__file__, "voicebot"),
     ],
 )
-def test_who_kept_the_loop(file: str, caller: str, who: str) -> None:
+def test_the_culprit_is_found_from_the_place(file: str, caller: str, who: str) -> None:
     assert culprit(describe(frame_in(file, caller))) == who
 
 
@@ -129,5 +129,5 @@ def test_this_package_counts_as_itself_where_it_is_installed(monkeypatch: pytest
     assert culprit(describe(frame_in(settings.__file__, "/tmp/ipykernel_1/2.py"))) == "voicebot"
 
 
-def test_nothing_seen_is_nobody() -> None:
+def test_an_unknown_place_has_an_unseen_culprit() -> None:
     assert culprit("") == "unseen"

@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_part_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_part_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     code = doctor.main()
     lines = capsys.readouterr().out.splitlines()
     for part in ("Settings", "Python", "Models", "Network", "Machine", "Browser"):
@@ -27,7 +27,7 @@ def test_every_part_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == (1 if any(line.startswith("failed") for line in lines) else 0)
 
 
-def test_wrong_settings_are_a_failed_check_and_the_rest_goes_on(
+def test_wrong_settings_are_a_failed_check_and_the_others_still_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / ".env").write_text("PORT=eighty\nOPENAI_BASE_URL=localhost:11434\n")
@@ -41,13 +41,15 @@ def test_wrong_settings_are_a_failed_check_and_the_rest_goes_on(
     assert len(content["checks"]) > 8
 
 
-def test_a_file_of_settings_that_is_no_text(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_settings_file_that_is_not_text_is_a_failed_check(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / ".env").write_bytes(b"PORT=\xff\xfe")
     assert doctor.main(json=True) == 1
     assert "UTF-8" in json.loads(capsys.readouterr().out)["checks"][0]["advice"]
 
 
-def test_only_turn(capsys: pytest.CaptureFixture[str]) -> None:
+def test_with_turn_only_the_turn_server_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     settings = load_settings(None, coturn_server="turn:127.0.0.1:1?transport=tcp", coturn_secret="canary")
     assert doctor.main(settings, turn=True) == 1
     out = capsys.readouterr().out

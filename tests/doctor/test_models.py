@@ -69,7 +69,7 @@ async def test_no_model_set_says_which_to_set(openai_server: Start) -> None:
     assert "OPENAI_MODEL=llama3" in check.advice
 
 
-async def test_the_key_is_sent_and_a_wrong_one_is_said(openai_server: Start) -> None:
+async def test_the_key_is_sent_and_a_wrong_one_is_reported(openai_server: Start) -> None:
     def answer(path: str, key: str) -> tuple[int, object]:
         return (200, {"data": [{"id": "m"}]}) if key == "right" else (401, {"error": "no"})
 
@@ -81,7 +81,7 @@ async def test_the_key_is_sent_and_a_wrong_one_is_said(openai_server: Start) -> 
     assert "wrong-key" not in check.detail + check.advice
 
 
-async def test_user_password_and_query_are_sent_and_not_said() -> None:
+async def test_user_password_and_query_are_sent_but_not_shown() -> None:
     async with OpenAIServer(models=["m"], prefix="/t0ken-canary") as server:
         base = server.url.replace("://", "://ann:pass-canary@") + "?key=canary"
         check = await server_check(using(base, "m"))
@@ -147,7 +147,7 @@ async def test_local_servers_are_offered_with_the_lines_to_set(openai_server: St
 
 
 def test_each_role_has_a_check_with_a_reason() -> None:
-    checks = list(models.roles(load_settings(None)))
+    checks = models.roles(load_settings(None))
     assert [c.name for c in checks] == list(models.NAMES.values())
     llm = checks[list(models.NAMES).index("llm")]
     assert "offline" in llm.detail

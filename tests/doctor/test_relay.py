@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.coturn import configured, free_port, own_address
+from tests.support.coturn import configured, free_port, given_back, own_address
 from voicebot.doctor import Check
 from voicebot.doctor.network import turn_checks
 from voicebot.doctor.relay import relay_checks
@@ -82,11 +82,7 @@ async def test_every_allocation_of_the_proofs_is_given_back(start: Start) -> Non
     """By coturn's own account."""
     with start("verbose") as running:
         await running.checks(f"turn:{running.address}:{running.port}?transport=udp")
-        said = running.log.read_text()
-    made = re.findall(r"session (\d+): new, .*lifetime=\d+", said)
-    ended = re.findall(r"session (\d+): refreshed, .*lifetime=0\b", said)
-    assert len(made) >= 4
-    assert sorted(ended) == sorted(made)
+        await given_back(running.log, 4)
 
 
 async def test_every_denied_range_that_is_open_is_listed_with_its_line(start: Start) -> None:
@@ -120,7 +116,7 @@ async def test_a_relay_that_denies_itself_is_explained(start: Start) -> None:
     assert "--external-ip" in relay.advice
 
 
-async def test_a_server_that_takes_anybody_is_told(start: Start) -> None:
+async def test_a_server_that_accepts_anybody_fails(start: Start) -> None:
     with start("no-auth", without="auth-secret") as running:
         url = f"turn:{running.address}:{running.port}?transport=udp"
         failed = [c for c in await running.checks(url) if c.group == "Credentials" and c.status == "failed"]
@@ -143,7 +139,7 @@ async def test_a_clock_that_is_ahead_is_told_from_a_wrong_secret(shipped: Runnin
     assert [c.status for c in wrong if c.name == url] == ["failed"]
 
 
-async def test_a_dead_way_needs_no_proof() -> None:
+async def test_an_unreachable_address_needs_no_proof() -> None:
     found = await probe(f"turn:127.0.0.1:{free_port()}?transport=tcp", "u", "p")
     assert await relay_checks(found, SECRET, time.time()) == []
 

@@ -242,13 +242,13 @@ async def test_a_join_that_is_cancelled_leaves_nothing_behind(hosting: Hosting) 
     assert not guest._tasks
 
 
-async def test_a_lobby_that_is_not_there_is_said(hosting: Hosting) -> None:
+async def test_joining_an_unknown_lobby_is_an_error(hosting: Hosting) -> None:
     with pytest.raises(SignalingError) as caught:
         await Guest(hosting.url, "nowhere").join()
     assert caught.value.code == "unknown_lobby"
 
 
-async def test_a_server_that_is_not_there_is_said() -> None:
+async def test_an_unreachable_server_is_an_error() -> None:
     with pytest.raises(SignalingError, match="cannot reach"):
         await Guest("http://127.0.0.1:9", "x").join()
 

@@ -63,7 +63,7 @@ def test_a_renamed_persona_introduces_itself_by_its_new_name() -> None:
         adapted(ada, "x" * 41, None)
 
 
-def test_it_is_deterministic_and_survives_json() -> None:
+def test_a_persona_is_deterministic_and_survives_json() -> None:
     a, b = create_persona("an old wizard"), create_persona("an  old wizard ")
     assert a == b
     again = Persona.model_validate(a.as_dict())

@@ -166,7 +166,7 @@ async def test_reports_outlive_their_lobby(store: Store) -> None:
 # ---------------------------------------------------------------- leases
 
 
-async def test_a_lease_is_one_owners_until_it_runs_out(store: Store, place: Place) -> None:
+async def test_a_lease_has_one_owner_until_it_expires(store: Store, place: Place) -> None:
     first = await store.acquire("a", "one", LEASE)
     assert first is not None
     assert await store.acquire("b", "two", 60) is not None  # another lease
@@ -179,7 +179,7 @@ async def test_a_lease_is_one_owners_until_it_runs_out(store: Store, place: Plac
     assert await store.renew("a", "two", second, 60)
 
 
-async def test_a_renewed_lease_does_not_run_out(store: Store, place: Place) -> None:
+async def test_a_renewed_lease_does_not_expire(store: Store, place: Place) -> None:
     token = await store.acquire("a", "one", LEASE)
     assert token is not None
     assert await store.renew("a", "one", token, 60)
@@ -190,14 +190,14 @@ async def test_a_renewed_lease_does_not_run_out(store: Store, place: Place) -> N
     assert await store.acquire("a", "two", 60) is None
 
 
-async def test_a_lease_that_has_run_out_cannot_be_renewed(store: Store, place: Place) -> None:
+async def test_an_expired_lease_cannot_be_renewed(store: Store, place: Place) -> None:
     token = await store.acquire("a", "one", LEASE)
     assert token is not None
     await place.run_out(store, "a")
     assert not await store.renew("a", "one", token, 60)
 
 
-async def test_who_holds_it_acquires_it_again_with_a_larger_token(store: Store) -> None:
+async def test_the_owner_acquires_a_lease_again_with_a_larger_token(store: Store) -> None:
     first = await store.acquire("a", "one two", 60)
     second = await store.acquire("a", "one two", 60)
     assert first is not None
@@ -207,7 +207,7 @@ async def test_who_holds_it_acquires_it_again_with_a_larger_token(store: Store) 
     assert await store.acquire("a", "one", 60) is None
 
 
-async def test_a_lease_given_back_is_free(store: Store) -> None:
+async def test_a_released_lease_is_free(store: Store) -> None:
     token = await store.acquire("a", "one", 60)
     assert token is not None
     await store.release("a", "two", token)
@@ -252,7 +252,7 @@ async def test_a_stale_token_writes_and_deletes_nothing(store: Store, place: Pla
 # ---------------------------------------------------------------- all of them
 
 
-async def test_all_is_there_again_after_a_restart(store: Store, place: Place) -> None:
+async def test_everything_is_back_after_a_restart(store: Store, place: Place) -> None:
     lobby = LobbyRecord(
         "a",
         ODD,
@@ -294,7 +294,7 @@ async def test_closing_twice_is_safe(store: Store) -> None:
     await store.aclose()
 
 
-async def test_an_abandoned_store_has_lost_nothing(store: Store, place: Place) -> None:
+async def test_an_abandoned_store_loses_nothing(store: Store, place: Place) -> None:
     await store.put_lobby(LobbyRecord("a", "A"))
     store.abandon()
     store.abandon()

@@ -5,24 +5,24 @@ from __future__ import annotations
 import pytest
 
 from voicebot.store.base import LeaseLost
-from voicebot.store.local import REMEMBERED, Leases
+from voicebot.store.local import REMEMBERED, LocalLeases
 
 
-def test_leases_that_were_given_back_are_not_remembered_for_ever() -> None:
-    leases = Leases(lambda: 0.0)
-    stale = leases.acquire("first", "me", 1.0)
-    kept = leases.acquire("kept", "me", 1.0)
+async def test_tokens_of_released_leases_are_forgotten_in_the_end() -> None:
+    leases = LocalLeases(lambda: 0.0)
+    stale = await leases.acquire("first", "me", 1.0)
+    kept = await leases.acquire("kept", "me", 1.0)
     for number in range(REMEMBERED):
         name = "first" if number == 0 else f"lobby-{number}"
-        token = leases.acquire(name, "me", 1.0)
+        token = await leases.acquire(name, "me", 1.0)
         assert token is not None
-        leases.release(name, "me", token)
+        await leases.release(name, "me", token)
     with pytest.raises(LeaseLost):
-        leases.check("first", stale)
-    last = leases.acquire("one more", "me", 1.0)
+        leases.check_lease("first", stale)
+    last = await leases.acquire("one more", "me", 1.0)
     assert last is not None
-    leases.release("one more", "me", last)
-    leases.check("first", stale)
-    leases.check("kept", kept)
+    await leases.release("one more", "me", last)
+    leases.check_lease("first", stale)
+    leases.check_lease("kept", kept)
     assert len(leases._released) == REMEMBERED
     assert list(leases._held) == ["kept"]

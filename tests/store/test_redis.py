@@ -55,7 +55,7 @@ async def eventually(call: Callable[[], Awaitable[Any]]) -> Any:
                 await asyncio.sleep(0)
 
 
-async def test_nobody_there_is_said(opened: Open) -> None:
+async def test_an_unreachable_redis_is_an_error(opened: Open) -> None:
     port = free_port()
     with pytest.raises(StoreError, match=f"127.0.0.1:{port}/0 does not answer") as caught:
         await opened(f"redis://:geheim@127.0.0.1:{port}/0")
@@ -68,14 +68,14 @@ async def test_nobody_there_is_said(opened: Open) -> None:
         await opened(f"redis://127.0.0.1:{port}/0")
 
 
-async def test_an_address_that_is_none_is_said(opened: Open) -> None:
+async def test_an_invalid_address_is_an_error(opened: Open) -> None:
     with pytest.raises(StoreError, match="not the address") as caught:
         await opened("redis://localhost:port/0")
     assert "redis://localhost:6379/0" in caught.value.hint
 
 
 @pytest.mark.parametrize("password", ["geh#eim", "geh/eim", "12#eim", "geh?eim", "12?eim@", "geh[eim"])
-async def test_a_password_that_is_no_part_of_an_address_is_not_repeated(opened: Open, password: str) -> None:
+async def test_a_misplaced_password_is_not_repeated(opened: Open, password: str) -> None:
     with pytest.raises(StoreError, match="not the address") as caught:
         await opened(f"redis://:{password}@localhost:6379/0")
     assert "%23 for #" in str(caught.value)
@@ -83,7 +83,7 @@ async def test_a_password_that_is_no_part_of_an_address_is_not_repeated(opened: 
     assert not any(part in said for part in ("eim", "'geh'", "'12'", ":12"))
 
 
-async def test_a_refused_password_is_said_and_never_repeated(opened: Open, tmp_path: Path) -> None:
+async def test_a_refused_password_is_an_error_that_does_not_repeat_it(opened: Open, tmp_path: Path) -> None:
     with redis_server(tmp_path, "--requirepass", "geheim") as redis:
         for url in (redis.url, redis.url.replace("://", "://:falsch@")):
             with pytest.raises(StoreError, match="refuses the password") as caught:
@@ -95,7 +95,7 @@ async def test_a_refused_password_is_said_and_never_repeated(opened: Open, tmp_p
         assert await store.lobbies() == [LobbyRecord("a", "A")]
 
 
-async def test_it_works_again_once_redis_is_back(opened: Open, tmp_path: Path) -> None:
+async def test_the_store_works_again_once_redis_is_back(opened: Open, tmp_path: Path) -> None:
     with redis_server(tmp_path) as redis:
         store = await opened(redis.url)
         token = await store.acquire("a", store.owner, 60)
@@ -114,7 +114,7 @@ async def test_it_works_again_once_redis_is_back(opened: Open, tmp_path: Path) -
         assert later > token
 
 
-async def test_connections_that_redis_closed_meanwhile_fail_nobody(opened: Open, redis: RedisServer) -> None:
+async def test_connections_that_redis_closed_cause_no_errors(opened: Open, redis: RedisServer) -> None:
     store = await opened(redis.url)
     await asyncio.gather(*(store.get_lobby("a") for _ in range(5)))
     idle = store._redis.connection_pool._available_connections
@@ -128,7 +128,7 @@ async def test_connections_that_redis_closed_meanwhile_fail_nobody(opened: Open,
         await asyncio.gather(*(store.get_lobby("a") for _ in range(5)))
 
 
-async def test_a_waiting_reader_goes_on_where_it_was(opened: Open, tmp_path: Path) -> None:
+async def test_a_waiting_reader_continues_where_it_was(opened: Open, tmp_path: Path) -> None:
     with redis_server(tmp_path) as redis:
         store = await opened(redis.url)
         first = await store.append("s", b"first")
@@ -142,7 +142,7 @@ async def test_a_waiting_reader_goes_on_where_it_was(opened: Open, tmp_path: Pat
         assert await eventually(lambda: store.read("s", first, wait=60)) == [(second, b"second")]
 
 
-async def test_two_servers_share_it(opened: Open, redis: RedisServer) -> None:
+async def test_two_servers_share_a_store(opened: Open, redis: RedisServer) -> None:
     one, two = await opened(redis.url, "one"), await opened(redis.url, "two")
     assert one.owner != two.owner
     token = await one.acquire("shared", one.owner, 60)
@@ -165,7 +165,7 @@ async def test_a_server_knows_its_own_leases_after_a_restart(opened: Open, redis
     await after.release("mine", after.owner, token)
 
 
-async def test_what_nobody_deletes_goes_by_itself(opened: Open, redis: RedisServer) -> None:
+async def test_unused_keys_expire(opened: Open, redis: RedisServer) -> None:
     store = await opened(redis.url)
     seat = SeatRecord("expiry", "p-1", "Ada")
     await store.put_session(SessionRecord("k1", "s-expiry", 10.0, previous_key="k0", seat=seat))
@@ -179,7 +179,7 @@ async def test_what_nobody_deletes_goes_by_itself(opened: Open, redis: RedisServ
         assert await client.exists("voicebot:seats:expiry") == 0
 
 
-async def test_its_user_may_do_nothing_but_what_a_server_does(tmp_path: Path) -> None:
+async def test_the_documented_user_may_do_only_what_a_server_does(tmp_path: Path) -> None:
     """The one of operating.md; the other tests of the store work with it."""
     with redis_server(tmp_path) as redis:
         async with Redis.from_url(redis.limited(), protocol=2) as limited:
@@ -215,7 +215,7 @@ async def test_its_user_may_do_nothing_but_what_a_server_does(tmp_path: Path) ->
         ("rediss://:geheim@redis.example.org:1/0?ssl_cert_reqs=none", ["not checked"]),
     ],
 )
-async def test_an_open_redis_is_warned_of(
+async def test_an_exposed_redis_causes_a_warning(
     url: str,
     said: list[str],
     tmp_path: Path,

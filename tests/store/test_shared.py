@@ -61,7 +61,7 @@ async def test_new_secrets_leave_the_seat_as_it_is(store: RedisStore) -> None:
     assert await store.seats("a") == [replace(rotated, seat=seat)]
 
 
-async def test_a_seat_is_freed_by_who_gave_it_and_nobody_else(store: RedisStore) -> None:
+async def test_only_the_lobby_that_gave_a_seat_frees_it(store: RedisStore) -> None:
     await store.put_seat("s-1", SeatRecord("a", "p-1", "Ann"))
     assert await store.find_session("s-1") is None
     plain = SessionRecord("k1", "s-1", SOON)
@@ -95,7 +95,7 @@ async def test_a_stale_token_gives_and_frees_no_seat(store: RedisStore, place: R
     assert await store.seats("a") == []
 
 
-async def test_who_holds_a_lease_is_known_until_it_runs_out(store: RedisStore, place: RedisPlace) -> None:
+async def test_the_holder_of_a_lease_is_known_until_it_expires(store: RedisStore, place: RedisPlace) -> None:
     assert await store.holder("a") is None
     token = await store.acquire("a", "one two", LEASE)
     assert token is not None
@@ -119,7 +119,7 @@ async def test_lobbies_that_nobody_holds_are_orphans(store: RedisStore) -> None:
     assert await store.orphans() == await store.lobbies()
 
 
-async def test_what_was_read_can_be_forgotten(store: RedisStore) -> None:
+async def test_entries_that_were_read_can_be_deleted(store: RedisStore) -> None:
     ids = [await store.append("s", b"%d" % n) for n in range(3)]
     await store.trim("s", ids[1])
     await store.trim("s", ids[1])
@@ -130,7 +130,7 @@ async def test_what_was_read_can_be_forgotten(store: RedisStore) -> None:
     assert await store.read("s", ids[2]) == [(last, b"3")]
 
 
-async def test_who_is_to_end_ends_though_the_answer_came_at_the_same_time(store: RedisStore) -> None:
+async def test_a_cancellation_is_not_lost_when_the_answer_arrives_at_the_same_time(store: RedisStore) -> None:
     async def deaf() -> str:
         """As asyncio.wait_for of Python 3.11, when what it waits for is done."""
         try:
@@ -149,7 +149,7 @@ async def test_who_is_to_end_ends_though_the_answer_came_at_the_same_time(store:
             await store._call(deaf())
 
 
-async def test_who_cleans_up_after_a_cancellation_may_still_use_it(store: RedisStore) -> None:
+async def test_a_cancelled_task_can_still_use_the_store_to_clean_up(store: RedisStore) -> None:
     kept: list[int | None] = []
 
     async def work() -> None:
@@ -199,7 +199,7 @@ async def test_a_waiting_reader_is_woken(store: RedisStore) -> None:
     assert await asyncio.gather(*waiting) == [[(id, b"this one")]] * 3
 
 
-async def test_nobody_waits_for_longer_than_asked(store: RedisStore) -> None:
+async def test_a_reader_waits_no_longer_than_asked(store: RedisStore) -> None:
     assert await store.read("s", wait=0.02) == []
     await store.append("s", b"there")
     assert len(await store.read("s", wait=30)) == 1
@@ -224,7 +224,7 @@ async def test_a_slow_reader_misses_nothing(store: RedisStore) -> None:
     assert await read() == [b"%d" % n for n in range(600)]
 
 
-async def test_writers_at_once_are_all_there(store: RedisStore) -> None:
+async def test_entries_of_simultaneous_writers_are_all_kept(store: RedisStore) -> None:
     ids = await asyncio.gather(*(store.append("s", b"%d" % n) for n in range(100)))
     entries = await store.read("s")
     assert sorted(ids) == sorted(id for id, _ in entries)

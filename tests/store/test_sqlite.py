@@ -56,7 +56,7 @@ def content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-async def test_it_is_written_ahead_and_can_be_read_by_others_meanwhile(path: Path) -> None:
+async def test_the_file_uses_write_ahead_logging_so_that_others_can_read(path: Path) -> None:
     store = await SqliteStore.open(path)
     await store.put_report(ReportRecord("r-1", "a", "c", "s", "p", "Bob", "noise", 1.0))
     assert ask(path, "PRAGMA journal_mode") == [("wal",)]
@@ -82,7 +82,7 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_written_is_there_after_a_kill(path: Path) -> None:
+async def test_written_records_survive_a_kill(path: Path) -> None:
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WRITER, str(path), stdout=subprocess.PIPE
     )
@@ -137,7 +137,7 @@ async def test_a_file_of_a_newer_version_is_left_alone(path: Path, newer: bytes)
     assert content(path) == newer
 
 
-async def test_a_file_of_an_older_version_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_of_an_older_version_is_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await SqliteStore.open(path)
     await store.put_lobby(LobbyRecord("a", "A"))
     await store.aclose()
@@ -150,7 +150,7 @@ async def test_a_file_of_an_older_version_is_brought_up(path: Path, monkeypatch:
     assert ask(path, "PRAGMA user_version") == [(len(MIGRATIONS) + 1,)]
 
 
-async def test_a_step_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_migration_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await SqliteStore.open(path)
     await store.put_lobby(LobbyRecord("a", "A"))
     await store.aclose()
@@ -163,7 +163,7 @@ async def test_a_step_that_fails_changes_nothing(path: Path, monkeypatch: pytest
     await store.aclose()
 
 
-async def test_a_full_disk_is_said_and_the_store_works_again_after_it(path: Path) -> None:
+async def test_a_full_disk_is_an_error_and_the_store_recovers(path: Path) -> None:
     store = await SqliteStore.open(path)
     await store.put_lobby(LobbyRecord("a", "A"))
     await store._run("PRAGMA max_page_count = 1")  # no smaller than it is now
@@ -201,7 +201,7 @@ async def test_one_unreadable_record_does_not_cost_the_others(
     assert caplog.text.count("left out") == 2
 
 
-async def test_fields_of_a_later_version_are_passed_over(path: Path) -> None:
+async def test_fields_of_a_later_version_are_ignored(path: Path) -> None:
     store = await SqliteStore.open(path)
     await store.put_lobby(LobbyRecord("a", "A"))
     ask(path, """UPDATE lobbies SET record = '{"id": "a", "name": "B", "mood": "fine"}'""")
@@ -224,7 +224,7 @@ async def test_a_cancelled_caller_leaves_the_store_working(path: Path) -> None:
 # ---------------------------------------------------------------- open_store
 
 
-async def test_the_setting_chooses(settings: Settings, tmp_path: Path) -> None:
+async def test_the_setting_chooses_the_store(settings: Settings, tmp_path: Path) -> None:
     store = await open_store(settings)
     assert isinstance(store, SqliteStore)
     assert (tmp_path / FILE).exists()
@@ -283,7 +283,7 @@ async def test_a_failed_opening_leaves_the_folder_free(settings: Settings, path:
             await open_store(settings)
 
 
-async def test_a_folder_that_is_not_there_is_named(settings: Settings, tmp_path: Path) -> None:
+async def test_a_missing_folder_is_named(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="gone") as caught:
         await open_store(settings.model_copy(update={"data_dir": tmp_path / "gone"}))
     assert "DATA_DIR" in caught.value.hint

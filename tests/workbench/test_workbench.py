@@ -35,7 +35,7 @@ async def ok(wb: Workbench) -> bool:
         return (await http.get(wb.link)).status_code == 200
 
 
-async def test_what_is_not_started_says_what_to_run(tmp_path):
+async def test_a_workbench_that_is_not_started_says_what_to_run(tmp_path):
     wb = Workbench(data_dir=tmp_path, **CHEAP)
     assert repr(wb) == "<Workbench, not started>"
     for use in (lambda: wb.link, wb.panel, lambda: wb.events, wb.client, lambda: wb.conversation):
@@ -138,7 +138,7 @@ async def test_a_stop_that_was_interrupted_can_be_finished(wb, tmp_path, monkeyp
             await http.get(link)
 
 
-async def test_what_the_panel_is_at_ends_with_the_server(wb, monkeypatch):
+async def test_work_of_the_panel_ends_with_the_server(wb, monkeypatch):
     panel, client = wb.panel(), wb.client()
     begun = asyncio.Event()
     models = wb._session.hosting.models
@@ -191,6 +191,7 @@ async def test_models_are_shown_swapped_and_kept_when_the_new_one_fails(wb):
     assert "no-such-backend" in errors[0]["text"]
 
 
+@pytest.mark.long
 async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames(wb):
     with pytest.raises(VoicebotError, match="no conversation yet"):
         _ = wb.conversation

@@ -165,19 +165,16 @@ class ConversationLog:
 
     def _append(self, event: Event) -> Event:
         t = event.t if event.t >= 0 else self.at(self._clock())
+        stamp = {"conversation_id": self.conversation_id, "seq": -1, "t": round(t, 6)}
         event, size = self._measured(event)
         with self._lock:
             if self._beyond(SPENT) and not isinstance(event, ConversationEnded):
                 self._left_out += 1
                 if self._left_out == 1:
                     logger.warning("%s is full, and stores no more events", self.conversation_id)
-                return event.model_copy(
-                    update={"conversation_id": self.conversation_id, "seq": -1, "t": round(t, 6)}
-                )
+                return event.model_copy(update=stamp)
             self._size += size
-            stamped = event.model_copy(
-                update={"conversation_id": self.conversation_id, "seq": len(self._events), "t": round(t, 6)}
-            )
+            stamped = event.model_copy(update=stamp | {"seq": len(self._events)})
             self._events.append(stamped)
             self._ended = self._ended or isinstance(stamped, ConversationEnded)
             self.manifest = self.manifest.after(stamped)
@@ -276,7 +273,6 @@ def new_conversation(
     conversation_id = f"{start:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
     manifest = Manifest(
         conversation_id=conversation_id,
-        wall_clock=start.isoformat(),
         lobby_id=lobby_id,
         lobby_name=lobby_name,
         models=dict(models or {}),

@@ -46,7 +46,7 @@ async def examine(
     if not turn:
         for check in machine.python():
             yield check
-        for check in await asyncio.to_thread(lambda: list(models.roles(settings))):
+        for check in await asyncio.to_thread(models.roles, settings):
             yield check
         for asked in (models.end_of_turn, models.language_model_server):
             if (found := await asked(settings)) is not None:
@@ -65,7 +65,7 @@ async def examine(
 
 
 def plain(checks: Iterable[Check]) -> str:
-    """One line per check, with the advice below."""
+    """Return one line per check, with its advice below."""
     lines = []
     for check in checks:
         lines.append(f"{check.status:8}{check.group}: {check.name}: {check.detail}")
@@ -75,7 +75,7 @@ def plain(checks: Iterable[Check]) -> str:
 
 
 def table(checks: Iterable[Check]) -> Table:
-    """The checks as a table for a terminal."""
+    """Return the checks as a table for a terminal."""
     made = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     made.add_column(no_wrap=True)
     made.add_column(no_wrap=True)
@@ -92,10 +92,6 @@ def table(checks: Iterable[Check]) -> Table:
     return made
 
 
-async def _collect(settings: Settings | None, turn: bool, allow_private: bool) -> list[Check]:
-    return [check async for check in examine(settings, turn=turn, allow_private=allow_private)]
-
-
 def main(
     settings: Settings | None = None,
     *,
@@ -107,7 +103,11 @@ def main(
 
     The output is a table in a terminal, plain lines in a pipe, or JSON: {"ok": ..., "checks": [...]}.
     """
-    checks = asyncio.run(_collect(settings, turn, allow_private))
+
+    async def run() -> list[Check]:
+        return [check async for check in examine(settings, turn=turn, allow_private=allow_private)]
+
+    checks = asyncio.run(run())
     failed = [check for check in checks if check.status == "failed"]
     if json:
         content = {"ok": not failed, "checks": [asdict(check) for check in checks]}

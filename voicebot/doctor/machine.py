@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ TEST_PROGRAMS = {
 
 def python() -> Iterator[Check]:
     """Check the interpreter, and every package that this one depends on."""
+    check = partial(Check, "Python", "packages")
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= OLDEST_PYTHON:
         yield Check("Python", "Python", "ok", f"{found} ({sys.executable})")
@@ -42,9 +44,7 @@ def python() -> Iterator[Check]:
     try:
         wanted = requires("ai-voicebot") or []
     except PackageNotFoundError:
-        yield Check(
-            "Python",
-            "packages",
+        yield check(
             "failed",
             "ai-voicebot is not installed",
             "Run `pip install .` in the project's folder, or `make run`.",
@@ -58,19 +58,18 @@ def python() -> Iterator[Check]:
         except PackageNotFoundError:
             missing.append(requirement.name)
     if missing:
-        yield Check(
-            "Python",
-            "packages",
+        yield check(
             "failed",
             f"not installed: {', '.join(missing)}",
             f"Run `pip install {' '.join(missing)}`, or reinstall ai-voicebot.",
         )
     else:
-        yield Check("Python", "packages", "ok", f"all {len(needed)} are installed")
+        yield check("ok", f"all {len(needed)} are installed")
 
 
 def data_folder(settings: Settings) -> Check:
     """Check that conversations and models can be written, and that there is room for them."""
+    check = partial(Check, "Machine", "data folder")
     folder = settings.data_dir
     try:
         made = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path("/"))
@@ -84,27 +83,20 @@ def data_folder(settings: Settings) -> Check:
                 pass
         free = shutil.disk_usage(made).free
     except OSError as error:
-        return Check(
-            "Machine",
-            "data folder",
+        return check(
             "failed",
             f"{folder} cannot be written: {error.strerror}",
             "Set DATA_DIR to a folder that you can write to. The server does not start without one.",
         )
     room = f"{folder.absolute()}, {free / 1024**3:.0f} GB free"
     if free < LITTLE_SPACE:
-        return Check(
-            "Machine",
-            "data folder",
-            "warning",
-            room,
-            "Make room, or set DATA_DIR to a folder on a larger disk.",
-        )
-    return Check("Machine", "data folder", "ok", room)
+        return check("warning", room, "Make room, or set DATA_DIR to a folder on a larger disk.")
+    return check("ok", room)
 
 
 def port(settings: Settings) -> Check:
     """Check that the port of the server is free."""
+    check = partial(Check, "Machine", "port")
     where = f"{settings.host}:{settings.port}"
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -114,39 +106,32 @@ def port(settings: Settings) -> Check:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
     except (socket.gaierror, UnicodeError):
-        return Check(
-            "Machine",
-            "port",
+        return check(
             "failed",
             f"HOST={settings.host} is not an address of this machine",
             "Set HOST=127.0.0.1, or HOST=0.0.0.0 for the local network.",
         )
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return Check(
-                "Machine",
-                "port",
+            return check(
                 "note",
                 f"{where} is taken, so the server will use the next free port",
                 "If you need a fixed address, set PORT to a free port.",
             )
-        return Check(
-            "Machine",
-            "port",
+        return check(
             "failed",
             f"{where}: {error.strerror}",
             "Set HOST to an address of this machine, and PORT to a number above 1023.",
         )
-    return Check("Machine", "port", "ok", f"{where} is free" if settings.port else "any free one")
+    return check("ok", f"{where} is free" if settings.port else "any free one")
 
 
 def client(static: Path) -> Check:
     """Check that the browser client is built."""
+    check = partial(Check, "Browser", "client")
     if (static / "index.html").is_file():
-        return Check("Browser", "client", "ok", "built")
-    return Check(
-        "Browser",
-        "client",
+        return check("ok", "built")
+    return check(
         "failed",
         "the browser client is not built",
         "Run `make client` in the folder of the project. (An installed package contains the client.)",
@@ -155,28 +140,23 @@ def client(static: Path) -> Check:
 
 def microphone(settings: Settings) -> Iterator[Check]:
     """Check the address: browsers give the microphone only to https pages and to localhost."""
+    check = partial(Check, "Browser", "microphone")
     local = is_loopback(settings.host)
     public = urlsplit(settings.public_url)
     if settings.public_url and public.scheme != "https" and public.hostname not in ("localhost", "127.0.0.1"):
-        yield Check(
-            "Browser",
-            "microphone",
+        yield check(
             "failed",
             f"PUBLIC_URL={settings.public_url}: browsers allow the microphone only over https",
             "Put an https proxy in front, and set PUBLIC_URL to its https address.",
         )
     elif local or settings.public_url:
-        yield Check(
-            "Browser",
-            "microphone",
+        yield check(
             "ok",
             "works at this address once you allow it in the browser",
             "If nobody can hear you, click the lock next to the address, allow the microphone and reload.",
         )
     else:
-        yield Check(
-            "Browser",
-            "microphone",
+        yield check(
             "warning",
             f"HOST={settings.host}: other machines can open the page, but cannot use a microphone over http",
             "Put an https proxy in front, and set PUBLIC_URL. On this machine, open http://localhost"
@@ -193,13 +173,12 @@ def microphone(settings: Settings) -> Iterator[Check]:
 
 def programs_for_tests() -> Check:
     """Check the programs that the project's own tests use."""
+    check = partial(Check, "Machine", "programs for tests")
     missing = sorted(package for program, package in TEST_PROGRAMS.items() if not shutil.which(program))
     if missing:
-        return Check(
-            "Machine",
-            "programs for tests",
+        return check(
             "note",
             f"not installed: {', '.join(missing)}",
             f"Only `make test` uses them. On Debian: sudo apt install {' '.join(missing)}",
         )
-    return Check("Machine", "programs for tests", "ok", "all installed")
+    return check("ok", "all installed")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,7 +12,7 @@ from voicebot import openai_api
 from voicebot.agent.models.choose import EMBEDDED, LOCAL_PORTS, candidates, probe_local_llms, wanted
 from voicebot.agent.models.endpoint_model import EndOfTurnModel
 from voicebot.agent.models.endpointing import model_path
-from voicebot.agent.models.models import Models, Option
+from voicebot.agent.models.models import Models
 from voicebot.doctor.check import Check
 from voicebot.errors import ModelError, one_line
 from voicebot.registry import Availability, Role, backend_class, split_spec
@@ -30,42 +31,42 @@ PATIENCE = 5.0
 
 def role(name: Role, settings: Settings) -> Check:
     """Check the model that a role would use, and why. Nothing is loaded or downloaded."""
+    check = partial(Check, "Models", NAMES[name])
     spec = wanted(name, settings)
     if spec == "auto":
         return _automatic(name, settings)
-    found = _availability(name, spec, settings).availability
+    found = _availability(name, spec, settings)
     where = f"{spec} (set in the settings): {found.reason}"
     if found.status == "missing":
-        return Check("Models", NAMES[name], "failed", where, found.hint or SET_ANOTHER)
+        return check("failed", where, found.hint or SET_ANOTHER)
     if found.status == "downloadable":
-        return Check("Models", NAMES[name], "note", where, "The server downloads it when it starts.")
-    return Check("Models", NAMES[name], "ok", where + _alternatives(name, spec, settings))
+        return check("note", where, "The server downloads it when it starts.")
+    return check("ok", where + _alternatives(name, spec, settings))
 
 
 def _automatic(name: Role, settings: Settings) -> Check:
+    check = partial(Check, "Models", NAMES[name])
     *_, (_, embedded) = offers = candidates(name, settings)
     downloads = [spec for spec, offer in offers if offer.status == "downloadable"]
     chosen, offer = next((o for o in offers if o[1].status == "ready"), offers[-1])
     if offer.status == "missing" and downloads:
         detail = f"{downloads[0]}, because {embedded.reason}"
-        return Check("Models", NAMES[name], "note", detail, "The first start waits for the download.")
+        return check("note", detail, "The first start waits for the download.")
     if offer.status == "missing":
         detail = f"even the built-in {chosen} cannot be loaded: {embedded.reason}"
-        return Check("Models", NAMES[name], "failed", detail, embedded.hint or SET_ANOTHER)
+        return check("failed", detail, embedded.hint or SET_ANOTHER)
     why = "built in" if chosen == EMBEDDED[name] else f"the best that is ready: {offer.reason}"
     detail = f"{chosen} ({why})" + _alternatives(name, chosen, settings)
     if name == "llm":
         advice = "Set OPENAI_MODEL, and OPENAI_BASE_URL (a local server) or OPENAI_API_KEY."
-        return Check(
-            "Models", NAMES[name], "note", f"{chosen}: small talk only, not a language model", advice
-        )
+        return check("note", f"{chosen}: small talk only, not a language model", advice)
     if downloads:
         seconds = settings.download_timeout
         advice = f"The server first tries to download {downloads[0]} in {seconds:g} s (DOWNLOAD_TIMEOUT)."
-        return Check("Models", NAMES[name], "note", detail, advice)
+        return check("note", detail, advice)
     if chosen == EMBEDDED[name]:
-        return Check("Models", NAMES[name], "note", detail, SET_ANOTHER)
-    return Check("Models", NAMES[name], "ok", detail)
+        return check("note", detail, SET_ANOTHER)
+    return check("ok", detail)
 
 
 def _alternatives(name: Role, chosen: str, settings: Settings) -> str:
@@ -78,96 +79,78 @@ def _alternatives(name: Role, chosen: str, settings: Settings) -> str:
     return f"; also ready: {', '.join(others.values())}" if others else ""
 
 
-def _availability(name: Role, spec: str, settings: Settings) -> Option:
+def _availability(name: Role, spec: str, settings: Settings) -> Availability:
     provider, model = split_spec(spec)
     try:
-        return Option(spec, backend_class(name, provider).availability(model, settings))
+        return backend_class(name, provider).availability(model, settings)
     except ModelError as error:
-        return Option(spec, Availability("missing", error.message, error.hint))
+        return Availability("missing", error.message, error.hint)
     except Exception as error:  # a third party's class may raise anything
-        return Option(spec, Availability("missing", f"fails: {one_line(error)}"))
+        return Availability("missing", f"fails: {one_line(error)}")
 
 
 async def end_of_turn(settings: Settings) -> Check | None:
     """Load and try the model that ENDPOINTING names. None: it names no model."""
+    check = partial(Check, "Models", "end of turn")
     path = model_path(settings)
     if not path:
         return None
-    name = "end of turn"
     try:
         model = await EndOfTurnModel.load(path)
     except ModelError as error:
-        return Check("Models", name, "failed", error.message, error.hint)
+        return check("failed", error.message, error.hint)
     await model.aclose()
-    return Check("Models", name, "ok", f"{model.name} (set in the settings)")
+    return check("ok", f"{model.name} (set in the settings)")
 
 
 async def language_model_server(settings: Settings) -> Check | None:
     """Check that the server of OPENAI_BASE_URL (or OpenAI) answers and has the model. None: not set."""
+    check = partial(Check, "Models", "language model server")
     base = openai_api.server(settings)
     if not base:
         return None
-    name = "language model server"
     try:
         models = await _listed(settings)
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
         if code in (401, 403):
-            return Check(
-                "Models",
-                name,
-                "failed",
-                f"{base} rejects the API key ({code})",
-                "Correct OPENAI_API_KEY in .env.",
-            )
-        return Check(
-            "Models",
-            name,
+            return check("failed", f"{base} rejects the API key ({code})", "Correct OPENAI_API_KEY in .env.")
+        return check(
             "warning",
             f"{base} answers {code} when asked for its models",
             "Set OPENAI_BASE_URL to the address that ends in /v1, or look at the log of that server.",
         )
     except httpx.TimeoutException:
-        return Check(
-            "Models",
-            name,
+        return check(
             "failed",
             f"{base} did not answer within {PATIENCE:g} s",
             "Wait until that server has loaded its model, and check the firewall.",
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Check(
-            "Models",
-            name,
+        return check(
             "failed",
             f"{base} cannot be reached: {one_line(error)}",
             "Start the server, or correct OPENAI_BASE_URL in .env.",
         )
     except ValueError:
-        return Check(
-            "Models",
-            name,
+        return check(
             "warning",
             f"{base} answers, but not as an OpenAI-compatible server does",
             "Set OPENAI_BASE_URL to the address that ends in /v1.",
         )
     if not settings.openai_model:
-        return Check(
-            "Models",
-            name,
+        return check(
             "failed",
             f"{base} answers, but OPENAI_MODEL is not set",
             f"Set OPENAI_MODEL={models[0] if models else '...'} in .env{_of(models)}.",
         )
     if models and not {settings.openai_model, f"{settings.openai_model}:latest"} & {*models}:
-        return Check(
-            "Models",
-            name,
+        return check(
             "failed",
             f"{base} answers, but has no model {settings.openai_model!r}",
             f"Set OPENAI_MODEL to a model of the server{_of(models)}.",
         )
-    return Check("Models", name, "ok", f"{base} answers and has {settings.openai_model}")
+    return check("ok", f"{base} answers and has {settings.openai_model}")
 
 
 async def local_servers(settings: Settings, ports: Mapping[str, int] = LOCAL_PORTS) -> list[Check]:
@@ -209,7 +192,6 @@ def _of(models: list[str]) -> str:
     return f" (it lists {', '.join(models[:8])}{', ...' if len(models) > 8 else ''})" if models else ""
 
 
-def roles(settings: Settings) -> Iterator[Check]:
+def roles(settings: Settings) -> list[Check]:
     """Check the model of every role."""
-    for name in NAMES:
-        yield role(name, settings)
+    return [role(name, settings) for name in NAMES]

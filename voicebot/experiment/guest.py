@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -87,14 +86,13 @@ class Guest:
         await self.leave()  # free the rest of a lost connection
         parts = urlsplit(self._url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        scheme = "wss" if parts.scheme == "https" else "ws"
         try:
             async with httpx.AsyncClient(timeout=ANSWER_TIMEOUT, trust_env=False) as http:
                 answer = await http.post(f"{self._url}/api/session", headers={"Origin": origin})
                 answer.raise_for_status()
                 cookie = "; ".join(f"{name}={value}" for name, value in http.cookies.items())
             self._socket = await connect(
-                f"{scheme}://{parts.netloc}{parts.path}/ws",
+                f"ws{self._url.removeprefix('http')}/ws",
                 additional_headers={"Cookie": cookie},
                 origin=origin,  # type: ignore[arg-type]
                 proxy=None,
@@ -182,9 +180,7 @@ class Guest:
     async def __aenter__(self) -> Self:
         return await self.join()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.leave()
 
     # ------------------------------------------------------------ the wire
@@ -231,8 +227,8 @@ class Guest:
                 self._refused(message)
             case m.StartWebrtcNegotiation():
                 await self._negotiate(message)
-            case m.RenegotiateRequest():
-                await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
+            case m.RenegotiateRequest() if (caller := self._caller(message.peer, message.epoch)) is not None:
+                await self._guarded(self._offer(message, caller.offer(self.id, message.data.receive)))
             case m.WebrtcAnswer() if (caller := self._caller(message.peer, message.epoch)) is not None:
                 await self._guarded(caller.accept(message.data.sdp))
             case m.WebrtcOffer() if (caller := self._caller(message.peer, message.epoch)) is not None:
@@ -278,24 +274,19 @@ class Guest:
         caller = Caller(self._microphone, message.data.ice_servers, on_heard=self._on_heard, on_state=changed)
         self._peers[message.peer] = (message.epoch, caller)
         if to_host:
-            await self._guarded(self._offer(message.peer, message.epoch, message.data.receive))
+            await self._guarded(self._offer(message, caller.offer(self.id, message.data.receive)))
         elif message.data.role == "impolite":  # the impolite peer offers first
-            await self._guarded(self._call(message.peer, message.epoch))
+            await self._guarded(self._offer(message, caller.call(self.id, message.peer)))
         if old is not None:
             await old.close()
 
-    async def _offer(self, peer: str, epoch: int, receive: list[str]) -> None:
-        caller = self._caller(peer, epoch)
-        if caller is None:
-            return
-        await self._send_offer(peer, epoch, *await caller.offer(self.id, receive))
-
-    async def _call(self, peer: str, epoch: int) -> None:
-        caller = self._caller(peer, epoch)
-        if caller is not None:
-            await self._send_offer(peer, epoch, *await caller.call(self.id, peer))
-
-    async def _send_offer(self, peer: str, epoch: int, sdp: str, tracks: dict[str, str]) -> None:
+    async def _offer(
+        self,
+        request: m.StartWebrtcNegotiation | m.RenegotiateRequest,
+        making: Awaitable[tuple[str, dict[str, str]]],
+    ) -> None:
+        sdp, tracks = await making
+        peer, epoch = request.peer, request.epoch
         await self._send(
             m.WebrtcOffer(peer=peer, epoch=epoch, data=m.DescriptionData(sdp=sdp, tracks=tracks))
         )

@@ -1,4 +1,4 @@
-"""Create a persona from one line of text, offline and deterministically."""
+"""Creates a persona from one line of text, offline and deterministically."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def create_persona(
     """Make a persona from a description such as "a grumpy lighthouse keeper".
 
     Args:
-        description: One or a few lines; a name in it ("Ada, a ...", "... named Ada") is used.
-        name: Takes precedence over a name in the description.
+        description: One or a few lines. A name in it ("Ada, a ...", "... named Ada") becomes the name.
+        name: The name; it takes precedence over one in the description.
         voice: The name of a TTS voice, or a whole style; by default a voice that differs from those
             of `taken`.
         taken: The personas already in the lobby; a second "Ada" becomes "Ada 2", and their
@@ -80,9 +80,9 @@ def create_persona(
 def adapted(
     persona: Persona, name: str | None, voice: VoiceStyle | str | None, taken: Collection[Persona] = ()
 ) -> Persona:
-    """The persona with another name or voice; see `create_persona` for the arguments.
+    """Return the persona with another name or voice; see `create_persona` for the arguments.
 
-    Without a name and a voice it changes only to differ from those of `taken`.
+    Without a name and a voice, it changes only as far as it must differ from those of `taken`.
 
     Raises:
         VoicebotError: the name is empty or too long.
@@ -99,7 +99,7 @@ def adapted(
 
 
 def renamed(persona: Persona, name: str) -> Persona:
-    """The persona with another name, in its greeting, too."""
+    """Return the persona with another name, which its greeting uses, too."""
     if name == persona.name:
         return persona
     own = rf"(?<!\w){re.escape(persona.name)}(?!\w)"
@@ -109,7 +109,7 @@ def renamed(persona: Persona, name: str) -> Persona:
 
 
 def name_in(text: str) -> str | None:
-    """The persona's name in a description, or None."""
+    """Return the persona's name in a description, or None."""
     if found := NAMED.search(text):
         return found.group(1)[:MAX_NAME]
     found = LEADING.match(text)
@@ -147,7 +147,7 @@ def _free(name: str, taken: Collection[Persona]) -> str:
 
 
 def _article_of(text: str, name: str) -> str:
-    """A sentence such as "I am a grumpy lighthouse keeper.", or "" if the description has no such phrase."""
+    """Return a sentence such as "I am a grumpy lighthouse keeper.", or "" without such a phrase."""
     rest = LEADING.sub("", text, count=1) if text.startswith(name) else text
     first = re.split(r"[.;!?]|, who |, you ", rest, maxsplit=1)[0].strip()
     if re.match(r"(?i)(an?|the)\s", first) and len(first.split()) <= 10 and not NAMED.search(first):
@@ -168,5 +168,5 @@ def _voice(text: str, seed: str, voice: VoiceStyle | str | None, taken: Collecti
 
 
 def _next_seed(taken: Collection[Persona]) -> int:
-    """Consecutive seeds give different voices as long as there are enough of them."""
+    """Return the seed after those of `taken`: consecutive seeds give different voices while there are any."""
     return max(p.voice.seed for p in taken) + 1

@@ -1,4 +1,4 @@
-"""The usual gender of a name or a description, only for a fitting portrait and name."""
+"""Guesses a gender from a name or a description, only to choose a fitting portrait or name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MASCULINE = frozenset(_MASCULINE.split())
 
 
 def gender_of(name: str, description: str = "") -> Gender | None:
-    """The gender that the description states, else the first name's usual one; None if neither tells."""
+    """Return the gender in the description, else the usual one of the first name, else None."""
     he, she = HE.search(description), SHE.search(description)
     if bool(he) != bool(she):
         return "masculine" if he else "feminine"

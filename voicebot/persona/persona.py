@@ -14,7 +14,7 @@ PERSONA_SCHEMA_VERSION = 1
 
 
 class Persona(BaseModel):
-    """Everything that defines an agent: its name, character and voice. Frozen."""
+    """Everything that defines an agent. It is frozen, and identified by a hash of its content."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -23,7 +23,7 @@ class Persona(BaseModel):
     character: str = Field(min_length=1, max_length=2000)
     """The description, e.g. "a grumpy lighthouse keeper"."""
     greeting: str = ""
-    """Spoken when the first person arrives; "" for no greeting."""
+    """What it says when the first person arrives; "" for nothing."""
     voice: VoiceStyle = VoiceStyle()
     language: str = "en"
     """ISO 639-1."""
@@ -33,11 +33,11 @@ class Persona(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def hash(self) -> str:
-        """A hash of everything except the portrait, in 16 hex digits. Equal personas have equal hashes."""
+        """16 hexadecimal digits, computed from everything but the portrait."""
         content = self.model_dump(mode="json", exclude={"portrait", "hash"})
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
-        """The persona with its hash, ready for JSON. `Persona.model_validate` reads it back."""
+        """Return it as JSON values, with the hash. `Persona.model_validate` reads it back."""
         return self.model_dump(mode="json")

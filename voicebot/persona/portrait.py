@@ -1,4 +1,4 @@
-"""Draw a small face from a seed, as plain SVG without scripts or external assets."""
+"""Draws a small face from a seed, as plain SVG without scripts or external files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ FROWN = ("grumpy", "angry", "stern", "sad", "gloomy", "bitter", "strict", "bored
 
 
 def draw(seed: str, character: str = "", gender: Gender | None = None) -> str:
-    """An SVG of 160 by 160 units; words of `character` choose hat, glasses and mouth.
+    """Return an SVG of 160 by 160 units. Words in `character` decide about hat, glasses and mouth.
 
-    `gender` influences hair and beard; without it the features stay neutral.
+    `gender` decides about hair and beard. Without it, the face is neutral.
     """
     dice = _dice(seed)
     words = character.lower()
@@ -96,12 +96,12 @@ def draw(seed: str, character: str = "", gender: Gender | None = None) -> str:
 
 
 def data_url(svg: str) -> str:
-    """The SVG as a data URL for `<img>`."""
+    """Return an SVG as a data URL for `<img>`."""
     return "data:image/svg+xml," + quote(svg, safe=" =:/'(),;.-")
 
 
 def _hair_behind(roll: int, colour: str, width: int, gender: Gender | None) -> str:
-    """Long hair: always if feminine, never if masculine, else sometimes."""
+    """Return long hair: always if feminine, never if masculine, and else sometimes."""
     if gender == "masculine" or (gender is None and roll % 3):
         return ""
     return f'<path d="M{74 - width} 132Q{66 - width} 40 80 38T{86 + width} 132z" fill="{colour}"/>'
@@ -130,7 +130,7 @@ def _colour(hue: float, saturation: float, value: float) -> str:
 
 
 def _dice(seed: str) -> Iterator[int]:
-    """Endless bytes that depend only on the seed."""
+    """Yield bytes without end, which depend only on the seed."""
     block = seed.encode()
     while True:
         block = hashlib.sha256(block).digest()

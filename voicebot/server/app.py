@@ -21,7 +21,7 @@ from voicebot.server.lobby.quotas import TooManyHeld
 from voicebot.server.net.rate_limits import TooFast
 from voicebot.server.net.security import SecurityMiddleware
 from voicebot.server.net.wire_errors import error_body
-from voicebot.version import __version__
+from voicebot.server.version import __version__
 
 REFUSED = problems(400, 401, 403, 404, 409, 421, 422, 424, 429, 503)
 

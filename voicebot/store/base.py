@@ -17,6 +17,9 @@ class LeaseLost(StoreError):
 
     code = "lease_lost"
 
+    def __init__(self, lobby_id: str) -> None:
+        super().__init__(f"Another server has taken over lobby {lobby_id}.")
+
 
 @dataclass(frozen=True)
 class SeatRecord:

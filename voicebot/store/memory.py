@@ -6,22 +6,22 @@ from operator import attrgetter
 
 from voicebot.clock import Clock, monotonic
 from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
-from voicebot.store.local import Leases
+from voicebot.store.local import LocalLeases
 
 
-class MemoryStore:
+class MemoryStore(LocalLeases):
     """A `voicebot.store.base.Store` in dictionaries. `clock` times the leases, in monotonic seconds."""
 
     durable = shared = False
     owner = "here"
 
     def __init__(self, clock: Clock = monotonic) -> None:
+        super().__init__(clock)
         self._sessions: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
         self._lobbies: dict[str, LobbyRecord] = {}
         self._bans: dict[tuple[str, str], BanRecord] = {}
         self._reports: dict[str, ReportRecord] = {}
-        self._leases = Leases(clock)
 
     async def put_session(self, record: SessionRecord) -> None:
         await self.delete_session(record.handle)
@@ -48,7 +48,7 @@ class MemoryStore:
         return len(old)
 
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
-        self._leases.check(record.id, token)
+        self.check_lease(record.id, token)
         known = self._lobbies.get(record.id)
         if known is None or record.version >= known.version:
             self._lobbies[record.id] = record
@@ -57,7 +57,7 @@ class MemoryStore:
         return self._lobbies.get(id)
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        self._leases.check(id, token)
+        self.check_lease(id, token)
         self._lobbies.pop(id, None)
         for key in [key for key in self._bans if key[0] == id]:
             del self._bans[key]
@@ -80,15 +80,6 @@ class MemoryStore:
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
         wanted = (r for r in self._reports.values() if lobby_id is None or r.lobby_id == lobby_id)
         return sorted(wanted, key=attrgetter("at"))
-
-    async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
-        return self._leases.acquire(name, owner, seconds)
-
-    async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        return self._leases.renew(name, owner, token, seconds)
-
-    async def release(self, name: str, owner: str, token: int) -> None:
-        self._leases.release(name, owner, token)
 
     async def aclose(self) -> None:
         """Do nothing: the content stays."""

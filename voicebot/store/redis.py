@@ -20,14 +20,7 @@ from redis.backoff import NoBackoff
 
 from voicebot.errors import StoreError, one_line
 from voicebot.redaction import ESCAPES, keep_address, shown, unambiguous
-from voicebot.store.base import (
-    BanRecord,
-    LeaseLost,
-    LobbyRecord,
-    ReportRecord,
-    SeatRecord,
-    SessionRecord,
-)
+from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, SeatRecord, SessionRecord
 from voicebot.store.exclusive import FolderLock
 from voicebot.store.exposed import exposed
 from voicebot.store.records import dump, load, load_all
@@ -82,19 +75,25 @@ if lobby ~= '' then redis.call('SADD', prefix..'seats:'..lobby, handle) end
 redis.call('ZADD', prefix..'expiries', expires, handle)
 """
 )
-PUT_SEAT = """
-local prefix, handle, about, token, seat, person = unpack(ARGV)
-if token ~= '' and tonumber(redis.call('GET', prefix..'token:'..about) or '0') > tonumber(token) then
+_FENCED = """
+local prefix, id, token = ARGV[1], ARGV[2], ARGV[3]
+if token ~= '' and tonumber(redis.call('GET', prefix..'token:'..id) or '0') > tonumber(token) then
   return 'lost'
 end
+"""
+PUT_SEAT = (
+    _FENCED
+    + """
+local handle, seat, person = ARGV[4], ARGV[5], ARGV[6]
 local name = prefix..'session:'..handle
 local old = redis.call('HMGET', name, 'key', 'lobby', 'person')
 if not old[1] or (seat == '' and old[3] ~= person) then return 'not there' end
 if old[2] and old[2] ~= '' then redis.call('SREM', prefix..'seats:'..old[2], handle) end
-if seat == '' then about, person = '', '' else redis.call('SADD', prefix..'seats:'..about, handle) end
-redis.call('HSET', name, 'lobby', about, 'seat', seat, 'person', person)
+if seat == '' then id, person = '', '' else redis.call('SADD', prefix..'seats:'..id, handle) end
+redis.call('HSET', name, 'lobby', id, 'seat', seat, 'person', person)
 return 'put'
 """
+)
 DELETE_SESSION = _FORGET + "return forget(ARGV[1], ARGV[2])"
 SWEEP = (
     _FORGET
@@ -117,12 +116,6 @@ for _, handle in ipairs(redis.call('SMEMBERS', seats)) do
 end
 return found
 """
-_FENCED = """
-local prefix, id, token = ARGV[1], ARGV[2], ARGV[3]
-if token ~= '' and tonumber(redis.call('GET', prefix..'token:'..id) or '0') > tonumber(token) then
-  return 'lost'
-end
-"""
 PUT_LOBBY = (
     _FENCED
     + """
@@ -144,17 +137,10 @@ return 'deleted'
 """
 )
 LOBBIES = """
-local found = {}
-for _, id in ipairs(redis.call('ZRANGE', ARGV[1]..'lobbies', 0, -1)) do
-  found[#found + 1] = redis.call('HGET', ARGV[1]..'lobby:'..id, 'record')
-end
-return found
-"""
-ORPHANS = """
-local found = {}
-for _, id in ipairs(redis.call('ZRANGE', ARGV[1]..'lobbies', 0, -1)) do
-  if redis.call('EXISTS', ARGV[1]..'lease:'..id) == 0 then
-    found[#found + 1] = redis.call('HGET', ARGV[1]..'lobby:'..id, 'record')
+local prefix, wanted, found = ARGV[1], ARGV[2], {}
+for _, id in ipairs(redis.call('ZRANGE', prefix..'lobbies', 0, -1)) do
+  if wanted == 'all' or redis.call('EXISTS', prefix..'lease:'..id) == 0 then
+    found[#found + 1] = redis.call('HGET', prefix..'lobby:'..id, 'record')
   end
 end
 return found
@@ -267,9 +253,7 @@ class RedisStore:
         if about is None:
             return
         text = dump(seat) if seat is not None else ""
-        values = (about.lobby_id, "" if token is None else token, text, about.participant_id)
-        if await self._script(PUT_SEAT, handle, *values) == b"lost":
-            raise LeaseLost(f"Another server has taken over lobby {about.lobby_id}.")
+        await self._fenced(PUT_SEAT, about.lobby_id, token, handle, text, about.participant_id)
 
     async def get_session(self, key: str) -> SessionRecord | None:
         return _session(await self._script(GET_SESSION, key)) if key else None
@@ -304,10 +288,10 @@ class RedisStore:
         await self._fenced(DELETE_LOBBY, id, token)
 
     async def lobbies(self) -> list[LobbyRecord]:
-        return load_all(LobbyRecord, await self._script(LOBBIES))
+        return load_all(LobbyRecord, await self._script(LOBBIES, "all"))
 
     async def orphans(self) -> list[LobbyRecord]:
-        return load_all(LobbyRecord, await self._script(ORPHANS))
+        return load_all(LobbyRecord, await self._script(LOBBIES, "orphans"))
 
     async def put_ban(self, record: BanRecord) -> None:
         await self._call(self._redis.hset(self._key("bans", record.lobby_id), record.handle, dump(record)))
@@ -360,7 +344,8 @@ class RedisStore:
             block = _ms(left) if left > 0 else None
             found = await self._call(self._redis.xread({key: after or "0"}, block=block))
             if found or block is None:
-                return [(id.decode(), fields[b"data"]) for id, fields in _entries(found)]
+                entries = found[0][1] if found else []  # of the only stream
+                return [(id.decode(), fields[b"data"]) for id, fields in entries]
 
     async def trim(self, stream: str, upto: str) -> None:
         milliseconds, _, number = upto.partition("-")
@@ -383,7 +368,7 @@ class RedisStore:
 
     async def _fenced(self, script: str, id: str, token: int | None, *values: Any) -> None:
         if await self._script(script, id, "" if token is None else token, *values) == b"lost":
-            raise LeaseLost(f"Another server has taken over lobby {id}.")
+            raise LeaseLost(id)
 
     async def _script(self, script: str, *values: Any) -> Any:
         return await self._call(self._redis.eval(script, 0, self._prefix, *values))
@@ -412,11 +397,6 @@ def _session(found: Any) -> SessionRecord | None:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
-
-
-def _entries(found: Any) -> list[Any]:
-    """Return the entries of the only stream in an answer."""
-    return found[0][1] if found else []
 
 
 def _explain(where: str, error: Exception) -> StoreError:

@@ -19,8 +19,8 @@ from voicebot.errors import StoreError, one_line
 from voicebot.folders import open_file
 from voicebot.store.base import BanRecord, LobbyRecord, ReportRecord, SessionRecord
 from voicebot.store.exclusive import FolderLock
-from voicebot.store.local import Leases
-from voicebot.store.records import dump, load, load_all
+from voicebot.store.local import LocalLeases
+from voicebot.store.records import R, dump, load_all
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ MIGRATIONS = (
 """The steps from each `user_version` to the next. A new file takes all of them."""
 
 
-class SqliteStore:
+class SqliteStore(LocalLeases):
     """A `voicebot.store.base.Store` in a file of its own. `open` makes one.
 
     Leases are in memory, because no other server shares the file.
@@ -65,10 +65,10 @@ class SqliteStore:
     def __init__(
         self, connection: aiosqlite.Connection, path: Path, clock: Clock, lock: FolderLock | None = None
     ) -> None:
+        super().__init__(clock)
         self._connection: aiosqlite.Connection | None = connection
         self._path, self._lock = path, lock
         self.owner = lock.owner if lock is not None else "here"
-        self._leases = Leases(clock)
 
     @classmethod
     async def open(cls, path: Path, clock: Clock = monotonic, lock: FolderLock | None = None) -> SqliteStore:
@@ -106,21 +106,20 @@ class SqliteStore:
     async def get_session(self, key: str) -> SessionRecord | None:
         if not key:
             return None
-        rows = await self._run("SELECT record FROM sessions WHERE key = ?1 OR previous_key = ?1", (key,))
-        return load(SessionRecord, rows[0][0]) if rows else None
+        query = "SELECT record FROM sessions WHERE key = ?1 OR previous_key = ?1"
+        return next(iter(await self._records(SessionRecord, query, key)), None)
 
     async def delete_session(self, handle: str) -> None:
         await self._run("DELETE FROM sessions WHERE handle = ?", (handle,))
 
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
-        rows = await self._run("SELECT record FROM sessions WHERE lobby_id = ?", (lobby_id,))
-        return load_all(SessionRecord, (row[0] for row in rows))
+        return await self._records(SessionRecord, "SELECT record FROM sessions WHERE lobby_id = ?", lobby_id)
 
     async def sweep(self, now: float) -> int:
         return len(await self._run("DELETE FROM sessions WHERE expires < ? RETURNING 1", (now,)))
 
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
-        self._leases.check(record.id, token)
+        self.check_lease(record.id, token)
         await self._run(
             "INSERT INTO lobbies (id, version, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE"
             " SET version = excluded.version, record = excluded.record WHERE excluded.version >= version",
@@ -128,17 +127,16 @@ class SqliteStore:
         )
 
     async def get_lobby(self, id: str) -> LobbyRecord | None:
-        rows = await self._run("SELECT record FROM lobbies WHERE id = ?", (id,))
-        return load(LobbyRecord, rows[0][0]) if rows else None
+        found = await self._records(LobbyRecord, "SELECT record FROM lobbies WHERE id = ?", id)
+        return next(iter(found), None)
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        self._leases.check(id, token)
+        self.check_lease(id, token)
         await self._run("DELETE FROM lobbies WHERE id = ?", (id,))  # a trigger deletes its bans
         await self._run("DELETE FROM bans WHERE lobby_id = ?", (id,))  # of a lobby that was never put
 
     async def lobbies(self) -> list[LobbyRecord]:
-        rows = await self._run("SELECT record FROM lobbies ORDER BY position")
-        return load_all(LobbyRecord, (row[0] for row in rows))
+        return await self._records(LobbyRecord, "SELECT record FROM lobbies ORDER BY position")
 
     async def put_ban(self, record: BanRecord) -> None:
         row = (record.lobby_id, record.handle, record.at, dump(record))
@@ -148,27 +146,16 @@ class SqliteStore:
         await self._run("DELETE FROM bans WHERE lobby_id = ? AND handle = ?", (lobby_id, handle))
 
     async def bans(self, lobby_id: str) -> list[BanRecord]:
-        rows = await self._run("SELECT record FROM bans WHERE lobby_id = ? ORDER BY at, rowid", (lobby_id,))
-        return load_all(BanRecord, (row[0] for row in rows))
+        query = "SELECT record FROM bans WHERE lobby_id = ? ORDER BY at, rowid"
+        return await self._records(BanRecord, query, lobby_id)
 
     async def put_report(self, record: ReportRecord) -> None:
         row = (record.id, record.lobby_id, record.at, dump(record))
         await self._run("INSERT OR REPLACE INTO reports VALUES (?, ?, ?, ?)", row)
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
-        rows = await self._run(
-            "SELECT record FROM reports WHERE ?1 IS NULL OR lobby_id = ?1 ORDER BY at, rowid", (lobby_id,)
-        )
-        return load_all(ReportRecord, (row[0] for row in rows))
-
-    async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
-        return self._leases.acquire(name, owner, seconds)
-
-    async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        return self._leases.renew(name, owner, token, seconds)
-
-    async def release(self, name: str, owner: str, token: int) -> None:
-        self._leases.release(name, owner, token)
+        query = "SELECT record FROM reports WHERE ?1 IS NULL OR lobby_id = ?1 ORDER BY at, rowid"
+        return await self._records(ReportRecord, query, lobby_id)
 
     async def aclose(self) -> None:
         """Finish all writes and close the file. Safe to call twice."""
@@ -187,6 +174,9 @@ class SqliteStore:
             stopping.join()
         if self._lock is not None:
             self._lock.release()
+
+    async def _records(self, kind: type[R], query: str, *values: str | None) -> list[R]:
+        return load_all(kind, (record for (record,) in await self._run(query, values)))
 
     async def _run(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
         """Run one statement as one transaction.
@@ -207,9 +197,8 @@ class SqliteStore:
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
-    await asyncio.to_thread(
-        _touch, path
-    )  # says why not, and a connection that fails leaves its thread behind
+    # tells why the file cannot be opened, where a connection that fails would leave its thread behind
+    await asyncio.to_thread(_touch, path)
     connection = await aiosqlite.connect(path, isolation_level=None, timeout=2.0)
     try:
         await _prepare(connection, path)
@@ -238,9 +227,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path) -> None:
     for number, step in enumerate(MIGRATIONS[version:], version + 1):
         await connection.executescript(f"BEGIN; {step}; PRAGMA user_version = {number}; COMMIT;")
     # otherwise a read-only file would be noticed too late
-    await connection.execute("BEGIN IMMEDIATE")
-    await connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-    await connection.execute("COMMIT")
+    await connection.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {len(MIGRATIONS)}; COMMIT;")
 
 
 def _damaged(error: sqlite3.DatabaseError) -> bool:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from voicebot.errors import ModelError
-from voicebot.events import (
-    Event,
-    LatencyMeasured,
-    PlayoutFinished,
-    PlayoutInterrupted,
-    TranscriptFinal,
-)
+from voicebot.events import Event, LatencyMeasured, PlayoutFinished, PlayoutInterrupted, TranscriptFinal
 from voicebot.experiment.guest import Guest
 from voicebot.tts.base import TTS, VoiceStyle
 
@@ -109,19 +105,11 @@ class Guests:
         """Wait until no agent is thinking or speaking, for at most `within` seconds."""
         changed = asyncio.Event()
         unsubscribe = self._agent_session.subscribe(lambda _: changed.set())
+        agents = self._agent_session.agents
         try:
-            async with asyncio.timeout(within):
-                while True:
-                    changed.clear()
-                    busy = any(
-                        a.state in ("thinking", "speaking") for a in self._agent_session.agents.values()
-                    )
-                    try:
-                        await asyncio.wait_for(changed.wait(), None if busy else QUIET)
-                    except TimeoutError:
-                        return
-        except TimeoutError:
-            return
+            await _silence(
+                changed, lambda: any(a.state in ("thinking", "speaking") for a in agents.values()), within
+            )
         finally:
             unsubscribe()
 
@@ -164,17 +152,13 @@ class _Listening:
 
     async def over(self, within: float) -> None:
         """Wait for an answer and the silence after it, for at most `within` seconds."""
-        try:
-            async with asyncio.timeout(within):
-                while True:
-                    self._changed.clear()
-                    wait = self._changed.wait()
-                    if not self.answers:
-                        await wait
-                        continue
-                    try:
-                        await asyncio.wait_for(wait, QUIET)
-                    except TimeoutError:
-                        return
-        except TimeoutError:
-            return
+        await _silence(self._changed, lambda: not self.answers, within)
+
+
+async def _silence(changed: asyncio.Event, busy: Callable[[], bool], within: float) -> None:
+    """Wait for `QUIET` seconds without a change in which nothing is busy, for at most `within` seconds."""
+    with contextlib.suppress(TimeoutError):  # of either wait
+        async with asyncio.timeout(within):
+            while True:
+                changed.clear()
+                await asyncio.wait_for(changed.wait(), None if busy() else QUIET)

@@ -6,12 +6,11 @@ import asyncio
 import atexit
 import contextlib
 from collections import deque
-from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
-from voicebot.agent.models.models import Swapped, SwapRole
+from voicebot.agent.models.models import SwapRole
 from voicebot.agent.session import AgentSession
 from voicebot.conversation.stall import Stall
 from voicebot.errors import VoicebotError
@@ -65,7 +64,7 @@ class WorkbenchSession:
         try:
             await self.hosting.start()
             self.agent_session = cast(
-                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
+                "AgentSession", self._earlier_lobby() or await self.hosting.create_lobby(LOBBY_NAME)
             )
         except BaseException:
             await self.hosting.stop()
@@ -83,18 +82,17 @@ class WorkbenchSession:
             self.panel.on_lobby(Joined(info))
         self._undo.callback(self.agent_session.lobby.subscribe(self.panel.on_lobby))
         self._undo.callback(self.agent_session.subscribe(self._on_event))
-        self._undo.callback(self.hosting.models.subscribe(self._swapped))
+        self._undo.callback(
+            self.hosting.models.subscribe(lambda swap: self.panel.models[swap.role].refresh())
+        )
         atexit.register(self.abandon)
         self.open = True
 
-    def _room_of_before(self) -> AgentSessionPort | None:
+    def _earlier_lobby(self) -> AgentSessionPort | None:
         """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
-        for lobby_id, agent_session in self.hosting.agent_sessions.items():
-            if (
-                agent_session.lobby.name == LOBBY_NAME
-                and not self.hosting.controller(lobby_id).closes_when_empty
-            ):
-                return agent_session
+        for lobby_id, found in self.hosting.agent_sessions.items():
+            if found.lobby.name == LOBBY_NAME and not self.hosting.controller(lobby_id).closes_when_empty:
+                return found
         return None
 
     @property
@@ -151,7 +149,7 @@ class WorkbenchSession:
         """See `Workbench.spawn`."""
         key = (repr(who), name, voice)
         async with self._spawning:
-            known = self.agent_session.agents.get(self._agents.get(key, "")) or self._of_before(
+            known = self.agent_session.agents.get(self._agents.get(key, "")) or self._earlier_agent(
                 who, name, voice
             )
             if known is not None and not another:
@@ -166,7 +164,7 @@ class WorkbenchSession:
                 self._agents[key] = agent.id
             return agent
 
-    def _of_before(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
+    def _earlier_agent(self, who: Persona | str, name: str | None, voice: str | None) -> Agent | None:
         """Return an agent that came back with the lobby and that the same call had made, or None."""
         for agent in self.agent_session.agents.values():
             persona = agent.persona
@@ -188,20 +186,14 @@ class WorkbenchSession:
             self.panel.notices.failed(f"{spec} is not in use", error)
             raise
 
-    def _swapped(self, event: Swapped) -> None:
-        self.panel.models[event.role].refresh()
-
     def _remove_soon(self, agent_id: str) -> None:
-        self._soon(self.agent_session.remove(agent_id), f"remove-{agent_id}")
-
-    def _soon(self, work: Coroutine[Any, Any, object], name: str) -> None:
-        async def run() -> None:
+        async def remove() -> None:
             try:
-                await work
+                await self.agent_session.remove(agent_id)
             except VoicebotError as error:
                 self.panel.notices.failed("That did not work", error)
 
-        task = self.loop.create_task(run(), name=name)
+        task = self.loop.create_task(remove(), name=f"remove-{agent_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 from weakref import WeakKeyDictionary
 
@@ -12,9 +12,9 @@ from voicebot.agent.tools.function_tools import ToolFunction, make_tool
 from voicebot.conversation.reading.reader import Conversations
 from voicebot.errors import VoicebotError
 from voicebot.registry import Progress, no_progress
+from voicebot.settings import Settings, find_home, load_settings
 from voicebot.workbench.frames import events_frame, models_frame, options_frame
 from voicebot.workbench.guests import Exchange
-from voicebot.workbench.home import notebook_settings
 from voicebot.workbench.panes.lobby_link import LobbyLink
 from voicebot.workbench.session import WorkbenchSession
 
@@ -30,17 +30,18 @@ if TYPE_CHECKING:
     from voicebot.workbench.panel import Panel
 
 
-@dataclass
-class _Running:
-    """The running workbench of this process, if any."""
+def notebook_settings(home: Path | None = None, **settings: object) -> Settings:
+    """Load the settings with `.env`, a relative DATA_DIR and a relative MCP_CONFIG in the project's folder.
 
-    session: WorkbenchSession | None = None
-    locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
-        default_factory=WeakKeyDictionary
-    )
+    `home` is that folder; by default it is found from the working folder upwards.
 
-    def lock(self) -> asyncio.Lock:
-        return self.locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    Raises:
+        SettingsError: a setting is wrong; the error names every one.
+    """
+    home = home or find_home()
+    loaded = load_settings(home / ".env", **settings)
+    mcp = str(home / Path(loaded.mcp_config).expanduser()) if loaded.mcp_config else ""
+    return loaded.model_copy(update={"data_dir": home / loaded.data_dir, "mcp_config": mcp})
 
 
 class Workbench:
@@ -58,13 +59,15 @@ class Workbench:
     Args:
         settings: Fields of `voicebot.settings.Settings`, such as `port=9000` or
             `stt_model="faster-whisper:small"`. All others come from the environment and `.env`. The
-            workbench uses `.env` and the data folder of the notebook's project (`voicebot.workbench.home`).
+            workbench uses `.env` and the data folder of the notebook's project (see `notebook_settings`).
 
     Raises:
         SettingsError: a setting is wrong. The error names all wrong settings and what they accept.
     """
 
-    _running: ClassVar[_Running] = _Running()
+    _current: ClassVar[WorkbenchSession | None] = None
+    """The session that runs in this process, if any."""
+    _locks: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
     def __init__(self, **settings: object) -> None:
         self.settings = notebook_settings(**settings)  # type: ignore[arg-type]
@@ -84,10 +87,10 @@ class Workbench:
         Raises:
             VoicebotError: something could not be started; the hint says what to do.
         """
-        async with self._running.lock():
+        async with self._lock():
             if self.running:
                 return self
-            session = self._running.session
+            session = Workbench._current
             if session is not None and session.loop is not asyncio.get_running_loop():
                 session.abandon()  # its event loop has ended, or is another one
                 session = None
@@ -96,7 +99,7 @@ class Workbench:
             if session is None or not session.open:
                 session = WorkbenchSession(self.settings)
                 await session.start()
-                self._running.session = session
+                Workbench._current = session
             self._session = session
         return self
 
@@ -106,7 +109,7 @@ class Workbench:
         Safe to call twice. If it is interrupted, call it again to continue.
         """
         if self._session is not None:
-            async with self._running.lock():
+            async with self._lock():
                 await self._session.stop()
             self._session = None
 
@@ -231,6 +234,10 @@ class Workbench:
     def client(self, height: int = 640) -> LobbyLink:
         """Return the lobby's page, `height` CSS pixels high, with a link that opens it in a tab."""
         return self._started().client(height)
+
+    def _lock(self) -> asyncio.Lock:
+        """Return the lock of the running event loop: an `asyncio.Lock` belongs to one loop."""
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
     def _started(self) -> WorkbenchSession:
         if self._session is None or not self._session.open:

@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from "react";
 import { texts } from "../texts";
 
-/** What is shown when drawing the page itself fails. */
+/** What is shown when rendering the page fails. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override state = { broken: false };
 

@@ -1,6 +1,6 @@
 import { useEffect } from "react";
 
-/** Call back at the first touch or key, which is when browsers let a page use sound. */
+/** Call back at the first touch or key, after which browsers let a page play sound. */
 export function useFirstGesture(act: () => void): void {
   useEffect(() => {
     const controller = new AbortController();

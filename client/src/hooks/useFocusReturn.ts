@@ -1,8 +1,8 @@
 import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 
-/** The control that adds an agent; it is there as long as the lobby is. */
+/** The control that adds an agent. It is always there in a lobby. */
 export const ADD_AGENT = "add-agent";
-/** Where the lobby itself begins, when not even that control is there. */
+/** The start of the lobby, for when that control is missing. */
 export const STAGE = "stage";
 
 /** The control that turns a device on and off. */
@@ -22,7 +22,7 @@ export function useFocusReturn(opener: RefObject<HTMLElement | null>): void {
  * has it then, or else the control that adds agents. */
 export function useFocusRescue<E extends HTMLElement>(heir = ADD_AGENT): RefObject<E | null> {
   const element = useRef<E>(null);
-  // A layout effect, because that one ends while the element is still on the page.
+  // A layout effect, because its cleanup runs while the element is still on the page.
   useLayoutEffect(() => {
     const { current } = element;
     return () => {
@@ -33,7 +33,7 @@ export function useFocusRescue<E extends HTMLElement>(heir = ADD_AGENT): RefObje
 }
 
 function restore(wanted: HTMLElement | null): void {
-  // Later, when the rest of the page can have the focus again.
+  // Later, when the rest of the page can take the focus again.
   setTimeout(() => {
     const { activeElement, body } = document;
     if (activeElement !== null && activeElement !== body && activeElement.isConnected) return;

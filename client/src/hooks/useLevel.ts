@@ -7,7 +7,7 @@ export function useLevel(id: string): Level {
   return useLevels((levels) => levels.get(id));
 }
 
-/** Something of the levels; draws anew only when that changes. */
+/** A value derived from the levels. Rerenders only when it changes. */
 export function useLevels<T>(read: (levels: Levels) => T): T {
   const { levels } = useClient();
   const subscribe = useCallback((changed: () => void) => levels.subscribe(changed), [levels]);

@@ -1,11 +1,13 @@
 import { useSession } from "./useSession";
 import { useWaited } from "./useWaited";
 
-/** Sooner than this a person does not wonder. */
+/** Shorter waits need no explanation. */
 const WONDERING_MS = 2_000;
 
 /** Whether the server has been asked and has not answered for a while. */
 export function useNoAnswer(): boolean {
-  const asked = useSession(({ link, silent }) => silent || (link !== "open" && link !== "idle"));
+  const asked = useSession(
+    ({ socket, silent }) => silent || (socket !== "open" && socket !== "idle"),
+  );
   return useWaited(asked, WONDERING_MS);
 }

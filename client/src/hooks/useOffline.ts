@@ -8,7 +8,7 @@ function subscribe(changed: () => void): () => void {
   return () => controller.abort();
 }
 
-/** Whether the browser knows of no network; a server on this machine may answer all the same. */
+/** Whether the browser has no network. A server on this machine may still answer. */
 export function useOffline(): boolean {
   return useSyncExternalStore(subscribe, () => !navigator.onLine);
 }

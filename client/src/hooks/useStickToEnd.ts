@@ -9,7 +9,7 @@ interface StickToEnd<E> {
   toEnd: () => void;
 }
 
-/** Keep a list at its end while it grows, unless the person scrolled back to read. */
+/** Keep a growing list scrolled to its end, unless the person has scrolled back. */
 export function useStickToEnd<E extends HTMLElement>(...content: unknown[]): StickToEnd<E> {
   const list = useRef<E>(null);
   const sticks = useRef(true);
@@ -32,7 +32,7 @@ export function useStickToEnd<E extends HTMLElement>(...content: unknown[]): Sti
     if (current) current.scrollTop = current.scrollHeight;
   }, []);
 
-  // The content is what makes it grow.
+  // The list grows with its content.
   useLayoutEffect(() => {
     if (sticks.current) toEnd();
   }, [...content, toEnd]);

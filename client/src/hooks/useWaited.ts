@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** True once something has been so without a break for so many milliseconds. */
+/** True once a condition has held for so many milliseconds without a break. */
 export function useWaited(so: boolean, milliseconds: number): boolean {
   const [waited, setWaited] = useState(false);
   useEffect(() => {

@@ -1,76 +1,11 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { readOptions } from "../options";
+import { expect, test, vi } from "vitest";
 import { DeviceProblem } from "../rtc/problems";
 import { Refusal } from "../signaling/endpoints";
-import { FakePeerConnection, FakeTrack } from "../testing/FakePeerConnection";
+import { FakePeerConnection, type FakeTrack } from "../testing/FakePeerConnection";
 import { FakeSocket } from "../testing/FakeSocket";
+import { inLobby, makeClient, welcome } from "../testing/fakeClient";
 import { settle } from "../testing/settle";
 import { texts } from "../texts";
-import { Client, type ClientParts } from "./client";
-
-let clients: Client[] = [];
-
-beforeEach(() => {
-  vi.useFakeTimers();
-});
-
-afterEach(() => {
-  for (const client of clients) client.unload();
-  clients = [];
-  vi.useRealTimers();
-  Reflect.deleteProperty(navigator, "mediaDevices");
-});
-
-const track = (kind: string) => new FakeTrack(kind) as unknown as MediaStreamTrack;
-
-function make(search: string, parts: Partial<ClientParts> = {}): Client {
-  const client = new Client(readOptions(search), {
-    signaling: { openSocket: FakeSocket.open, prepare: async () => {}, random: () => 0.5 },
-    createConnection: FakePeerConnection.create,
-    open: async (kind) => track(kind),
-    lookUp: async (id) => ({ id, name: "Demo lobby", knock: false }),
-    ...parts,
-  });
-  clients.push(client);
-  return client;
-}
-
-async function inLobby(
-  parts?: Partial<ClientParts>,
-  ice_expires_s: number | null = null,
-): Promise<Client> {
-  const client = make("?lobby=demo&name=Grace", parts);
-  await client.openDevice("microphone");
-  client.join("Grace");
-  await settle();
-  FakeSocket.last.establish();
-  welcome(ice_expires_s);
-  return client;
-}
-
-function welcome(ice_expires_s: number | null = null): void {
-  const socket = FakeSocket.last;
-  socket.receive({
-    type: "lobby_joined",
-    id: socket.of("join_lobby").at(-1)?.id ?? null,
-    lobby: "demo",
-    seq: 1,
-    data: { participant_id: "p-1", ice_servers: [], ice_expires_s },
-  });
-  socket.receive({
-    type: "lobby_state",
-    lobby: "demo",
-    seq: 2,
-    data: {
-      lobby: { id: "demo", name: "Demo", host_peer: "host" },
-      participants: [
-        { id: "p-1", name: "Grace", kind: "human" },
-        { id: "a-1", name: "Ada", kind: "agent" },
-      ],
-      version: 1,
-    },
-  });
-}
 
 test("joins with name and microphone, and remembers the name", async () => {
   const client = await inLobby();
@@ -78,12 +13,12 @@ test("joins with name and microphone, and remembers the name", async () => {
   expect(FakeSocket.last.of("join_lobby")).toMatchObject([
     { lobby: "demo", data: { name: "Grace", muted: false, camera: false } },
   ]);
-  expect(make("?lobby=demo").state.name).toBe("Grace");
+  expect(makeClient("?lobby=demo").state.name).toBe("Grace");
 });
 
 test("a name in the address wins over the remembered one", () => {
   localStorage.setItem("voicebot.name", "Ada");
-  expect(make("?lobby=demo&name=Linus").state.name).toBe("Linus");
+  expect(makeClient("?lobby=demo&name=Linus").state.name).toBe("Linus");
 });
 
 test("without a microphone one joins muted, and is told why", async () => {
@@ -93,16 +28,16 @@ test("without a microphone one joins muted, and is told why", async () => {
 });
 
 test("the lobby's name is known before joining; a lobby that is not there is said", async () => {
-  const client = make("?lobby=demo");
+  const client = makeClient("?lobby=demo");
   await client.peek();
   expect(client.state.lobby?.name).toBe("Demo lobby");
-  const missing = make("?lobby=nope", { lookUp: async () => "missing" });
+  const missing = makeClient("?lobby=nope", { lookUp: async () => "missing" });
   await missing.peek();
   expect(missing.state).toMatchObject({ phase: "gone", reason: "missing" });
 });
 
 test("a refusal is learned before joining, and shown instead of the door", async () => {
-  const client = make("?lobby=demo", { lookUp: () => Promise.reject(new Refusal("origin")) });
+  const client = makeClient("?lobby=demo", { lookUp: () => Promise.reject(new Refusal("origin")) });
   await client.peek();
   expect(client.state).toMatchObject({ phase: "refused", reason: "origin" });
   expect(FakeSocket.sockets).toHaveLength(0);
@@ -121,11 +56,11 @@ test("a server that was restarted is joined again by itself", async () => {
   const client = await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
-  expect(client.state).toMatchObject({ phase: "lobby", link: "reconnecting" });
+  expect(client.state).toMatchObject({ phase: "lobby", socket: "reconnecting" });
   FakeSocket.last.establish(false);
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
   welcome();
-  expect(client.state).toMatchObject({ phase: "lobby", link: "open" });
+  expect(client.state).toMatchObject({ phase: "lobby", socket: "open" });
 });
 
 test("a lobby that is gone after a restart is shown as gone", async () => {
@@ -140,7 +75,7 @@ test("a lobby that is gone after a restart is shown as gone", async () => {
     id,
     data: { code: "unknown_lobby", message: "There is no such lobby." },
   });
-  expect(client.state).toMatchObject({ phase: "gone", reason: "missing", link: "closed" });
+  expect(client.state).toMatchObject({ phase: "gone", reason: "missing", socket: "closed" });
   expect(FakeSocket.last.closedWith).toBe(1000);
   expect(microphone.readyState).toBe("ended");
 });
@@ -189,20 +124,8 @@ test("people who left unnoticed are dropped when the lobby state arrives", async
   expect(client.state.peers).toEqual({});
 });
 
-test("when no camera is free, one joins without and is told", async () => {
-  const client = await inLobby();
-  await client.openDevice("camera");
-  const camera = client.camera as unknown as FakeTrack;
-  const data = { code: "camera_limit", message: "6 cameras are on." };
-  FakeSocket.last.receive({ type: "error", data });
-  expect(client.state).toMatchObject({ phase: "lobby", camera: { status: "off" } });
-  expect(camera.readyState).toBe("ended");
-  expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ camera: false });
-  expect(client.state.toasts).toMatchObject([data]);
-});
-
 test("creating a lobby can be retried after the socket was lost", async () => {
-  const client = make("");
+  const client = makeClient("");
   client.createLobby({ name: "Tea room" });
   await settle();
   FakeSocket.last.establish();
@@ -301,129 +224,6 @@ test("the connection to the agent host is closed when the last agent leaves", as
   expect(client.state.peers).toEqual({});
 });
 
-test("an unplugged microphone is reported, and others see us muted", async () => {
-  const client = await inLobby();
-  const microphone = client.microphone as unknown as FakeTrack;
-  microphone.onended?.();
-  await settle();
-  const problem = { status: "problem", problem: "unplugged", unread: true };
-  expect(client.state.microphone).toMatchObject(problem);
-  expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ muted: true });
-});
-
-test("a device that cannot be opened leaves the one in use as it is, and on", async () => {
-  const client = await inLobby({
-    open: async (kind, id) => {
-      if (id === "busy") throw new DeviceProblem("busy");
-      return track(kind);
-    },
-  });
-  await client.openDevice("camera");
-  for (const kind of ["microphone", "camera"] as const) {
-    const used = client[kind];
-    const trying = client.openDevice(kind, "busy");
-    expect(client.state[kind].status).toBe("on");
-    await trying;
-    expect(client[kind]).toBe(used);
-    expect(used?.readyState).toBe("live");
-    expect(client.state[kind]).toMatchObject({ status: "on", problem: null });
-  }
-  expect(client.state.toasts.map(({ message }) => message)).toEqual([
-    texts.devices.titles.busy,
-    texts.devices.cameraTitles.busy,
-  ]);
-});
-
-test("a device that is plugged in during the call can be chosen", async () => {
-  const devices: Partial<MediaDeviceInfo>[] = [];
-  const media = Object.assign(new EventTarget(), { enumerateDevices: async () => devices });
-  Object.defineProperty(navigator, "mediaDevices", { value: media, configurable: true });
-  const client = await inLobby();
-  expect(client.state.microphone.choices).toEqual([]);
-  devices.push({ kind: "audioinput", deviceId: "headset", label: "Headset" });
-  media.dispatchEvent(new Event("devicechange"));
-  await settle();
-  expect(client.state.microphone.choices).toEqual([{ id: "headset", label: "Headset" }]);
-  expect(client.state.camera.choices).toEqual([]);
-});
-
-test("a message about a missing device goes when one is plugged in; only a person turns it on", async () => {
-  const devices: Partial<MediaDeviceInfo>[] = [];
-  const media = Object.assign(new EventTarget(), { enumerateDevices: async () => devices });
-  Object.defineProperty(navigator, "mediaDevices", { value: media, configurable: true });
-  const open = vi.fn(async (kind: string) => {
-    if (kind === "camera") throw new DeviceProblem("missing");
-    return track(kind);
-  });
-  const client = await inLobby({ open });
-  await client.openDevice("camera");
-  const missing = { status: "problem", problem: "missing", unread: true };
-  media.dispatchEvent(new Event("devicechange"));
-  await settle();
-  expect(client.state.camera).toMatchObject(missing);
-  devices.push({ kind: "videoinput", deviceId: "", label: "" });
-  media.dispatchEvent(new Event("devicechange"));
-  await settle();
-  expect(client.state.camera).toMatchObject({ status: "off", problem: null, unread: false });
-  expect(open.mock.calls.map(([kind]) => kind)).toEqual(["microphone", "camera"]);
-});
-
-test("a message about a blocked device goes when the browser allows it", async () => {
-  const permission = Object.assign(new EventTarget(), { state: "denied" });
-  const permissions = { query: async () => permission };
-  vi.spyOn(navigator, "permissions", "get").mockReturnValue(permissions as never);
-  let blocked = false;
-  const open = async (kind: string) => {
-    if (blocked) throw new DeviceProblem("denied");
-    return track(kind);
-  };
-  const client = await inLobby({ open });
-  blocked = true;
-  await client.openDevice("camera");
-  permission.dispatchEvent(new Event("change"));
-  expect(client.state.camera).toMatchObject({ problem: "denied", unread: true });
-  permission.state = "prompt";
-  permission.dispatchEvent(new Event("change"));
-  expect(client.state.camera).toMatchObject({ status: "off", problem: null, unread: false });
-});
-
-test("before joining, the microphone opens by itself as soon as the browser allows it", async () => {
-  const permission = Object.assign(new EventTarget(), { state: "denied" });
-  const permissions = { query: async () => permission };
-  vi.spyOn(navigator, "permissions", "get").mockReturnValue(permissions as never);
-  const client = make("?lobby=demo", {
-    open: async (kind) => {
-      if (permission.state === "denied") throw new DeviceProblem("denied");
-      return track(kind);
-    },
-  });
-  await client.openDevice("microphone");
-  expect(client.state.microphone.status).toBe("problem");
-  permission.state = "granted";
-  permission.dispatchEvent(new Event("change"));
-  await settle();
-  expect(client.state.microphone.status).toBe("on");
-});
-
-test("of two quick device choices, the last one counts", async () => {
-  const opened: { id: string | undefined; track: FakeTrack; resolve: () => void }[] = [];
-  const client = make("?lobby=demo", {
-    open: (_kind, id) =>
-      new Promise((resolve) => {
-        const made = new FakeTrack("audio");
-        const done = () => resolve(made as unknown as MediaStreamTrack);
-        opened.push({ id, track: made, resolve: done });
-      }),
-  });
-  const first = client.openDevice("microphone", "one");
-  const second = client.openDevice("microphone", "two");
-  opened[1]?.resolve();
-  opened[0]?.resolve();
-  await Promise.all([first, second]);
-  expect(client.microphone).toBe(opened[1]?.track);
-  expect(opened[0]?.track.readyState).toBe("ended");
-});
-
 test("leaving tells the server and releases all connections and devices", async () => {
   const client = await inLobby();
   const microphone = client.microphone as unknown as FakeTrack;
@@ -432,7 +232,7 @@ test("leaving tells the server and releases all connections and devices", async 
   expect(socket.of("leave_lobby")).toHaveLength(1);
   expect(socket.closedWith).toBe(1000);
   expect(microphone.readyState).toBe("ended");
-  expect(client.state).toMatchObject({ phase: "left", self: null, link: "closed" });
+  expect(client.state).toMatchObject({ phase: "left", self: null, socket: "closed" });
 });
 
 test("another tab with the same session takes over", async () => {

@@ -11,13 +11,13 @@ import { Chat } from "./lobby/chat";
 import { IceRefresh } from "./lobby/iceRefresh";
 import { LobbyLifecycle } from "./lobby/lobbyLifecycle";
 import { recall } from "./lobby/memory";
-import { Moderation } from "./lobby/moderation";
-import { atFirst } from "./lobby/reloadState";
+import { Moderator } from "./lobby/moderator";
+import { firstState } from "./lobby/reloadState";
 import { TabLock } from "./lobby/tabLock";
 import { OwnMedia } from "./media/ownMedia";
 import { Peers } from "./media/peers";
 import { asking } from "./reduce/reduceModeration";
-import { say } from "./reduce/toasts";
+import { showToast } from "./reduce/toasts";
 import type { Asked, SessionState } from "./state";
 
 export interface ClientParts {
@@ -29,13 +29,13 @@ export interface ClientParts {
   tabLock?: Pick<TabLock, "claim" | "release">;
 }
 
-/** The whole client without its looks: state, signaling, connections and devices in one place. */
+/** The whole client without its user interface: state, signaling, connections and devices. */
 export class Client {
   readonly store: StoreApi<SessionState>;
   readonly connections: Connections;
   readonly levels: Levels;
   readonly options: Options;
-  readonly moderation: Moderation;
+  readonly moderator: Moderator;
   readonly chat: Chat;
   readonly #signaling: Signaling;
   readonly #media: OwnMedia;
@@ -44,7 +44,7 @@ export class Client {
 
   constructor(options: Options, parts: ClientParts = {}) {
     const { createConnection, open, destroy } = parts;
-    const store = createStore(() => atFirst(options.lobby, options.name || recall("name")));
+    const store = createStore(() => firstState(options.lobby, options.name || recall("name")));
     const signaling = new Signaling({
       url: socketUrl(),
       prepare: () => ensureSession(),
@@ -77,7 +77,7 @@ export class Client {
     this.connections = connections;
     this.levels = levels;
     this.chat = new Chat(store, signaling);
-    this.moderation = new Moderation({
+    this.moderator = new Moderator({
       lobby: () => (this.state.phase === "lobby" ? this.state.lobbyId : null),
       ask: (message, what) => this.#ask(message, what),
       ...(destroy ? { destroy } : {}),
@@ -131,7 +131,7 @@ export class Client {
     this.#lifecycle.leave();
   }
 
-  /** Wait no longer to be let in, or to be back. */
+  /** Stop waiting to be let in, or to come back. */
   turnAround(): void {
     this.#lifecycle.turnAround();
   }
@@ -156,7 +156,7 @@ export class Client {
     this.store.setState({ addingShown, addingError: null });
   }
 
-  /** Another person's wish that we mute is not followed. */
+  /** Ignore a host's request to mute. */
   stayUnmuted(): void {
     this.store.setState({ muteAsked: null });
   }
@@ -165,8 +165,8 @@ export class Client {
     this.#peers.retry(peer);
   }
 
-  say(message: string, hint = "", level: "error" | "info" = "error"): void {
-    say(this.store, message, hint, level);
+  showToast(message: string, hint = "", level: "error" | "info" = "error"): void {
+    showToast(this.store, message, hint, level);
   }
 
   dismiss(toast: number): void {

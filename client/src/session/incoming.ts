@@ -8,7 +8,7 @@ import type { Peers } from "./media/peers";
 import { CAMERA_LIMIT, reduce } from "./reduce/reduce";
 import type { Phase, SessionState } from "./state";
 
-/** The server has ended the stay. */
+/** The server has ended our stay in the lobby. */
 const OVER = new Set<Phase>(["gone", "full", "left"]);
 
 export interface IncomingParts {
@@ -20,7 +20,7 @@ export interface IncomingParts {
   iceRefresh: IceRefresh;
 }
 
-/** What the server says changes the state first; then whoever has to act upon it is told. */
+/** A message of the server first changes the state, and then reaches the parts that act on it. */
 export class Incoming {
   readonly #parts: IncomingParts;
 

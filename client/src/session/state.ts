@@ -11,7 +11,7 @@ import type {
 import type { DeviceChoice } from "../rtc/devices";
 import type { DeviceProblemKind } from "../rtc/problems";
 import type { Quality, Route } from "../rtc/route";
-import type { LinkState } from "../signaling/signaling";
+import type { SocketState } from "../signaling/signaling";
 
 /** Which screen is shown. */
 export type Phase =
@@ -45,7 +45,7 @@ export type TimelineEntry =
 
 /** A chat message of ours that the server has not confirmed. */
 export interface PendingChat {
-  /** Of the message that carries it. */
+  /** The id of the message that carries it. */
   id: string;
   text: string;
   /** Why it was given up; null while it is on its way. */
@@ -69,7 +69,7 @@ export interface AddingAgent {
 export interface DeviceState {
   status: "off" | "asking" | "on" | "problem";
   problem: DeviceProblemKind | null;
-  /** The problem has not been seen where it is explained. */
+  /** Whether nobody has read the explanation of the problem yet. */
   unread: boolean;
   /** The chosen device; empty for the default one. */
   deviceId: string;
@@ -78,12 +78,12 @@ export interface DeviceState {
 
 export interface SessionState {
   phase: Phase;
-  link: LinkState;
-  /** The link is open, and gives no answer. */
+  socket: SocketState;
+  /** The socket is open, but the server gives no answer. */
   silent: boolean;
   lobbyId: string | null;
   lobby: LobbyInfo | null;
-  /** A host must let us in first; known before joining. */
+  /** Whether a host must let us in first, which is known before joining. */
   knock: boolean;
   /** Our own participant id, once joined. */
   self: string | null;
@@ -91,7 +91,7 @@ export interface SessionState {
   participants: Readonly<Record<string, ParticipantInfo>>;
   /** Ids in the order of their arrival. */
   order: readonly string[];
-  /** Of the newest lobby_state; an older one is stale. */
+  /** The version of the newest lobby_state. An older one is ignored. */
   version: number;
   peers: Readonly<Record<string, PeerState>>;
   timeline: readonly TimelineEntry[];
@@ -102,9 +102,9 @@ export interface SessionState {
   creating: string | null;
   /** Why a lobby could not be made, where the form says it. */
   creatingError: ErrorData | null;
-  /** By the id of the message: what was asked for lately. */
+  /** Recent requests, by the id of their message. */
   asked: Readonly<Record<string, Asked>>;
-  /** Who waits at the door; only hosts are told. */
+  /** The visitors at the door. Only hosts see them. */
   visitors: readonly Visitor[];
   /** The name of the host who asks us to mute. */
   muteAsked: string | null;
@@ -116,12 +116,12 @@ export interface SessionState {
   addingShown: boolean;
   /** Why we are no longer there, in the server's words. */
   reason: string;
-  /** People that fit, when the lobby was full. */
+  /** The limit of the lobby, if it was full. */
   limit: number | null;
   muted: boolean;
   microphone: DeviceState;
   camera: DeviceState;
-  /** The browser wants a click before it plays sound. */
+  /** Whether the browser needs a click before it plays sound. */
   soundBlocked: boolean;
 }
 
@@ -136,7 +136,7 @@ const device: DeviceState = {
 export function initialState(lobbyId: string | null, name: string): SessionState {
   return {
     phase: lobbyId ? "prejoin" : "start",
-    link: "idle",
+    socket: "idle",
     silent: false,
     lobbyId,
     lobby: null,
@@ -168,7 +168,7 @@ export function initialState(lobbyId: string | null, name: string): SessionState
   };
 }
 
-/** What belongs to one stay in a lobby, as it is outside of one. */
+/** The initial values of everything that belongs to one stay in a lobby. */
 export const OUTSIDE = {
   self: null,
   participants: {},
@@ -185,9 +185,9 @@ export const OUTSIDE = {
   soundBlocked: false,
 } satisfies Partial<SessionState>;
 
-/** Whether the server is out of reach, as far as is known. */
-export function isAway({ link, silent }: Pick<SessionState, "link" | "silent">): boolean {
-  return link !== "open" || silent;
+/** Whether the server seems to be out of reach. */
+export function isAway({ socket, silent }: Pick<SessionState, "socket" | "silent">): boolean {
+  return socket !== "open" || silent;
 }
 
 /** Our own place in the lobby. */
@@ -199,7 +199,7 @@ export function isHost(state: SessionState): boolean {
   return ownInfo(state)?.role === "host";
 }
 
-/** Host for as long as the lobby lasts, not only because no other host was there. */
+/** Whether we are an owner, and not only an acting host. */
 export function isOwner(state: SessionState): boolean {
   return ownInfo(state)?.owner ?? false;
 }

@@ -3,7 +3,7 @@ import type { ServerMessage } from "../protocol/messages";
 import { FakeSocket } from "../testing/FakeSocket";
 import { backoffMs } from "./backoff";
 import { Refusal } from "./endpoints";
-import { type Delivery, type LinkChange, Signaling, type SignalingOptions } from "./signaling";
+import { type Delivery, Signaling, type SignalingOptions, type SocketChange } from "./signaling";
 
 let made: Signaling[] = [];
 
@@ -28,11 +28,11 @@ function make(options: Partial<SignalingOptions> = {}) {
     ...options,
   });
   made.push(signaling);
-  const links: LinkChange[] = [];
+  const links: SocketChange[] = [];
   const messages: ServerMessage[] = [];
   const silences: boolean[] = [];
   const deliveries: Delivery[] = [];
-  signaling.onLink((change) => links.push(change));
+  signaling.onSocketState((change) => links.push(change));
   signaling.onSilence((silent) => silences.push(silent));
   signaling.onDelivery((delivery) => deliveries.push(delivery));
   signaling.onMessage((message) => messages.push(message));

@@ -5,11 +5,11 @@ import { Refusal, WRONG_ORIGIN } from "./endpoints";
 import { Outbox } from "./outbox";
 
 /** `closed` comes with a reason and is final until `connect()`. */
-export type LinkState = "idle" | "connecting" | "open" | "reconnecting" | "closed";
+export type SocketState = "idle" | "connecting" | "open" | "reconnecting" | "closed";
 export type ClosedReason = "asked" | "expired" | "elsewhere" | "refused";
 
-export interface LinkChange {
-  state: LinkState;
+export interface SocketChange {
+  state: SocketState;
   reason?: ClosedReason;
   /** Why the server refused. */
   refusal?: Refusal;
@@ -47,12 +47,12 @@ export interface SignalingOptions {
 const OPEN = 1;
 const PING_MS = 10_000;
 const DEAD_MS = 25_000;
-/** After this long without an answer people are told; a slow network is no dead one. */
+/** Time without an answer after which people are told. A slow network may still work. */
 const SILENT_MS = 3_000;
-/** After sleep, or when the network has come back, an answer comes soon or never. */
+/** Time to wait for an answer after sleep, or when the network has come back. */
 const AWAKE_MS = 3_000;
 const BEAT_MS = PING_MS / 4;
-/** Timers that are so late have slept. */
+/** A timer that is later than this has slept. */
 const SLEPT_MS = 4 * BEAT_MS;
 /** Close codes after which trying again cannot help. */
 const FINAL: Record<number, ClosedReason> = {
@@ -61,16 +61,16 @@ const FINAL: Record<number, ClosedReason> = {
   4409: "elsewhere",
 };
 
-/** The WebSocket to the server: reconnects, resumes, keeps alive, loses nothing. */
+/** The WebSocket to the server. It reconnects, resumes, sends pings and loses no message. */
 export class Signaling {
   readonly #options: Required<SignalingOptions>;
   readonly #messages = new Subscribers<ServerMessage>();
-  readonly #links = new Subscribers<LinkChange>();
+  readonly #socketListeners = new Subscribers<SocketChange>();
   readonly #silences = new Subscribers<boolean>();
   readonly #deliveries = new Subscribers<Delivery>();
   readonly #outbox = new Outbox();
   #socket: Socket | null = null;
-  #state: LinkState = "idle";
+  #state: SocketState = "idle";
   #established = false;
   #wanted = false;
   /** Counts attempts, so that a late answer of an abandoned one is ignored. */
@@ -84,9 +84,9 @@ export class Signaling {
   #lastPing = 0;
   #lastBeat = 0;
   #awake: ReturnType<typeof setTimeout> | undefined;
-  /** A resume was sent, and nothing numbered has come since. */
+  /** Whether a resume was sent, and no numbered message has come since. */
   #resuming = false;
-  /** The socket is open, but there is reason to doubt that anyone is at its other end. */
+  /** Whether the socket is open, but the server may be gone. */
   #silent = false;
 
   constructor(options: SignalingOptions) {
@@ -100,7 +100,7 @@ export class Signaling {
     };
   }
 
-  get state(): LinkState {
+  get state(): SocketState {
     return this.#state;
   }
 
@@ -108,8 +108,8 @@ export class Signaling {
     return this.#messages.add(listener);
   }
 
-  onLink(listener: (change: LinkChange) => void): Unsubscribe {
-    return this.#links.add(listener);
+  onSocketState(listener: (change: SocketChange) => void): Unsubscribe {
+    return this.#socketListeners.add(listener);
   }
 
   /** The socket is still open, and gives no answer; or gives one again. What is sent meanwhile is
@@ -118,7 +118,7 @@ export class Signaling {
     return this.#silences.add(listener);
   }
 
-  /** What has arrived without being answered, and what is given up. */
+  /** Called for messages that have arrived without an answer, and for those that are given up. */
   onDelivery(listener: (delivery: Delivery) => void): Unsubscribe {
     return this.#deliveries.add(listener);
   }
@@ -135,7 +135,7 @@ export class Signaling {
     void this.#open();
   }
 
-  /** Give up the connection; nothing is kept for later. */
+  /** Close the connection, and keep no messages for later. */
   close(reason: ClosedReason = "asked", refusal?: Refusal): void {
     if (!this.#wanted) return;
     this.#wanted = false;
@@ -203,7 +203,7 @@ export class Signaling {
     const socket = this.#options.openSocket(this.#options.url);
     this.#socket = socket;
     const current = () => generation === this.#generation;
-    // A server that accepts and stays silent is as dead as one that does not answer.
+    // A server that accepts the socket and stays silent counts as unreachable.
     this.#unansweredSince = Date.now();
     this.#lastBeat = Date.now();
     this.#heartbeat = setInterval(() => this.#beat(), BEAT_MS);
@@ -232,7 +232,7 @@ export class Signaling {
       return;
     }
     if (typeof message.seq === "number") {
-      // It could not be replayed, and is told anew, by a server that counts anew.
+      // Nothing could be replayed. The server sends a new state and starts a new numbering.
       if (this.#resuming && message.type === "lobby_state") this.#lastSeq = message.seq - 1;
       this.#resuming = false;
       if (message.seq <= this.#lastSeq && message.type !== "session_established") return;
@@ -299,7 +299,7 @@ export class Signaling {
     this.#write(this.#frame({ type: "ping", data: {} }));
   }
 
-  /** The socket is gone: wait, then try again. */
+  /** The socket is closed: wait, and then try again. */
   #lost(): void {
     this.#generation++;
     this.#drop();
@@ -345,9 +345,9 @@ export class Signaling {
     socket.close(1000);
   }
 
-  #setState(change: LinkChange): void {
+  #setState(change: SocketChange): void {
     if (change.state === this.#state) return;
     this.#state = change.state;
-    this.#links.emit(change);
+    this.#socketListeners.emit(change);
   }
 }

@@ -125,7 +125,7 @@ async def test_an_agent_uses_the_tools_of_a_program_that_it_was_given(
             await ada.use_mcp("broken")
         with pytest.raises(VoicebotError, match=r"no tool dive.*It has: tide, logs_read_all, sink"):
             await ada.use_mcp("harbours", ["dive"])
-        with pytest.raises(VoicebotError, match="no MCP server 'files'\. MCP_CONFIG has: harbours, broken"):
+        with pytest.raises(VoicebotError, match=r"no MCP server 'files'\. MCP_CONFIG has: harbours, broken"):
             await ada.use_mcp("files")
         assert [tool.name for tool in ada.tools] == ["tide"]
         (process,) = running()

@@ -77,7 +77,7 @@ def test_each_part_of_a_plain_turn() -> None:
     assert not measured.cancelled
 
 
-def test_work_done_ahead_counts_nothing() -> None:
+def test_work_done_ahead_counts_as_zero() -> None:
     measured = measure(
         stamped(
             human(SpeechStopped, 2.0, duration_s=1.5),
@@ -99,7 +99,7 @@ def test_work_done_ahead_counts_nothing() -> None:
     assert total(measured) == pytest.approx(measured.e2e_latency or -1)
 
 
-def test_a_speculation_that_was_thrown_away_is_left_out() -> None:
+def test_a_discarded_speculation_is_left_out() -> None:
     turn = plain_turn()
     thrown = [
         agent(LLMStarted, 2.05, model="m"),
@@ -112,7 +112,7 @@ def test_a_speculation_that_was_thrown_away_is_left_out() -> None:
     assert measured.on_user_turn_completed_delay == pytest.approx(0.05)
 
 
-def test_a_cancelled_turn_is_flagged_and_has_no_whole() -> None:
+def test_a_cancelled_turn_is_flagged_and_has_no_total() -> None:
     measured = measure(stamped(*plain_turn()[:6], agent(LLMFinished, 3.1, model="m", cancelled=True)), "t1")
     assert measured is not None
     assert measured.cancelled
@@ -135,7 +135,7 @@ def test_a_cancelled_answer_is_measured_by_its_speech_too() -> None:
     assert measure(events, "t1", "s3") is None  # what another speech cancelled is not its
 
 
-def test_nothing_to_measure() -> None:
+def test_a_turn_without_an_answer_or_speech_is_not_measured() -> None:
     assert measure([], "t1") is None
     assert measure(plain_turn(), "another") is None
     assert measure(plain_turn()[:5], "t1") is None  # the answer is still being made
@@ -265,7 +265,7 @@ def test_a_turn_whose_speculation_was_redone_is_measured_by_the_second(again: st
     assert not measured.cancelled
 
 
-def test_an_answer_that_was_only_prepared_and_thrown_away_is_none() -> None:
+def test_a_discarded_answer_is_not_measured() -> None:
     begun = [human(SpeechStopped, 1.0, duration_s=0.5), *speculation(1.1, "s1")]
     events = stamped(*begun, *thrown_away(1.4, "s1"))
     assert measure(events, "t1") is None
@@ -296,7 +296,7 @@ HAPPENINGS = st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=2)
 
 
 @given(st.tuples(*[HAPPENINGS] * len(KINDS)), st.sampled_from([None, "s1", "s2"]))
-def test_whatever_happens_in_whatever_order_the_parts_sum(
+def test_the_parts_add_up_for_any_events_in_any_order(
     happened: tuple[list[tuple[int, bool]], ...], speech: str | None
 ) -> None:
     """Some at the same time; events come late, twice or never."""

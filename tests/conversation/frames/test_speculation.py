@@ -15,7 +15,7 @@ from voicebot.events import (
 )
 
 
-def test_each_one_has_its_outcome_and_its_cost() -> None:
+def test_each_speculation_has_its_outcome_and_cost() -> None:
     log = ConversationLog("c", None, clock=lambda: 50.0)
     log.emit(ConversationStarted(t=0, wall_clock="", lobby_id="l"))
     bo = {"participant_id": "bo", "turn_id": "t1"}

@@ -29,7 +29,7 @@ def test_srt_of_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "export"), [("a.vtt", webvtt), ("a.srt", srt)])
-def test_ffmpeg_reads_them(tmp_path: Path, name: str, export: object) -> None:
+def test_ffmpeg_reads_the_captions(tmp_path: Path, name: str, export: object) -> None:
     (tmp_path / name).write_text(export(write_example(None)))  # type: ignore[operator]
     with av.open(str(tmp_path / name)) as container:
         packets = [p for p in container.demux() if p.size]
@@ -51,7 +51,7 @@ def test_long_text_is_cut_at_the_words_own_times() -> None:
     assert [cue.start for cue in found] == [float(cue.text.split()[0].removeprefix("word")) for cue in found]
 
 
-def test_hours_and_markup() -> None:
+def test_times_have_hours_and_markup_is_escaped() -> None:
     log = ConversationLog("c", None)
     log.emit(
         TranscriptFinal(
@@ -61,6 +61,6 @@ def test_hours_and_markup() -> None:
     assert "01:02:03.500 --> 01:02:05.000\n<v x>a &lt;b&gt; &amp; --&gt; c</v>" in webvtt(log)
 
 
-def test_a_folder_that_is_no_conversation(tmp_path: Path) -> None:
+def test_a_folder_without_a_conversation_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LogError, match=r"events\.jsonl"):
         srt(tmp_path)

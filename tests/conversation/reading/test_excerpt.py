@@ -74,7 +74,7 @@ def log() -> ConversationLog:
     return log
 
 
-def test_nothing_of_before_and_in_between_is_in_it(log: ConversationLog, tmp_path: Path) -> None:
+def test_an_excerpt_has_nothing_from_outside_its_intervals(log: ConversationLog, tmp_path: Path) -> None:
     intervals = presence(log.events, {MALLORY, "p-mallory2"})
     assert intervals == [Interval(10, 20), Interval(30, math.inf)]
     folder = tmp_path / log.conversation_id
@@ -88,12 +88,12 @@ def test_nothing_of_before_and_in_between_is_in_it(log: ConversationLog, tmp_pat
     assert found.turns["start_s"].min() >= 10
 
 
-def test_who_was_never_there_gets_no_words(log: ConversationLog) -> None:
+def test_somebody_who_was_never_there_gets_no_words(log: ConversationLog) -> None:
     assert presence(log.events, {"p-nobody"}) == []
     assert [event.type for event in excerpt(log.events, [])] == ["conversation.started"]
 
 
-def test_who_was_there_from_the_beginning_gets_all_that_was_said(log: ConversationLog) -> None:
+def test_somebody_who_was_there_from_the_start_gets_every_word(log: ConversationLog) -> None:
     kinds = [event.type for event in excerpt(log.events, presence(log.events, {ALICE}))]
     said = [event.type for event in log.events if isinstance(event, SEEN_AND_HEARD)]
     assert sorted(kinds) == sorted(["conversation.started", *said])
@@ -105,7 +105,7 @@ def test_kinds_of_events_are_left_out_unless_everybody_notices_them() -> None:
     assert {e.LLMFinished, e.ToolCalled, e.SpeculationStarted, e.EndpointConfirmed, e.PersonaCreated} <= kinds
 
 
-def test_recordings_are_silent_where_one_was_not_there(log: ConversationLog, tmp_path: Path) -> None:
+def test_recordings_are_silent_outside_the_intervals(log: ConversationLog, tmp_path: Path) -> None:
     source = tmp_path / "source"
     encoder = OpusEncoder()
     tone = (8000 * np.sin(np.arange(FRAME_SAMPLES) * 2 * np.pi * 450 / OPUS_RATE)).astype(np.int16)
@@ -137,7 +137,7 @@ class Counted(list[Event]):
             yield event
 
 
-def test_who_comes_and_goes_again_and_again_costs_no_more(log: ConversationLog) -> None:
+def test_coming_and_going_many_times_costs_no_more(log: ConversationLog) -> None:
     """A long conversation is read once, not once for each time that somebody was there."""
     events = Counted(log.events)
     excerpt(events, [Interval(10, 20)])

@@ -139,12 +139,14 @@ def test_a_notebook_finds_the_conversations_of_its_project(
     assert load().conversations["conversation_id"].tolist() == ["own"]
 
 
-def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="data/conversations"):
         load(tmp_path / "nowhere")
 
 
-def test_a_folder_that_may_not_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_read_permission_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(folder: object) -> list[str]:  # to root nothing is forbidden
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
 
@@ -439,7 +441,7 @@ def test_which_of_two_copies_is_read_does_not_depend_on_the_cache(root: Path, ca
         assert [str(p) for p in loaded.problems] == [f"{root / 'middle'}: is a copy of conversation golden"]
 
 
-def test_the_cache_is_really_read(root: Path, cache: Path) -> None:
+def test_the_cache_is_read(root: Path, cache: Path) -> None:
     load(root, cache=cache)
     [file] = cache.iterdir()
     with zipfile.ZipFile(file) as archive:
@@ -499,7 +501,7 @@ def test_a_relative_cache_folder_is_ignored(root: Path, monkeypatch: pytest.Monk
     assert sorted(root.rglob("*")) == before
 
 
-def test_a_damaged_cache_keeps_no_others(root: Path, cache: Path, tmp_path: Path) -> None:
+def test_a_damaged_cache_does_not_protect_other_caches(root: Path, cache: Path, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     shutil.copytree(root, gone)
     load(gone, cache=cache)

@@ -16,7 +16,7 @@ from tests.conversation.example import write_example
 from tests.security.folders.hostile import LINKS, PRIVATE, TRAPS, contents, record, returned
 from voicebot import folders
 from voicebot.conversation.frames.columns import COLUMNS
-from voicebot.conversation.frames.rows import Rows, rows_of
+from voicebot.conversation.frames.rows import frame_of, rows_of
 from voicebot.conversation.manifest import Manifest
 from voicebot.conversation.reading.captions import srt, webvtt
 from voicebot.conversation.reading.reader import LARGEST_LINE, MOST_PROBLEMS, Conversations, load, read_events
@@ -138,13 +138,13 @@ def test_reading_deletes_nothing(shared: Path, victim: Path, place: str, target:
 def forge(root: Path, text: str) -> None:
     """A forged cache beside the logs, in the format of the first version, with matching times."""
     log = write_example(None, "good")
-    rows: Rows = rows_of(tuple(log.events), Manifest(conversation_id="good"), root / "good")
-    for row in rows.by_frame["turns"]:
+    rows = rows_of(tuple(log.events), Manifest(conversation_id="good"), root / "good")
+    for row in rows["turns"]:
         row["text"] = text
     folder = root / ".frames"
     (folder / "0123456789abcdef").mkdir(parents=True)
-    for name, frame in rows.frames().items():
-        frame.to_parquet(folder / "0123456789abcdef" / f"{name}.parquet", index=False)
+    for name, some in rows.items():
+        frame_of(name, some).to_parquet(folder / "0123456789abcdef" / f"{name}.parquet", index=False)
     files = [root / "good" / "events.jsonl", root / "good" / "manifest.json", root / "good/audio/ann.ogg"]
     stamp = {path.name: [path.stat().st_size, path.stat().st_mtime_ns] for path in files}
     entry = {"stamp": stamp, "ids": ["good"], "problems": []}

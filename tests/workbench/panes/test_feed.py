@@ -13,7 +13,7 @@ class Pane(Feed):
     limit = 3
 
 
-async def test_changes_of_a_moment_go_out_in_one_message(page):
+async def test_changes_within_an_interval_are_sent_in_one_message(page):
     pane = Pane()
     for n in range(3):
         pane.put({"id": "a", "n": n})
@@ -28,7 +28,7 @@ async def test_changes_of_a_moment_go_out_in_one_message(page):
 
 
 @pytest.mark.virtual_time
-async def test_it_flushes_by_itself(page):
+async def test_changes_are_sent_without_a_flush(page):
     pane = Pane()
     pane.put({"id": "a"})
     await asyncio.sleep(Pane.interval * 1.5)
@@ -91,7 +91,7 @@ async def test_messages_of_the_page_are_handled_on_the_loop_whatever_thread_they
     assert await done == (7, threading.current_thread())
 
 
-async def test_what_a_page_should_not_send_is_ignored(page):
+async def test_unknown_messages_of_a_page_are_ignored(page):
     pane = Pane()
     for content in ({}, {"type": 3}, {"type": "unknown"}):
         page.send(pane, content)
@@ -99,12 +99,12 @@ async def test_what_a_page_should_not_send_is_ignored(page):
     assert page.sent(pane) == []
 
 
-def test_without_a_loop_it_sends_at_once(page):
+def test_without_a_loop_changes_are_sent_at_once(page):
     pane = Pane()
     pane.put({"id": "a"})
     assert [m["rows"] for m in page.sent(pane)] == [[{"id": "a"}]]
 
 
 @pytest.mark.parametrize("name", ["feed.js", "theme.css", "transcript.js", "latency.css", "lobby_link.js"])
-def test_the_page_parts_are_in_the_package(name):
+def test_the_package_contains_the_parts_of_the_page(name):
     assert source(name).strip()

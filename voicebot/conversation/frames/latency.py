@@ -113,19 +113,11 @@ def measure(events: Iterable[Event], turn_id: str, speech_id: str | None = None)
         parts[name] = max(0.0, finish - max(begin, cursor))
         cursor = max(cursor, finish)
     if played is None:
-        return LatencyMeasured(
-            turn_id=turn_id, participant_id=agent, speech_id=speech_id, cancelled=True, **parts
-        )
-    e2e = end - spoken
-    return LatencyMeasured(
-        turn_id=turn_id,
-        participant_id=agent,
-        speech_id=played.speech_id,
-        cause_seq=played.seq,
-        unaccounted=e2e - sum(parts.values()),
-        e2e_latency=e2e,
-        **parts,
-    )
+        parts["cancelled"] = True
+    else:
+        e2e = end - spoken
+        parts |= {"cause_seq": played.seq, "unaccounted": e2e - sum(parts.values()), "e2e_latency": e2e}
+    return LatencyMeasured(turn_id=turn_id, participant_id=agent, speech_id=speech_id, **parts)
 
 
 def _speech_end(before: Sequence[Event], agent: str | None) -> float | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from voicebot.conversation.frames.columns import COLUMNS, Row
+from voicebot.conversation.frames.columns import COLUMNS, Row, Rows, row_of
 from voicebot.conversation.frames.latency import PARTS
 from voicebot.conversation.frames.speculation import speculation_rows
 from voicebot.conversation.manifest import Manifest, ParticipantRecord
@@ -36,18 +36,8 @@ from voicebot.events import (
     UserChat,
 )
 
-ENVELOPE = frozenset({*Event.model_fields, "track_id"})
+ENVELOPE = {*Event.model_fields, "track_id"}
 """Older logs have a `track_id`, always null."""
-
-
-@dataclass
-class Rows:
-    """The rows of all frames, of one conversation or many."""
-
-    by_frame: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in COLUMNS})
-
-    def frames(self) -> dict[str, pd.DataFrame]:
-        return {name: frame_of(name, rows) for name, rows in self.by_frame.items()}
 
 
 def frame_of(name: str, rows: Sequence[Row]) -> pd.DataFrame:
@@ -64,78 +54,71 @@ def rows_of(
     audio: Sequence[Row] = (),
     problems: int = 0,
 ) -> Rows:
-    """Return the rows of one conversation. The events update the `manifest` first.
+    """Return the rows of one conversation by frame. The events update the `manifest` first.
 
     `audio` has the rows of the recordings, and `problems` counts what could not be read.
     """
     manifest = manifest.after_all(events)
-    out = Rows()
     people = manifest.participants
-    rows = out.by_frame
-    rows["events"] = [_event_row(event) for event in events]
-    rows["latency"] = _latency_rows(events)
-    rows["speculation"] = speculation_rows(events)
-    rows["speech"] = _speech_rows(events)
-    rows["words"] = _word_rows(events)
-    rows["endpoints"] = _endpoint_rows(events)
-    rows["turns"] = sorted(
+    turns = sorted(
         [*_heard_rows(events, people), *_typed_rows(events), *_spoken_rows(events, people)],
         key=lambda row: (row["start_s"], row["end_s"] or 0),
     )
-    for row in rows["turns"]:
+    for row in turns:
         person = people.get(row["participant_id"] or "", ParticipantRecord())
         row["name"], row["kind"] = person.name, person.kind
-    talked = _talked(rows)
-    rows["participants"] = [
-        {
-            "participant_id": who,
-            "name": person.name,
-            "kind": person.kind,
-            "persona_hash": person.persona_hash,
-            "joined_s": person.joined_t,
-            "left_s": person.left_t,
-            "speech_s": talked.get(who, 0.0),
-            "consent": ",".join(person.consent),
-        }
-        for who, person in people.items()
-    ]
-    rows["audio"] = [dict(row) for row in audio]
+    speech = _speech_rows(events)
+    talked = _talked(speech, turns)
     kinds = [person.kind for person in people.values()]
-    rows["conversations"] = [
-        {
-            "lobby_id": manifest.lobby_id,
-            "lobby_name": manifest.lobby_name,
-            "started_at": pd.to_datetime(manifest.wall_clock or "NaT", utc=True, errors="coerce"),
-            "duration_s": max((event.t for event in events), default=0.0),
-            "ended": manifest.ended_t is not None,
-            "humans": kinds.count("human"),
-            "agents": kinds.count("agent"),
-            "turns": len(rows["turns"]),
-            "events": len(events),
-            "problems": problems,
-            **{f"{role}_model": manifest.models.get(role) for role in ("stt", "tts", "llm")},
-            "path": None if folder is None else str(folder),
-        }
-    ]
-    for name in COLUMNS:
-        for row in rows[name]:
-            row["conversation_id"] = manifest.conversation_id
-    return out
-
-
-def _event_row(event: Event) -> Row:
-    values = event.model_dump(mode="json", exclude=set(ENVELOPE), fallback=repr)
-    return {
-        "seq": event.seq,
-        "t_s": event.t,
-        "type": event.type,
-        "participant_id": event.participant_id,
-        "turn_id": event.turn_id,
-        "speech_id": event.speech_id,
-        "cause_seq": event.cause_seq,
-        "sample": event.sample,
-        "data": json.dumps(values),
+    rows: Rows = {
+        "conversations": [
+            {
+                **vars(manifest),
+                "started_at": pd.to_datetime(manifest.wall_clock or "NaT", utc=True, errors="coerce"),
+                "duration_s": max((event.t for event in events), default=0.0),
+                "ended": manifest.ended_t is not None,
+                "humans": kinds.count("human"),
+                "agents": kinds.count("agent"),
+                "turns": len(turns),
+                "events": len(events),
+                "problems": problems,
+                **{f"{role}_model": manifest.models.get(role) for role in ("stt", "tts", "llm")},
+                "path": None if folder is None else str(folder),
+            }
+        ],
+        "participants": [
+            {
+                **vars(person),
+                "participant_id": who,
+                "joined_s": person.joined_t,
+                "left_s": person.left_t,
+                "speech_s": talked.get(who, 0.0),
+                "consent": ",".join(person.consent),
+            }
+            for who, person in people.items()
+        ],
+        "turns": turns,
+        "words": _word_rows(events),
+        "events": [row_of(event, data=_data(event)) for event in events],
+        "latency": _latency_rows(events),
+        "speculation": speculation_rows(events),
+        "speech": speech,
+        "endpoints": [
+            row_of(event, outcome=event.type.removeprefix("endpoint."))
+            for event in events
+            if isinstance(event, EndpointPredicted | EndpointConfirmed | EndpointCancelled)
+        ],
+        "audio": [dict(row) for row in audio],
     }
+    for some in rows.values():
+        for row in some:
+            row["conversation_id"] = manifest.conversation_id
+    return rows
+
+
+def _data(event: Event) -> str:
+    """Return the fields that only this kind of event has, as JSON."""
+    return json.dumps(event.model_dump(mode="json", exclude=ENVELOPE, fallback=repr))
 
 
 def _latency_rows(events: Iterable[Event]) -> list[Row]:
@@ -144,32 +127,26 @@ def _latency_rows(events: Iterable[Event]) -> list[Row]:
     used: dict[tuple[str, str | None, str | None], str] = {}  # by role, turn and agent
     committed: set[tuple[str | None, str | None]] = set()  # by turn and agent
     for event in events:
+        turn, agent = event.turn_id, event.participant_id
         match event:
             case TranscriptFinal() if event.stt_model:
-                used["stt", event.turn_id, None] = event.stt_model
+                used["stt", turn, None] = event.stt_model
             case LLMStarted():
-                used["llm", event.turn_id, event.participant_id] = event.model
+                used["llm", turn, agent] = event.model
             case TTSStarted():
-                used["tts", event.turn_id, event.participant_id] = event.model
+                used["tts", turn, agent] = event.model
             case SpeculationCommitted():
-                committed.add((event.turn_id, event.participant_id))
+                committed.add((turn, agent))
             case LatencyMeasured():
-                turn, agent = event.turn_id, event.participant_id
-                rows.append(
-                    {
-                        "seq": event.seq,
-                        "turn_id": turn,
-                        "participant_id": agent,
-                        "speech_id": event.speech_id,
-                        "t_s": event.t,
-                        **{f"{part}_s": getattr(event, part) for part in (*PARTS, "e2e_latency")},
-                        "cancelled": event.cancelled,
-                        "speculated": (turn, agent) in committed,
-                        "stt_model": used.get(("stt", turn, None)),
-                        "llm_model": used.get(("llm", turn, agent)),
-                        "tts_model": used.get(("tts", turn, agent)),
-                    }
+                row = row_of(
+                    event,
+                    speculated=(turn, agent) in committed,
+                    stt_model=used.get(("stt", turn, None)),
+                    llm_model=used.get(("llm", turn, agent)),
+                    tts_model=used.get(("tts", turn, agent)),
                 )
+                row |= {f"{part}_s": row[part] for part in (*PARTS, "e2e_latency")}
+                rows.append(row)
             case _:
                 pass
     return rows
@@ -181,55 +158,27 @@ def _speech_rows(events: Iterable[Event]) -> list[Row]:
     open_rows: dict[str | None, Row] = {}
     for event in events:
         if isinstance(event, SpeechStarted):
-            row: Row = {
-                "participant_id": event.participant_id,
-                "turn_id": event.turn_id,
-                "start_s": event.t,
-                "end_s": None,
-                "duration_s": None,
-            }
-            open_rows[event.participant_id] = row
-            rows.append(row)
+            open_rows[event.participant_id] = row_of(event, start_s=event.t)
+            rows.append(open_rows[event.participant_id])
         elif isinstance(event, SpeechStopped):
-            span = open_rows.pop(event.participant_id, {})
-            if not span:  # its start is missing
-                span.update(participant_id=event.participant_id, start_s=event.t - event.duration_s)
-                rows.append(span)
-            span.update(end_s=event.t, duration_s=event.duration_s)
-            span["turn_id"] = event.turn_id or span.get("turn_id")
+            row = open_rows.pop(event.participant_id, None)
+            if row is None:  # its start is missing
+                row = row_of(event, start_s=event.t - event.duration_s)
+                rows.append(row)
+            row.update(end_s=event.t, duration_s=event.duration_s, turn_id=event.turn_id or row["turn_id"])
     return rows
-
-
-def _endpoint_rows(events: Iterable[Event]) -> list[Row]:
-    return [
-        {
-            "seq": event.seq,
-            "t_s": event.t,
-            "participant_id": event.participant_id,
-            "turn_id": event.turn_id,
-            "outcome": event.type.removeprefix("endpoint."),
-            "delay_s": event.delay_s,
-            "reason": event.reason,
-            "text": event.text,
-            "probability": event.probability,
-        }
-        for event in events
-        if isinstance(event, EndpointPredicted | EndpointConfirmed | EndpointCancelled)
-    ]
 
 
 def _word_rows(events: Iterable[Event]) -> list[Row]:
     return [
-        {
-            "turn_id": event.turn_id,
-            "participant_id": event.participant_id,
-            "utterance_id": event.utterance_id,
-            "position": position,
-            "word": word.text,
-            "start_s": word.start,
-            "end_s": word.end,
-            "confidence": word.confidence,
-        }
+        row_of(
+            event,
+            position=position,
+            word=word.text,
+            start_s=word.start,
+            end_s=word.end,
+            confidence=word.confidence,
+        )
         for event in events
         if isinstance(event, TranscriptFinal)
         for position, word in enumerate(event.words)
@@ -239,19 +188,7 @@ def _word_rows(events: Iterable[Event]) -> list[Row]:
 def _heard_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
     """Return what people said. Noise without words is not a turn."""
     return [
-        {
-            "turn_id": event.turn_id,
-            "participant_id": event.participant_id,
-            "utterance_id": event.utterance_id,
-            "start_s": event.start_t,
-            "end_s": event.end_t,
-            "text": event.text,
-            "interrupted": False,
-            "complete": True,
-            "typed": False,
-            "language": event.language,
-            "model": event.stt_model,
-        }
+        _turn_row(event, event.start_t, event.end_t, event.text, model=event.stt_model)
         for event in events
         if isinstance(event, TranscriptFinal) and event.text.strip() and not _by_agent(event, people)
     ]
@@ -261,16 +198,9 @@ def _typed_rows(events: Sequence[Event]) -> list[Row]:
     """Return what people typed, with the turn that it caused."""
     caused = {event.cause_seq: event.turn_id for event in reversed(events) if event.turn_id}
     return [
-        {
-            "turn_id": event.turn_id or caused.get(event.seq),
-            "participant_id": event.participant_id,
-            "start_s": event.t,
-            "end_s": event.t,
-            "text": event.text,
-            "interrupted": False,
-            "complete": True,
-            "typed": True,
-        }
+        _turn_row(
+            event, event.t, event.t, event.text, typed=True, turn_id=event.turn_id or caused.get(event.seq)
+        )
         for event in events
         if isinstance(event, UserChat) and event.text.strip()
     ]
@@ -285,7 +215,7 @@ def _spoken_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord
     said: dict[str | None, list[str]] = {}
     for event in events:
         if isinstance(event, PlayoutStarted | PlayoutSentence | PlayoutFinished | PlayoutInterrupted):
-            row = rows.setdefault(event.speech_id, _speech_row(event, event.t))
+            row = rows.setdefault(event.speech_id, _turn_row(event, event.t, None, ""))
             if isinstance(event, PlayoutSentence):
                 said.setdefault(event.speech_id, [row["text"]]).append(event.text)
             elif isinstance(event, PlayoutFinished | PlayoutInterrupted):
@@ -299,41 +229,30 @@ def _spoken_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord
                 )
         elif isinstance(event, TranscriptFinal) and _by_agent(event, people):
             if event.speech_id not in rows:  # nothing was audible
-                shown = _speech_row(event, event.start_t)
-                shown.update(end_s=event.end_t, text=event.text, complete=True)
-                rows[event.speech_id] = shown
+                rows[event.speech_id] = _turn_row(event, event.start_t, event.end_t, event.text)
             rows[event.speech_id].update(utterance_id=event.utterance_id, language=event.language)
     for speech_id, texts in said.items():
         rows[speech_id]["text"] = " ".join(text for text in map(str.strip, texts) if text)
     return list(rows.values())
 
 
-def _speech_row(event: Event, start: float) -> Row:
-    return {
-        "turn_id": event.turn_id,
-        "participant_id": event.participant_id,
-        "speech_id": event.speech_id,
-        "start_s": start,
-        "end_s": None,
-        "text": "",
-        "interrupted": False,
-        "complete": False,
-        "typed": False,
-    }
+def _turn_row(event: Event, start: float, end: float | None, text: str, **columns: Any) -> Row:
+    flags = {"interrupted": False, "complete": end is not None, "typed": False}
+    return row_of(event, start_s=start, end_s=end, text=text, **flags | columns)
 
 
 def _by_agent(event: Event, people: Mapping[str, ParticipantRecord]) -> bool:
     return people.get(event.participant_id or "", ParticipantRecord()).kind == "agent"
 
 
-def _talked(rows: Mapping[str, Sequence[Row]]) -> dict[str | None, float]:
-    """Return the seconds of speech by participant."""
+def _talked(speech: Iterable[Row], turns: Iterable[Row]) -> dict[str | None, float]:
+    """Return the seconds of speech by participant: as detected, and as played for agents."""
     talked: dict[str | None, float] = {}
-    spans = [(row["participant_id"], row["duration_s"]) for row in rows["speech"]]
+    spans = [(row["participant_id"], row.get("duration_s")) for row in speech]
     spans += [
         (row["participant_id"], row["end_s"] - row["start_s"])
-        for row in rows["turns"]
-        if row.get("speech_id") and row["end_s"] is not None
+        for row in turns
+        if row["speech_id"] and row["end_s"] is not None
     ]
     for who, span in spans:
         talked[who] = talked.get(who, 0.0) + (span or 0.0)

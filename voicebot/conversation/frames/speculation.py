@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voicebot.conversation.frames.columns import Row
+from voicebot.conversation.frames.columns import Row, row_of
 from voicebot.events import Event, SpeculationCancelled, SpeculationCommitted, SpeculationStarted
+
+NOTHING_WASTED = {"wasted_s": 0.0, "wasted_written": 0, "wasted_characters": 0, "wasted_audio_s": 0.0}
 
 
 def speculation_rows(events: Iterable[Event]) -> list[Row]:
@@ -16,48 +18,25 @@ def speculation_rows(events: Iterable[Event]) -> list[Row]:
     """
     rows: list[Row] = []
     under_way: dict[tuple[str | None, str | None, str | None], Row] = {}
-
-    def row_of(event: Event) -> Row:
-        key = (event.turn_id, event.participant_id, event.speech_id)
-        return under_way.pop(key, None) or _row(event, rows)
-
     for event in events:
-        match event:
-            case SpeculationStarted():
-                row = _row(event, rows)
-                row.update(start_s=event.t, text=event.text)
-                under_way[event.turn_id, event.participant_id, event.speech_id] = row
-            case SpeculationCommitted():
-                row_of(event).update(end_s=event.t, outcome="committed")
-            case SpeculationCancelled():
-                row_of(event).update(
-                    end_s=event.t,
-                    outcome="cancelled",
-                    reason=event.reason,
-                    wasted_s=event.seconds,
-                    wasted_written=event.written,
-                    wasted_characters=event.characters,
-                    wasted_audio_s=event.audio_s,
-                )
-            case _:
-                pass
+        if not isinstance(event, SpeculationStarted | SpeculationCommitted | SpeculationCancelled):
+            continue
+        key = (event.turn_id, event.participant_id, event.speech_id)
+        if isinstance(event, SpeculationStarted):
+            under_way[key] = row_of(event, start_s=event.t, outcome="", reason="", **NOTHING_WASTED)
+            rows.append(under_way[key])
+            continue
+        row = under_way.pop(key, None)
+        if row is None:  # its start is missing
+            row = row_of(event, text="", reason="", **NOTHING_WASTED)
+            rows.append(row)
+        row.update(end_s=event.t, outcome=event.type.removeprefix("speculation."))
+        if isinstance(event, SpeculationCancelled):
+            row.update(
+                reason=event.reason,
+                wasted_s=event.seconds,
+                wasted_written=event.written,
+                wasted_characters=event.characters,
+                wasted_audio_s=event.audio_s,
+            )
     return rows
-
-
-def _row(event: Event, rows: list[Row]) -> Row:
-    row: Row = {
-        "turn_id": event.turn_id,
-        "participant_id": event.participant_id,
-        "speech_id": event.speech_id,
-        "start_s": None,
-        "end_s": None,
-        "text": "",
-        "outcome": "",
-        "reason": "",
-        "wasted_s": 0.0,
-        "wasted_written": 0,
-        "wasted_characters": 0,
-        "wasted_audio_s": 0.0,
-    }
-    rows.append(row)
-    return row

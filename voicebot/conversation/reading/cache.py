@@ -23,8 +23,8 @@ from typing import Any
 import pandas as pd
 import platformdirs
 
-from voicebot.conversation.frames.columns import COLUMNS
-from voicebot.conversation.frames.rows import Rows, frame_of
+from voicebot.conversation.frames.columns import COLUMNS, Rows
+from voicebot.conversation.frames.rows import frame_of
 from voicebot.conversation.reading.problems import LoadProblem
 from voicebot.folders import open_file
 
@@ -57,7 +57,7 @@ class FrameCache:
         self._index: dict[str, dict[str, Any]] = {}
         self._frames: dict[str, pd.DataFrame] = {}
         self._kept: set[str] = set()
-        self._fresh = Rows()
+        self._fresh: Rows = {name: [] for name in COLUMNS}
         if self._file is not None:
             self._read(self._file)
 
@@ -76,14 +76,14 @@ class FrameCache:
     ) -> None:
         """Add the rows of a conversation that has just been read."""
         self._index[name] = {"key": key, "id": conversation_id, "problems": [list(p) for p in problems]}
-        for frame, some in rows.by_frame.items():
-            self._fresh.by_frame[frame] += some
+        for frame, some in rows.items():
+            self._fresh[frame] += some
 
     def frames(self) -> tuple[dict[str, pd.DataFrame], list[LoadProblem]]:
         """Return the frames and problems of all conversations, and write the cache if it has changed."""
         frames = {}
         for name in COLUMNS:
-            frame = frame_of(name, self._fresh.by_frame[name])
+            frame = frame_of(name, self._fresh[name])
             if self._kept:
                 old = self._frames[name]
                 old = old[old["conversation_id"].isin(self._kept)]

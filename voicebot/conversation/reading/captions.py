@@ -65,7 +65,7 @@ def cues(source: ConversationLog | str | Path) -> list[Cue]:
         LogError: the folder cannot be read.
     """
     if isinstance(source, ConversationLog):
-        rows = rows_of(tuple(source.events), source.manifest).by_frame
+        rows = rows_of(tuple(source.events), source.manifest)
     else:
         try:
             events, manifest, _ = read_conversation(Path(source))
@@ -74,7 +74,7 @@ def cues(source: ConversationLog | str | Path) -> list[Cue]:
                 f"{str(source)!r} cannot be read as a conversation: {error}.",
                 hint="Pass a folder that contains an events.jsonl.",
             ) from error
-        rows = rows_of(events, manifest).by_frame
+        rows = rows_of(events, manifest)
     words: dict[str | None, list[Row]] = {}
     for word in rows["words"]:
         words.setdefault(word["utterance_id"], []).append(word)

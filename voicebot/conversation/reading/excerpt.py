@@ -105,7 +105,7 @@ def excerpt(events: Sequence[Event], intervals: Sequence[Interval]) -> list[Even
 def _already_there(
     coming: Iterable[Event], intervals: Iterable[Interval]
 ) -> Iterator[list[ParticipantJoined]]:
-    """For each interval those who had come before it and not gone."""
+    """Yield, for each interval, the people who had joined before it and were still there."""
     here: dict[str | None, ParticipantJoined] = {}
     ahead = deque(sorted(coming, key=lambda event: event.t))
     for interval in intervals:
@@ -131,17 +131,11 @@ def _interval_of(intervals: Sequence[Interval], begin: float, end: float) -> int
 
 def _moments(event: Event) -> tuple[float, float]:
     """Return when the subject of an event began and ended."""
-    begin, end = event.t, event.t
-    match event:
-        case TranscriptFinal():
-            begin, end = event.start_t, event.end_t
-        case TranscriptInterim():
-            begin = event.start_t
-        case SpeechStopped():
-            begin = event.t - event.duration_s
-        case _:
-            pass
-    return begin, end
+    if isinstance(event, TranscriptFinal):
+        return event.start_t, event.end_t
+    if isinstance(event, TranscriptInterim):
+        return event.start_t, event.t
+    return event.t - (event.duration_s if isinstance(event, SpeechStopped) else 0.0), event.t
 
 
 def _alone(event: Event, seq: int) -> Event:
@@ -154,15 +148,8 @@ def _alone(event: Event, seq: int) -> Event:
 
 def excerpt_manifest(manifest: Manifest, events: Iterable[Event]) -> Manifest:
     """Return the manifest of an excerpt, with its participants and without settings and personas."""
-    made = Manifest(
-        conversation_id=manifest.conversation_id,
-        wall_clock=manifest.wall_clock,
-        lobby_id=manifest.lobby_id,
-        lobby_name=manifest.lobby_name,
-        models=manifest.models,
-        software=manifest.software,
-    )
-    return made.after_all(events)
+    public = {"conversation_id", "wall_clock", "lobby_id", "lobby_name", "models", "software"}
+    return Manifest(**manifest.model_dump(include=public)).after_all(events)
 
 
 def write_excerpt(

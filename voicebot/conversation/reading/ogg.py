@@ -15,6 +15,8 @@ OPUS_CLOCK = 48_000
 """Hz of granule positions in Ogg Opus, at any sample rate (RFC 7845, section 4)."""
 LARGEST_PAGE = 65_307
 """Bytes (RFC 3533, section 6)."""
+PAGE = re.compile(rb"OggS(?=..(.{8}))", re.DOTALL)
+"""The start of a page, with its granule position (-1 if no packet ends in the page)."""
 RECORDING = re.compile(r"(?!\.)[A-Za-z0-9_.~-]+\.ogg")
 """The names of the recorder's files. An archive, which others unpack, has no other names."""
 
@@ -79,11 +81,6 @@ def ogg_duration(file: BinaryIO) -> float | None:
     if opus < 0 or len(head) < opus + 12:
         return None
     (skip,) = struct.unpack_from("<H", head, opus + 10)
-    at = tail.rfind(b"OggS")
-    while at >= 0:
-        if len(tail) >= at + 14:
-            granule: int = struct.unpack_from("<q", tail, at + 6)[0]
-            if granule >= 0:
-                return max(0.0, float(granule - skip) / OPUS_CLOCK)
-        at = tail.rfind(b"OggS", 0, at)
-    return None
+    granules = [struct.unpack("<q", page[1])[0] for page in PAGE.finditer(tail)]
+    last = next((granule for granule in reversed(granules) if granule >= 0), None)
+    return None if last is None else max(0.0, float(last - skip) / OPUS_CLOCK)

@@ -19,8 +19,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from voicebot.conversation.frames.columns import COLUMNS, Row
-from voicebot.conversation.frames.rows import rows_of
-from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.frames.rows import frame_of, rows_of
+from voicebot.conversation.manifest import LARGEST_MANIFEST, Manifest
 from voicebot.conversation.reading.cache import FrameCache, user_folder
 from voicebot.conversation.reading.ogg import audio_rows
 from voicebot.conversation.reading.problems import LoadProblem
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LARGEST = 2**53
 """Larger numbers are damage: they are no times, and other languages' JSON rounds them."""
 LARGEST_LOG = 1 << 30
-LARGEST_MANIFEST = 1 << 26
 LARGEST_LINE = 1 << 24
 """Bytes, far more than a conversation of a day needs. Larger files and lines are not read."""
 MOST_PROBLEMS = 1000
@@ -44,7 +43,7 @@ MOST_PROBLEMS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """Pandas frames of one or many conversations; `voicebot.conversation.frames.columns` lists the columns."""
+    """Pandas frames of one or many conversations. `voicebot.conversation.frames.columns` lists columns."""
 
     conversations: pd.DataFrame
     participants: pd.DataFrame
@@ -63,8 +62,8 @@ class Conversations:
     def of(cls, log: ConversationLog) -> Conversations:
         """Return the frames of a conversation that is still going on."""
         audio = audio_rows(Folder(log.folder))[0] if log.folder is not None else ()
-        frames = rows_of(tuple(log.events), log.manifest, log.folder, audio).frames()
-        return cls(**frames, problems=())
+        rows = rows_of(tuple(log.events), log.manifest, log.folder, audio)
+        return cls(**{name: frame_of(name, some) for name, some in rows.items()}, problems=())
 
     def __len__(self) -> int:
         return len(self.conversations)

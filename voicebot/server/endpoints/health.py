@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 
 from voicebot.server.endpoints.http import Wired
+from voicebot.server.version import __version__
 from voicebot.settings import is_loopback
-from voicebot.version import __version__
 
 operation = APIRouter()
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")

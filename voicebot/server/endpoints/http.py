@@ -14,8 +14,8 @@ from voicebot.server.cluster.forwarded import forwarded
 from voicebot.server.endpoints.services import Services, services
 from voicebot.server.net.networks import address_of
 from voicebot.server.sessions.client_session import ClientSession
+from voicebot.server.version import __version__
 from voicebot.signaling.messages import ErrorData
-from voicebot.version import __version__
 
 api = APIRouter(prefix="/api")
 pages = APIRouter()

@@ -26,6 +26,7 @@ from voicebot.server.sessions.client_session import ClientSession, Seat
 from voicebot.server.sessions.outbox import Close, Outbox
 from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
+from voicebot.server.version import __version__
 from voicebot.signaling.messages import (
     SessionEstablished,
     SessionEstablishedData,
@@ -33,7 +34,6 @@ from voicebot.signaling.messages import (
     SessionInvalid,
 )
 from voicebot.signaling.written import write
-from voicebot.version import __version__
 
 logger = logging.getLogger(__name__)
 FRAMES_PER_TURN = 8

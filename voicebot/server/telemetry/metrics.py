@@ -13,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from voicebot.media.base import MediaStats
-from voicebot.version import __version__
+from voicebot.server.version import __version__
 
 MAX_CODES = 64
 """Values per label. A backend could make up any number of error codes and model names."""

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import (
     SpanExportResult,
 )
 
-from voicebot.version import __version__
+from voicebot.server.version import __version__
 
 logger = logging.getLogger(__name__)
 

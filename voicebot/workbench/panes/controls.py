@@ -47,7 +47,10 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
     def refresh(self) -> None:
         """Show the model in use and the other models."""
         choice = self._models.chosen[self._role]
-        options = [(self._label(o.spec, o.availability), o.spec) for o in self._models.options(self._role)]
+        options = [
+            (o.spec if o.availability.status == "ready" else f"{o.spec} ({o.availability.reason})", o.spec)
+            for o in self._models.options(self._role)
+        ]
         if choice.spec not in [spec for _, spec in options]:
             options.insert(0, (choice.spec, choice.spec))
         self._setting = True
@@ -59,10 +62,6 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         if choice.spec != self._shown:
             self._shown = choice.spec
             self._say(choice.warning or choice.reason)
-
-    @staticmethod
-    def _label(spec: str, availability: Any) -> str:
-        return spec if availability.status == "ready" else f"{spec} ({availability.reason})"
 
     def _chosen(self, change: dict[str, Any]) -> None:
         if not self._setting:
@@ -81,14 +80,10 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
         self._say(f"Loading {spec} …")
         try:
             await self._swap(self._role, spec, self._progress)
-        except VoicebotError as error:
-            kept = self._models.chosen[self._role].spec
-            self._say(f"{error.message} {error.hint} {kept} stays in use.", bad=True)
         except Exception as error:  # a backend may raise anything, and the panel must continue
-            kept = self._models.chosen[self._role].spec
-            self._say(
-                f"{spec} failed: {type(error).__name__}: {one_line(error)}. {kept} stays in use.", bad=True
-            )
+            known = isinstance(error, VoicebotError)
+            problem = str(error) if known else f"{spec} failed: {type(error).__name__}: {one_line(error)}."
+            self._say(f"{problem} {self._models.chosen[self._role].spec} stays in use.", bad=True)
         else:
             self.refresh()
             self._say(f"{spec} is in use from the next turn on.")

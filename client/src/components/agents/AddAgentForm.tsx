@@ -6,7 +6,7 @@ import { texts } from "../../texts";
 import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 
-/** One line makes an agent; shows that it is being made, and why it could not be. */
+/** The form that makes an agent from one line. It shows the progress, or why it failed. */
 export function AddAgentForm({ onDone }: { onDone: () => void }) {
   const client = useClient();
   const adding = useSession((state) => state.adding);
@@ -20,7 +20,7 @@ export function AddAgentForm({ onDone }: { onDone: () => void }) {
   }, [client]);
 
   useEffect(() => {
-    // It was being made, and now it is neither being made nor refused: it is here.
+    // The agent is no longer being made and was not refused, so it is here.
     if (waiting.current && !adding && !error) onDone();
     waiting.current = adding !== null;
   }, [adding, error, onDone]);

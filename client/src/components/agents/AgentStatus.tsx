@@ -1,7 +1,7 @@
 import type { AgentStateData } from "../../protocol/messages";
 import { texts } from "../../texts";
 
-/** What an agent is doing, in a word and a small movement. */
+/** What an agent is doing, as a word and a small animation. */
 export function AgentStatus({ state }: { state: AgentStateData["state"] }) {
   return (
     <span className="agent-status" data-state={state}>

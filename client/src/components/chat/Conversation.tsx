@@ -13,7 +13,7 @@ export function Conversation() {
   const timeline = useSession((state) => state.timeline);
   const pending = useSession((state) => state.pendingChat);
   const { list, away, toEnd } = useStickToEnd<HTMLOListElement>(timeline, pending);
-  // The button goes away with that, and the focus shall not.
+  // The button disappears, but the focus must not.
   const jump = () => {
     list.current?.focus({ preventScroll: true });
     toEnd();

@@ -5,10 +5,10 @@ import { isAway, type PendingChat } from "../../session/state";
 import { texts } from "../../texts";
 import { Button } from "../ui/Button";
 
-/** Sooner than this a message has usually arrived, and there is nothing to say. */
+/** Most messages have arrived within this time, so nothing is shown before. */
 const USUAL_MS = 1_000;
 
-/** A chat message of ours that nobody else has yet: it waits, or could not be sent. */
+/** A chat message of ours that waits, or could not be sent. */
 export function PendingRow({ line: { id, text, error } }: { line: PendingChat }) {
   const { chat } = useClient();
   const away = useSession(isAway);

@@ -1,6 +1,6 @@
 import { CircleAlert } from "lucide-react";
 import { useEffect } from "react";
-import { deviceWords } from "../../deviceWords";
+import { deviceProblemText } from "../../deviceProblemText";
 import { useClient } from "../../hooks/useClient";
 import { useSession } from "../../hooks/useSession";
 import type { DeviceKind } from "../../rtc/devices";
@@ -17,8 +17,8 @@ interface DeviceHelpProps {
 export function DeviceHelp({ kind, problem }: DeviceHelpProps) {
   const client = useClient();
   const inside = useSession(({ phase }) => phase === "lobby");
-  const { title, hint } = deviceWords(kind, problem);
-  // Said here, it need not be said again in the lobby.
+  const { title, hint } = deviceProblemText(kind, problem);
+  // What was explained here need not be explained again in the lobby.
   useEffect(() => client.problemRead(kind), [client, kind]);
   return (
     <div className="help" role="alert" data-testid={`${kind}-problem`} data-problem={problem}>

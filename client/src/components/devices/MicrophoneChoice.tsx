@@ -3,7 +3,7 @@ import { DeviceHelp } from "./DeviceHelp";
 import { DeviceSelect } from "./DeviceSelect";
 import { MicrophoneMeter } from "./MicrophoneMeter";
 
-/** Which microphone and how loud it is; or why it cannot be used, and which others there are. */
+/** The microphone and its level; or why it cannot be used, and what else there is to choose. */
 export function MicrophoneChoice() {
   const { problem, choices } = useSession((state) => state.microphone);
   return (

@@ -8,10 +8,10 @@ import { Choice } from "../ui/Choice";
 import { Field } from "../ui/Field";
 import { DOORS } from "./doors";
 
-/** Make a lobby: its name, its door and, if wished, an address to remember. */
+/** The form for a new lobby: name, door and, optionally, a custom address. */
 export function CreateLobbyForm() {
   const client = useClient();
-  const link = useSession((state) => state.link);
+  const socket = useSession((state) => state.socket);
   const creating = useSession((state) => state.creating !== null);
   const error = useSession((state) => state.creatingError);
   const [name, setName] = useState("");
@@ -81,7 +81,7 @@ export function CreateLobbyForm() {
         />
         <p className="quiet small">{words.slugHint}</p>
       </details>
-      {creating && link !== "open" && (
+      {creating && socket !== "open" && (
         <p className="quiet small" role="status">
           {texts.prejoin.waiting}
         </p>

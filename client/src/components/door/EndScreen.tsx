@@ -8,7 +8,7 @@ import { Button } from "../ui/Button";
 
 type EndPhase = Exclude<Phase, "start" | "prejoin" | "joining" | "waiting" | "returning" | "lobby">;
 
-/** The stay is over; what now. */
+/** Why the stay is over, and what to do next. */
 export function EndScreen({ phase }: { phase: EndPhase }) {
   const client = useClient();
   const reason = useSession((state) => state.reason);

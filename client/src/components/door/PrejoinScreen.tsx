@@ -13,7 +13,7 @@ import { Field } from "../ui/Field";
 import { Name } from "../ui/Name";
 import { CameraPreview } from "./CameraPreview";
 
-/** Before joining: who one is, and whether the microphone works. */
+/** The page before joining: the name, and whether the microphone works. */
 export function PrejoinScreen() {
   const client = useClient();
   const lobby = useSession((state) => state.lobby);

@@ -7,7 +7,7 @@ import { Button } from "../ui/Button";
 import { Field } from "../ui/Field";
 import { CreateLobbyForm } from "./CreateLobbyForm";
 
-/** Where one arrives without a lobby: create one, or join one. */
+/** The page without a lobby, where people create or join one. */
 export function StartScreen() {
   const client = useClient();
   const [target, setTarget] = useState("");

@@ -7,7 +7,7 @@ import { Brand } from "../ui/Brand";
 import { Button } from "../ui/Button";
 import { Name } from "../ui/Name";
 
-/** On the way in with nothing to do: a host is asked, or a reloaded page comes back. */
+/** Shown while we wait for a host's answer, or while a reloaded page comes back. */
 export function WaitingScreen({ phase }: { phase: "waiting" | "returning" }) {
   const client = useClient();
   const name = useSession((state) => state.lobby?.name ?? "");

@@ -1,6 +1,6 @@
 import { texts } from "../../texts";
 
-/** The ways into a lobby, as they are offered. */
+/** The choices of who can come in. */
 export const DOORS = (["private", "open"] as const).map((value) => ({
   value,
   ...texts.start.doors[value],

@@ -5,17 +5,17 @@ import { DeviceBanner } from "./DeviceBanner";
 import { FailedBanner } from "./FailedBanner";
 import { HearButton } from "./HearButton";
 import { KnockList } from "./KnockList";
-import { LinkBanner } from "./LinkBanner";
 import { MuteRequest } from "./MuteRequest";
+import { ServerBanner } from "./ServerBanner";
 
-/** What keeps the lobby from working as it should, and who wants something of us. */
+/** Problems of the lobby, and requests of other people. */
 export function Banners() {
   const blocked = useSession((state) => state.soundBlocked);
   const peers = useSession((state) => state.peers);
   const failed = Object.entries(peers).filter(([, peer]) => peer.failure);
   return (
     <div className="banners">
-      <LinkBanner />
+      <ServerBanner />
       <DeviceBanner kind="microphone" />
       <DeviceBanner kind="camera" />
       {failed.map(

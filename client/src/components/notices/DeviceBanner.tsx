@@ -1,5 +1,5 @@
 import { MicOff, VideoOff, X } from "lucide-react";
-import { deviceWords } from "../../deviceWords";
+import { deviceProblemText } from "../../deviceProblemText";
 import { useClient } from "../../hooks/useClient";
 import { controlId, useFocusRescue } from "../../hooks/useFocusReturn";
 import { useSession } from "../../hooks/useSession";
@@ -9,7 +9,7 @@ import { texts } from "../../texts";
 import { DeviceActions } from "../devices/DeviceActions";
 import { Button } from "../ui/Button";
 
-/** In the lobby: a device that was asked for did not open. Stays until it is read, or is over. */
+/** In the lobby: why a device did not open. Stays until the person dismisses it or the problem is gone. */
 export function DeviceBanner({ kind }: { kind: DeviceKind }) {
   const { problem, unread } = useSession((state) => state[kind]);
   return problem && unread ? <Problem kind={kind} problem={problem} /> : null;
@@ -18,7 +18,7 @@ export function DeviceBanner({ kind }: { kind: DeviceKind }) {
 function Problem({ kind, problem }: { kind: DeviceKind; problem: DeviceProblemKind }) {
   const client = useClient();
   const banner = useFocusRescue<HTMLDivElement>(controlId(kind));
-  const { title, hint } = deviceWords(kind, problem);
+  const { title, hint } = deviceProblemText(kind, problem);
   return (
     <div
       ref={banner}

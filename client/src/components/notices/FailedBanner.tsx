@@ -2,7 +2,7 @@ import { PhoneOff } from "lucide-react";
 import { useClient } from "../../hooks/useClient";
 import { useSession } from "../../hooks/useSession";
 import type { WebrtcFailedData } from "../../protocol/messages";
-import { inWords } from "../../session/reduce/reduce";
+import { readableError } from "../../session/reduce/reduce";
 import { texts } from "../../texts";
 import { Button } from "../ui/Button";
 
@@ -16,7 +16,7 @@ export function FailedBanner({ peer, failure }: { peer: string; failure: WebrtcF
       <PhoneOff aria-hidden="true" />
       <p>
         <strong>{name ? texts.lobby.failed(name) : texts.lobby.failedHost}.</strong>{" "}
-        {inWords(failure).message} {help[failure.code]} {texts.lobby.stillCaptions}
+        {readableError(failure).message} {help[failure.code]} {texts.lobby.stillCaptions}
       </p>
       {failure.retryable ? (
         <Button onPress={() => client.retry(peer)} data-testid="retry-button">

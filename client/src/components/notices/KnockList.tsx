@@ -17,7 +17,7 @@ export function KnockList() {
   const lost = useRef(false);
   const waiting = host ? visitors : [];
 
-  // Who had the focus is gone: go on with the next one.
+  // The row with the focus is gone. Continue with the next one.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list is what changes the page
   useEffect(() => {
     if (!lost.current) return;
@@ -45,14 +45,14 @@ export function KnockList() {
 
 interface KnockProps {
   visitor: Visitor;
-  /** Becomes true when the row goes from the page with the focus in it. */
+  /** Becomes true when the row disappears with the focus in it. */
   lost: RefObject<boolean>;
 }
 
 function Knock({ visitor: { id, name }, lost }: KnockProps) {
-  const { moderation } = useClient();
+  const { moderator } = useClient();
   const row = useRef<HTMLLIElement>(null);
-  // A layout effect, because that one ends while the row is still on the page.
+  // A layout effect, because its cleanup runs while the row is still on the page.
   useLayoutEffect(() => {
     const { current } = row;
     return () => {
@@ -67,14 +67,14 @@ function Knock({ visitor: { id, name }, lost }: KnockProps) {
       <Button
         look="primary"
         aria-label={texts.door.admitName(name)}
-        onPress={() => moderation.act("admit", id)}
+        onPress={() => moderator.act("admit", id)}
         data-testid={`admit-${id}`}
       >
         {texts.door.admit}
       </Button>
       <Button
         aria-label={texts.door.denyName(name)}
-        onPress={() => moderation.act("deny", id)}
+        onPress={() => moderator.act("deny", id)}
         data-testid={`deny-${id}`}
       >
         {texts.door.deny}
@@ -84,7 +84,7 @@ function Knock({ visitor: { id, name }, lost }: KnockProps) {
   );
 }
 
-/** Says aloud who has come to the door; whoever was there already is not said again. */
+/** Announces new visitors at the door, and none twice. */
 function KnockNews({ visitors }: { visitors: readonly Visitor[] }) {
   const known = useRef<ReadonlySet<string>>(new Set());
   const [news, setNews] = useState("");

@@ -4,7 +4,7 @@ import { useSession } from "../../hooks/useSession";
 import { texts } from "../../texts";
 import { Button } from "../ui/Button";
 
-/** A host would like us to be quiet; we decide. */
+/** A host's request to mute, which we may ignore. */
 export function MuteRequest() {
   const client = useClient();
   const by = useSession((state) => state.muteAsked);

@@ -5,7 +5,7 @@ import { ToastCard } from "./ToastCard";
 export function Toasts() {
   const toasts = useSession((state) => state.toasts);
   return (
-    // The attribute keeps it within reach, and aloud, while a dialog is open.
+    // The attribute keeps toasts reachable and announced while a dialog is open.
     <section
       className="toasts"
       aria-label={texts.notifications}

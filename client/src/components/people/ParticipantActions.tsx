@@ -29,9 +29,9 @@ interface ParticipantActionsProps {
 
 type Step = "menu" | "kick" | "ban" | "report";
 
-/** What one may do about someone; what cannot be undone is asked once more. */
+/** What we may do about somebody. Actions that cannot be undone ask for confirmation. */
 export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
-  const { moderation } = useClient();
+  const { moderator } = useClient();
   const host = useSession(isHost);
   const owner = useSession(isOwner);
   const agents = useSession(mayChangeAgents);
@@ -54,7 +54,7 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
         hint={kick ? words.kickHint : owner ? banHint : `${banHint} ${words.forNow}`}
         action={kick ? words.kickDo : words.ban}
         onBack={back}
-        onConfirm={done(() => moderation.act(step, info.id))}
+        onConfirm={done(() => moderator.act(step, info.id))}
       />
     );
   }
@@ -68,13 +68,13 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
             label={muted ? words.unmuteAgent : words.muteAgent}
             hint={muted ? "" : words.muteAgentHint}
             testId={`mute-agent-${info.id}`}
-            onPress={done(() => moderation.muteAgent(info.id, !muted))}
+            onPress={done(() => moderator.muteAgent(info.id, !muted))}
           />
           <Action
             icon={UserMinus}
             label={words.removeAgent}
             testId={`remove-${info.id}`}
-            onPress={done(() => moderation.removeAgent(info.id))}
+            onPress={done(() => moderator.removeAgent(info.id))}
           />
         </>
       )}
@@ -85,7 +85,7 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
               icon={MicOff}
               label={words.askMute}
               testId={`ask-mute-${info.id}`}
-              onPress={done(() => moderation.act("mute_request", info.id))}
+              onPress={done(() => moderator.act("mute_request", info.id))}
             />
           )}
           {owner && !info.owner && (
@@ -93,7 +93,7 @@ export function ParticipantActions({ info, onDone }: ParticipantActionsProps) {
               icon={Crown}
               label={words.makeHost}
               testId={`make-host-${info.id}`}
-              onPress={done(() => moderation.act("make_host", info.id))}
+              onPress={done(() => moderator.act("make_host", info.id))}
             />
           )}
           {mayExpel && (

@@ -6,7 +6,7 @@ import { Button } from "../ui/Button";
 import { Sheet } from "../ui/Sheet";
 import { ParticipantActions, type Someone } from "./ParticipantActions";
 
-/** The button that opens what one may do about a person, an agent or a visitor. */
+/** The button that opens the actions for a person, an agent or a visitor. */
 export function ParticipantMenu({ info }: { info: Someone }) {
   const button = useRef<HTMLButtonElement>(null);
   return (

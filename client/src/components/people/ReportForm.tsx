@@ -13,12 +13,12 @@ interface ReportFormProps {
 
 /** Tell whoever runs the server about someone. */
 export function ReportForm({ info, onBack, onDone }: ReportFormProps) {
-  const { moderation } = useClient();
+  const { moderator } = useClient();
   const [reason, setReason] = useState("");
   const words = texts.moderation;
   const send = (event: FormEvent) => {
     event.preventDefault();
-    moderation.act("report", info.id, reason.trim());
+    moderator.act("report", info.id, reason.trim());
     onDone();
   };
   return (

@@ -4,15 +4,15 @@ import { useSession } from "../../hooks/useSession";
 import { overview } from "../../session/media/overview";
 import { texts } from "../../texts";
 
-/** All connections in a word: do we hear each other, over which kind of path, how well. */
+/** The state of all connections in a word: whether, over what kind of path and how well they work. */
 export function ConnectionBadge() {
   const peers = useSession((state) => state.peers);
-  const link = useSession((state) => state.link);
+  const socket = useSession((state) => state.socket);
   const silent = useSession((state) => state.silent);
   const offline = useOffline();
   const { state, relay, quality, roundTrip, loss } = useMemo(
-    () => overview({ peers, link, silent }),
-    [peers, link, silent],
+    () => overview({ peers, socket, silent }),
+    [peers, socket, silent],
   );
   const { connection } = texts;
   const connected = state === "connected";

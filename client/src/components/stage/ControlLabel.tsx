@@ -1,4 +1,4 @@
-/** A control's words; where the screen is narrow a shorter form is drawn, and only drawn. */
+/** The label of a control. Narrow screens show a shorter form, which screen readers ignore. */
 export function ControlLabel({ long, short }: { long: string; short: string }) {
   return (
     <>

@@ -24,9 +24,9 @@ export function LobbyHeader() {
     const link = lobbyUrl(lobbyId, location.href);
     try {
       await navigator.clipboard.writeText(link);
-      client.say(texts.lobby.copied, link, "info");
+      client.showToast(texts.lobby.copied, link, "info");
     } catch {
-      client.say(texts.lobby.copyFailed, texts.lobby.copyFailedHint(link));
+      client.showToast(texts.lobby.copyFailed, texts.lobby.copyFailedHint(link));
     }
   };
 

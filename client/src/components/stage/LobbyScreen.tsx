@@ -9,13 +9,13 @@ import { LobbyHeader } from "./LobbyHeader";
 import { TileGrid } from "./TileGrid";
 import { Voices } from "./Voices";
 
-/** The room itself: who is here, what is said, and the controls. */
+/** The lobby itself: the participants, the conversation and the controls. */
 export function LobbyScreen() {
   const { options } = useClient();
   const name = useSession((state) => state.lobby?.name ?? state.lobbyId ?? "");
   const [conversation, setConversation] = useState(true);
   const stage = useRef<HTMLElement>(null);
-  // The button that was pressed to join is gone: go on from here, and say where that is.
+  // The join button is gone. Move the focus here, which also announces the lobby.
   useEffect(() => stage.current?.focus({ preventScroll: true }), []);
   return (
     <div className="screen lobby" data-testid="lobby" data-conversation={conversation}>

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from "react";
 import { useClient } from "../../hooks/useClient";
 import { useSession } from "../../hooks/useSession";
 import type { LobbyInfo, LobbyUpdateData } from "../../protocol/messages";
-import { inWords } from "../../session/reduce/reduce";
+import { readableError } from "../../session/reduce/reduce";
 import { isHost, isOwner } from "../../session/state";
 import { texts } from "../../texts";
 import { DOORS } from "../door/doors";
@@ -23,7 +23,7 @@ interface LobbySettingsFormProps {
   onDone: () => void;
 }
 
-/** What a host may change about the lobby; only what was changed is sent. */
+/** What a host may change about the lobby. Only changes are sent. */
 export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
   const client = useClient();
   const host = useSession(isHost);
@@ -48,18 +48,18 @@ export function LobbySettingsForm({ lobby, onDone }: LobbySettingsFormProps) {
     if (newDoor !== door) changes.private = newDoor === "private";
     if (agentsBy !== (settings.agents_by ?? "everyone")) changes.agents_by = agentsBy;
     if (people !== (settings.people ?? MOST_PEOPLE)) changes.people = people;
-    if (Object.keys(changes).length > 0) client.moderation.update(changes);
-    if (locked !== (settings.locked ?? false)) client.moderation.act(locked ? "lock" : "unlock");
+    if (Object.keys(changes).length > 0) client.moderator.update(changes);
+    if (locked !== (settings.locked ?? false)) client.moderator.act(locked ? "lock" : "unlock");
     onDone();
   };
 
   const end = async () => {
     setEnding("busy");
-    const failed = await client.moderation.destroy().catch(() => words.notEnded);
+    const failed = await client.moderator.destroy().catch(() => words.notEnded);
     if (!failed) return;
     setEnding("asked");
-    const { message, hint } = inWords({ code: "client", ...failed });
-    client.say(message, hint);
+    const { message, hint } = readableError({ code: "client", ...failed });
+    client.showToast(message, hint);
   };
 
   if (!host) return <p className="quiet">{words.onlyHosts}</p>;

@@ -7,7 +7,7 @@ interface VoiceProps {
   stream: MediaStream;
 }
 
-/** Plays what one participant says; the captions are on the page, not in the element. */
+/** Plays the voice of one participant. The captions are on the page, not in the element. */
 export function Voice({ participant, stream }: VoiceProps) {
   const client = useClient();
   const onPlay = useCallback((started: boolean) => client.soundBlocked(!started), [client]);

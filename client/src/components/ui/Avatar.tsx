@@ -8,7 +8,7 @@ interface AvatarProps {
 
 /** A portrait, or the initials on a colour of their own. */
 export function Avatar({ id, name, portrait = "" }: AvatarProps) {
-  // Only drawings that carry everything in themselves; nothing is fetched for a portrait.
+  // Only drawings that contain everything: nothing is fetched for a portrait.
   const safe = portrait.startsWith("data:image/svg+xml");
   return (
     <span className="avatar" style={{ "--hue": hueOf(id) }} aria-hidden="true">

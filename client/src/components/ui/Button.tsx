@@ -7,7 +7,7 @@ import {
 export interface ButtonProps extends AriaButtonProps {
   look?: "primary" | "plain" | "quiet" | "danger";
   ref?: Ref<HTMLButtonElement>;
-  /** Its work is under way: a press does nothing, and the focus stays, which disabling would drop. */
+  /** Whether its work is under way. A press then does nothing, but the focus stays. */
   busy?: boolean;
 }
 

@@ -8,7 +8,7 @@ interface ChoiceProps<T extends string> {
   testId: string;
 }
 
-/** One of a few, all of which are to be seen. */
+/** A choice among a few options, all of which are visible. */
 export function Choice<T extends string>({
   label,
   options,

@@ -1,4 +1,4 @@
-/** What people call themselves: text, and in a direction of its own. */
+/** A name that people chose: plain text with a direction of its own. */
 export function Name({ of }: { of: string }) {
   return <bdi>{of}</bdi>;
 }

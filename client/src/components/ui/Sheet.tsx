@@ -31,7 +31,7 @@ export function Sheet({ opener, ...rest }: SheetProps) {
 function useEscape(): void {
   const overlay = use(OverlayTriggerStateContext);
   useEffect(() => {
-    // What the dialog itself has handled does not come as far as this.
+    // Events that the dialog has handled do not arrive here.
     const pressed = (event: KeyboardEvent) => {
       if (event.key === "Escape" && !event.isComposing) overlay?.close();
     };

@@ -4,10 +4,10 @@ import { texts } from "../../texts";
 import { chatArrived, chatFailed, chatRemoved, chatSent } from "../reduce/pendingChat";
 import type { SessionState } from "../state";
 
-/** It may have arrived or not; the person decides whether it is written again. */
+/** The message may have arrived or not. The person decides whether to send it again. */
 export const UNCERTAIN = { code: "client", message: texts.captions.uncertain };
 
-/** What we write: kept in sight until the server has it, once, in the order it was written. */
+/** Our chat messages, which stay visible until the server has confirmed them, once and in order. */
 export class Chat {
   readonly #store: StoreApi<SessionState>;
   readonly #signaling: Signaling;
@@ -30,7 +30,7 @@ export class Chat {
     this.#store.setState((state) => chatSent(state, id, words));
   }
 
-  /** Of a message that was given up. */
+  /** Only for a message that was given up. */
   sendAgain(id: string): void {
     const line = this.#store.getState().pendingChat.find((one) => one.id === id);
     if (!line?.error) return;

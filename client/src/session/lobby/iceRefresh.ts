@@ -1,20 +1,20 @@
 /** Share of its life after which a TURN credential is renewed. */
 const RENEW_AT = 0.8;
-/** A sleeping computer stops timers but not the clock, so the clock is looked at this often. */
+/** A sleeping computer stops timers but not the clock, so the clock is checked this often. */
 const LOOK_MS = 30_000;
 
-/** Asks for fresh TURN credentials in time, for as long as one stays in a lobby. */
+/** Asks for fresh TURN credentials in time, as long as we are in a lobby. */
 export class IceRefresh {
   readonly #ask: () => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** By the clock, in milliseconds; null when nothing expires or it has been asked for. */
+  /** When to ask, in milliseconds of the clock; null if nothing expires or we have asked. */
   #due: number | null = null;
 
   constructor(ask: () => void) {
     this.#ask = ask;
   }
 
-  /** Credentials came that are good for so many seconds; null or undefined: they do not expire. */
+  /** New credentials have arrived, which expire after so many seconds (null or undefined: never). */
   expiresIn(seconds: number | null | undefined): void {
     this.stop();
     if (!seconds) return;

@@ -1,7 +1,7 @@
 import type { StoreApi } from "zustand/vanilla";
 import type { SessionEstablishedData } from "../../protocol/messages";
 import { type lookUpLobby, Refusal } from "../../signaling/endpoints";
-import type { LinkChange, Signaling } from "../../signaling/signaling";
+import type { Signaling, SocketChange } from "../../signaling/signaling";
 import { texts } from "../../texts";
 import type { OwnMedia } from "../media/ownMedia";
 import type { Peers } from "../media/peers";
@@ -38,7 +38,7 @@ export class LobbyLifecycle {
     this.#parts = parts;
     this.#store = parts.store;
     this.#signaling = parts.signaling;
-    this.#signaling.onLink((change) => this.#linked(change));
+    this.#signaling.onSocketState((change) => this.#socketChanged(change));
     this.#signaling.onSilence((silent) => this.#store.setState({ silent }));
     this.#reloadState = new ReloadStateKeeper(parts.store);
   }
@@ -96,7 +96,7 @@ export class LobbyLifecycle {
     this.finish("left");
   }
 
-  /** Wait no longer to be let in, or to be back. */
+  /** Stop waiting to be let in, or to come back. */
   turnAround(): void {
     const { lobbyId, phase } = this.#state;
     if (phase === "waiting" && lobbyId) {
@@ -111,7 +111,7 @@ export class LobbyLifecycle {
     this.end();
   }
 
-  /** Let go of everything; the state stays as it is. */
+  /** Release everything. The state stays as it is. */
   end(): void {
     const { iceRefresh, media, peers, tabLock } = this.#parts;
     iceRefresh.stop();
@@ -121,18 +121,18 @@ export class LobbyLifecycle {
     media.release();
   }
 
-  /** We are in the lobby no longer. */
+  /** We are no longer in the lobby. */
   finish(phase: "left" | "expired" | "elsewhere"): void {
     this.end();
     this.#store.setState(outside(this.#state, phase));
   }
 
-  /** The session is there. */
+  /** The session is established. */
   established(data: SessionEstablishedData): void {
     this.#joinAgain(this.#hasSeat(data));
   }
 
-  /** The server has forgotten what was said meanwhile, and with it our place. */
+  /** The server no longer has what we missed, nor our place in the lobby. */
   forgotten(): void {
     this.#joinAgain(false);
   }
@@ -140,7 +140,7 @@ export class LobbyLifecycle {
   #joinAgain(resumed: boolean): void {
     const { phase, adding } = this.#state;
     const { iceRefresh, peers } = this.#parts;
-    // The server may take the wish for a repeated one, and never answer it.
+    // The server may treat the request as a repetition, and never answer it.
     if (!resumed && adding) {
       this.#store.setState(notAdded(this.#state, { code: "client", ...texts.addAgent.lost }));
     }
@@ -150,7 +150,7 @@ export class LobbyLifecycle {
       if (!resumed) this.#toTheDoor();
       else if (this.#returns) this.#sendJoin();
     } else if (phase === "lobby") {
-      // The server has forgotten us: come in again. What is still heard is let go when that is done.
+      // The server has forgotten us, so join again. The old connections are closed once we have joined.
       if (!resumed) this.#sendJoin();
       else peers.repeat();
       iceRefresh.check();
@@ -170,7 +170,7 @@ export class LobbyLifecycle {
     const { media, tabLock } = this.#parts;
     const before = recallReloadState(this.#state.lobbyId);
     if (!(await tabLock.claim(OTHER_TAB_MS))) {
-      // A duplicate of a tab that is live: that one keeps the lock until a person decides.
+      // This is a duplicate of a live tab, which keeps the lock until a person decides.
       this.#toTheDoor();
       return;
     }
@@ -181,7 +181,7 @@ export class LobbyLifecycle {
     if (this.#state.phase === "returning" && this.#signaling.state === "open") this.#sendJoin();
   }
 
-  /** Show the page before joining; what was open stays open for it. */
+  /** Show the page before joining. Open devices stay open for it. */
   #toTheDoor(): void {
     forgetReloadState();
     this.#parts.tabLock.release();
@@ -197,10 +197,10 @@ export class LobbyLifecycle {
     this.#signaling.send({ type: "join_lobby", lobby: lobbyId, data });
   }
 
-  #linked({ state, reason, refusal }: LinkChange): void {
-    const again = this.#state.link === "reconnecting" && state === "open";
-    // Asked for before, a lobby may have been made without a word of it reaching us.
-    this.#store.setState(again ? { link: state, creating: null } : { link: state });
+  #socketChanged({ state, reason, refusal }: SocketChange): void {
+    const again = this.#state.socket === "reconnecting" && state === "open";
+    // A lobby may have been created although its answer never reached us.
+    this.#store.setState(again ? { socket: state, creating: null } : { socket: state });
     if (reason === "expired" || reason === "elsewhere") this.finish(reason);
     else if (reason === "refused") this.#refused(refusal);
   }

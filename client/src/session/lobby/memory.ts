@@ -1,4 +1,4 @@
-/** What is remembered between visits. Storage may be full or forbidden; then nothing is. */
+/** What is remembered between visits. Nothing is, if storage is full or forbidden. */
 
 export type Remembered = "name" | "microphone" | "camera";
 
@@ -16,6 +16,6 @@ export function remember(what: Remembered, value: string): void {
   try {
     localStorage.setItem(key(what), value);
   } catch {
-    // Private windows of some browsers refuse; the visit goes on without.
+    // Private windows of some browsers refuse storage. The visit goes on without it.
   }
 }

@@ -149,7 +149,7 @@ test("without its seat, or in another lobby, a reloaded page shows the door", as
     const after = await reload();
     greet(lobby !== null, lobby);
     expect(FakeSocket.last.of("join_lobby")).toEqual([]);
-    expect(after.state).toMatchObject({ phase: "prejoin", timeline: [], link: "closed" });
+    expect(after.state).toMatchObject({ phase: "prejoin", timeline: [], socket: "closed" });
     expect(recallReloadState("demo")).toBeNull();
     sessionStorage.setItem("voicebot.stay", kept ?? "");
   }

@@ -24,13 +24,13 @@ const SAID = "voicebot.said";
 const UNSENT = "voicebot.unsent";
 /** Lines of the conversation that survive a reload. */
 const SAID_LIMIT = 200;
-/** A device that was in use opens in this time, or it is opened after one is back. */
+/** How long to wait for the devices before joining; slower ones are opened afterwards. */
 const DEVICES_MS = 2_000;
-/** Here there is nothing to come back to, whatever the reason. */
+/** Phases without a lobby to come back to. */
 const OVER = new Set<Phase>(["left", "gone", "full", "expired", "refused", "elsewhere"]);
 
 /** What a page shows first: the start page, a lobby's door, or the way back to where it was. */
-export function atFirst(lobby: string | null, suggested: string): SessionState {
+export function firstState(lobby: string | null, suggested: string): SessionState {
   const state = initialState(lobby, suggested);
   const remembered = recallReloadState(lobby);
   if (!remembered) return state;
@@ -70,7 +70,7 @@ export class ReloadStateKeeper {
     this.#stop = store.subscribe((state) => this.#changed(state));
   }
 
-  /** The page goes away: what happens from now on is not remembered. */
+  /** The page goes away. Nothing is remembered from now on. */
   keep(): void {
     this.#stop();
     const { phase, timeline, pendingChat } = this.#store.getState();
@@ -135,7 +135,7 @@ export function forgetReloadState(): void {
     sessionStorage.removeItem(SAID);
     sessionStorage.removeItem(UNSENT);
   } catch {
-    // Then nothing was kept either.
+    // If storage is forbidden, nothing was kept either.
   }
 }
 
@@ -151,6 +151,6 @@ function write(key: string, text: string): void {
   try {
     sessionStorage.setItem(key, text);
   } catch {
-    // Full or forbidden: a reload then leads to the door.
+    // Storage is full or forbidden, so a reload leads to the door.
   }
 }

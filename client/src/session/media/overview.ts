@@ -6,7 +6,7 @@ export interface Overview {
   state: "none" | "connecting" | "connected" | "failed" | "reconnecting";
   relay: boolean;
   quality: QualityLevel | null;
-  /** Seconds there and back, of the worst connection. */
+  /** The longest round trip of all connections, in seconds. */
   roundTrip: number | null;
   /** Largest share of lost packets. */
   loss: number;
@@ -16,9 +16,9 @@ const RANK: Record<QualityLevel, number> = { good: 0, fair: 1, poor: 2 };
 
 export function overview({
   peers,
-  link,
+  socket,
   silent,
-}: Pick<SessionState, "peers" | "link" | "silent">): Overview {
+}: Pick<SessionState, "peers" | "socket" | "silent">): Overview {
   const all = Object.values(peers);
   const result: Overview = {
     state: "none",
@@ -35,7 +35,7 @@ export function overview({
     result.roundTrip = Math.max(result.roundTrip ?? 0, quality.roundTrip ?? 0);
     result.loss = Math.max(result.loss, quality.loss);
   }
-  if (link === "reconnecting" || silent) result.state = "reconnecting";
+  if (socket === "reconnecting" || silent) result.state = "reconnecting";
   else if (all.some((peer) => peer.failure)) result.state = "failed";
   else if (all.some((peer) => peer.state !== "connected")) result.state = "connecting";
   else if (all.length > 0) result.state = "connected";

@@ -7,15 +7,15 @@ export interface OwnDevicesOptions {
   open: typeof openDevice;
   /** What people see of a device has changed. */
   changed: (kind: DeviceKind, change: Partial<DeviceState>) => void;
-  /** The device that is in use is another one now. */
+  /** Another device is in use now. */
   used: (kind: DeviceKind, track: MediaStreamTrack) => Promise<void>;
   released: (kind: DeviceKind) => void;
   unplugged: (kind: DeviceKind) => void;
-  /** Other devices are there now; with `more`, one more than before. */
+  /** The list of devices has changed; with `more`, it has grown. */
   plugged: (kind: DeviceKind, more: boolean) => void;
   /** What the browser allows this site has changed. */
   permitted: (kind: DeviceKind, permission: PermissionState) => void;
-  /** Another one could not be opened; the one in use stays. */
+  /** Another device could not be opened. The one in use stays. */
   kept: (kind: DeviceKind, problem: DeviceProblemKind) => void;
 }
 
@@ -28,7 +28,7 @@ export class OwnDevices {
   };
   /** Counts requests for each device, so that only the newest one's answer is used. */
   readonly #asked: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
-  /** How many devices there were when that was last looked at. */
+  /** The number of devices at the last look. */
   readonly #count: Record<DeviceKind, number> = { microphone: 0, camera: 0 };
 
   constructor(options: OwnDevicesOptions) {
@@ -58,7 +58,7 @@ export class OwnDevices {
   async open(kind: DeviceKind, id: string = recall(kind)): Promise<void> {
     const { open, changed } = this.#options;
     const asked = ++this.#asked[kind];
-    // What is live stays so, and is shown so, until the other one is there.
+    // The live device stays on, and is shown as on, until the other one is open.
     if (!this.#live(kind)) changed(kind, { status: "asking", problem: null, unread: false });
     try {
       const track = await open(kind, id || undefined);
@@ -104,7 +104,7 @@ export class OwnDevices {
     await this.#list(kind);
   }
 
-  /** Look at what there is to choose from. Resolves to whether that is more than before. */
+  /** List the devices to choose from. Resolves to whether there are more than before. */
   async #list(kind: DeviceKind): Promise<boolean> {
     const { count, choices } = await listDevices(kind).catch(() => ({ count: 0, choices: [] }));
     const more = count > this.#count[kind];

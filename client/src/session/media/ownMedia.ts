@@ -1,16 +1,16 @@
 import type { StoreApi } from "zustand/vanilla";
-import { deviceWords } from "../../deviceWords";
+import { deviceProblemText } from "../../deviceProblemText";
 import type { Connections } from "../../rtc/connections";
 import { type DeviceKind, openDevice } from "../../rtc/devices";
 import type { Levels } from "../../rtc/levels";
 import type { DeviceProblemKind } from "../../rtc/problems";
 import type { Outgoing } from "../../signaling/signaling";
 import { texts } from "../../texts";
-import { say } from "../reduce/toasts";
+import { showToast } from "../reduce/toasts";
 import type { DeviceState, SessionState } from "../state";
 import { OwnDevices } from "./ownDevices";
 
-/** Under this id our own microphone's level is kept before we have a participant id. */
+/** The id of our own microphone's level before we have a participant id. */
 export const OWN_LEVEL = "self";
 
 export interface OwnMediaOptions {
@@ -40,8 +40,8 @@ export class OwnMedia {
       plugged: (kind, more) => this.#plugged(kind, more),
       permitted: (kind, permission) => this.#permitted(kind, permission),
       kept: (kind, problem) => {
-        const { title, hint } = deviceWords(kind, problem);
-        say(store, title, `${hint} ${texts.devices.kept}`);
+        const { title, hint } = deviceProblemText(kind, problem);
+        showToast(store, title, `${hint} ${texts.devices.kept}`);
       },
     });
   }
@@ -54,7 +54,7 @@ export class OwnMedia {
     return this.#devices.camera;
   }
 
-  /** Whether nobody hears us. */
+  /** Whether nobody can hear us. */
   get silent(): boolean {
     return this.#store.getState().muted || this.microphone === null;
   }
@@ -64,7 +64,7 @@ export class OwnMedia {
     return this.#devices.open(kind, id);
   }
 
-  /** What keeps the device away has been read. */
+  /** The person has read why the device cannot be used. */
   problemRead(kind: DeviceKind): void {
     this.#change(kind, { unread: false });
   }
@@ -80,7 +80,7 @@ export class OwnMedia {
     this.#update({ camera: false });
   }
 
-  /** Close both devices; nobody is told. */
+  /** Close both devices without telling anybody. */
   release(): void {
     this.#devices.release("microphone");
     this.#devices.release("camera");
@@ -127,7 +127,7 @@ export class OwnMedia {
     return kind === "microphone" && before && device.status === "problem";
   }
 
-  /** What was the matter no longer is. In a lobby, only a person turns a device on. */
+  /** The problem is gone. In a lobby, only a person turns a device on. */
   #cured(kind: DeviceKind, problems: readonly DeviceProblemKind[]): void {
     const { problem } = this.#store.getState()[kind];
     if (problem && problems.includes(problem)) {

@@ -2,7 +2,7 @@ import type { StoreApi } from "zustand/vanilla";
 import type { Connections, PeerReport, Routed } from "../../rtc/connections";
 import { texts } from "../../texts";
 import { withPeer } from "../reduce/reduce";
-import { say } from "../reduce/toasts";
+import { showToast } from "../reduce/toasts";
 import type { SessionState } from "../state";
 
 const QUALITY_MS = 2_000;
@@ -19,7 +19,7 @@ export class Peers {
     connections.onReport((report) => this.#reported(report));
   }
 
-  /** We are in the lobby under this id: connections that were made for another seat are over. */
+  /** We are in the lobby under this id. Close connections that were made for another seat. */
   joined(id: string, before: string | null): void {
     if (id !== before) {
       this.#connections.closeAll();
@@ -35,7 +35,7 @@ export class Peers {
     }
     this.#connections.receive(message).catch((error: unknown) => {
       console.error(error);
-      say(this.#store, texts.errors.negotiation.message, texts.errors.negotiation.hint);
+      showToast(this.#store, texts.errors.negotiation.message, texts.errors.negotiation.hint);
     });
   }
 
@@ -63,7 +63,7 @@ export class Peers {
     }
   }
 
-  /** Close every connection; what was known of them stays in the state. */
+  /** Close every connection. The state keeps what is known about them. */
   closeAll(): void {
     clearInterval(this.#quality);
     this.#quality = undefined;
@@ -76,7 +76,7 @@ export class Peers {
 
   #reported({ peer, epoch, state, route }: PeerReport): void {
     const known = this.#store.getState().peers[peer];
-    // Once the server has given up and said why, our own side's end of it is no news.
+    // Once the server has given up and said why, the failure on our side is no news.
     if (known?.failure && state !== "connected") return;
     this.#change(peer, epoch, route ? { state, route } : { state });
   }

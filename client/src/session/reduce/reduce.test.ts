@@ -319,7 +319,7 @@ test("the badge shows the worst of all connections", () => {
   let state = joined();
   expect(overview(state).state).toBe("none");
   const route = { local: "host", remote: "host", relay: false };
-  state = withPeer({ ...state, link: "open" }, "host", 1, { state: "connected", route });
+  state = withPeer({ ...state, socket: "open" }, "host", 1, { state: "connected", route });
   state = withPeer(state, "p-2", 1, { state: "connecting" });
   expect(overview(state)).toMatchObject({ state: "connecting", relay: false });
   state = withPeer(state, "p-2", 1, {
@@ -328,7 +328,7 @@ test("the badge shows the worst of all connections", () => {
     quality: { level: "fair", roundTrip: 0.4, loss: 0 },
   });
   expect(overview(state)).toMatchObject({ state: "connected", relay: true, quality: "fair" });
-  expect(overview({ ...state, link: "reconnecting" }).state).toBe("reconnecting");
+  expect(overview({ ...state, socket: "reconnecting" }).state).toBe("reconnecting");
 });
 
 test.each([

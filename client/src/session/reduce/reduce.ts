@@ -14,13 +14,13 @@ import { withCaption, withEntry } from "./timeline";
 import { withToast } from "./toasts";
 
 let lastKey = 0;
-/** Lines outlive a reload of the page, so their keys must be of no other page. */
+/** Lines survive a reload, so their keys must differ from those of the page before. */
 const PAGE = Math.random().toString(36).slice(2, 8);
 
 /** Answers to what crossed with newer news on its way; the newer news is on its way to us, too. */
 const CROSSED = new Set(["stale_epoch", "unknown_peer", "too_many", "not_resumable"]);
 
-/** Told to everyone in a lobby: nobody did anything wrong. */
+/** Errors that everyone in a lobby is told about, and that nobody has caused. */
 const NOTICES = new Set(["conversation_full", "recording_stopped", "recording_resumed"]);
 
 /** As many cameras as may be are on; whoever asked is in the lobby without one. */
@@ -172,18 +172,18 @@ export function withPeer(
 }
 
 function failed(state: SessionState, id: string | null, error: ErrorData): SessionState {
-  if (id !== null && id === state.adding?.messageId) return notAdded(state, inWords(error));
+  if (id !== null && id === state.adding?.messageId) return notAdded(state, readableError(error));
   if (id !== null && id === state.creating) {
     const next = { ...state, creating: null };
     // The address is taken: said where another one can be written.
-    if (error.code === "id_taken") return { ...next, creatingError: inWords(error) };
-    return withToast(next, "error", inWords(error));
+    if (error.code === "id_taken") return { ...next, creatingError: readableError(error) };
+    return withToast(next, "error", readableError(error));
   }
   if (id !== null && state.pendingChat.some((line) => line.id === id)) {
-    return chatFailed(state, id, inWords(error));
+    return chatFailed(state, id, readableError(error));
   }
   const asked = answered(state, id);
-  if (asked) return withToast(asked.state, "error", inWords(error));
+  if (asked) return withToast(asked.state, "error", readableError(error));
   if (CROSSED.has(error.code)) return state;
   const inside = ENTERING.has(state.phase) || state.phase === "lobby";
   if (error.code === "unknown_lobby" && inside) {
@@ -193,7 +193,7 @@ function failed(state: SessionState, id: string | null, error: ErrorData): Sessi
   const refused =
     ENTERING.has(state.phase) && error.code !== CAMERA_LIMIT && !NOTICES.has(error.code);
   const next = refused ? { ...state, phase: "prejoin" as const } : state;
-  return withToast(next, "error", inWords(error));
+  return withToast(next, "error", readableError(error));
 }
 
 /** The agent that was asked for does not come: said in the dialog, or, when that was closed, as
@@ -204,7 +204,7 @@ export function notAdded(state: SessionState, error: ErrorData): SessionState {
 }
 
 /** Errors whose own words are for whoever writes a client are said in people's words. */
-export function inWords<E extends ErrorData>(error: E): E {
+export function readableError<E extends ErrorData>(error: E): E {
   const said: Record<string, { message: string; hint: string }> = texts.errors.said;
   return { ...error, ...said[error.code] };
 }
@@ -216,6 +216,6 @@ export function outside(state: SessionState, phase: SessionState["phase"]): Sess
 
 /** A fresh start on another lobby. */
 export function entering(state: SessionState, lobbyId: string | null): SessionState {
-  const { microphone, camera, muted, link, silent } = state;
-  return { ...initialState(lobbyId, state.name), microphone, camera, muted, link, silent };
+  const { microphone, camera, muted, socket, silent } = state;
+  return { ...initialState(lobbyId, state.name), microphone, camera, muted, socket, silent };
 }

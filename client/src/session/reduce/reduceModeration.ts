@@ -3,16 +3,16 @@ import { texts } from "../../texts";
 import { type Asked, isHost, ownInfo, type SessionState } from "../state";
 import { withToast } from "./toasts";
 
-/** So many wishes may be on their way; the oldest have been answered without a word. */
+/** Most open requests. The oldest ones have succeeded, which the server does not confirm. */
 const ASKED_LIMIT = 20;
 
-/** Remember what was asked for, so that a refusal can be said. */
+/** Remember a request, so that a refusal can be explained. */
 export function asking(state: SessionState, id: string, what: Asked): SessionState {
   const asked = [...Object.entries(state.asked).slice(-(ASKED_LIMIT - 1)), [id, what] as const];
   return { ...state, asked: Object.fromEntries(asked) };
 }
 
-/** What this message answers, and the state without it; null when nothing was asked. */
+/** The request that this message answers, and the state without it; null if there is none. */
 export function answered(
   state: SessionState,
   id: string | null,
@@ -23,7 +23,7 @@ export function answered(
   return { state: { ...state, asked }, what };
 }
 
-/** A host, or we ourselves, did something that a person is told about. */
+/** A host or we ourselves did something that people should know about. */
 export function moderated(
   state: SessionState,
   id: string | null,
@@ -41,12 +41,12 @@ export function moderated(
     return message ? withToast(asked.state, "info", { code: action, message }) : asked.state;
   }
   if (action !== "mute_request" || participant_id !== state.self) return state;
-  // Whoever only listens is as quiet as whoever is muted.
+  // Somebody who only listens is as quiet as somebody who is muted.
   if (state.muted || ownInfo(state)?.muted) return state;
   return { ...state, muteAsked: state.participants[by ?? ""]?.name ?? texts.moderation.someHost };
 }
 
-/** Say it when we have become host while we were there: there is more to press now. */
+/** Tell us when we have become a host during our stay, because there are more controls now. */
 export function promoted(before: SessionState, after: SessionState): SessionState {
   const was = ownInfo(before);
   if (was === undefined || was.role === "host" || before.self !== after.self) return after;

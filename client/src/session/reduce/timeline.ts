@@ -4,7 +4,7 @@ import type { TimelineEntry } from "../state";
 /** Older entries are dropped from the page; the server's log keeps everything. */
 export const TIMELINE_LIMIT = 500;
 
-/** Put a caption in: the same utterance is replaced in place, a final one never by an interim. */
+/** Add a caption. It replaces the one of the same utterance, unless that is final and this is not. */
 export function withCaption(
   timeline: readonly TimelineEntry[],
   data: TranscriptData,

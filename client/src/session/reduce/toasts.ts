@@ -4,20 +4,20 @@ import type { SessionState, Toast } from "../state";
 
 let lastToast = 0;
 
-/** Say something over the page for a while. */
+/** Show a message over the page for a while. */
 export function withToast(
   state: SessionState,
   level: Toast["level"],
   { code, message, hint = "" }: ErrorData,
 ): SessionState {
-  // Said again while it is still on the screen, it is said once.
+  // A message that is still on the screen is not shown twice.
   const others = state.toasts.filter((toast) => toast.message !== message);
   const toast = { id: ++lastToast, level, code, message, hint };
   return { ...state, toasts: [...others.slice(-3), toast] };
 }
 
-/** Say what this page itself has noticed. */
-export function say(
+/** Show a toast about something that this page has noticed. */
+export function showToast(
   store: StoreApi<SessionState>,
   message: string,
   hint = "",

@@ -4,7 +4,7 @@ import type { DeviceProblemKind } from "./rtc/problems";
 import { texts } from "./texts";
 
 /** Why a device cannot be used, and what to do about it in this browser on this system. */
-export function deviceWords(
+export function deviceProblemText(
   kind: DeviceKind,
   problem: DeviceProblemKind,
 ): { title: string; hint: string } {

@@ -4,7 +4,7 @@ import pytest
 
 from voicebot.errors import SettingsError
 from voicebot.settings import find_home
-from voicebot.workbench.home import notebook_settings
+from voicebot.workbench.workbench import notebook_settings
 
 
 def test_a_notebook_uses_the_settings_and_data_of_its_project(tmp_path, monkeypatch):
@@ -25,12 +25,12 @@ def test_an_absolute_data_folder_stays(tmp_path):
     assert notebook_settings(tmp_path, data_dir=tmp_path / "else").data_dir == tmp_path / "else"
 
 
-def test_a_folder_of_no_project_is_its_own_home(tmp_path, monkeypatch):
+def test_a_folder_outside_any_project_is_its_own_home(tmp_path, monkeypatch):
     monkeypatch.setattr("voicebot.settings.HOME_MARKS", ("no-such-mark-anywhere",))
     assert find_home(tmp_path) == tmp_path
 
 
-def test_a_data_folder_makes_no_project(tmp_path):
+def test_a_data_folder_does_not_mark_a_project(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "inner").mkdir()
     assert find_home(tmp_path / "inner") != tmp_path

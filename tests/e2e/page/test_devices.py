@@ -70,7 +70,7 @@ async def test_what_is_not_permitted(
             await page.get_by_test_id(control).click()
             await page.wait_for_function("times => __asked === times", arg=before + times)
             banner = page.get_by_test_id(f"{kind}-banner")
-            await expect(banner).to_contain_text(f"Your browser blocks the {kind}")
+            await expect(banner).to_contain_text(f"Your browser is blocking the {kind}")
             await expect(banner).to_contain_text(hint)
             await expect(banner).to_have_role("alert")
             await expect(banner).to_be_in_viewport(ratio=1)
@@ -101,8 +101,8 @@ async def test_a_camera_that_is_not_there(host: HostingFactory, chromium: Chromi
 FAILURES = [
     ("NotAllowedError", "Permission dismissed", "", "You have not allowed the camera"),
     ("NotReadableError", "Could not start video source", "", "Another program is using the camera"),
-    ("NotAllowedError", "Permission denied by system", "", "Your system keeps the camera"),
-    ("OverconstrainedError", "", "frameRate", "This camera does not fit"),
+    ("NotAllowedError", "Permission denied by system", "", "Your system is blocking the camera"),
+    ("OverconstrainedError", "", "frameRate", "This camera does not work for calls"),
     ("NotFoundError", "Requested device not found", "", "No camera was found"),
     ("UnknownError", "?", "", "The camera could not be opened"),
 ]

@@ -5,11 +5,11 @@ import { useWaited } from "../../hooks/useWaited";
 import { isAway } from "../../session/state";
 import { texts } from "../../texts";
 
-/** After this long a person wants to know what to do. */
+/** After this time, the banner also says what to do. */
 const NOT_BACK_MS = 60_000;
 
-/** The server is away, comes back, or is about to go. */
-export function LinkBanner() {
+/** The connection to the server is lost, or the server is about to stop. */
+export function ServerBanner() {
   const away = useSession(isAway);
   const silent = useSession((state) => state.silent);
   const offline = useOffline();

@@ -3,18 +3,18 @@ import { destroyLobby } from "../../signaling/endpoints";
 import type { Outgoing } from "../../signaling/signaling";
 import type { Asked } from "../state";
 
-export interface ModerationOptions {
-  /** The lobby one is in, if any. */
+export interface ModeratorOptions {
+  /** The current lobby, if any. */
   lobby: () => string | null;
   ask: (message: Outgoing, what: Asked) => void;
   destroy?: typeof destroyLobby;
 }
 
-/** What hosts do with a lobby and the people in it; the server judges whether one may. */
-export class Moderation {
-  readonly #options: ModerationOptions;
+/** What hosts do with a lobby and the people in it. The server checks the rights. */
+export class Moderator {
+  readonly #options: ModeratorOptions;
 
-  constructor(options: ModerationOptions) {
+  constructor(options: ModeratorOptions) {
     this.#options = options;
   }
 
