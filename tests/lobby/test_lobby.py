@@ -22,7 +22,7 @@ def test_changes_are_announced_in_order_and_versioned() -> None:
     ada = lobby.join(human("ada"))
     muted = lobby.update("ada", muted=True)
     lobby.leave("ada", "lost")
-    assert seen == [Joined(ada), Updated(muted), Left("ada", "lost")]
+    assert seen == [Joined(ada), Updated(muted, ada), Left(muted, "lost")]
     assert muted.muted
     assert lobby.version == 3
     unsubscribe()

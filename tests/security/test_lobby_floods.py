@@ -17,9 +17,9 @@ from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.lobby.quotas import LobbyQuotas, Maker
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.networks import address_of, networks_of
+from voicebot.server.net.quotas import LobbyQuotas, Maker
 from voicebot.server.net.rate_limits import Crowd, RateLimits, TooFast
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane

@@ -19,6 +19,8 @@ class _TooLarge(Exception):
 
 
 class Remote:
+    """Serves forwarded connections with `app`."""
+
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
 
