@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 import socket
 import tempfile
@@ -510,9 +509,7 @@ def check_writable(folder: Path) -> None:
     """Create the data folder and try to write to it. Raises StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".write-test-", dir=folder)
-        os.close(handle)
-        os.unlink(name)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise StoreError(
             f"The data folder {folder} is not writable: {error.strerror or error}.",

@@ -27,7 +27,7 @@ from voicebot.signaling.messages import (
     WebrtcStateChange,
     WebrtcStateChangeData,
 )
-from voicebot.signaling.negotiation import Action, Negotiation, PairState
+from voicebot.signaling.negotiation import Action, Failed, Negotiation, PairState
 from voicebot.signaling.turn import IcePlan
 
 _CANDIDATE_TYPES = {"host", "srflx", "prflx", "relay"}
@@ -62,7 +62,6 @@ class Negotiations:
         self._presence, self._spawn = presence, spawn
         self._epoch_base, self._epochs = epoch_base, itertools.count(epoch_base + 1)
         self._pairs: dict[frozenset[str], Pair] = {}
-        self.silent: dict[Pair, frozenset[str]] = {}
         self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
         self._on_action: Callable[[tuple[str, str], Action | None], None] = lambda ends, action: None
 
@@ -101,7 +100,7 @@ class Negotiations:
 
     def heard(self, me: str) -> None:
         """This person has sent something, so they are present."""
-        for pair in [pair for pair, ends in self.silent.items() if me in ends]:
+        for pair in self._of(me):
             pair.heard(me)
 
     def drop(self, me: str) -> None:
@@ -250,9 +249,9 @@ class Negotiations:
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
         self._on_action(pair.ends, action)
-
-    def on_abandoned(self, person: str) -> None:
-        self._agent_session.close_peer(person)
+        person, other = pair.ends
+        if isinstance(action, Failed) and other == self._agent_session.host_peer:
+            self._agent_session.close_peer(person)
 
     def _people(self, impolite: str, polite: str) -> Pair:
         """Return the pair of two people. The one who was there first is impolite."""

@@ -43,16 +43,10 @@ class Seat:
     participant_id: str
 
 
-def _nothing(client: ClientSession) -> None:
-    pass
-
-
 class ClientSession:
     """`changed(client)` is called when the seat is taken or freed, or the person in it changes."""
 
-    def __init__(
-        self, session: Session, clock: Clock, changed: Callable[[ClientSession], None] = _nothing
-    ) -> None:
+    def __init__(self, session: Session, clock: Clock, changed: Callable[[ClientSession], None]) -> None:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
         self.address = ""

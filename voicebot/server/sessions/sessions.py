@@ -221,7 +221,9 @@ class Sessions:
         left = record.expires - self._wall()
         # microseconds since 1970: larger than any number that an earlier process gave
         session = Session(record.handle, self._clock(), max(0.0, left), seq=int(self._wall() * 1e6))
-        client = ClientSession(session, self._clock, self._seat_changed)
+        client = ClientSession(
+            session, self._clock, lambda client: self._writer.changed(client.session.handle)
+        )
         self._clients[record.handle] = client
         self._index(record)
         return client
@@ -242,9 +244,6 @@ class Sessions:
         del self._clients[handle]
         self._unindex(handle)
         self._writer.forget(handle)
-
-    def _seat_changed(self, client: ClientSession) -> None:
-        self._writer.changed(client.session.handle)
 
     def _record(self, handle: str) -> SessionRecord | None:
         """The session's current record."""
