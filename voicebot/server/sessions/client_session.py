@@ -50,7 +50,7 @@ class ClientSession:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
         self.address = ""
-        """Of the newest socket, as `address_of` returns it."""
+        """The `address_of` the newest socket."""
         self.sockets = 0
         """Number of open WebSockets, replaced ones included."""
         self.bucket: TokenBucket | None = None

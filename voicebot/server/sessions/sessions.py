@@ -28,7 +28,7 @@ OVERLAP_SECONDS = 60.0
 """How long the previous secret stays valid after the first use of the new one."""
 SWEEP_SECONDS = 60.0
 IDLE_SECONDS = 300.0
-"""A session that had no socket and no seat for so long is dropped from memory, but not from the store."""
+"""A session without a socket and a seat for this long is dropped from memory, but not from the store."""
 EXPIRED_SECONDS = 3600.0
 """How long the store keeps an expired session, so that its client gets `session_expired`."""
 MAX_SECRET = 128
