@@ -19,6 +19,7 @@ from typing import Any
 from voicebot.agent.models.models import Models
 from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock, monotonic
+from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import MIB
 from voicebot.conversation.space import GIB, Space, SpaceLimits
 from voicebot.conversation.stall import Stall, StallMonitor
@@ -397,27 +398,26 @@ class Hosting:
         people = [person for agent_session in agent_sessions for person in agent_session.lobby.humans]
         waiting = [outbox.waiting for outbox in self._sessions.outboxes]
         return {
-            "ready": float(self._ready and not self._drain.active),
-            "draining": float(self._drain.active),
-            "recording": float(self._space.recordings),
-            "sessions": float(self._sessions.count),
-            "lobbies": float(len(agent_sessions)),
+            "ready": self._ready and not self._drain.active,
+            "draining": self._drain.active,
+            "recording": self._space.recordings,
+            "sessions": self._sessions.count,
+            "lobbies": len(agent_sessions),
             "participants": {
-                "human": float(len(people)),
-                "agent": float(sum(len(agent_session.lobby.agents) for agent_session in agent_sessions)),
+                "human": len(people),
+                "agent": sum(len(agent_session.lobby.agents) for agent_session in agent_sessions),
             },
-            "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
-            "forwarded": float(self._cluster.nodes.forwarded if self._cluster is not None else 0),
-            "conversations": float(
-                sum(
-                    agent_session.log is not None and not agent_session.log.closed
-                    for agent_session in agent_sessions
-                )
-            ),
-            "outbox_messages": float(sum(waiting)),
-            "outbox_longest": float(max(waiting, default=0)),
+            "reconnecting": sum(person.presence == "reconnecting" for person in people),
+            "forwarded": self._cluster.nodes.forwarded if self._cluster is not None else 0,
+            "conversations": len(self._open_logs()),
+            "outbox_messages": sum(waiting),
+            "outbox_longest": max(waiting, default=0),
             "model_queue": self._models.waiting if self._models is not None else {},
         }
+
+    def _open_logs(self) -> list[ConversationLog]:
+        logs = [agent_session.log for agent_session in self.agent_sessions.values()]
+        return [log for log in logs if log is not None and not log.closed]
 
     # ------------------------------------------------------------ lobbies
 
@@ -449,9 +449,8 @@ class Hosting:
 
     def _stalled(self, stall: Stall) -> None:
         self.telemetry.metrics.stalls.observe(stall.seconds)
-        for agent_session in self.agent_sessions.values():
-            if agent_session.log is not None and not agent_session.log.closed:
-                agent_session.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
+        for log in self._open_logs():
+            log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
         if self.on_stall is not None:
             self.on_stall(stall)
 
