@@ -316,7 +316,7 @@ class Hosting:
         self._stalls.stop()
         if self._store.durable:
             await self._lobbies.persistence.flush()  # first, because somebody may kill the process
-            await self._sessions.flush()
+            await self._sessions.writer.flush()
             await self._hang_up()
             await self._lobbies.persistence.aclose()
             await self._sessions.aclose()  # what ends from here on stays in the store

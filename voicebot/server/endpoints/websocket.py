@@ -163,7 +163,8 @@ class SocketEndpoint:
             await asyncio.gather(writer, return_exceptions=True)
         if not isinstance(ended, Onward):
             return None
-        await self._sessions.write(client)  # free the seat before the client takes one there
+        # free the seat before the client takes one there
+        await self._sessions.writer.write(client.session.handle)
         ended.arrival.seq = client.session.seq
         return ended
 

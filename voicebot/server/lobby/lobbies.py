@@ -294,7 +294,7 @@ class Lobbies:
         controller = self._controllers.get(lobby_id)
         if controller is not None and self._store.shared:
             for client in (*controller.presence.clients, *controller.waiting_room.clients):
-                self._sessions.give_up(client)
+                self._sessions.writer.give_up(client.session.handle)
                 if client.outbox is not None:
                     client.outbox.close(CloseCode.SERVICE_RESTART, "another server has the lobby now")
         self._spawn(self._end(lobby_id, "Another server has it now.", for_good=False), f"lose {lobby_id}")

@@ -70,9 +70,7 @@ class Metrics:
         self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
         self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)
         self.turns = histogram("turn_seconds", "Seconds from a person's last sound to an agent's first", TURN)
-        self.turn_parts = histogram(
-            "turn_part_seconds", "Seconds of each part of such a turn", PART, "part"
-        )
+        self.turn_parts = histogram("turn_part_seconds", "Seconds of each part of such a turn", PART, "part")
         self.turns_cancelled = counter("turns_cancelled", "Answers cancelled before they were heard")
         self.stalls = histogram("loop_stall_seconds", "Seconds for which the event loop was blocked", STALL)
         self.stt_factor = histogram(
