@@ -90,7 +90,7 @@ async def test_one_client_cannot_take_the_lobbies_of_its_network(small: Hosting,
     first = (await ada.http.post("api/lobbies", json={"name": "Tea"})).json()["id"]
     refused = await ada.http.post("api/lobbies", json={"name": "Tea"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many")
-    assert "one browser" in refused.json()["error"]["message"]
+    assert "Your browser" in refused.json()["error"]["message"]
     id = await ada.send("create_lobby", {"name": "Tea"})
     error = await ada.expect("error", lambda m: m.get("id") == id)
     assert (error["data"]["code"], error["data"]["retryable"]) == ("too_many", True)
