@@ -47,7 +47,7 @@ class BeepingSession:
 
     log: ConversationLog | None = None
 
-    def __init__(self, lobby: Lobby, media: MediaPlane, *_: object) -> None:
+    def __init__(self, lobby: Lobby, *, media: MediaPlane, **_: object) -> None:
         self.lobby, self.media, self.host_peer = lobby, media, lobby.host_peer
         self.spoke: list[str] = []
         self._ids = itertools.count(1)

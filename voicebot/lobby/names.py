@@ -12,7 +12,7 @@ from voicebot.lobby.lookalikes import INVISIBLE, shapes
 
 MAX_GRAPHEMES = 40
 MAX_MARKS = 4
-"""Marks on one letter. No language needs more, and a stack of them covers the text above."""
+"""Marks on one letter. No language needs more, and a taller stack would cover the text above."""
 _ZWJ = "\u200d"
 
 
@@ -37,7 +37,7 @@ def clean_name(raw: str) -> str:
     name = "".join(graphemes(" ".join("".join(kept).split()))[:MAX_GRAPHEMES]).strip(f" {_ZWJ}")
     if not any(unicodedata.category(char)[0] in "LNPS" for char in name):
         raise SignalingError(
-            "This name has no visible character.", hint="Choose a name of letters.", code="bad_name"
+            "This name has no visible character.", hint="Choose a name with letters.", code="bad_name"
         )
     return name
 
