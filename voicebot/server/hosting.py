@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from voicebot.agent.models.models import Models
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock, monotonic
 from voicebot.conversation.quota import MIB
 from voicebot.conversation.space import GIB, Space, SpaceLimits
@@ -37,7 +38,6 @@ from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.demo import DEMO_LOBBY, DEMO_NAME
 from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.lobby.moderator import Moderator
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
@@ -64,7 +64,7 @@ STORE_TIMEOUT = 2.0
 """Seconds within which the store must answer for the server to be ready."""
 SPACE_INTERVAL = 5.0
 """Seconds between measurements of the disk."""
-AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
+AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSession]
 
 
 class Hosting:
@@ -145,7 +145,7 @@ class Hosting:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
-    def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
+    def agent_sessions(self) -> MappingProxyType[str, AgentSession]:
         """A live, read-only view by lobby id."""
         return self._lobbies.agent_sessions
 
@@ -253,7 +253,7 @@ class Hosting:
             demo=self.demo,
         )
 
-    def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
+    def _make_agent_session(self, lobby: Lobby) -> AgentSession:
         assert self._media is not None
         assert self._models is not None
         agent_session = self._agent_session_factory(
@@ -435,7 +435,7 @@ class Hosting:
 
     async def create_lobby(
         self, name: str, id: str | None = None, *, settings: LobbySettings | None = None
-    ) -> AgentSessionPort:
+    ) -> AgentSession:
         """Create a lobby. Without `id` it gets one that cannot be guessed; without `settings` it is open.
 
         Raises:
@@ -551,7 +551,5 @@ def _real_media(settings: Settings) -> MediaPlane:
 
 def _real_agent_session(
     lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock
-) -> AgentSessionPort:
-    from voicebot.agent.session import AgentSession
-
+) -> AgentSession:
     return AgentSession(lobby, media=media, models=models, settings=settings, clock=clock)

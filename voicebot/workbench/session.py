@@ -8,7 +8,7 @@ import contextlib
 from collections import deque
 from collections.abc import Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from voicebot.agent.models.models import Swapped, SwapRole
@@ -26,8 +26,8 @@ from voicebot.workbench.panes.lobby_link import LobbyLink
 
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
+    from voicebot.agent.session import AgentSession
     from voicebot.persona import Persona
-    from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
 """Number of events of all conversations that are kept in memory for `Workbench.events`."""
@@ -64,9 +64,7 @@ class WorkbenchSession:
         """
         try:
             await self.hosting.start()
-            self.agent_session = cast(
-                "AgentSession", self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
-            )
+            self.agent_session = self._room_of_before() or await self.hosting.create_lobby(LOBBY_NAME)
         except BaseException:
             await self.hosting.stop()
             raise
@@ -87,7 +85,7 @@ class WorkbenchSession:
         atexit.register(self.abandon)
         self.open = True
 
-    def _room_of_before(self) -> AgentSessionPort | None:
+    def _room_of_before(self) -> AgentSession | None:
         """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
         for lobby_id, agent_session in self.hosting.agent_sessions.items():
             if (

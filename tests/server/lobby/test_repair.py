@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from voicebot.agent.session import AgentSession
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import Answer
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling import messages as m
 from voicebot.signaling.messages import IceServer, Message, ParticipantInfo
 from voicebot.signaling.negotiation import Timeouts
@@ -22,8 +22,8 @@ TIMES = Timeouts()
 BASE = 1_000
 
 
-class AgentSession:
-    """What negotiations need of an agent session."""
+class FakeAgentSession:
+    """What negotiations need of an agent session and its connections."""
 
     log = None
 
@@ -31,6 +31,7 @@ class AgentSession:
         self.lobby = lobby
         self.answered: list[tuple[str, int, list[str]]] = []
         self.closed: list[str] = []
+        self.connections = self
 
     @property
     def host_peer(self) -> str:
@@ -44,7 +45,7 @@ class AgentSession:
 
     def add_candidate(self, me: str, epoch: int, candidate: m.Candidate) -> None: ...
 
-    def close_peer(self, me: str) -> None:
+    def close(self, me: str) -> None:
         self.closed.append(me)
 
 
@@ -53,7 +54,7 @@ class Scene:
 
     def __init__(self, *people: str, agent: bool = False, turn: str = "") -> None:
         self.lobby = Lobby("demo", "Demo")
-        self.agent_session = AgentSession(self.lobby)
+        self.agent_session = FakeAgentSession(self.lobby)
         self.away: set[str] = set()
         self.told: list[tuple[str, Message]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -64,7 +65,7 @@ class Scene:
             self.tasks.append(loop.create_task(work, name=name))
 
         self.negotiations = Negotiations(
-            cast(AgentSessionPort, self.agent_session),
+            cast(AgentSession, self.agent_session),
             clock=loop.time,
             ice=self.ice,
             tell=lambda person, message: self.told.append((person, message)),

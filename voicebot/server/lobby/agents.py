@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from voicebot.agent.session import AgentSession
 from voicebot.errors import SignalingError
 from voicebot.server.lobby.negotiations import Spawn
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
     AgentCreate,
     AgentCreated,
@@ -26,7 +26,7 @@ class AgentCommands:
     """
 
     def __init__(
-        self, agent_session: AgentSessionPort, *, tell: Callable[[str, Message], None], spawn: Spawn
+        self, agent_session: AgentSession, *, tell: Callable[[str, Message], None], spawn: Spawn
     ) -> None:
         self._agent_session, self._lobby = agent_session, agent_session.lobby
         self._tell, self._spawn = tell, spawn

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.conversation.notices import WORDS
 from voicebot.errors import VoicebotError
@@ -25,7 +26,6 @@ from voicebot.server.lobby.captions import Captions
 from voicebot.server.lobby.moderator import Moderator
 from voicebot.server.lobby.negotiations import Negotiations
 from voicebot.server.lobby.persistence import LobbyStore
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.lobby.presence import Presence
 from voicebot.server.lobby.waiting_room import WaitingRoom
 from voicebot.server.net.limits import Limits
@@ -67,7 +67,7 @@ class LobbyController:
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from voicebot.agent.session import AgentSession
 from voicebot.lobby.lobby import LobbyEvent
 from voicebot.persona.create import create_persona
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.store.base import AgentRecord
 
 DEMO_LOBBY = "demo"
@@ -26,7 +26,7 @@ class DemoLobby:
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
         open: Callable[[], bool],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:

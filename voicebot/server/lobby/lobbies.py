@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
 from voicebot.lobby.lobby import RESTORED, Lobby
@@ -20,7 +21,6 @@ from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.demo import DEMO_LOBBY, DemoLobby
 from voicebot.server.lobby.idle_timeout import IdleTimeout
 from voicebot.server.lobby.persistence import Persistence
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.lobby.quotas import LobbyQuotas, Maker
 from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.limits import Limits
@@ -49,7 +49,7 @@ class Lobbies:
         store: Store,
         sessions: Sessions,
         *,
-        make_agent_session: Callable[[Lobby], AgentSessionPort],
+        make_agent_session: Callable[[Lobby], AgentSession],
         ice: Callable[[str], IcePlan],
         limits: Limits,
         telemetry: Telemetry,
@@ -62,7 +62,7 @@ class Lobbies:
         self._telemetry, self._clock, self._spawn = telemetry, clock, spawn
         self._persistence = Persistence(store, lost=self._lose)
         self._controllers: dict[str, LobbyController] = {}
-        self._agent_sessions: dict[str, AgentSessionPort] = {}
+        self._agent_sessions: dict[str, AgentSession] = {}
         self._idle_timeouts: dict[str, IdleTimeout] = {}
         self._unopened: set[str] = set()
         """Kept lobbies that could not be opened: their ids may be given away."""
@@ -75,7 +75,7 @@ class Lobbies:
         sessions.token = self._persistence.token
 
     @property
-    def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
+    def agent_sessions(self) -> MappingProxyType[str, AgentSession]:
         """A live, read-only view."""
         return MappingProxyType(self._agent_sessions)
 
@@ -335,7 +335,7 @@ class Lobbies:
             self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
         )
 
-    def _watch(self, agent_session: AgentSessionPort, unused: float) -> None:
+    def _watch(self, agent_session: AgentSession, unused: float) -> None:
         """Close the lobby when nobody has been in it for a while, and let its agents go before."""
         lobby_id = agent_session.lobby.id
 

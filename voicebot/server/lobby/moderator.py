@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError
 from voicebot.events import ModerationEvent
@@ -17,7 +18,6 @@ from voicebot.lobby.moderation import ReportLimit, unknown_participant
 from voicebot.lobby.rights import RIGHTS, Action, Standing, check, check_towards, lasts
 from voicebot.logs import AUDIT
 from voicebot.server.lobby.persistence import LobbyStore
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.lobby.presence import Known, Presence
 from voicebot.server.lobby.waiting_room import WaitingRoom
 from voicebot.signaling.messages import Message, Moderation, ModerationData
@@ -47,7 +47,7 @@ class Moderator:
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
         door: Door,
         waiting_room: WaitingRoom,
         seats: Presence,

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
 from voicebot.events import ConnectionState
 from voicebot.media.base import MediaGone, Notice, PeerState
 from voicebot.server.lobby.pair import Pair, PeerRole
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.signaling.messages import (
     ConnectionReady,
     DescriptionData,
@@ -49,7 +49,7 @@ class Negotiations:
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],
@@ -147,7 +147,7 @@ class Negotiations:
         elif isinstance(message, IceCandidate):
             pair.candidate(me, message.epoch)
             if to_host:
-                self._agent_session.add_candidate(me, message.epoch, message.data)
+                self._agent_session.connections.add_candidate(me, message.epoch, message.data)
         else:
             pair.needed(me, message.epoch)
             if pair.state is PairState.FAILED:  # a person asks for another attempt
@@ -165,7 +165,9 @@ class Negotiations:
         pair = self._between(me, host)
         servers = pair.servers(me) if pair is not None else list(self.ice(me).servers)
         try:
-            answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
+            answer = await self._agent_session.connections.answer(
+                me, epoch, message.data.sdp, tracks, servers
+            )
         except VoicebotError as error:
             if (pair := self._between(me, host)) is not None:
                 pair.fail(epoch, error.code, str(error))
@@ -232,7 +234,7 @@ class Negotiations:
         for person in self._lobby.humans:
             if not agents:
                 self._drop(host)
-                self._agent_session.close_peer(person.id)
+                self._agent_session.connections.close(person.id)
                 continue
             pair = self._between(person.id, host)
             if pair is None or pair.state is PairState.FAILED:
@@ -253,7 +255,7 @@ class Negotiations:
         self._on_action(pair.ends, action)
 
     def on_abandoned(self, person: str) -> None:
-        self._agent_session.close_peer(person)
+        self._agent_session.connections.close(person)
 
     def _people(self, impolite: str, polite: str) -> Pair:
         """The pair of two people; the one who was there first is impolite."""
