@@ -16,6 +16,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.connections import Connections
 from voicebot.agent.models.models import Models, Swapped, SwapRole
 from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.conversation import Conversation
 from voicebot.agent.turns.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
@@ -361,18 +362,17 @@ class AgentSession:
         if not remembering:
             for agent in self._agents.values():
                 agent.memory = self._new_memory(agent)
-        self._conversation = Conversation(
-            lobby=self.lobby,
-            log=log,
-            agents=self.agents,
-            plane=self._plane,
-            host_id=self.host_peer,
-            models=self._models,
-            settings=self._settings,
-            clock=self._clock,
-            new_id=self._new_id,
-            greeted=greeted,
+        context = ConversationContext(
+            self.lobby,
+            log,
+            self.agents,
+            self._plane,
+            self._models,
+            self._settings,
+            self._clock,
+            self._new_id,
         )
+        self._conversation = Conversation(context, greeted=greeted)
         self._apply_space(self._conversation)
         for info in self.lobby.participants.values():
             self._joined(info)

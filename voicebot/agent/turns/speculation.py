@@ -16,12 +16,10 @@ from typing import Any
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.thinking.data import label
 from voicebot.agent.thinking.memory import Remembered
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.playout import Playout
 from voicebot.agent.turns.turn import Turn, TurnRunner
-from voicebot.clock import Clock
-from voicebot.conversation.log import ConversationLog
 from voicebot.events import SpeculationCancelled, SpeculationCommitted, SpeculationStarted
-from voicebot.media.base import MediaPlane, ResumeSpeech, StopSpeech
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +38,8 @@ class _Ahead:
 class Speculation:
     """Prepares at most one answer of a conversation at a time, and logs the cost of a discarded one."""
 
-    def __init__(
-        self,
-        *,
-        plane: MediaPlane,
-        host_id: str,
-        log: ConversationLog,
-        clock: Clock,
-        runner: TurnRunner,
-        playout: Playout,
-        own: Own,
-    ) -> None:
-        self._plane, self._host_id, self._log, self._clock = plane, host_id, log, clock
+    def __init__(self, context: ConversationContext, runner: TurnRunner, playout: Playout, own: Own) -> None:
+        self._context, self._log, self._clock = context, context.log, context.clock
         self._runner, self._playout, self._own = runner, playout, own
         self._ahead: _Ahead | None = None
 
@@ -96,7 +84,7 @@ class Speculation:
         """Let people hear this turn."""
         turn.committed.set()
         if turn.speech.said:
-            self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+            self._context.resume(turn.speech)
 
     def cancel(self, reason: str, *, participant_id: str | None = None, agent_id: str | None = None) -> None:
         """Discard the prepared answer. With an id, only if it is for that person or by that agent."""
@@ -120,7 +108,7 @@ class Speculation:
                 logger.warning("A prepared answer failed: %r", error)
         self._playout.forget(turn)
         if turn.speech.said:
-            self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+            self._context.stop(turn.speech)
         self._log.emit(
             turn.event(
                 SpeculationCancelled,
