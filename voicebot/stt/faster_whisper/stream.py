@@ -59,7 +59,6 @@ class WhisperStream:
     def __init__(self, hear: Hear, glimpse: Glimpse, language: str = "") -> None:
         self._hear, self._glimpse, self._language = hear, glimpse, language
         self._pcm: list[NDArray[np.int16]] = []
-        self._pushed = 0
         self._window_from = 0
         """Sample that the window, and the audio that is kept, begins with."""
         self._settled = 0
@@ -76,14 +75,12 @@ class WhisperStream:
         if self._over:
             return
         self._pcm.append(np.array(pcm, np.int16))
-        self._pushed += len(pcm)
         self._loudness.add(pcm)
-        self._drafts.pushed(len(pcm))
         if (
             self._partial is None
             and not self._drafts.working
-            and self._pushed - self._taken_at >= STEP
-            and not self._loudness.quiet_since(self._pushed - PAUSE)
+            and self._loudness.samples - self._taken_at >= STEP
+            and not self._loudness.quiet_since(self._loudness.samples - PAUSE)
         ):
             self._partial = self._glimpse(self._take)
             self._partial.add_done_callback(self._seen)
@@ -116,7 +113,7 @@ class WhisperStream:
     def _take(self) -> Window | None:
         """The present window, when its turn for a partial decode has come."""
         self._taken = self._span(self._window_from)
-        self._taken_at = self._pushed
+        self._taken_at = self._loudness.samples
         if self._taken is None or self._over or self._drafts.working:
             return None
         return self._window(self._taken)
@@ -188,7 +185,7 @@ class WhisperStream:
         speech = self._loudness.speech(start)
         if speech is None or speech[1] - speech[0] < SHORTEST:
             return None
-        first, last = max(start, speech[0] - MARGIN), min(self._pushed, speech[1] + MARGIN)
+        first, last = max(start, speech[0] - MARGIN), min(self._loudness.samples, speech[1] + MARGIN)
         if last - first <= LONGEST:
             return _Span(first, last, cut=False)
         return _Span(first, self._loudness.quietest(first + CUT_FROM, first + LONGEST), cut=True)
