@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.agent.thinking.instructions import instructions
-from voicebot.agent.thinking.memory import Memory, Remembered
-from voicebot.agent.thinking.tokens import MESSAGE_TOKENS, estimate, newest
+from voicebot.agent.thinking.memory import MESSAGE_TOKENS, Memory, Remembered, estimate, newest
 from voicebot.llm.lines import ChatLine, RoomContext, read_history
 from voicebot.llm.small_talk import IDENTITY
 from voicebot.persona import create_persona

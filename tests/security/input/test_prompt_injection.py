@@ -217,6 +217,7 @@ async def test_a_model_cannot_reveal_its_instructions(
     """Captions, speech, memories, the log and its file, for every line of the corpus."""
     rules = prompt.RULES.replace("\n\nWhat you get:", f" {SECRET}\n\nWhat you get:")
     monkeypatch.setattr(prompt, "RULES", rules)
+    monkeypatch.setattr("voicebot.agent.thinking.generation.RULES", rules)  # what the guard protects
     assert SECRET in prompt.instructions(ADA)
     parrot = Parrot()
     async with Stage(tmp_path, context_tokens=100_000) as stage:

@@ -16,8 +16,7 @@ from typing import Protocol, cast
 from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.sentences import without_reasoning
 from voicebot.agent.thinking.data import as_data, label
-from voicebot.agent.thinking.memory import Memory, Remembered
-from voicebot.agent.thinking.tokens import BYTES_PER_TOKEN
+from voicebot.agent.thinking.memory import BYTES_PER_TOKEN, Memory, Remembered
 from voicebot.clock import Clock
 from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.events import ContextSummarised, Emit, ErrorEvent

@@ -12,7 +12,7 @@ from typing import Any
 from voicebot.agent.thinking.data import label
 from voicebot.agent.thinking.guard import Guard, declined
 from voicebot.agent.thinking.handover import Handed, HandOver
-from voicebot.agent.thinking.instructions import instructions, protected
+from voicebot.agent.thinking.instructions import RULES, instructions
 from voicebot.agent.thinking.memory import Memory, Remembered
 from voicebot.agent.thinking.unicode import Whole, whole
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
@@ -99,7 +99,7 @@ class Generation:
             _imported.add("agents")
         from voicebot.agent.thinking.runner import GenerationWatch, start
 
-        guard, written, fresh = Guard(protected()), Whole(), False
+        guard, written, fresh = Guard(RULES), Whole(), False
         watch = GenerationWatch(
             self._on_tool,
             guard,
