@@ -34,9 +34,9 @@ from voicebot.settings import Settings
 from voicebot.stt.base import Transcription
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedSTT, ScriptedSTTStream, ScriptedTTS
-from voicebot.turn import (
+from voicebot.turn.echo import Echo
+from voicebot.turn.endpointing.policies import (
     DynamicEndpointing,
-    Echo,
     EndpointDecision,
     Endpointing,
     FixedEndpointing,

@@ -6,22 +6,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Protocol, TypeVar
 
 from voicebot.agent.speaking.speech import Speech, SpokenPiece
 from voicebot.events import Word
-from voicebot.turn import Echo, PlayedSentence, detect_echo
+from voicebot.stt.base import TimedWord
+from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
 
 KEPT = 64
 """Sentences; more than are spoken while one person speaks without a pause."""
-
-
-class HasText(Protocol):
-    @property
-    def text(self) -> str: ...
-
-
-W = TypeVar("W", bound=HasText)
 
 
 @dataclass
@@ -71,7 +63,7 @@ class Echoes:
         return detect_echo(text, start, end, [sentence.played() for sentence in self._sentences], words)
 
 
-def only(words: Sequence[W], text: str) -> list[W]:
+def only(words: Sequence[TimedWord], text: str) -> list[TimedWord]:
     """Those words that are still there in `text`."""
     matcher = SequenceMatcher(None, [word.text for word in words], text.split(), autojunk=False)
     return [words[block.a + at] for block in matcher.get_matching_blocks() for at in range(block.size)]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from voicebot.clock import Clock
-from voicebot.turn import EndpointDecision, Endpointing, FixedEndpointing, Pause
+from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, FixedEndpointing, Pause
 
 logger = logging.getLogger(__name__)
 

@@ -34,7 +34,10 @@ from voicebot.events import (
 )
 from voicebot.media import base as media
 from voicebot.stt.base import STT, STTStream, Transcription
-from voicebot.turn import Echo, EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
+from voicebot.turn.echo import Echo
+from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, Pause
+from voicebot.turn.endpointing.settings import EndpointingSettings
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voicebot.turn import Heard, Piece, heard, word_ends
+from voicebot.turn.heard import Heard, Piece, heard, word_ends
 
 
 @dataclass

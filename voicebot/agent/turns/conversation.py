@@ -16,7 +16,8 @@ from voicebot.agent.turns.interruption import InterruptionHandler
 from voicebot.agent.turns.scheduler import SETTLE_S, TurnScheduler
 from voicebot.events import Word
 from voicebot.media import base as media
-from voicebot.turn import Denial, Echo
+from voicebot.turn.echo import Echo
+from voicebot.turn.floor import Denial
 
 
 class Conversation:

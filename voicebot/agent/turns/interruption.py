@@ -13,7 +13,7 @@ from voicebot.events import (
     InterruptionResumed,
 )
 from voicebot.media import base as media
-from voicebot.turn import OverlapKind, classify_overlap
+from voicebot.turn.interruption import OverlapKind, classify_overlap
 
 
 class InterruptionHandler:

@@ -29,7 +29,8 @@ from voicebot.events import (
     FloorRequested,
     Handoff,
 )
-from voicebot.turn import Addressees, Denial, Floor
+from voicebot.turn.addressing.addressees import Addressees
+from voicebot.turn.floor import Denial, Floor
 
 logger = logging.getLogger(__name__)
 
