@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -33,7 +34,7 @@ from voicebot.events import (
     Word,
 )
 from voicebot.media import base as media
-from voicebot.stt.base import STT, STTStream, Transcription
+from voicebot.stt.base import Transcription
 from voicebot.turn.echo import Echo
 from voicebot.turn.endpointing.pauses import PauseStatistics
 from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, Pause
@@ -134,17 +135,15 @@ class SpeechRecognition:
         current = self._now
         if current is not None:
             self._go_on(current, notice)
-        elif self._silent_since is not None:
-            gap = notice.time - self._silent_since
-            if 0 <= gap <= self._settings.constants.resumed_after:  # the end was none: it came too early
+            self._emit(SpeechStarted, notice.time, turn_id=current.turn_id)
+        else:
+            gap = math.inf if self._silent_since is None else notice.time - self._silent_since
+            if 0 <= gap <= self._settings.constants.resumed_after:  # the turn was ended too early
                 self.statistics.cut_in(gap)
-        self._silent_since = None
-        turn_id = (
-            current.turn_id if current is not None else self._listener.on_speech_began(self.participant_id)
-        )
-        event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
-        if current is None:
+            turn_id = self._listener.on_speech_began(self.participant_id)
+            event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
             current = self._now = self._listen(turn_id, notice.time, event.seq)
+        self._silent_since = None
         current.segment_start = current.end = notice.time
 
     def audio(self, notice: media.SpeechAudio) -> None:
@@ -203,29 +202,16 @@ class SpeechRecognition:
     # ------------------------------------------------------------ listening
 
     def _listen(self, turn_id: str, start: float, cause_seq: int) -> OpenUtterance:
-        stt, stream = self._open(turn_id, cause_seq)
-        tail = (
-            Tail() if self._settings.end_of_turn is not None and self._settings.end_of_turn.wanted else None
-        )
-        return OpenUtterance(
-            self._listener.new_id("utt"),
-            turn_id,
-            start,
-            stt.name if stt else "",
-            stream,
-            cause_seq,
-            interim_new=start,
-            language=self._settings.language,
-            tail=tail,
-        )
-
-    def _open(self, turn_id: str, cause_seq: int) -> tuple[STT | None, STTStream | None]:
+        model = self._settings.end_of_turn
+        tail = Tail() if model is not None and model.wanted else None
+        utterance_id, language = self._listener.new_id("utt"), self._settings.language
+        current = OpenUtterance(utterance_id, turn_id, start, cause_seq, language, tail, interim_new=start)
         try:
             stt = self._models.stt
-            return stt, stt.stream()
+            current.stt_name, current.stream = stt.name, stt.stream()
         except Exception as error:  # a third party's STT may raise anything; the lobby lives
             self._lost_turn(turn_id, cause_seq, error)
-            return None, None
+        return current
 
     def _show_interim(self, current: OpenUtterance) -> None:
         now = self._clock()
@@ -416,30 +402,23 @@ class SpeechRecognition:
             ).seq
             text = echo.rest
         if text or current.interim:  # an empty final takes a wrong interim caption back
-            seq = self._final(current, text, result, cause_seq).seq
+            seq = self._emit(
+                TranscriptFinal,
+                turn_id=current.turn_id,
+                cause_seq=cause_seq,
+                utterance_id=current.utterance_id,
+                text=text,
+                words=current.words(result, self._log.at),
+                language=result.language,
+                stt_model=current.stt_name,
+                start_t=round(self._log.at(current.start), 3),
+                end_t=round(self._log.at(current.end), 3),
+            ).seq
         return current.utterance(self.participant_id, text, seq)
 
     def _echo(self, current: OpenUtterance, text: str, result: Transcription) -> Echo:
         end = current.end if current.watch is not None else current.heard_until
-        origin = current.origin if current.origin is not None else current.start
-        return self._listener.detect_echo(
-            text, current.start, max(end, current.end), current.words(result, origin)
-        )
-
-    def _final(self, current: OpenUtterance, text: str, result: Transcription, cause_seq: int) -> Event:
-        origin = self._log.at(current.origin if current.origin is not None else current.start)
-        return self._emit(
-            TranscriptFinal,
-            turn_id=current.turn_id,
-            cause_seq=cause_seq,
-            utterance_id=current.utterance_id,
-            text=text,
-            words=current.words(result, origin),
-            language=result.language,
-            stt_model=current.stt_name,
-            start_t=round(self._log.at(current.start), 3),
-            end_t=round(self._log.at(current.end), 3),
-        )
+        return self._listener.detect_echo(text, current.start, max(end, current.end), current.words(result))
 
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:
         if not isinstance(error, VoicebotError):

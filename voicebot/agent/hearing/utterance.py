@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,12 +51,12 @@ class OpenUtterance:
     utterance_id: str
     turn_id: str
     start: float
-    stt_name: str
-    stream: STTStream | None
     cause_seq: int
     language: str = ""
     tail: Tail | None = None
-    """Of the audio, where a learned model wants it."""
+    """The end of the audio, if a learned model wants it."""
+    stt_name: str = ""
+    stream: STTStream | None = None
     end: float = 0.0
     segment_start: float = 0.0
     origin: float | None = None
@@ -127,19 +128,13 @@ class OpenUtterance:
             raise ModelFailed(f"it gave no text within {FINISH_TIMEOUT:g} s") from None
 
     def utterance(self, participant_id: str, text: str, cause_seq: int | None) -> Utterance:
-        return Utterance(
-            participant_id,
-            self.utterance_id,
-            self.turn_id,
-            text,
-            self.start,
-            self.end,
-            cause_seq,
-            going_on=self.cut,
-        )
+        """What was said, with the text that was understood."""
+        ids = (participant_id, self.utterance_id, self.turn_id)
+        return Utterance(*ids, text, self.start, self.end, cause_seq, going_on=self.cut)
 
-    def words(self, result: Transcription, origin: float) -> list[Word]:
-        """With their times in the conversation, whose clock showed `origin` at the first sample."""
+    def words(self, result: Transcription, at: Callable[[float], float] = float) -> list[Word]:
+        """The words of a result with clock times, or with those that `at` makes of clock times."""
+        origin = at(self.origin if self.origin is not None else self.start)
         return [
             Word(
                 text=whole(word.text),

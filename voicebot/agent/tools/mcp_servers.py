@@ -187,17 +187,12 @@ class _Connection:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _hold(self) -> None:
+        server: MCPServer | None = None
         try:
             await asyncio.to_thread(__import__, "agents.mcp")
             server = _server(self._name, self._config)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await server.connect()  # type: ignore[no-untyped-call]
-        except BaseException as error:
-            self._fail(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 tools = await _tools_of(server)
             self._server = server
@@ -210,7 +205,8 @@ class _Connection:
                 raise
         finally:
             try:
-                await server.cleanup()  # type: ignore[no-untyped-call]
+                if server is not None:
+                    await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception:
                 logger.warning("The MCP server %s failed to close", self._name, exc_info=True)
 
