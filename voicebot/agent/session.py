@@ -219,7 +219,7 @@ class AgentSession:
         )
         agent = Agent(id or f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
         agent.muted, agent.mcp = muted, self._models.mcp
-        agent.memory = self._new_memory(agent)
+        agent.memory = Memory(self._settings.context_tokens)
         info = self.lobby.join(agent.info(self._notice(agent)))
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
@@ -361,7 +361,7 @@ class AgentSession:
         self.log = log
         if not remembering:
             for agent in self._agents.values():
-                agent.memory = self._new_memory(agent)
+                agent.memory = Memory(self._settings.context_tokens)
         context = ConversationContext(
             self.lobby,
             log,
@@ -512,9 +512,6 @@ class AgentSession:
             agent.set_state("idle")
         if self._conversation is not None:
             self._conversation.ready()
-
-    def _new_memory(self, agent: Agent) -> Memory:
-        return Memory(self._settings.context_tokens, agent.id)
 
     def _notice(self, agent: Agent) -> str:
         llm = agent.llm

@@ -110,13 +110,11 @@ class Generation:
         )
         try:
             offered = [self._hand_over.tool()] if self._hand_over is not None else []
-            *before, question = self._messages()
             run = start(
                 self._persona.name,
                 instructions(self._persona),
                 self._llm.model(),
-                question,
-                self._memory.session.at(before),
+                self._messages(),
                 [*self._tools, *offered],
                 watch,
             )

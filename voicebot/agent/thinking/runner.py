@@ -23,7 +23,6 @@ from agents import (
     ToolOutputGuardrailData,
 )
 from agents.agent import ToolsToFinalOutputResult
-from agents.memory import Session
 from agents.models.interface import Model
 from agents.result import RunResultStreaming
 from agents.run_config import ToolErrorFormatterArgs
@@ -178,12 +177,11 @@ def start(
     name: str,
     instructions: str,
     model: Model,
-    question: dict[str, Any],
-    session: Session,
+    messages: list[dict[str, Any]],
     tools: Sequence[Any],
     watch: GenerationWatch,
 ) -> RunResultStreaming:
-    """Start a run of openai-agents on a question, which follows the items of the session."""
+    """Start a run of openai-agents on these messages; the last one is the question."""
     agent: Agent[None] = Agent(
         name=name,
         instructions=instructions,
@@ -194,8 +192,7 @@ def start(
     )
     return Runner.run_streamed(
         agent,
-        [cast(Any, question)],
-        session=session,
+        cast(Any, messages),
         hooks=watch,
         run_config=RunConfig(
             tracing_disabled=True,
