@@ -63,7 +63,7 @@ class Echoes:
         return detect_echo(text, start, end, [sentence.played() for sentence in self._sentences], words)
 
 
-def only(words: Sequence[TimedWord], text: str) -> list[TimedWord]:
-    """Those words that are still there in `text`."""
+def remaining_words(words: Sequence[TimedWord], text: str) -> list[TimedWord]:
+    """The words that are still in `text`."""
     matcher = SequenceMatcher(None, [word.text for word in words], text.split(), autojunk=False)
     return [words[block.a + at] for block in matcher.get_matching_blocks() for at in range(block.size)]

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from voicebot.agent.hearing.echoes import only
+from voicebot.agent.hearing.echoes import remaining_words
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
 from voicebot.agent.hearing.preemptive_transcription import UNHURRIED, PreemptiveTranscription
 from voicebot.agent.hearing.utterance import OpenUtterance, Utterance, tidy
 from voicebot.agent.models.endpointing import EndOfTurn, Tail
 from voicebot.agent.models.models import Models
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
@@ -392,7 +392,7 @@ class SpeechRecognition:
         text, seq = tidy(result.text), cause_seq
         echo = self._echo(current, text, result)
         if echo.found:
-            result = replace(result, words=tuple(only(result.words, echo.rest)))
+            result = replace(result, words=tuple(remaining_words(result.words, echo.rest)))
             seq = self._emit(
                 EchoIgnored,
                 turn_id=current.turn_id,
@@ -423,7 +423,7 @@ class SpeechRecognition:
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:
         if not isinstance(error, VoicebotError):
             logger.error("Speech recognition failed", exc_info=error)
-        why = whole(str(error)).strip() or type(error).__name__
+        why = repair_surrogates(str(error)).strip() or type(error).__name__
         self._emit(
             ErrorEvent,
             turn_id=turn_id,

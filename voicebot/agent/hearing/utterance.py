@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
 from voicebot.agent.hearing.preemptive_transcription import PreemptiveTranscription
 from voicebot.agent.models.endpointing import Tail
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.errors import ModelFailed
 from voicebot.events import Word
 from voicebot.media import base as media
@@ -137,7 +137,7 @@ class OpenUtterance:
         origin = at(self.origin if self.origin is not None else self.start)
         return [
             Word(
-                text=whole(word.text),
+                text=repair_surrogates(word.text),
                 start=round(origin + word.start, 3),
                 end=round(origin + word.end, 3),
                 confidence=word.confidence,
@@ -157,4 +157,4 @@ class OpenUtterance:
 
 def tidy(text: str) -> str:
     """Well-formed, on one line, single spaces."""
-    return " ".join(whole(text).split())
+    return " ".join(repair_surrogates(text).split())

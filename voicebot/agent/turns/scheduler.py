@@ -11,7 +11,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.speaking.speech import Speech
 from voicebot.agent.thinking.context import ContextKeeper
-from voicebot.agent.thinking.handover import MOST, Handed, HandOver
+from voicebot.agent.thinking.handover import MAX_HANDOFFS, HandoffRequest, HandOver
 from voicebot.agent.turns.addressing import AddressingContext
 from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.playout import Playout
@@ -55,7 +55,7 @@ class TurnScheduler:
         self.floor = Floor(context.settings.chain_cap, context.settings.chain_fade)
         self.playout = Playout(context)
         self.replies = ReplyQueue()
-        self.speculation = Speculation(context, self._runner, self.playout, self._own)
+        self.speculation = Speculation(context, self._runner, self.playout, self._start_task)
         self.turn: Turn | None = None
         """The turn that holds the floor."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -226,7 +226,7 @@ class TurnScheduler:
                 name=f"turn {turn.turn_id} of {turn.agent.name}",
             )
         self.speculation.commit(turn)
-        self._own(self._follow(turn, turn.task), f"follow {turn.turn_id} of {turn.agent.name}")
+        self._start_task(self._follow(turn, turn.task), f"follow {turn.turn_id} of {turn.agent.name}")
 
     async def _follow(self, turn: Turn, task: asyncio.Task[None]) -> None:
         """Wait for the end of the turn's task, however it ends, then release the floor."""
@@ -276,12 +276,14 @@ class TurnScheduler:
             turn.agent.set_state("listening" if self.floor.speaking else "idle")
         self.next()
 
-    def _hand_over(self, turn: Turn, handed: Handed) -> None:
+    def _hand_over(self, turn: Turn, handed: HandoffRequest) -> None:
         """Let another agent answer the same words in the same turn, so the wait is measured as a whole."""
         agent = self._agents.get(handed.to)
         fields: dict[str, Any] = {"asked": turn.asked, "to": turn.to, "reply_to_agent": turn.reply_to_agent}
         if agent is None or agent.muted:  # it left or was muted meanwhile: the first one answers after all
-            again = self._new_turn(turn.agent, turn.turn_id, hops=MOST, cause_seq=turn.cause_seq, **fields)
+            again = self._new_turn(
+                turn.agent, turn.turn_id, hops=MAX_HANDOFFS, cause_seq=turn.cause_seq, **fields
+            )
         else:
             event = self._emit(
                 Handoff,
@@ -351,14 +353,14 @@ class TurnScheduler:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
         turn = Turn(agent, turn_id, speech, **fields)
         others = {a.name: a.id for a in self._agents.values() if a is not agent and not a.muted}
-        if others and turn.asked and turn.hops < MOST:
+        if others and turn.asked and turn.hops < MAX_HANDOFFS:
             turn.hand_over = HandOver(agent.name, others)
         return turn
 
     def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
         return self._log.emit(turn.event(kind, **fields))
 
-    def _own(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)

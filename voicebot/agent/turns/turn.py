@@ -14,9 +14,9 @@ from voicebot.agent.speaking.sentences import Speakable
 from voicebot.agent.speaking.speech import Speech
 from voicebot.agent.speaking.synthesizer import Synthesizer, closing_iterator
 from voicebot.agent.thinking.generation import Generation
-from voicebot.agent.thinking.handover import Handed, HandOver
+from voicebot.agent.thinking.handover import HandoffRequest, HandOver
 from voicebot.agent.thinking.memory import Remembered
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.agent.turns.context import ConversationContext
 from voicebot.errors import ModelError
@@ -59,7 +59,7 @@ class Turn:
     """Ids of the agents that may add something to this answer, in this order."""
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
-    handed: Handed | None = None
+    handed: HandoffRequest | None = None
     """The hand-off by which the agent got this turn."""
     hops: int = 0
     """Number of hand-offs before this turn."""
@@ -125,7 +125,7 @@ class TurnRunner:
     ) -> None:
         if turn.text is not None:
             speakable = Speakable(turn.agent.persona.language)
-            for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
+            for piece in [*speakable.push(repair_surrogates(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
             await self._generate(turn, people, agents, draft)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.events import Event, TranscriptFinal, TranscriptInterim
 from voicebot.lobby.lobby import Lobby
 from voicebot.signaling.messages import Message, Transcript, TranscriptData
@@ -36,7 +36,7 @@ class Captions:
                 utterance_id=f"{event.conversation_id}:{event.utterance_id}",
                 participant_id=who,
                 name=self._name(who),
-                text=whole(event.text),
+                text=repair_surrogates(event.text),
                 final=isinstance(event, TranscriptFinal),
                 t=event.start_t,
                 interrupted=isinstance(event, TranscriptFinal) and event.interrupted,

@@ -38,9 +38,9 @@ CUT_FROM, LONGEST = 20 * STT_RATE, 28 * STT_RATE
 ENOUGH = 2 * STT_RATE
 """Samples of speech after which a detected language is kept for the utterance."""
 
-Hear = Callable[[Window], Awaitable[Hypothesis]]
+Decode = Callable[[Window], Awaitable[Hypothesis]]
 """Decodes a window soon. Raises ModelFailed; cancelling cancels the work."""
-Glimpse = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
+DecodeWhenIdle = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
 """Takes and decodes a window once the model has time, which may be never."""
 
 
@@ -56,8 +56,8 @@ class _Span:
 class WhisperStream:
     """One utterance; `language` "" means that it is detected."""
 
-    def __init__(self, hear: Hear, glimpse: Glimpse, language: str = "") -> None:
-        self._hear, self._glimpse, self._language = hear, glimpse, language
+    def __init__(self, decode: Decode, decode_when_idle: DecodeWhenIdle, language: str = "") -> None:
+        self._decode, self._decode_when_idle, self._language = decode, decode_when_idle, language
         self._pcm: list[NDArray[np.int16]] = []
         self._window_from = 0
         """Sample that the window, and the audio that is kept, begins with."""
@@ -82,7 +82,7 @@ class WhisperStream:
             and self._loudness.samples - self._taken_at >= STEP
             and not self._loudness.quiet_since(self._loudness.samples - PAUSE)
         ):
-            self._partial = self._glimpse(self._take)
+            self._partial = self._decode_when_idle(self._take)
             self._partial.add_done_callback(self._seen)
 
     def interim(self) -> Transcription | None:
@@ -171,7 +171,7 @@ class WhisperStream:
             if not span.cut:
                 break
         settled = self._agreement.committed[: self._settled]
-        heard = await asyncio.gather(*(self._hear(self._window(span)) for span in spans))
+        heard = await asyncio.gather(*(self._decode(self._window(span)) for span in spans))
         words = [self._words(span, one) for span, one in zip(spans, heard, strict=True)]
         for span, one in zip(spans, heard, strict=True):
             self._learn_language(span, one)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import codecs
 
 
-def whole(text: str) -> str:
+def repair_surrogates(text: str) -> str:
     """Join the two halves of a surrogate pair, and replace a lone half by U+FFFD."""
     if text.isascii():
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-class Whole:
+class SurrogateRepairer:
     """Does the same for text in pieces, which may end between the two halves."""
 
     def __init__(self) -> None:
