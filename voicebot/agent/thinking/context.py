@@ -47,12 +47,12 @@ class Summariser(Protocol):
     """A backend that can shorten a conversation without a language model."""
 
     async def summarise(self, before: str, lines: Sequence[ChatLine], longest: int) -> str:
-        """At most `longest` characters."""
+        """Summarise these lines and the summary `before` in at most `longest` characters."""
         ...
 
 
 class MemoryOwner(Protocol):
-    """What the keeper needs of an agent."""
+    """What `ContextKeeper` needs of an agent."""
 
     id: str
     memory: Memory

@@ -91,11 +91,11 @@ class WhisperStream:
         return _transcription(words, self._language) if words else None
 
     async def draft(self) -> Transcription:
-        """What `finish` would give now; the stream goes on. Cancelling it gives the work up."""
+        """What `finish` would return now; the stream continues. Cancelling cancels the work."""
         return await self._drafts.newest()
 
     async def finish(self) -> Transcription:
-        """The final text; that of a draft, if only silence followed it. Raises ModelFailed."""
+        """The final transcript: that of a draft, if only silence followed it. Raises ModelFailed."""
         try:
             return await self._drafts.newest()
         finally:
@@ -108,10 +108,10 @@ class WhisperStream:
             self._partial.cancel()
         self._pcm.clear()
 
-    # ------------------------------------------------------------ partial texts
+    # ------------------------------------------------------------ interim transcripts
 
     def _take(self) -> Window | None:
-        """The present window, when its turn for a partial decode has come."""
+        """The current window, now that the model has time for an interim decode; None if there is no need."""
         self._taken = self._span(self._window_from)
         self._taken_at = self._loudness.samples
         if self._taken is None or self._over or self._drafts.working:
@@ -120,7 +120,7 @@ class WhisperStream:
 
     def _seen(self, partial: asyncio.Future[Hypothesis | None]) -> None:
         self._partial = None
-        # a failure is told by the final decode, which meets it as well
+        # the final decode fails, too, and reports it
         heard = None if partial.cancelled() or partial.exception() is not None else partial.result()
         span = self._taken
         if heard is None or span is None or self._over:
@@ -129,7 +129,7 @@ class WhisperStream:
         self._agree(span, self._words(span, heard))
 
     def _agree(self, span: _Span, words: list[TimedWord]) -> None:
-        """Commit what is sure, and trim the window behind it."""
+        """Commit the stable words, and trim the window after them."""
         if span.cut:
             self._agreement.settle(words)
             self._settled = len(self._agreement.committed)
@@ -146,7 +146,7 @@ class WhisperStream:
                 self._trim(self._gap_after(count))
 
     def _gap_after(self, count: int) -> int:
-        """The sample at which a window begins without the end of a committed word, nor half of the next."""
+        """The sample between a committed word and the next one, where a window cuts neither of them."""
         words = self._agreement.words
         end = round(words[count - 1].end * STT_RATE)
         following = round(words[count].start * STT_RATE) if count < len(words) else end
@@ -158,11 +158,11 @@ class WhisperStream:
         self._pcm = [np.concatenate(self._pcm)[start - self._window_from :].copy()]
         self._window_from = start
 
-    # ------------------------------------------------------------ whole texts
+    # ------------------------------------------------------------ final transcripts
 
     async def _transcribe(self) -> Transcription:
         if self._partial is not None:
-            self._partial.cancel()  # this one tells more
+            self._partial.cancel()  # this decode covers more
         spans = []
         at = self._window_from
         while (span := self._span(at)) is not None:
@@ -196,7 +196,7 @@ class WhisperStream:
         return Window(whole[span.start - self._window_from : span.end - self._window_from], self._language)
 
     def _words(self, span: _Span, heard: Hypothesis) -> list[TimedWord]:
-        """Its words with times of the utterance; none when they are made up."""
+        """The words with times within the utterance; none if they are a hallucination."""
         words = without_loop(heard.words, heard.repetition)
         made_up = is_hallucination(
             "".join(word.text for word in words),
