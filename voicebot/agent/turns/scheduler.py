@@ -135,7 +135,11 @@ class TurnScheduler:
         replies = self.replies
         if not self._addressing.has_audience:
             replies.drop_unasked()
-        if replies.unanswered and self._can_answer(replies.unanswered):
+        # an answer reaches those who hear, and those who have written and read the chat
+        if replies.unanswered and (
+            self._addressing.has_audience
+            or any(u.typed and self._addressing.is_here(u.participant_id) for u in replies.unanswered)
+        ):
             self._decide()
         # agents speak unasked only when all that people said has been transcribed
         settled = self._settled()
@@ -148,12 +152,6 @@ class TurnScheduler:
             self._keeper.consider()
             for agent in self._agents.values():
                 agent.set_state("idle")
-
-    def _can_answer(self, asked: Sequence[Utterance]) -> bool:
-        """Whether an answer would reach anybody, by voice or in the chat."""
-        return self._addressing.has_audience or any(
-            u.typed and self._addressing.is_here(u.participant_id) for u in asked
-        )
 
     def _decide(self) -> None:
         """Choose an agent for each person who asked. Agents answer all who mean them in one turn."""
