@@ -111,7 +111,7 @@ class EndpointWatch:
     def _overdue(self, asked_again: bool) -> None:
         """The media process has died, or this loop was blocked and has not read the notice: ask once more."""
         if asked_again:
-            self._confirm(f"{self.decision.reason}; the media plane said nothing")
+            self._confirm(f"{self.decision.reason}; the media plane did not answer")
         else:
             self._await_silence(self._until)
             self._arm(asked_again=True)

@@ -22,7 +22,7 @@ class InterruptionHandler:
     The media plane holds the agent's speech after somebody has talked over it for `interrupt_after` seconds.
     A recognised word holds it at once; it does not end it, because a partial transcript may be wrong. At the
     first pause the words are known. Then the speech ends, or it resumes if nobody said more than "uh-huh".
-    The end of every utterance is judged, so no speech is held for ever.
+    The end of every utterance is judged, so no speech is held forever.
 
     Args:
         speaking: Returns the people who are speaking now.
@@ -70,7 +70,7 @@ class InterruptionHandler:
         return True
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """The person speaks again, so their words have to be judged anew."""
+        """The person speaks again, so their words have to be judged again."""
         self._harmless.discard(participant_id)
 
     # ------------------------------------------------------------ inside
