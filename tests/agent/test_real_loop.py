@@ -55,7 +55,7 @@ class Visitor:
     async def come_in(self) -> None:
         self.session.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
         sdp, tracks = await self.caller.offer("anna", list(self.session.agents))
-        answer = await self.session.answer("anna", 1, sdp, tracks)
+        answer = await self.session.connections.answer("anna", 1, sdp, tracks)
         await self.caller.accept(answer.sdp)
         await self.caller.connected.wait()
 

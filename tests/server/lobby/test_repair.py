@@ -24,7 +24,7 @@ BASE = 1_000
 
 
 class FakeAgentSession:
-    """What negotiations need of an agent session."""
+    """What negotiations need of an agent session and its connections."""
 
     log = None
 
@@ -32,6 +32,7 @@ class FakeAgentSession:
         self.lobby = lobby
         self.answered: list[tuple[str, int, list[str]]] = []
         self.closed: list[str] = []
+        self.connections = self
 
     @property
     def host_peer(self) -> str:
@@ -45,7 +46,7 @@ class FakeAgentSession:
 
     def add_candidate(self, me: str, epoch: int, candidate: m.Candidate) -> None: ...
 
-    def close_peer(self, me: str) -> None:
+    def close(self, me: str) -> None:
         self.closed.append(me)
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.events import Event, TranscriptFinal, TranscriptInterim
 from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent, Updated
 from voicebot.server.lobby.presence import Presence
@@ -97,7 +97,7 @@ class Captions:
                 utterance_id=f"{event.conversation_id}:{event.utterance_id}",
                 participant_id=who,
                 name=self._name(who),
-                text=whole(event.text),
+                text=repair_surrogates(event.text),
                 final=isinstance(event, TranscriptFinal),
                 t=event.start_t,
                 interrupted=isinstance(event, TranscriptFinal) and event.interrupted,

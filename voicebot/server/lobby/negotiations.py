@@ -145,7 +145,7 @@ class Negotiations:
         elif isinstance(message, IceCandidate):
             pair.candidate(me, message.epoch)
             if to_host:
-                self._agent_session.add_candidate(me, message.epoch, message.data)
+                self._agent_session.connections.add_candidate(me, message.epoch, message.data)
         else:
             pair.needed(me, message.epoch)
             if pair.state is PairState.FAILED:  # a person asks for another attempt
@@ -163,7 +163,9 @@ class Negotiations:
         pair = self._between(me, host)
         servers = pair.servers(me) if pair is not None else list(self.ice(me).servers)
         try:
-            answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
+            answer = await self._agent_session.connections.answer(
+                me, epoch, message.data.sdp, tracks, servers
+            )
         except VoicebotError as error:
             if (pair := self._between(me, host)) is not None:
                 pair.fail(epoch, error.code, str(error))
@@ -230,7 +232,7 @@ class Negotiations:
         for person in self._lobby.humans:
             if not agents:
                 self._drop(host)
-                self._agent_session.close_peer(person.id)
+                self._agent_session.connections.close(person.id)
                 continue
             pair = self._between(person.id, host)
             if pair is None or pair.state is PairState.FAILED:
@@ -251,7 +253,7 @@ class Negotiations:
         self._on_action(pair.ends, action)
         person, other = pair.ends
         if isinstance(action, Failed) and other == self._agent_session.host_peer:
-            self._agent_session.close_peer(person)
+            self._agent_session.connections.close(person)
 
     def _people(self, impolite: str, polite: str) -> Pair:
         """Return the pair of two people. The one who was there first is impolite."""
