@@ -17,8 +17,8 @@ import pytest
 from rich.console import Console
 
 from voicebot import logs
-from voicebot.media.process import _log
-from voicebot.media.wire import Log
+from voicebot.media.process.plane import _log
+from voicebot.media.process.wire import Log
 from voicebot.redaction import keep
 
 Lines = Callable[[], list[dict[str, Any]]]

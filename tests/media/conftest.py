@@ -23,7 +23,7 @@ from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.rtc.tap import AudioPacket, Tap
 from voicebot.rtc.track import opus_packet
 

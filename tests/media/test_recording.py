@@ -37,7 +37,7 @@ from voicebot.media.base import (
     VoiceActivityStarted,
     VoiceActivityStopped,
 )
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.media.recording import Recorder, Timeline
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from voicebot.media.base import (
     QueueAudio,
 )
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc import allocation
+from voicebot.rtc.ice_servers import allocation
 from voicebot.signaling.messages import IceServer
 
 if TYPE_CHECKING:

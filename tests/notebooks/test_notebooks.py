@@ -118,7 +118,7 @@ async def test_it_runs_headless(path, kernel_env, tmp_path):
             assert await value(client, "(wb.link, sorted(wb.agent_session.agents))") == there
     if path.stem == "01_quickstart":  # the other one stops its server in the cell that starts it
         assert "weather" in outputs(notebook)  # as it was heard: no cell prints the question
-        assert any("voicebot.media.worker" in command for command in commands.values())
+        assert any("voicebot.media.process.worker" in command for command in commands.values())
     else:
         turns = outputs_of(notebook, "02-07")  # from the log
         assert "weather" in turns

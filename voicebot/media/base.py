@@ -5,7 +5,7 @@ recording. The control plane sends commands and gets notices (one callback, on i
 loop, in order). All times are `voicebot.clock.monotonic` seconds of the machine; the
 control plane turns them into conversation time.
 
-Two forms: `voicebot.media.process.ProcessMediaPlane` (a worker process behind a
+Two forms: `voicebot.media.process.plane.ProcessMediaPlane` (a worker process behind a
 socketpair) and `voicebot.media.inline.InlineMediaPlane` (the same engine on the caller's
 loop, for tests).
 """

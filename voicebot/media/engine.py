@@ -16,7 +16,7 @@ from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
 from voicebot.media.host import Host
 from voicebot.media.recording import Recorder
-from voicebot.rtc.planner import Planner
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)

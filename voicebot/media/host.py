@@ -16,8 +16,8 @@ from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
 from voicebot.media.inbound_audio import InboundAudio, OnPacket
 from voicebot.media.outbound_audio import OutboundAudio, SendPacket
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.rtc.peer import MAX_CANDIDATES, ConnectionChange, OnChange, Peer
-from voicebot.rtc.planner import Planner
 from voicebot.rtc.tap import AudioPacket, OnAudio
 from voicebot.rtc.track import OutboundTrack
 from voicebot.signaling.messages import IceServer

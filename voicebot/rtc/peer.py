@@ -14,7 +14,7 @@ from aiortc.sdp import SessionDescription
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
-from voicebot.rtc.planner import Planner
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.rtc.shortcut import Outbound
 from voicebot.rtc.tap import OnAudio, Tap
 from voicebot.rtc.track import OutboundTrack

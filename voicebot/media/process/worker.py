@@ -1,6 +1,6 @@
 """The media worker: the engine alone in a process, so that no cell can silence it.
 
-Started by `ProcessMediaPlane` as `python -m voicebot.media.worker COMMANDS NOTICES VAD LEVEL`
+Started by `ProcessMediaPlane` as `python -m voicebot.media.process.worker COMMANDS NOTICES VAD LEVEL`
 with two inherited sockets. It ends when its commands end, ignores SIGINT (a notebook's
 interrupt goes to the whole process group) and finishes its recordings on the way out.
 """
@@ -21,9 +21,9 @@ from typing import cast
 from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import set_levels, structured_exception
 from voicebot.media.base import Answer, MediaStats, Notice, SpeechAudio
-from voicebot.media.coalescing import CoalescingSelector
 from voicebot.media.engine import Engine
-from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
+from voicebot.media.process.coalescing import CoalescingSelector
+from voicebot.media.process.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
 from voicebot.registry import load_backend
 from voicebot.settings import find_home, load_settings
 from voicebot.vad.base import VAD

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.rtc.probe import probe
+from voicebot.rtc.ice_servers.probe import probe
 
 
 @pytest.mark.parametrize("url", ["turn:a..b", "turn:a..b?transport=tcp", "stun:a..b"])

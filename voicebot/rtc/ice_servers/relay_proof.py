@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from voicebot.rtc.allocation import (
+from voicebot.rtc.ice_servers.allocation import (
     FAMILY_MISMATCH,
     FAMILY_UNSUPPORTED,
     Address,

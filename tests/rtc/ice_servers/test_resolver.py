@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.support.dns_server import serving
-from voicebot.rtc.resolver import PATIENCE, RETRY, Found, TurnResolver, discover
+from voicebot.rtc.ice_servers.resolver import PATIENCE, RETRY, Found, TurnResolver, discover
 from voicebot.signaling.turn_uri import Route, default_routes, parse_addresses
 
 Records = dict[tuple[str, str], tuple[int, list[str]]]

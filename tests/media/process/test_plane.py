@@ -18,7 +18,6 @@ import pytest
 
 from tests.support.waiting import GUARD
 from voicebot.errors import MediaError
-from voicebot.media import process, worker
 from voicebot.media.base import (
     AddAgentTrack,
     AwaitSilence,
@@ -36,7 +35,8 @@ from voicebot.media.base import (
     SpeechAudio,
     VoiceActivityStopped,
 )
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process import wire, worker
+from voicebot.media.process.plane import ProcessMediaPlane
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -60,7 +60,7 @@ async def test_an_interrupt_does_not_reach_the_worker(process_stage: Stage) -> N
 async def test_a_killed_parent_leaves_no_worker_behind() -> None:
     program = """
     import asyncio, os, signal
-    from voicebot.media.process import ProcessMediaPlane
+    from voicebot.media.process.plane import ProcessMediaPlane
 
     async def main():
         plane = ProcessMediaPlane()
@@ -148,14 +148,14 @@ async def test_a_message_nobody_understands_is_a_crash_like_another(
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
-    understood = process.receive
+    understood = wire.receive
 
     async def receive(reader: asyncio.StreamReader) -> object:
         await understood(reader)
         monkeypatch.undo()
         raise AttributeError("no such class")  # what a pickle raises
 
-    monkeypatch.setattr(process, "receive", receive)
+    monkeypatch.setattr("voicebot.media.process.plane.receive", receive)
     plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
     plane.send(EndSpeech("host", "marlin", "s"))
     await notices.wait(MediaGone)

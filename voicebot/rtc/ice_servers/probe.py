@@ -11,8 +11,8 @@ from typing import Any, Literal, cast
 from aioice import stun
 
 from voicebot.clock import Clock, monotonic
-from voicebot.rtc.allocation import connect
 from voicebot.rtc.ice import parse_url
+from voicebot.rtc.ice_servers.allocation import connect
 
 Outcome = Literal["ok", "unauthorized", "refused", "unreachable", "unknown_host", "tls", "not_an_address"]
 

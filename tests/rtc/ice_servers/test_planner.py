@@ -15,8 +15,16 @@ import pytest
 
 from tests.support.coturn import coturn, free_port
 from voicebot.errors import MediaError
-from voicebot.rtc.planner import IDLE, PATIENCE, REFRESHED, REMEMBERED, STAGGER, STUN_GRACE, Planner
-from voicebot.rtc.probe import Outcome, Probe, probe
+from voicebot.rtc.ice_servers.planner import (
+    IDLE,
+    PATIENCE,
+    REFRESHED,
+    REMEMBERED,
+    STAGGER,
+    STUN_GRACE,
+    Planner,
+)
+from voicebot.rtc.ice_servers.probe import Outcome, Probe, probe
 from voicebot.signaling.turn import credentials
 
 SECRET = "for-tests-only"

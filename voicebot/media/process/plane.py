@@ -20,7 +20,7 @@ from voicebot.errors import MediaError, VoicebotError
 from voicebot.logs import EXCEPTION, SOURCE
 from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
-from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
+from voicebot.media.process.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class _Child:
                 [
                     sys.executable,
                     "-m",
-                    "voicebot.media.worker",
+                    "voicebot.media.process.worker",
                     str(theirs.fileno()),
                     str(their_notices.fileno()),
                     vad,

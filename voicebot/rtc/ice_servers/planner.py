@@ -17,7 +17,7 @@ from typing import Protocol
 
 from voicebot.clock import Clock, monotonic
 from voicebot.rtc.ice import for_agents
-from voicebot.rtc.probe import Probe, probe
+from voicebot.rtc.ice_servers.probe import Probe, probe
 from voicebot.signaling.messages import IceServer
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ IDLE = 120.0
 
 
 class Ask(Protocol):
-    """Asks one server; `voicebot.rtc.probe.probe` is the real one."""
+    """Asks one server; `voicebot.rtc.ice_servers.probe.probe` is the real one."""
 
     async def __call__(
         self, url: str, username: str | None, credential: str | None, *, patience: float

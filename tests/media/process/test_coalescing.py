@@ -6,7 +6,7 @@ import selectors
 
 import pytest
 
-from voicebot.media.coalescing import BUSY, GATHER, LOOK, CoalescingSelector
+from voicebot.media.process.coalescing import BUSY, GATHER, LOOK, CoalescingSelector
 
 
 class Clockwork:
