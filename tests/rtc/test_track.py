@@ -77,4 +77,4 @@ async def test_when_its_own_way_fails_aiortcs_sender_goes_on(caplog: pytest.LogC
     assert bytes(await fetching) == b"abc"
     track.push(b"def", 1920)
     assert bytes(await track.recv()) == b"def"
-    assert "the short way" in caplog.text
+    assert "sent directly" in caplog.text

@@ -1,9 +1,8 @@
-"""Inbound audio packets as they leave SRTP. THE ONLY FILE that knows aiortc's receiver inside.
+"""Inbound audio packets as they leave SRTP. This is the only file that uses internals of aiortc's receiver.
 
-aiortc's own path holds each packet 80 ms, then decodes it in a thread. The tap replaces
-`RTCRtpReceiver._handle_rtp_packet` of one receiver; receiver reports keep working,
-because the same statistics are fed. test_tap.py fails on a release of aiortc that has
-other insides.
+aiortc itself holds each packet for 80 ms and decodes it in a thread. The tap replaces
+`RTCRtpReceiver._handle_rtp_packet` of one receiver. Receiver reports keep working, because it updates
+the same statistics. test_tap.py fails on a release of aiortc with other internals.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ class AudioPacket(NamedTuple):
 
     sequence_number: int
     timestamp: int
-    """RTP timestamp, 48 kHz, 32 bits."""
+    """RTP timestamp (48 kHz, 32 bits)."""
     payload: bytes
     arrival: float
-    """Clock time at which it was received."""
+    """Clock time of arrival."""
 
 
 OnAudio = Callable[[AudioPacket], None]
 
 
 class Tap:
-    """Packets straight from SRTP, put in order."""
+    """Hands on the packets of one receiver, in order."""
 
     def __init__(self, receiver: RTCRtpReceiver, on_audio: OnAudio, clock: Clock) -> None:
-        """Hand each audio packet of this receiver to `on_audio` from now on."""
+        """Give each audio packet of the receiver to `on_audio` from now on."""
         self._receiver: Any = receiver
         self._on_audio = on_audio
         self._clock = clock
@@ -61,6 +60,7 @@ class Tap:
 
     @property
     def lost(self) -> int:
+        """Number of packets that never arrived."""
         return self._buffer.lost
 
     async def _handle(self, packet: Any, arrival_time_ms: int) -> None:
@@ -70,13 +70,13 @@ class Tap:
         self._shorten(packet.ssrc, packet.payload_type)
 
     def _shorten(self, ssrc: int, payload_type: int) -> None:
-        """A stream that aiortc has routed here needs no routing any more."""
+        """Bypass aiortc for a stream that it has routed here once."""
         if self._short is None:
             self._short = Inbound(self._receiver.transport)
         self._short.register(ssrc, payload_type, self)
 
     def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None:
-        """One packet of this receiver, in whatever order."""
+        """Take a packet of this receiver, in any order."""
         if self._closed or not self._receiver._enabled:
             return
         statistics = self._streams.get(ssrc)
@@ -84,8 +84,8 @@ class Tap:
             statistics = self._streams[ssrc] = StreamStatistics(OPUS_RATE)
         self.last_arrival = now = self._clock()
         packet = AudioPacket(sequence_number, timestamp, payload, now)
-        statistics.add(cast("RtpPacket", packet))  # it reads these two fields
-        if ssrc != self._ssrc:  # another stream: other sequence numbers and timestamps
+        statistics.add(cast("RtpPacket", packet))  # it reads the sequence number and the timestamp
+        if ssrc != self._ssrc:  # another stream has other sequence numbers and timestamps
             self.flush()
             self._ssrc = ssrc
             lost, self._buffer = self._buffer.lost, ReorderBuffer()
@@ -93,16 +93,17 @@ class Tap:
         self._deliver(self._buffer.push(packet))
 
     def flush(self) -> None:
-        """Give out what is held back for a gap; called when no packet has come for a while."""
+        """Hand on the packets held for a gap; called when no packet has come for a while."""
         if self._buffer.held:
             self._deliver(self._buffer.flush())
 
     def close(self) -> None:
+        """Ignore further packets."""
         self._closed = True
 
     def _deliver(self, packets: list[AudioPacket]) -> None:
         for p in packets:
             try:
                 self._on_audio(p)
-            except Exception:  # a bug behind us must not end aiortc's receive loop
+            except Exception:  # an error in the handler must not end aiortc's receive loop
                 log.exception("an audio packet could not be handled")

@@ -1,10 +1,10 @@
-"""Which STUN and which TURN server a connection of an agent host gets: ones that are alive.
+"""Chooses a STUN and a TURN server that work for the connections of an agent host.
 
-aiortc uses the first STUN and the first TURN address it is given, and a dead one costs 5.0 s of
-gathering, hard-coded. So the servers are asked first: staggered, the preferred ones a little
-ahead (as RFC 8305 does for addresses), and the first that works is taken. What was found is remembered
-and asked again in the background while connections are made, so that only the very first one
-can have to wait, and that for `PATIENCE` at most.
+aiortc uses the first STUN and the first TURN address that it is given, and a dead one costs 5.0 s of
+gathering (hard-coded). So we probe the servers first: each has a short head start over the next one, as
+addresses have in RFC 8305, and the first that works is taken. Results are remembered, and renewed in the
+background while connections are made. So only the first connection may have to wait, for at most
+`PATIENCE` seconds.
 """
 
 from __future__ import annotations
@@ -23,19 +23,21 @@ from voicebot.signaling.messages import IceServer
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""Seconds after which a server that has not answered is not waited for."""
+"""Seconds to wait for the answer of a server."""
 STAGGER = 0.25
-"""Seconds that a server is ahead of the next one (RFC 8305, section 5)."""
+"""Head start in seconds of a server over the next one (RFC 8305, section 5)."""
 STUN_GRACE = 0.25
-"""Seconds that STUN may take longer than TURN, which needs twice as many round trips."""
+"""Seconds to wait for STUN after TURN, which needs twice as many round trips."""
 REMEMBERED = 30.0
+"""Seconds for which a result is valid."""
 REFRESHED = 20.0
+"""Seconds between two probes of a server in use."""
 IDLE = 120.0
-"""Seconds after the last connection until nobody is asked any more; credentials live longer."""
+"""Seconds after the last connection when the probes end. Credentials live longer."""
 
 
 class Ask(Protocol):
-    """Asks one server; `voicebot.rtc.ice_servers.probe.probe` is the real one."""
+    """Probes one server, as `voicebot.rtc.ice_servers.probe.probe` does."""
 
     async def __call__(
         self, url: str, username: str | None, credential: str | None, *, patience: float
@@ -44,11 +46,11 @@ class Ask(Protocol):
 
 @dataclass(frozen=True)
 class ServerChoice:
-    """At most one STUN and one TURN server, each with one address."""
+    """At most one STUN and one TURN server, each with one URL."""
 
     servers: tuple[IceServer, ...] = ()
     warning: str = ""
-    """Why there is no relay although a TURN server is configured."""
+    """Why no TURN server was chosen although one is configured."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class _Health:
 
 
 class Planner:
-    """Chooses servers for the connections of one process. Made and used on one loop."""
+    """Chooses servers for the connections of one process, on one loop."""
 
     def __init__(self, *, ask: Ask = probe, clock: Clock = monotonic) -> None:
         self._probe = ask
@@ -72,7 +74,7 @@ class Planner:
         self._warned = ""
 
     async def choose(self, servers: Iterable[IceServer]) -> ServerChoice:
-        """The best that works of `servers`, preferred first; takes `PATIENCE` at most."""
+        """The first servers that work, after at most `PATIENCE` seconds. Raises MediaError for a bad URL."""
         usable, left_out = for_agents(servers)
         ways = [
             IceServer(urls=[url], username=s.username, credential=s.credential)
@@ -100,14 +102,14 @@ class Planner:
         return ServerChoice(tuple(way for way in (address, relay) if way is not None), warning)
 
     async def aclose(self) -> None:
-        """Stop asking."""
+        """Stop all probes."""
         tasks = [*self._asking.values(), *([self._keeping] if self._keeping else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _first(self, ways: Sequence[IceServer]) -> IceServer | None:
-        """The first of them that works, known or asked now."""
+        """The first server that works, from memory or probed now."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         waiting: dict[asyncio.Task[Probe], IceServer] = {}
@@ -124,7 +126,7 @@ class Planner:
                     waiting, timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED
                 )
                 if not done:
-                    break  # the next one beside those
+                    break  # probe the next one, too
                 found = [waiting.pop(task) for task in list(waiting) if task in done and _worked(task)]
                 if found:
                     return found[0]
@@ -133,16 +135,16 @@ class Planner:
         return None
 
     def _known(self, way: IceServer) -> Probe | None:
-        """What was found lately; None when it has to be asked."""
+        """The remembered result, or None if the server must be probed."""
         health = self._health.get(_url(way))
         if health is None or self._clock() - health.at > REMEMBERED:
             return None
         if health.found.outcome == "unauthorized" and health.username != way.username:
-            return None  # other credentials may do
+            return None  # other credentials may work
         return health.found
 
     def _ask(self, way: IceServer) -> asyncio.Task[Probe]:
-        """Ask now, or join those who are asking; goes on when nobody waits any more."""
+        """The probe of a server, which may be under way already. It continues when nobody waits for it."""
         url = _url(way)
         task = self._asking.get(url)
         if task is None:
@@ -164,7 +166,7 @@ class Planner:
         return found
 
     def _use(self, ways: Sequence[IceServer]) -> None:
-        """Keep what is known of these fresh for a while."""
+        """Renew the results of these servers for a while."""
         self._used_at = self._clock()
         self._in_use.update((_url(way), way) for way in ways)
         if ways and (self._keeping is None or self._keeping.done()):
@@ -190,7 +192,7 @@ class Planner:
 
 
 def _url(way: IceServer) -> str:
-    """A server's address; here each has one."""
+    """The URL of a server; here each has one."""
     return way.urls[0]
 
 
