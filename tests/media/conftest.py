@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import wave
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,28 +21,22 @@ from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process.plane import ProcessMediaPlane
-from voicebot.rtc.tap import AudioPacket, Tap
+from voicebot.rtc.reorder import AudioPacket
+from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import opus_packet
+from voicebot.testing.speech import speak as spoken
 
 N = TypeVar("N", bound=Notice)
 
 SENTENCE = "hello what is the weather in paris today"
 
 
-def flite(text: str, folder: Path) -> np.ndarray:
-    """Mono int16 at 16 kHz."""
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """A spoken sentence: mono int16 at 16 kHz."""
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed: `make provision` says how to install it")
-    path = folder / "speech.wav"
-    subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(path)], check=True)
-    with wave.open(str(path)) as w:
-        return np.frombuffer(w.readframes(w.getnframes()), np.int16)
-
-
-@pytest.fixture(scope="session")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """A spoken sentence, mono int16 at 16 kHz."""
-    return flite(SENTENCE, tmp_path_factory.mktemp("speech"))
+    return spoken(SENTENCE)
 
 
 def encode(pcm: np.ndarray, rate: int) -> list[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,16 @@ from voicebot.media.base import (
     SpeechAudio,
     VoiceActivityStopped,
 )
+from voicebot.testing.speech import speak_file
 
 if TYPE_CHECKING:
     from conftest import Stage
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand"),
+    pytest.mark.needs("flite"),
+]
 
 PAGE = """
 <body></body><script>
@@ -70,14 +73,8 @@ window.stats = async () => {
 
 
 @pytest.fixture
-async def page(speech: np.ndarray, tmp_path: Path) -> AsyncIterator[Page]:
-    wav = tmp_path / "mic.wav"
-    quiet = np.zeros(32_000, np.int16)
-    with wave.open(str(wav), "wb") as w:
-        w.setnchannels(1)
-        w.setsampwidth(2)
-        w.setframerate(16_000)
-        w.writeframes(np.concatenate([quiet, speech, quiet]).tobytes())
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    wav = speak_file(tmp_path / "mic.wav", "hello what is the weather in paris today", before=2.0, after=2.0)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,

@@ -50,7 +50,7 @@ async def test_what_was_held_goes_on_with_the_very_next_sample(rig: Rig, at: flo
     rig.say("s", 0, pcm)
     rig.voice.end("s")
     await asyncio.sleep(at)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     count = len(spoken(rig))
     await asyncio.sleep(3)
     assert len(spoken(rig)) == count  # not one frame more
@@ -73,13 +73,13 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     rig.say("s", 0, tone(0.3))
     rig.say("s", 1, tone(2))
     await asyncio.sleep(0.51)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     (held,) = [n for n in rig.notices if isinstance(n, PlayoutHeld)]
     assert (held.by, held.speech_id, held.time) == ("ada", "s", rig.now())
     assert held.played == pytest.approx(0.52)
     assert held.pieces == {0: pytest.approx((0.3, 0.3)), 1: pytest.approx((0.22, 2))}
     assert not rig.voice.talking
-    rig.voice.hold_for("bo")  # what is silent cannot be interrupted
+    rig.voice.hold_all("bo")  # what is silent cannot be interrupted
     rig.voice.hold("s", "ada")
     await asyncio.sleep(2)
     at = rig.now()
@@ -89,7 +89,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert resumed.time == at
     assert rig.voice.talking
     await asyncio.sleep(0.11)
-    rig.voice.hold_for("bo")
+    rig.voice.hold_all("bo")
     rig.voice.stop("s")
     (ended,) = rig.ended()
     assert ended.played == pytest.approx(0.64)
@@ -101,7 +101,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
 async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
     rig.say("s", 0, tone(5))
     await asyncio.sleep(1)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     await asyncio.sleep(HOLD_LIMIT - 0.01)
     assert not rig.ended()
     await asyncio.sleep(0.02)
@@ -115,7 +115,7 @@ async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
 async def test_a_hold_that_is_answered_has_no_limit(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     await asyncio.sleep(0.5)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.voice.resume("s")
     await asyncio.sleep(2 * HOLD_LIMIT)
     assert not rig.ended()
@@ -143,7 +143,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.say("s", 0, tone(0.2))
     rig.voice.end("s")
-    rig.voice.hold_for("ada")  # nobody hears it, so nobody talks over it
+    rig.voice.hold_all("ada")  # nobody hears it, so nobody talks over it
     await asyncio.sleep(1)
     assert rig.sent == []
     assert rig.notices == []
@@ -186,7 +186,7 @@ async def test_preparing_a_speech_leaves_the_one_that_is_heard_alone(rig: Rig) -
 async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
     rig.say("a", 0, chirp(2))
     await asyncio.sleep(0.5)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("b", 0, tone(0.1), held=True)
     rig.voice.resume("b")
     rig.voice.end("b")
@@ -204,7 +204,7 @@ async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) 
     rig.say("b", 0, tone(1))
     rig.voice.end("b")
     await asyncio.sleep(0.2)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("c", 0, tone(0.1))
     rig.voice.end("c")
     await asyncio.sleep(1)
@@ -219,7 +219,7 @@ async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) 
 async def test_closing_ends_held_and_prepared_speeches(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     await asyncio.sleep(0.1)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("b", 0, tone(1), held=True)
     rig.voice.close()
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", False), ("b", False)]
@@ -232,7 +232,7 @@ async def test_holding_what_is_over_or_unknown_changes_nothing(rig: Rig) -> None
     rig.voice.end("s")
     await asyncio.sleep(0.09)
     rig.voice.hold("s", "ada")  # all of it is on its way
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.voice.hold("never", "ada")
     rig.voice.resume("never")
     await asyncio.sleep(1)

@@ -18,6 +18,7 @@ from voicebot.media.base import (
     VoiceActivityStopped,
 )
 from voicebot.media.inbound_audio import InboundAudio
+from voicebot.media.utterances import Utterances
 from voicebot.testing.speech import speak
 from voicebot.vad.base import VADStream
 from voicebot.vad.silero import SileroVAD
@@ -69,15 +70,16 @@ class Ear:
         self.source = object()
         self._encoder = OpusEncoder()
         self._phase = 0
-        self.hearing = InboundAudio(
+        utterances = Utterances(
             "host",
             "ada",
             settings or HearingSettings(),
-            vad or LoudIsSpeech(),
             self._notice,
             agent_talking=lambda: self.agent_talks,
             barge_in=lambda who: self.interruptions.append(self.now),
-            on_packet=lambda *packet: self.recorded.append(packet),
+        )
+        self.hearing = InboundAudio(
+            utterances, vad or LoudIsSpeech(), lambda *packet: self.recorded.append(packet)
         )
 
     def _notice(self, notice: Notice) -> None:

@@ -100,7 +100,7 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     rig.say("s", 1, tone(1))
     await asyncio.sleep(0.3)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.voice.stop("s")
     (ended,) = rig.ended()
     assert set(ended.pieces) == {0}

@@ -13,8 +13,9 @@ from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 from tests.support.waiting import GUARD
 from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
+from voicebot.rtc.reorder import AudioPacket
 from voicebot.rtc.shortcut import Outbound, rtp_payload
-from voicebot.rtc.tap import AudioPacket, Tap
+from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import OutboundTrack
 
 

@@ -13,7 +13,8 @@ from tests.support.waiting import GUARD
 from voicebot.audio.opus import OpusDecoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.rtc import tap
-from voicebot.rtc.tap import AudioPacket, Tap
+from voicebot.rtc.reorder import AudioPacket
+from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import OutboundTrack
 
 

@@ -33,10 +33,6 @@ class ReceivedFrame:
     pcm: NDArray[np.int16]
 
 
-OnHeard = Callable[[ReceivedFrame], None]
-OnState = Callable[[str], None]
-
-
 class Microphone:
     """What a simulated person says on all connections. It sends silence while nothing is queued."""
 
@@ -125,9 +121,10 @@ class Caller:
         microphone: Microphone,
         ice_servers: Sequence[IceServer] = (),
         *,
-        on_heard: OnHeard | None = None,
-        on_state: OnState | None = None,
+        on_heard: Callable[[ReceivedFrame], None] | None = None,
+        on_state: Callable[[str], None] | None = None,
     ) -> None:
+        """`on_state` takes each state of the connection, as WebRTC names it."""
         self._pc = RTCPeerConnection(configuration(ice_servers))
         self._microphone = microphone
         self._track: _MicrophoneTrack | None = None

@@ -32,15 +32,14 @@ def parse_url(url: str) -> dict[str, Any]:
     return parse_stun_turn_uri(f"{match['scheme']}:ipv6{match['rest']}") | {"host": match["host"]}
 
 
-def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[str]]:
-    """The servers that aiortc can use, and for each other URL a clause that says why it cannot.
+def for_agents(servers: Iterable[IceServer]) -> tuple[list[IceServer], list[str]]:
+    """The servers that aiortc can use, one URL each, and for each other URL a clause that says why it cannot.
 
     Raises:
         MediaError: an address is not a STUN or TURN address.
     """
     usable, left_out = [], []
     for server in servers:
-        urls = []
         for url in server.urls:
             try:
                 parsed = parse_url(url)
@@ -55,9 +54,7 @@ def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[s
             elif parsed["scheme"] == "stuns" or (url.startswith("turns:") and parsed["transport"] == "udp"):
                 left_out.append(f"{url} is STUN or TURN over (D)TLS, which agents do not speak")
             else:
-                urls.append(url)
-        if urls:
-            usable.append(RTCIceServer(urls, server.username, server.credential))
+                usable.append(IceServer(urls=[url], username=server.username, credential=server.credential))
     return usable, left_out
 
 
@@ -67,7 +64,8 @@ def configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
     Raises:
         MediaError: an address is not a STUN or TURN address.
     """
-    return RTCConfiguration(iceServers=for_agents(servers)[0])
+    usable, _ = for_agents(servers)
+    return RTCConfiguration(iceServers=[RTCIceServer(s.urls, s.username, s.credential) for s in usable])
 
 
 def parse_candidate(text: str, sdp_mid: str | None, index: int | None) -> RTCIceCandidate | None:

@@ -193,7 +193,6 @@ class Peer:
 
     async def close(self) -> None:
         """Close the connection, and report `closed` unless it had failed. Safe to call twice."""
-        self._cancel_timeout()
         if self.tap is not None:
             self.tap.close()
         self._set(ConnectionChange("closed"))
@@ -215,7 +214,6 @@ class Peer:
     def _connection_changed(self) -> None:
         state = self._pc.connectionState
         if state == "connected" and self.state == "connecting":
-            self._cancel_timeout()
             local, remote = ice.selected_pair(self._pc)
             self._set(ConnectionChange("connected", local=local, remote=remote))
         elif state == "failed":
@@ -226,11 +224,9 @@ class Peer:
                 else "no network path to the browser was found (a TURN server may be needed)"
             )
         elif state == "closed":
-            self._cancel_timeout()
             self._set(ConnectionChange("closed", "the browser closed the connection"))
 
     def _timed_out(self) -> None:
-        self._timeout = None
         self._fail(
             f"ICE and DTLS did not connect in {CONNECT_TIMEOUT:g} s"
             f" (ICE {self._pc.iceConnectionState}, connection {self._pc.connectionState})"
@@ -239,7 +235,6 @@ class Peer:
     def _fail(self, reason: str) -> None:
         if self.state in ("failed", "closed"):
             return
-        self._cancel_timeout()
         if self._no_relay and self.state == "connecting":
             reason = f"{reason}. {self._no_relay}"
         self._set(ConnectionChange("failed", reason))
@@ -256,14 +251,11 @@ class Peer:
         async with self._lock:  # otherwise an allocation of the current gathering would never be deleted
             await self._pc.close()
 
-    def _cancel_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
-
     def _set(self, change: ConnectionChange) -> None:
         if self.state in ("failed", "closed") or change.state == self.state:
             return
         log.debug("peer %s -> %s %s", self.state, change.state, change.reason)
         self.state = change.state
+        if self._timeout is not None and change.state != "connecting":
+            self._timeout.cancel()
         self._on_change(change)

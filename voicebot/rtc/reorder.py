@@ -7,7 +7,7 @@ buffer holds every packet for 80 ms.)
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import NamedTuple
 
 MAX_DEPTH = 8
 """The most packets that are held: 160 ms of 20 ms packets."""
@@ -18,28 +18,30 @@ RESTART = 100
 """A jump of this many sequence numbers in either direction means a new stream."""
 
 
-class Sequenced(Protocol):
-    """Anything with an RTP sequence number (16 bits)."""
+class AudioPacket(NamedTuple):
+    """One Opus packet of a remote track."""
 
-    @property
-    def sequence_number(self) -> int: ...
+    sequence_number: int
+    """RTP sequence number (16 bits)."""
+    timestamp: int
+    """RTP timestamp (48 kHz, 32 bits)."""
+    payload: bytes
+    arrival: float
+    """Clock time of arrival."""
 
 
-PacketT = TypeVar("PacketT", bound=Sequenced)
-
-
-class ReorderBuffer(Generic[PacketT]):
+class ReorderBuffer:
     """Returns packets in sequence; drops duplicates and packets that come too late."""
 
     def __init__(self) -> None:
         self._next: int | None = None
-        self._held: dict[int, PacketT] = {}
+        self._held: dict[int, AudioPacket] = {}
         self._calm = 0
         self.depth = MIN_DEPTH
         self.lost = 0
         """Number of packets that were given up and have not arrived since."""
 
-    def push(self, packet: PacketT) -> list[PacketT]:
+    def push(self, packet: AudioPacket) -> list[AudioPacket]:
         """Add a packet; returns the packets that can be used now, in order."""
         sequence = packet.sequence_number
         if self._next is None:
@@ -63,9 +65,9 @@ class ReorderBuffer(Generic[PacketT]):
             out += self._ready()
         return out
 
-    def flush(self) -> list[PacketT]:
+    def flush(self) -> list[AudioPacket]:
         """Everything that is held, in order, because no more packets seem to come."""
-        out: list[PacketT] = []
+        out: list[AudioPacket] = []
         while self._held:
             self._skip_gap()
             out += self._ready()
@@ -76,7 +78,7 @@ class ReorderBuffer(Generic[PacketT]):
         """Number of packets that are held."""
         return len(self._held)
 
-    def _ready(self) -> list[PacketT]:
+    def _ready(self) -> list[AudioPacket]:
         assert self._next is not None
         out = []
         while (packet := self._held.pop(self._next, None)) is not None:
@@ -102,7 +104,7 @@ class ReorderBuffer(Generic[PacketT]):
             self._calm = 0
             self.depth = max(MIN_DEPTH, self.depth - 1)
 
-    def _restart(self, packet: PacketT) -> list[PacketT]:
+    def _restart(self, packet: AudioPacket) -> list[AudioPacket]:
         out = self.flush()
         self._next = (packet.sequence_number + 1) & 0xFFFF
         out.append(packet)

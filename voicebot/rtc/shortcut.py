@@ -16,7 +16,7 @@ import random
 import struct
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiortc.rtp import HeaderExtensions
 from pylibsrtp import Error as SrtpError
@@ -32,32 +32,30 @@ _SENDER = "_RTCRtpSender__"
 _SENT = tuple(_SENDER + name for name in ("packet_count", "octet_count", "ntp_timestamp", "rtp_timestamp"))
 
 
-class RtpSink(Protocol):
-    """Takes the packets of a stream as they arrive."""
-
-    def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None: ...
+Receive = Callable[[int, int, int, bytes], None]
+"""Takes SSRC, sequence number, timestamp and payload of a packet."""
 
 
 class Inbound:
-    """Sends packets of registered streams of one transport from the socket straight to their sinks."""
+    """Sends packets of registered streams of one transport from the socket straight to their receivers."""
 
     def __init__(self, transport: Any) -> None:
         self._srtp: Any = transport._rx_srtp
-        self._sinks: dict[bytes, tuple[int, int, RtpSink]] = {}
+        self._receivers: dict[bytes, tuple[int, int, Receive]] = {}
         for protocol in transport.transport._connection._protocols:
             protocol.datagram_received = self._hook(protocol.datagram_received)
             if hasattr(protocol.transport, "max_size"):
                 protocol.transport.max_size = LARGEST_DATAGRAM
 
-    def register(self, ssrc: int, payload_type: int, sink: RtpSink) -> None:
-        """Send this stream to `sink` from the next packet on."""
-        self._sinks[ssrc.to_bytes(4)] = ssrc, payload_type, sink
+    def register(self, ssrc: int, payload_type: int, receive: Receive) -> None:
+        """Give the packets of this stream to `receive` from now on."""
+        self._receivers[ssrc.to_bytes(4)] = ssrc, payload_type, receive
 
     def _hook(self, long_way: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        sinks, unprotect = self._sinks, self._srtp.unprotect
+        receivers, unprotect = self._receivers, self._srtp.unprotect
 
         def datagram_received(data: bytes, addr: Any) -> None:
-            known = sinks.get(data[8:12])
+            known = receivers.get(data[8:12])
             # it must be RTP version 2 (RFC 7983) of this payload type; RTCP looks like another one
             if known is None or not 127 < data[0] < 192 or data[1] & 0x7F != known[1]:
                 if data:  # an empty datagram would end aiortc's transport
@@ -70,7 +68,7 @@ class Inbound:
             payload = rtp_payload(packet)
             if payload:
                 sequence_number, timestamp = _SEQUENCE_TIMESTAMP.unpack_from(packet, 2)
-                known[2].receive(known[0], sequence_number, timestamp, payload)
+                known[2](known[0], sequence_number, timestamp, payload)
 
         return datagram_received
 

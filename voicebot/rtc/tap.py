@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpreceiver import StreamStatistics
 
 from voicebot.audio.frames import OPUS_RATE
 from voicebot.clock import Clock
-from voicebot.rtc.reorder import ReorderBuffer
+from voicebot.rtc.reorder import AudioPacket, ReorderBuffer
 from voicebot.rtc.shortcut import Inbound
 
 if TYPE_CHECKING:
@@ -26,17 +26,6 @@ log = logging.getLogger(__name__)
 
 _HANDLER = "_handle_rtp_packet"
 _STREAMS = "_RTCRtpReceiver__remote_streams"
-
-
-class AudioPacket(NamedTuple):
-    """One Opus packet of a remote track, in sequence."""
-
-    sequence_number: int
-    timestamp: int
-    """RTP timestamp (48 kHz, 32 bits)."""
-    payload: bytes
-    arrival: float
-    """Clock time of arrival."""
 
 
 OnAudio = Callable[[AudioPacket], None]
@@ -50,7 +39,7 @@ class Tap:
         self._receiver: Any = receiver
         self._on_audio = on_audio
         self._clock = clock
-        self._buffer: ReorderBuffer[AudioPacket] = ReorderBuffer()
+        self._buffer = ReorderBuffer()
         self._streams: dict[int, StreamStatistics] = getattr(receiver, _STREAMS)
         self._ssrc: int | None = None
         self._closed = False
@@ -73,7 +62,7 @@ class Tap:
         """Bypass aiortc for a stream that it has routed here once."""
         if self._short is None:
             self._short = Inbound(self._receiver.transport)
-        self._short.register(ssrc, payload_type, self)
+        self._short.register(ssrc, payload_type, self.receive)
 
     def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None:
         """Take a packet of this receiver, in any order."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import av
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 from voicebot.audio.frames import TIME_BASE
+from voicebot.rtc.shortcut import Outbound
 
 log = logging.getLogger(__name__)
 
@@ -27,14 +28,6 @@ def opus_packet(payload: bytes, pts: int) -> OpusPacket:
     return packet
 
 
-class Direct(Protocol):
-    """A way to the network that bypasses aiortc's sender."""
-
-    @property
-    def ready(self) -> bool: ...
-    def send(self, payload: bytes, pts: int) -> None: ...
-
-
 class OutboundTrack(MediaStreamTrack):
     """The track of one transceiver, which may carry different agents over time.
 
@@ -46,7 +39,7 @@ class OutboundTrack(MediaStreamTrack):
 
     def __init__(self) -> None:
         super().__init__()
-        self.direct: Direct | None = None
+        self.direct: Outbound | None = None
         """Set before the first packet, because each way is a stream of its own."""
         self._packets: deque[tuple[bytes, int]] = deque()
         self._fetch: asyncio.Future[None] | None = None
@@ -61,7 +54,7 @@ class OutboundTrack(MediaStreamTrack):
         if self.direct is None and self._fetch is not None and not self._fetch.done():
             self._fetch.set_result(None)
 
-    def _send(self, direct: Direct) -> None:
+    def _send(self, direct: Outbound) -> None:
         try:
             while self._packets and direct.ready:
                 direct.send(*self._packets[0])

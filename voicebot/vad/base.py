@@ -20,6 +20,7 @@ class VADStream(Protocol):
         ...
 
 
+@runtime_checkable
 class FrugalVADStream(VADStream, Protocol):
     """A stream that can do less work; what has only `probability` is asked for every window, one by one."""
 

@@ -27,13 +27,10 @@ Family = Literal[4, 6]
 Address = tuple[str, int]
 
 
-def _pack_family(family: Family) -> bytes:
-    return struct.pack("!B3x", 1 if family == 4 else 2)
-
-
 # aioice lacks this attribute (RFC 8656, section 18.6)
+_FAMILY = "REQUESTED-ADDRESS-FAMILY"
 stun.ATTRIBUTES_BY_NAME.setdefault(
-    "REQUESTED-ADDRESS-FAMILY", (0x0017, "REQUESTED-ADDRESS-FAMILY", _pack_family, stun.unpack_bytes)
+    _FAMILY, (0x0017, _FAMILY, lambda family: struct.pack("!B3x", 1 if family == 4 else 2), stun.unpack_bytes)
 )
 
 
@@ -45,20 +42,12 @@ class TurnError(Exception):
         self.code = code
 
 
-class _Receiver(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.received: asyncio.Queue[bytes] = asyncio.Queue(64)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        if not self.received.full():
-            self.received.put_nowait(data)
-
-
-class Allocation:
+class Allocation(asyncio.DatagramProtocol):
     """A relay address on a server, from `allocation`."""
 
-    def __init__(self, client: turn.TurnClientProtocol, receiver: _Receiver) -> None:
-        self._client, self._receiver = client, receiver
+    def __init__(self, client: turn.TurnClientProtocol) -> None:
+        self._client = client
+        self._received: asyncio.Queue[bytes] = asyncio.Queue(64)
         self._channel = turn.CHANNEL_NUMBER_MAX  # counts down; aioice's own channels count up
         self.relayed: Address = ("", 0)
         """The relay address."""
@@ -83,18 +72,22 @@ class Allocation:
 
     async def receive(self) -> bytes:
         """The next datagram that a peer sent to the relay address."""
-        return await self._receiver.received.get()
+        return await self._received.get()
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        if not self._received.full():
+            self._received.put_nowait(data)
 
     async def _allocate(self, family: Family) -> None:
         attributes: dict[str, Any] = {"LIFETIME": LIFETIME, "REQUESTED-TRANSPORT": turn.UDP_TRANSPORT}
         if family == 6:
-            attributes["REQUESTED-ADDRESS-FAMILY"] = family
+            attributes[_FAMILY] = family
         answer = await ask(self._client, stun.Method.ALLOCATE, attributes)
         try:
             self.relayed, self.mapped = answer["XOR-RELAYED-ADDRESS"], answer["XOR-MAPPED-ADDRESS"]
         except KeyError:
             raise OSError("the answer has no relay address") from None
-        self._client.receiver = self._receiver
+        self._client.receiver = self
 
 
 @asynccontextmanager
@@ -109,7 +102,7 @@ async def allocation(
         OSError: there is no connection to it, or TLS failed.
     """
     async with connect(parse_url(url), username, credential) as client:
-        made = Allocation(client, _Receiver())
+        made = Allocation(client)
         try:
             await made._allocate(family)
             yield made

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from voicebot.clock import Clock, monotonic
 from voicebot.rtc.ice import for_agents
@@ -36,14 +35,6 @@ IDLE = 120.0
 """Seconds after the last connection when the probes end. Credentials live longer."""
 
 
-class Ask(Protocol):
-    """Probes one server, as `voicebot.rtc.ice_servers.probe.probe` does."""
-
-    async def __call__(
-        self, url: str, username: str | None, credential: str | None, *, patience: float
-    ) -> Probe: ...
-
-
 @dataclass(frozen=True)
 class ServerChoice:
     """At most one STUN and one TURN server, each with one URL."""
@@ -63,7 +54,8 @@ class _Health:
 class Planner:
     """Chooses servers for the connections of one process, on one loop."""
 
-    def __init__(self, *, ask: Ask = probe, clock: Clock = monotonic) -> None:
+    def __init__(self, *, ask: Callable[..., Awaitable[Probe]] = probe, clock: Clock = monotonic) -> None:
+        """`ask` takes the arguments of `probe`."""
         self._probe = ask
         self._clock = clock
         self._health: dict[str, _Health] = {}
@@ -75,12 +67,7 @@ class Planner:
 
     async def choose(self, servers: Iterable[IceServer]) -> ServerChoice:
         """The first servers that work, after at most `PATIENCE` seconds. Raises MediaError for a bad URL."""
-        usable, left_out = for_agents(servers)
-        ways = [
-            IceServer(urls=[url], username=s.username, credential=s.credential)
-            for s in usable
-            for url in s.urls
-        ]
+        ways, left_out = for_agents(servers)
         self._use(ways)
         stun = asyncio.create_task(self._first(_named("stun", ways)), name="choose stun")
         turn = asyncio.create_task(self._first(_named("turn", ways)), name="choose turn")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from aioice import stun
 
-from voicebot.clock import Clock, monotonic
+from voicebot.clock import monotonic
 from voicebot.rtc.ice import parse_url
 from voicebot.rtc.ice_servers.allocation import Address, TurnError, allocation, ask, connect
 
@@ -37,21 +37,16 @@ class Probe:
 
 
 async def probe(
-    url: str,
-    username: str | None = None,
-    credential: str | None = None,
-    *,
-    patience: float = 5.0,
-    clock: Clock = monotonic,
+    url: str, username: str | None = None, credential: str | None = None, *, patience: float = 5.0
 ) -> Probe:
     """Try a `stun:`, `turn:` or `turns:` URI: a STUN binding, or a TURN allocation that is deleted again.
 
     Takes up to `patience` seconds. Never raises: every failure is an `outcome`.
     """
-    begun = clock()
+    begun = monotonic()
 
     def done(outcome: Outcome, detail: str, **more: str) -> Probe:
-        return Probe(url, outcome, detail, clock() - begun, **more)
+        return Probe(url, outcome, detail, monotonic() - begun, **more)
 
     try:
         parsed = parse_url(url)

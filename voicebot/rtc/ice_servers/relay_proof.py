@@ -135,7 +135,8 @@ async def prove_denied(
 
 async def _ask(asking: Allocation, peer: Address, family: Family) -> PeerDenial:
     """Try both ways to reach a peer. One that is open makes it reachable."""
-    expected = (FORBIDDEN,) if _own(peer[0], family) else (FORBIDDEN, FAMILY_MISMATCH)
+    own_family = (":" in peer[0]) == (family == 6)
+    expected = (FORBIDDEN,) if own_family else (FORBIDDEN, FAMILY_MISMATCH)
     answers = []
     for ask, name in ((asking.permit, "CreatePermission"), (asking.bind, "ChannelBind")):
         try:
@@ -147,7 +148,3 @@ async def _ask(asking: Allocation, peer: Address, family: Family) -> PeerDenial:
         else:
             return PeerDenial(peer[0], False, f"{name} is granted")
     return PeerDenial(peer[0], True, answers[0])
-
-
-def _own(peer: str, family: Family) -> bool:
-    return (":" in peer) == (family == 6)

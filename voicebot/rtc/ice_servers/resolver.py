@@ -184,18 +184,15 @@ def _with_stun(route: Route, address: TurnAddress) -> list[Route]:
     return [route]
 
 
-Discover = Callable[[TurnAddress], Awaitable[Found]]
-
-
 @dataclass
 class TurnResolver:
     """Keeps the routes of COTURN_SERVER, so that nobody waits for DNS."""
 
     addresses: Sequence[TurnAddress]
-    discover: Discover = discover
+    discover: Callable[[TurnAddress], Awaitable[Found]] = discover
     _found: dict[TurnAddress, Found] = field(default_factory=dict)
     _keeping: list[asyncio.Task[None]] = field(default_factory=list)
-    _known: list[asyncio.Event] = field(default_factory=list)
+    _all_known: asyncio.Event = field(default_factory=asyncio.Event)
 
     def routes(self, address: TurnAddress) -> tuple[Route, ...]:
         """The newest routes, or the default ports until DNS has answered."""
@@ -204,19 +201,16 @@ class TurnResolver:
 
     def start(self) -> None:
         """Look up all addresses, and again whenever an answer has expired."""
-        for address in self.addresses:
+        for address in dict.fromkeys(self.addresses):
             if address.port is None and address.is_name:
-                known = asyncio.Event()
-                self._known.append(known)
-                keeping = asyncio.create_task(self._keep(address, known), name=f"resolve {address.host}")
-                self._keeping.append(keeping)
+                self._keeping.append(asyncio.create_task(self._keep(address), name=f"resolve {address.host}"))
 
     async def ready(self) -> None:
         """Wait until DNS has answered once, for at most `PATIENCE` seconds."""
         try:
             async with asyncio.timeout(PATIENCE):
-                for known in self._known:
-                    await known.wait()
+                if self._keeping:
+                    await self._all_known.wait()
         except TimeoutError:
             log.warning("DNS is slow: the default ports of COTURN_SERVER are used until it answers")
 
@@ -227,7 +221,7 @@ class TurnResolver:
         await asyncio.gather(*self._keeping, return_exceptions=True)
         self._keeping.clear()
 
-    async def _keep(self, address: TurnAddress, known: asyncio.Event) -> None:
+    async def _keep(self, address: TurnAddress) -> None:
         while True:
             found = await self.discover(address)
             before = self._found.get(address)
@@ -239,5 +233,6 @@ class TurnResolver:
                     before.routes, found.seconds, True, found.warning
                 )  # old routes are better than none
             self._found[address] = found
-            known.set()
+            if len(self._found) == len(self._keeping):
+                self._all_known.set()
             await asyncio.sleep(found.seconds)
