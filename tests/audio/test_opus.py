@@ -22,7 +22,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-def test_what_is_encoded_comes_back(library: str) -> None:
+def test_encoded_audio_is_decoded_again(library: str) -> None:
     t = np.arange(48_000) / 48_000
     pcm = (10_000 * np.sin(2 * np.pi * 300 * t)).astype(np.int16)
     encoder, decoder = OpusEncoder(), OpusDecoder()
@@ -35,7 +35,7 @@ def test_what_is_encoded_comes_back(library: str) -> None:
 
 
 @pytest.mark.parametrize("samples", [120, 240, 480, 960])
-def test_silence_is_silent_small_and_as_long_as_asked(samples: int) -> None:
+def test_silence_packets_are_silent_small_and_of_the_right_length(samples: int) -> None:
     packet = silence_packet(samples)
     assert packet_samples(packet) == samples
     assert len(packet) < 10
@@ -59,14 +59,14 @@ def test_the_length_is_read_from_the_first_bytes(payload: bytes, samples: int) -
     assert packet_samples(payload) == samples
 
 
-def test_rubbish_decodes_to_nothing(library: str) -> None:
+def test_invalid_packets_decode_to_nothing(library: str) -> None:
     decoder = OpusDecoder()
     assert len(decoder.decode(b"")) == 0
     assert len(decoder.decode(bytes([3]))) == 0
     assert len(decoder.decode(silence_packet())) == 960
 
 
-def test_hearing_decodes_what_is_audible_at_its_own_rate(library: str) -> None:
+def test_decoding_at_16_khz_keeps_the_audible_sound(library: str) -> None:
     t = np.arange(48_000) / 48_000
     pcm = (8000 * np.sin(2 * np.pi * 700 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.int16)
     encoder, wide, narrow = OpusEncoder(), OpusDecoder(), OpusDecoder(16_000)

@@ -106,7 +106,7 @@ async def negotiate(stage: Stage, page: Page, offer: dict[str, Any], epoch: int 
     return dict(answer.tracks)
 
 
-async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage, page: Page) -> None:
+async def test_chromium_speaks_hears_and_renegotiates(process_stage: Stage, page: Page) -> None:
     stage, plane, notices = process_stage, process_stage.plane, process_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     await negotiate(stage, page, await page.evaluate("setUp(['marlin'])"))

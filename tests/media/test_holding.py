@@ -45,7 +45,7 @@ async def uninterrupted(*parts: np.ndarray) -> Rig:
 
 
 @pytest.mark.parametrize("at", [0.021, 0.5, 0.999, 1.0101])
-async def test_what_was_held_goes_on_with_the_very_next_sample(rig: Rig, at: float) -> None:
+async def test_a_held_speech_continues_with_the_next_sample(rig: Rig, at: float) -> None:
     pcm = chirp(2)
     rig.say("s", 0, pcm)
     rig.voice.end("s")
@@ -69,7 +69,7 @@ async def test_what_was_held_goes_on_with_the_very_next_sample(rig: Rig, at: flo
     assert len([n for n in rig.notices if isinstance(n, PlayoutResumed)]) == 1
 
 
-async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
+async def test_a_hold_reports_what_was_played(rig: Rig) -> None:
     rig.say("s", 0, tone(0.3))
     rig.say("s", 1, tone(2))
     await asyncio.sleep(0.51)
@@ -98,7 +98,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert len([n for n in rig.notices if isinstance(n, PlayoutMark)]) == 2
 
 
-async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
+async def test_an_unanswered_hold_ends_the_speech(rig: Rig) -> None:
     rig.say("s", 0, tone(5))
     await asyncio.sleep(1)
     rig.voice.hold_all("ada")
@@ -112,7 +112,7 @@ async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
     assert rig.sent[-1][0] == silence_packet()
 
 
-async def test_a_hold_that_is_answered_has_no_limit(rig: Rig) -> None:
+async def test_a_resumed_speech_has_no_hold_limit(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     await asyncio.sleep(0.5)
     rig.voice.hold_all("ada")
@@ -139,7 +139,7 @@ async def test_audio_for_a_held_speech_queues_up(rig: Rig) -> None:
     assert rig.ended()[0].played == pytest.approx(0.6)
 
 
-async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
+async def test_a_prepared_speech_is_heard_after_resume(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.say("s", 0, tone(0.2))
     rig.voice.end("s")
@@ -158,7 +158,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
     assert len(spoken(rig)) == 21
 
 
-async def test_a_prepared_speech_that_is_not_wanted_was_never_heard(rig: Rig) -> None:
+async def test_a_stopped_prepared_speech_is_never_heard(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.voice.stop("s")
     rig.voice.resume("s")
@@ -168,7 +168,7 @@ async def test_a_prepared_speech_that_is_not_wanted_was_never_heard(rig: Rig) ->
     assert (ended.complete, ended.played, ended.pieces) == (False, 0.0, {})
 
 
-async def test_preparing_a_speech_leaves_the_one_that_is_heard_alone(rig: Rig) -> None:
+async def test_preparing_a_speech_does_not_change_the_one_being_heard(rig: Rig) -> None:
     pcm = chirp(1)
     rig.say("a", 0, pcm[: RATE // 2])
     await asyncio.sleep(0.1)
@@ -183,7 +183,7 @@ async def test_preparing_a_speech_leaves_the_one_that_is_heard_alone(rig: Rig) -
     assert spoken(rig)[:50] == spoken(whole)[:50]
 
 
-async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
+async def test_another_speech_can_be_heard_while_one_is_held(rig: Rig) -> None:
     rig.say("a", 0, chirp(2))
     await asyncio.sleep(0.5)
     rig.voice.hold_all("ada")
@@ -199,7 +199,7 @@ async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
     assert rig.ended()[1].played == pytest.approx(2)
 
 
-async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) -> None:
+async def test_every_open_speech_is_held_and_later_ones_are_heard(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     rig.say("b", 0, tone(1))
     rig.voice.end("b")
@@ -227,7 +227,7 @@ async def test_closing_ends_held_and_prepared_speeches(rig: Rig) -> None:
     assert len(rig.ended()) == 2
 
 
-async def test_holding_what_is_over_or_unknown_changes_nothing(rig: Rig) -> None:
+async def test_holding_an_ended_or_unknown_speech_changes_nothing(rig: Rig) -> None:
     rig.say("s", 0, tone(0.1))
     rig.voice.end("s")
     await asyncio.sleep(0.09)

@@ -79,7 +79,7 @@ async def test_words_survive_loss_and_reordering(stage: Stage, speech: np.ndarra
     assert stats.lost_packets <= lost[0]  # reordered packets are not lost ones
 
 
-async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline_stage: Stage) -> None:
+async def test_a_blocked_loop_causes_no_burst_and_loses_no_words(inline_stage: Stage) -> None:
     plane, notices = inline_stage.plane, inline_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     browser = inline_stage.browser()
@@ -137,7 +137,7 @@ def block_until(path: Path) -> bool:
     return path.exists()
 
 
-async def test_a_blocked_parent_does_not_silence_what_was_queued(
+async def test_queued_speech_plays_while_the_parent_process_is_blocked(
     process_stage: Stage, tmp_path: Path
 ) -> None:
     """The receiver is another process, so what it has got knows nothing of our blocked loop."""
@@ -172,7 +172,7 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(
         await listener.wait()
 
 
-async def test_candidates_may_trickle_in_even_before_the_offer(stage: Stage) -> None:
+async def test_candidates_may_arrive_before_the_offer(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     browser = stage.browser()
     sdp, tracks = await browser.offer([])

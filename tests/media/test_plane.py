@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 RATE = 24_000
 
 
-async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) -> None:
+async def test_an_agent_is_heard_and_its_played_pieces_are_reported(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
@@ -71,7 +71,7 @@ async def test_an_agent_is_heard_and_its_pieces_are_accounted_for(stage: Stage) 
     assert loudest_hz(browser.pcm("marlin")) == pytest.approx(440, abs=3)
 
 
-async def test_a_person_is_heard_with_every_word(stage: Stage, speech: np.ndarray, speak: Any) -> None:
+async def test_every_word_of_a_person_is_heard(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     notices = stage.notices
     browser = stage.browser()
     await browser.join([])
@@ -125,9 +125,7 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     assert [n.speech_id for n in notices.of(PlayoutEnded)] == ["s1", "s2"]
 
 
-async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
-    stage: Stage, speech: np.ndarray, speak: Any
-) -> None:
+async def test_a_held_speech_continues_without_loss(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
@@ -155,7 +153,7 @@ async def test_a_speech_held_for_a_person_goes_on_without_a_loss(
     assert len(payloads) == len(set(payloads)) == 151
 
 
-async def test_a_prepared_speech_is_heard_when_it_is_wanted(stage: Stage) -> None:
+async def test_a_prepared_speech_is_heard_after_resume(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     browser = stage.browser()
@@ -174,7 +172,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(stage: Stage) -> Non
     plane.send(ResumeSpeech("host", "nobody", "unknown"))
 
 
-async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
+async def test_the_silence_of_an_absent_person_is_reported_at_once(
     stage: Stage, speech: np.ndarray, speak: Any
 ) -> None:
     plane, notices = stage.plane, stage.notices
@@ -191,7 +189,7 @@ async def test_nobody_waits_for_the_silence_of_somebody_who_is_not_here(
     assert (await notices.wait(SilenceReached, count=3)).time == stopped.time + 60
 
 
-async def test_a_microphone_that_falls_silent_altogether_is_silent(
+async def test_a_microphone_that_stops_sending_is_silent(
     stage: Stage, speech: np.ndarray, speak: Any
 ) -> None:
     plane, notices = stage.plane, stage.notices
@@ -305,7 +303,7 @@ def bundled(sdp: str, begun: int) -> str:
     return "".join([head, first, *others])
 
 
-async def test_agents_are_heard_in_sections_that_leave_the_transport_to_the_first(stage: Stage) -> None:
+async def test_agents_are_heard_in_bundled_sections_without_a_transport(stage: Stage) -> None:
     plane, browser = stage.plane, stage.browser()
     written = browser.offer
     begun = 0
@@ -329,7 +327,7 @@ async def test_agents_are_heard_in_sections_that_leave_the_transport_to_the_firs
             await browser.hear(agent, count + 10)
 
 
-async def test_a_larger_epoch_takes_over_and_closes_the_older(
+async def test_a_larger_epoch_replaces_the_older_connection(
     stage: Stage, speech: np.ndarray, speak: Any
 ) -> None:
     plane, notices = stage.plane, stage.notices
@@ -351,7 +349,7 @@ async def test_a_larger_epoch_takes_over_and_closes_the_older(
         await plane.answer(PeerOffer("host", "browser-ada", 1, "v=0", {}, ()))
 
 
-async def test_until_the_browser_closes_the_old_connection_both_carry_every_packet(stage: Stage) -> None:
+async def test_both_connections_carry_every_packet_until_the_old_one_closes(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     bo, old, new = stage.browser("bo"), stage.browser(), stage.browser()
@@ -392,9 +390,7 @@ async def test_one_microphone_on_two_connections_is_heard_once(
     assert heard < len(speech) / 16_000 + 2
 
 
-async def test_closing_a_peer_ends_what_its_person_was_saying(
-    stage: Stage, speech: np.ndarray, speak: Any
-) -> None:
+async def test_closing_a_peer_ends_the_utterance(stage: Stage, speech: np.ndarray, speak: Any) -> None:
     browser = stage.browser()
     await browser.join([])
     saying = asyncio.create_task(browser.mic.say(speak(speech)))
@@ -437,7 +433,7 @@ async def test_audio_that_cannot_be_played_ends_its_speech(
         assert 1 not in ended.pieces
 
 
-async def test_what_cannot_be_answered_is_said(stage: Stage) -> None:
+async def test_offers_that_cannot_be_answered_raise_an_explanation(stage: Stage) -> None:
     plane = stage.plane
     browser = stage.browser()
     sdp, tracks = await browser.offer([])

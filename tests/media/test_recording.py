@@ -91,7 +91,7 @@ class TestTimeline:
         assert sum(map(packet_samples, fill)) == 48_120
         assert line.written == 960 + 48_120 + 960
 
-    def test_a_slow_or_fast_sender_never_drifts_more_than_a_packet(self) -> None:
+    def test_a_slow_or_fast_sender_drifts_by_at_most_a_packet(self) -> None:
         for drift in (-0.0005, 0.0005):
             line = Timeline()
             for n in range(20_000):
@@ -99,13 +99,13 @@ class TestTimeline:
                 line.place(position, 960)
                 assert abs(line.written - position - 960) <= 960
 
-    def test_what_was_before_the_origin_is_left_out(self) -> None:
+    def test_packets_before_the_origin_are_left_out(self) -> None:
         line = Timeline()
         assert line.place(-2000, 960) is None
         assert line.place(0, 960) == []
 
     @pytest.mark.parametrize("samples", [120, 960, 1080, 48_000, 12_345])
-    def test_silence_is_as_long_as_asked_to_two_milliseconds(self, samples: int) -> None:
+    def test_silence_has_the_requested_length_to_two_milliseconds(self, samples: int) -> None:
         assert abs(sum(map(packet_samples, silence_packets(samples))) - samples) <= 60
 
 
@@ -125,7 +125,7 @@ def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:
     first.close()
 
 
-def test_what_came_while_the_worker_stalled_is_recorded(tmp_path: Path) -> None:
+def test_packets_from_a_stall_of_the_worker_are_recorded(tmp_path: Path) -> None:
     """The clock's tick may come first, then what the sockets held."""
     failures: list[str] = []
     recorder = Recorder(lambda host, who, path, reason: failures.append(reason))
@@ -197,7 +197,9 @@ async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> No
     assert written[at : at + len(sent)] == sent
 
 
-async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tmp_path: Path) -> None:
+async def test_a_recording_failure_is_reported_and_everything_else_continues(
+    stage: Stage, tmp_path: Path
+) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     (tmp_path / "file").write_text("not a folder")
@@ -210,7 +212,7 @@ async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tm
     assert (await notices.wait(PlayoutEnded)).complete
 
 
-async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
+async def test_recordings_survive_a_killed_worker_which_is_replaced(
     process_stage: Stage, speech: np.ndarray, speak: Any, tmp_path: Path
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices

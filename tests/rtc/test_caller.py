@@ -38,7 +38,7 @@ async def test_two_people_hear_each_other_over_real_webrtc():
         await bo.close()
 
 
-async def test_what_is_said_ends_with_the_connection_and_does_not_wait_for_another_one():
+async def test_speech_ends_with_its_connection_and_does_not_wait_for_another():
     bo_hears, mouth = asyncio.Event(), Microphone()
 
     def bo_heard(frame: ReceivedFrame) -> None:

@@ -25,20 +25,20 @@ def test_packets_in_order_pass_at_once() -> None:
     assert buffer.held == 0
 
 
-def test_two_that_changed_places_are_put_right() -> None:
+def test_two_swapped_packets_are_reordered() -> None:
     out, buffer = run([1, 2, 4, 3, 5])
     assert out == [1, 2, 3, 4, 5]
     assert buffer.lost == 0
 
 
-def test_a_lost_packet_is_waited_for_a_little_and_counted() -> None:
+def test_a_lost_packet_causes_a_short_wait_and_is_counted() -> None:
     buffer = ReorderBuffer()
     given_out = [[p.sequence_number for p in buffer.push(packet(n))] for n in (1, 3, 4, 5, 6)]
     assert given_out == [[1], [], [], [3, 4, 5], [6]]
     assert buffer.lost == 1
 
 
-def test_stragglers_raise_the_depth_and_calm_lowers_it() -> None:
+def test_late_packets_raise_the_depth_and_orderly_ones_lower_it() -> None:
     numbers = [0]
     for block in range(1, 200, 5):  # each block's first packet comes after four others
         numbers += [block + 1, block + 2, block + 3, block + 4, block]
@@ -55,13 +55,13 @@ def test_duplicates_and_old_ones_are_dropped() -> None:
     assert out == [1, 2, 3]
 
 
-def test_another_stream_begins_anew() -> None:
+def test_a_new_stream_starts_again() -> None:
     out, buffer = run([10, 11, 40_000, 40_001, 5, 6])
     assert out == [10, 11, 40_000, 40_001, 5, 6]
     assert buffer.lost == 0
 
 
-def test_the_rest_is_given_out_when_nothing_more_comes() -> None:
+def test_flush_returns_the_held_packets() -> None:
     buffer = ReorderBuffer()
     buffer.push(packet(1))
     buffer.push(packet(3))
@@ -71,7 +71,7 @@ def test_the_rest_is_given_out_when_nothing_more_comes() -> None:
 
 
 @given(st.integers(0, 65_535), st.integers(0, 2**32), st.floats(0, 0.3), st.integers(0, 3))
-def test_what_comes_out_is_in_order_and_never_twice(start: int, seed: int, loss: float, swap: int) -> None:
+def test_output_is_in_order_and_without_duplicates(start: int, seed: int, loss: float, swap: int) -> None:
     rng = random.Random(seed)
     sent = [start + n for n in range(300) if n < 5 or rng.random() >= loss]
     arriving = sorted(range(len(sent)), key=lambda i: (i < 5 and -1000) or i + rng.uniform(0, swap))

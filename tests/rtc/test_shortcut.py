@@ -88,7 +88,7 @@ async def test_packets_arrive_as_they_were_sent_and_are_reported(pair: Pair, dir
     assert received.packetsReceived == 60
 
 
-async def test_only_the_first_packet_of_a_stream_goes_aiortcs_way(
+async def test_only_the_first_packet_of_a_stream_goes_through_aiortc(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[bytes] = []
@@ -103,7 +103,7 @@ async def test_only_the_first_packet_of_a_stream_goes_aiortcs_way(
     assert len(parsed) == 1
 
 
-async def test_what_is_no_packet_of_the_stream_goes_on_and_forgeries_are_dropped(pair: Pair) -> None:
+async def test_other_packets_go_through_aiortc_and_forged_ones_are_dropped(pair: Pair) -> None:
     await pair.send(5)
     connection: Any = pair.receiver.getTransceivers()[0].receiver.transport.transport._connection
     hook = connection._protocols[0].datagram_received
@@ -121,7 +121,7 @@ async def test_what_is_no_packet_of_the_stream_goes_on_and_forgeries_are_dropped
     await pair.send(8)
 
 
-def test_the_payload_is_found_behind_sources_extensions_and_before_padding() -> None:
+def test_the_payload_is_found_between_csrcs_extensions_and_padding() -> None:
     packet = RtpPacket(payload_type=96, sequence_number=7, timestamp=9, ssrc=3, payload=b"payload")
     assert rtp_payload(packet.serialize()) == b"payload"
     packet.csrc = [1, 2]

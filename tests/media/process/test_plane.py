@@ -127,7 +127,7 @@ async def test_nothing_waits_for_a_worker_that_died(
     await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 
 
-async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
+async def test_the_plane_survives_several_crashes(process_stage: Stage) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
     plane.send(AddAgentTrack("host", "marlin"))
@@ -143,7 +143,7 @@ async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
     await browser.join(["marlin"], epoch=9)
 
 
-async def test_a_message_nobody_understands_is_a_crash_like_another(
+async def test_an_unreadable_message_counts_as_a_crash(
     process_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -163,7 +163,7 @@ async def test_a_message_nobody_understands_is_a_crash_like_another(
     await browser.join(["marlin"])
 
 
-async def test_a_machine_without_a_process_to_spare_is_asked_again(
+async def test_starting_the_worker_is_retried_when_the_machine_has_no_process_left(
     process_stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -197,7 +197,7 @@ async def test_closing_before_or_during_the_start_ends_the_start(early: bool) ->
         await starting
 
 
-async def test_what_the_worker_logs_is_logged_here(
+async def test_log_records_of_the_worker_are_logged_in_the_parent(
     process_stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -228,7 +228,7 @@ class Stuck:
         self.waiting += len(data)
 
 
-def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
+def test_messages_to_a_blocked_notebook_are_bounded_and_important_ones_are_kept(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Writer:

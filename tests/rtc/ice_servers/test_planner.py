@@ -76,7 +76,7 @@ class Rig:
 
 
 @pytest.mark.virtual_time
-async def test_the_first_is_taken_when_it_works() -> None:
+async def test_the_first_server_is_used_if_it_works() -> None:
     rig = Rig(Servers(a=(0.1, "ok"), b=(0.01, "ok"), stun_s=(0.05, "ok")))
     assert await rig.choose("stun:s", "turn:a", "turn:b") == (["stun:s", "turn:a"], 0.1, "")
     assert [url for _, url, _ in rig.servers.asked] == ["stun:s", "turn:a"]  # the second was not needed
@@ -84,7 +84,7 @@ async def test_the_first_is_taken_when_it_works() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_a_dead_first_server_costs_a_head_start_and_later_nothing() -> None:
+async def test_a_dead_first_server_costs_its_head_start_only_once() -> None:
     rig = Rig(Servers(b=(0.1, "ok")))
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER + 0.1, "")
     assert rig.servers.finished == ["turn:b"]  # the dead one's probe did not have to end
@@ -97,14 +97,14 @@ async def test_a_dead_first_server_costs_a_head_start_and_later_nothing() -> Non
 
 
 @pytest.mark.virtual_time
-async def test_one_that_refuses_at_once_is_passed_over_at_once() -> None:
+async def test_a_server_that_refuses_at_once_is_skipped_at_once() -> None:
     rig = Rig(Servers(a=(0.01, "unreachable"), b=(0.1, "ok")))
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0.11, "")
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_a_slow_first_server_still_wins_over_one_that_is_slower() -> None:
+async def test_a_slow_first_server_wins_over_a_slower_one() -> None:
     rig = Rig(Servers(a=(0.6, "ok"), b=(1.0, "ok")))
     assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0.6)
     await rig.planner.aclose()
@@ -112,7 +112,7 @@ async def test_a_slow_first_server_still_wins_over_one_that_is_slower() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("count", [1, 2, 12])
-async def test_all_dead_costs_the_patience_once_and_is_explained(
+async def test_only_dead_servers_cost_the_patience_once_and_are_explained(
     count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig = Rig(Servers())
@@ -132,14 +132,14 @@ async def test_all_dead_costs_the_patience_once_and_is_explained(
 
 
 @pytest.mark.virtual_time
-async def test_dead_stun_holds_nobody_up() -> None:
+async def test_a_dead_stun_server_delays_only_briefly() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     assert await rig.choose("stun:dead", "turn:a") == (["turn:a"], 0.1 + STUN_GRACE, "")
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_what_is_known_is_kept_fresh_while_people_connect() -> None:
+async def test_results_are_renewed_while_people_connect() -> None:
     rig = Rig(Servers(a=(0.1, "ok"), b=(0.1, "ok")))
     await rig.choose("turn:a", "turn:b")
     rig.servers.answers["turn:a"] = (0.1, "refused")  # it dies between two connections
@@ -152,7 +152,7 @@ async def test_what_is_known_is_kept_fresh_while_people_connect() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_an_idle_planner_asks_nobody_and_begins_anew() -> None:
+async def test_an_idle_planner_stops_probing_and_starts_again() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     await rig.choose("turn:a")
     await asyncio.sleep(IDLE + 2 * REFRESHED)
@@ -165,7 +165,7 @@ async def test_an_idle_planner_asks_nobody_and_begins_anew() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_refused_credentials_are_of_one_person() -> None:
+async def test_refused_credentials_count_for_one_person_only() -> None:
     rig = Rig(Servers(a=(0.1, "unauthorized")))
     assert "turn:a is unauthorized" in (await rig.choose("turn:a", user="1:old"))[2]
     rig.servers.answers["turn:a"] = (0.1, "ok")
@@ -175,7 +175,7 @@ async def test_refused_credentials_are_of_one_person() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_many_at_once_ask_once() -> None:
+async def test_concurrent_choices_share_one_probe() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     found = await asyncio.gather(*(rig.choose("turn:a") for _ in range(20)))
     assert {(tuple(urls), seconds) for urls, seconds, _ in found} == {(("turn:a",), 0.1)}
@@ -184,7 +184,7 @@ async def test_many_at_once_ask_once() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_what_agents_cannot_use_is_left_out_and_named() -> None:
+async def test_servers_that_agents_cannot_use_are_left_out_and_named() -> None:
     rig = Rig(Servers(b=(0.1, "ok")))
     left = ["stun:[2001:db8::1]", "stuns:s", "turn:[2001:db8::1]:3478?transport=udp", "turns:t?transport=udp"]
     assert await rig.choose(*left, "turn:b") == (["turn:b"], 0.1, "")
@@ -196,7 +196,7 @@ async def test_what_agents_cannot_use_is_left_out_and_named() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_nothing_configured_is_nothing_chosen_without_a_warning() -> None:
+async def test_without_servers_nothing_is_chosen_and_nothing_is_warned_about() -> None:
     rig = Rig(Servers())
     assert await rig.choose() == ([], 0, "")
     with pytest.raises(MediaError):
@@ -249,7 +249,7 @@ def turn(*urls: str, secret: str = SECRET) -> Server:
     return Server(urls, *credentials(secret, "u1", time()))
 
 
-async def test_a_silent_server_is_not_waited_for(
+async def test_a_silent_server_causes_no_wait(
     alive: str, silent: str, real: tuple[Planner, Recorded], tmp_path: Path
 ) -> None:
     planner, recorded = real
@@ -263,7 +263,7 @@ async def test_a_silent_server_is_not_waited_for(
     assert f"turn:{silent}?transport=udp" not in recorded.ended  # and not waited for
 
 
-async def test_a_refusing_server_is_passed_over_and_the_rung_is_kept_to(
+async def test_a_refusing_server_is_skipped_for_one_with_the_same_transport(
     alive: str, real: tuple[Planner, Recorded]
 ) -> None:
     planner, recorded = real
@@ -274,7 +274,7 @@ async def test_a_refusing_server_is_passed_over_and_the_rung_is_kept_to(
     assert recorded.begun == [dead, f"turn:{alive}?transport=tcp"]
 
 
-async def test_a_wrong_secret_is_said(
+async def test_a_wrong_secret_is_explained(
     alive: str, real: tuple[Planner, Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     planner, _ = real

@@ -64,20 +64,20 @@ TLS = ["turns:c.example.org:443?transport=tcp"]
         ("stun:example.org", ["stun:b.example.org:19302"]),
     ],
 )
-async def test_srv_records_tell_host_and_port_in_their_order(server: str, expected: list[str]) -> None:
+async def test_srv_records_give_hosts_and_ports_in_order(server: str, expected: list[str]) -> None:
     """Each address asks for its own services only; a target without an address is passed over."""
     assert await urls(server, SRV) == expected
 
 
 @pytest.mark.parametrize("server", ["turn:example.org:3478", "192.0.2.1", "turns:[2001:db8::1]", "e.org:443"])
-async def test_a_port_or_an_address_needs_no_dns(server: str) -> None:
+async def test_a_port_or_an_ip_address_needs_no_dns(server: str) -> None:
     [address] = parse_addresses(server)
     async with serving(SRV) as (zone, resolver):
         assert (await discover(address, resolver)).routes == default_routes(address)
         assert zone.asked == []
 
 
-async def test_naptr_goes_before_srv_and_orders_the_transports() -> None:
+async def test_naptr_records_come_before_srv_and_order_the_transports() -> None:
     records = SRV | {
         ("example.org", "NAPTR"): (
             90,
@@ -96,7 +96,7 @@ async def test_naptr_goes_before_srv_and_orders_the_transports() -> None:
     assert (await found("example.org", records)).seconds == 90
 
 
-async def test_naptr_leads_on_to_another_and_never_round_in_circles() -> None:
+async def test_naptr_records_may_refer_to_each_other_but_not_endlessly() -> None:
     records = SRV | {
         ("example.org", "NAPTR"): (90, ['1 1 "" "RELAY:turn.udp:turn.tcp" "" next.example.org.']),
         ("next.example.org", "NAPTR"): (90, ['1 1 "a" "RELAY:turn.udp:turn.tcp" "" c.example.org.']),
@@ -110,14 +110,14 @@ async def test_naptr_leads_on_to_another_and_never_round_in_circles() -> None:
     assert await urls("turn:example.org", circle) == UDP + TCP
 
 
-async def test_without_records_it_is_the_host_at_the_default_ports() -> None:
+async def test_without_records_the_host_is_used_at_the_default_ports() -> None:
     [address] = parse_addresses("example.org")
     for records in ({}, HERE, {("_turn._udp.example.org", "SRV"): (9, ["0 0 0 ."])}):
         answer = await found("example.org", records)
         assert (answer.routes, answer.discovered, answer.warning) == (default_routes(address), False, "")
 
 
-async def test_tls_keeps_to_names_that_the_certificate_can_be_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_tls_targets_must_be_the_host_or_below_it(caplog: pytest.LogCaptureFixture) -> None:
     forged = HERE | {
         ("_turns._tcp.example.org", "SRV"): (60, ["0 0 443 turn.elsewhere.net."]),
         ("_turn._udp.example.org", "SRV"): (60, ["0 0 3478 turn.elsewhere.net."]),
@@ -128,7 +128,7 @@ async def test_tls_keeps_to_names_that_the_certificate_can_be_for(caplog: pytest
     assert "turn:turn.elsewhere.net:3478?transport=udp" in await urls("turn:example.org", forged)
 
 
-async def test_weights_share_the_load() -> None:
+async def test_srv_weights_share_the_load() -> None:
     """RFC 2782: three parts to one."""
     records = HERE | {
         ("_turn._udp.example.org", "SRV"): (60, ["1 3 1 a.example.org.", "1 1 2 c.example.org."])
@@ -141,13 +141,13 @@ async def test_weights_share_the_load() -> None:
     assert firsts.total() == 120
 
 
-async def test_an_answer_is_good_for_the_shortest_time_to_live() -> None:
+async def test_an_answer_is_valid_for_its_shortest_ttl() -> None:
     assert (await found("turn:example.org?transport=udp", SRV)).seconds == 120
     brief = {**HERE, ("_turn._udp.example.org", "SRV"): (1, ["0 0 3478 a.example.org."])}
     assert (await found("turn:example.org?transport=udp", brief)).seconds == 30  # nobody is asked each second
 
 
-async def test_a_dead_resolver_is_waited_for_only_so_long(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_dead_resolver_delays_for_a_limited_time(caplog: pytest.LogCaptureFixture) -> None:
     [address] = parse_addresses("turn:example.org")
     async with serving(SRV) as (zone, resolver):
         zone.dead = True
@@ -201,7 +201,7 @@ async def test_routes_are_renewed_in_the_background() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_nobody_waits_long_for_slow_dns(caplog: pytest.LogCaptureFixture) -> None:
+async def test_slow_dns_delays_for_a_limited_time(caplog: pytest.LogCaptureFixture) -> None:
     addresses = parse_addresses("example.org")
     loop = asyncio.get_running_loop()
     begun = loop.time()
