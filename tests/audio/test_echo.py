@@ -1,4 +1,4 @@
-"""The gate by energy: agents' voices through rooms, people who talk, and both at once."""
+"""Echo detection with agents' voices in rooms, people who talk, and both at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _said: dict[tuple[str, str], Sound] = {}
 
 
 async def spoken(text: str, voice: str) -> Sound:
-    """At 16 kHz, at the same loudness whatever the voice."""
+    """The spoken text at 16 kHz, at the same loudness for every voice."""
     if (text, voice) not in _said:
         _said[text, voice] = await synthesized(text, voice)
     return _said[text, voice]
@@ -41,7 +41,7 @@ async def synthesized(text: str, voice: str) -> Sound:
 
 
 def through_a_room(sound: Sound, delay: float, decibels: float, reverberation: float = 0.2) -> Sound:
-    """A small loudspeaker, a room that fades by 60 dB in `reverberation` seconds, and a delay."""
+    """The sound after a delay, a small loudspeaker, and a room that fades by 60 dB in `reverberation` s."""
     count = int(reverberation * RATE)
     tail = 0.12 * np.random.default_rng(1).standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
     tail[0] = 1.0
@@ -70,7 +70,7 @@ def listen(
     gate: EchoGate | None = None,
     at: float = 50.0,
 ) -> list[float]:
-    """The likelihood of each window in which there is something to hear, after the first 0.3 s of it."""
+    """The likelihood of each window with sound, after the first 0.3 s of them."""
     sent = sent or EchoReference()
     gate = gate or EchoGate(sent)
     voice = soxr.resample(agent, RATE, 48_000).astype(np.int16)
@@ -169,7 +169,7 @@ async def test_sound_is_compared_only_on_request() -> None:
             sent.played(50 + frame * 0.02, voice[frame * 960 : (frame + 1) * 960])
             frame += 1
         gate.heard(50 + w * 0.032, pcm[w * WINDOW : (w + 1) * WINDOW])
-        if w % 25 == 24:  # longer than is compared
+        if w % 25 == 24:  # more than what is compared
             found.append(gate.likelihood())
     assert len(found) > 4
     assert np.mean(found) > 0.5

@@ -55,5 +55,5 @@ def test_room_echo_is_not_clear_but_a_soft_consonant_is() -> None:
     learn(noise_floor, noise(8000, 20), speech=True)
     assert noise_floor.last_clear(energies(noise(100, 1))) is None  # -38 dB
     assert noise_floor.last_clear(energies(noise(450, 1))) == WINDOW // HOP  # -25 dB
-    learn(noise_floor, noise(10, 300), speech=False)  # ten seconds later somebody speaks softly
+    learn(noise_floor, noise(10, 300), speech=False)  # ten seconds later, somebody speaks softly
     assert noise_floor.last_clear(energies(noise(100, 1))) == WINDOW // HOP

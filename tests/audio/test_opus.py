@@ -12,7 +12,7 @@ LOOK_AHEAD = 312
 
 @pytest.fixture(params=["libopus", "PyAV"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test that takes this runs with the library itself and, as where there is none, with PyAV."""
+    """Runs a test with libopus, and with PyAV as if there were no libopus."""
     if request.param == "PyAV":
 
         def none() -> None:
@@ -31,7 +31,7 @@ def test_encoded_audio_is_decoded_again(library: str) -> None:
     assert len(out) == len(pcm)
     assert {packet_samples(p) for p in packets} == {960}
     got, said = out[LOOK_AHEAD + 9600 :].astype(float), pcm[9600:-LOOK_AHEAD].astype(float)
-    assert np.corrcoef(got, said)[0, 1] > 0.9  # its high-pass filter turns the phase a little
+    assert np.corrcoef(got, said)[0, 1] > 0.9  # its high-pass filter changes the phase a little
 
 
 @pytest.mark.parametrize("samples", [120, 240, 480, 960])
@@ -49,7 +49,7 @@ def test_silence_packets_are_silent_small_and_of_the_right_length(samples: int) 
     [
         (b"", 0),
         (bytes([3 << 3]), 2880),  # SILK, 60 ms, one frame
-        (bytes([(3 << 3) | 1]), 5760),  # two of them: 120 ms, the most a packet may hold
+        (bytes([(3 << 3) | 1]), 5760),  # two of them: 120 ms, the longest packet
         (bytes([(16 << 3) | 3, 8]), 960),  # eight frames of 2.5 ms
         (bytes([(3 << 3) | 3, 3]), 0),  # 180 ms: not Opus
         (bytes([3]), 0),  # the count is missing

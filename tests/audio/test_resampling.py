@@ -14,7 +14,7 @@ def test_resampling_in_chunks_keeps_the_sound(rate_in: int) -> None:
     parts = [resampler.feed(chunk) for chunk in np.array_split(pcm, 37)]
     out = np.concatenate([*parts, resampler.flush()])
     assert len(out) == pytest.approx(48_000, abs=2)
-    middle = slice(4_000, 44_000)  # the filter rings at the ends
+    middle = slice(4_000, 44_000)  # the filter rings at both ends
     expected = tone(1000, 1)
     assert np.abs(out[middle].astype(int) - expected[middle]).max() < 300
 

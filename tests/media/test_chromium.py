@@ -1,4 +1,4 @@
-"""The plane against a real browser: Chromium with a microphone that plays a file."""
+"""The plane with a real browser: Chromium, whose microphone plays a file."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_chromium_speaks_hears_and_renegotiates(process_stage: Stage, page
     assert heard["energy"] > 0.02
     assert heard["lost"] == 0
 
-    # another agent joins, the first one's section is switched off and then taken by a third
+    # another agent joins; the section of the first becomes inactive and is then used by a third
     plane.send(AddAgentTrack("host", "coral"))
     await page.evaluate("agents_add('coral')")
     assert "coral" in (await negotiate(stage, page, await page.evaluate("offer()"))).values()
@@ -150,7 +150,7 @@ async def test_chromium_speaks_hears_and_renegotiates(process_stage: Stage, page
             "([mid, n]) => stats().then(s => s[mid] && s[mid].packets >= n + 50)", arg=[mid, before]
         )
 
-    # a browser that stops a transceiver all the same gets its section rejected, not an error
+    # if a browser stops a transceiver, its section is rejected, which is no error
     await page.evaluate("agents.coral.stop(), delete agents.coral")
     assert list((await negotiate(stage, page, await page.evaluate("offer()"))).values()) == ["reef"]
     assert await page.evaluate("pc.signalingState") == "stable"

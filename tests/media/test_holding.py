@@ -24,13 +24,13 @@ async def rig() -> AsyncIterator[Rig]:
 
 
 def chirp(seconds: float) -> np.ndarray:
-    """Audio of which no two moments are alike."""
+    """Audio without repetition, so that every packet is different."""
     t = np.arange(round(seconds * RATE)) / RATE
     return (9000 * np.sin(2 * np.pi * (200 + 300 * t) * t)).astype(np.int16)
 
 
 def spoken(rig: Rig) -> list[bytes]:
-    """What was sent, without the silence that follows a break."""
+    """The sent packets without the silence after a break."""
     return [payload for payload, _, _ in rig.sent if payload != silence_packet()]
 
 
@@ -53,7 +53,7 @@ async def test_a_held_speech_continues_with_the_next_sample(rig: Rig, at: float)
     rig.voice.hold_all("ada")
     count = len(spoken(rig))
     await asyncio.sleep(3)
-    assert len(spoken(rig)) == count  # not one frame more
+    assert len(spoken(rig)) == count  # no more frames
     assert rig.sent[-1][0] == silence_packet()
     rig.voice.resume("s")
     await asyncio.sleep(3)
@@ -79,7 +79,7 @@ async def test_a_hold_reports_what_was_played(rig: Rig) -> None:
     assert held.played == pytest.approx(0.52)
     assert held.pieces == {0: pytest.approx((0.3, 0.3)), 1: pytest.approx((0.22, 2))}
     assert not rig.voice.talking
-    rig.voice.hold_all("bo")  # what is silent cannot be interrupted
+    rig.voice.hold_all("bo")  # a silent agent cannot be interrupted
     rig.voice.hold("s", "ada")
     await asyncio.sleep(2)
     at = rig.now()
@@ -134,7 +134,7 @@ async def test_audio_for_a_held_speech_queues_up(rig: Rig) -> None:
     count = len(spoken(rig))
     rig.voice.resume("s")
     await asyncio.sleep(1)
-    assert len(spoken(rig)) == 31  # 0.6 s and the end of what the encoder held
+    assert len(spoken(rig)) == 31  # 0.6 s and the encoder's delay
     assert count == 5 or count == 6
     assert rig.ended()[0].played == pytest.approx(0.6)
 
@@ -143,7 +143,7 @@ async def test_a_prepared_speech_is_heard_after_resume(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.say("s", 0, tone(0.2))
     rig.voice.end("s")
-    rig.voice.hold_all("ada")  # nobody hears it, so nobody talks over it
+    rig.voice.hold_all("ada")  # nobody hears it, so it is not held
     await asyncio.sleep(1)
     assert rig.sent == []
     assert rig.notices == []
@@ -173,9 +173,9 @@ async def test_preparing_a_speech_does_not_change_the_one_being_heard(rig: Rig) 
     rig.say("a", 0, pcm[: RATE // 2])
     await asyncio.sleep(0.1)
     rig.say("b", 0, tone(0.1), held=True)
-    rig.say("a", 1, pcm[RATE // 2 :])  # it has not been ended
+    rig.say("a", 1, pcm[RATE // 2 :])  # it has not ended
     await asyncio.sleep(0.5)
-    rig.voice.resume("b")  # this ends it, as beginning a speech does
+    rig.voice.resume("b")  # like the beginning of a speech, this ends it
     rig.voice.end("b")
     await asyncio.sleep(2)
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", True), ("b", True)]
@@ -231,7 +231,7 @@ async def test_holding_an_ended_or_unknown_speech_changes_nothing(rig: Rig) -> N
     rig.say("s", 0, tone(0.1))
     rig.voice.end("s")
     await asyncio.sleep(0.09)
-    rig.voice.hold("s", "ada")  # all of it is on its way
+    rig.voice.hold("s", "ada")  # all of it has been sent
     rig.voice.hold_all("ada")
     rig.voice.hold("never", "ada")
     rig.voice.resume("never")

@@ -1,4 +1,4 @@
-"""One person's ear, fed with packets and a scripted detector."""
+"""One person's microphone with given packets and a simple detector."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ N = TypeVar("N", bound=Notice)
 
 
 class LoudIsSpeech:
-    """A detector for tests: sound is speech."""
+    """A detector that takes any loud sound for speech."""
 
     def probability(self, window: NDArray[np.int16]) -> float:
         return 1.0 if np.abs(window).max() > 1000 else 0.0
 
 
 class Late(LoudIsSpeech):
-    """A detector that needs two windows of sound (64 ms) to hear a word in it, as Silero does."""
+    """A detector that needs two windows of sound (64 ms) to recognise speech, as Silero does."""
 
     def __init__(self) -> None:
         self._loud = 0
@@ -46,7 +46,7 @@ class Late(LoudIsSpeech):
 
 
 class Frugal(LoudIsSpeech):
-    """A detector with all that can be asked of one."""
+    """A detector with all optional methods."""
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
         return [self.probability(window) for window in windows]
@@ -61,12 +61,12 @@ class Ear:
     def __init__(self, settings: HearingSettings | None = None, vad: VADStream | None = None) -> None:
         self.notices: list[Notice] = []
         self.told: list[float] = []
-        """When each notice came."""
+        """The clock time of each notice."""
         self.recorded: list[tuple[bytes, float, int]] = []
         self.interruptions: list[float] = []
         self.agent_talks = False
         self.now = 500.0
-        self.timestamp = 2**32 - 4800  # it wraps soon
+        self.timestamp = 2**32 - 4800  # it will wrap soon
         self.source = object()
         self._encoder = OpusEncoder()
         self._phase = 0
@@ -95,7 +95,7 @@ class Ear:
         self.timestamp += 960
 
     def bring(self, pcm: NDArray[np.int16]) -> None:
-        """Sound at 48 kHz."""
+        """Receive sound: mono int16 at 48 kHz."""
         for frame in pcm[: len(pcm) // 960 * 960].astype(np.int16).reshape(-1, 960):
             self.packet(self._encoder.encode(frame))
 
@@ -110,7 +110,7 @@ class Ear:
             self.packet(silence_packet())
 
     def lose(self, seconds: float) -> None:
-        """Nothing arrives, the sender's clock goes on."""
+        """Lose packets; the sender's clock continues."""
         self.now += seconds
         self.timestamp += round(seconds * 48_000)
 
@@ -184,7 +184,7 @@ def test_sound_long_before_recognised_speech_does_not_count_towards_an_interrupt
     ear.agent_talks = True
     ear.be_quiet(1)
     detector.deaf = True
-    ear.speak(1)  # a machine starts
+    ear.speak(1)  # a machine makes noise
     detector.deaf = False
     spoke = ear.now
     ear.speak(1)
@@ -216,7 +216,7 @@ def test_a_television_that_never_pauses_stops_interrupting(detector: type[VADStr
         ear.speak(1.0)
         ear.be_quiet(0.3)
     assert not ear.interruptions
-    ear.be_quiet(0.5)  # a real pause: the next one who speaks is a person
+    ear.be_quiet(0.5)  # after a real pause, a person speaks
     ear.speak(0.5)
     assert ear.interruptions
 
@@ -270,7 +270,7 @@ def test_recorded_packets_have_the_time_of_speech() -> None:
 
 
 def test_a_reconnected_microphone_has_the_right_times() -> None:
-    """Its timestamps go on where they stopped, however long that was."""
+    """Its timestamps continue where they stopped, however long the pause was."""
     ear = Ear()
     ear.be_quiet(2)
     for pause in (10.0, 1.5):
@@ -287,7 +287,7 @@ def test_a_reconnected_microphone_has_the_right_times() -> None:
 
 
 def test_delayed_packets_keep_their_times() -> None:
-    """The worker stalled, or the network did: after the pause they come in a burst."""
+    """After a stall of the worker or of the network they arrive in a burst."""
     ear = Ear()
     ear.be_quiet(2)
     for n in range(75):
@@ -310,7 +310,7 @@ def test_a_few_packets_after_a_pause_are_heard() -> None:
 
 
 class Plain:
-    """The real detector, asked for every window by itself."""
+    """The real detector, which is asked about every window separately."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -322,7 +322,7 @@ class Plain:
 
 
 class Counted(Plain):
-    """The real detector as it is, its calls counted."""
+    """The real detector, with its calls counted."""
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
         self.asked += 1
@@ -362,7 +362,7 @@ def test_asking_the_detector_less_often_gives_the_same_decisions(noise: float) -
 def test_glancing_at_partial_windows_makes_interruptions_faster() -> None:
     spoken = speak("wait a moment please", sample_rate=48_000)
     soonest: dict[type[Plain], list[float]] = {Plain: [], Counted: []}
-    for begin in range(96_000, 96_000 + 1536, 192):  # whatever part of a window speech begins in
+    for begin in range(96_000, 96_000 + 1536, 192):  # speech begins in every part of a window
         for detector, times in soonest.items():
             ear = Ear(HearingSettings(interrupt_after=0.064), detector())
             ear.agent_talks = True

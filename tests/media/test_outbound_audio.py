@@ -74,7 +74,7 @@ async def test_a_slow_synthesiser_makes_a_pause_and_loses_nothing(rig: Rig) -> N
     rig.say("s", 1, tone(0.11))
     rig.voice.end("s")
     await asyncio.sleep(1)
-    assert any(t == pytest.approx(again) for t in rig.left)  # at once
+    assert any(t == pytest.approx(again) for t in rig.left)  # immediately
     (ended,) = rig.ended()
     assert ended.played == pytest.approx(0.22, abs=0.001)
     assert all(b - a >= 0.0199 for a, b in pairwise(rig.left))
@@ -108,7 +108,7 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
 
 async def test_speeches_follow_one_another_without_a_gap(rig: Rig) -> None:
     rig.say("a", 0, tone(0.1))
-    rig.say("b", 0, tone(0.1))  # ends a
+    rig.say("b", 0, tone(0.1))  # it ends speech a
     rig.voice.end("b")
     await asyncio.sleep(1)
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", True), ("b", True)]

@@ -62,7 +62,7 @@ async def test_an_agent_is_heard_and_its_played_pieces_are_reported(stage: Stage
     started = await notices.wait(PlayoutAudible)
     marks = notices.of(PlayoutMark)
     assert [m.index for m in marks] == [0, 1]
-    assert marks[1].time - marks[0].time > 0.499  # more when a slot was skipped
+    assert marks[1].time - marks[0].time > 0.499  # it is more if a slot was skipped
     assert 0 <= started.time - marks[0].time < 0.01  # a tone is audible almost at once
 
     packets = await browser.hear("marlin", 44)  # 43 frames and the closing silence
@@ -86,7 +86,7 @@ async def test_every_word_of_a_person_is_heard(stage: Stage, speech: np.ndarray,
     assert pcm.dtype == np.int16
     for before, after in pairwise(chunks):
         assert after.time - before.time == pytest.approx(len(before.pcm) / 16_000, abs=0.05)
-    # what was heard is what was said: the best match of the two is nearly perfect
+    # the heard audio is the spoken audio: their best match is nearly perfect
     match = np.correlate(pcm.astype(float), speech[4000:20000].astype(float), "valid")
     at = int(match.argmax())
     said, got = speech[4000:20000].astype(float), pcm[at : at + 16000].astype(float)
@@ -114,11 +114,11 @@ async def test_talking_over_an_agent_stops_it(stage: Stage, speech: np.ndarray, 
     played = ended.pieces[0][0]
     assert ended.played == played
     assert played < 10
-    assert len(packets) <= played / 0.02 + 1.01  # what was played and the closing silence
+    assert len(packets) <= played / 0.02 + 1.01  # the played packets and the closing silence
     assert np.sqrt(np.mean(np.square(browser.pcm("marlin")[-480:], dtype=float))) < 100
     plane.send(
         QueueAudio("host", "marlin", "s1", 1, tone(440, 1, RATE), RATE)
-    )  # audio that comes too late is not begun
+    )  # late audio does not begin a speech
     plane.send(QueueAudio("host", "marlin", "s2", 0, tone(660, 0.1, RATE), RATE))
     plane.send(EndSpeech("host", "marlin", "s2"))
     await notices.wait(PlayoutEnded, lambda n: n.speech_id == "s2")
@@ -141,14 +141,14 @@ async def test_a_held_speech_continues_without_loss(stage: Stage, speech: np.nda
     reached = await notices.wait(SilenceReached)
     assert reached.time == stopped.time + 0.4
     count = len(browser.heard["marlin"])
-    assert count <= held.played / 0.02 + 1.01  # the closing silence, and nothing since
+    assert count <= held.played / 0.02 + 1.01  # including the closing silence
     plane.send(ResumeSpeech("host", "marlin", "s1"))
     ended = await notices.wait(PlayoutEnded)
     assert ended.complete
     assert ended.played == pytest.approx(3, abs=0.001)
     resumed = await notices.wait(PlayoutResumed)
     assert held.time < reached.time < resumed.time < ended.time
-    sent = await browser.hear("marlin", 150 + 2)  # 3 s and the silence after each part
+    sent = await browser.hear("marlin", 150 + 2)  # 3 s, and silence after each part
     payloads = [packet.payload for packet in sent if packet.payload != silence_packet()]
     assert len(payloads) == len(set(payloads)) == 151
 
@@ -271,7 +271,7 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
     answer = await browser.join(["coral"])
     assert list(answer.tracks.values()) == ["coral"]
 
-    plane.send(AddAgentTrack("host", "marlin"))  # the section that is free is used again
+    plane.send(AddAgentTrack("host", "marlin"))  # the inactive section is used again
     count = len(browser.heard["marlin"])
     mid = next(t.mid for t in browser.pc.getTransceivers() if t.direction == "inactive")
     transceiver = next(t for t in browser.pc.getTransceivers() if t.mid == mid)
@@ -286,11 +286,11 @@ async def test_agents_come_and_go_on_the_same_connection(stage: Stage) -> None:
 
 
 TRANSPORT = ("ice-", "candidate", "end-of-candidates", "fingerprint", "setup", "rtcp")
-"""What an offer says once for a bundle (RFC 9143): attributes of its transport."""
+"""Attributes of the transport, which an offer has once for a bundle (RFC 9143)."""
 
 
 def bundled(sdp: str, begun: int) -> str:
-    """The offer as Firefox writes it for `max-bundle`; the first `begun` sections were answered before."""
+    """The offer as Firefox writes it with `max-bundle` if the first `begun` sections were answered."""
     head, first, *others = re.split(r"(?m)^(?=m=)", sdp)
     for n, section in enumerate(others, 1):
         lines = [
@@ -336,7 +336,7 @@ async def test_a_larger_epoch_replaces_the_older_connection(
     await old.join(["marlin"], epoch=1)
     new = stage.browser()
     await new.join(["marlin"], epoch=2)
-    await old.closed.wait()  # this browser does not close it itself
+    await old.closed.wait()  # the host closes it, because this browser does not
     plane.send(QueueAudio("host", "marlin", "s1", 0, tone(440, 0.2, RATE), RATE))
     plane.send(EndSpeech("host", "marlin", "s1"))
     await new.hear("marlin", 10)
@@ -370,7 +370,7 @@ async def test_both_connections_carry_every_packet_until_the_old_one_closes(stag
     first = everything.index(after[0])
     assert before == everything[: len(before)]
     assert after == everything[first : first + len(after)]
-    assert len(before) - first >= 20  # a browser may change over anywhere here
+    assert len(before) - first >= 20  # the browser may switch anywhere here
     states = [(n.epoch, n.state) for n in notices.of(PeerState) if n.peer_id == new.peer_id]
     assert states == [(1, "connecting"), (1, "connected"), (2, "connecting"), (2, "connected")]
 
@@ -443,7 +443,7 @@ async def test_offers_that_cannot_be_answered_raise_an_explanation(stage: Stage)
         await plane.answer(PeerOffer("host", "p", 1, "v=0\r\n", tracks, ()))
     with pytest.raises(MediaError, match="without Opus"):
         await plane.answer(PeerOffer("host", "p", 1, sdp.replace("opus/48000", "fake/48000"), tracks, ()))
-    assert stage.notices.of(PeerState) == []  # nothing was begun, the epoch may be used again
+    assert stage.notices.of(PeerState) == []  # nothing began, so the epoch may be used again
     await plane.answer(PeerOffer("host", "p", 1, sdp, tracks, ()))
     await browser.join([], epoch=3)
     restarted = (await browser.offer([]))[0].replace("ice-ufrag:", "ice-ufrag:x")

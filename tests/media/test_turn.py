@@ -1,4 +1,4 @@
-"""Through a real TURN server (coturn), with the time-limited credentials the product uses."""
+"""Media through a real TURN server (coturn), with the time-limited credentials of the product."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def turn(tmp_path: Path) -> AsyncIterator[str]:
     address = own_address()
     with coturn(tmp_path, SECRET, address=address) as port:
         yield f"turn:{address}:{port}"
-        # closed connections still give their relays back
+        # closed connections still delete their allocations
         if ending := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(ending, timeout=10)
 
@@ -124,7 +124,7 @@ async def test_wrong_turn_credentials_leave_the_other_candidates(turn: str, stag
 
 
 async def test_a_dead_first_server_is_skipped(turn: str, inline_stage: Stage) -> None:
-    """The agent host's relay is of the second one, whichever way the first one is dead."""
+    """The agent host's relay is from the second server."""
     username, password = credentials(SECRET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

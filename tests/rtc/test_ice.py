@@ -39,7 +39,7 @@ def test_end_of_candidates_and_invalid_candidates() -> None:
     assert ice.parse_candidate("", None, None) is None
     with pytest.raises(ValueError, match="not an ICE candidate") as caught:
         ice.parse_candidate("candidate:what is this", None, None)
-    assert "what is this" not in str(caught.value)  # it is logged, and an address is not for logs
+    assert "what is this" not in str(caught.value)  # the error is logged, and addresses must not be
 
 
 async def test_the_selected_pair_is_read_from_a_real_connection(pc: RTCPeerConnection) -> None:

@@ -86,7 +86,7 @@ a=rtpmap:0 PCMU/8000
 a=rtpmap:8 PCMA/8000
 a=rtpmap:101 telephone-event/8000
 """.replace("@", ":00" * 31).replace("\n", "\r\n")
-"""What a browser writes for `max-bundle` (RFC 9143): transport in the first section only."""
+"""An offer with `max-bundle` (RFC 9143): only the first section has a transport."""
 
 
 async def test_a_bundle_only_section_is_not_rejected(pc: RTCPeerConnection) -> None:
@@ -106,7 +106,7 @@ def test_a_stopped_section_of_a_bundle_is_still_rejected() -> None:
     stopped = FIREFOX.replace("BUNDLE 0 1", "BUNDLE 0").replace("a=bundle-only\r\na=recvonly", "a=inactive")
     parsed = offer.read_offer(stopped)
     assert [offer.is_rejected(m) for m in parsed.media] == [False, True]
-    assert "a=rtcp-mux" in str(parsed.media[1])  # aiortc asks for it all the same
+    assert "a=rtcp-mux" in str(parsed.media[1])  # aiortc needs it nevertheless
 
 
 @pytest.mark.parametrize("text", ["", "hello", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio 9 X 0\r\n"])

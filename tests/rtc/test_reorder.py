@@ -40,11 +40,11 @@ def test_a_lost_packet_causes_a_short_wait_and_is_counted() -> None:
 
 def test_late_packets_raise_the_depth_and_orderly_ones_lower_it() -> None:
     numbers = [0]
-    for block in range(1, 200, 5):  # each block's first packet comes after four others
+    for block in range(1, 200, 5):  # the first packet of each block comes after four others
         numbers += [block + 1, block + 2, block + 3, block + 4, block]
     out, buffer = run(numbers)
     assert MIN_DEPTH < buffer.depth <= MAX_DEPTH
-    assert out[-50:] == list(range(151, 201))  # deep enough in the end: nothing is lost any more
+    assert out[-50:] == list(range(151, 201))  # the depth is sufficient at the end, so nothing is lost
     for n in range(201, 4000):
         buffer.push(packet(n))
     assert buffer.depth == MIN_DEPTH

@@ -1,4 +1,4 @@
-"""These fail when a release of aiortc changes what the shortcuts rely on."""
+"""These tests fail on a release of aiortc with other internals than the shortcuts need."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from voicebot.rtc.track import OutboundTrack
 
 
 class Pair:
-    """Two connections of which one sends a track the other taps."""
+    """Two connections: one sends a track, and the other taps it."""
 
     def __init__(self, sender: RTCPeerConnection, receiver: RTCPeerConnection) -> None:
         self.sender, self.receiver = sender, receiver
@@ -50,7 +50,7 @@ class Pair:
         self._news.set()
 
     async def send(self, count: int) -> None:
-        """Until `count` packets were heard in all."""
+        """Send until `count` packets were heard in all."""
         async with asyncio.timeout(GUARD):
             while len(self.got) < count:
                 self._news.clear()

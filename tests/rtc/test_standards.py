@@ -1,4 +1,4 @@
-"""What `voicebot/rtc/standards.md` says of ICE, and that the tests it names exist."""
+"""The statements of `voicebot/rtc/standards.md` about ICE; and the tests that it names exist."""
 
 from __future__ import annotations
 
@@ -81,6 +81,6 @@ def test_hidden_addresses_of_browsers_are_candidates() -> None:
 
 
 def test_consent_checks_are_as_frequent_as_repair_needs() -> None:
-    """aioice's own figures: a change of them changes how soon a repair begins."""
-    longest = aioice.ice.CONSENT_FAILURES * aioice.ice.CONSENT_INTERVAL * 1.2  # it adds up to a fifth
+    """These are constants of aioice, which decide how soon a repair begins."""
+    longest = aioice.ice.CONSENT_FAILURES * aioice.ice.CONSENT_INTERVAL * 1.2  # aioice adds up to a fifth
     assert 20 < longest <= 40

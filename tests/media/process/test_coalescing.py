@@ -10,7 +10,7 @@ from voicebot.media.process.coalescing import BUSY, GATHER, LOOK, CoalescingSele
 
 
 class Clockwork:
-    """A clock that only sleeping moves."""
+    """A clock that moves only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 5.0
@@ -25,7 +25,7 @@ class Clockwork:
 
 
 def woken(selector: CoalescingSelector, clock: Clockwork, rate: float) -> None:
-    """So many events a second for a while."""
+    """Wake the selector at this rate (events per second) for a while."""
     for _ in range(int(rate * LOOK * 1.1) + 1):
         clock.now += 1 / rate
         selector.select(0)

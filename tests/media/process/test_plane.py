@@ -1,4 +1,4 @@
-"""The worker process: how it begins, ends, and what it must withstand."""
+"""The worker process: its start, its end, and failures."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def test_nothing_waits_for_a_worker_that_died(
     assert [type(n) for n in told] == [SilenceReached, PlayoutEnded, PlayoutEnded, MediaGone]
     plane.send(ResumeSpeech("host", "marlin", "held"))
     plane.send(HoldSpeech("host", "marlin", "prepared", "ada"))
-    plane.send(AwaitSilence("host", "ada", stopped.time + 70))  # no worker, or one that does not know ada
+    plane.send(AwaitSilence("host", "ada", stopped.time + 70))  # the new worker does not know ada
     await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 
 
@@ -137,7 +137,7 @@ async def test_the_plane_survives_several_crashes(process_stage: Stage) -> None:
         assert plane.pid is not None
         os.kill(plane.pid, signal.SIGSEGV)
         await notices.wait(MediaGone, count=n + 1)
-        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, TONE, 24_000))  # nobody is there to say it
+        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, TONE, 24_000))  # no worker can play it
         await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}" and not e.complete)
     browser = process_stage.browser()
     await browser.join(["marlin"], epoch=9)
@@ -153,7 +153,7 @@ async def test_an_unreadable_message_counts_as_a_crash(
     async def receive(reader: asyncio.StreamReader) -> object:
         await understood(reader)
         monkeypatch.undo()
-        raise AttributeError("no such class")  # what a pickle raises
+        raise AttributeError("no such class")  # as unpickling does
 
     monkeypatch.setattr("voicebot.media.process.plane.receive", receive)
     plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))

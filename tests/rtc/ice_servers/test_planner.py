@@ -38,7 +38,7 @@ class Server:
 
 
 class Servers:
-    """Answers after the given seconds: (seconds, outcome) by URL; an unknown one never answers."""
+    """Gives scripted answers, (seconds, outcome) by URL. Other URLs never answer."""
 
     def __init__(self, **answers: tuple[float, Outcome]) -> None:
         self.answers = {
@@ -67,7 +67,7 @@ class Rig:
         self.planner = Planner(ask=servers, clock=self.loop.time)
 
     async def choose(self, *urls: str, user: str = "600:u") -> tuple[list[str], float, str]:
-        """What was chosen, after how many virtual seconds, and the warning."""
+        """The chosen URLs, the virtual seconds it took, and the warning."""
         begun = self.loop.time()
         plain = Server(tuple(u for u in urls if u.startswith("stun")))
         relay = Server(tuple(u for u in urls if u.startswith("turn")), user, "c")
@@ -79,7 +79,7 @@ class Rig:
 async def test_the_first_server_is_used_if_it_works() -> None:
     rig = Rig(Servers(a=(0.1, "ok"), b=(0.01, "ok"), stun_s=(0.05, "ok")))
     assert await rig.choose("stun:s", "turn:a", "turn:b") == (["stun:s", "turn:a"], 0.1, "")
-    assert [url for _, url, _ in rig.servers.asked] == ["stun:s", "turn:a"]  # the second was not needed
+    assert [url for _, url, _ in rig.servers.asked] == ["stun:s", "turn:a"]  # the second was not probed
     await rig.planner.aclose()
 
 
@@ -87,8 +87,8 @@ async def test_the_first_server_is_used_if_it_works() -> None:
 async def test_a_dead_first_server_costs_its_head_start_only_once() -> None:
     rig = Rig(Servers(b=(0.1, "ok")))
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER + 0.1, "")
-    assert rig.servers.finished == ["turn:b"]  # the dead one's probe did not have to end
-    assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER, "")  # still being asked
+    assert rig.servers.finished == ["turn:b"]  # the probe of the dead one had not ended
+    assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER, "")  # its probe is still under way
     await asyncio.sleep(PATIENCE)
     assert rig.servers.finished == ["turn:b", "turn:a"]
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0, "")
@@ -123,11 +123,11 @@ async def test_only_dead_servers_cost_the_patience_once_and_are_explained(
     assert "directly only" in warning
     await asyncio.sleep(PATIENCE)
     again = await rig.choose("stun:dead", *urls)
-    assert again[:2] == ([], 0)  # host candidates only, at once
+    assert again[:2] == ([], 0)  # only host candidates, without a wait
     assert "turn:t0 is unreachable" in again[2]
     caplog.clear()
     await rig.choose("stun:dead", *urls)
-    assert caplog.records == []  # it was said
+    assert caplog.records == []  # it was logged before
     await rig.planner.aclose()
 
 
@@ -147,7 +147,7 @@ async def test_results_are_renewed_while_people_connect() -> None:
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0, "")
     rig.servers.answers["turn:a"] = (0.1, "ok")
     await asyncio.sleep(REFRESHED + 1)
-    assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0)  # and is preferred again
+    assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0)  # it is preferred again
     await rig.planner.aclose()
 
 
@@ -159,7 +159,7 @@ async def test_an_idle_planner_stops_probing_and_starts_again() -> None:
     asked = len(rig.servers.asked)
     await asyncio.sleep(600)
     assert len(rig.servers.asked) == asked
-    assert (await rig.choose("turn:a"))[1] == 0.1  # too old to be trusted
+    assert (await rig.choose("turn:a"))[1] == 0.1  # the result had expired
     assert REMEMBERED > REFRESHED
     await rig.planner.aclose()
 
@@ -209,7 +209,7 @@ async def test_without_servers_nothing_is_chosen_and_nothing_is_warned_about() -
 
 
 class Recorded:
-    """The real probe, and which of them ended."""
+    """The real probe, which records its calls and results."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -231,7 +231,7 @@ def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Takes every packet and answers none."""
+    """A server that receives packets and never answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{sock.getsockname()[1]}"
@@ -259,8 +259,8 @@ async def test_a_silent_server_causes_no_wait(
     ]
     choice = await planner.choose(servers)
     assert [way.urls[0] for way in choice.servers] == [f"stun:{alive}", f"turn:{alive}?transport=udp"]
-    assert recorded.begun[:2] == [f"stun:{alive}", f"turn:{silent}?transport=udp"]  # it was asked first,
-    assert f"turn:{silent}?transport=udp" not in recorded.ended  # and not waited for
+    assert recorded.begun[:2] == [f"stun:{alive}", f"turn:{silent}?transport=udp"]  # it was probed first,
+    assert f"turn:{silent}?transport=udp" not in recorded.ended  # and there was no wait for it
 
 
 async def test_a_refusing_server_is_skipped_for_one_with_the_same_transport(

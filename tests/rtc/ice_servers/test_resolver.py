@@ -65,7 +65,7 @@ TLS = ["turns:c.example.org:443?transport=tcp"]
     ],
 )
 async def test_srv_records_give_hosts_and_ports_in_order(server: str, expected: list[str]) -> None:
-    """Each address asks for its own services only; a target without an address is passed over."""
+    """Each address asks for its own services only. A target without an IP address is skipped."""
     assert await urls(server, SRV) == expected
 
 
@@ -92,7 +92,7 @@ async def test_naptr_records_come_before_srv_and_order_the_transports() -> None:
     assert await urls("example.org", records) == [*TLS, "turn:c.example.org:3478?transport=tcp", *UDP]
     assert await urls("turn:example.org", records) == ["turn:c.example.org:3478?transport=tcp", *UDP]
     assert await urls("turns:example.org", records) == TLS
-    assert await urls("turn:example.org?transport=tcp", records) == TCP  # a given transport asks for SRV
+    assert await urls("turn:example.org?transport=tcp", records) == TCP  # a transport skips NAPTR
     assert (await found("example.org", records)).seconds == 90
 
 
@@ -129,7 +129,7 @@ async def test_tls_targets_must_be_the_host_or_below_it(caplog: pytest.LogCaptur
 
 
 async def test_srv_weights_share_the_load() -> None:
-    """RFC 2782: three parts to one."""
+    """The weights are three to one (RFC 2782)."""
     records = HERE | {
         ("_turn._udp.example.org", "SRV"): (60, ["1 3 1 a.example.org.", "1 1 2 c.example.org."])
     }
@@ -144,7 +144,9 @@ async def test_srv_weights_share_the_load() -> None:
 async def test_an_answer_is_valid_for_its_shortest_ttl() -> None:
     assert (await found("turn:example.org?transport=udp", SRV)).seconds == 120
     brief = {**HERE, ("_turn._udp.example.org", "SRV"): (1, ["0 0 3478 a.example.org."])}
-    assert (await found("turn:example.org?transport=udp", brief)).seconds == 30  # nobody is asked each second
+    assert (
+        await found("turn:example.org?transport=udp", brief)
+    ).seconds == 30  # DNS is not asked every second
 
 
 async def test_a_dead_resolver_delays_for_a_limited_time(caplog: pytest.LogCaptureFixture) -> None:
@@ -161,7 +163,7 @@ async def test_a_dead_resolver_delays_for_a_limited_time(caplog: pytest.LogCaptu
 
 
 class Scripted:
-    """Gives one answer after the other, each after its seconds."""
+    """Gives the scripted answers in order, each after its number of seconds."""
 
     def __init__(self, *answers: tuple[float, Found]) -> None:
         self.answers = list(answers)
@@ -192,7 +194,7 @@ async def test_routes_are_renewed_in_the_background() -> None:
     assert resolver.routes(addresses[0]) == ONE
     assert resolver.routes(addresses[1]) == default_routes(addresses[1])
     await asyncio.sleep(101 + PATIENCE)
-    assert resolver.routes(addresses[0]) == ONE  # old ones are better than none
+    assert resolver.routes(addresses[0]) == ONE  # old routes are better than none
     await asyncio.sleep(RETRY)
     assert resolver.routes(addresses[0]) == TWO
     assert len(script.asked) == 3
