@@ -91,7 +91,7 @@ class Host:
         self._links: dict[str, Link] = {}
         self._listeners: dict[str, list[OutboundTrack]] = {}
         self.voices: dict[str, OutboundAudio] = {}
-        self.ears: dict[str, InboundAudio] = {}
+        self.microphones: dict[str, InboundAudio] = {}
         self._gone_echo = 0.0
         self._sent = EchoReference()
         """What the agents said, to recognise it in a microphone."""
@@ -107,8 +107,8 @@ class Host:
                 elif isinstance(command, media.QueueAudio):
                     self._notify(media.PlayoutEnded.unheard(command, self._clock()))
             case media.AwaitSilence(_, participant_id, until):
-                if (ear := self.ears.get(participant_id)) is not None:
-                    ear.await_silence(until)
+                if (microphone := self.microphones.get(participant_id)) is not None:
+                    microphone.await_silence(until)
                 else:  # somebody without a microphone here is silent
                     self._notify(media.SilenceReached(self.host_id, participant_id, until))
             case media.AddAgentTrack(_, agent_id):
@@ -208,8 +208,8 @@ class Host:
             if epoch < link.heard:
                 return
             link.heard = epoch
-            if (ear := self.ears.get(link.speaker)) is not None:
-                ear.packet(peer, packet.payload, packet.timestamp, packet.arrival)
+            if (microphone := self.microphones.get(link.speaker)) is not None:
+                microphone.packet(peer, packet.payload, packet.timestamp, packet.arrival)
 
         peer = self._new_peer(offer.ice_servers, on_audio, on_change)
         link.epoch = epoch
@@ -225,9 +225,9 @@ class Host:
 
     def _listen(self, link: Link, participant_id: str) -> None:
         if link.speaker != participant_id:
-            self._drop_ear(link.speaker)
+            self._drop_microphone(link.speaker)
             link.speaker = participant_id
-        if participant_id in self.ears:
+        if participant_id in self.microphones:
             return
 
         def record(payload: bytes, time: float, samples: int) -> None:
@@ -242,15 +242,15 @@ class Host:
             barge_in=self._barge_in,
             echo=EchoGate(self._sent),
         )
-        self.ears[participant_id] = self._new_ear(utterances, record)
+        self.microphones[participant_id] = self._new_microphone(utterances, record)
 
-    def _new_ear(self, utterances: Utterances, on_packet: OnPacket) -> InboundAudio:
+    def _new_microphone(self, utterances: Utterances, on_packet: OnPacket) -> InboundAudio:
         return InboundAudio(utterances, self._context.vad.stream(), on_packet)
 
-    def _drop_ear(self, participant_id: str) -> None:
-        if (ear := self.ears.pop(participant_id, None)) is not None:
-            self._gone_echo += ear.utterances.echo_seconds
-            ear.close()
+    def _drop_microphone(self, participant_id: str) -> None:
+        if (microphone := self.microphones.pop(participant_id, None)) is not None:
+            self._gone_echo += microphone.utterances.echo_seconds
+            microphone.close()
 
     def _peer_changed(self, peer_id: str, link: Link, epoch: int, change: ConnectionChange) -> None:
         if change.state == "connected":
@@ -290,7 +290,7 @@ class Host:
     def _forget(self, peer_id: str) -> dict[int, Connection]:
         """Remove a person's microphone and connections; returns the connections, which are still open."""
         link = self._links.pop(peer_id, Link())
-        self._drop_ear(link.speaker)
+        self._drop_microphone(link.speaker)
         link.speaker = ""
         return dict(link.connections)
 
@@ -318,8 +318,8 @@ class Host:
                 tap = connection.peer.tap
                 if tap is not None and now - tap.last_arrival > STALE_TAP:
                     tap.flush()
-        for ear in self.ears.values():
-            ear.idle(now)
+        for microphone in self.microphones.values():
+            microphone.idle(now)
 
     @property
     def connections(self) -> int:
@@ -332,7 +332,8 @@ class Host:
         return (
             sum(voice.late_frames for voice in self.voices.values()),
             sum(tap.lost for tap in taps if tap is not None),
-            self._gone_echo + sum(ear.utterances.echo_seconds for ear in self.ears.values()),
+            self._gone_echo
+            + sum(microphone.utterances.echo_seconds for microphone in self.microphones.values()),
         )
 
     async def aclose(self) -> None:

@@ -172,12 +172,12 @@ class _FakeHost(Host):
     def microphone(self, participant_id: str) -> _FakeMicrophone:
         """The microphone of a participant, who need not be connected."""
         self._listen(self._links.setdefault(participant_id, Link()), participant_id)
-        return cast(_FakeMicrophone, self.ears[participant_id])
+        return cast(_FakeMicrophone, self.microphones[participant_id])
 
     def hang_up(self) -> None:
         """End all speech of people and agents, as when a worker dies."""
-        for participant_id in list(self.ears):
-            self._drop_ear(participant_id)
+        for participant_id in list(self.microphones):
+            self._drop_microphone(participant_id)
         for agent_id in list(self.voices):
             self.remove_agent(agent_id)
 
@@ -189,7 +189,7 @@ class _FakeHost(Host):
     def _new_peer(self, servers: Sequence[IceServer], on_audio: OnAudio, on_change: OnChange) -> Peer:
         return cast(Peer, _FakePeer(self._plane, on_change))
 
-    def _new_ear(self, utterances: Utterances, on_packet: OnPacket) -> InboundAudio:
+    def _new_microphone(self, utterances: Utterances, on_packet: OnPacket) -> InboundAudio:
         return cast(InboundAudio, _FakeMicrophone(utterances, self._clock))
 
 
