@@ -141,7 +141,7 @@ class OutboundAudio:
             return
         speech.held, speech.held_for = True, by
         if speech is self._current:
-            # it will continue with its own encoder state, whatever is said meanwhile
+            # it will continue with its own encoder state
             speech.encoder, self._encoder = self._encoder, OpusEncoder()
             self._break_off(speech)
         self._limits[speech_id] = self._loop.call_later(HOLD_LIMIT, self._drop, speech)

@@ -47,8 +47,8 @@ class CommandPipe:
                     self.waiting -= len(data)
 
 
-class WorkerProcess:
-    """A worker that is running."""
+class MediaWorker:
+    """A running media worker."""
 
     def __init__(self, vad: str, log_level: str) -> None:
         """Start it. Raises OSError if the machine has no process or socket left."""

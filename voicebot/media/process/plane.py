@@ -12,7 +12,7 @@ from voicebot.clock import monotonic
 from voicebot.errors import MediaError, VoicebotError
 from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
-from voicebot.media.process.child import WorkerProcess
+from voicebot.media.process.child import MediaWorker
 from voicebot.media.process.wire import FromWorker, Reply, Request, ToWorker, WorkerReady, pack, receive
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class ProcessMediaPlane:
         self._vad = vad
         self._log_level = log_level
         self._on_notice: OnNotice | None = None
-        self._child: WorkerProcess | None = None
+        self._child: MediaWorker | None = None
         self._runner: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closing = False
@@ -120,7 +120,7 @@ class ProcessMediaPlane:
         crashes = 0
         while not self._closing:
             try:
-                child = self._child = WorkerProcess(self._vad, self._log_level)
+                child = self._child = MediaWorker(self._vad, self._log_level)
             except OSError as error:  # no processes or files left
                 if not first.done():
                     raise
@@ -153,7 +153,7 @@ class ProcessMediaPlane:
             if crashes > 1:
                 await asyncio.sleep(_backoff(crashes))
 
-    async def _follow(self, child: WorkerProcess, first: asyncio.Future[None]) -> None:
+    async def _follow(self, child: MediaWorker, first: asyncio.Future[None]) -> None:
         """Handle the messages of a worker until they end."""
         try:
             reader, writer = await asyncio.open_unix_connection(sock=child.notices)
