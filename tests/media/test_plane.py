@@ -382,12 +382,14 @@ async def test_one_microphone_on_two_connections_is_heard_once(
     await old.join([], epoch=1)
     await new.join([], epoch=2)
     said = speak(speech)
-    await asyncio.gather(old.mic.say(said), new.mic.say(said))
+    saying = asyncio.create_task(old.mic.say(said))  # the host may close this connection before the end
+    await new.mic.say(said)
     await stage.notices.wait(VoiceActivityStopped)
     assert len(stage.notices.of(VoiceActivityStarted)) == 1
     chunks = stage.notices.of(SpeechAudio)
     heard = sum(len(chunk.pcm) for chunk in chunks) / 16_000
     assert heard < len(speech) / 16_000 + 2
+    saying.cancel()
 
 
 async def test_closing_a_peer_ends_the_utterance(stage: Stage, speech: np.ndarray, speak: Any) -> None:
