@@ -85,9 +85,20 @@ $(STATIC): client/node_modules/.installed $(CLIENT_SOURCES)
 
 # ---------------------------------------------------------------- check
 
-.PHONY: test provision lint format types imports pytest vitest
-test: setup client lint types imports vitest provision pytest ## everything: linters, types, import contracts, pytest, vitest
+.PHONY: test checks provision lint format types imports pytest vitest
+test: setup client checks provision pytest ## everything: linters, types, import contracts, pytest, vitest
 	@echo "==> All passed"
+
+CHECKS := lint imports types vitest
+
+checks: setup client/node_modules/.installed ## linters, types, import contracts and client tests, beside each other
+	@echo "==> $(CHECKS), beside each other"
+	@logs=$$(mktemp -d); trap 'rm -rf "$$logs"' EXIT; pids=(); failed=; \
+	for check in $(CHECKS); do \
+		$(MAKE) --no-print-directory $$check >"$$logs/$$check" 2>&1 & pids+=($$!); done; \
+	for check in $(CHECKS); do \
+		wait $${pids[0]} || failed+=" $$check"; pids=("$${pids[@]:1}"); cat "$$logs/$$check"; done; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; exit 1; }
 
 provision: ## install the programs the tests use (Debian, as root), or say which
 	@echo "==> Checking for the programs that the tests use"
@@ -110,11 +121,11 @@ imports: setup ## the import contracts: layers go down only
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
-# Most tests wait for processes they have started, so there is one more of them at a time than there are cores.
-# Those in real time (the marker `live`: browsers, notebooks, media) get a core each.
+# Most tests wait for processes they have started, or for speech, so there is one more of them at a time than there
+# are cores. Those in real time (the marker `live`: browsers, notebooks, media) run by themselves, after the others.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) + 1)))
-LIVE_JOBS ?= $(CORES)
+LIVE_JOBS ?= $(JOBS)
 LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
 pytest: setup client ## Python tests; ARGS="tests/turn -k floor" for some of them

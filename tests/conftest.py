@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from voicebot.settings import Settings
@@ -30,6 +31,13 @@ for _name in list(os.environ):
 _CACHES = tempfile.TemporaryDirectory(prefix="voicebot-caches-", ignore_cleanup_errors=True)
 os.environ["XDG_CACHE_HOME"] = _CACHES.name
 
+# httpx reads the certificate authorities for each client that is made. One in place of all the world's halves
+# what a short test costs, and nothing here talks to the outside.
+_END = "-----END CERTIFICATE-----"
+_AUTHORITY = Path(_CACHES.name, "authority.pem")
+_AUTHORITY.write_text(Path(certifi.where()).read_text("utf-8").partition(_END)[0] + _END)
+os.environ["SSL_CERT_FILE"] = str(_AUTHORITY)
+
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path) -> Iterator[None]:
@@ -43,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if LIVE & set(item.path.relative_to(HERE).parts[:-1]):
             item.add_marker("live")
+    # the longest first, so that at the end nobody waits for one that began late
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

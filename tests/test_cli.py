@@ -58,8 +58,8 @@ async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
     return seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, number: int) -> None:
+async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path) -> None:
+    """When it is interrupted; SIGTERM is sent in test_drain.py."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -73,13 +73,14 @@ async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path, 
                 assert part in said
             async with httpx.AsyncClient() as http:
                 assert (await http.get(f"http://localhost:{address[1]}/ready")).json()["ready"] is True
-            process.send_signal(number)
+            process.send_signal(signal.SIGINT)
             output, _ = await asyncio.wait_for(process.communicate(), 30)
             assert process.returncode == 0
             assert "Stopped." in output.decode()
             assert "Traceback" not in output.decode()
 
 
+@pytest.mark.long
 async def test_the_log_is_one_object_a_line_for_programs_and_names_nobody(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "voicebot", "serve", "--port", "0",

@@ -56,6 +56,7 @@ def pytest_in(folder: Path, ci: str, *options: str, **env: str) -> subprocess.Co
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("beside", [(), ("-n", "1")], ids=["alone", "beside each other"])
 def test_a_skip_fails_in_ci_only(tmp_path: Path, beside: tuple[str, ...]) -> None:
     for kind, source in SKIPS.items():

@@ -56,6 +56,13 @@ def test_importing_it_is_light() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_server_starts_without_what_only_notebooks_need() -> None:
+    heavy = ["pandas", "pyarrow", "plotly", "ipywidgets", "anywidget"]
+    program = f"import sys, voicebot.server.hosting; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 def test_settings_and_errors_import_no_media() -> None:
     heavy = ["aiortc", "fastapi", "uvicorn", "ipywidgets", "anywidget", "agents"]
     program = (

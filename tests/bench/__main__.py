@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.bench.alone import SESSIONS, media, voice
 from tests.bench.beside import MODES, beside
+from tests.bench.connections.signaling import churned, signaling
 from tests.bench.notebook import blocked_cells
 from tests.bench.reading import reading
 from tests.bench.report import machine, publish
-from tests.bench.signaling import churned, signaling
 
 TARGETS = ("voice", "media", "notebook", "signaling", "reading", "churn", "peers")
 

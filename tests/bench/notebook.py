@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench.report import Figure
-from tests.e2e.blocked_cell import BLOCK, Blocked, speaking
+from tests.e2e.notebook.blocked_cell import BLOCK, Blocked, speaking
 
 GOAL_MS = 150
 """Half as much again as the longest seen when the media plane got a process of its own (pandas, 101)."""

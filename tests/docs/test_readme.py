@@ -246,6 +246,7 @@ def test_every_command_has_its_check() -> None:
     assert sorted(set(commands())) == sorted(RUN)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", RUN)
 def test_command(command: str, tmp_path: Path) -> None:
     RUN[command](command, tmp_path)
@@ -261,7 +262,7 @@ def code_cells(notebook: str) -> str:
 
 
 def test_the_first_python_blocks_are_lines_of_the_quickstart() -> None:
-    """That notebook is run by tests/notebooks."""
+    """That notebook is run by tests/e2e/notebook."""
     quickstart = code_cells("01_quickstart.ipynb").splitlines()
     start, tool, _ = fenced(README, "python")
     assert {line for line in (start + tool).splitlines() if line} <= set(quickstart)

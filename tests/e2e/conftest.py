@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import shutil
@@ -72,6 +73,13 @@ class Server:
     @property
     def printed(self) -> str:
         return self.output.read_text(errors="replace")
+
+    async def says(self, text: str) -> None:
+        """Await that it prints this, however the lines are broken."""
+        async with asyncio.timeout(GUARD):
+            while text not in " ".join(self.printed.split()):
+                assert self.process.poll() is None, self.printed
+                await asyncio.sleep(0.1)  # another process: there is nothing to await
 
     def stop(self) -> None:
         if self.process.poll() is None:

@@ -352,6 +352,7 @@ async def fail(tmp_path: Path, env: dict[str, str], redis: RedisServer, leaks: L
     assert "language model server" in leaks.seen["doctor"][0]
 
 
+@pytest.mark.long
 async def test_no_secret_and_no_traffic_leaks(
     running: Running,
     brain: OpenAIServer,
@@ -406,6 +407,7 @@ async def test_no_secret_and_no_traffic_leaks(
         assert leaks.of(trace, "frames", "http", "client") == set(), trace
 
 
+@pytest.mark.long
 async def test_no_secret_leaks_into_a_notebook(
     tmp_path: Path,
     brain: OpenAIServer,

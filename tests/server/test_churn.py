@@ -9,12 +9,13 @@ import os
 
 import pytest
 
-from tests.bench.churn import churn
-from tests.bench.signaling import server
+from tests.bench.connections.churn import churn
+from tests.bench.connections.signaling import server
 
 SECONDS = float(os.environ.get("VOICEBOT_CHURN_SECONDS") or 0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS + 300)
 async def test_open_files_and_tasks_do_not_grow() -> None:
     """Each round ends as the first began. Memory takes half an hour to judge, which is left to the bench."""

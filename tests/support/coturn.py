@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import shutil
 import socket
 import subprocess
@@ -11,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.support.waiting import GUARD
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -65,6 +69,20 @@ def _running(
             yield log
         finally:
             server.terminate()
+
+
+async def given_back(log: Path, at_least: int) -> None:
+    """Await that, by coturn's own account, all allocations were given back, and that there were so many."""
+    async with asyncio.timeout(GUARD):
+        while True:
+            made = _sessions(log, r"new, .*lifetime=\d+")
+            if len(made) >= at_least and made == _sessions(log, r"refreshed, .*lifetime=0\b"):
+                return
+            await asyncio.sleep(0.1)  # another process: there is nothing to await
+
+
+def _sessions(log: Path, what: str) -> list[str]:
+    return sorted(re.findall(rf"session (\d+): {what}", log.read_text()))
 
 
 def own_addresses() -> list[str]:

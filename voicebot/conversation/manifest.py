@@ -28,6 +28,8 @@ from voicebot.events import (
 if TYPE_CHECKING:
     from voicebot.settings import Settings
 
+LARGEST_MANIFEST = 1 << 26
+"""Bytes, far more than a conversation of a day needs. Larger files are not read."""
 RECORDED_PACKAGES = (
     "ai-voicebot",
     "aiortc",

@@ -134,6 +134,7 @@ def batch(
     each()
 
 
+@pytest.mark.long
 def test_the_server_survives_any_message(
     scene: tuple[asyncio.Runner, Scene], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -101,6 +101,7 @@ def attempt(operation: Any, mode: GenerationMode, here: dict[str, str], headers:
         each()
 
 
+@pytest.mark.long
 # the server's thread may draw a number just then
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)

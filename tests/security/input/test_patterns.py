@@ -100,6 +100,7 @@ def test_slow_patterns_are_detected() -> None:
         assert worst(Found("here", pattern, 0)) is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_pattern_is_slow(part: int) -> None:
     """Patterns are found when the test runs, because that imports the whole package."""

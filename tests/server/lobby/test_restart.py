@@ -226,7 +226,7 @@ async def test_a_closed_lobby_does_not_come_back(server: Crashing, visit: Any) -
 
 
 async def test_restarts_do_not_duplicate_the_demo_lobby(server: Crashing) -> None:
-    for _ in range(3):
+    for _ in range(2):
         await server.start()
         await server.answers("ready")
         await kept(server, lambda lobbies, _: [len(one.agents) for one in lobbies] == [1])

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from voicebot.conversation.frames.columns import COLUMNS, Row
 from voicebot.conversation.frames.rows import rows_of
-from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.manifest import LARGEST_MANIFEST, Manifest
 from voicebot.conversation.reading.cache import FrameCache, user_folder
 from voicebot.conversation.reading.ogg import audio_rows
 from voicebot.conversation.reading.problems import LoadProblem
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 LARGEST = 2**53
 """Larger numbers are damage: they are no times, and other languages' JSON rounds them."""
 LARGEST_LOG = 1 << 30
-LARGEST_MANIFEST = 1 << 26
 LARGEST_LINE = 1 << 24
 """Bytes, far more than a conversation of a day needs. Larger files and lines are not read."""
 MOST_PROBLEMS = 1000

@@ -12,9 +12,8 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from voicebot.conversation.manifest import Manifest
+from voicebot.conversation.manifest import LARGEST_MANIFEST, Manifest
 from voicebot.conversation.reading.ogg import recordings
-from voicebot.conversation.reading.reader import LARGEST_MANIFEST
 from voicebot.folders import Folder
 
 CHUNK = 256 * 1024

@@ -11,7 +11,7 @@ from playwright.async_api import Page
 from tests.e2e.conftest import Chromium, Server
 from tests.e2e.room import own_lobby
 
-AXE = Path(__file__).parents[2] / "client" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parents[3] / "client" / "node_modules" / "axe-core" / "axe.min.js"
 GRAVE = """
 async () => (await axe.run()).violations
   .filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -21,12 +21,12 @@ from typing import Any
 
 import psutil
 
-from tests.bench.churn import churn
+from tests.bench.connections.churn import churn
 from tests.bench.report import ROOT, Figure
 from tests.support.coturn import free_port
 from tests.support.cuts import random_cuts
 
-PROCESSES = Path(__file__).parent / "processes"
+PROCESSES = Path(__file__).parents[1] / "processes"
 SERVER_CORE, LOAD_CORE = 0, 1
 PEERJS = "peer@1.0.2"
 PEERJS_CODE = """

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Page
 
 from tests.e2e.conftest import Chromium, spoken
@@ -70,6 +71,7 @@ async def heard_more(page: Page, number: int, than: int) -> None:
     )
 
 
+@pytest.mark.long
 async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) -> None:
     question = spoken("what is the weather in paris", pause=9)
     command = ("-m", "voicebot", "serve")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from playwright.async_api import Browser
 
 from tests.e2e.conftest import Chromium, Serve
@@ -121,6 +122,7 @@ async def one_loses_the_other(*guests: Guest) -> None:
     await asyncio.gather(*done)
 
 
+@pytest.mark.long
 async def test_a_relay_that_dies_and_returns_leaves_people_on_the_same_connection(
     serve: Serve, chromium: Chromium, tmp_path: Path
 ) -> None:
@@ -160,6 +162,7 @@ async def test_a_relay_that_dies_and_returns_leaves_people_on_the_same_connectio
         assert guest.problems == []
 
 
+@pytest.mark.long
 async def test_a_lid_closed_for_twenty_seconds_comes_back_to_the_same_place(
     serve: Serve, chromium: Chromium
 ) -> None:

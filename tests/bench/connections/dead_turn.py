@@ -1,6 +1,6 @@
 """How long a person waits for the agents' answer when the first TURN server is dead.
 
-python -m tests.bench.dead_turn
+python -m tests.bench.connections.dead_turn
 """
 
 from __future__ import annotations
