@@ -28,7 +28,7 @@ from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
-from voicebot.rtc.resolver import TurnResolver
+from voicebot.rtc.ice_servers.resolver import TurnResolver
 from voicebot.server.app import create_app
 from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.services import Services
@@ -517,7 +517,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _real_media(settings: Settings) -> MediaPlane:
-    from voicebot.media.process import ProcessMediaPlane
+    from voicebot.media.process.plane import ProcessMediaPlane
 
     backend_class("vad", split_spec(settings.vad_model)[0])  # fails on a wrong name before a process starts
     return ProcessMediaPlane(vad=settings.vad_model, log_level=settings.log_level)

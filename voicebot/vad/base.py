@@ -20,6 +20,7 @@ class VADStream(Protocol):
         ...
 
 
+@runtime_checkable
 class FrugalVADStream(VADStream, Protocol):
     """A stream that can save work. One with only `probability` is asked for each window separately."""
 
