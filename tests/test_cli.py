@@ -127,7 +127,7 @@ async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
         [media] = [
             child
             for child in psutil.Process(process.pid).children()
-            if "voicebot.media.worker" in child.cmdline()
+            if "voicebot.media.process.worker" in child.cmdline()
         ]
         media.suspend()  # so that stopping in good order takes long
         try:

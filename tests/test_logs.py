@@ -17,8 +17,7 @@ import pytest
 from rich.console import Console
 
 from voicebot import logs
-from voicebot.media.process import _log
-from voicebot.media.wire import Log
+from voicebot.media.process.plane import _log
 from voicebot.redaction import keep
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -135,10 +134,25 @@ def test_audit_lines_have_fields(written: Lines) -> None:
     assert "secret" not in json.dumps(odd)
 
 
-def test_what_the_media_worker_logged_looks_the_same(written: Lines) -> None:
+def worker_record(level: int, message: str, **fields: object) -> logging.LogRecord:
+    return logging.makeLogRecord(
+        {
+            "name": "voicebot.media.engine",
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "msg": message,
+            "created": 1e9,
+            logs.SOURCE: "media worker",
+            **fields,
+        }
+    )
+
+
+def test_records_of_the_media_worker_look_the_same(written: Lines) -> None:
     exception = [{"exc_type": "OSError"}]
-    _log(Log(logging.ERROR, "voicebot.media.engine", "100% lost", 1e9, "Traceback ...", exception))
-    _log(Log(logging.DEBUG, "voicebot.media.engine", "left out", 1e9))
+    traceback = {"exc_text": "Traceback ...", logs.EXCEPTION: exception}
+    _log(worker_record(logging.ERROR, "100% lost", **traceback))
+    _log(worker_record(logging.DEBUG, "left out"))
     [line] = written()
     assert line["message"] == "100% lost"
     assert line["source"] == "media worker"
@@ -149,7 +163,7 @@ def test_what_the_media_worker_logged_looks_the_same(written: Lines) -> None:
 def test_a_text_line_ends_with_its_fields(out: io.StringIO) -> None:
     logs.configure("INFO", "text", Console(file=out, width=200))
     logging.getLogger(logs.AUDIT).info("kick", extra={"by": "s-1"})
-    _log(Log(logging.ERROR, "voicebot.media.engine", "lost", 1e9, "Traceback: why"))
+    _log(worker_record(logging.ERROR, "lost", exc_text="Traceback: why"))
     said = out.getvalue()
     assert "voicebot.audit: kick [by=s-1]" in said
     assert "voicebot.media.engine: lost" in said

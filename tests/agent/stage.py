@@ -84,7 +84,7 @@ class Stage:
 
     async def person(self, id: str = "anna", name: str = "Anna") -> None:
         self.session.join(ParticipantInfo(id=id, name=name, kind="human"))
-        await self.session.answer(id, 1, "offer", {"0": id})
+        await self.session.connections.answer(id, 1, "offer", {"0": id})
 
     async def wait(self, kind: type[E], where: Callable[[E], bool] = lambda event: True, count: int = 1) -> E:
         """Wait for the count-th event of this kind, counting past ones."""

@@ -16,7 +16,7 @@ from voicebot.events import (
     PlayoutStarted,
     TranscriptFinal,
 )
-from voicebot.turn import Denial
+from voicebot.turn.floor import Denial
 
 
 async def test_a_muted_agent_remembers_but_does_not_answer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import soxr
 
 from voicebot.agent import AgentSession, Models
+from voicebot.audio.frames import OPUS_RATE
 from voicebot.conversation.frames.latency import PARTS
 from voicebot.events import (
     Event,
@@ -24,7 +25,7 @@ from voicebot.llm.offline import OfflineLLM
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.persona import create_persona
-from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
+from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 from voicebot.settings import Settings
 from voicebot.signaling.messages import ParticipantInfo
 from voicebot.stt.pocketsphinx.backend import PocketSphinxSTT
@@ -55,7 +56,7 @@ class Visitor:
     async def come_in(self) -> None:
         self.session.join(ParticipantInfo(id="anna", name="Anna", kind="human"))
         sdp, tracks = await self.caller.offer("anna", list(self.session.agents))
-        answer = await self.session.answer("anna", 1, sdp, tracks)
+        answer = await self.session.connections.answer("anna", 1, sdp, tracks)
         await self.caller.accept(answer.sdp)
         await self.caller.connected.wait()
 
@@ -71,12 +72,12 @@ class Visitor:
     def hear(self, since: float) -> np.ndarray:
         """The audio that arrived since then: int16, mono, 16 kHz."""
         frames = [frame.pcm for frame in self.heard if frame.time >= since]
-        return soxr.resample(np.concatenate(frames), RATE, 16_000)
+        return soxr.resample(np.concatenate(frames), OPUS_RATE, 16_000)
 
 
 async def spoken(tts: FliteTTS, text: str) -> np.ndarray:
     chunks = [pcm async for pcm in tts.synthesize(text, VoiceStyle(voice="rms"))]
-    return soxr.resample(np.concatenate(chunks), tts.sample_rate, RATE)
+    return soxr.resample(np.concatenate(chunks), tts.sample_rate, OPUS_RATE)
 
 
 @pytest.mark.needs("flite")

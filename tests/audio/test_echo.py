@@ -1,4 +1,4 @@
-"""The gate by energy: agents' voices through rooms, people who talk, and both at once."""
+"""Echo detection with agents' voices in rooms, people who talk, and both at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _said: dict[tuple[str, str], Sound] = {}
 
 
 async def spoken(text: str, voice: str) -> Sound:
-    """At 16 kHz, at the same loudness whatever the voice."""
+    """The spoken text at 16 kHz, at the same loudness for every voice."""
     if (text, voice) not in _said:
         _said[text, voice] = await synthesized(text, voice)
     return _said[text, voice]
@@ -41,7 +41,7 @@ async def synthesized(text: str, voice: str) -> Sound:
 
 
 def through_a_room(sound: Sound, delay: float, decibels: float, reverberation: float = 0.2) -> Sound:
-    """A small loudspeaker, a room that fades by 60 dB in `reverberation` seconds, and a delay."""
+    """The sound after a delay, a small loudspeaker, and a room that fades by 60 dB in `reverberation` s."""
     count = int(reverberation * RATE)
     tail = 0.12 * np.random.default_rng(1).standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
     tail[0] = 1.0
@@ -70,7 +70,7 @@ def listen(
     gate: EchoGate | None = None,
     at: float = 50.0,
 ) -> list[float]:
-    """The likelihood of each window in which there is something to hear, after the first 0.3 s of it."""
+    """The likelihood of each window with sound, after the first 0.3 s of them."""
     sent = sent or EchoReference()
     gate = gate or EchoGate(sent)
     voice = soxr.resample(agent, RATE, 48_000).astype(np.int16)
@@ -101,7 +101,7 @@ def longest_run(windows: Iterable[bool]) -> int:
     ("voice", "delay", "decibels", "reverberation"),
     [("slt", 0.06, 0, 0.15), ("rms", 0.12, -6, 0.3), ("slt", 0.25, -15, 0.2), ("rms", 0.55, -25, 0.2)],
 )
-async def test_an_agent_in_an_open_speaker_is_an_echo(
+async def test_an_agent_through_a_loudspeaker_is_an_echo(
     voice: str, delay: float, decibels: float, reverberation: float
 ) -> None:
     agent, sent = await spoken(STORY, voice), EchoReference()
@@ -115,7 +115,7 @@ async def test_an_agent_in_an_open_speaker_is_an_echo(
 
 @pytest.mark.needs("flite")
 @pytest.mark.parametrize("voice", ["kal16", "awb"])
-async def test_a_person_over_an_agent_is_none(voice: str) -> None:
+async def test_a_person_over_an_agent_is_not_an_echo(voice: str) -> None:
     found = listen(await spoken(STORY, "slt"), mixed(await spoken(QUESTION, voice)))
     assert len(found) > 80
     assert np.mean(np.array(found) > 0.5) < 0.25
@@ -134,7 +134,7 @@ async def test_a_person_who_talks_louder_than_the_echo_wins(decibels: float) -> 
 
 
 @pytest.mark.needs("flite")
-async def test_the_lag_once_known_makes_it_surer() -> None:
+async def test_a_known_lag_makes_the_decision_surer() -> None:
     agent, person = await spoken(STORY, "slt"), await spoken(QUESTION, "rms")
     sent = EchoReference()
     gate = EchoGate(sent)
@@ -144,7 +144,7 @@ async def test_the_lag_once_known_makes_it_surer() -> None:
 
 
 @pytest.mark.needs("flite")
-async def test_microphones_share_what_was_sent() -> None:
+async def test_microphones_share_the_sent_sound() -> None:
     agent = await spoken(STORY, "slt")
     sent = EchoReference()
     near, far = EchoGate(sent), EchoGate(sent)
@@ -157,7 +157,7 @@ async def test_microphones_share_what_was_sent() -> None:
 
 
 @pytest.mark.needs("flite")
-async def test_what_was_heard_is_compared_when_somebody_asks() -> None:
+async def test_sound_is_compared_only_on_request() -> None:
     agent = await spoken(STORY, "slt")
     sent, pcm = EchoReference(), mixed(through_a_room(agent, 0.1, -6)).astype(np.int16)
     gate = EchoGate(sent)
@@ -169,19 +169,19 @@ async def test_what_was_heard_is_compared_when_somebody_asks() -> None:
             sent.played(50 + frame * 0.02, voice[frame * 960 : (frame + 1) * 960])
             frame += 1
         gate.heard(50 + w * 0.032, pcm[w * WINDOW : (w + 1) * WINDOW])
-        if w % 25 == 24:  # longer than is compared
+        if w % 25 == 24:  # more than what is compared
             found.append(gate.likelihood())
     assert len(found) > 4
     assert np.mean(found) > 0.5
 
 
-def test_nothing_is_an_echo_of_nothing() -> None:
+def test_without_sent_sound_nothing_is_an_echo() -> None:
     gate = EchoGate(EchoReference())
     loud = (noise(RATE, -20)).astype(np.int16)
     assert {ask(gate, 9 + w * 0.032, loud[w * WINDOW : (w + 1) * WINDOW]) for w in range(31)} == {0.0}
 
 
-def test_what_was_said_longer_ago_than_an_echo_takes_does_not_count() -> None:
+def test_sound_older_than_the_longest_lag_is_not_an_echo() -> None:
     sent = EchoReference()
     gate = EchoGate(sent)
     loud = noise(3 * RATE, -20).astype(np.int16)
@@ -192,7 +192,7 @@ def test_what_was_said_longer_ago_than_an_echo_takes_does_not_count() -> None:
     assert ask(gate, after + 0.032, loud[:WINDOW]) == 0.0
 
 
-def test_a_hum_is_no_echo() -> None:
+def test_a_hum_is_not_an_echo() -> None:
     t = np.arange(2 * RATE) / RATE
     found = listen(noise(2 * RATE, -20), 5000 * np.sin(2 * np.pi * 400 * t) + 1e-9)
     assert max(found) < 0.5

@@ -9,7 +9,7 @@ from voicebot.audio.frames import SampleQueue, as_mono, first_audible
 
 
 @given(st.lists(st.integers(0, 50), max_size=20), st.lists(st.integers(0, 70), max_size=20))
-def test_a_sample_queue_gives_out_what_came_in_in_order(puts: list[int], takes: list[int]) -> None:
+def test_a_sample_queue_returns_all_samples_in_order(puts: list[int], takes: list[int]) -> None:
     queue, at = SampleQueue(), 0
     for size in puts:
         queue.put(np.arange(at, at + size, dtype=np.int16))

@@ -24,7 +24,7 @@ def test_energies_are_mean_squares_of_whole_hops() -> None:
 
 
 @pytest.mark.parametrize("level", [30, 300, 3000])
-def test_steady_noise_is_not_clear_and_what_is_twice_as_loud_and_more_is(level: float) -> None:
+def test_steady_noise_is_not_clear_but_louder_sound_is(level: float) -> None:
     noise_floor = NoiseFloor()
     learn(noise_floor, noise(level, 40), speech=False)
     assert noise_floor.floor == pytest.approx(level**2, rel=0.3)
@@ -35,7 +35,7 @@ def test_steady_noise_is_not_clear_and_what_is_twice_as_loud_and_more_is(level: 
     assert noise_floor.last_clear(energies(louder)) == 2
 
 
-def test_a_cough_does_not_deafen() -> None:
+def test_a_cough_hardly_raises_the_noise_floor() -> None:
     noise_floor = NoiseFloor()
     learn(noise_floor, noise(30, 40), speech=False)
     learn(noise_floor, noise(8000, 10), speech=False)
@@ -49,11 +49,11 @@ def test_a_long_speech_does_not_become_the_noise() -> None:
     assert noise_floor.clear < 200**2
 
 
-def test_the_echo_of_a_room_is_not_clear_and_a_soft_consonant_is() -> None:
+def test_room_echo_is_not_clear_but_a_soft_consonant_is() -> None:
     noise_floor = NoiseFloor()
     learn(noise_floor, noise(10, 40), speech=False)
     learn(noise_floor, noise(8000, 20), speech=True)
     assert noise_floor.last_clear(energies(noise(100, 1))) is None  # -38 dB
     assert noise_floor.last_clear(energies(noise(450, 1))) == WINDOW // HOP  # -25 dB
-    learn(noise_floor, noise(10, 300), speech=False)  # ten seconds later somebody speaks softly
+    learn(noise_floor, noise(10, 300), speech=False)  # ten seconds later, somebody speaks softly
     assert noise_floor.last_clear(energies(noise(100, 1))) == WINDOW // HOP

@@ -12,7 +12,7 @@ LOOK_AHEAD = 312
 
 @pytest.fixture(params=["libopus", "PyAV"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test that takes this runs with the library itself and, as where there is none, with PyAV."""
+    """Runs a test with libopus, and with PyAV as if there were no libopus."""
     if request.param == "PyAV":
 
         def none() -> None:
@@ -22,7 +22,7 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return str(request.param)
 
 
-def test_what_is_encoded_comes_back(library: str) -> None:
+def test_encoded_audio_is_decoded_again(library: str) -> None:
     t = np.arange(48_000) / 48_000
     pcm = (10_000 * np.sin(2 * np.pi * 300 * t)).astype(np.int16)
     encoder, decoder = OpusEncoder(), OpusDecoder()
@@ -31,11 +31,11 @@ def test_what_is_encoded_comes_back(library: str) -> None:
     assert len(out) == len(pcm)
     assert {packet_samples(p) for p in packets} == {960}
     got, said = out[LOOK_AHEAD + 9600 :].astype(float), pcm[9600:-LOOK_AHEAD].astype(float)
-    assert np.corrcoef(got, said)[0, 1] > 0.9  # its high-pass filter turns the phase a little
+    assert np.corrcoef(got, said)[0, 1] > 0.9  # its high-pass filter changes the phase a little
 
 
 @pytest.mark.parametrize("samples", [120, 240, 480, 960])
-def test_silence_is_silent_small_and_as_long_as_asked(samples: int) -> None:
+def test_silence_packets_are_silent_small_and_of_the_right_length(samples: int) -> None:
     packet = silence_packet(samples)
     assert packet_samples(packet) == samples
     assert len(packet) < 10
@@ -49,7 +49,7 @@ def test_silence_is_silent_small_and_as_long_as_asked(samples: int) -> None:
     [
         (b"", 0),
         (bytes([3 << 3]), 2880),  # SILK, 60 ms, one frame
-        (bytes([(3 << 3) | 1]), 5760),  # two of them: 120 ms, the most a packet may hold
+        (bytes([(3 << 3) | 1]), 5760),  # two of them: 120 ms, the longest packet
         (bytes([(16 << 3) | 3, 8]), 960),  # eight frames of 2.5 ms
         (bytes([(3 << 3) | 3, 3]), 0),  # 180 ms: not Opus
         (bytes([3]), 0),  # the count is missing
@@ -59,14 +59,14 @@ def test_the_length_is_read_from_the_first_bytes(payload: bytes, samples: int) -
     assert packet_samples(payload) == samples
 
 
-def test_rubbish_decodes_to_nothing(library: str) -> None:
+def test_invalid_packets_decode_to_nothing(library: str) -> None:
     decoder = OpusDecoder()
     assert len(decoder.decode(b"")) == 0
     assert len(decoder.decode(bytes([3]))) == 0
     assert len(decoder.decode(silence_packet())) == 960
 
 
-def test_hearing_decodes_what_is_audible_at_its_own_rate(library: str) -> None:
+def test_decoding_at_16_khz_keeps_the_audible_sound(library: str) -> None:
     t = np.arange(48_000) / 48_000
     pcm = (8000 * np.sin(2 * np.pi * 700 * t) * np.sin(2 * np.pi * 3 * t)).astype(np.int16)
     encoder, wide, narrow = OpusEncoder(), OpusDecoder(), OpusDecoder(16_000)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from voicebot.audio.pacing import Pacer
 
 
-def test_slots_are_twenty_milliseconds_apart() -> None:
+def test_slots_are_20_ms_apart() -> None:
     pacer = Pacer(100.0)
     pacer.resume(103.0)
     slots = []
@@ -42,7 +42,7 @@ def test_however_long_the_stalls_there_is_no_burst(stalls: list[float]) -> None:
     assert all(b - a >= 960 for a, b in pairwise(sent))
 
 
-def test_resuming_never_overtakes_a_slot_that_is_still_to_come() -> None:
+def test_resuming_never_precedes_the_next_slot() -> None:
     pacer = Pacer(0.0)
     pacer.sent()
     pacer.resume(0.005)

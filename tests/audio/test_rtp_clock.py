@@ -28,9 +28,9 @@ def test_jitter_does_not_move_the_clock() -> None:
 
 
 @pytest.mark.parametrize("drift", [-100e-6, 100e-6])
-def test_a_sender_whose_clock_is_off_does_not_drift(drift: float) -> None:
+def test_a_sender_with_an_inaccurate_clock_does_not_drift(drift: float) -> None:
     clock = RtpClock()
-    for n in range(50 * 1200):  # twenty minutes; uncorrected that were 120 ms
+    for n in range(50 * 1200):  # twenty minutes, which is 120 ms without correction
         arrival = n * 0.02 * (1 + drift)
         clock.observe(n * 960, arrival)
         assert clock.time(n * 960) == pytest.approx(arrival, abs=0.004)

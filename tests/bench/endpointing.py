@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, quantiles
 
-from voicebot.turn import DynamicEndpointing, Endpointing, FixedEndpointing, Pause, PauseStatistics
+from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import DynamicEndpointing, Endpointing, FixedEndpointing, Pause
 
 TOLD = 0.1
 """Seconds of silence after which a pause is told."""

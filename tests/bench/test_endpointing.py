@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.endpointing import compared, rows, simulate
-from voicebot.turn import DynamicEndpointing, FixedEndpointing
+from voicebot.turn.endpointing.policies import DynamicEndpointing, FixedEndpointing
 
 
 @pytest.mark.parametrize("punctuated", [False, True])

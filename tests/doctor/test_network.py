@@ -10,7 +10,7 @@ import pytest
 from tests.doctor.conftest import SECRET
 from tests.support.coturn import free_port, given_back
 from voicebot.doctor.network import turn_checks
-from voicebot.rtc.probe import probe
+from voicebot.rtc.ice_servers.probe import probe
 from voicebot.settings import Settings, load_settings
 from voicebot.signaling.turn import ice_plan
 

@@ -15,7 +15,7 @@ from tests.support.coturn import configured, free_port, given_back, own_address
 from voicebot.doctor import Check
 from voicebot.doctor.network import turn_checks
 from voicebot.doctor.relay import relay_checks
-from voicebot.rtc.probe import probe
+from voicebot.rtc.ice_servers.probe import probe
 from voicebot.settings import load_settings
 from voicebot.signaling.coturn import DENIED, CoturnOptions, turnserver_conf
 

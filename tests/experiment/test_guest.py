@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
+from voicebot.audio.frames import OPUS_RATE
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import MediaError, SignalingError
 from voicebot.events import Event
@@ -34,7 +35,7 @@ from voicebot.media.base import (
     VoiceActivityStarted,
 )
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc.caller import RATE, ReceivedFrame
+from voicebot.rtc.caller import ReceivedFrame
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
 from voicebot.signaling.messages import IceServer, ParticipantInfo
@@ -47,7 +48,7 @@ class BeepingSession:
 
     log: ConversationLog | None = None
 
-    def __init__(self, lobby: Lobby, media: MediaPlane, *_: object) -> None:
+    def __init__(self, lobby: Lobby, *, media: MediaPlane, **_: object) -> None:
         self.lobby, self.media, self.host_peer = lobby, media, lobby.host_peer
         self.spoke: list[str] = []
         self._ids = itertools.count(1)
@@ -102,11 +103,11 @@ class BeepingSession:
     def on_notice(self, notice: Notice) -> None:
         if isinstance(notice, VoiceActivityStarted):
             self.spoke.append(notice.participant_id)
-            t = np.arange(RATE) / RATE
+            t = np.arange(OPUS_RATE) / OPUS_RATE
             beep = (9000 * np.sin(2 * np.pi * 700 * t)).astype(np.int16)
             for agent in self.lobby.agents:
                 speech = f"s-{len(self.spoke)}-{agent.id}"
-                self.media.send(QueueAudio(self.host_peer, agent.id, speech, 0, beep, RATE, False))
+                self.media.send(QueueAudio(self.host_peer, agent.id, speech, 0, beep, OPUS_RATE, False))
                 self.media.send(EndSpeech(self.host_peer, agent.id, speech))
 
     def agent_records(self) -> list[AgentRecord]:

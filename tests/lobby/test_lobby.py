@@ -22,7 +22,7 @@ def test_changes_are_announced_in_order_and_versioned() -> None:
     ada = lobby.join(human("ada"))
     muted = lobby.update("ada", muted=True)
     lobby.leave("ada", "lost")
-    assert seen == [Joined(ada), Updated(muted), Left("ada", "lost")]
+    assert seen == [Joined(ada), Updated(muted, ada), Left(muted, "lost")]
     assert muted.muted
     assert lobby.version == 3
     unsubscribe()
@@ -31,7 +31,7 @@ def test_changes_are_announced_in_order_and_versioned() -> None:
     assert len(seen) == 3
 
 
-def test_what_changes_nothing_is_not_announced() -> None:
+def test_a_change_without_effect_is_not_announced() -> None:
     lobby = Lobby("l", "Lobby")
     lobby.join(human("ada"))
     version = lobby.version
@@ -82,7 +82,7 @@ def test_the_host_peer_is_announced_only_with_agents() -> None:
     assert lobby.info().host_peer == lobby.host_peer == "host-l"
 
 
-def test_a_failing_observer_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_observer_does_not_affect_the_others(caplog: pytest.LogCaptureFixture) -> None:
     lobby, seen = Lobby("l", "Lobby"), list[LobbyEvent]()
 
     def broken(event: LobbyEvent) -> None:

@@ -44,11 +44,11 @@ class AnyOrder(RuleBasedStateMachine):
             case Joined(info):
                 assert info.id not in self.mirror
                 self.mirror[info.id] = info
-            case Updated(info):
-                assert self.mirror[info.id] != info
+            case Updated(info, before):
+                assert self.mirror[info.id] == before != info
                 self.mirror[info.id] = info
-            case Left(id, _):
-                del self.mirror[id]
+            case Left(info, _):
+                assert self.mirror.pop(info.id) == info
             case Changed():
                 pass
 

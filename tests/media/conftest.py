@@ -1,14 +1,11 @@
-"""A browser made of aiortc, speech made by flite, and a notice collector."""
+"""A browser made of aiortc, a spoken sentence, and a collector of notices."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import wave
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,33 +20,27 @@ from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
 from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.media.process import ProcessMediaPlane
-from voicebot.rtc.tap import AudioPacket, Tap
+from voicebot.media.process.plane import ProcessMediaPlane
+from voicebot.rtc.reorder import AudioPacket
+from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import opus_packet
+from voicebot.testing.speech import speak as spoken
 
 N = TypeVar("N", bound=Notice)
 
 SENTENCE = "hello what is the weather in paris today"
 
 
-def flite(text: str, folder: Path) -> np.ndarray:
-    """Mono int16 at 16 kHz."""
+@pytest.fixture(scope="session")
+def speech() -> np.ndarray:
+    """A spoken sentence: mono int16 at 16 kHz."""
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed: `make provision` says how to install it")
-    path = folder / "speech.wav"
-    subprocess.run(["flite", "-voice", "slt", "-t", text, "-o", str(path)], check=True)
-    with wave.open(str(path)) as w:
-        return np.frombuffer(w.readframes(w.getnframes()), np.int16)
-
-
-@pytest.fixture(scope="session")
-def speech(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """A spoken sentence, mono int16 at 16 kHz."""
-    return flite(SENTENCE, tmp_path_factory.mktemp("speech"))
+    return spoken(SENTENCE)
 
 
 def encode(pcm: np.ndarray, rate: int) -> list[bytes]:
-    """Ready Opus packets of 20 ms."""
+    """The sound as Opus packets of 20 ms."""
     wide = soxr.resample(pcm, rate, OPUS_RATE)
     wide = np.concatenate([wide, np.zeros(-len(wide) % FRAME_SAMPLES, np.int16)])
     encoder = OpusEncoder()
@@ -57,7 +48,7 @@ def encode(pcm: np.ndarray, rate: int) -> list[bytes]:
 
 
 class MicTrack(MediaStreamTrack):
-    """Sends a ready packet every 20 ms: what was queued, else silence."""
+    """Sends a packet every 20 ms: the next queued one, or silence."""
 
     kind = "audio"
 
@@ -76,7 +67,7 @@ class MicTrack(MediaStreamTrack):
                 raise MediaStreamError
             if self._began is None:
                 self._began = monotonic()
-            due = self._began + self._n * 0.02  # late ones catch up: a test loses no sample
+            due = self._began + self._n * 0.02  # late packets catch up, so that a test loses no sample
             wait = due - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -92,14 +83,14 @@ class MicTrack(MediaStreamTrack):
             return opus_packet(payload, n * FRAME_SAMPLES)
 
     async def say(self, packets: list[bytes]) -> None:
-        """Returns when the last packet was handed to the sender."""
+        """Queue packets; returns when the last one was given to the sender."""
         self.drained.clear()
         self.queue.extend(packets)
         await self.drained.wait()
 
 
 class Browser:
-    """One person: a microphone and what was received of each agent, packet by packet."""
+    """One person with a microphone, and the packets received from each agent."""
 
     def __init__(self, plane: MediaPlane, notices: Notices, peer_id: str, person: str) -> None:
         self.plane = plane
@@ -133,7 +124,7 @@ class Browser:
         return self.pc.localDescription.sdp, {self.mic_transceiver.mid: self.person, **tracks}
 
     async def join(self, agents: list[str], epoch: int = 1, host: str = "host") -> Answer:
-        """Negotiate (again) and wait until both sides are connected."""
+        """Negotiate, perhaps again, and wait until both sides are connected."""
         sdp, tracks = await self.offer(agents)
         answer = await self.plane.answer(PeerOffer(host, self.peer_id, epoch, sdp, tracks, ()))
         await self.accept(answer)
@@ -158,7 +149,7 @@ class Browser:
                 Tap(transceiver.receiver, on_audio, monotonic)
 
     async def hear(self, agent: str, count: int) -> list[AudioPacket]:
-        """Wait for this many packets of an agent, counted from the beginning."""
+        """Wait until so many packets of an agent have arrived in all."""
         async with asyncio.timeout(30):
             while len(self.heard[agent]) < count:
                 self.arrived.clear()
@@ -166,7 +157,7 @@ class Browser:
         return self.heard[agent]
 
     def pcm(self, agent: str) -> np.ndarray:
-        """What was received of an agent, decoded one packet after the other; 48 kHz."""
+        """The decoded packets of an agent: mono int16 at 48 kHz."""
         decoder = OpusDecoder()
         return np.concatenate([decoder.decode(p.payload) for p in self.heard[agent]])
 
@@ -200,7 +191,7 @@ class Notices:
 
 
 class Stage:
-    """A plane with one open host, its notices, and browsers that are closed in the end."""
+    """A plane with one open host, its notices, and browsers that are closed at the end."""
 
     def __init__(self, plane: MediaPlane, notices: Notices) -> None:
         self.plane = plane
@@ -228,7 +219,7 @@ async def set_stage(plane: MediaPlane) -> AsyncIterator[Stage]:
 
 @pytest.fixture(params=[InlineMediaPlane, ProcessMediaPlane], ids=["inline", "process"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    """Every test that takes this runs on both forms of the plane."""
+    """Runs a test on both forms of the plane."""
     async for stage in set_stage(request.param()):
         yield stage
 
@@ -247,5 +238,5 @@ async def process_stage() -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def speak() -> Callable[[np.ndarray], list[bytes]]:
-    """Mono 16 kHz samples as ready Opus packets."""
+    """Turns mono int16 at 16 kHz into Opus packets."""
     return lambda pcm: encode(pcm, 16_000)

@@ -1,4 +1,4 @@
-"""One voice whose packets are kept instead of sent, for tests in virtual time."""
+"""One agent's voice whose packets are collected instead of sent, for tests in virtual time."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The plane against a real browser: Chromium with a microphone that plays a file."""
+"""The plane with a real browser: Chromium, whose microphone plays a file."""
 
 from __future__ import annotations
 
 import shutil
-import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,16 @@ from voicebot.media.base import (
     SpeechAudio,
     VoiceActivityStopped,
 )
+from voicebot.testing.speech import speak_file
 
 if TYPE_CHECKING:
     from conftest import Stage
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium at hand"),
+    pytest.mark.needs("flite"),
+]
 
 PAGE = """
 <body></body><script>
@@ -70,14 +73,8 @@ window.stats = async () => {
 
 
 @pytest.fixture
-async def page(speech: np.ndarray, tmp_path: Path) -> AsyncIterator[Page]:
-    wav = tmp_path / "mic.wav"
-    quiet = np.zeros(32_000, np.int16)
-    with wave.open(str(wav), "wb") as w:
-        w.setnchannels(1)
-        w.setsampwidth(2)
-        w.setframerate(16_000)
-        w.writeframes(np.concatenate([quiet, speech, quiet]).tobytes())
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    wav = speak_file(tmp_path / "mic.wav", "hello what is the weather in paris today", before=2.0, after=2.0)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
@@ -109,7 +106,7 @@ async def negotiate(stage: Stage, page: Page, offer: dict[str, Any], epoch: int 
     return dict(answer.tracks)
 
 
-async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage, page: Page) -> None:
+async def test_chromium_speaks_hears_and_renegotiates(process_stage: Stage, page: Page) -> None:
     stage, plane, notices = process_stage, process_stage.plane, process_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     await negotiate(stage, page, await page.evaluate("setUp(['marlin'])"))
@@ -132,7 +129,7 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
     assert heard["energy"] > 0.02
     assert heard["lost"] == 0
 
-    # another agent joins, the first one's section is switched off and then taken by a third
+    # another agent joins; the section of the first becomes inactive and is then used by a third
     plane.send(AddAgentTrack("host", "coral"))
     await page.evaluate("agents_add('coral')")
     assert "coral" in (await negotiate(stage, page, await page.evaluate("offer()"))).values()
@@ -153,7 +150,7 @@ async def test_chromium_is_heard_and_hears_and_renegotiates(process_stage: Stage
             "([mid, n]) => stats().then(s => s[mid] && s[mid].packets >= n + 50)", arg=[mid, before]
         )
 
-    # a browser that stops a transceiver all the same gets its section rejected, not an error
+    # if a browser stops a transceiver, its section is rejected, which is no error
     await page.evaluate("agents.coral.stop(), delete agents.coral")
     assert list((await negotiate(stage, page, await page.evaluate("offer()"))).values()) == ["reef"]
     assert await page.evaluate("pc.signalingState") == "stable"

@@ -24,13 +24,13 @@ async def rig() -> AsyncIterator[Rig]:
 
 
 def chirp(seconds: float) -> np.ndarray:
-    """Audio of which no two moments are alike."""
+    """Audio without repetition, so that every packet is different."""
     t = np.arange(round(seconds * RATE)) / RATE
     return (9000 * np.sin(2 * np.pi * (200 + 300 * t) * t)).astype(np.int16)
 
 
 def spoken(rig: Rig) -> list[bytes]:
-    """What was sent, without the silence that follows a break."""
+    """The sent packets without the silence after a break."""
     return [payload for payload, _, _ in rig.sent if payload != silence_packet()]
 
 
@@ -45,15 +45,15 @@ async def uninterrupted(*parts: np.ndarray) -> Rig:
 
 
 @pytest.mark.parametrize("at", [0.021, 0.5, 0.999, 1.0101])
-async def test_what_was_held_goes_on_with_the_very_next_sample(rig: Rig, at: float) -> None:
+async def test_a_held_speech_continues_with_the_next_sample(rig: Rig, at: float) -> None:
     pcm = chirp(2)
     rig.say("s", 0, pcm)
     rig.voice.end("s")
     await asyncio.sleep(at)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     count = len(spoken(rig))
     await asyncio.sleep(3)
-    assert len(spoken(rig)) == count  # not one frame more
+    assert len(spoken(rig)) == count  # no more frames
     assert rig.sent[-1][0] == silence_packet()
     rig.voice.resume("s")
     await asyncio.sleep(3)
@@ -69,17 +69,17 @@ async def test_what_was_held_goes_on_with_the_very_next_sample(rig: Rig, at: flo
     assert len([n for n in rig.notices if isinstance(n, PlayoutResumed)]) == 1
 
 
-async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
+async def test_a_hold_reports_what_was_played(rig: Rig) -> None:
     rig.say("s", 0, tone(0.3))
     rig.say("s", 1, tone(2))
     await asyncio.sleep(0.51)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     (held,) = [n for n in rig.notices if isinstance(n, PlayoutHeld)]
     assert (held.by, held.speech_id, held.time) == ("ada", "s", rig.now())
     assert held.played == pytest.approx(0.52)
     assert held.pieces == {0: pytest.approx((0.3, 0.3)), 1: pytest.approx((0.22, 2))}
     assert not rig.voice.talking
-    rig.voice.hold_for("bo")  # what is silent cannot be interrupted
+    rig.voice.hold_all("bo")  # a silent agent cannot be interrupted
     rig.voice.hold("s", "ada")
     await asyncio.sleep(2)
     at = rig.now()
@@ -89,7 +89,7 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert resumed.time == at
     assert rig.voice.talking
     await asyncio.sleep(0.11)
-    rig.voice.hold_for("bo")
+    rig.voice.hold_all("bo")
     rig.voice.stop("s")
     (ended,) = rig.ended()
     assert ended.played == pytest.approx(0.64)
@@ -98,10 +98,10 @@ async def test_a_person_holds_and_is_told_what_was_played(rig: Rig) -> None:
     assert len([n for n in rig.notices if isinstance(n, PlayoutMark)]) == 2
 
 
-async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
+async def test_an_unanswered_hold_ends_the_speech(rig: Rig) -> None:
     rig.say("s", 0, tone(5))
     await asyncio.sleep(1)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     await asyncio.sleep(HOLD_LIMIT - 0.01)
     assert not rig.ended()
     await asyncio.sleep(0.02)
@@ -112,10 +112,10 @@ async def test_a_hold_nobody_answers_is_an_interruption(rig: Rig) -> None:
     assert rig.sent[-1][0] == silence_packet()
 
 
-async def test_a_hold_that_is_answered_has_no_limit(rig: Rig) -> None:
+async def test_a_resumed_speech_has_no_hold_limit(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     await asyncio.sleep(0.5)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.voice.resume("s")
     await asyncio.sleep(2 * HOLD_LIMIT)
     assert not rig.ended()
@@ -134,16 +134,16 @@ async def test_audio_for_a_held_speech_queues_up(rig: Rig) -> None:
     count = len(spoken(rig))
     rig.voice.resume("s")
     await asyncio.sleep(1)
-    assert len(spoken(rig)) == 31  # 0.6 s and the end of what the encoder held
+    assert len(spoken(rig)) == 31  # 0.6 s and the encoder's delay
     assert count == 5 or count == 6
     assert rig.ended()[0].played == pytest.approx(0.6)
 
 
-async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
+async def test_a_prepared_speech_is_heard_after_resume(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.say("s", 0, tone(0.2))
     rig.voice.end("s")
-    rig.voice.hold_for("ada")  # nobody hears it, so nobody talks over it
+    rig.voice.hold_all("ada")  # nobody hears it, so it is not held
     await asyncio.sleep(1)
     assert rig.sent == []
     assert rig.notices == []
@@ -158,7 +158,7 @@ async def test_a_prepared_speech_is_heard_when_it_is_wanted(rig: Rig) -> None:
     assert len(spoken(rig)) == 21
 
 
-async def test_a_prepared_speech_that_is_not_wanted_was_never_heard(rig: Rig) -> None:
+async def test_a_stopped_prepared_speech_is_never_heard(rig: Rig) -> None:
     rig.say("s", 0, tone(0.2), held=True)
     rig.voice.stop("s")
     rig.voice.resume("s")
@@ -168,14 +168,14 @@ async def test_a_prepared_speech_that_is_not_wanted_was_never_heard(rig: Rig) ->
     assert (ended.complete, ended.played, ended.pieces) == (False, 0.0, {})
 
 
-async def test_preparing_a_speech_leaves_the_one_that_is_heard_alone(rig: Rig) -> None:
+async def test_preparing_a_speech_does_not_change_the_one_being_heard(rig: Rig) -> None:
     pcm = chirp(1)
     rig.say("a", 0, pcm[: RATE // 2])
     await asyncio.sleep(0.1)
     rig.say("b", 0, tone(0.1), held=True)
-    rig.say("a", 1, pcm[RATE // 2 :])  # it has not been ended
+    rig.say("a", 1, pcm[RATE // 2 :])  # it has not ended
     await asyncio.sleep(0.5)
-    rig.voice.resume("b")  # this ends it, as beginning a speech does
+    rig.voice.resume("b")  # like the beginning of a speech, this ends it
     rig.voice.end("b")
     await asyncio.sleep(2)
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", True), ("b", True)]
@@ -183,10 +183,10 @@ async def test_preparing_a_speech_leaves_the_one_that_is_heard_alone(rig: Rig) -
     assert spoken(rig)[:50] == spoken(whole)[:50]
 
 
-async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
+async def test_another_speech_can_be_heard_while_one_is_held(rig: Rig) -> None:
     rig.say("a", 0, chirp(2))
     await asyncio.sleep(0.5)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("b", 0, tone(0.1), held=True)
     rig.voice.resume("b")
     rig.voice.end("b")
@@ -199,12 +199,12 @@ async def test_an_answer_takes_over_from_a_held_speech(rig: Rig) -> None:
     assert rig.ended()[1].played == pytest.approx(2)
 
 
-async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) -> None:
+async def test_every_open_speech_is_held_and_later_ones_are_heard(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     rig.say("b", 0, tone(1))
     rig.voice.end("b")
     await asyncio.sleep(0.2)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("c", 0, tone(0.1))
     rig.voice.end("c")
     await asyncio.sleep(1)
@@ -219,7 +219,7 @@ async def test_every_speech_of_the_agent_is_held_and_later_ones_go_on(rig: Rig) 
 async def test_closing_ends_held_and_prepared_speeches(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     await asyncio.sleep(0.1)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.say("b", 0, tone(1), held=True)
     rig.voice.close()
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", False), ("b", False)]
@@ -227,12 +227,12 @@ async def test_closing_ends_held_and_prepared_speeches(rig: Rig) -> None:
     assert len(rig.ended()) == 2
 
 
-async def test_holding_what_is_over_or_unknown_changes_nothing(rig: Rig) -> None:
+async def test_holding_an_ended_or_unknown_speech_changes_nothing(rig: Rig) -> None:
     rig.say("s", 0, tone(0.1))
     rig.voice.end("s")
     await asyncio.sleep(0.09)
-    rig.voice.hold("s", "ada")  # all of it is on its way
-    rig.voice.hold_for("ada")
+    rig.voice.hold("s", "ada")  # all of it has been sent
+    rig.voice.hold_all("ada")
     rig.voice.hold("never", "ada")
     rig.voice.resume("never")
     await asyncio.sleep(1)

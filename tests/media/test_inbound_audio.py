@@ -1,4 +1,4 @@
-"""One person's ear, fed with packets and a scripted detector."""
+"""One person's microphone with given packets and a simple detector."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from voicebot.media.base import (
     VoiceActivityStopped,
 )
 from voicebot.media.inbound_audio import InboundAudio
+from voicebot.media.utterances import Utterances
 from voicebot.testing.speech import speak
 from voicebot.vad.base import VADStream
 from voicebot.vad.silero import SileroVAD
@@ -26,14 +27,14 @@ N = TypeVar("N", bound=Notice)
 
 
 class LoudIsSpeech:
-    """A detector for tests: sound is speech."""
+    """A detector that takes any loud sound for speech."""
 
     def probability(self, window: NDArray[np.int16]) -> float:
         return 1.0 if np.abs(window).max() > 1000 else 0.0
 
 
 class Late(LoudIsSpeech):
-    """A detector that needs two windows of sound (64 ms) to hear a word in it, as Silero does."""
+    """A detector that needs two windows of sound (64 ms) to recognise speech, as Silero does."""
 
     def __init__(self) -> None:
         self._loud = 0
@@ -45,7 +46,7 @@ class Late(LoudIsSpeech):
 
 
 class Frugal(LoudIsSpeech):
-    """A detector with all that can be asked of one."""
+    """A detector with all optional methods."""
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
         return [self.probability(window) for window in windows]
@@ -60,24 +61,25 @@ class Ear:
     def __init__(self, settings: HearingSettings | None = None, vad: VADStream | None = None) -> None:
         self.notices: list[Notice] = []
         self.told: list[float] = []
-        """When each notice came."""
+        """The clock time of each notice."""
         self.recorded: list[tuple[bytes, float, int]] = []
         self.interruptions: list[float] = []
         self.agent_talks = False
         self.now = 500.0
-        self.timestamp = 2**32 - 4800  # it wraps soon
+        self.timestamp = 2**32 - 4800  # it will wrap soon
         self.source = object()
         self._encoder = OpusEncoder()
         self._phase = 0
-        self.hearing = InboundAudio(
+        utterances = Utterances(
             "host",
             "ada",
             settings or HearingSettings(),
-            vad or LoudIsSpeech(),
             self._notice,
             agent_talking=lambda: self.agent_talks,
             barge_in=lambda who: self.interruptions.append(self.now),
-            on_packet=lambda *packet: self.recorded.append(packet),
+        )
+        self.hearing = InboundAudio(
+            utterances, vad or LoudIsSpeech(), lambda *packet: self.recorded.append(packet)
         )
 
     def _notice(self, notice: Notice) -> None:
@@ -93,7 +95,7 @@ class Ear:
         self.timestamp += 960
 
     def bring(self, pcm: NDArray[np.int16]) -> None:
-        """Sound at 48 kHz."""
+        """Receive sound: mono int16 at 48 kHz."""
         for frame in pcm[: len(pcm) // 960 * 960].astype(np.int16).reshape(-1, 960):
             self.packet(self._encoder.encode(frame))
 
@@ -108,12 +110,12 @@ class Ear:
             self.packet(silence_packet())
 
     def lose(self, seconds: float) -> None:
-        """Nothing arrives, the sender's clock goes on."""
+        """Lose packets; the sender's clock continues."""
         self.now += seconds
         self.timestamp += round(seconds * 48_000)
 
 
-def test_an_utterance_is_started_handed_over_and_stopped() -> None:
+def test_an_utterance_has_a_start_audio_and_a_stop() -> None:
     ear = Ear()
     ear.be_quiet(1)
     spoke = ear.now
@@ -136,7 +138,7 @@ def test_an_utterance_is_started_handed_over_and_stopped() -> None:
     assert len(chunks) == pytest.approx(1.2 / 0.096, abs=2)  # a few windows each
 
 
-def test_a_click_is_no_utterance() -> None:
+def test_a_click_is_not_an_utterance() -> None:
     ear = Ear()
     ear.be_quiet(1)
     ear.speak(0.02)
@@ -144,7 +146,7 @@ def test_a_click_is_no_utterance() -> None:
     assert ear.of(VoiceActivityStarted) == []
 
 
-def test_what_was_handed_over_is_not_handed_over_again() -> None:
+def test_no_audio_is_handed_over_twice() -> None:
     ear = Ear()
     ear.be_quiet(0.5)
     ear.speak(0.5)
@@ -166,7 +168,7 @@ def test_talking_over_an_agent_interrupts_it_in_time() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.5])
-def test_talking_over_an_agent_counts_from_the_first_sound_not_from_when_it_is_recognised(
+def test_interruption_time_counts_from_the_first_sound(
     seconds: float,
 ) -> None:
     ear = Ear(HearingSettings(interrupt_after=seconds), Late())
@@ -177,12 +179,12 @@ def test_talking_over_an_agent_counts_from_the_first_sound_not_from_when_it_is_r
     assert ear.interruptions[0] - spoke == pytest.approx(seconds, abs=0.04)
 
 
-def test_a_sound_long_before_the_first_recognised_speech_is_not_part_of_it() -> None:
+def test_sound_long_before_recognised_speech_does_not_count_towards_an_interruption() -> None:
     ear = Ear(HearingSettings(interrupt_after=0.2), detector := Late())
     ear.agent_talks = True
     ear.be_quiet(1)
     detector.deaf = True
-    ear.speak(1)  # a machine starts
+    ear.speak(1)  # a machine makes noise
     detector.deaf = False
     spoke = ear.now
     ear.speak(1)
@@ -206,7 +208,7 @@ def test_short_sounds_and_speech_before_the_agent_do_not_interrupt() -> None:
 
 
 @pytest.mark.parametrize("detector", [LoudIsSpeech, Frugal])
-def test_a_television_that_never_pauses_does_not_interrupt_for_ever(detector: type[VADStream]) -> None:
+def test_a_television_that_never_pauses_stops_interrupting(detector: type[VADStream]) -> None:
     ear = Ear(HearingSettings(max_utterance=2.0, interrupt_after=0.064), detector())
     ear.speak(3.0)
     ear.agent_talks = True
@@ -214,12 +216,12 @@ def test_a_television_that_never_pauses_does_not_interrupt_for_ever(detector: ty
         ear.speak(1.0)
         ear.be_quiet(0.3)
     assert not ear.interruptions
-    ear.be_quiet(0.5)  # a real pause: the next one who speaks is a person
+    ear.be_quiet(0.5)  # after a real pause, a person speaks
     ear.speak(0.5)
     assert ear.interruptions
 
 
-def test_a_hole_in_the_stream_is_silence_and_keeps_the_time() -> None:
+def test_a_gap_in_the_stream_becomes_silence_and_keeps_the_time() -> None:
     ear = Ear()
     ear.be_quiet(0.5)
     ear.speak(0.4)
@@ -245,7 +247,7 @@ def test_a_microphone_turned_off_mid_word_ends_the_utterance() -> None:
     assert ear.of(VoiceActivityStarted)[1].time == pytest.approx(ear.now - 1.0, abs=0.05)
 
 
-def test_another_connection_goes_on_with_its_own_timestamps() -> None:
+def test_a_new_connection_may_have_other_timestamps() -> None:
     ear = Ear()
     ear.be_quiet(0.5)
     ear.speak(0.3)
@@ -256,7 +258,7 @@ def test_another_connection_goes_on_with_its_own_timestamps() -> None:
     assert len(ear.of(VoiceActivityStarted)) == len(ear.of(VoiceActivityStopped)) == 2
 
 
-def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
+def test_recorded_packets_have_the_time_of_speech() -> None:
     ear = Ear()
     for n in range(200):
         ear.packet(silence_packet(), late=0.03 * (n % 3))
@@ -267,8 +269,8 @@ def test_recorded_packets_carry_the_time_they_were_spoken() -> None:
     assert times[-1] == pytest.approx(ear.now - 0.02, abs=1e-6)
 
 
-def test_a_microphone_taken_off_and_put_back_is_heard_at_the_time_it_speaks() -> None:
-    """Its timestamps go on where they stopped, however long that was."""
+def test_a_reconnected_microphone_has_the_right_times() -> None:
+    """Its timestamps continue where they stopped, however long the pause was."""
     ear = Ear()
     ear.be_quiet(2)
     for pause in (10.0, 1.5):
@@ -284,8 +286,8 @@ def test_a_microphone_taken_off_and_put_back_is_heard_at_the_time_it_speaks() ->
     assert len(ear.of(VoiceActivityStarted)) == 2
 
 
-def test_packets_that_only_waited_keep_their_times() -> None:
-    """The worker stalled, or the network did: after the pause they come in a burst."""
+def test_delayed_packets_keep_their_times() -> None:
+    """After a stall of the worker or of the network they arrive in a burst."""
     ear = Ear()
     ear.be_quiet(2)
     for n in range(75):
@@ -295,7 +297,7 @@ def test_packets_that_only_waited_keep_their_times() -> None:
     assert [b - a for a, b in pairwise(times)] == pytest.approx([0.02] * 199, abs=1e-6)
 
 
-def test_few_packets_after_a_pause_are_heard_too() -> None:
+def test_a_few_packets_after_a_pause_are_heard() -> None:
     ear = Ear()
     ear.be_quiet(1)
     ear.now += 5
@@ -308,7 +310,7 @@ def test_few_packets_after_a_pause_are_heard_too() -> None:
 
 
 class Plain:
-    """The real detector, asked for every window by itself."""
+    """The real detector, which is asked about every window separately."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -320,7 +322,7 @@ class Plain:
 
 
 class Counted(Plain):
-    """The real detector as it is, its calls counted."""
+    """The real detector, with its calls counted."""
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
         self.asked += 1
@@ -335,7 +337,7 @@ class Counted(Plain):
 
 @pytest.mark.needs("flite")
 @pytest.mark.parametrize("noise", [0, 20, 100])
-def test_a_detector_that_is_asked_less_often_decides_the_same(noise: float) -> None:
+def test_asking_the_detector_less_often_gives_the_same_decisions(noise: float) -> None:
     pcm = np.concatenate(
         [np.zeros(96_000), speak("what is the weather in paris today", sample_rate=48_000), np.zeros(96_000)]
     )
@@ -357,10 +359,10 @@ def test_a_detector_that_is_asked_less_often_decides_the_same(noise: float) -> N
 
 
 @pytest.mark.needs("flite")
-def test_a_detector_that_can_glance_lets_a_person_interrupt_sooner() -> None:
+def test_glancing_at_partial_windows_makes_interruptions_faster() -> None:
     spoken = speak("wait a moment please", sample_rate=48_000)
     soonest: dict[type[Plain], list[float]] = {Plain: [], Counted: []}
-    for begin in range(96_000, 96_000 + 1536, 192):  # whatever part of a window speech begins in
+    for begin in range(96_000, 96_000 + 1536, 192):  # speech begins in every part of a window
         for detector, times in soonest.items():
             ear = Ear(HearingSettings(interrupt_after=0.064), detector())
             ear.agent_talks = True
@@ -373,7 +375,7 @@ def test_a_detector_that_can_glance_lets_a_person_interrupt_sooner() -> None:
     assert np.mean(soonest[Plain]) - np.mean(soonest[Counted]) > 0.005
 
 
-def test_rubbish_is_left_out() -> None:
+def test_invalid_packets_are_ignored() -> None:
     ear = Ear()
     ear.be_quiet(0.2)
     ear.packet(b"\x03")

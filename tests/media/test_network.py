@@ -1,4 +1,4 @@
-"""Bad networks, bad timing, blocked processes."""
+"""Bad networks, bad timing and blocked processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RATE = 24_000
 
 
 def disturb(browser: Browser, loss: float, swap: float) -> list[int]:
-    """Make the browser's way to the host lose and reorder datagrams; returns a counter of losses."""
+    """Lose and reorder datagrams from the browser to the host; returns a counter of the losses."""
     rng, counts, held = random.Random(7), [0], []
     transport = browser.pc.getTransceivers()[0].sender.transport.transport
     send = transport._send
@@ -79,7 +79,7 @@ async def test_words_survive_loss_and_reordering(stage: Stage, speech: np.ndarra
     assert stats.lost_packets <= lost[0]  # reordered packets are not lost ones
 
 
-async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline_stage: Stage) -> None:
+async def test_a_blocked_loop_causes_no_burst_and_loses_no_words(inline_stage: Stage) -> None:
     plane, notices = inline_stage.plane, inline_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     browser = inline_stage.browser()
@@ -95,7 +95,7 @@ async def test_after_a_blocked_loop_there_is_no_burst_and_no_word_is_lost(inline
     assert ended.played == pytest.approx(2, abs=0.001)
     steps = [((b.timestamp - a.timestamp) & 0xFFFFFFFF) for a, b in pairwise(packets)]
     assert min(steps) >= 960
-    assert max(steps) > 40_000  # the stall is a hole in time
+    assert max(steps) > 40_000  # the stall is a gap in time
     assert isinstance(plane, InlineMediaPlane)
     assert plane.engine.stats().late_frames >= 40
 
@@ -130,17 +130,17 @@ asyncio.run(main())
 
 
 def block_until(path: Path) -> bool:
-    """A cell that blocks, until there is this file or the test gives up."""
+    """Block like a cell until the file exists or the test gives up."""
     end = time.monotonic() + GUARD
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.05)
     return path.exists()
 
 
-async def test_a_blocked_parent_does_not_silence_what_was_queued(
+async def test_queued_speech_plays_while_the_parent_process_is_blocked(
     process_stage: Stage, tmp_path: Path
 ) -> None:
-    """The receiver is another process, so what it has got knows nothing of our blocked loop."""
+    """The receiver is another process, which our blocked loop does not affect."""
     import json
 
     plane, notices = process_stage.plane, process_stage.notices
@@ -172,7 +172,7 @@ async def test_a_blocked_parent_does_not_silence_what_was_queued(
         await listener.wait()
 
 
-async def test_candidates_may_trickle_in_even_before_the_offer(stage: Stage) -> None:
+async def test_candidates_may_arrive_before_the_offer(stage: Stage) -> None:
     plane, notices = stage.plane, stage.notices
     browser = stage.browser()
     sdp, tracks = await browser.offer([])

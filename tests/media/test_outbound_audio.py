@@ -41,7 +41,7 @@ async def test_the_first_packet_leaves_at_once_and_the_others_every_20_ms(rig: R
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 48_000])
-async def test_pieces_are_accounted_for_to_the_sample_at_every_rate(rig: Rig, rate: int) -> None:
+async def test_played_pieces_are_exact_at_every_sample_rate(rig: Rig, rate: int) -> None:
     seconds = [0.333, 0.05, 0.71]
     for index, length in enumerate(seconds):
         for part in np.array_split(tone(length, rate), 3):
@@ -74,7 +74,7 @@ async def test_a_slow_synthesiser_makes_a_pause_and_loses_nothing(rig: Rig) -> N
     rig.say("s", 1, tone(0.11))
     rig.voice.end("s")
     await asyncio.sleep(1)
-    assert any(t == pytest.approx(again) for t in rig.left)  # at once
+    assert any(t == pytest.approx(again) for t in rig.left)  # immediately
     (ended,) = rig.ended()
     assert ended.played == pytest.approx(0.22, abs=0.001)
     assert all(b - a >= 0.0199 for a, b in pairwise(rig.left))
@@ -100,7 +100,7 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     rig.say("s", 1, tone(1))
     await asyncio.sleep(0.3)
-    rig.voice.hold_for("ada")
+    rig.voice.hold_all("ada")
     rig.voice.stop("s")
     (ended,) = rig.ended()
     assert set(ended.pieces) == {0}
@@ -108,7 +108,7 @@ async def test_pieces_that_were_not_begun_are_not_reported(rig: Rig) -> None:
 
 async def test_speeches_follow_one_another_without_a_gap(rig: Rig) -> None:
     rig.say("a", 0, tone(0.1))
-    rig.say("b", 0, tone(0.1))  # ends a
+    rig.say("b", 0, tone(0.1))  # it ends speech a
     rig.voice.end("b")
     await asyncio.sleep(1)
     assert [(e.speech_id, e.complete) for e in rig.ended()] == [("a", True), ("b", True)]
@@ -132,7 +132,7 @@ async def test_a_speech_that_is_held_lets_the_next_one_be_heard(rig: Rig) -> Non
     ]
 
 
-async def test_what_comes_too_late_is_ignored_and_every_speech_ends_once(rig: Rig) -> None:
+async def test_late_audio_is_ignored_and_every_speech_ends_once(rig: Rig) -> None:
     rig.say("s", 0, tone(1))
     rig.voice.stop("s")
     rig.say("s", 1, tone(1))
@@ -149,7 +149,7 @@ async def test_what_comes_too_late_is_ignored_and_every_speech_ends_once(rig: Ri
     assert len(rig.sent) <= 2
 
 
-async def test_closing_ends_what_is_queued_and_stays_silent(rig: Rig) -> None:
+async def test_closing_ends_queued_speeches_and_sends_nothing_more(rig: Rig) -> None:
     rig.say("a", 0, tone(1))
     rig.say("b", 0, tone(1))
     await asyncio.sleep(0.1)

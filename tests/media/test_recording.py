@@ -1,4 +1,4 @@
-"""Recordings: as long as the conversation, each sound where it was, and left by whatever is killed."""
+"""Recordings are as long as the conversation, have each sound at its time, and survive a killed process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from voicebot.media.base import (
     VoiceActivityStarted,
     VoiceActivityStopped,
 )
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.media.recording import Recorder, Timeline
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 
 RATE = 48_000
 PACKET = 0.04
-"""Seconds of the packet in which a moment lies, and of the one before it, which tells when it came."""
+"""Seconds of two packets: the one that contains a moment, and the one before it."""
 WINDOW = 0.1
-"""Seconds within which the voice activity detector tells where speech began."""
+"""Seconds by which the detected start of speech may be off."""
 
 
 def decode(path: Path) -> np.ndarray:
-    """Mono float samples at 48 kHz, as any player decodes them."""
+    """The samples of a file, mono float32 at 48 kHz, as a player decodes them."""
     with av.open(str(path)) as container:
         return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
 
@@ -63,18 +63,18 @@ def onsets(pcm: np.ndarray, quiet: float = 0.3) -> list[float]:
 
 
 def first_word(speech: np.ndarray) -> float:
-    """When it begins, in seconds of speech at 16 kHz."""
+    """Seconds before the first sound in mono int16 at 16 kHz."""
     return float(np.flatnonzero(np.abs(speech) > 0.02 * 32768)[0]) / 16_000
 
 
 async def written(path: Path, packets: int) -> list[bytes]:
-    """Await that the file has so many packets."""
+    """Wait until the file has so many packets."""
     async with asyncio.timeout(GUARD):
         while True:
             with suppress(FileNotFoundError):
                 if len(found := read_packets(path)) >= packets:
                     return found
-            await asyncio.sleep(0.05)  # another process writes: there is nothing to await
+            await asyncio.sleep(0.05)  # another process writes the file, so there is nothing to await
 
 
 class TestTimeline:
@@ -91,7 +91,7 @@ class TestTimeline:
         assert sum(map(packet_samples, fill)) == 48_120
         assert line.written == 960 + 48_120 + 960
 
-    def test_a_slow_or_fast_sender_never_drifts_more_than_a_packet(self) -> None:
+    def test_a_slow_or_fast_sender_drifts_by_at_most_a_packet(self) -> None:
         for drift in (-0.0005, 0.0005):
             line = Timeline()
             for n in range(20_000):
@@ -99,13 +99,13 @@ class TestTimeline:
                 line.place(position, 960)
                 assert abs(line.written - position - 960) <= 960
 
-    def test_what_was_before_the_origin_is_left_out(self) -> None:
+    def test_packets_before_the_origin_are_left_out(self) -> None:
         line = Timeline()
         assert line.place(-2000, 960) is None
         assert line.place(0, 960) == []
 
     @pytest.mark.parametrize("samples", [120, 960, 1080, 48_000, 12_345])
-    def test_silence_is_as_long_as_asked_to_two_milliseconds(self, samples: int) -> None:
+    def test_silence_has_the_requested_length_to_two_milliseconds(self, samples: int) -> None:
         assert abs(sum(map(packet_samples, silence_packets(samples))) - samples) <= 60
 
 
@@ -114,7 +114,7 @@ def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:
     first = OggOpusWriter(path)
     encoder = OpusEncoder()
     first.write([encoder.encode(frame) for frame in tone(440, 2).reshape(-1, 960)])
-    kept = read_packets(path)  # never closed
+    kept = read_packets(path)  # the first writer was never closed
     assert len(kept) > 70
     second = OggOpusWriter(path)
     assert second.samples == len(kept) * 960
@@ -125,8 +125,8 @@ def test_a_file_of_a_killed_process_is_continued(tmp_path: Path) -> None:
     first.close()
 
 
-def test_what_came_while_the_worker_stalled_is_recorded(tmp_path: Path) -> None:
-    """The clock's tick may come first, then what the sockets held."""
+def test_packets_from_a_stall_of_the_worker_are_recorded(tmp_path: Path) -> None:
+    """The clock's tick may come before the packets that waited in the sockets."""
     failures: list[str] = []
     recorder = Recorder(lambda host, who, path, reason: failures.append(reason))
     path = tmp_path / "ada.ogg"
@@ -134,7 +134,7 @@ def test_what_came_while_the_worker_stalled_is_recorded(tmp_path: Path) -> None:
     encoder = OpusEncoder()
     packets = [encoder.encode(frame) for frame in tone(440, 4).reshape(-1, 960)]
     for n, payload in enumerate(packets):
-        if n in (50, 175):  # nothing was read from 101 to 103.5
+        if n in (50, 175):  # from 101 to 103.5, no packet was read
             recorder.tick(103.5)
         recorder.packet("host", "ada", payload, 100 + n * 0.02, 960)
     recorder.stop("host", "ada", 104.0)
@@ -174,7 +174,7 @@ async def test_a_person_and_an_agent_are_recorded_at_the_right_times(
 
     person = decode(tmp_path / "audio/ada.ogg")
     at = onsets(person, quiet=5)[0]
-    assert at >= spoke + first_word(speech) - origin - PACKET  # nothing arrives before it was said
+    assert at >= spoke + first_word(speech) - origin - PACKET  # sound cannot arrive before it was spoken
     assert at == pytest.approx(notices.of(VoiceActivityStarted)[0].time - origin, abs=WINDOW)
     for recorded in (agent, person):
         assert stopped - origin - PACKET <= len(recorded) / RATE <= closed - origin
@@ -197,7 +197,9 @@ async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> No
     assert written[at : at + len(sent)] == sent
 
 
-async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tmp_path: Path) -> None:
+async def test_a_recording_failure_is_reported_and_everything_else_continues(
+    stage: Stage, tmp_path: Path
+) -> None:
     plane, notices = stage.plane, stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
     (tmp_path / "file").write_text("not a folder")
@@ -210,7 +212,7 @@ async def test_a_disk_that_refuses_is_told_and_the_rest_goes_on(stage: Stage, tm
     assert (await notices.wait(PlayoutEnded)).complete
 
 
-async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
+async def test_recordings_survive_a_killed_worker_which_is_replaced(
     process_stage: Stage, speech: np.ndarray, speak: Any, tmp_path: Path
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -239,7 +241,7 @@ async def test_a_killed_worker_leaves_its_recordings_and_is_replaced(
     assert len(onsets(decode(path), quiet=5)) == 1
 
     again = process_stage.browser()
-    await again.join(["marlin"], epoch=2)  # host and agent are known to the new worker
+    await again.join(["marlin"], epoch=2)  # the new worker knows the host and the agent
     plane.send(QueueAudio("host", "marlin", "s2", 0, tone(440, 0.2), RATE))
     plane.send(EndSpeech("host", "marlin", "s2"))
     await again.hear("marlin", 10)

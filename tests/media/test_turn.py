@@ -1,4 +1,4 @@
-"""Through a real TURN server (coturn), with the time-limited credentials the product uses."""
+"""Media through a real TURN server (coturn), with the time-limited credentials of the product."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from voicebot.media.base import (
     QueueAudio,
 )
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.rtc import allocation
+from voicebot.rtc.ice_servers import allocation
 from voicebot.signaling.messages import IceServer
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def turn(tmp_path: Path) -> AsyncIterator[str]:
     address = own_address()
     with coturn(tmp_path, SECRET, address=address) as port:
         yield f"turn:{address}:{port}"
-        # closed connections still give their relays back
+        # closed connections still delete their allocations
         if ending := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(ending, timeout=10)
 
@@ -81,7 +81,7 @@ async def test_media_goes_through_a_relay(turn: str, stage: Stage) -> None:
     await browser.hear("marlin", 10)
 
 
-async def test_leaving_during_an_answer_gives_the_relay_back(
+async def test_leaving_during_an_answer_deletes_the_relay_allocation(
     turn: str, inline_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane, browser = inline_stage.plane, inline_stage.browser()
@@ -112,7 +112,7 @@ async def test_leaving_during_an_answer_gives_the_relay_back(
     assert relay._TurnTransport__inner_protocol.transport.is_closing()
 
 
-async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: Stage) -> None:
+async def test_wrong_turn_credentials_leave_the_other_candidates(turn: str, stage: Stage) -> None:
     username, password = credentials("another secret")
     browser = stage.browser()
     sdp, tracks = await browser.offer([])
@@ -123,8 +123,8 @@ async def test_wrong_credentials_leave_the_other_candidates(turn: str, stage: St
     await stage.notices.wait(PeerState, lambda n: n.state == "connected")
 
 
-async def test_a_dead_first_server_is_passed_over(turn: str, inline_stage: Stage) -> None:
-    """The agent host's relay is of the second one, whichever way the first one is dead."""
+async def test_a_dead_first_server_is_skipped(turn: str, inline_stage: Stage) -> None:
+    """The agent host's relay is from the second server."""
     username, password = credentials(SECRET)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -138,7 +138,7 @@ async def test_a_dead_first_server_is_passed_over(turn: str, inline_stage: Stage
     await inline_stage.notices.wait(PeerState, lambda n: n.state == "connected")
 
 
-async def test_why_there_is_no_relay_is_part_of_the_reason(turn: str, inline_stage: Stage) -> None:
+async def test_the_failure_reason_explains_why_there_is_no_relay(turn: str, inline_stage: Stage) -> None:
     username, password = credentials("another secret")
     browser = inline_stage.browser()
     await browser.pc.close()

@@ -1,4 +1,4 @@
-"""When speech ends and how long it has been silent, on synthetic audio and with the real detector."""
+"""The end of speech and the length of silence, with synthetic audio and with the real detector."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from voicebot.vad.silero import SileroVAD
 N = TypeVar("N", bound=Notice)
 RATE = 16_000
 PACKET = 320
-"""Samples of 20 ms."""
+"""Samples per packet of 20 ms."""
 BEGIN = 100.0
 
 
 class Slow:
-    """A detector as real ones are: a window late, and it holds on for three windows."""
+    """A realistic detector: it is a window late, and reports speech for three windows after it."""
 
     def __init__(self, loud: float = 1000.0) -> None:
         self._loud = loud
@@ -44,7 +44,7 @@ class Slow:
 
 
 class Listener:
-    """Hears samples packet by packet; `told` has each notice with when it came."""
+    """Hears samples packet by packet. `told` has each notice with its clock time."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Listener:
         self.vad = vad or Slow()
         self.told: list[tuple[float, Notice]] = []
         self.delay = delay
-        """Silence awaited after every pause, as the control plane does."""
+        """Seconds of silence to await after every pause, as the control plane does."""
         self.now = BEGIN
         self._at = self._end = 0
         self._pcm = np.zeros(0, np.int16)
@@ -92,7 +92,7 @@ class Listener:
 
 
 def voice(seconds: float, level: float = 6000, seed: int = 0) -> NDArray[np.int16]:
-    """Loud noise, as good as speech for a detector by level."""
+    """Loud noise, which a detector by level takes for speech."""
     rng = np.random.default_rng(seed)
     return rng.normal(0, level, round(seconds * RATE)).astype(np.int16)
 
@@ -125,7 +125,7 @@ def test_speech_ends_with_its_last_sound_in_noise_of_any_level(
     ear.hear((pcm + colour(len(pcm), noise)).astype(np.int16))
     [(told, stopped)] = ear.of(VoiceActivityStopped)
     assert stopped.time - BEGIN == pytest.approx(3.003, abs=0.009)
-    assert told - BEGIN - 3.003 < 0.18  # the detector holds on for 0.1 s and more
+    assert told - BEGIN - 3.003 < 0.18  # the detector reports speech for more than 0.1 s after it
 
 
 def test_a_soft_consonant_at_the_end_belongs_to_the_speech() -> None:
@@ -136,7 +136,7 @@ def test_a_soft_consonant_at_the_end_belongs_to_the_speech() -> None:
 
 
 def test_the_end_is_never_later_than_the_detector_says() -> None:
-    """A machine starts as the person falls silent."""
+    """A machine starts when the person stops speaking."""
     ear = Listener(Slow(loud=5000))
     ear.hear(np.concatenate([quiet(1), voice(0.512), voice(2, level=3000)]))
     [(told, stopped)] = ear.of(VoiceActivityStopped)
@@ -144,7 +144,7 @@ def test_the_end_is_never_later_than_the_detector_says() -> None:
     assert told >= stopped.time + 0.09
 
 
-def test_what_is_as_soft_as_the_noise_ends_when_the_detector_says() -> None:
+def test_speech_as_soft_as_the_noise_ends_when_the_detector_says_so() -> None:
     class Sharp:
         def probability(self, window: NDArray[np.int16]) -> float:
             return 0.9 if window[0] else 0.1
@@ -156,7 +156,7 @@ def test_what_is_as_soft_as_the_noise_ends_when_the_detector_says() -> None:
     assert stopped.time - BEGIN == pytest.approx(0.96 + 20 * 0.032)
 
 
-def test_speech_is_handed_over_whole_and_in_order() -> None:
+def test_speech_is_handed_over_completely_and_in_order() -> None:
     said = voice(1.37)
     ear = Listener(delay=0.3)
     ear.hear(np.concatenate([quiet(1), said, quiet(1)]))
@@ -175,7 +175,7 @@ def test_speech_is_handed_over_whole_and_in_order() -> None:
 # ---------------------------------------------------------------- awaited silence
 
 
-def test_silence_is_told_with_the_packet_that_completes_it() -> None:
+def test_silence_is_reported_with_the_packet_that_completes_it() -> None:
     for delay in (0.2, 0.35, 0.5, 1.0):
         ear = Listener(delay=delay)
         ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(1.5)]))
@@ -186,7 +186,7 @@ def test_silence_is_told_with_the_packet_that_completes_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_answer_comes_over_speech_that_goes_on_before_the_silence_is_long_enough(seed: int) -> None:
+def test_silence_is_not_reported_if_speech_continues_too_early(seed: int) -> None:
     rng = np.random.default_rng(seed)
     delay = float(rng.uniform(0.15, 0.6))
     ear = Listener(delay=delay)
@@ -203,18 +203,18 @@ def test_no_answer_comes_over_speech_that_goes_on_before_the_silence_is_long_eno
         told = [time for time, _ in ear.of(SilenceReached) if ended < time <= resumed + delay]
         if resumed - ended < delay - 0.02:
             assert not told, f"answered {delay:.3f} s after a pause of {resumed - ended:.3f} s"
-        if resumed - ended > max(delay, 0.16) + 0.1:  # the detector must have fallen silent, too
+        if resumed - ended > max(delay, 0.16) + 0.1:  # the detector must report silence, too
             assert len(told) == 1
 
 
-def test_a_silence_tells_how_sure_the_detector_was_at_its_end() -> None:
+def test_silence_reports_the_speech_probability_at_its_end() -> None:
     ear = Listener(delay=0.5)
     ear.hear(np.concatenate([voice(1.0), quiet(1.0)]))
     [(_, reached)] = ear.of(SilenceReached)
-    assert reached.probability == pytest.approx(0.2)  # all that this detector ever is
+    assert reached.probability == pytest.approx(0.2)  # the lowest value of this detector
 
 
-def test_one_window_of_speech_takes_the_wait_back() -> None:
+def test_one_window_of_speech_cancels_an_awaited_silence() -> None:
     ear = Listener(delay=0.5)
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.3), voice(0.03), quiet(2)]))
     (_, first), (told, again) = ear.of(VoiceActivityStarted)
@@ -224,7 +224,7 @@ def test_one_window_of_speech_takes_the_wait_back() -> None:
     assert ear.of(SilenceReached)[0][0] > again.time + 0.5
 
 
-def test_a_click_just_before_the_time_waits_for_the_detectors_word() -> None:
+def test_a_click_just_before_the_deadline_waits_for_the_detector() -> None:
     ear = Listener(delay=0.3)
     click = voice(0.008, level=900)
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.28), click, quiet(1)]))
@@ -233,7 +233,7 @@ def test_a_click_just_before_the_time_waits_for_the_detectors_word() -> None:
     assert len(ear.of(VoiceActivityStarted)) == 1
 
 
-def test_a_later_wait_replaces_an_earlier_one_and_one_in_the_past_is_told_at_once() -> None:
+def test_a_later_wait_replaces_an_earlier_one_and_a_past_one_is_answered_at_once() -> None:
     ear = Listener()
     ear.hear(np.concatenate([quiet(1), voice(0.5), quiet(0.3)]))
     ear.utterances.await_silence(BEGIN + 2.5)
@@ -245,13 +245,13 @@ def test_a_later_wait_replaces_an_earlier_one_and_one_in_the_past_is_told_at_onc
     assert [notice.time for _, notice in ear.of(SilenceReached)] == [BEGIN + 2.0, BEGIN + 1.9]
 
 
-def test_who_speaks_is_not_silent_and_who_is_absent_is() -> None:
+def test_a_speaker_is_not_silent_but_an_absent_person_is() -> None:
     ear = Listener()
     ear.hear(np.concatenate([quiet(1), voice(0.5)]))
     ear.utterances.await_silence(BEGIN + 1)
     ear.hear(voice(0.5))
     assert not ear.of(SilenceReached)
-    ear.utterances.absent(BEGIN + 3)  # no packets any more: the utterance is over
+    ear.utterances.absent(BEGIN + 3)  # without packets the utterance is over
     assert ear.of(VoiceActivityStopped)
     ear.utterances.await_silence(BEGIN + 4)
     ear.utterances.absent(BEGIN + 3.9)
@@ -272,7 +272,7 @@ def silero() -> SileroVAD:
 
 
 def spoken(text: str) -> NDArray[np.int16]:
-    """A word without what is softer than -27 dB around it."""
+    """A spoken text without the sound below -27 dB around it."""
     pcm = speak(text).astype(np.float64)
     pcm *= 8000 / np.abs(pcm).max()
     power = (pcm[: len(pcm) // 128 * 128].reshape(-1, 128) ** 2).mean(axis=1)
@@ -282,7 +282,7 @@ def spoken(text: str) -> NDArray[np.int16]:
 
 @pytest.mark.needs("flite")
 @pytest.mark.parametrize("noise", [0, 30, 100])
-def test_spoken_sentences_end_where_they_end(silero: SileroVAD, noise: float) -> None:
+def test_the_end_of_spoken_sentences_is_found(silero: SileroVAD, noise: float) -> None:
     for text in ("what is the weather in paris today", "stop that", "give me the map", "see the ship"):
         pcm = np.concatenate([quiet(1.5), spoken(text), quiet(1)])
         ear = Listener(silero.stream(), delay=0.2)
@@ -297,7 +297,7 @@ def test_spoken_sentences_end_where_they_end(silero: SileroVAD, noise: float) ->
 
 @pytest.mark.needs("flite")
 @pytest.mark.parametrize("noise", [0, 100])
-def test_a_pause_in_a_spoken_sentence_is_not_answered(silero: SileroVAD, noise: float) -> None:
+def test_a_pause_in_a_spoken_sentence_is_not_reported_as_silence(silero: SileroVAD, noise: float) -> None:
     rng = np.random.default_rng(5)
     words = [spoken(text) for text in ("hello", "see the ship", "half", "first", "who", "a big leaf")]
     for delay in (0.2, 0.5):

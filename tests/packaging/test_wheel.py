@@ -62,6 +62,7 @@ def test_the_wheel_carries_the_client_and_the_package_alone(wheel: Path) -> None
     tops = {name.split("/")[0] for name in names}
     assert tops == {"voicebot", next(top for top in tops if top.endswith(".dist-info"))}
     assert "voicebot/signaling/templates/turnserver.conf" in names  # what voicebot coturn prints
+    assert "voicebot/server/endpoints/templates/page.css" in names
     assert any(name.endswith("dist-info/licenses/LICENSE") for name in names)
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "voicebot").rglob("*.py")}
     assert sources <= names

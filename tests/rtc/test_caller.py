@@ -38,7 +38,7 @@ async def test_two_people_hear_each_other_over_real_webrtc():
         await bo.close()
 
 
-async def test_what_is_said_ends_with_the_connection_and_does_not_wait_for_another_one():
+async def test_speech_ends_with_its_connection_and_does_not_wait_for_another():
     bo_hears, mouth = asyncio.Event(), Microphone()
 
     def bo_heard(frame: ReceivedFrame) -> None:
@@ -48,7 +48,7 @@ async def test_what_is_said_ends_with_the_connection_and_does_not_wait_for_anoth
     ada, bo = Caller(mouth), Caller(Microphone(), on_heard=bo_heard)
     nobody = Caller(mouth)
     try:
-        await nobody.offer("ada", ["carol"])  # never answered
+        await nobody.offer("ada", ["carol"])  # it is never answered
         async with asyncio.timeout(60):
             await mouth.say(tone(440, 0.1))
             sdp, _ = await ada.offer("ada", ["bo"])

@@ -9,7 +9,7 @@ from voicebot.rtc import ice
 from voicebot.signaling.messages import IceServer
 
 
-def test_no_servers_means_none_and_not_a_public_one() -> None:
+def test_without_servers_no_public_server_is_used() -> None:
     assert ice.configuration([]).iceServers == []
 
 
@@ -20,7 +20,7 @@ def test_servers_keep_their_credentials() -> None:
     assert (server.urls, server.username, server.credential) == (["turn:host:3478"], "me", "secret")
 
 
-def test_an_address_that_is_none_is_named() -> None:
+def test_an_error_names_the_invalid_address() -> None:
     with pytest.raises(MediaError, match="'https://host'") as caught:
         ice.configuration([IceServer(urls=["https://host"])])
     assert "COTURN_SERVER" in caught.value.hint
@@ -35,11 +35,11 @@ def test_candidates_are_read(prefix: str) -> None:
     assert (candidate.sdpMid, candidate.sdpMLineIndex) == ("0", 0)
 
 
-def test_the_end_of_candidates_and_rubbish() -> None:
+def test_end_of_candidates_and_invalid_candidates() -> None:
     assert ice.parse_candidate("", None, None) is None
     with pytest.raises(ValueError, match="not an ICE candidate") as caught:
         ice.parse_candidate("candidate:what is this", None, None)
-    assert "what is this" not in str(caught.value)  # it is logged, and an address is not for logs
+    assert "what is this" not in str(caught.value)  # the error is logged, and addresses must not be
 
 
 async def test_the_selected_pair_is_read_from_a_real_connection(pc: RTCPeerConnection) -> None:

@@ -86,10 +86,10 @@ a=rtpmap:0 PCMU/8000
 a=rtpmap:8 PCMA/8000
 a=rtpmap:101 telephone-event/8000
 """.replace("@", ":00" * 31).replace("\n", "\r\n")
-"""What a browser writes for `max-bundle` (RFC 9143): transport in the first section only."""
+"""An offer with `max-bundle` (RFC 9143): only the first section has a transport."""
 
 
-async def test_a_bundle_only_section_is_no_rejected_one(pc: RTCPeerConnection) -> None:
+async def test_a_bundle_only_section_is_not_rejected(pc: RTCPeerConnection) -> None:
     parsed = offer.read_offer(FIREFOX)
     assert [offer.is_rejected(m) for m in parsed.media] == [False, False]
     assert [m.direction for m in parsed.media] == ["sendonly", "recvonly"]
@@ -106,17 +106,17 @@ def test_a_stopped_section_of_a_bundle_is_still_rejected() -> None:
     stopped = FIREFOX.replace("BUNDLE 0 1", "BUNDLE 0").replace("a=bundle-only\r\na=recvonly", "a=inactive")
     parsed = offer.read_offer(stopped)
     assert [offer.is_rejected(m) for m in parsed.media] == [False, True]
-    assert "a=rtcp-mux" in str(parsed.media[1])  # aiortc asks for it all the same
+    assert "a=rtcp-mux" in str(parsed.media[1])  # aiortc needs it nevertheless
 
 
 @pytest.mark.parametrize("text", ["", "hello", "v=0\r\nm=audio\r\n", "v=0\r\nm=audio 9 X 0\r\n"])
-def test_what_is_no_offer_is_refused(text: str) -> None:
+def test_invalid_offers_are_refused(text: str) -> None:
     with pytest.raises(MediaError) as caught:
         offer.read_offer(text)
     assert caught.value.code == "bad_sdp"
 
 
-async def test_renegotiation_takes_new_sections_but_no_ice_restart_and_no_recycling() -> None:
+async def test_renegotiation_allows_new_sections_but_no_ice_restart_or_recycled_section() -> None:
     text = await browser_offer(1)
     old = offer.read_offer(text)
     section = text[text.index("m=audio") :]

@@ -1,4 +1,4 @@
-"""These fail when a release of aiortc changes what the shortcuts rely on."""
+"""These tests fail on a release of aiortc with other internals than the shortcuts need."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from aiortc.rtp import HeaderExtensionsMap, RtpPacket
 from tests.support.waiting import GUARD
 from voicebot.audio.opus import silence_packet
 from voicebot.clock import monotonic
+from voicebot.rtc.reorder import AudioPacket
 from voicebot.rtc.shortcut import Outbound, rtp_payload
-from voicebot.rtc.tap import AudioPacket, Tap
+from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import OutboundTrack
 
 
 class Pair:
-    """Two connections of which one sends a track the other taps."""
+    """Two connections: one sends a track, and the other taps it."""
 
     def __init__(self, sender: RTCPeerConnection, receiver: RTCPeerConnection) -> None:
         self.sender, self.receiver = sender, receiver
@@ -49,7 +50,7 @@ class Pair:
         self._news.set()
 
     async def send(self, count: int) -> None:
-        """Until `count` packets were heard in all."""
+        """Send until `count` packets were heard in all."""
         async with asyncio.timeout(GUARD):
             while len(self.got) < count:
                 self._news.clear()
@@ -87,7 +88,7 @@ async def test_packets_arrive_as_they_were_sent_and_are_reported(pair: Pair, dir
     assert received.packetsReceived == 60
 
 
-async def test_only_the_first_packet_of_a_stream_goes_aiortcs_way(
+async def test_only_the_first_packet_of_a_stream_goes_through_aiortc(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed: list[bytes] = []
@@ -102,7 +103,7 @@ async def test_only_the_first_packet_of_a_stream_goes_aiortcs_way(
     assert len(parsed) == 1
 
 
-async def test_what_is_no_packet_of_the_stream_goes_on_and_forgeries_are_dropped(pair: Pair) -> None:
+async def test_other_packets_go_through_aiortc_and_forged_ones_are_dropped(pair: Pair) -> None:
     await pair.send(5)
     connection: Any = pair.receiver.getTransceivers()[0].receiver.transport.transport._connection
     hook = connection._protocols[0].datagram_received
@@ -120,7 +121,7 @@ async def test_what_is_no_packet_of_the_stream_goes_on_and_forgeries_are_dropped
     await pair.send(8)
 
 
-def test_the_payload_is_found_behind_sources_extensions_and_before_padding() -> None:
+def test_the_payload_is_found_between_csrcs_extensions_and_padding() -> None:
     packet = RtpPacket(payload_type=96, sequence_number=7, timestamp=9, ssrc=3, payload=b"payload")
     assert rtp_payload(packet.serialize()) == b"payload"
     packet.csrc = [1, 2]

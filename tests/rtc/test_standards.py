@@ -1,4 +1,4 @@
-"""What `voicebot/rtc/standards.md` says of ICE, and that the tests it names exist."""
+"""The statements of `voicebot/rtc/standards.md` about ICE; and the tests that it names exist."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_unknown_ice_options_are_kept_on_the_wire(pc: RTCPeerConnection) -
     assert "x-new" in sdp
 
 
-async def test_unknown_ice_options_do_not_hinder_an_answer(pc: RTCPeerConnection) -> None:
+async def test_unknown_ice_options_do_not_prevent_an_answer(pc: RTCPeerConnection) -> None:
     sdp = (await an_offer(pc)).replace("a=ice-ufrag", "a=ice-options:trickle x-new ice2\r\na=ice-ufrag")
     other = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     await other.setRemoteDescription(RTCSessionDescription(str(offer.read_offer(sdp)), "offer"))
@@ -55,7 +55,7 @@ async def test_unknown_ice_options_do_not_hinder_an_answer(pc: RTCPeerConnection
     await other.close()
 
 
-async def test_tcp_candidates_are_taken_and_do_no_harm(pc: RTCPeerConnection) -> None:
+async def test_tcp_candidates_are_accepted_without_harm(pc: RTCPeerConnection) -> None:
     other = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     await other.setRemoteDescription(RTCSessionDescription(await an_offer(pc), "offer"))
     for kind, port in (("active", 9), ("passive", 40_000), ("so", 40_001)):
@@ -80,7 +80,7 @@ def test_hidden_addresses_of_browsers_are_candidates() -> None:
     assert (candidate.ip, candidate.type) == (name, "host")
 
 
-def test_consent_is_asked_for_as_often_as_the_repair_counts_on() -> None:
-    """aioice's own figures: a change of them changes how soon a repair begins."""
-    longest = aioice.ice.CONSENT_FAILURES * aioice.ice.CONSENT_INTERVAL * 1.2  # it adds up to a fifth
+def test_consent_checks_are_as_frequent_as_repair_needs() -> None:
+    """These are constants of aioice, which decide how soon a repair begins."""
+    longest = aioice.ice.CONSENT_FAILURES * aioice.ice.CONSENT_INTERVAL * 1.2  # aioice adds up to a fifth
     assert 20 < longest <= 40

@@ -36,7 +36,7 @@ async def test_a_stopped_track_ends_its_sender() -> None:
         await fetching
 
 
-async def test_with_a_way_of_its_own_a_packet_leaves_once_that_is_open_and_aiortc_gets_none() -> None:
+async def test_a_direct_way_is_used_once_it_is_ready_and_aiortc_gets_no_packet() -> None:
     class Way:
         ready = False
 
@@ -62,7 +62,7 @@ async def test_with_a_way_of_its_own_a_packet_leaves_once_that_is_open_and_aiort
         await fetching
 
 
-async def test_when_its_own_way_fails_aiortcs_sender_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_aiortcs_sender_takes_over_when_the_direct_way_fails(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         ready = True
 
@@ -77,4 +77,4 @@ async def test_when_its_own_way_fails_aiortcs_sender_goes_on(caplog: pytest.LogC
     assert bytes(await fetching) == b"abc"
     track.push(b"def", 1920)
     assert bytes(await track.recv()) == b"def"
-    assert "the short way" in caplog.text
+    assert "sent directly" in caplog.text

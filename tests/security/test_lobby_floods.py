@@ -17,9 +17,9 @@ from voicebot.agent.models.models import Models
 from voicebot.errors import SignalingError
 from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
-from voicebot.server.lobby.quotas import LobbyQuotas, Maker
 from voicebot.server.net.limits import Limits
 from voicebot.server.net.networks import address_of, networks_of
+from voicebot.server.net.quotas import LobbyQuotas, Maker
 from voicebot.server.net.rate_limits import Crowd, RateLimits, TooFast
 from voicebot.settings import Settings
 from voicebot.testing.media import FakeMediaPlane
@@ -90,7 +90,7 @@ async def test_one_client_cannot_take_the_lobbies_of_its_network(small: Hosting,
     first = (await ada.http.post("api/lobbies", json={"name": "Tea"})).json()["id"]
     refused = await ada.http.post("api/lobbies", json={"name": "Tea"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many")
-    assert "one browser" in refused.json()["error"]["message"]
+    assert "Your browser" in refused.json()["error"]["message"]
     id = await ada.send("create_lobby", {"name": "Tea"})
     error = await ada.expect("error", lambda m: m.get("id") == id)
     assert (error["data"]["code"], error["data"]["retryable"]) == ("too_many", True)

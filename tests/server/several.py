@@ -68,7 +68,7 @@ async def vanish(hosting: Hosting) -> None:
     """Disappear as a killed server does: send, write and release nothing."""
     cluster = hosting._cluster
     assert cluster is not None
-    tasks = [*cluster._nodes._tasks, *hosting._lobbies._persistence._tasks, cluster._takeover._task]
+    tasks = [*cluster.nodes._tasks, *hosting._lobbies.persistence._tasks, cluster._takeover._task]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

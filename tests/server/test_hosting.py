@@ -30,7 +30,7 @@ from voicebot.errors import (
 from voicebot.events import ConnectionState, ConversationEnded, Event, LoopStall, ParticipantLeft
 from voicebot.experiment.guest import Guest
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.server.hosting import Hosting, _real_media
 from voicebot.server.lobby.demo import DEMO_LOBBY
 from voicebot.server.net.listening import QuietServer, bind, make_server

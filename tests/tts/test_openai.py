@@ -36,7 +36,7 @@ async def speak(tts: OpenAITTS, text: str, style: VoiceStyle | None = None) -> l
 async def test_all_speech_is_streamed(settings: Settings, audio: OpenAIAudio, odd: bool) -> None:
     audio.odd = odd
     tts = await OpenAITTS.load("tts-1/nova", settings)
-    assert (tts.name, tts.sample_rate, tts.voices()) == ("openai:tts-1/nova", 24_000, ("nova",))
+    assert (tts.name, tts.sample_rate, tts.voices) == ("openai:tts-1/nova", 24_000, ("nova",))
     pieces = await speak(tts, "Hello world.", VoiceStyle(rate=1.25))
     assert len(pieces) > 2
     pcm = np.concatenate(pieces)
@@ -53,7 +53,7 @@ async def test_all_speech_is_streamed(settings: Settings, audio: OpenAIAudio, od
 
 async def test_the_seed_chooses_among_the_servers_voices(settings: Settings, audio: OpenAIAudio) -> None:
     hosted = await OpenAITTS.load("tts-1", settings)
-    assert hosted.voices() == HOSTED_VOICES
+    assert hosted.voices == HOSTED_VOICES
     audio.voices = ["af_sky", "am_adam"]
     tts = await OpenAITTS.load("kokoro", settings)
     for style in (VoiceStyle(seed=1), VoiceStyle(seed=2), VoiceStyle(voice="am_adam")):

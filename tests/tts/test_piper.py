@@ -75,7 +75,7 @@ async def test_pitch_does_not_change_the_duration(
 async def test_speakers_by_name_number_style_and_seed(settings: Settings, tmp_path: Path) -> None:
     file = make_piper_voice(tmp_path / "many.onnx", speakers=4)
     tts = await PiperTTS.load(str(file), settings)
-    assert tts.voices() == ("speaker0", "speaker1", "speaker2", "speaker3")
+    assert tts.voices == ("speaker0", "speaker1", "speaker2", "speaker3")
 
     async def heard(tts: PiperTTS, style: VoiceStyle) -> int:
         return round(pitch((await speak(tts, style))[0], 22_050) / 150) - 1

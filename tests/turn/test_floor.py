@@ -5,7 +5,7 @@ from copy import copy
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.strategies import booleans, floats, integers, sampled_from
 
-from voicebot.turn import Denial, Floor
+from voicebot.turn.floor import Denial, Floor
 
 AGENTS, PEOPLE = "abc", "xy"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.turn import Piece, heard, word_ends
+from voicebot.turn.heard import Piece, heard, word_ends
 
 
 def test_whole_pieces_and_the_played_words_of_the_last_one_are_heard() -> None:

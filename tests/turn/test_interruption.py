@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from voicebot.turn import OverlapKind, classify_overlap
+from voicebot.turn.interruption import OverlapKind, classify_overlap
 
 SIGNS = [
     "uh-huh", "Uh huh.", "mhm", "mm-hmm", "yeah", "Yeah, yeah.", "right", "Right, right.", "okay",

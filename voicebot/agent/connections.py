@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from voicebot.events import ConnectionState
-from voicebot.media.base import (
-    AddIceCandidate,
-    Answer,
-    ClosePeer,
-    MediaPlane,
-    PeerOffer,
-    PeerState,
-)
+from voicebot.media.base import AddIceCandidate, Answer, ClosePeer, MediaPlane, PeerOffer, PeerState
 from voicebot.signaling.messages import Candidate, IceServer
 
 
@@ -39,9 +32,13 @@ class Connections:
         epoch: int,
         sdp: str,
         tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServer],
+        ice_servers: Sequence[IceServer] = (),
     ) -> Answer:
-        """Answer a browser's offer. Raises MediaError if it is unusable or the media plane is gone."""
+        """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
+
+        Raises:
+            MediaError: The offer is unusable, or the media plane is gone.
+        """
         before = self._epochs.get(participant_id, 0)
         self._epochs[participant_id] = max(epoch, before)
         try:
@@ -53,15 +50,10 @@ class Connections:
             raise
 
     def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
+        """Add a browser's trickled candidate; an empty one is end-of-candidates."""
+        mid, index = candidate.sdp_mid, candidate.sdp_m_line_index
         self._plane.send(
-            AddIceCandidate(
-                self._host_peer,
-                participant_id,
-                epoch,
-                candidate.candidate,
-                candidate.sdp_mid,
-                candidate.sdp_m_line_index,
-            )
+            AddIceCandidate(self._host_peer, participant_id, epoch, candidate.candidate, mid, index)
         )
 
     def close(self, participant_id: str) -> None:
@@ -90,12 +82,14 @@ class Connections:
             reason=notice.reason,
         )
 
-    def outdated(self, notice: PeerState) -> bool:
-        """Whether the notice is about a connection that a newer one has replaced."""
-        return notice.epoch < self._epochs.get(notice.peer_id, 0)
-
     def follow(self, notice: PeerState) -> bool | None:
-        """Note a change of state; returns True if the person is connected now, False if not any more."""
+        """Note a change of state.
+
+        Returns True if the person is connected now, False if they are not any more, and None if nothing has
+        changed or a newer connection has replaced this one.
+        """
+        if notice.epoch < self._epochs.get(notice.peer_id, 0):
+            return None
         if notice.state == "connected":
             self._connected.add(notice.peer_id)
             return True

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from voicebot.agent.agent import Agent
 from voicebot.agent.connections import Connections
 from voicebot.agent.models.models import Models, Swapped, SwapRole
 from voicebot.agent.thinking.memory import Memory
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.conversation import Conversation
 from voicebot.agent.turns.playout import PlayoutNotice
 from voicebot.clock import Clock, WallClock, monotonic, utc_now
@@ -37,10 +38,10 @@ from voicebot.events import (
 )
 from voicebot.lobby.lobby import LeaveReason, Lobby
 from voicebot.media import base as media
-from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice
+from voicebot.media.base import HearingSettings, MediaPlane, Notice
 from voicebot.persona import Persona, adapted, create_persona, renamed
 from voicebot.settings import Settings
-from voicebot.signaling.messages import Candidate, IceServer, ParticipantInfo
+from voicebot.signaling.messages import ParticipantInfo
 from voicebot.store.base import AgentRecord
 from voicebot.tts.base import VoiceStyle
 
@@ -78,7 +79,8 @@ class AgentSession:
         self._subscribers: list[OnEvent] = []
         self._numbers = itertools.count(1)
         self._unsubscribe: Callable[[], None] | None = None
-        self._connections = Connections(media, self.host_peer)
+        self.connections = Connections(media, self.host_peer)
+        """The connections between people and the agent host."""
         self._space = Space()
 
     @property
@@ -149,7 +151,7 @@ class AgentSession:
             return
         if self._conversation is not None:
             self._conversation.left(participant_id)
-        self._connections.left(participant_id)
+        self.connections.left(participant_id)
         self._plane.send(media.StopRecording(self.host_peer, participant_id))
         hosts = {host.id for host in self.lobby.hosts}
         self.lobby.leave(participant_id, reason)
@@ -217,14 +219,14 @@ class AgentSession:
         )
         agent = Agent(id or f"agent-{secrets.token_hex(4)}", persona, on_state=self._on_state)
         agent.muted, agent.mcp = muted, self._models.mcp
-        agent.memory = self._new_memory(agent)
+        agent.memory = Memory(self._settings.context_tokens)
         info = self.lobby.join(agent.info(self._notice(agent)))
         agent.persona = renamed(persona, info.name)
         self._agents[agent.id] = agent
         self._plane.send(media.AddAgentTrack(self.host_peer, agent.id))
         if self._conversation is not None:
             self._joined(info)
-        late = bool(self._connections) and id is None  # otherwise the first person to connect is greeted
+        late = bool(self.connections) and id is None  # otherwise the first person to connect is greeted
         self._wake_agents()
         await self._models.wait_until_started()
         if late and self._conversation is not None and agent.id in self._agents:
@@ -315,30 +317,7 @@ class AgentSession:
         self.lobby.update(agent_id, notice=self._notice(agent))
         self._emit(ModelSwapped(participant_id=agent_id, role=role, old=old.name, new=new.name))
 
-    # ------------------------------------------------------------ connections
-
-    async def answer(
-        self,
-        participant_id: str,
-        epoch: int,
-        sdp: str,
-        tracks: Mapping[str, str],
-        ice_servers: Sequence[IceServer] = (),
-    ) -> Answer:
-        """Answer a browser's offer to the agent host; `tracks` maps mids to participants.
-
-        Raises:
-            MediaError: The offer is unusable, or the media plane is gone.
-        """
-        return await self._connections.answer(participant_id, epoch, sdp, tracks, ice_servers)
-
-    def add_candidate(self, participant_id: str, epoch: int, candidate: Candidate) -> None:
-        """Add a browser's trickled candidate; an empty one is end-of-candidates."""
-        self._connections.add_candidate(participant_id, epoch, candidate)
-
-    def close_peer(self, participant_id: str) -> None:
-        """Close a person's connection to the agents; they stay in the lobby."""
-        self._connections.close(participant_id)
+    # ------------------------------------------------------------ notices
 
     def on_notice(self, notice: Notice) -> None:
         """Handle a notice of the media plane; those of other hosts are ignored. Never raises."""
@@ -382,19 +361,18 @@ class AgentSession:
         self.log = log
         if not remembering:
             for agent in self._agents.values():
-                agent.memory = self._new_memory(agent)
-        self._conversation = Conversation(
-            lobby=self.lobby,
-            log=log,
-            agents=self.agents,
-            plane=self._plane,
-            host_id=self.host_peer,
-            models=self._models,
-            settings=self._settings,
-            clock=self._clock,
-            new_id=self._new_id,
-            greeted=greeted,
+                agent.memory = Memory(self._settings.context_tokens)
+        context = ConversationContext(
+            self.lobby,
+            log,
+            self.agents,
+            self._plane,
+            self._models,
+            self._settings,
+            self._clock,
+            self._new_id,
         )
+        self._conversation = Conversation(context, greeted=greeted)
         self._apply_space(self._conversation)
         for info in self.lobby.participants.values():
             self._joined(info)
@@ -418,7 +396,7 @@ class AgentSession:
         self._begin(greeted=True, remembering=True)
         message = f"The conversation {before.conversation_id} has ended, and a new one begins. {reason}"
         self._emit(ErrorEvent(code=FULL, message=message, retryable=True))
-        for participant_id in self._connections.connected:
+        for participant_id in self.connections.connected:
             if self._conversation is not None and participant_id in self.lobby.participants:
                 self._conversation.connected(participant_id)
 
@@ -490,10 +468,10 @@ class AgentSession:
         self._plane.send(media.OpenHost(self.host_peer, hearing))
 
     def _on_peer(self, notice: media.PeerState) -> None:
-        self._emit(self._connections.event(notice))
-        if notice.peer_id not in self.lobby.participants or self._connections.outdated(notice):
+        self._emit(self.connections.event(notice))
+        if notice.peer_id not in self.lobby.participants:
             return
-        connected = self._connections.follow(notice)
+        connected = self.connections.follow(notice)
         if self._conversation is not None and connected is not None:
             if connected:
                 self._conversation.connected(notice.peer_id)
@@ -501,7 +479,7 @@ class AgentSession:
                 self._conversation.connection_lost(notice.peer_id)
 
     def _on_media_gone(self, notice: media.MediaGone) -> None:
-        self._connections.media_gone()
+        self.connections.media_gone()
         self._emit(
             ErrorEvent(
                 code="media",
@@ -534,9 +512,6 @@ class AgentSession:
             agent.set_state("idle")
         if self._conversation is not None:
             self._conversation.ready()
-
-    def _new_memory(self, agent: Agent) -> Memory:
-        return Memory(self._settings.context_tokens, agent.id)
 
     def _notice(self, agent: Agent) -> str:
         llm = agent.llm

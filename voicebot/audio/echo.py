@@ -1,11 +1,10 @@
-"""Is what a microphone brings an agent's own voice, back from a loudspeaker?
+"""Recognises an agent's own voice that comes back through a loudspeaker and a microphone.
 
-What agents send is known exactly. Both sounds become log energies of a few frequency bands,
-a hop of 10 ms each. An echo follows what was sent at one lag and with one gain for each band,
-whatever room, loudspeaker and microphone are: each band's mean taken away, the two agree at
-that lag, and it stays. A person who speaks at the same time breaks the agreement. Energies of
-the whole sound would not do: two hundred milliseconds are about a syllable, and some lag
-always fits a syllable to another.
+What agents send is known exactly. Both sounds become log energies of a few frequency bands, one per hop
+of 10 ms. Whatever the room, loudspeaker and microphone are, an echo follows the sent sound at one lag
+and with one gain per band. So without each band's mean, the two correlate at that lag, and the lag
+stays the same. A person who speaks at the same time breaks the correlation. The energy of the whole
+sound would not be enough: 200 ms are about a syllable, and at some lag one syllable fits another.
 """
 
 from __future__ import annotations
@@ -19,36 +18,36 @@ from numpy.typing import NDArray
 from voicebot.audio.frames import HEARING_RATE, OPUS_RATE, Pcm
 
 HOP = 0.01
-"""Seconds between two energies."""
+"""Seconds per hop, that is between two energies."""
 LONGEST = 0.6
-"""Seconds an echo takes at most: the network both ways, the browser's jitter buffer, a wireless speaker."""
+"""The longest lag of an echo in seconds: network both ways, jitter buffer, wireless loudspeaker."""
 WINDOW = 0.4
 """Seconds of sound that are compared."""
 SHORTEST = 0.16
-"""Seconds of it needed before anything is said."""
+"""Seconds of sound that are needed for a comparison."""
 EDGES = (150, 300, 500, 750, 1050, 1450, 2000, 2800, 3800)
-"""Hz between the bands; below and above, speakers and codecs differ most."""
+"""Limits of the bands in Hz. Loudspeakers and codecs differ most below and above."""
 RANGE = 7.0
-"""Natural logarithms of energy (30 dB) below the loudest that count; what is softer is noise."""
+"""Range below the loudest energy that counts, in natural logarithms (30 dB). Softer sound is noise."""
 FLOOR = 5.0
-"""Logarithm of a band's energy (int16 units squared) that counts as silence at least."""
+"""Log energy of a band (int16 units squared) up to which it always counts as silence."""
 LEAST = 20.0
-"""Sum of squared differences of a window's energies from their means that counts at least."""
+"""Lower limit for the sum of squared deviations of a window's energies from their means."""
 EVEN = 0.58
-"""Agreement (a correlation) at which echo and person are as likely as each other: in rooms of 0.15 to 0.4 s
-of reverberation an echo had more in 19 windows of 20, another person's speech in one of ten."""
+"""Correlation at which an echo and a person are equally likely. In rooms with 0.15 to 0.4 s of reverberation,
+19 of 20 windows of an echo had more, and one of ten windows of another person's speech."""
 HABIT = 0.2
-"""Half of it is how much less is needed where all was echo until now, and more where nothing was."""
+"""Half of it is how much less is needed after echo only, and how much more after none."""
 SLOW = 0.06
-"""Weight of the newest window in what it was until now (half a second)."""
+"""Weight of the newest window in that history (half a second)."""
 STEEP = 18.0
-"""How fast that turns into certainty."""
+"""Slope of the logistic function from correlation to likelihood."""
 FORGET = 0.97
-"""Of what is known about the lag, kept with every window of 32 ms (half of it after 0.7 s of sound)."""
+"""Factor of the weights of the lags per window of 32 ms (half after 0.7 s of sound)."""
 SHARP = 6
-"""Power of an agreement that counts for a lag: one good match says more than many poor ones."""
+"""Power of a correlation in the weight of its lag, so that one good match counts more than many poor ones."""
 SPREAD = 2
-"""Hops on either side of the most likely lag that belong to it: clocks drift, and rooms smear."""
+"""Hops on either side of the most likely lag that belong to it, as clocks drift and rooms reverberate."""
 
 Bands = NDArray[np.float64]
 """Log energies, shape (hops, bands)."""
@@ -67,13 +66,13 @@ _MEAN = np.full(_DECIMATE, 1 / _DECIMATE)
 
 
 class BandEnergies:
-    """Consecutive sound at 16 kHz, in pieces of any length, as `Bands`."""
+    """Turns consecutive sound at 16 kHz, in pieces of any length, into `Bands`."""
 
     def __init__(self) -> None:
         self._rest = np.zeros(_FRAME - _HOP)
 
     def feed(self, pcm: Pcm | NDArray[np.float64]) -> Bands:
-        """The hops that these samples complete; each looks back over 20 ms."""
+        """The energies of the hops that these samples (shape (n,)) complete; each covers the last 20 ms."""
         sound = np.concatenate([self._rest, pcm])
         hops = (len(sound) - _FRAME) // _HOP + 1
         self._rest = sound[hops * _HOP :]
@@ -86,32 +85,32 @@ class BandEnergies:
 
 
 class EchoReference:
-    """What the agents of a host have sent lately; one for all its microphones."""
+    """What the agents of a host sent lately, for all its microphones."""
 
     KEPT = 2 * (_LAGS + _WINDOW)
-    """Hops remembered: the longest lag and the window, and as much again for packets that come late."""
+    """Number of hops kept: the longest lag and the window, twice, because packets may come late."""
 
     def __init__(self) -> None:
         self._frames: deque[tuple[int, Pcm]] = deque(maxlen=self.KEPT)
-        """Those whose energies nobody has asked for yet, with the hops they begin at."""
+        """The frames that are not analysed yet, each with its first hop."""
         self._energies = BandEnergies()
         self._bands = np.zeros((self.KEPT, _BANDS))
         self._hops = np.full(self.KEPT, -1)
         self._next = -1
         self.newest = -1
-        """The hop after the last one that was sent; -1 when nothing was."""
+        """The hop after the last sent one; -1 if nothing was sent."""
 
     def played(self, time: float, pcm: Pcm) -> None:
-        """A frame is sent: the clock time its first sample is due, and mono int16 samples at 48 kHz.
+        """Note a sent frame: the clock time of its first sample, and mono int16 at 48 kHz, shape (n,).
 
-        Frames are 10 ms long or a multiple of it. Agents that talk at once add up.
+        A frame is a multiple of 10 ms long. Agents that talk at once add up.
         """
         hop = round(time / HOP)
         self._frames.append((hop, pcm))
         self.newest = hop + _hops(pcm)
 
     def between(self, first: int, end: int) -> Bands:
-        """Energies of these hops; 0 where nothing was sent."""
+        """The energies of these hops; 0 where nothing was sent."""
         while self._frames:
             hop, pcm = self._frames.popleft()
             together, following = [pcm], hop + _hops(pcm)
@@ -126,7 +125,7 @@ class EchoReference:
     def _add(self, hop: int, pcm: Pcm) -> None:
         if hop != self._next:
             self._energies = BandEnergies()
-        # a mean of three is filter enough below 3.8 kHz
+        # below 3.8 kHz, a mean of three samples is a sufficient filter
         bands = self._energies.feed(pcm.reshape(-1, _DECIMATE) @ _MEAN)[-self.KEPT :]
         self._next = hop + _hops(pcm)
         index = np.arange(self._next - len(bands), self._next)
@@ -139,24 +138,25 @@ class EchoReference:
 
 
 def _hops(pcm: Pcm) -> int:
-    """In so many samples at 48 kHz."""
+    """The number of hops in these samples at 48 kHz."""
     return len(pcm) // (_HOP * _DECIMATE)
 
 
 @dataclass(frozen=True)
 class Match:
-    """How well a window agrees with what was sent."""
+    """How well a window correlates with the sent sound."""
 
     agreement: float
-    """A correlation, -1 to 1, at the most likely lag."""
+    """Correlation (-1 to 1) at the most likely lag."""
     lag: float
-    """Seconds."""
+    """That lag in seconds."""
 
 
 class EchoGate:
-    """One microphone: give it every window in order. All of a host share what was `sent`.
+    """Recognises echo in one microphone, which gives it every window in order.
 
-    A window costs next to nothing, being asked about one 0.2 ms while an agent can be heard.
+    A window costs almost nothing, and `likelihood` 0.2 ms while an agent may be heard. All gates of a host
+    share what was `sent`.
     """
 
     def __init__(self, sent: EchoReference) -> None:
@@ -164,18 +164,18 @@ class EchoGate:
         self._lags = np.zeros(_LAGS + 1)
         self._lately = 0.5
         self.last = Match(0.0, 0.0)
-        """Of the newest window that was compared."""
+        """The result for the newest window that was compared."""
         self._windows: deque[Pcm] = deque()
-        """Those whose energies nobody has asked for yet."""
+        """The windows that are not analysed yet."""
         self._energies = BandEnergies()
         self._heard: Bands = np.zeros((0, _BANDS))
         self._hop = 0
-        """At which the newest window began."""
+        """The hop at which the newest window begins."""
         self._end = -1.0
-        """Where it ended, in hops."""
+        """The end of the newest window, in hops."""
 
     def heard(self, time: float, pcm: Pcm) -> None:
-        """The next window: the clock time of its first sample, and mono int16 at 16 kHz."""
+        """Take the next window: the clock time of its first sample, and mono int16 at 16 kHz, shape (n,)."""
         self._hop = round(time / HOP)
         if abs(self._hop - self._end) > SPREAD:
             self._forget()
@@ -183,7 +183,7 @@ class EchoGate:
             self._end = self._hop
         self._end += len(pcm) / _HOP
         self._windows.append(pcm)
-        if (len(self._windows) - 1) * len(pcm) >= _WINDOW * _HOP:  # more than is compared
+        if (len(self._windows) - 1) * len(pcm) >= _WINDOW * _HOP:  # more than what is compared
             self._windows.popleft()
             self._forget()
 
@@ -192,11 +192,11 @@ class EchoGate:
             self._energies, self._heard = BandEnergies(), self._heard[:0]
 
     def likelihood(self) -> float:
-        """How likely the newest window is an agent's voice, 0 to 1; 0 while no agent can be heard.
+        """The likelihood (0 to 1) that the newest window is an agent's voice; 0 while none can be heard.
 
-        What is known after 0.16 s of sound is little; 0.4 s are compared once there are as many.
+        It compares up to 0.4 s of sound. After 0.16 s, it is still uncertain.
         """
-        if self._sent.newest < self._hop - _LAGS:  # nothing of it can be an echo
+        if self._sent.newest < self._hop - _LAGS:  # too old for an echo
             return 0.0
         bands = self._energies.feed(np.concatenate(self._windows))
         self._windows.clear()
@@ -217,7 +217,7 @@ class EchoGate:
 
 
 def _agreement(heard: Bands, sent: Bands) -> NDArray[np.float64]:
-    """Correlation of `heard` with each stretch of `sent` of its length, the longest lag first."""
+    """The correlation of `heard` with `sent` at each lag, the longest first; shape (lags,)."""
     count = len(heard)
     rows = np.ascontiguousarray(np.maximum(heard, max(float(heard.max()) - RANGE, FLOOR)).T)
     past = np.ascontiguousarray(np.maximum(sent, max(float(sent.max()) - RANGE, FLOOR)).T)
@@ -230,5 +230,5 @@ def _agreement(heard: Bands, sent: Bands) -> NDArray[np.float64]:
     np.cumsum(past * past, axis=1, out=sums[1, :, 1:])
     total, squares = sums[:, :, count:] - sums[:, :, :-count]
     spread = (squares - total * total / count).sum(axis=0)
-    # a window that hardly changes (a hum) agrees with nothing
+    # a window that hardly changes (a hum) correlates with nothing
     return np.asarray(both / np.sqrt(np.maximum(spread, LEAST) * max(float((rows * rows).sum()), LEAST)))

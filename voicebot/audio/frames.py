@@ -1,7 +1,7 @@
 """The units of audio: rates, the 20 ms frame, and mono int16 arrays.
 
-Audio time is counted in samples. Opus always runs at 48 kHz here (the RTP clock of RFC
-7587), hearing at 16 kHz.
+Audio time is counted in samples. Opus always runs at 48 kHz (the RTP clock of RFC 7587), hearing at
+16 kHz.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pcm = NDArray[np.int16]
-"""Mono samples, shape (n,)."""
+"""Mono int16 samples, shape (n,)."""
 
 OPUS_RATE = 48_000
 HEARING_RATE = 16_000
@@ -21,24 +21,24 @@ FRAME_SAMPLES = 960
 """Samples of one 20 ms frame at `OPUS_RATE`."""
 TIME_BASE = Fraction(1, OPUS_RATE)
 AUDIBLE = 164
-"""Samples above this magnitude count as audible: -46 dBFS peak."""
+"""Samples of a greater magnitude count as audible (-46 dBFS peak)."""
 
 EMPTY: Pcm = np.zeros(0, np.int16)
 SILENT_FRAME: Pcm = np.zeros(FRAME_SAMPLES, np.int16)
 
 
 def first_audible(pcm: Pcm) -> int | None:
-    """Index of the first sample that can be heard, None when there is none."""
+    """Index of the first audible sample, or None."""
     loud = (pcm > AUDIBLE) | (pcm < -AUDIBLE)
     index = int(loud.argmax()) if len(pcm) else 0
     return index if len(pcm) and loud[index] else None
 
 
 def as_mono(pcm: NDArray[np.int16]) -> Pcm:
-    """A contiguous mono int16 array; shape (n, channels) keeps the first channel.
+    """A contiguous mono array of shape (n,); of shape (n, channels), the first channel is kept.
 
     Raises:
-        ValueError: not int16, or more than two dimensions.
+        ValueError: it is not int16, or has more than two dimensions.
     """
     if pcm.dtype != np.int16:
         raise ValueError(f"audio must be int16, not {pcm.dtype}")
@@ -50,7 +50,7 @@ def as_mono(pcm: NDArray[np.int16]) -> Pcm:
 
 
 class SampleQueue:
-    """Samples in, samples out, in order; arrays are kept as they came until read."""
+    """A queue of samples. Arrays are kept without copying until they are read."""
 
     def __init__(self) -> None:
         self._parts: list[Pcm] = []
@@ -61,12 +61,13 @@ class SampleQueue:
         return self._size
 
     def put(self, pcm: Pcm) -> None:
+        """Append samples."""
         if len(pcm):
             self._parts.append(pcm)
             self._size += len(pcm)
 
     def take(self, count: int) -> Pcm:
-        """The next `count` samples, or all there are when fewer."""
+        """Remove the next `count` samples, or all if there are fewer."""
         out: list[Pcm] = []
         missing = min(count, self._size)
         self._size -= missing
@@ -85,11 +86,12 @@ class SampleQueue:
         return np.concatenate(out) if out else EMPTY
 
     def peek(self) -> Pcm:
-        """All there are, left in place."""
+        """All samples, which stay in the queue."""
         if not self._parts:
             return EMPTY
         return np.concatenate([self._parts[0][self._at :], *self._parts[1:]])
 
     def clear(self) -> None:
+        """Drop all samples."""
         self._parts.clear()
         self._at = self._size = 0

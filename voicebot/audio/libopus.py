@@ -1,9 +1,8 @@
-"""libopus by its C interface: the library that PyAV's wheel carries, without PyAV's objects around it.
+"""The C interface of libopus, which PyAV's wheel contains.
 
-A decoder may run at 16 kHz mono, which is what hearing needs: no work on frequencies nobody looks
-at and no resampling. `Decoder` and `Encoder` raise OSError where there is no such library (PyAV
-built against the system's is found as well, as long as there is one); `voicebot.audio.opus`
-then uses PyAV.
+A decoder may run at 16 kHz mono, which is what hearing needs, without decoding higher frequencies and
+resampling. The system's library is used if PyAV has none of its own. `Decoder` and `Encoder` raise
+OSError if there is neither; `voicebot.audio.opus` then uses PyAV.
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from voicebot.audio.frames import EMPTY, OPUS_RATE, Pcm
 VOIP, LOW_DELAY = 2048, 2051
 _SET_BITRATE, _SET_VBR_CONSTRAINT, _SET_COMPLEXITY = 4002, 4020, 4010
 _LARGEST = 1500
-"""Bytes of a packet: more than 20 ms of speech ever need."""
+"""Bytes of a packet, more than 20 ms of speech ever need."""
 _LONGEST = 120
-"""Milliseconds a packet may hold."""
+"""The most milliseconds in a packet."""
 
 
 @cache
@@ -50,7 +49,7 @@ def library() -> Any:
 
 
 class Decoder:
-    """Packets of one stream to mono at `rate` Hz (8, 12, 16, 24 or 48 kHz)."""
+    """Decodes the packets of one stream to mono int16 at `rate` Hz (8, 12, 16, 24 or 48 kHz)."""
 
     def __init__(self, rate: int) -> None:
         lib = library()
@@ -64,13 +63,13 @@ class Decoder:
         self._room = len(self._buffer)
 
     def decode(self, payload: bytes) -> Pcm:
-        """The packet's samples; empty when it cannot be decoded."""
+        """The samples of a packet, shape (n,); empty if it cannot be decoded."""
         count = self._decode(self._state, payload, len(payload), self._at, self._room, 0) if payload else 0
         return self._buffer[:count].copy() if count > 0 else EMPTY
 
 
 class Encoder:
-    """Mono 48 kHz to packets of one stream."""
+    """Encodes mono int16 at 48 kHz to packets of one stream."""
 
     def __init__(self, application: int, bit_rate: int, complexity: int) -> None:
         lib = library()
@@ -85,7 +84,7 @@ class Encoder:
         self._out = ctypes.create_string_buffer(_LARGEST)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """One packet for 2.5, 5, 10 or 20 ms. Raises ValueError for other lengths."""
+        """A packet of 2.5, 5, 10 or 20 ms. Raises ValueError for other lengths."""
         pcm = np.ascontiguousarray(pcm)
         count = self._encode(self._state, pcm.ctypes.data, len(pcm), self._out, _LARGEST)
         if count <= 0:

@@ -1,4 +1,4 @@
-"""Opus packets into an Ogg file without encoding them again (RFC 7845, written by libavformat)."""
+"""Writes Opus packets to an Ogg file without encoding them again (RFC 7845, with libavformat)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from voicebot.audio.opus import packet_samples
 from voicebot.folders import make_folder, open_file
 
 PAGE_MICROSECONDS = 200_000
-"""A page is on disk after at most two of these: what a killed process loses."""
+"""Length of a page. A killed process loses at most two pages."""
 
 
 class OggOpusWriter:
-    """One mono Opus stream. Packets follow one another without gaps.
+    """Writes one mono Opus stream, without gaps.
 
-    A file that is there already (of a process that was killed) is continued: its packets
-    are copied into the new file, which then takes its place.
+    An existing file (of a killed process) is continued: its packets are copied to a new file, which then
+    replaces it.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError when the folder cannot be written, or what is there is a link or no file."""
+        """Raises OSError if the folder cannot be written, or if the path is a link or no regular file."""
         self.path = path
         self.samples = 0
         """Samples written, at `OPUS_RATE`."""
@@ -47,7 +47,7 @@ class OggOpusWriter:
             os.replace(target, path)
 
     def write(self, payloads: Iterable[bytes]) -> None:
-        """Append packets; those that are not Opus are left out."""
+        """Append packets, and ignore those that are not Opus."""
         for payload in payloads:
             samples = packet_samples(payload)
             if not samples:
@@ -61,11 +61,12 @@ class OggOpusWriter:
             self.samples += samples
 
     def close(self) -> None:
+        """Finish the file."""
         self._container.close()
 
 
 def _made(path: Path) -> int:
-    """The size of a regular file that is there afterwards; libavformat would follow a link."""
+    """Make sure that there is a regular file, because libavformat would follow a link; returns its size."""
     handle = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         return os.fstat(handle).st_size
@@ -74,9 +75,9 @@ def _made(path: Path) -> int:
 
 
 def read_packets(source: Path | BinaryIO) -> list[bytes]:
-    """The packets of an Ogg Opus file, up to where it was torn off; empty when unreadable.
+    """The packets of an Ogg Opus file, which may be truncated; empty if it is unreadable.
 
-    Whatever else it is stays unread: libavformat would open the files that a playlist names.
+    Other formats are not read, because libavformat would open the files that a playlist names.
     """
     packets: list[bytes] = []
     try:

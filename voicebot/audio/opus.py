@@ -1,4 +1,4 @@
-"""Opus packets: encode, decode, measure; one packet is one RTP payload (RFC 6716, RFC 7587)."""
+"""Encodes, decodes and measures Opus packets. One packet is one RTP payload (RFC 6716, RFC 7587)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from voicebot.audio.resampling import Resampler
 
 SPEECH_BIT_RATE = 32_000
 COMPLEXITY = 9
-"""Of 10: what browsers use on desktop machines."""
+"""From 0 to 10; browsers use 9 on desktop machines."""
 
-# Durations by the TOC byte's configuration number, in 48 kHz samples (RFC 6716, table 2).
+# durations in 48 kHz samples by the configuration number of the TOC byte (RFC 6716, table 2)
 _SILK = (480, 960, 1920, 2880)
 _HYBRID = (480, 960)
 _CELT = (120, 240, 480, 960)
@@ -25,7 +25,7 @@ _SILENCES = (960, 480, 240, 120)
 
 
 def packet_samples(payload: bytes) -> int:
-    """How many 48 kHz samples a packet decodes to; 0 for one that is not Opus."""
+    """The length of a packet in 48 kHz samples; 0 if it is not Opus."""
     if not payload:
         return 0
     toc = payload[0]
@@ -36,29 +36,27 @@ def packet_samples(payload: bytes) -> int:
 
 
 class OpusEncoder:
-    """Mono 48 kHz speech, one packet per frame."""
+    """Encodes mono int16 speech at 48 kHz, one packet per frame."""
 
     def __init__(
         self,
         frame_samples: int = FRAME_SAMPLES,
-        bit_rate: int = SPEECH_BIT_RATE,
         application: Literal["voip", "lowdelay"] = "voip",
     ) -> None:
-        self.frame_samples = frame_samples
         self._codec: libopus.Encoder | _AvEncoder
         try:
             kind = libopus.VOIP if application == "voip" else libopus.LOW_DELAY
-            self._codec = libopus.Encoder(kind, bit_rate, COMPLEXITY)
+            self._codec = libopus.Encoder(kind, SPEECH_BIT_RATE, COMPLEXITY)
         except OSError:
-            self._codec = _AvEncoder(frame_samples, bit_rate, application)
+            self._codec = _AvEncoder(frame_samples, application)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """One packet for exactly `frame_samples` samples."""
+        """The packet of exactly `frame_samples` samples."""
         return self._codec.encode(pcm)
 
 
 class OpusDecoder:
-    """Packets to mono at `rate`, 48 or 16 kHz; keeps its state between packets of one stream."""
+    """Decodes the packets of one stream to mono int16 at `rate` Hz (48,000 or 16,000)."""
 
     def __init__(self, rate: int = OPUS_RATE) -> None:
         self._codec: libopus.Decoder | _AvDecoder
@@ -68,18 +66,18 @@ class OpusDecoder:
             self._codec = _AvDecoder(rate)
 
     def decode(self, payload: bytes) -> Pcm:
-        """The packet's samples; empty when it cannot be decoded.
+        """The samples of a packet, shape (n,); empty if it cannot be decoded.
 
-        Where PyAV has to decode for 16 kHz they come up to 6 ms later than their packet.
+        At 16 kHz without libopus, they come up to 6 ms later than their packet.
         """
         return self._codec.decode(payload)
 
 
 class _AvEncoder:
-    def __init__(self, frame_samples: int, bit_rate: int, application: str) -> None:
+    def __init__(self, frame_samples: int, application: str) -> None:
         codec = av.CodecContext.create("libopus", "w")
         assert isinstance(codec, av.AudioCodecContext)
-        codec.bit_rate = bit_rate
+        codec.bit_rate = SPEECH_BIT_RATE
         codec.format = "s16"
         codec.layout = "mono"
         codec.sample_rate = OPUS_RATE
@@ -130,13 +128,13 @@ def silence_packet(samples: int = FRAME_SAMPLES) -> bytes:
     """A packet of digital silence; `samples` is 120, 240, 480 or 960 (2.5 to 20 ms)."""
     encoder = OpusEncoder(samples, application="lowdelay")
     quiet = np.zeros(samples, np.int16)
-    for _ in range(10):  # the encoder settles
+    for _ in range(10):  # until the encoder has settled
         packet = encoder.encode(quiet)
     return packet
 
 
 def silence_packets(samples: int) -> list[bytes]:
-    """Packets of silence, `samples` long to the nearest 2.5 ms."""
+    """Packets of silence whose length is `samples` (48 kHz), rounded to 2.5 ms."""
     rest = (samples + 60) // 120 * 120
     out: list[bytes] = []
     for size in _SILENCES:

@@ -1,8 +1,8 @@
-"""When the next frame is due: a clock's 20 ms slots, with missed ones skipped.
+"""Decides when the next frame is due: a clock has slots of 20 ms, and missed slots are skipped.
 
-A stall must not be followed by a burst: a receiver's jitter buffer grows with a burst and
-shrinks only slowly (1936 ms left after a stall of 3 s, against 44 ms when slots are
-skipped). Speech is not live, so what is skipped is time: the words wait, none is lost.
+A burst must not follow a stall, because a receiver's jitter buffer grows with a burst and shrinks slowly
+(after a stall of 3 s it holds 1936 ms, but 44 ms if slots are skipped). Only time is skipped: the
+words wait, and none is lost.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 from voicebot.audio.frames import FRAME_SAMPLES, FRAME_SECONDS, OPUS_RATE
 
 TOLERANCE = 0.04
-"""Seconds of lateness that are caught up, so that a small hiccup leaves no hole."""
+"""Seconds of delay that are caught up, so that a short delay leaves no hole."""
 
 
 class Pacer:
-    """Slots of one outgoing track, timestamps counted from `origin`. Pure: the time is passed in."""
+    """The slots of one outgoing track. Timestamps count from clock time `origin`. Pure."""
 
     def __init__(self, origin: float) -> None:
         self._origin = origin
         self.due = origin
-        """When the next frame should leave."""
+        """Clock time at which the next frame should be sent."""
         self.late = 0
-        """Slots skipped so far."""
+        """Number of skipped slots."""
 
     @property
     def pts(self) -> int:
-        """Timestamp of the next frame in `OPUS_RATE` ticks; grows with the clock."""
+        """RTP timestamp of the next frame, in `OPUS_RATE` ticks of the clock."""
         return round((self.due - self._origin) * OPUS_RATE)
 
     def resume(self, now: float) -> None:
-        """After silence: talk at once, never before the slot that is due."""
+        """Continue after silence: at once, but not before the next slot."""
         if now > self.due:
             self.due = now
 
     def catch_up(self, now: float) -> int:
-        """Skip the slots missed by more than the tolerance; returns how many."""
+        """Skip slots that were missed by more than the tolerance; returns their number."""
         if now - self.due <= TOLERANCE:
             return 0
         missed = int((now - self.due) / FRAME_SECONDS)
@@ -43,5 +43,5 @@ class Pacer:
         return missed
 
     def sent(self) -> None:
-        """A frame left in this slot."""
+        """Go to the next slot, because a frame was sent."""
         self.due += FRAME_SAMPLES / OPUS_RATE

@@ -1,4 +1,4 @@
-"""Streaming sample rate conversion of mono int16 (libsoxr)."""
+"""Streaming sample rate conversion of mono int16, with libsoxr."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from voicebot.audio.frames import EMPTY, Pcm
 
 
 class Resampler:
-    """Converts chunk by chunk without clicks at the seams.
+    """Converts chunk by chunk without clicks.
 
-    Output sample `i` is input time `i / rate_out`: the filter's delay is compensated and
-    only withheld, so after `flush()` the lengths agree. "LQ" withholds 6 ms from 48 to
-    16 kHz and is enough for hearing; "HQ" withholds 21 ms and is for speaking.
+    Output sample `i` is input time `i / rate_out`: the filter withholds its delay until `flush()`, after
+    which the lengths agree. "LQ" withholds 6 ms from 48 to 16 kHz, and is enough for hearing; "HQ"
+    withholds 21 ms, and is for speech output. Raises ValueError for a rate that is not positive.
     """
 
     def __init__(self, rate_in: int, rate_out: int, quality: str = "HQ") -> None:
@@ -29,13 +29,13 @@ class Resampler:
         )
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """What can be given out after these samples; may be empty."""
+        """The output samples that are available after these input samples; may be empty."""
         if self._stream is None:
             return pcm
         return cast(Pcm, self._stream.resample_chunk(pcm))
 
     def flush(self) -> Pcm:
-        """The rest; the stream starts anew afterwards."""
+        """The remaining samples. The next input begins a new stream."""
         if self._stream is None:
             return EMPTY
         rest = cast(Pcm, self._stream.resample_chunk(EMPTY, last=True))

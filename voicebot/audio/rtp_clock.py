@@ -1,8 +1,7 @@
-"""When a remote sample was spoken, on our clock: RTP timestamps mapped without drift.
+"""Maps RTP timestamps to our clock without drift, to tell when a remote sample was spoken.
 
-The sender's audio clock runs a little fast or slow and the network delays packets by
-varying amounts. The least delayed packets of the last half minute show the true offset;
-jitter only ever adds to it.
+The sender's audio clock is a little fast or slow, and the network delays packets by varying amounts.
+Jitter only adds delay, so the least delayed packets of the last half minute show the true offset.
 """
 
 from __future__ import annotations
@@ -10,16 +9,17 @@ from __future__ import annotations
 from voicebot.audio.frames import OPUS_RATE
 
 WINDOW = 15.0
-"""Seconds per half of the sliding minimum."""
+"""Seconds of each half of the sliding minimum."""
 
 
 class TimestampUnwrapper:
-    """32-bit RTP timestamps to a count that does not wrap."""
+    """Turns 32-bit RTP timestamps into a count that does not wrap."""
 
     def __init__(self) -> None:
         self._last: int | None = None
 
     def unwrap(self, timestamp: int) -> int:
+        """The count for the next timestamp, which may be a little older than the last one."""
         if self._last is None:
             self._last = timestamp
         else:
@@ -37,7 +37,7 @@ class RtpClock:
         self._newer = float("inf")
 
     def observe(self, end: int, arrival: float) -> None:
-        """A packet whose last sample has timestamp `end` arrived at clock time `arrival`."""
+        """Learn that a packet whose last sample has timestamp `end` arrived at clock time `arrival`."""
         if self._begun is None:
             self._begun = arrival
         elif arrival - self._begun > WINDOW:
@@ -45,7 +45,7 @@ class RtpClock:
         self._newer = min(self._newer, arrival - end / OPUS_RATE)
 
     def time(self, timestamp: int) -> float:
-        """Clock time of a sample; call `observe` first."""
+        """Clock time of the sample with this timestamp. Call `observe` first."""
         return self.offset + timestamp / OPUS_RATE
 
     @property

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from voicebot.doctor.check import Check, Status
 from voicebot.doctor.relay import relay_checks
 from voicebot.errors import SettingsError
-from voicebot.rtc.probe import Outcome, Probe, probe
-from voicebot.rtc.resolver import discover
+from voicebot.rtc.ice_servers.probe import Outcome, Probe, probe
+from voicebot.rtc.ice_servers.resolver import discover
 from voicebot.settings import Settings
 from voicebot.signaling.turn import ice_plan
 from voicebot.signaling.turn_uri import parse_addresses

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from voicebot.doctor.check import Check, Status
-from voicebot.rtc.probe import Probe, probe
-from voicebot.rtc.relay_proof import RelayOutcome, prove_denied, prove_relay
+from voicebot.rtc.ice_servers.probe import Probe, probe
+from voicebot.rtc.ice_servers.relay_proof import RelayOutcome, prove_denied, prove_relay
 from voicebot.signaling.coturn import DENIED, Denied
 from voicebot.signaling.turn import credentials
 

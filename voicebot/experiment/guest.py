@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from voicebot.audio.frames import OPUS_RATE
 from voicebot.errors import MediaError, SignalingError
-from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
+from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 from voicebot.signaling import messages as m
 from voicebot.tts.base import TTS, VoiceStyle, audio_only
 
@@ -153,7 +154,7 @@ class Guest:
             MediaError: there is no audio connection.
         """
         await self.connected()
-        samples = np.asarray(soxr.resample(pcm, sample_rate, RATE), np.int16)
+        samples = np.asarray(soxr.resample(pcm, sample_rate, OPUS_RATE), np.int16)
         await self._microphone.say(samples)
 
     async def chat(self, text: str) -> None:

@@ -64,12 +64,8 @@ class OpenAILLM:
     def model(self) -> Model:
         from voicebot.llm.models import make_model
 
-        return make_model(self._model, self._connect(), self.is_openai, self.explain)
-
-    @property
-    def is_openai(self) -> bool:
-        """Whether the server is OpenAI's own, which has the responses API."""
-        return urlsplit(self.base_url).hostname == "api.openai.com"
+        responses = urlsplit(self.base_url).hostname == "api.openai.com"
+        return make_model(self._model, self._connect(), responses, self.explain)
 
     async def check(self) -> Availability:
         """Ask the server for its models, to see that it runs, accepts the key and has this model."""

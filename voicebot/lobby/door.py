@@ -94,7 +94,7 @@ class Door:
         return entry
 
     def knock(self, id: str, handle: str, name: str) -> WaitingVisitor:
-        """Wait at the door. Who knocks again keeps the place and may change the name.
+        """Wait at the door. Somebody who knocks again keeps their place and may change their name.
 
         Raises:
             SignalingError: `bad_name`.

@@ -28,11 +28,12 @@ class Joined:
 @dataclass(frozen=True)
 class Updated:
     info: ParticipantInfo
+    before: ParticipantInfo
 
 
 @dataclass(frozen=True)
 class Left:
-    id: str
+    info: ParticipantInfo
     reason: LeaveReason
 
 
@@ -125,8 +126,8 @@ class Lobby:
 
     def leave(self, id: str, reason: LeaveReason = "left") -> None:
         """Remove a participant, if they are here. After the last host, another person becomes host."""
-        if self._participants.pop(id, None) is not None:
-            self._changed(Left(id, reason))
+        if (info := self._participants.pop(id, None)) is not None:
+            self._changed(Left(info, reason))
             if not self.hosts and (people := self.humans):
                 # rather somebody who is connected than somebody who may never come back
                 self.make_host(next((one for one in people if one.presence == "present"), people[0]).id)
@@ -147,7 +148,7 @@ class Lobby:
         info = old.model_copy(update={"role": "host", "owner": owner or old.owner})
         if info != old:
             self._participants[id] = info
-            self._changed(Updated(info))
+            self._changed(Updated(info, old))
         return info
 
     def change(self, **changes: Any) -> bool:
@@ -195,7 +196,7 @@ class Lobby:
         if info.camera and not old.camera:
             self._check_cameras()
         self._participants[id] = info
-        self._changed(Updated(info))
+        self._changed(Updated(info, old))
         return info
 
     def subscribe(self, observer: Callable[[LobbyEvent], None]) -> Callable[[], None]:

@@ -12,7 +12,7 @@ from voicebot.lobby.lookalikes import INVISIBLE, shapes
 
 MAX_GRAPHEMES = 40
 MAX_MARKS = 4
-"""Marks on one letter. No language needs more, and a stack of them covers the text above."""
+"""Marks on one letter. No language needs more, and a taller stack would cover the text above."""
 _ZWJ = "\u200d"
 
 

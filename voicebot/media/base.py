@@ -1,13 +1,12 @@
 """The media plane: everything that must never wait for Python code in a notebook cell.
 
-It owns the WebRTC connections of agent hosts, Opus, pacing, VAD, barge-in and raw
-recording. The control plane sends commands and gets notices (one callback, on its own
-loop, in order). All times are `voicebot.clock.monotonic` seconds of the machine; the
-control plane turns them into conversation time.
+It owns the WebRTC connections of agent hosts, Opus, pacing, VAD, barge-in and raw recording. The
+control plane sends commands and gets notices, in order, through one callback on its own loop. All
+times are `voicebot.clock.monotonic` seconds, which the control plane turns into conversation time.
 
-Two forms: `voicebot.media.process.ProcessMediaPlane` (a worker process behind a
-socketpair) and `voicebot.media.inline.InlineMediaPlane` (the same engine on the caller's
-loop, for tests).
+It has two forms: `voicebot.media.process.plane.ProcessMediaPlane` (a worker process behind a
+socketpair) and `voicebot.media.inline.InlineMediaPlane` (the same engine on the caller's loop, for
+tests).
 """
 
 from __future__ import annotations
@@ -25,27 +24,27 @@ from voicebot.signaling.messages import IceServer
 # ---------------------------------------------------------------- settings and small values
 
 HOLD_LIMIT = 10.0
-"""Seconds a speech is held for a person before it is dropped: the control plane may be blocked by a cell."""
+"""Seconds that a speech is held before it is dropped, because a cell may block the control plane."""
 
 
 @dataclass(frozen=True)
 class HearingSettings:
-    """How a human track is cut into utterances. Seconds; probabilities 0 to 1."""
+    """How a person's audio is divided into utterances: probabilities from 0 to 1, and times in seconds."""
 
     speech_threshold: float = 0.5
     silence_threshold: float = 0.35
     start_after: float = 0.064
-    """Speech needed before `VoiceActivityStarted`; shorter bursts are ignored."""
+    """Speech before `VoiceActivityStarted`. Shorter sounds are ignored."""
     pause_after: float = 0.1
-    """Silence before `VoiceActivityStopped`: the first short pause. It need not end the turn."""
+    """Silence before `VoiceActivityStopped`: the first short pause, which need not end the turn."""
     interrupt_after: float = 0.2
-    """Speech over a talking agent that holds it (`PlayoutHeld`), decided in the worker."""
+    """Speech over a talking agent before it is held (`PlayoutHeld`)."""
     utterance_pause: float = 0.5
-    """Silence that ends an utterance, for the limit below."""
+    """Silence that ends an utterance for the limit below."""
     max_utterance: float = 30.0
-    """Speech that has gone on for so long (a television) does not stop a talking agent any more."""
+    """Length of an utterance (a television, for example) after which it no longer holds an agent."""
     preroll: float = 0.4
-    """Audio before the detected start that is handed over with it."""
+    """Audio before the detected start that is handed over, too."""
 
 
 # ---------------------------------------------------------------- what messages are about
@@ -81,24 +80,24 @@ class _OfSpeech(_OfAgent):
 
 @dataclass(frozen=True)
 class PeerState(_OfPeer):
-    """A connection changed; `failed` comes with a reason for people.
+    """A connection changed. `failed` has a reason for people.
 
-    Nothing is said of an epoch any more once a larger one is connected.
+    There are no notices of an epoch after a larger one is connected.
     """
 
     epoch: int
     state: Literal["connecting", "connected", "failed", "closed"]
     local: str | None = None
     remote: str | None = None
-    """Candidate types of the selected pair (host, srflx, prflx, relay), once connected."""
+    """Candidate types of the selected pair (host, srflx, prflx or relay), once connected."""
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class VoiceActivityStarted(_OfParticipant):
-    """A person began to speak at `time` (of the first speech sample; told later), or speaks on after a pause.
+    """A person began to speak, or continued after a pause. It cancels an `AwaitSilence`.
 
-    It cancels an `AwaitSilence`.
+    `time` is that of the first speech sample; the notice comes later.
     """
 
     time: float
@@ -106,9 +105,9 @@ class VoiceActivityStarted(_OfParticipant):
 
 @dataclass(frozen=True)
 class SpeechAudio(_OfParticipant):
-    """Audio between start and stop, in order, including pre-roll and trailing silence.
+    """Audio of an utterance, in order, with pre-roll and trailing silence.
 
-    `pcm` is mono int16 at 16 kHz; `time` is that of its first sample.
+    `pcm` is mono int16 at 16 kHz, shape (n,); `time` is that of its first sample.
     """
 
     time: float
@@ -117,23 +116,23 @@ class SpeechAudio(_OfParticipant):
 
 @dataclass(frozen=True)
 class VoiceActivityStopped(_OfParticipant):
-    """The person's last audible speech sample was at `time`; told `pause_after` later."""
+    """A person paused. The last audible speech sample was at `time`; the notice comes `pause_after` later."""
 
     time: float
 
 
 @dataclass(frozen=True)
 class SilenceReached(_OfParticipant):
-    """The person was silent up to `time`, the `until` of the `AwaitSilence` it answers."""
+    """A person was silent up to `time`, which is the `until` of the `AwaitSilence`."""
 
     time: float
     probability: float | None = None
-    """The VAD's mean probability of speech in the last tenth of a second: high where silence is doubtful."""
+    """The mean speech probability of the last tenth of a second. A high one makes the silence doubtful."""
 
 
 @dataclass(frozen=True)
 class PlayoutAudible(_OfSpeech):
-    """The first audible sample of `speech_id` was sent at `time`; silence before it does not count."""
+    """The first audible sample of a speech was sent at `time`. Silence before it does not count."""
 
     time: float
 
@@ -148,10 +147,10 @@ class PlayoutMark(_OfSpeech):
 
 @dataclass(frozen=True)
 class PlayoutEnded(_OfSpeech):
-    """Nothing of `speech_id` will be sent any more.
+    """A speech has ended.
 
-    `played` seconds of its audio were sent; `pieces` maps each begun piece index to its
-    own (seconds played, seconds queued). `complete` is false when it was stopped before its end.
+    `played` seconds of its audio were sent. `pieces` maps the index of each piece that began to its
+    (seconds played, seconds queued). `complete` is False if the speech was stopped before its end.
     """
 
     time: float
@@ -161,16 +160,16 @@ class PlayoutEnded(_OfSpeech):
 
     @classmethod
     def unheard(cls, speech: _OfSpeech, time: float) -> PlayoutEnded:
-        """The end of a speech for which there is no agent, or no worker."""
+        """The end of a speech that has no agent or no worker."""
         return cls(speech.host_id, speech.agent_id, speech.speech_id, time, 0.0, {}, complete=False)
 
 
 @dataclass(frozen=True)
 class PlayoutHeld(_OfSpeech):
-    """The person `by` has talked over this speech for `interrupt_after`.
+    """The person `by` has talked over this speech for `interrupt_after`, so it is held.
 
-    It waits for `ResumeSpeech` or `StopSpeech`; `HOLD_LIMIT` seconds without either stop it. `played`
-    and `pieces` are as in `PlayoutEnded`. The notice comes once for each hold, for every speech of the agent.
+    `ResumeSpeech` continues it; `StopSpeech`, or `HOLD_LIMIT` seconds without either, stops it. `played`
+    and `pieces` are as in `PlayoutEnded`. Each hold gives one notice for every speech of the agent.
     """
 
     time: float
@@ -181,34 +180,34 @@ class PlayoutHeld(_OfSpeech):
 
 @dataclass(frozen=True)
 class PlayoutResumed(_OfSpeech):
-    """A speech that had been held for a person flows again, with the sample sent at `time`."""
+    """A speech that was held for a person continues with the sample sent at `time`."""
 
     time: float
 
 
 @dataclass(frozen=True)
 class MediaStats:
-    """Every few seconds: what the media plane costs and how it fares."""
+    """Figures of the media plane, sent every few seconds."""
 
     cpu_seconds: float
-    """Process CPU time since it began."""
+    """CPU time of the process since it began."""
     peers: int
     late_frames: int
     lost_packets: int
     queued_seconds: float = 0.0
-    """Of agents' audio, not sent yet."""
+    """Agents' audio that is not sent yet."""
     queued_bytes: int = 0
-    """Of commands that the worker has not read yet."""
+    """Commands that the worker has not read yet."""
     stalls: int = 0
-    """Times that the loop did not run for a while, and for how long in all."""
+    """How often the loop was blocked for a while; `stall_seconds` is the total time."""
     stall_seconds: float = 0.0
     echo_seconds: float = 0.0
-    """Of agents' own voices that came back through people's loudspeakers."""
+    """Agents' voices that came back through people's loudspeakers."""
 
 
 @dataclass(frozen=True)
 class RecordingFailed(_OfParticipant):
-    """A participant is not recorded any more (disk full, folder gone); the rest goes on."""
+    """The recording of a participant ended, for example because the disk is full. The others continue."""
 
     path: Path
     reason: str
@@ -216,10 +215,10 @@ class RecordingFailed(_OfParticipant):
 
 @dataclass(frozen=True)
 class MediaGone:
-    """The worker died; connections are lost. A new one is started by the handle.
+    """The worker died with all its connections, and a new one is started.
 
-    Speeches and utterances under way were reported as ended just before. Hosts, agents and
-    recordings are set up again, so browsers only have to offer again with a larger epoch.
+    The speeches and utterances were reported as ended just before. The new worker gets the hosts, agents
+    and recordings again, so browsers only have to offer again with a larger epoch.
     """
 
     reason: str
@@ -248,7 +247,7 @@ OnNotice = Callable[[Notice], None]
 
 @dataclass(frozen=True)
 class OpenHost(_OfHost):
-    """Begin an agent host: one for each lobby."""
+    """Begin an agent host. Each lobby has one."""
 
     hearing: HearingSettings
 
@@ -259,7 +258,7 @@ class CloseHost(_OfHost):
 
 @dataclass(frozen=True)
 class AddIceCandidate(_OfPeer):
-    """A trickled candidate; "" is end-of-candidates. Those of an older epoch are ignored."""
+    """A trickled candidate; "" is end-of-candidates. Candidates of older epochs are ignored."""
 
     epoch: int
     candidate: str
@@ -273,19 +272,19 @@ class ClosePeer(_OfPeer):
 
 @dataclass(frozen=True)
 class AwaitSilence(_OfParticipant):
-    """Tell `SilenceReached` once the person has been silent up to clock time `until`.
+    """Ask for `SilenceReached` when a person has been silent up to clock time `until`.
 
-    It is judged from received audio, so the notice comes when the audio of `until` is here;
-    audio that is missing for long is silence. Speech before then cancels the wait
-    (`VoiceActivityStarted` is the notice), and a later command replaces an earlier one. For
-    somebody who has no microphone here, or when the worker dies, the notice comes at once.
+    Received audio decides, so the notice comes when the audio of `until` has arrived; audio that is
+    missing for long is silence. Speech before then cancels the wait (`VoiceActivityStarted` reports it),
+    and a later command replaces an earlier one. The notice comes at once for a person without a
+    microphone here, and when the worker dies.
     """
 
     until: float
 
 
 class AddAgentTrack(_OfAgent):
-    """Give an agent a track of its own, which every connection can carry."""
+    """Give an agent a track, which every connection can carry."""
 
 
 class RemoveAgentTrack(_OfAgent):
@@ -294,10 +293,10 @@ class RemoveAgentTrack(_OfAgent):
 
 @dataclass(frozen=True)
 class QueueAudio(_OfSpeech):
-    """Queue mono audio of piece `index` (a sentence) of a speech; the first audio begins the speech.
+    """Queue audio of piece `index` (a sentence) of a speech. The first audio begins the speech.
 
-    A speech that begins with `held` is only prepared: it is heard from `ResumeSpeech` on, and
-    until then the agent's other speeches pass it.
+    `pcm` is mono int16 at `sample_rate` Hz, shape (n,). A speech that begins with `held` is only
+    prepared: it is heard after `ResumeSpeech`, and the agent's other speeches pass it until then.
     """
 
     index: int
@@ -307,30 +306,30 @@ class QueueAudio(_OfSpeech):
 
 
 class EndSpeech(_OfSpeech):
-    """No more audio for this speech: `PlayoutEnded(complete=True)` follows its last sample."""
+    """Mark a speech as complete. `PlayoutEnded(complete=True)` follows its last sample."""
 
 
 @dataclass(frozen=True)
 class HoldSpeech(_OfSpeech):
-    """Hold this speech as if the person `by` had talked over it for long: `PlayoutHeld` follows."""
+    """Hold a speech as if person `by` had talked over it. `PlayoutHeld` follows."""
 
     by: str
 
 
 class ResumeSpeech(_OfSpeech):
-    """Go on with the very next sample, or begin a prepared speech. Ignored if it is unknown or over."""
+    """Continue a speech with the next sample, or begin a prepared one. Ignored if it is unknown or over."""
 
 
 class StopSpeech(_OfSpeech):
-    """Drop what is queued at once, held or not; `PlayoutEnded(complete=False)` follows."""
+    """Drop the queued audio of a speech at once. `PlayoutEnded(complete=False)` follows."""
 
 
 @dataclass(frozen=True)
 class StartRecording(_OfParticipant):
-    """Write the participant's audio to an Ogg Opus file whose time 0 is clock time `origin`.
+    """Record a participant in an Ogg Opus file whose time 0 is clock time `origin`.
 
-    Gaps are silence, and the file ends where the recording is stopped. An existing file is
-    continued, so the origin must be the same. `RecordingFailed` follows when the disk refuses.
+    Gaps become silence, and the file ends when the recording is stopped. An existing file is continued,
+    which needs the same origin. `RecordingFailed` follows if the file cannot be written.
     """
 
     path: Path
@@ -360,8 +359,8 @@ Command = (
 class PeerOffer(_OfPeer):
     """A browser's SDP offer to an agent host.
 
-    `tracks` maps each mid to a participant id: the mid the person's microphone is on to the
-    person, each recvonly audio mid to the agent to be heard there.
+    `tracks` maps each mid to a participant id: the mid of the microphone to the person, and each
+    recvonly audio mid to the agent to be heard there.
     """
 
     epoch: int
@@ -372,46 +371,46 @@ class PeerOffer(_OfPeer):
 
 @dataclass(frozen=True)
 class Answer:
-    """The agent host's SDP answer; `tracks` maps each mid to the agent who speaks on it."""
+    """The SDP answer of an agent host. `tracks` maps each mid to the agent who speaks on it."""
 
     sdp: str
     tracks: Mapping[str, str] = field(default_factory=dict)
 
 
 class MediaPlane(Protocol):
-    """Where commands go and notices come from."""
+    """Takes commands and gives notices."""
 
     async def start(self, on_notice: OnNotice) -> None:
-        """Start; notices arrive on the calling loop. Raises MediaError."""
+        """Start. Notices arrive on the calling loop. Raises MediaError."""
         ...
 
     async def close(self) -> None:
-        """End every connection, finish every recording, stop. Safe to call twice."""
+        """End every connection, finish every recording and stop. Safe to call twice."""
         ...
 
     def abandon(self) -> None:
-        """The loop will not run again: what runs elsewhere ends by itself, as after `close`."""
+        """End what runs outside the loop, without waiting, because the loop will not run again."""
         ...
 
     @property
     def alive(self) -> bool:
-        """Whether offers can be answered now: false while a worker that died is started again."""
+        """Whether offers can be answered now. False while a dead worker is being replaced."""
         ...
 
     def send(self, command: Command) -> None:
-        """Queue a command. They are carried out in order; none of them raises.
+        """Queue a command. Commands are carried out in order and never raise.
 
-        Hosts, agents and recordings can be set up before the start.
+        Hosts, agents and recordings can be set up before `start`.
         """
         ...
 
     async def answer(self, offer: PeerOffer) -> Answer:
         """Answer a browser's offer.
 
-        A new epoch makes a new connection, and closes the older one some seconds after the new
-        one is connected; the same epoch renegotiates on the same connection. An agent that is
-        gone or unknown is answered inactive and left out of `Answer.tracks`. A transceiver that is
-        not needed any more is set to inactive by the browser, never stopped (its section could not
-        be used again). Raises MediaError.
+        A new epoch makes a new connection, which closes the older one some seconds after it is connected.
+        The same epoch renegotiates on the same connection. The section of an agent that is gone or unknown
+        is answered inactive and left out of `Answer.tracks`. The browser sets a transceiver that it does
+        not need to inactive and never stops it, because its section could not be used again. Raises
+        MediaError.
         """
         ...

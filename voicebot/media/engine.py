@@ -1,4 +1,4 @@
-"""The media plane's work itself, on the running loop; `inline` and `worker` put it to use."""
+"""The work of the media plane on the running loop, for `inline` and for the worker process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,9 @@ from voicebot.clock import Clock, monotonic
 from voicebot.errors import MediaError
 from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
-from voicebot.media.host import Host
+from voicebot.media.host import Host, HostContext
 from voicebot.media.recording import Recorder
-from voicebot.rtc.planner import Planner
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.vad.base import VAD
 
 log = logging.getLogger(__name__)
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 UPKEEP_EVERY = 0.1
 STATS_EVERY = 5.0
 STALL = 0.25
-"""Seconds of lateness of the loop that are worth a warning."""
+"""Seconds of delay of the loop from which on it is logged."""
 
 
 class Engine:
-    """All hosts of one media process. Everything happens on the loop it was made on."""
+    """All hosts of one media process. Everything happens on the loop that created it."""
 
     def __init__(
         self,
@@ -36,28 +36,30 @@ class Engine:
         *,
         vad: VAD,
         clock: Clock = monotonic,
-        new_host: Callable[..., Host] = Host,
+        new_host: Callable[[HostContext, str, media.HearingSettings], Host] = Host,
     ) -> None:
-        """`new_host` takes the arguments of `Host`."""
         self._on_notice = notify
-        self._vad = vad
         self._clock = clock
         self._new_host = new_host
-        self._origin = clock()
-        self._planner = Planner(clock=clock)
         self.hosts: dict[str, Host] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self._next_stats = self._origin + STATS_EVERY
+        now = clock()
+        self._next_stats = now + STATS_EVERY
         self._recorder = Recorder(self._recording_failed)
-        self._gone_late = self._gone_lost = 0
-        self._gone_echo = self._stall_seconds = 0.0
-        self._stalls = 0
-        self._last_upkeep, self._last_busy = self._origin, time.process_time()
+        self._planner = Planner(clock=clock)
+        self._context = HostContext(
+            vad, clock, now, self.notify, self._spawn, self._recorder.packet, self._planner
+        )
+        self._gone = (0, 0, 0.0)
+        """The losses of all closed hosts together."""
+        self._stalls, self._stall_seconds = 0, 0.0
+        self._last_upkeep, self._last_busy = now, time.process_time()
         self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
         self._closed = False
 
     def notify(self, notice: media.Notice) -> None:
+        """Give a notice to the control plane; never raises."""
         try:
             self._on_notice(notice)
         except Exception:  # an observer must not stop audio
@@ -76,7 +78,7 @@ class Engine:
     # ------------------------------------------------------------ commands
 
     def carry_out(self, command: Command) -> None:
-        """Whatever the command names may be gone by now."""
+        """Carry out a command; what it names may be gone by now."""
         host = self.hosts.get(command.host_id)
         match command:
             case media.OpenHost():
@@ -91,7 +93,7 @@ class Engine:
                 host.carry_out(command)
             case media.QueueAudio():
                 self.notify(media.PlayoutEnded.unheard(command, self._clock()))
-            case media.AwaitSilence(host_id, participant_id, until):  # nobody speaks there
+            case media.AwaitSilence(host_id, participant_id, until):  # nobody can speak there
                 self.notify(media.SilenceReached(host_id, participant_id, until))
             case _:
                 log.debug("there is no host %s (any more): %s", command.host_id, type(command).__name__)
@@ -100,25 +102,13 @@ class Engine:
         if command.host_id in self.hosts:
             log.warning("host %s is open already", command.host_id)
             return
-        self.hosts[command.host_id] = self._new_host(
-            command.host_id,
-            command.hearing,
-            vad=self._vad,
-            clock=self._clock,
-            origin=self._origin,
-            notify=self.notify,
-            spawn=self._spawn,
-            record=self._recorder.packet,
-            planner=self._planner,
-        )
+        self.hosts[command.host_id] = self._new_host(self._context, command.host_id, command.hearing)
 
     def _close_host(self, host_id: str) -> None:
         host = self.hosts.pop(host_id, None)
         if host is not None:
             self._recorder.stop_host(host_id, self._clock())
-            self._gone_late += host.late_frames
-            self._gone_lost += host.lost_packets
-            self._gone_echo += host.echo_seconds
+            self._gone = _total([self._gone, host.losses()])
             self._spawn(host.aclose(), f"close host {host_id}")
 
     async def answer(self, offer: PeerOffer) -> Answer:
@@ -134,7 +124,7 @@ class Engine:
 
     def _recording_failed(self, host_id: str, participant_id: str, path: Path, reason: str) -> None:
         notice = media.RecordingFailed(host_id, participant_id, path, reason)
-        with contextlib.suppress(RuntimeError):  # the loop is over: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self.notify, notice)
 
     # ------------------------------------------------------------ upkeep
@@ -155,21 +145,22 @@ class Engine:
         self._timer = self._loop.call_later(UPKEEP_EVERY, self._upkeep)
 
     def stats(self) -> media.MediaStats:
-        """What it costs and how it fares, now."""
+        """The current figures of the process."""
         hosts = self.hosts.values()
+        late, lost, echo = _total([self._gone, *(host.losses() for host in hosts)])
         return media.MediaStats(
             cpu_seconds=time.process_time(),
             peers=sum(h.connections for h in hosts),
-            late_frames=self._gone_late + sum(h.late_frames for h in hosts),
-            lost_packets=self._gone_lost + sum(h.lost_packets for h in hosts),
+            late_frames=late,
+            lost_packets=lost,
             queued_seconds=sum(voice.queued_seconds for h in hosts for voice in h.voices.values()),
             stalls=self._stalls,
             stall_seconds=self._stall_seconds,
-            echo_seconds=self._gone_echo + sum(h.echo_seconds for h in hosts),
+            echo_seconds=echo,
         )
 
     async def aclose(self) -> None:
-        """End everything; safe to call twice."""
+        """End everything. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
@@ -183,3 +174,8 @@ class Engine:
         await self._planner.aclose()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
+
+
+def _total(losses: Iterable[tuple[int, int, float]]) -> tuple[int, int, float]:
+    late, lost, echo = zip(*losses, strict=True)
+    return sum(late), sum(lost), sum(echo)

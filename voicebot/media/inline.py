@@ -1,4 +1,4 @@
-"""The media plane on the caller's own loop: for tests, and where nothing else shares the loop."""
+"""The media plane on the caller's own loop, for tests and for programs that do nothing else on it."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from collections.abc import Callable
 
 from voicebot.clock import Clock, monotonic
 from voicebot.errors import MediaError
-from voicebot.media.base import Answer, Command, Notice, OnNotice, PeerOffer
+from voicebot.media.base import Answer, Command, HearingSettings, Notice, OnNotice, PeerOffer
 from voicebot.media.engine import Engine
-from voicebot.media.host import Host
+from voicebot.media.host import Host, HostContext
 from voicebot.vad.base import VAD
 from voicebot.vad.silero import SileroVAD
 
 
 class InlineMediaPlane:
-    """A `MediaPlane` without a process of its own: a blocked loop silences it."""
+    """A `MediaPlane` without a process of its own, so a blocked loop silences it."""
 
     def __init__(
-        self, *, vad: VAD | None = None, clock: Clock = monotonic, new_host: Callable[..., Host] = Host
+        self,
+        *,
+        vad: VAD | None = None,
+        clock: Clock = monotonic,
+        new_host: Callable[[HostContext, str, HearingSettings], Host] = Host,
     ) -> None:
+        """Without `vad` it loads Silero."""
         self._vad = vad
         self._clock = clock
         self._new_host = new_host
         self._engine: Engine | None = None
         self._early: list[Command] = []
-        """Commands from before the start."""
+        """Commands that were sent before the start."""
 
     async def start(self, on_notice: OnNotice) -> None:
-        """Load the voice activity detector. Raises ModelError or MediaError when started twice."""
+        """Start on the running loop. Raises ModelError without a detector, MediaError if it has started."""
         if self._engine is not None:
             raise MediaError("The media plane has already been started.")
         loop = asyncio.get_running_loop()
@@ -52,7 +57,7 @@ class InlineMediaPlane:
             await engine.aclose()
 
     def abandon(self) -> None:
-        """Nothing of it runs outside the loop."""
+        """Do nothing, because nothing runs outside the loop."""
 
     @property
     def engine(self) -> Engine:

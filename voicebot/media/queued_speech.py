@@ -1,4 +1,4 @@
-"""One speech that is queued to be played: its samples, its pieces and how far it has come."""
+"""One speech that is queued for playout: its samples, its pieces and how much of it was sent."""
 
 from __future__ import annotations
 
@@ -28,49 +28,49 @@ class Frame:
     start: int
     """Its first output sample."""
     count: int
-    """Samples of the speech in it; the rest is padding."""
+    """Samples of speech in it; the rest is padding."""
     audible: int | None
-    """Where in it the speech is heard for the first time."""
+    """Index of the first audible sample of the whole speech, if it is in this frame."""
     pcm: Pcm
-    """What was encoded: 960 samples at 48 kHz."""
+    """What was encoded: mono int16, 960 samples at 48 kHz."""
 
 
 @dataclass
 class QueuedSpeech:
-    """Filled by `add`, encoded by `next_frame`. Counts are output samples, 48 kHz."""
+    """Filled by `add` and encoded by `encode`. Counts are output samples at 48 kHz."""
 
     speech_id: str
     held: bool = False
-    """Nothing of it is sent now."""
+    """Whether sending is paused, or has not begun."""
     held_for: str = ""
-    """The person it is held for; "" when the control plane holds it."""
+    """The person who talked over it; empty if it is only prepared."""
     spans: list[PieceSpan] = field(default_factory=list)
     ready: deque[Frame] = field(default_factory=deque)
-    """Encoded, not sent yet."""
+    """Frames that are encoded and not sent yet."""
     encoder: OpusEncoder | None = None
-    """Its own when it was prepared while another one may be heard."""
+    """Its own encoder while it is held, because another speech may be heard."""
     sent: int = 0
     ended: bool = False
     started: bool = False
-    """Something of it was audible."""
+    """Whether any of it was audible."""
     resuming: bool = False
-    """It was held for a person, and its next frame is the first one since."""
+    """Whether the next frame is the first one after a hold for a person."""
     marked: set[int] = field(default_factory=set)
     queued: int = 0
-    """Promised by what was said so far; the resampler holds some of it back."""
+    """Length of all audio so far; the resampler still holds some of it back."""
     _queue: SampleQueue = field(default_factory=SampleQueue)
     _resampler: Resampler | None = None
     _taken: int = 0
-    """Turned into frames."""
+    """Samples that were turned into frames."""
     _base: int = 0
-    """`queued` when the resampler began."""
+    """Value of `queued` when the resampler began."""
     _fed: int = 0
-    """Input samples given to the resampler."""
+    """Input samples that were given to the resampler."""
     _heard: bool = False
-    """A frame with something audible was made."""
+    """Whether a frame with something audible was made."""
 
     def add(self, index: int, pcm: Pcm, rate: int) -> None:
-        """More audio of piece `index`."""
+        """Queue audio of piece `index`: mono int16 at `rate` Hz."""
         if self._resampler is None or self._resampler.rate_in != rate:
             self._flush()
             self._resampler = Resampler(rate, OPUS_RATE)
@@ -85,7 +85,7 @@ class QueuedSpeech:
         self._queue.put(self._resampler.feed(pcm))
 
     def end(self) -> None:
-        """No more audio will come."""
+        """Mark the speech as complete."""
         if not self.ended:
             self.ended = True
             self._flush()
@@ -97,16 +97,16 @@ class QueuedSpeech:
 
     @property
     def waiting_seconds(self) -> float:
-        """Audio that waits to be sent."""
+        """Seconds of audio that wait to be sent."""
         return (len(self._queue) + sum(frame.count for frame in self.ready)) / OPUS_RATE
 
     @property
     def exhausted(self) -> bool:
-        """All there will ever be of it was sent."""
+        """Whether it is complete and all of it was sent."""
         return self.ended and not self.ready and not len(self._queue)
 
     def encode(self, encoder: OpusEncoder) -> bool:
-        """Make the next frame ready; False when there is not enough audio."""
+        """Encode the next frame; returns False if there is not enough audio."""
         if len(self._queue) < FRAME_SAMPLES and not (self.ended and len(self._queue)):
             return False
         pcm = self._queue.take(FRAME_SAMPLES)
@@ -122,7 +122,7 @@ class QueuedSpeech:
         return True
 
     def pieces(self) -> Mapping[int, tuple[float, float]]:
-        """Begun pieces: seconds played and seconds queued."""
+        """Seconds played and seconds queued of each piece that has begun."""
         out: dict[int, tuple[float, float]] = {}
         for span in self.spans:
             if span.start >= self.sent:

@@ -1,7 +1,6 @@
-"""Raw recordings: the Opus packets themselves, one file per participant, aligned to a clock.
+"""Raw recordings: the original Opus packets, one file per participant, aligned to a clock.
 
-The loop only hands packets over; one thread places and writes them, so that a slow disk
-never delays audio.
+The loop only hands packets over. One thread places and writes them, so a slow disk never delays audio.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from voicebot.audio.opus import silence_packets
 log = logging.getLogger(__name__)
 
 SLACK = FRAME_SAMPLES
-"""Samples (20 ms) a stream may be off before it is put right: clicks are worse than 20 ms."""
+"""Samples (20 ms) by which a stream may be off before it is corrected, because a correction clicks."""
 WRITE_EVERY = 0.2
 SETTLED = 5.0
-"""Seconds after which nothing earlier can still arrive, so that a quiet stretch is written.
+"""Seconds after which no earlier packet can arrive any more, so that silence is written.
 
-More than the worker may stall: what came meanwhile is read only after the next `tick`.
+It is longer than the worker may stall, because packets from a stall are read after the next `tick`.
 """
 
 OnFailed = Callable[[str, str, Path, str], None]
@@ -36,16 +35,16 @@ OnFailed = Callable[[str, str, Path, str], None]
 
 
 class Timeline:
-    """Decides what goes between packets so that sample `n` of the file is time n / 48000.
+    """Decides what goes between packets, so that sample `n` of the file is time n / 48000. Pure.
 
-    Pure. `written` is how much the file holds; `place` gives the silence to put before a
-    packet, or None when the packet's time is taken already.
+    `written` is the length of the file in 48 kHz samples.
     """
 
     def __init__(self, written: int = 0) -> None:
         self.written = written
 
     def place(self, position: int, samples: int) -> list[bytes] | None:
+        """The packets of silence before a packet at this sample, or None to leave the packet out."""
         gap = position - self.written
         if gap <= -SLACK or position + samples <= 0:
             return None
@@ -55,7 +54,7 @@ class Timeline:
         return fill
 
     def pad(self, position: int) -> list[bytes]:
-        """Silence up to a time at which nothing was heard."""
+        """The packets of silence up to this sample, before which nothing more will come."""
         gap = (position - self.written) // 120 * 120
         if gap < SLACK:
             return []
@@ -70,18 +69,19 @@ class _Track:
     path: Path
     origin: float
     packets: list[tuple[bytes, float, int]] = field(default_factory=list)
-    """Payload, clock time of the first sample, samples; not handed over yet."""
-    # the thread's own
+    """Payload, clock time of the first sample and samples of the packets that were not handed over yet."""
+    # used by the thread only
     writer: OggOpusWriter | None = None
     timeline: Timeline = field(default_factory=Timeline)
     failed: bool = False
 
     def collect(self) -> list[tuple[bytes, float, int]]:
-        """The packets since the last time."""
+        """Take the packets since the last call."""
         packets, self.packets = self.packets, []
         return packets
 
     def position(self, time: float) -> int:
+        """The sample at a clock time."""
         return round((time - self.origin) * OPUS_RATE)
 
 
@@ -98,7 +98,7 @@ class Recorder:
     # ------------------------------------------------------------ on the loop
 
     def start(self, host_id: str, participant_id: str, path: Path, origin: float, now: float) -> None:
-        """Begin or, asked again for the same file, go on."""
+        """Begin a recording at clock time `now`, or continue if it is the same file."""
         before = self._tracks.get((host_id, participant_id))
         if before is not None and (before.path, before.origin) == (path, origin) and not before.failed:
             return
@@ -110,19 +110,24 @@ class Recorder:
         self._work.put(lambda: self._open(track))
 
     def packet(self, host_id: str, participant_id: str, payload: bytes, time: float, samples: int) -> None:
-        """One packet that was sent or received; `time` is the clock time of its first sample."""
+        """Record one packet; `time` is the clock time of its first sample, `samples` its length at 48 kHz."""
         track = self._tracks.get((host_id, participant_id))
         if track is not None:
             track.packets.append((payload, time, samples))
 
     def tick(self, now: float) -> None:
-        """Hand over what has come together."""
+        """Called regularly: hand the collected packets over."""
         if now < self._next_write:
             return
         self._next_write = now + WRITE_EVERY
         if self._tracks:  # the thread wakes once for all of them
             batch = [(track, track.collect()) for track in self._tracks.values()]
-            self._work.put(lambda: self._write_all(batch, now - SETTLED))
+
+            def write() -> None:
+                for track, packets in batch:
+                    self._write(track, packets, now - SETTLED)
+
+            self._work.put(write)
 
     def stop(self, host_id: str, participant_id: str, now: float) -> None:
         """End a recording at clock time `now`."""
@@ -133,12 +138,13 @@ class Recorder:
             self._work.put(lambda: self._close(track))
 
     def stop_host(self, host_id: str, now: float) -> None:
+        """End all recordings of a host at clock time `now`."""
         for host, participant_id in list(self._tracks):
             if host == host_id:
                 self.stop(host, participant_id, now)
 
     def finish(self) -> None:
-        """Wait until all that was handed over is written. Blocks; after this the recorder is done."""
+        """Wait until everything is written. Blocks; the recorder cannot be used afterwards."""
         if self._thread is not None:
             self._work.put(None)
             self._thread.join()
@@ -154,10 +160,6 @@ class Recorder:
         with self._failing(track):
             track.writer = OggOpusWriter(track.path)
             track.timeline = Timeline(track.writer.samples)
-
-    def _write_all(self, batch: list[tuple[_Track, list[tuple[bytes, float, int]]]], quiet: float) -> None:
-        for track, packets in batch:
-            self._write(track, packets, quiet)
 
     def _write(self, track: _Track, packets: list[tuple[bytes, float, int]], quiet_until: float) -> None:
         if track.writer is None or track.failed:

@@ -1,4 +1,4 @@
-"""From windows with a speech probability to utterances, pauses and barge-in. Pure: no codec, no clock."""
+"""Turns windows with a speech probability into utterances, pauses and barge-in. Pure: no codec, no clock."""
 
 from __future__ import annotations
 
@@ -22,27 +22,26 @@ from voicebot.vad.base import VAD_RATE, VAD_WINDOW
 
 WINDOW_SECONDS = VAD_WINDOW / VAD_RATE
 OVERLAP_PAUSE = 3
-"""Windows without speech (96 ms) after which talking over an agent counts anew."""
+"""Windows without speech (96 ms) after which the time of talking over an agent starts again at zero."""
 ONSET = 0.064
-"""Seconds of clear sound before the detector recognises speech, which takes it that long, that count too."""
+"""Seconds of clear sound that count as speech although the detector has not recognised it yet."""
 DOUBT = 3
-"""Windows (96 ms) at the end of a silence that tell how sure it is."""
+"""Windows (96 ms) at the end of a silence whose probabilities are averaged for `SilenceReached`."""
 HANGOVER = 0.3
-"""Seconds a detector may hold on after the last sound; what it hears for longer is too soft for energy."""
+"""Seconds for which a detector may report speech after the last sound. If it goes on, the speech is too soft
+for the energy to show."""
 SECOND_THOUGHT = 0.064
-"""Seconds the detector gets to recognise a sound in a pause as speech before the silence is told."""
+"""Seconds that the detector gets to recognise a sound in a pause as speech, before silence is reported."""
 SETTLED = 16
-"""Windows without speech (0.5 s) after which the detector's memory holds nothing of it any more."""
+"""Windows without speech (0.5 s) after which the detector's state does not depend on the speech before."""
 TOGETHER = 3
-"""Windows (96 ms) of speech judged, and handed over in one notice, together while it goes on."""
-
-
+"""Windows (96 ms) of ongoing speech that are judged, and handed over in one notice, together."""
 ECHO = 0.5
-"""Likelihood from which on a window is an agent's own voice and interrupts nobody."""
+"""Likelihood above which a window counts as an agent's own voice, which interrupts nobody."""
 
 
 class Utterances:
-    """One person's. `agent_talking` and `barge_in` are as in `voicebot.media.inbound_audio.InboundAudio`."""
+    """The utterances of one person."""
 
     def __init__(
         self,
@@ -55,7 +54,12 @@ class Utterances:
         barge_in: Callable[[str], None],
         echo: EchoGate | None = None,
     ) -> None:
-        """`echo` tells an agent's own voice; it gets every window, in order."""
+        """Create it for one participant.
+
+        `agent_talking` tells whether an agent is being heard. `barge_in` is called with the participant
+        once they have talked over an agent for `interrupt_after` seconds. `echo` recognises an agent's
+        own voice; it gets every window, in order.
+        """
         self._who = (host_id, participant_id)
         self._settings = settings
         self._notify = notify
@@ -63,53 +67,53 @@ class Utterances:
         self._barge_in = barge_in
         self._echo = echo or EchoGate(EchoReference())
         self.echo_seconds = 0.0
-        """Of speech that was an agent's own voice."""
+        """Seconds of speech that was an agent's own voice."""
         self._noise = NoiseFloor()
         self.speaking = False
         self._pausing = False
-        """Speech has stopped and the turn may not be over: a single window of speech goes on with it."""
+        """Whether speech has stopped but the turn may go on. One window of speech continues it."""
         self._on = 0
         self._pause = self._utterance = 0
-        """Windows of silence, and since the utterance began."""
+        """Number of windows of silence, and of windows since the utterance began."""
         self._over = self._onset = 0.0
-        """Seconds of speech over an agent, and of clear sound that may turn out to be its beginning."""
+        """Seconds of speech over an agent, and of clear sound that may be the beginning of such speech."""
         self._over_pause = 0
         self._before: deque[tuple[float, Pcm]] = deque(
             maxlen=windows(settings.preroll) + windows(settings.start_after) + 1
         )
         self._gathered: list[tuple[float, Pcm]] = []
         self._vad_end = self._clear_end = 0.0
-        """Where the detector, and where the energy, last saw speech."""
+        """Clock time at which the detector, and the energy, last showed speech."""
         self._until: float | None = None
         self._decided = 0.0
-        """Time up to which the detector has judged."""
+        """Clock time up to which the detector has judged."""
         self._sound = 0.0
-        """The end of the last sound in the pause."""
+        """Clock time at which the last sound in the pause ended."""
         self._newest: deque[float] = deque(maxlen=DOUBT)
-        """Probabilities of the newest windows."""
+        """Speech probabilities of the newest windows."""
 
     @property
     def speech_end(self) -> float:
-        """Time of the last audible sample of speech; never later than the detector says."""
+        """Clock time of the last audible sample of speech, never later than the detector's."""
         return self._clear_end if self._vad_end - self._clear_end <= HANGOVER else self._vad_end
 
     @property
     def waiting(self) -> bool:
-        """A silence is awaited."""
+        """Whether a silence is awaited."""
         return self._until is not None
 
     def can_wait(self, power: Energies) -> bool:
-        """The detector's word on this window may come later: speech goes on, and nothing depends on it."""
+        """Whether the detector may judge this window later: speech goes on and no decision depends on it."""
         return self.speaking and self._noise.is_loud(power) and not self._agent_talking()
 
     def surely_silent(self, power: Energies) -> bool:
-        """It need not be asked at all: nothing but a quiet room, for a while."""
+        """Whether the detector need not be asked, because there has only been a quiet room for a while."""
         return not self.speaking and self._pause >= SETTLED and not self._on and self._noise.is_quiet(power)
 
     # ------------------------------------------------------------ audio
 
     def window(self, start: float, window: Pcm, power: Energies, probability: float) -> None:
-        """The next `VAD_WINDOW` samples, begun at clock time `start`, with their `energies`."""
+        """Take the next window: `VAD_WINDOW` samples from clock time `start`, and their `energies`."""
         settings = self._settings
         speech = probability > settings.speech_threshold
         silence = probability < settings.silence_threshold
@@ -147,7 +151,7 @@ class Utterances:
             self._sound = start + last * HOP_SECONDS
 
     def heard(self, until: float, part: Pcm) -> None:
-        """Audio up to `until` is here; `part` is what the detector has not seen of it."""
+        """Note that audio up to clock time `until` has arrived; the detector has not seen its end, `part`."""
         if self._until is None or until < self._until:
             return
         first = until - len(part) / VAD_RATE
@@ -168,17 +172,17 @@ class Utterances:
         )
 
     def glanced(self, probability: float) -> None:
-        """The detector's first opinion of what may interrupt."""
+        """Take the detector's first opinion of a part that may interrupt."""
         if probability > self._settings.speech_threshold:
             self._interrupt()
 
     def await_silence(self, until: float) -> None:
-        """Tell once silence has lasted until then; ignored while somebody speaks, who knows of it already."""
+        """Report when silence has lasted until this clock time. Ignored during speech, which was reported."""
         if not self.speaking:
             self._until, self._pausing = until, True
 
     def lapse(self) -> None:
-        """The stream broke off or the person left: an utterance that was going on has ended."""
+        """End the current utterance, because the stream broke off or the person left."""
         if self.speaking:
             self._stop()
         self._on = 0
@@ -187,14 +191,14 @@ class Utterances:
         self._newest.clear()
 
     def absent(self, now: float) -> None:
-        """Nothing has been heard for long: that is silence."""
+        """Treat missing audio as silence up to clock time `now`."""
         if self.speaking:
             self.lapse()
         if self._until is not None and now >= self._until:
             self._silence_reached()
 
     def close(self) -> None:
-        """Nothing will be heard any more."""
+        """End the current utterance and answer an awaited silence."""
         self.lapse()
         if self._until is not None:
             self._silence_reached()
@@ -239,7 +243,7 @@ class Utterances:
             self._gathered = []
 
     def _talk_over(self, speech: bool, power: Energies) -> None:
-        """`power`: of sound that may be the beginning of speech."""
+        """Count speech over an agent; `power` shows sound that may be the beginning of speech."""
         if not self._agent_talking():
             self._over = self._onset = 0.0
         elif speech:

@@ -1,14 +1,13 @@
-"""The side of a WebRTC connection that a person's browser has, without the browser.
+"""A person's side of a WebRTC connection without a browser, for simulated people and for tests.
 
-For simulated people and for tests: it offers to an agent host, calls or answers another person,
-plays given audio as its microphone and hands over what it hears.
+It offers to an agent host, calls or answers another person, sends given audio as its microphone, and
+hands over what it hears.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fractions
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,49 +16,40 @@ import av
 import numpy as np
 from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from aiortc.sdp import candidate_from_sdp
 from numpy.typing import NDArray
 
+from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, TIME_BASE
 from voicebot.clock import Clock, monotonic
-from voicebot.rtc.ice import configuration
+from voicebot.rtc.ice import configuration, parse_candidate
 from voicebot.signaling.messages import IceServer
-
-RATE = 48_000
-"""Hz of everything played and heard here."""
-FRAME = 960
-"""Samples of one 20 ms frame."""
 
 
 @dataclass(frozen=True)
 class ReceivedFrame:
-    """A decoded frame as it arrived at clock time `time`: mono int16 at `RATE`."""
+    """A decoded frame (mono int16 at 48 kHz, shape (n,)) that arrived at clock time `time`."""
 
     participant_id: str
     time: float
     pcm: NDArray[np.int16]
 
 
-OnHeard = Callable[[ReceivedFrame], None]
-OnState = Callable[[str], None]
-
-
 class Microphone:
-    """What a simulated person says. Silence while nothing is queued; shared by its connections."""
+    """What a simulated person says on all connections. It sends silence while nothing is queued."""
 
     def __init__(self, clock: Clock = monotonic) -> None:
         self.clock = clock
         self._tracks: set[_MicrophoneTrack] = set()
 
     def track(self) -> _MicrophoneTrack:
-        """A track that sends what is said from now on."""
+        """A new track that sends what is said from now on."""
         track = _MicrophoneTrack(self.clock, self._tracks.discard)
         self._tracks.add(track)
         return track
 
     async def say(self, pcm: NDArray[np.int16]) -> None:
-        """Say mono int16 at `RATE`; returns when the last sample was sent. Cancelling stops it.
+        """Say mono int16 at 48 kHz; returns when the last sample was sent. Cancel it to stop.
 
-        Only connections that stand hear it; without any it returns at once.
+        Only established connections carry it. Without any, it returns at once.
         """
         tracks = [track for track in self._tracks if track.sending]
         if not tracks:
@@ -84,14 +74,11 @@ class _MicrophoneTrack(MediaStreamTrack):
         self._said = asyncio.Event()
         self._said.set()
         self.sending = False
-        """Its connection stands, so its frames are taken."""
+        """Whether its connection is established, so that its frames are fetched."""
 
     async def say(self, pcm: NDArray[np.int16]) -> None:
-        count = -(-len(pcm) // FRAME)
-        padded = np.zeros(count * FRAME, np.int16)
-        padded[: len(pcm)] = pcm
-        self._queue.extend(padded.reshape(count, FRAME))
-        if count:
+        self._queue.extend(np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES)).reshape(-1, FRAME_SAMPLES))
+        if self._queue:
             self._said.clear()
         await self._said.wait()
 
@@ -110,18 +97,18 @@ class _MicrophoneTrack(MediaStreamTrack):
         now = self._clock()
         if self._origin is None:
             self._origin = now
-        # after a stall the missed frames are skipped, never sent in a burst
-        self._index = max(self._index, int((now - self._origin) * RATE / FRAME))
-        await asyncio.sleep(max(0.0, self._origin + self._index * FRAME / RATE - now))
+        # after a stall, the missed frames are skipped and not sent in a burst
+        self._index = max(self._index, int((now - self._origin) * OPUS_RATE / FRAME_SAMPLES))
+        await asyncio.sleep(max(0.0, self._origin + self._index * FRAME_SAMPLES / OPUS_RATE - now))
         if self._queue:
             pcm = self._queue.popleft()
         else:
-            pcm = np.zeros(FRAME, np.int16)
+            pcm = np.zeros(FRAME_SAMPLES, np.int16)
             self._said.set()
         frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = RATE
-        frame.pts = self._index * FRAME
-        frame.time_base = fractions.Fraction(1, RATE)
+        frame.sample_rate = OPUS_RATE
+        frame.pts = self._index * FRAME_SAMPLES
+        frame.time_base = TIME_BASE
         self._index += 1
         return frame
 
@@ -134,9 +121,10 @@ class Caller:
         microphone: Microphone,
         ice_servers: Sequence[IceServer] = (),
         *,
-        on_heard: OnHeard | None = None,
-        on_state: OnState | None = None,
+        on_heard: Callable[[ReceivedFrame], None] | None = None,
+        on_state: Callable[[str], None] | None = None,
     ) -> None:
+        """`on_state` takes each state of the connection, as WebRTC names it."""
         self._pc = RTCPeerConnection(configuration(ice_servers))
         self._microphone = microphone
         self._track: _MicrophoneTrack | None = None
@@ -144,7 +132,7 @@ class Caller:
         self._clock = microphone.clock
         self._receivers: dict[str, RTCRtpTransceiver] = {}
         self._listening: set[str] = set()
-        # closing in the middle of gathering would leave sockets open
+        # closing while candidates are gathered would leave sockets open
         self._negotiating = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connected = asyncio.Event()
@@ -154,35 +142,32 @@ class Caller:
             if self._track is not None:
                 self._track.sending = self._pc.connectionState == "connected"
                 if self._pc.connectionState in ("failed", "closed"):
-                    self._track.stop()  # nobody takes its frames any more
+                    self._track.stop()  # its frames are not fetched any more
             if self._pc.connectionState == "connected":
                 self.connected.set()
             if on_state is not None:
                 on_state(self._pc.connectionState)
 
     async def offer(self, me: str, receive: Sequence[str]) -> tuple[str, dict[str, str]]:
-        """An offer with the microphone and one recvonly audio section per agent.
+        """Make an offer with the microphone and one recvonly audio section per agent.
 
         Call it again for other agents on the same connection. Returns the SDP and {mid: participant_id}.
         """
         async with self._negotiating:
-            return await self._offer(me, receive)
-
-    async def _offer(self, me: str, receive: Sequence[str]) -> tuple[str, dict[str, str]]:
-        if self._track is None:
-            self._track = self._microphone.track()
-            self._pc.addTransceiver(self._track, direction="sendonly")
-        for agent_id in receive:
-            if agent_id not in self._receivers:
-                self._receivers[agent_id] = self._pc.addTransceiver("audio", direction="recvonly")
-        for agent_id in set(self._receivers) - set(receive):
-            self._receivers.pop(agent_id).direction = "inactive"
-        await self._pc.setLocalDescription(await self._pc.createOffer())
-        mids = {t.mid: agent_id for agent_id, t in self._receivers.items() if t.mid}
-        return self._pc.localDescription.sdp, {**self._own_mids(me), **mids}
+            if self._track is None:
+                self._track = self._microphone.track()
+                self._pc.addTransceiver(self._track, direction="sendonly")
+            for agent_id in receive:
+                if agent_id not in self._receivers:
+                    self._receivers[agent_id] = self._pc.addTransceiver("audio", direction="recvonly")
+            for agent_id in set(self._receivers) - set(receive):
+                self._receivers.pop(agent_id).direction = "inactive"
+            await self._pc.setLocalDescription(await self._pc.createOffer())
+            mids = {t.mid: agent_id for agent_id, t in self._receivers.items() if t.mid}
+            return self._pc.localDescription.sdp, {**self._own_mids(me), **mids}
 
     async def call(self, me: str, participant_id: str) -> tuple[str, dict[str, str]]:
-        """An offer to another person, to hear them and be heard. Returns what `offer` does."""
+        """Make an offer to another person, to hear them and be heard. Returns the same as `offer`."""
         async with self._negotiating:
             if self._track is None:
                 self._track = self._microphone.track()
@@ -191,39 +176,29 @@ class Caller:
             return self._pc.localDescription.sdp, self._own_mids(me)
 
     async def accept(self, sdp: str) -> None:
-        """The answer to the last offer."""
+        """Take the answer to the last offer."""
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         for agent_id, transceiver in self._receivers.items():
-            track = transceiver.receiver.track  # none before the answer
+            track = transceiver.receiver.track  # None before the answer
             if track is not None and track.id not in self._listening:
                 self._listen(agent_id, track)
 
     async def answer(self, sdp: str, participant_id: str, me: str) -> tuple[str, dict[str, str]]:
-        """Answer another person's offer, hearing them and letting them hear us."""
+        """Answer another person's offer, to hear them and be heard. Returns the same as `offer`."""
         async with self._negotiating:
-            return await self._answer(sdp, participant_id, me)
-
-    async def _answer(self, sdp: str, participant_id: str, me: str) -> tuple[str, dict[str, str]]:
-        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
-        for transceiver in self._pc.getTransceivers():
-            if transceiver.kind != "audio":
-                continue
-            if self._track is None:
-                self._track = self._microphone.track()
-                transceiver.sender.replaceTrack(self._track)
-                transceiver.direction = "sendrecv"
-                self._listen(participant_id, transceiver.receiver.track)
-        await self._pc.setLocalDescription(await self._pc.createAnswer())
-        return self._pc.localDescription.sdp, self._own_mids(me)
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            for transceiver in self._pc.getTransceivers():
+                if transceiver.kind == "audio" and self._track is None:
+                    self._track = self._microphone.track()
+                    transceiver.sender.replaceTrack(self._track)
+                    transceiver.direction = "sendrecv"
+                    self._listen(participant_id, transceiver.receiver.track)
+            await self._pc.setLocalDescription(await self._pc.createAnswer())
+            return self._pc.localDescription.sdp, self._own_mids(me)
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, index: int | None) -> None:
-        """A trickled candidate of the other side; "" is end-of-candidates."""
-        if not candidate:
-            await self._pc.addIceCandidate(None)
-            return
-        parsed = candidate_from_sdp(candidate.removeprefix("candidate:"))
-        parsed.sdpMid, parsed.sdpMLineIndex = sdp_mid, index
-        await self._pc.addIceCandidate(parsed)
+        """Add a trickled candidate of the other side; "" is end-of-candidates. Raises ValueError."""
+        await self._pc.addIceCandidate(parse_candidate(candidate, sdp_mid, index))
 
     async def close(self) -> None:
         """Hang up. Safe to call twice."""
@@ -247,7 +222,7 @@ class Caller:
         task.add_done_callback(self._tasks.discard)
 
     async def _receive(self, participant_id: str, track: MediaStreamTrack) -> None:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=OPUS_RATE)
         with contextlib.suppress(MediaStreamError):  # the track has ended
             while True:
                 frame = await track.recv()

@@ -1,8 +1,8 @@
-"""ICE: server configuration, candidates, and what the selected pair is.
+"""ICE: server configuration, candidates, and the selected pair.
 
-aiortc falls back to a public STUN server when it is given none, so a configuration is
-always passed; no servers means host candidates only. It uses the first STUN and the
-first TURN address, drops `stuns:` and cannot read an IPv6 address.
+aiortc uses a public STUN server if it gets no configuration, so we always pass one; without servers
+there are host candidates only. aiortc uses the first STUN and the first TURN address, drops `stuns:`
+and cannot read an IPv6 address.
 """
 
 from __future__ import annotations
@@ -22,22 +22,24 @@ _IPV6 = re.compile(r"(?P<scheme>stuns?|turns?):\[(?P<host>[^\]]*)\](?P<rest>.*)"
 
 
 def parse_url(url: str) -> dict[str, Any]:
-    """scheme, host (IPv6 without brackets), port and, for TURN, transport. Raises ValueError."""
+    """Parse a STUN or TURN URL: scheme, host (IPv6 without brackets), port and, for TURN, transport.
+
+    Raises ValueError.
+    """
     match = _IPV6.fullmatch(url)
     if match is None:
         return parse_stun_turn_uri(url)
     return parse_stun_turn_uri(f"{match['scheme']}:ipv6{match['rest']}") | {"host": match["host"]}
 
 
-def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[str]]:
-    """What aiortc can use of them, and why it cannot use the others, a sentence's part for each.
+def for_agents(servers: Iterable[IceServer]) -> tuple[list[IceServer], list[str]]:
+    """The servers that aiortc can use, one URL each, and for each other URL a clause that says why it cannot.
 
     Raises:
         MediaError: an address is not a STUN or TURN address.
     """
     usable, left_out = [], []
     for server in servers:
-        urls = []
         for url in server.urls:
             try:
                 parsed = parse_url(url)
@@ -52,23 +54,22 @@ def for_agents(servers: Iterable[IceServer]) -> tuple[list[RTCIceServer], list[s
             elif parsed["scheme"] == "stuns" or (url.startswith("turns:") and parsed["transport"] == "udp"):
                 left_out.append(f"{url} is STUN or TURN over (D)TLS, which agents do not speak")
             else:
-                urls.append(url)
-        if urls:
-            usable.append(RTCIceServer(urls, server.username, server.credential))
+                usable.append(IceServer(urls=[url], username=server.username, credential=server.credential))
     return usable, left_out
 
 
 def configuration(servers: Iterable[IceServer]) -> RTCConfiguration:
-    """aiortc's configuration for what it can use of these servers.
+    """aiortc's configuration with the servers that it can use.
 
     Raises:
         MediaError: an address is not a STUN or TURN address.
     """
-    return RTCConfiguration(iceServers=for_agents(servers)[0])
+    usable, _ = for_agents(servers)
+    return RTCConfiguration(iceServers=[RTCIceServer(s.urls, s.username, s.credential) for s in usable])
 
 
 def parse_candidate(text: str, sdp_mid: str | None, index: int | None) -> RTCIceCandidate | None:
-    """A trickled candidate; None for end-of-candidates.
+    """Parse a trickled candidate; None for end-of-candidates.
 
     Raises:
         ValueError: it is not a candidate.
@@ -79,25 +80,25 @@ def parse_candidate(text: str, sdp_mid: str | None, index: int | None) -> RTCIce
     try:
         candidate = candidate_from_sdp(body)
     except (AssertionError, IndexError, ValueError) as error:
-        raise ValueError("not an ICE candidate") from error  # which one is nobody's business in a log
+        raise ValueError("not an ICE candidate") from error  # its text must not reach a log
     candidate.sdpMid = sdp_mid
     candidate.sdpMLineIndex = index if index is not None or sdp_mid is not None else 0
     return candidate
 
 
 def ice_transports(pc: RTCPeerConnection) -> Sequence[RTCIceTransport]:
-    """The connection's ICE transports, each once (one when bundled)."""
+    """The ICE transports of a connection (one if bundled)."""
     found = {id(t): t for r in pc.getReceivers() if (t := r.transport.transport)}
     return list(found.values())
 
 
 def has_local_candidates(pc: RTCPeerConnection) -> bool:
-    """Whether gathering found anything at all."""
+    """Whether gathering found any candidate."""
     return any(t.iceGatherer.getLocalCandidates() for t in ice_transports(pc))
 
 
 def selected_pair(pc: RTCPeerConnection) -> tuple[str | None, str | None]:
-    """Types (host, srflx, prflx, relay) of the local and remote candidate in use."""
+    """Types (host, srflx, prflx or relay) of the local and the remote candidate in use, or None."""
     for transport in ice_transports(pc):
         # aiortc has no public getter for the nominated pair; test_ice.py notices a change
         pair = getattr(transport._connection, "_nominated", {}).get(1)

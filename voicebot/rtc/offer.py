@@ -1,4 +1,4 @@
-"""What may be in a browser's offer to an agent host, and what aiortc makes of it."""
+"""Checks a browser's offer to an agent host, and prepares it for aiortc."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _AS_IS = "Send the offer as the browser made it; is the page older than the serv
 def read_offer(text: str) -> SessionDescription:
     """Parse an offer and keep only Opus in its audio sections.
 
-    aiortc wants a transport in each section, and takes every port 0 for a rejection. So
-    bundled sections that leave theirs to the first one (RFC 9143: Firefox writes port 0 and
-    `a=bundle-only` there) are given it, and a port; rejected sections are given it too, and
-    `reject_sections` rejects them again in the answer.
+    aiortc needs a transport in each section, and takes every port 0 for a rejection. So bundled sections
+    that share the transport of the first one (RFC 9143: Firefox writes port 0 and `a=bundle-only` there)
+    get a copy of it, and a port. Rejected sections get a copy, too, and `reject_sections` rejects them
+    again in the answer.
 
     Raises:
         MediaError: it is not SDP, or has an audio section without Opus.
@@ -63,15 +63,17 @@ def _has_transport(media: MediaDescription) -> bool:
 
 
 def is_rejected(media: MediaDescription) -> bool:
+    """Whether a section is rejected (port 0)."""
     return media.port == 0
 
 
 def mids(description: SessionDescription) -> list[str]:
+    """The mids of all sections, in order."""
     return [media.rtp.muxId for media in description.media]
 
 
 def reject_sections(answer: str, rejected: set[str]) -> str:
-    """The answer with port 0 in these sections, and without them in the bundle."""
+    """The answer with the sections of these mids rejected (port 0, and not in the bundle)."""
     if not rejected:
         return answer
     parsed = SessionDescription.parse(answer)
@@ -84,10 +86,10 @@ def reject_sections(answer: str, rejected: set[str]) -> str:
 
 
 def check_renegotiation(old: SessionDescription, new: SessionDescription) -> None:
-    """Refuse what aiortc would silently get wrong on an existing connection.
+    """Refuse changes that aiortc would silently get wrong on an existing connection.
 
     Raises:
-        MediaError: an ICE restart, or a section used again under another mid.
+        MediaError: an ICE restart, or a section that is used again under another mid.
     """
     if _ufrag(old) != _ufrag(new):
         raise MediaError("An agent host cannot restart ICE.", hint=_NEW_EPOCH, code="ice_restart")

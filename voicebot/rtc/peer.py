@@ -1,4 +1,4 @@
-"""One WebRTC connection between an agent host and a browser; one epoch of it."""
+"""One WebRTC connection (one epoch) between an agent host and a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiortc.sdp import SessionDescription
 from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.rtc import ice, offer
-from voicebot.rtc.planner import Planner
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.rtc.shortcut import Outbound
 from voicebot.rtc.tap import OnAudio, Tap
 from voicebot.rtc.track import OutboundTrack
@@ -23,7 +23,7 @@ from voicebot.signaling.messages import IceServer
 log = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 15.0
-"""Seconds for ICE and DTLS."""
+"""Seconds for ICE and DTLS to connect."""
 CLOSE_TIMEOUT = 3.0
 MAX_CANDIDATES = 64
 
@@ -46,9 +46,8 @@ OnChange = Callable[[ConnectionChange], None]
 class Peer:
     """Answers the offers of one browser for one epoch.
 
-    `outbound` maps each mid to the track sent there and is complete after each answer.
-    `on_audio` gets the packets of the microphone. States go forward only: connecting,
-    connected, then failed or closed.
+    `outbound` maps each mid to the track that is sent there, and is complete after each answer. The state
+    only moves forward: connecting, connected, and then failed or closed.
     """
 
     def __init__(
@@ -57,14 +56,14 @@ class Peer:
         on_audio: OnAudio,
         on_change: OnChange,
         clock: Clock,
-        planner: Planner | None = None,
+        planner: Planner,
     ) -> None:
-        """Without a planner the first STUN and TURN server are used, dead or alive.
+        """`on_audio` gets the packets of the microphone. `planner` chooses among `servers`.
 
         Raises MediaError for an address that is no STUN or TURN address.
         """
         self._servers, self._planner = tuple(servers), planner
-        # read when the first offer is answered, which is after the planner has chosen
+        # aiortc reads it when the first offer is answered, after the planner has chosen
         self._configuration = ice.configuration(self._servers)
         self._pc = RTCPeerConnection(self._configuration)
         self._no_relay = ""
@@ -78,17 +77,18 @@ class Peer:
         self._timeout: asyncio.TimerHandle | None = None
         self._shutting: asyncio.Task[None] | None = None
         self.tap: Tap | None = None
-        """The microphone's packets, once a microphone was offered."""
+        """Receives the microphone's packets, once a microphone was offered."""
         self.mic_mid: str | None = None
-        """The section that the microphone is on."""
+        """The mid of the microphone's section."""
         self.state: PeerStateName | Literal["new"] = "new"
         self.outbound: dict[str, OutboundTrack] = {}
         self._pc.on("connectionstatechange", self._connection_changed)
 
     async def answer(self, sdp: str, mics: Collection[str], agents: Collection[str]) -> str:
-        """Answer an offer: listen to the first of the mids `mics`, send on the mids `agents`.
+        """Answer an offer; returns the SDP. Raises MediaError.
 
-        Sections named by neither, and video, are answered inactive. Raises MediaError.
+        It listens to the first mid of `mics` and sends on the mids of `agents`. All other sections, and
+        video, are answered inactive.
         """
         async with self._lock:
             parsed = offer.read_offer(sdp)
@@ -109,11 +109,11 @@ class Peer:
     async def _negotiate(
         self, parsed: SessionDescription, mics: Collection[str], agents: Collection[str]
     ) -> str:
-        if self._planner is not None and self._offer is None:
+        if self._offer is None:
             choice = await self._planner.choose(self._servers)
             self._configuration.iceServers = ice.configuration(choice.servers).iceServers
             self._no_relay = choice.warning
-            if self.state in ("failed", "closed"):  # meanwhile
+            if self.state in ("failed", "closed"):  # it ended meanwhile
                 raise self._over()
         rejected = {m.rtp.muxId for m in parsed.media if offer.is_rejected(m)}
         await self._pc.setRemoteDescription(RTCSessionDescription(str(parsed), "offer"))
@@ -140,7 +140,7 @@ class Peer:
         return offer.reject_sections(self._pc.localDescription.sdp, rejected)
 
     def _shorten(self) -> None:
-        """Let new tracks send without aiortc's tasks."""
+        """Let new tracks send without aiortc's tasks (see `shortcut`)."""
         media = SessionDescription.parse(self._pc.localDescription.sdp).media
         types = {m.rtp.muxId: m.rtp.codecs[0].payloadType or 0 for m in media if m.rtp.codecs}
         for transceiver in self._pc.getTransceivers():
@@ -158,7 +158,7 @@ class Peer:
         )
 
     def _listen(self, transceiver: RTCRtpTransceiver) -> bool:
-        """Tap this section's microphone; False when nothing comes there or one is tapped."""
+        """Tap the microphone of a section; returns False if it sends nothing or another one is tapped."""
         if transceiver.mid == self.mic_mid:
             return True
         if self.mic_mid is not None or transceiver.receiver.track is None:
@@ -168,7 +168,7 @@ class Peer:
         return True
 
     def add_candidate(self, text: str, sdp_mid: str | None, index: int | None) -> None:
-        """A trickled candidate, in order; "" is the end of them. Bad ones are logged and dropped."""
+        """Add a trickled candidate; "" is end-of-candidates. Bad ones are logged and dropped."""
         self._candidates += 1
         if self._candidates > MAX_CANDIDATES:
             log.warning("more than %d ICE candidates: dropped", MAX_CANDIDATES)
@@ -180,20 +180,19 @@ class Peer:
             return
 
         async def add() -> None:
-            async with self._lock:  # fair: candidates stay in order, after the answer under way
+            async with self._lock:  # the lock is fair: candidates stay in order, after the current answer
                 usable = self.state not in ("failed", "closed") and self._offer is not None
-            if usable:  # outside the lock: resolving an mDNS name may take seconds
+            if usable:  # outside the lock, because resolving an mDNS name may take seconds
                 await self._pc.addIceCandidate(candidate)
 
         self._spawn(add(), "candidate")
 
     def abandon(self) -> None:
-        """Say nothing of this connection any more."""
+        """Report no more changes of this connection."""
         self._on_change = lambda change: None
 
     async def close(self) -> None:
-        """Close the connection; `closed` is reported unless it had failed. Safe to call twice."""
-        self._cancel_timeout()
+        """Close the connection, and report `closed` unless it had failed. Safe to call twice."""
         if self.tap is not None:
             self.tap.close()
         self._set(ConnectionChange("closed"))
@@ -215,7 +214,6 @@ class Peer:
     def _connection_changed(self) -> None:
         state = self._pc.connectionState
         if state == "connected" and self.state == "connecting":
-            self._cancel_timeout()
             local, remote = ice.selected_pair(self._pc)
             self._set(ConnectionChange("connected", local=local, remote=remote))
         elif state == "failed":
@@ -226,11 +224,9 @@ class Peer:
                 else "no network path to the browser was found (a TURN server may be needed)"
             )
         elif state == "closed":
-            self._cancel_timeout()
             self._set(ConnectionChange("closed", "the browser closed the connection"))
 
     def _timed_out(self) -> None:
-        self._timeout = None
         self._fail(
             f"ICE and DTLS did not connect in {CONNECT_TIMEOUT:g} s"
             f" (ICE {self._pc.iceConnectionState}, connection {self._pc.connectionState})"
@@ -239,31 +235,27 @@ class Peer:
     def _fail(self, reason: str) -> None:
         if self.state in ("failed", "closed"):
             return
-        self._cancel_timeout()
         if self._no_relay and self.state == "connecting":
             reason = f"{reason}. {self._no_relay}"
         self._set(ConnectionChange("failed", reason))
         self._spawn(self._shut(), "shutdown")
 
     async def _shut(self) -> None:
-        """Close what is below; a TURN server that is gone is not waited for (aioice tries 50 s)."""
+        """Close aiortc's connection, without waiting for a dead TURN server (aioice tries for 50 s)."""
         if self._shutting is None:
             self._shutting = asyncio.create_task(self._close_below(), name="peer shutdown")
             self._shutting.add_done_callback(self._done)
         await asyncio.wait([self._shutting], timeout=CLOSE_TIMEOUT)
 
     async def _close_below(self) -> None:
-        async with self._lock:  # an allocation that gathering makes after the end would live for ever
+        async with self._lock:  # otherwise an allocation of the current gathering would never be deleted
             await self._pc.close()
-
-    def _cancel_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
 
     def _set(self, change: ConnectionChange) -> None:
         if self.state in ("failed", "closed") or change.state == self.state:
             return
         log.debug("peer %s -> %s %s", self.state, change.state, change.reason)
         self.state = change.state
+        if self._timeout is not None and change.state != "connecting":
+            self._timeout.cancel()
         self._on_change(change)

@@ -1,46 +1,48 @@
 """A small adaptive buffer that puts RTP packets back in order.
 
-In-order packets pass at once, so an orderly network costs nothing. A gap is waited for
-while at most `depth` packets are held; a packet that comes after its gap was given up
-raises the depth, calm lowers it again. (aiortc's own buffer holds every packet 80 ms.)
+Packets in order pass at once. After a gap, at most `depth` packets are held. A packet that comes after
+its gap was given up raises the depth, and a time without reordering lowers it again. (aiortc's own
+buffer holds every packet for 80 ms.)
 """
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import NamedTuple
 
 MAX_DEPTH = 8
-"""Packets held at most: 160 ms of 20 ms packets."""
+"""The most packets that are held: 160 ms of 20 ms packets."""
 MIN_DEPTH = 2
 CALM = 500
-"""Packets without reordering after which one packet less is waited for."""
+"""Packets without reordering after which the depth is lowered by one."""
 RESTART = 100
-"""A sequence jump of this size in either direction is a new stream."""
+"""A jump of this many sequence numbers in either direction means a new stream."""
 
 
-class Sequenced(Protocol):
-    """Anything with an RTP sequence number (16 bits)."""
+class AudioPacket(NamedTuple):
+    """One Opus packet of a remote track."""
 
-    @property
-    def sequence_number(self) -> int: ...
+    sequence_number: int
+    """RTP sequence number (16 bits)."""
+    timestamp: int
+    """RTP timestamp (48 kHz, 32 bits)."""
+    payload: bytes
+    arrival: float
+    """Clock time of arrival."""
 
 
-PacketT = TypeVar("PacketT", bound=Sequenced)
-
-
-class ReorderBuffer(Generic[PacketT]):
-    """Packets in as they come, out in sequence; duplicates and stragglers are dropped."""
+class ReorderBuffer:
+    """Returns packets in sequence; drops duplicates and packets that come too late."""
 
     def __init__(self) -> None:
         self._next: int | None = None
-        self._held: dict[int, PacketT] = {}
+        self._held: dict[int, AudioPacket] = {}
         self._calm = 0
         self.depth = MIN_DEPTH
         self.lost = 0
-        """Sequence numbers given up on; a straggler takes its own back."""
+        """Number of packets that were given up and have not arrived since."""
 
-    def push(self, packet: PacketT) -> list[PacketT]:
-        """The packets that may be used now, in order."""
+    def push(self, packet: AudioPacket) -> list[AudioPacket]:
+        """Add a packet; returns the packets that can be used now, in order."""
         sequence = packet.sequence_number
         if self._next is None:
             self._next = sequence
@@ -49,7 +51,7 @@ class ReorderBuffer(Generic[PacketT]):
             self._next = (sequence + 1) & 0xFFFF
             self._settle()
             return [packet]
-        if ahead >= 0x8000:  # from the past
+        if ahead >= 0x8000:  # it is old
             if 0x10000 - ahead < RESTART:
                 self._straggler()
                 return []
@@ -63,9 +65,9 @@ class ReorderBuffer(Generic[PacketT]):
             out += self._ready()
         return out
 
-    def flush(self) -> list[PacketT]:
-        """Everything held, when nothing more seems to come."""
-        out: list[PacketT] = []
+    def flush(self) -> list[AudioPacket]:
+        """Everything that is held, in order, because no more packets seem to come."""
+        out: list[AudioPacket] = []
         while self._held:
             self._skip_gap()
             out += self._ready()
@@ -73,9 +75,10 @@ class ReorderBuffer(Generic[PacketT]):
 
     @property
     def held(self) -> int:
+        """Number of packets that are held."""
         return len(self._held)
 
-    def _ready(self) -> list[PacketT]:
+    def _ready(self) -> list[AudioPacket]:
         assert self._next is not None
         out = []
         while (packet := self._held.pop(self._next, None)) is not None:
@@ -101,7 +104,7 @@ class ReorderBuffer(Generic[PacketT]):
             self._calm = 0
             self.depth = max(MIN_DEPTH, self.depth - 1)
 
-    def _restart(self, packet: PacketT) -> list[PacketT]:
+    def _restart(self, packet: AudioPacket) -> list[AudioPacket]:
         out = self.flush()
         self._next = (packet.sequence_number + 1) & 0xFFFF
         out.append(packet)

@@ -1,13 +1,13 @@
-"""RTP between a socket and us without aiortc's tasks between. THE ONLY FILE that knows its transports inside.
+"""RTP that bypasses aiortc's tasks. This is the only file that uses internals of aiortc's transports.
 
 aiortc takes a received packet through a failed STUN parse, a queue, a task, an object with seven
-optional extensions and a router; a packet to be sent through a track, a task and the same object.
-Here a packet of a known stream is decrypted and handed over where the socket was read, and one to be
-sent is written, encrypted and given to the socket at once: a quarter of the time. All else (STUN,
-DTLS, RTCP, streams not seen before) goes the way it always did, and RTCP reports what was
-sent and received here, because the same counters are fed.
+optional extensions and a router, and a sent packet through a track, a task and the same object. Here,
+a packet of a known stream is decrypted and handed over where the socket is read, and a packet to send
+is built, encrypted and written to the socket at once. That takes a quarter of the time. Everything else
+(STUN, DTLS, RTCP, unknown streams) still goes through aiortc, and RTCP reports count these packets,
+because the same counters are updated.
 
-test_shortcut.py fails on a release of aiortc that has other insides.
+test_shortcut.py fails on a release of aiortc with other internals.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import random
 import struct
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from aiortc.rtp import HeaderExtensions
 from pylibsrtp import Error as SrtpError
 
 LARGEST_DATAGRAM = 4096
-"""Bytes; asyncio would allocate 256 KiB for each datagram it reads."""
+"""Bytes. Without a limit, asyncio allocates 256 KiB for each datagram that it reads."""
 _NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 _HEADER = struct.Struct("!BBHLL")
@@ -32,33 +32,31 @@ _SENDER = "_RTCRtpSender__"
 _SENT = tuple(_SENDER + name for name in ("packet_count", "octet_count", "ntp_timestamp", "rtp_timestamp"))
 
 
-class RtpSink(Protocol):
-    """Takes the packets of one stream as they arrive."""
-
-    def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None: ...
+Receive = Callable[[int, int, int, bytes], None]
+"""Takes SSRC, sequence number, timestamp and payload of a packet."""
 
 
 class Inbound:
-    """Packets of registered streams of one transport go to their sinks straight from the socket."""
+    """Sends packets of registered streams of one transport from the socket straight to their receivers."""
 
     def __init__(self, transport: Any) -> None:
         self._srtp: Any = transport._rx_srtp
-        self._sinks: dict[bytes, tuple[int, int, RtpSink]] = {}
+        self._receivers: dict[bytes, tuple[int, int, Receive]] = {}
         for protocol in transport.transport._connection._protocols:
             protocol.datagram_received = self._hook(protocol.datagram_received)
             if hasattr(protocol.transport, "max_size"):
                 protocol.transport.max_size = LARGEST_DATAGRAM
 
-    def register(self, ssrc: int, payload_type: int, sink: RtpSink) -> None:
-        """From the next packet on this stream comes the short way."""
-        self._sinks[ssrc.to_bytes(4)] = ssrc, payload_type, sink
+    def register(self, ssrc: int, payload_type: int, receive: Receive) -> None:
+        """Give the packets of this stream to `receive` from now on."""
+        self._receivers[ssrc.to_bytes(4)] = ssrc, payload_type, receive
 
     def _hook(self, long_way: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        sinks, unprotect = self._sinks, self._srtp.unprotect
+        receivers, unprotect = self._receivers, self._srtp.unprotect
 
         def datagram_received(data: bytes, addr: Any) -> None:
-            known = sinks.get(data[8:12])
-            # RTP version 2 (RFC 7983); another payload type, which RTCP looks like too, is not for us
+            known = receivers.get(data[8:12])
+            # it must be RTP version 2 (RFC 7983) of this payload type; RTCP looks like another one
             if known is None or not 127 < data[0] < 192 or data[1] & 0x7F != known[1]:
                 if data:  # an empty datagram would end aiortc's transport
                     long_way(data, addr)
@@ -70,13 +68,13 @@ class Inbound:
             payload = rtp_payload(packet)
             if payload:
                 sequence_number, timestamp = _SEQUENCE_TIMESTAMP.unpack_from(packet, 2)
-                known[2].receive(known[0], sequence_number, timestamp, payload)
+                known[2](known[0], sequence_number, timestamp, payload)
 
         return datagram_received
 
 
 def rtp_payload(packet: bytes) -> bytes:
-    """What an RTP packet carries (RFC 3550, 5.1 and 5.3.1); empty when it is cut off."""
+    """The payload of an RTP packet (RFC 3550, 5.1 and 5.3.1); empty if the packet is truncated."""
     first = packet[0]
     at = 12 + 4 * (first & 0x0F)
     end = len(packet)
@@ -90,7 +88,7 @@ def rtp_payload(packet: bytes) -> bytes:
 
 
 class Outbound:
-    """Sends ready payloads of one sender, whose own task then never gets one."""
+    """Sends payloads in place of one aiortc sender."""
 
     def __init__(self, sender: Any, payload_type: int) -> None:
         self._sender = sender
@@ -104,11 +102,11 @@ class Outbound:
 
     @property
     def ready(self) -> bool:
-        """Connected and negotiated."""
+        """Whether the sender is negotiated and connected."""
         return bool(getattr(self._sender, _SENDER + "started")) and self._transport.state == "connected"
 
     def send(self, payload: bytes, pts: int) -> None:
-        """One packet, now; `pts` in 48 kHz ticks. Lost when the connection just ended, as on a network."""
+        """Send a packet now; `pts` in 48 kHz ticks. It is lost if the connection has just ended."""
         pair = self._ice._nominated.get(1)
         if pair is None:
             return
@@ -125,14 +123,14 @@ class Outbound:
         self._sequence = (self._sequence + 1) & 0xFFFF
         packet = self._transport._tx_srtp.protect(header + extensions + payload)
         pair.protocol.transport.sendto(packet, pair.remote_addr)
-        count, octets, ntp, rtp = _SENT  # for its sender reports
+        count, octets, ntp, rtp = _SENT  # for the sender reports
         setattr(sender, count, getattr(sender, count) + 1)
         setattr(sender, octets, getattr(sender, octets) + len(payload))
         setattr(sender, ntp, int((time.time() + _NTP_EPOCH) * (1 << 32)))
         setattr(sender, rtp, timestamp)
 
     def _extension_bytes(self) -> bytes:
-        """The header extensions, complete; the same for every packet unless the send time was negotiated."""
+        """The header extensions, which are the same for every packet unless the send time was negotiated."""
         if self._extensions is not None:
             return self._extensions
         mapping = getattr(self._sender, _SENDER + "rtp_header_extensions_map")

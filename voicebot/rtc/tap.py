@@ -1,23 +1,22 @@
-"""Inbound audio packets as they leave SRTP. THE ONLY FILE that knows aiortc's receiver inside.
+"""Inbound audio packets as they leave SRTP. This is the only file that uses internals of aiortc's receiver.
 
-aiortc's own path holds each packet 80 ms, then decodes it in a thread. The tap replaces
-`RTCRtpReceiver._handle_rtp_packet` of one receiver; receiver reports keep working,
-because the same statistics are fed. test_tap.py fails on a release of aiortc that has
-other insides.
+aiortc itself holds each packet for 80 ms and decodes it in a thread. The tap replaces
+`RTCRtpReceiver._handle_rtp_packet` of one receiver. Receiver reports keep working, because it updates
+the same statistics. test_tap.py fails on a release of aiortc with other internals.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiortc import RTCRtpReceiver
 from aiortc.rtcrtpreceiver import StreamStatistics
 
 from voicebot.audio.frames import OPUS_RATE
 from voicebot.clock import Clock
-from voicebot.rtc.reorder import ReorderBuffer
+from voicebot.rtc.reorder import AudioPacket, ReorderBuffer
 from voicebot.rtc.shortcut import Inbound
 
 if TYPE_CHECKING:
@@ -29,29 +28,18 @@ _HANDLER = "_handle_rtp_packet"
 _STREAMS = "_RTCRtpReceiver__remote_streams"
 
 
-class AudioPacket(NamedTuple):
-    """One Opus packet of a remote track, in sequence."""
-
-    sequence_number: int
-    timestamp: int
-    """RTP timestamp, 48 kHz, 32 bits."""
-    payload: bytes
-    arrival: float
-    """Clock time at which it was received."""
-
-
 OnAudio = Callable[[AudioPacket], None]
 
 
 class Tap:
-    """Packets straight from SRTP, put in order."""
+    """Hands on the packets of one receiver, in order."""
 
     def __init__(self, receiver: RTCRtpReceiver, on_audio: OnAudio, clock: Clock) -> None:
-        """Hand each audio packet of this receiver to `on_audio` from now on."""
+        """Give each audio packet of the receiver to `on_audio` from now on."""
         self._receiver: Any = receiver
         self._on_audio = on_audio
         self._clock = clock
-        self._buffer: ReorderBuffer[AudioPacket] = ReorderBuffer()
+        self._buffer = ReorderBuffer()
         self._streams: dict[int, StreamStatistics] = getattr(receiver, _STREAMS)
         self._ssrc: int | None = None
         self._closed = False
@@ -61,6 +49,7 @@ class Tap:
 
     @property
     def lost(self) -> int:
+        """Number of packets that never arrived."""
         return self._buffer.lost
 
     async def _handle(self, packet: Any, arrival_time_ms: int) -> None:
@@ -70,13 +59,13 @@ class Tap:
         self._shorten(packet.ssrc, packet.payload_type)
 
     def _shorten(self, ssrc: int, payload_type: int) -> None:
-        """A stream that aiortc has routed here needs no routing any more."""
+        """Bypass aiortc for a stream that it has routed here once."""
         if self._short is None:
             self._short = Inbound(self._receiver.transport)
-        self._short.register(ssrc, payload_type, self)
+        self._short.register(ssrc, payload_type, self.receive)
 
     def receive(self, ssrc: int, sequence_number: int, timestamp: int, payload: bytes) -> None:
-        """One packet of this receiver, in whatever order."""
+        """Take a packet of this receiver, in any order."""
         if self._closed or not self._receiver._enabled:
             return
         statistics = self._streams.get(ssrc)
@@ -84,8 +73,8 @@ class Tap:
             statistics = self._streams[ssrc] = StreamStatistics(OPUS_RATE)
         self.last_arrival = now = self._clock()
         packet = AudioPacket(sequence_number, timestamp, payload, now)
-        statistics.add(cast("RtpPacket", packet))  # it reads these two fields
-        if ssrc != self._ssrc:  # another stream: other sequence numbers and timestamps
+        statistics.add(cast("RtpPacket", packet))  # it reads the sequence number and the timestamp
+        if ssrc != self._ssrc:  # another stream has other sequence numbers and timestamps
             self.flush()
             self._ssrc = ssrc
             lost, self._buffer = self._buffer.lost, ReorderBuffer()
@@ -93,16 +82,17 @@ class Tap:
         self._deliver(self._buffer.push(packet))
 
     def flush(self) -> None:
-        """Give out what is held back for a gap; called when no packet has come for a while."""
+        """Hand on the packets held for a gap; called when no packet has come for a while."""
         if self._buffer.held:
             self._deliver(self._buffer.flush())
 
     def close(self) -> None:
+        """Ignore further packets."""
         self._closed = True
 
     def _deliver(self, packets: list[AudioPacket]) -> None:
         for p in packets:
             try:
                 self._on_audio(p)
-            except Exception:  # a bug behind us must not end aiortc's receive loop
+            except Exception:  # an error in the handler must not end aiortc's receive loop
                 log.exception("an audio packet could not be handled")

@@ -8,16 +8,15 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from voicebot.errors import VoicebotError
-from voicebot.server.cluster.request_proxy import RequestProxyMiddleware
+from voicebot.server.cluster.request_proxy import RequestProxy
 from voicebot.server.endpoints.conversation_routes import conversations
-from voicebot.server.endpoints.dispatcher import Dispatcher
 from voicebot.server.endpoints.health import operation
 from voicebot.server.endpoints.http import STATUS, api, pages, problems
 from voicebot.server.endpoints.lobby_routes import lobbies
 from voicebot.server.endpoints.request_context import RequestContext
 from voicebot.server.endpoints.services import Services
 from voicebot.server.endpoints.websocket import SocketEndpoint
-from voicebot.server.lobby.quotas import TooManyHeld
+from voicebot.server.net.quotas import TooManyHeld
 from voicebot.server.net.rate_limits import TooFast
 from voicebot.server.net.security import SecurityMiddleware
 from voicebot.server.net.wire_errors import error_body
@@ -38,26 +37,7 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,  # redirects contain the Host header
     )
     app.state.services = services
-    endpoint = SocketEndpoint(
-        sessions=services.sessions,
-        dispatcher=Dispatcher(
-            lobbies=services.lobbies,
-            create_lobby=services.create_lobby,
-            ice=services.ice,
-            spawn=services.spawn,
-            clock=services.clock,
-            rate_limits=services.rate_limits,
-            telemetry=services.telemetry,
-            drain=services.drain,
-        ),
-        cookie=services.cookie,
-        addresses=services.addresses,
-        clock=services.clock,
-        limits=services.limits,
-        telemetry=services.telemetry,
-        drain=services.drain,
-        cluster=services.cluster,
-    )
+    endpoint = SocketEndpoint(services)
 
     @app.websocket("/ws")
     async def websocket(socket: WebSocket) -> None:
@@ -69,7 +49,9 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(operation)
     app.include_router(pages)
     if services.cluster is not None:
-        app.add_middleware(RequestProxyMiddleware, request_proxy=services.cluster.request_proxy)
+        app.add_middleware(
+            RequestProxy, cluster=services.cluster, sessions=services.sessions, cookie=services.cookie
+        )
     app.add_middleware(SecurityMiddleware, addresses=services.addresses)
     app.add_middleware(RequestContext, telemetry=services.telemetry)
     app.add_exception_handler(VoicebotError, _voicebot_error)

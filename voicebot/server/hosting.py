@@ -8,36 +8,34 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import secrets
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from voicebot.agent.models.models import Models
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock, monotonic
+from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.quota import MIB
 from voicebot.conversation.space import GIB, Space, SpaceLimits
 from voicebot.conversation.stall import Stall, StallMonitor
-from voicebot.errors import SignalingError, StoreError, VoicebotError
+from voicebot.errors import StoreError, VoicebotError
 from voicebot.events import LoopStall
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import MediaGone, MediaPlane, MediaStats, Notice
 from voicebot.registry import Progress, backend_class, no_progress, split_spec
-from voicebot.rtc.resolver import TurnResolver
+from voicebot.rtc.ice_servers.resolver import TurnResolver
 from voicebot.server.app import create_app
 from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.endpoints.services import Services
 from voicebot.server.endpoints.static_client import STATIC, StaticClient
 from voicebot.server.lobby.controller import LobbyController
-from voicebot.server.lobby.demo import DEMO_LOBBY, DEMO_NAME
 from voicebot.server.lobby.lobbies import Lobbies
 from voicebot.server.lobby.moderator import Moderator
-from voicebot.server.lobby.ports import AgentSessionPort
 from voicebot.server.net.addresses import Addresses
 from voicebot.server.net.drain import Drain
 from voicebot.server.net.limits import Limits
@@ -64,7 +62,6 @@ STORE_TIMEOUT = 2.0
 """Seconds within which the store must answer for the server to be ready."""
 SPACE_INTERVAL = 5.0
 """Seconds between measurements of the disk."""
-AgentSessionFactory = Callable[[Lobby, MediaPlane, Models, Settings, Clock], AgentSessionPort]
 
 
 class Hosting:
@@ -80,7 +77,7 @@ class Hosting:
         media: MediaPlane | None = None,
         *,
         models: Models | None = None,
-        make_agent_session: AgentSessionFactory | None = None,
+        make_agent_session: Callable[..., AgentSession] = AgentSession,
         store: Store | None = None,
         demo: bool = True,
         progress: Progress = no_progress,
@@ -92,7 +89,7 @@ class Hosting:
         self.settings = settings
         self.demo = demo
         self._given_media, self._given_models = media, models
-        self._agent_session_factory = make_agent_session or _real_agent_session
+        self._agent_session_type = make_agent_session
         self._drain = Drain(clock)
         self.telemetry = Telemetry(clock)
         self._given_store = store
@@ -145,9 +142,9 @@ class Hosting:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     @property
-    def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
-        """A live, read-only view by lobby id."""
-        return self._lobbies.agent_sessions
+    def agent_sessions(self) -> dict[str, AgentSession]:
+        """The agent sessions of all lobbies by lobby id."""
+        return {id: controller.agent_session for id, controller in self._lobbies.controllers.items()}
 
     @property
     def models(self) -> Models:
@@ -216,7 +213,7 @@ class Hosting:
         await self._open_store()
         await self._lobbies.restore()
         # people can reconnect and talk to each other from now on; the agents follow
-        app = create_app(self._services())
+        app = create_app(self._services(self._models))
         self._server = make_server(app, self._limits)
         if self._cluster is not None:
             await self._cluster.start(app)
@@ -225,8 +222,8 @@ class Hosting:
         if self._serving.done():
             self._serving.result()
         await self._load(self._models, self._media, self._resolver)
-        if self.demo:
-            await self._open_demo()
+        if self._lobbies.demo is not None:
+            await self._lobbies.demo.open()
         self._stalls.start()
         self._spawn(self._watch_space(), "watch the disk")
         self._ready = True
@@ -236,7 +233,7 @@ class Hosting:
             self._store = measured(await open_store(self.settings), self.telemetry)
         self._wire()
         self._sessions.start()
-        self._lobbies.start()
+        self._lobbies.persistence.start()
 
     def _wire(self) -> None:
         """Create sessions and lobbies on the current store."""
@@ -253,11 +250,11 @@ class Hosting:
             demo=self.demo,
         )
 
-    def _make_agent_session(self, lobby: Lobby) -> AgentSessionPort:
+    def _make_agent_session(self, lobby: Lobby) -> AgentSession:
         assert self._media is not None
         assert self._models is not None
-        agent_session = self._agent_session_factory(
-            lobby, self._media, self._models, self.settings, self._clock
+        agent_session = self._agent_session_type(
+            lobby, media=self._media, models=self._models, settings=self.settings, clock=self._clock
         )
         agent_session.set_space(self._space)
         return agent_session
@@ -279,14 +276,6 @@ class Hosting:
         finally:
             restoring.cancel()
             await asyncio.gather(restoring, return_exceptions=True)
-
-    async def _open_demo(self) -> None:
-        if DEMO_LOBBY not in self.agent_sessions:
-            try:
-                await self.create_lobby(DEMO_NAME, DEMO_LOBBY)
-            except SignalingError as error:  # another server has it
-                logger.info("The demo lobby was not created: %s", error)
-        await self._lobbies.renew_demo()
 
     async def drain(self, seconds: float) -> None:
         """Admit nobody new, tell everybody, and wait at most `seconds` until no people are left.
@@ -326,20 +315,20 @@ class Hosting:
         self._ready = False
         self._stalls.stop()
         if self._store.durable:
-            await self._lobbies.flush()  # first, because somebody may kill the process
-            await self._sessions.flush()
+            await self._lobbies.persistence.flush()  # first, because somebody may kill the process
+            await self._sessions.writer.flush()
             await self._hang_up()
-            await self._lobbies.aclose()
+            await self._lobbies.persistence.aclose()
             await self._sessions.aclose()  # what ends from here on stays in the store
-            await self._lobbies.end_all("The server was stopped.")
+            await self._lobbies.end_all("The server was stopped.", for_good=False)
         else:
-            await self._lobbies.close_all("The server was stopped.")
+            await self._lobbies.end_all("The server was stopped.", for_good=True)
             await self._hang_up()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sessions.aclose()
-        await self._lobbies.aclose()
+        await self._lobbies.persistence.aclose()
         if self._given_store is None:
             await self._store.aclose()
             self._store = MemoryStore()
@@ -409,33 +398,32 @@ class Hosting:
         people = [person for agent_session in agent_sessions for person in agent_session.lobby.humans]
         waiting = [outbox.waiting for outbox in self._sessions.outboxes]
         return {
-            "ready": float(self._ready and not self._drain.active),
-            "draining": float(self._drain.active),
-            "recording": float(self._space.recordings),
-            "sessions": float(self._sessions.count),
-            "lobbies": float(len(agent_sessions)),
+            "ready": self._ready and not self._drain.active,
+            "draining": self._drain.active,
+            "recording": self._space.recordings,
+            "sessions": self._sessions.count,
+            "lobbies": len(agent_sessions),
             "participants": {
-                "human": float(len(people)),
-                "agent": float(sum(len(agent_session.lobby.agents) for agent_session in agent_sessions)),
+                "human": len(people),
+                "agent": sum(len(agent_session.lobby.agents) for agent_session in agent_sessions),
             },
-            "reconnecting": float(sum(person.presence == "reconnecting" for person in people)),
-            "forwarded": float(self._cluster.forwarded if self._cluster is not None else 0),
-            "conversations": float(
-                sum(
-                    agent_session.log is not None and not agent_session.log.closed
-                    for agent_session in agent_sessions
-                )
-            ),
-            "outbox_messages": float(sum(waiting)),
-            "outbox_longest": float(max(waiting, default=0)),
+            "reconnecting": sum(person.presence == "reconnecting" for person in people),
+            "forwarded": self._cluster.nodes.forwarded if self._cluster is not None else 0,
+            "conversations": len(self._open_logs()),
+            "outbox_messages": sum(waiting),
+            "outbox_longest": max(waiting, default=0),
             "model_queue": self._models.waiting if self._models is not None else {},
         }
+
+    def _open_logs(self) -> list[ConversationLog]:
+        logs = [agent_session.log for agent_session in self.agent_sessions.values()]
+        return [log for log in logs if log is not None and not log.closed]
 
     # ------------------------------------------------------------ lobbies
 
     async def create_lobby(
         self, name: str, id: str | None = None, *, settings: LobbySettings | None = None
-    ) -> AgentSessionPort:
+    ) -> AgentSession:
         """Create a lobby. Without `id` it gets one that cannot be guessed; without `settings` it is open.
 
         Raises:
@@ -460,10 +448,9 @@ class Hosting:
     # ------------------------------------------------------------ wiring
 
     def _stalled(self, stall: Stall) -> None:
-        self.telemetry.stalled(stall.seconds)
-        for agent_session in self.agent_sessions.values():
-            if agent_session.log is not None and not agent_session.log.closed:
-                agent_session.log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
+        self.telemetry.metrics.stalls.observe(stall.seconds)
+        for log in self._open_logs():
+            log.emit(LoopStall(seconds=stall.seconds, where=stall.where))
         if self.on_stall is not None:
             self.on_stall(stall)
 
@@ -476,7 +463,7 @@ class Hosting:
             self.telemetry.metrics.restarts.inc()
         self._lobbies.on_notice(notice)
 
-    def _services(self) -> Services:
+    def _services(self, models: Models) -> Services:
         store = shared(self._store)
         cookie = SessionCookie(self.port if store is None else None)
         if store is not None:
@@ -484,7 +471,6 @@ class Hosting:
                 store,
                 self._sessions,
                 self._lobbies,
-                cookie=cookie,
                 clock=self._clock,
                 limits=self._limits,
                 drain=self._drain,
@@ -493,14 +479,11 @@ class Hosting:
         return Services(
             sessions=self._sessions,
             cookie=cookie,
-            lobbies=self._lobbies.controllers,
-            create_lobby=self._lobbies.create_for_client,
-            close_lobby=self.close_lobby,
+            lobbies=self._lobbies,
+            models=models,
+            progress=self._progress,
             conversations=self.settings.data_dir / "conversations",
             ice=self.ice,
-            swap_stt=self._swap_stt,
-            model_names=self._model_names,
-            model_options=lambda role: [option.spec for option in self.models.options(role)],
             problems=self.problems,
             warnings=self.warnings,
             spawn=self._spawn,
@@ -515,13 +498,6 @@ class Hosting:
             metrics_token=self.settings.metrics_token.get_secret_value(),
         )
 
-    async def _swap_stt(self, spec: str) -> None:
-        await self.models.swap("stt", spec, self._progress)
-
-    def _model_names(self) -> dict[str, str]:
-        chosen = self._models.chosen if self._models is not None else {}
-        return {role: choice.spec for role, choice in chosen.items()}
-
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
@@ -532,9 +508,7 @@ def check_writable(folder: Path) -> None:
     """Create the data folder and try to write to it. Raises StoreError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".write-test-", dir=folder)
-        os.close(handle)
-        os.unlink(name)
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise StoreError(
             f"The data folder {folder} is not writable: {error.strerror or error}.",
@@ -543,15 +517,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _real_media(settings: Settings) -> MediaPlane:
-    from voicebot.media.process import ProcessMediaPlane
+    from voicebot.media.process.plane import ProcessMediaPlane
 
     backend_class("vad", split_spec(settings.vad_model)[0])  # fails on a wrong name before a process starts
     return ProcessMediaPlane(vad=settings.vad_model, log_level=settings.log_level)
-
-
-def _real_agent_session(
-    lobby: Lobby, media: MediaPlane, models: Models, settings: Settings, clock: Clock
-) -> AgentSessionPort:
-    from voicebot.agent.session import AgentSession
-
-    return AgentSession(lobby, media=media, models=models, settings=settings, clock=clock)

@@ -47,7 +47,7 @@ class PairState(Enum):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """All in seconds, except `attempts`."""
+    """The deadlines of a negotiation, in seconds, and the number of attempts."""
 
     offer: float = 20.0
     """From `Begin` to the offer: gathering takes up to 8 s, and a person may have to answer a prompt."""
@@ -59,7 +59,7 @@ class Timeouts:
     disconnected: float = 4.0
     """How long a connection may be `disconnected`, with an ICE restart, before it counts as failed."""
     silent: float = 5.0
-    """An end that sends nothing for so long after the attempt began may be asleep."""
+    """An end that sends nothing for this long after the attempt began may be asleep."""
     asleep: float = 60.0
     """How long to wait for an absent end. One without a socket leaves the lobby earlier."""
     adopt: float = 3.0

@@ -1,21 +1,15 @@
 """The state of a session, without I/O: its current socket, and the messages sent and received.
 
-    established --expire--> expired
-
 Without a socket, messages are still numbered and kept, so that `replay` can deliver them after a reconnect.
 A new socket is not `live` until the client resumes or begins anew. Until then, no numbered message is sent.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict, deque
-from enum import Enum
 from typing import Any, NamedTuple
 
 from voicebot.signaling.written import Written
-
-logger = logging.getLogger(__name__)
 
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
@@ -24,11 +18,6 @@ MAX_SEQ = 2**52
 KNOWN_IDS = 512
 KNOWN_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
-
-
-class SessionState(Enum):
-    ESTABLISHED = "established"
-    EXPIRED = "expired"
 
 
 class Sent(NamedTuple):
@@ -49,7 +38,7 @@ class Session:
     def __init__(self, handle: str, now: float, lifetime: float = SESSION_SECONDS, *, seq: int = 0) -> None:
         self.handle = handle
         self.expires = now + lifetime
-        self.state = SessionState.ESTABLISHED
+        self._expired = False
         self.fence = 0
         self.attached = False
         self.live = False
@@ -61,14 +50,12 @@ class Session:
 
     def expired(self, now: float) -> bool:
         """Whether the session has expired, which is final."""
-        if self.state is SessionState.ESTABLISHED and now >= self.expires:
-            self._set(SessionState.EXPIRED)
-        return self.state is SessionState.EXPIRED
+        self._expired = self._expired or now >= self.expires
+        return self._expired
 
     def expire(self) -> None:
         """End the session now."""
-        if self.state is SessionState.ESTABLISHED:
-            self._set(SessionState.EXPIRED)
+        self._expired = True
 
     # ------------------------------------------------------------ sockets
 
@@ -149,7 +136,3 @@ class Session:
         """Forget the messages that are too old for a replay."""
         while self._ring and self._ring[0][1] < now - RING_SECONDS:
             self._ring.popleft()
-
-    def _set(self, state: SessionState) -> None:
-        logger.debug("session %s: %s -> %s", self.handle, self.state.value, state.value)
-        self.state = state

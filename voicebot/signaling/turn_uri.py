@@ -29,7 +29,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class TurnAddress:
-    """One part of COTURN_SERVER. What it leaves out is None."""
+    """One part of COTURN_SERVER. Fields that it leaves out are None."""
 
     scheme: Scheme | None
     host: str

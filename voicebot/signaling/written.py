@@ -22,7 +22,7 @@ class Written(NamedTuple):
     text: str
     """JSON, without a seq."""
     state_key: tuple[str, ...] | None
-    """Of messages with the same key only the newest matters; None if every one matters."""
+    """A newer message with the same key replaces this one; None if every message matters."""
     code: str | None
     """The code of an `error` message."""
 

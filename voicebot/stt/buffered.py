@@ -20,20 +20,26 @@ class BufferedStream:
     def __init__(self, transcribe: Transcribe) -> None:
         self._transcribe = transcribe
         self._pcm: list[NDArray[np.int16]] = []
+        self._loudness = Loudness()
+        self._drafts = Drafts(self._loudness, self._all)
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         self._pcm.append(np.array(pcm, np.int16))
+        self._loudness.add(pcm)
 
     def interim(self) -> Transcription | None:
-        return None
+        """The newest draft, if there is one."""
+        return self._drafts.last
 
     async def finish(self) -> Transcription:
+        """The newest draft, if only silence followed it; otherwise a new transcription."""
         try:
-            return await self._all()
+            return await self._drafts.newest()
         finally:
             self.cancel()
 
     def cancel(self) -> None:
+        self._drafts.cancel()
         self._pcm.clear()
 
     async def _all(self) -> Transcription:
@@ -47,31 +53,6 @@ class BufferedStream:
 class DraftingBufferedStream(BufferedStream):
     """Also transcribes its buffer when a draft is wanted: at most one extra request per pause."""
 
-    def __init__(self, transcribe: Transcribe) -> None:
-        super().__init__(transcribe)
-        self._loudness = Loudness()
-        self._drafts = Drafts(self._loudness, self._all)
-
-    def push(self, pcm: NDArray[np.int16]) -> None:
-        super().push(pcm)
-        self._loudness.add(pcm)
-        self._drafts.pushed(len(pcm))
-
-    def interim(self) -> Transcription | None:
-        """The newest draft."""
-        return self._drafts.last
-
     async def draft(self) -> Transcription:
         """What `finish` would return now; the stream continues. Cancelling cancels the request."""
         return await self._drafts.newest()
-
-    async def finish(self) -> Transcription:
-        """The draft, if only silence followed it; else a new transcription."""
-        try:
-            return await self._drafts.newest()
-        finally:
-            self.cancel()
-
-    def cancel(self) -> None:
-        super().cancel()
-        self._drafts.cancel()

@@ -19,15 +19,14 @@ class Drafts:
     """The newest transcription of a whole utterance, made on request.
 
     Args:
-        loudness: of the utterance; it gets everything that is pushed.
-        transcribe: transcribes what was pushed so far; cancelling it cancels the work.
+        loudness: The loudness of the utterance, of all samples so far.
+        transcribe: Transcribes the utterance so far. Cancelling it cancels the work.
     """
 
     def __init__(
         self, loudness: Loudness, transcribe: Callable[[], Coroutine[Any, Any, Transcription]]
     ) -> None:
         self._loudness, self._transcribe = loudness, transcribe
-        self._pushed = 0
         self._draft: _Draft | None = None
         self.last: Transcription | None = None
         """The newest finished draft."""
@@ -37,10 +36,6 @@ class Drafts:
         """Whether a draft is in progress."""
         return self._draft is not None and not self._draft.work.done()
 
-    def pushed(self, samples: int) -> None:
-        """Count samples that were added to the utterance."""
-        self._pushed += samples
-
     async def newest(self) -> Transcription:
         """The transcription of all that was pushed: the existing one if only silence followed, else another.
 
@@ -49,7 +44,7 @@ class Drafts:
         draft = self._draft
         if draft is None or not self._loudness.quiet_since(draft.upto):
             work = asyncio.get_running_loop().create_task(self._transcribe(), name="transcribe")
-            draft = self._draft = _Draft(work, self._pushed)
+            draft = self._draft = _Draft(work, self._loudness.samples)
         draft.waiting += 1
         try:
             self.last = await asyncio.shield(draft.work)

@@ -29,9 +29,12 @@ class Loudness:
     def __init__(self) -> None:
         self._rest = np.zeros(0, np.int16)
         self._levels: list[float] = []
+        self.samples = 0
+        """How many samples were added."""
 
     def add(self, pcm: NDArray[np.int16]) -> None:
         """Add the next samples, any number of them."""
+        self.samples += len(pcm)
         samples = np.concatenate([self._rest, pcm])
         whole = len(samples) // HOP * HOP
         hops = samples[:whole].reshape(-1, HOP).astype(np.float32)

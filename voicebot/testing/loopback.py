@@ -1,4 +1,4 @@
-"""A person on a media plane over real WebRTC on this machine, without a server or a browser.
+"""A person who talks to a media plane over real WebRTC, without a server or a browser.
 
     plane = InlineMediaPlane()
     await plane.start(on_notice)
@@ -8,7 +8,7 @@
         await ann.say(speak("hello"))
         pcm = ann.heard("bot")
 
-Real time and real sockets: not for virtual time, where `FakeMediaPlane` does this.
+It needs real time and real sockets. In virtual time, use `FakeMediaPlane`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from voicebot.audio.frames import HEARING_RATE, OPUS_RATE
 from voicebot.media.base import AddIceCandidate, ClosePeer, MediaPlane, PeerOffer
-from voicebot.rtc.caller import RATE, Caller, Microphone, ReceivedFrame
+from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 
 PATIENCE = 20.0
-"""Seconds for a connection on this machine, and for what a test waits to hear."""
+"""Seconds to wait for a connection, and for sound."""
 
 
 class LoopbackPerson:
-    """The far end of one connection to an agent host."""
+    """A person on one connection to an agent host."""
 
     def __init__(self, plane: MediaPlane, host_id: str, participant_id: str) -> None:
         self.participant_id = participant_id
@@ -38,39 +39,37 @@ class LoopbackPerson:
         self._plane = plane
         self._host_id = host_id
         self._microphone = Microphone()
-        self._caller = Caller(self._microphone, on_heard=self._hear, on_state=self._states)
+        self.states: list[str] = []
+        """Every state of the connection, in order."""
+        self._caller = Caller(self._microphone, on_heard=self._hear, on_state=self.states.append)
         self._epoch = 1
         self._news = asyncio.Event()
-        self.states: list[str] = []
-        """Every state of the connection."""
 
     async def connect(self, agents: Sequence[str]) -> Mapping[str, str]:
-        """Offer (again, with other agents); returns {mid: agent} of the answer. Raises MediaError."""
+        """Offer, perhaps again with other agents; returns {mid: agent} of the answer. Raises MediaError."""
         sdp, tracks = await self._caller.offer(self.participant_id, agents)
         answer = await self._plane.answer(
             PeerOffer(self._host_id, self.participant_id, self._epoch, sdp, tracks, ())
         )
         await self._caller.accept(answer.sdp)
-        # an aiortc offer has all its candidates inside; what is left to say is that there are no more
+        # aiortc's offer contains all candidates, so end-of-candidates follows at once
         self._plane.send(AddIceCandidate(self._host_id, self.participant_id, self._epoch, "", "0", 0))
         async with asyncio.timeout(PATIENCE):
             await self._caller.connected.wait()
         return answer.tracks
 
-    async def say(self, pcm: NDArray[np.int16], sample_rate: int = 16_000) -> None:
-        """Mono int16; returns when its last sample was sent."""
-        if sample_rate != RATE:
-            pcm = soxr.resample(pcm, sample_rate, RATE)
-        await self._microphone.say(pcm)
+    async def say(self, pcm: NDArray[np.int16]) -> None:
+        """Say mono int16 at 16 kHz, shape (n,); returns when the last sample was sent."""
+        await self._microphone.say(soxr.resample(pcm, HEARING_RATE, OPUS_RATE))
 
-    def heard(self, agent_id: str, sample_rate: int = 16_000) -> NDArray[np.int16]:
-        """Everything that arrived from an agent so far, joined: mono int16."""
+    def heard(self, agent_id: str) -> NDArray[np.int16]:
+        """All sound of an agent so far: mono int16 at 16 kHz, shape (n,)."""
         frames = [frame.pcm for frame in self.frames if frame.participant_id == agent_id]
         pcm = np.concatenate([np.zeros(0, np.int16), *frames])
-        return pcm if sample_rate == RATE else np.asarray(soxr.resample(pcm, RATE, sample_rate), np.int16)
+        return np.asarray(soxr.resample(pcm, OPUS_RATE, HEARING_RATE), np.int16)
 
     async def hears(self, agent_id: str, seconds: float, above: float = 100.0) -> None:
-        """Wait until that much sound (frames with an RMS above `above`) has arrived. Raises TimeoutError."""
+        """Wait for so many seconds of frames with an RMS above `above`. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE + seconds):
             while self._sounding(agent_id, above) < seconds:
                 self._news.clear()
@@ -86,21 +85,18 @@ class LoopbackPerson:
             for f in self.frames
             if f.participant_id == agent_id and np.sqrt(np.mean(np.square(f.pcm, dtype=np.float64))) > above
         ]
-        return sum(loud) / RATE
+        return sum(loud) / OPUS_RATE
 
     def _hear(self, heard: ReceivedFrame) -> None:
         self.frames.append(heard)
         self._news.set()
-
-    def _states(self, state: str) -> None:
-        self.states.append(state)
 
 
 @asynccontextmanager
 async def loopback(
     plane: MediaPlane, host_id: str, participant_id: str = "ann", *, agents: Sequence[str] = ()
 ) -> AsyncIterator[LoopbackPerson]:
-    """A connected person who hangs up in the end. Raises MediaError or TimeoutError."""
+    """A connected person, who hangs up at the end. Raises MediaError or TimeoutError."""
     person = LoopbackPerson(plane, host_id, participant_id)
     try:
         await person.connect(agents)

@@ -1,8 +1,7 @@
-"""`FakeMediaPlane`: the real media engine without a network, Opus and a VAD, on the loop's clock.
+"""`FakeMediaPlane`: the real media engine without network, Opus and VAD, on the loop's clock.
 
-Speeches are paced and people are cut into utterances by the engine itself, in virtual time
-when the loop is virtual. A test makes people speak with `hear()`, waits with `wait_for()`
-and reads what was commanded and noticed.
+The engine itself paces speeches and detects utterances, in virtual time on a virtual loop. A test
+makes people speak with `hear()`, waits with `wait_for()`, and reads `commands` and `notices`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from voicebot.clock import Clock
 from voicebot.errors import MediaError
 from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, Notice, OnNotice, PeerOffer
-from voicebot.media.host import Host, Link
+from voicebot.media.host import Host, HostContext, Link
 from voicebot.media.inbound_audio import InboundAudio, OnPacket
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.queued_speech import QueuedSpeech
@@ -35,11 +34,11 @@ N = TypeVar("N", bound=Notice)
 C = TypeVar("C", bound=Command | PeerOffer)
 
 LOUD = 300.0
-"""RMS of int16 samples above which a window counts as speech."""
+"""RMS (int16 units) above which a window counts as speech."""
 
 
 class LoudnessVAD:
-    """A voice activity detector for tones: what is loud is speech."""
+    """A voice activity detector that takes every loud window for speech."""
 
     name = "loudness"
 
@@ -51,7 +50,7 @@ class LoudnessVAD:
 
 
 class FakeMediaPlane(InlineMediaPlane):
-    """See the module. `commands` and `notices` grow."""
+    """A `MediaPlane` for tests; see the module. `commands` and `notices` record everything."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -62,9 +61,9 @@ class FakeMediaPlane(InlineMediaPlane):
         self.commands: list[Command | PeerOffer] = []
         self.notices: list[Notice] = []
         self.connects = True
-        """False leaves connections in `connecting`."""
+        """Set it to False to leave connections in `connecting`."""
         self.refuse_answers = ""
-        """Not empty: `answer` raises MediaError with this message."""
+        """If not empty, `answer` raises MediaError with this message."""
         self._noticed = asyncio.Event()
 
     # ------------------------------------------------------------ for the test
@@ -78,9 +77,9 @@ class FakeMediaPlane(InlineMediaPlane):
     ) -> None:
         """A person speaks; returns when the plane has noticed that they stopped.
 
-        `speech` is said in a row: samples (mono int16 at 16 kHz; quiet parts are silence),
-        a number of seconds of speech, or a negative number of seconds of silence.
-        `after` waits first, in seconds. Without `host_id` it is heard by the only host.
+        Each part of `speech` is mono int16 at 16 kHz, a number of seconds of speech, or a negative
+        number of seconds of silence. `after` waits first, in seconds. `host_id` is needed with
+        several hosts.
         """
         await asyncio.sleep(after)
         host = self._only_host(host_id)
@@ -90,7 +89,7 @@ class FakeMediaPlane(InlineMediaPlane):
     async def wait_for(
         self, kind: type[N], where: Callable[[N], bool] = lambda notice: True, *, count: int = 1
     ) -> N:
-        """The `count`-th notice of this kind, past ones included."""
+        """Wait for the `count`-th notice of this kind; past ones count."""
         while True:
             found = [n for n in self.notices if isinstance(n, kind) and where(n)]
             if len(found) >= count:
@@ -103,11 +102,11 @@ class FakeMediaPlane(InlineMediaPlane):
         return [c for c in self.commands if isinstance(c, kind) and host_id in (None, c.host_id)]
 
     def held(self) -> list[str]:
-        """The speeches that are held or prepared now."""
+        """Ids of the speeches that are held or prepared."""
         return [speech.speech_id for speech in self._speeches() if speech.held]
 
     def talking(self) -> list[str]:
-        """The speeches that are heard now."""
+        """Ids of the speeches that are heard."""
         return [speech.speech_id for speech in self._speeches() if speech.sent and not speech.held]
 
     def _speeches(self) -> list[QueuedSpeech]:
@@ -115,16 +114,16 @@ class FakeMediaPlane(InlineMediaPlane):
         return [speech for voice in voices for speech in voice._speeches]
 
     def lose_peer(self, peer_id: str, reason: str = "ICE failed", host_id: str | None = None) -> None:
-        """The network to a person is gone."""
+        """The connections of a person fail."""
         self._only_host(host_id).lose_peer(peer_id, reason)
 
     def fail_recording(self, participant_id: str, reason: str) -> None:
-        """The disk refuses what this participant's newest recording should hold."""
+        """The participant's newest recording fails."""
         started = [c for c in self.commanded(media.StartRecording) if c.participant_id == participant_id][-1]
         self.engine.notify(media.RecordingFailed(started.host_id, participant_id, started.path, reason))
 
     def die(self, reason: str = "killed") -> None:
-        """The worker is gone, with every connection and playout; a new one knows the hosts and agents."""
+        """The worker dies with every connection and playout; a new one gets the hosts and agents."""
         for host_id, host in list(self.engine.hosts.items()):
             agents = list(host.voices)
             cast(_FakeHost, host).hang_up()
@@ -138,7 +137,7 @@ class FakeMediaPlane(InlineMediaPlane):
 
     async def start(self, on_notice: OnNotice) -> None:
         def noticed(notice: Notice) -> None:
-            if isinstance(notice, media.MediaStats):  # these measure the machine
+            if isinstance(notice, media.MediaStats):  # it depends on the machine
                 return
             self.notices.append(notice)
             on_notice(notice)
@@ -148,7 +147,7 @@ class FakeMediaPlane(InlineMediaPlane):
 
     def send(self, command: Command) -> None:
         self.commands.append(command)
-        if not isinstance(command, media.StartRecording | media.StopRecording):  # nothing to record
+        if not isinstance(command, media.StartRecording | media.StopRecording):  # there are no packets
             super().send(command)
 
     async def answer(self, offer: PeerOffer) -> Answer:
@@ -164,44 +163,38 @@ class FakeMediaPlane(InlineMediaPlane):
 
 
 class _FakeHost(Host):
-    def __init__(self, plane: FakeMediaPlane, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, plane: FakeMediaPlane, context: HostContext, host_id: str, hearing: media.HearingSettings
+    ) -> None:
+        super().__init__(context, host_id, hearing)
         self._plane = plane
 
     def microphone(self, participant_id: str) -> _FakeMicrophone:
-        """Of somebody who has one, connected or not."""
+        """The microphone of a participant, who need not be connected."""
         self._listen(self._links.setdefault(participant_id, Link()), participant_id)
-        return cast(_FakeMicrophone, self.ears[participant_id])
+        return cast(_FakeMicrophone, self.microphones[participant_id])
 
     def hang_up(self) -> None:
-        """End what people and agents were saying, as when a worker dies."""
-        for participant_id in list(self.ears):
-            self._drop_ear(participant_id)
+        """End all speech of people and agents, as when a worker dies."""
+        for participant_id in list(self.microphones):
+            self._drop_microphone(participant_id)
         for agent_id in list(self.voices):
             self.remove_agent(agent_id)
 
     def lose_peer(self, peer_id: str, reason: str) -> None:
         link = self._links.get(peer_id)
-        for peer in list(link.peers.values()) if link is not None else ():
-            cast(_FakePeer, peer).change(ConnectionChange("failed", reason))
+        for connection in list(link.connections.values()) if link is not None else ():
+            cast(_FakePeer, connection.peer).change(ConnectionChange("failed", reason))
 
     def _new_peer(self, servers: Sequence[IceServer], on_audio: OnAudio, on_change: OnChange) -> Peer:
         return cast(Peer, _FakePeer(self._plane, on_change))
 
-    def _new_ear(self, participant_id: str, on_packet: OnPacket) -> InboundAudio:
-        utterances = Utterances(
-            self.host_id,
-            participant_id,
-            self.hearing,
-            self._notify,
-            agent_talking=self._agent_talking,
-            barge_in=self._barge_in,
-        )
+    def _new_microphone(self, utterances: Utterances, on_packet: OnPacket) -> InboundAudio:
         return cast(InboundAudio, _FakeMicrophone(utterances, self._clock))
 
 
 class _FakePeer:
-    """Everything that a host needs of a `voicebot.rtc.peer.Peer`: it connects at once."""
+    """The part of `voicebot.rtc.peer.Peer` that a host uses. It connects at once."""
 
     tap = None
 
@@ -237,52 +230,48 @@ class _FakePeer:
 
 
 class _FakeMicrophone:
-    """Everything that a host needs of an `InboundAudio`: samples instead of packets."""
+    """The part of `InboundAudio` that a host uses, with samples instead of packets."""
 
     def __init__(self, utterances: Utterances, clock: Clock) -> None:
-        self._utterances, self._clock = utterances, clock
+        self.utterances, self._clock = utterances, clock
         self._vad = LoudnessVAD()
         self._sounding = 0
 
-    @property
-    def echo_seconds(self) -> float:
-        return self._utterances.echo_seconds
-
     async def hear(self, pcm: Pcm) -> None:
-        """Mono samples at 16 kHz, begun now; returns when the last one is over."""
+        """Hear mono int16 at 16 kHz from now on; returns when the last sample is over."""
         begin = self._clock()
         windows = np.concatenate([pcm, np.zeros(-len(pcm) % VAD_WINDOW, np.int16)]).reshape(-1, VAD_WINDOW)
         if not self._sounding:
-            self._utterances.lapse()  # nothing was heard since the last time
+            self.utterances.lapse()  # there was no audio since the last call
         self._sounding += 1
         try:
             for n, window in enumerate(windows):
                 end = begin + (n + 1) * WINDOW_SECONDS
                 await asyncio.sleep(end - self._clock())
-                self._utterances.window(
+                self.utterances.window(
                     end - WINDOW_SECONDS, window, energies(window), self._vad.probability(window)
                 )
-                if self._utterances.waiting:
-                    self._utterances.heard(end, window[:0])
+                if self.utterances.waiting:
+                    self.utterances.heard(end, window[:0])
         finally:
             self._sounding -= 1
-        await asyncio.sleep(0)  # the last notices are handed over on the loop's next round
+        await asyncio.sleep(0)  # the last notices arrive in the next iteration of the loop
 
     def await_silence(self, until: float) -> None:
-        self._utterances.await_silence(until)
+        self.utterances.await_silence(until)
         loop = asyncio.get_running_loop()
         loop.call_at(max(until, loop.time()), lambda: self.idle(self._clock()))
 
     def idle(self, now: float) -> None:
         if not self._sounding:
-            self._utterances.absent(now)
+            self.utterances.absent(now)
 
     def close(self) -> None:
-        self._utterances.close()
+        self.utterances.close()
 
 
 def _as_speech(said: float | NDArray[np.int16]) -> NDArray[np.int16]:
-    """Samples as they are; seconds as a loud tone, negative seconds as silence. 16 kHz mono."""
+    """Mono int16 at 16 kHz: the given samples, a tone of so many seconds, or silence if negative."""
     if isinstance(said, np.ndarray):
         return said.astype(np.int16, copy=False)
     time = np.arange(round(abs(said) * HEARING_RATE))

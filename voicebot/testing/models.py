@@ -1,4 +1,4 @@
-"""Scripted STT, LLM and TTS backends: they say what the script says and fail if it is not used up.
+"""Scripted STT, LLM and TTS backends. `assert_consumed` fails if a script was not used up.
 
 stt = ScriptedSTT(["hello ada"])
 llm = ScriptedLLM([["Hello ", "there."]])
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 
 class ScriptError(AssertionError):
-    """A script was not used up, or more was asked of it than it holds."""
+    """A script was not used up, or it was too short."""
 
 
 class _Scripted:
-    """What the three have in common; loading a script by name makes no sense."""
+    """What the three backends share."""
 
     name = "scripted"
 
@@ -57,40 +57,39 @@ class _Scripted:
         self.closed = True
 
     def left(self) -> int:
-        """Steps of the script that were not used."""
+        """Number of unused steps."""
         return 0
 
     def assert_consumed(self) -> None:
-        """Raise ScriptError if steps are left or were missing."""
+        """Raises ScriptError if steps are left or were missing."""
         problems = [*self.problems, *([f"{self.left()} steps left"] if self.left() else [])]
         if problems:
             raise ScriptError(f"{self.name}: {'; '.join(problems)}")
 
 
 def assert_consumed(*scripted: _Scripted) -> None:
-    """Check several scripts at once."""
+    """Check several scripts. Raises ScriptError."""
     for one in scripted:
         one.assert_consumed()
 
 
 @dataclass(frozen=True)
 class Hears:
-    """One utterance of an STT script."""
+    """One utterance in an STT script."""
 
     text: str
     interim: Sequence[str] = ()
-    """Partial texts, a new one with each quarter second of audio."""
+    """Interim texts, one per quarter second of audio."""
     drafts: Sequence[str] | None = None
-    """What is known at its first pause, its second one and so on, then nothing; None: all, each time."""
+    """The texts at its first pause, its second one and so on, then nothing. With None, always all of it."""
     error: Exception | None = None
     """Raised by `finish`."""
     gate: asyncio.Event | None = None
     """`finish` waits for it."""
-    word_times: bool = True
 
 
 class ScriptedSTT(_Scripted):
-    """Each stream takes the next step; a plain string is a final text, an exception a crash at the end."""
+    """Gives each stream the next step. A string is a final text, an exception a failure of `finish`."""
 
     name = "scripted-stt"
 
@@ -112,7 +111,7 @@ class ScriptedSTT(_Scripted):
 
 
 class ScriptedSTTStream:
-    """One utterance; `seconds` tells how much audio it was given."""
+    """One utterance. `pcm` has its audio, and `seconds` the length."""
 
     def __init__(self, step: Hears) -> None:
         self._step = step
@@ -131,39 +130,38 @@ class ScriptedSTTStream:
         return Transcription(texts[-1]) if texts else None
 
     async def draft(self) -> Transcription:
-        """As the script has it; without that what `finish` will give, with its error and its gate."""
+        """The scripted draft; without one, what `finish` gives, with its gate and its error."""
         self.drafts += 1
         if self._step.drafts is not None:
             known = self._step.drafts[self.drafts - 1 : self.drafts]
             return Transcription(known[0] if known else "", (), "en")
-        if self._step.gate is not None:
-            await self._step.gate.wait()
-        if self._step.error is not None:
-            raise self._step.error
-        return Transcription(self._step.text, (), "en")
+        return Transcription(await self._text(), (), "en")
 
     async def finish(self) -> Transcription:
         self.finished = True
+        texts = (await self._text()).split()
+        each = self.seconds / max(1, len(texts))
+        words = tuple(TimedWord(text, i * each, (i + 1) * each) for i, text in enumerate(texts))
+        return Transcription(self._step.text, words, "en")
+
+    async def _text(self) -> str:
         if self._step.gate is not None:
             await self._step.gate.wait()
         if self._step.error is not None:
             raise self._step.error
-        texts = self._step.text.split() if self._step.word_times else []
-        each = self.seconds / max(1, len(texts))
-        words = tuple(TimedWord(text, i * each, (i + 1) * each) for i, text in enumerate(texts))
-        return Transcription(self._step.text, words, "en")
+        return self._step.text
 
     def cancel(self) -> None:
         self.cancelled = True
 
 
 Step = str | float | asyncio.Event | Exception | ScriptedCall
-"""Of an answer: text to give, seconds to wait, an event to wait for, an error to raise, a tool to call."""
+"""A step of an answer: text, seconds to wait, an event to await, an error to raise, or a tool to call."""
 
 
 @dataclass
 class LLMCall:
-    """What a model was asked."""
+    """A request to the model."""
 
     instructions: str
     lines: ChatHistory
@@ -171,7 +169,7 @@ class LLMCall:
 
 
 class ScriptedLLM(_Scripted):
-    """Each call takes the next answer: a string, or steps; through the real openai-agents runner."""
+    """Gives each call the next answer, a string or steps, through the real openai-agents runner."""
 
     name = "scripted-llm"
     notice = ""
@@ -210,15 +208,14 @@ class ScriptedLLM(_Scripted):
 
 @dataclass
 class ScriptedTTS(_Scripted):
-    """Any text becomes a tone of `seconds_per_character`; `failures` maps the n-th call to an error."""
+    """Turns any text into a tone of 0.05 s per character, in two chunks (mono int16)."""
 
     name: str = "scripted-tts"
     sample_rate: int = 16_000
-    seconds_per_character: float = 0.05
     delay: float = 0.0
     """Seconds before the first audio of a sentence."""
     failures: Mapping[int, Exception] = field(default_factory=dict)
-    chunks: int = 2
+    """The errors to raise, by the number of the call from 0."""
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -235,9 +232,9 @@ class ScriptedTTS(_Scripted):
         await asyncio.sleep(self.delay)
         if call in self.failures:
             raise self.failures[call]
-        samples = round(len(text) * self.seconds_per_character * self.sample_rate)
+        samples = round(len(text) * 0.05 * self.sample_rate)
         tone = (8000 * np.sin(np.arange(samples) * 2 * np.pi * 220 / self.sample_rate)).astype(np.int16)
-        for part in np.array_split(tone, self.chunks):
+        for part in np.array_split(tone, 2):
             yield part
 
 

@@ -1,4 +1,4 @@
-"""The speech half of an OpenAI-compatible server, on real HTTP: `/audio/transcriptions` and `/audio/speech`.
+"""Speech for `OpenAIServer`: the routes `/audio/transcriptions`, `/audio/speech` and `/audio/voices`.
 
 audio = OpenAIAudio(hears=["hello world"])
 server = OpenAIServer(...)
@@ -23,24 +23,24 @@ SECONDS_PER_CHARACTER = 0.05
 
 @dataclass
 class OpenAIAudio:
-    """Answers transcriptions with `hears` in turn, and speaks a tone as long as the text.
+    """Answers transcriptions with the texts in `hears`, in turn, and speaks a tone as long as the text.
 
-    `uploads` and `spoken` record what was asked.
+    `uploads` and `spoken` record the requests.
     """
 
     hears: Sequence[str] = ()
     verbose: bool = True
-    """Has it `verbose_json` with word times? Several models have not."""
+    """Whether it has `verbose_json` with word times, which some models lack."""
     fail: int = 0
-    """An HTTP status for every request, or 0."""
+    """HTTP status of the error for every request; 0 for none."""
     drop: bool = False
-    """Break off in the middle of a speech."""
+    """Whether speech breaks off in the middle."""
     odd: bool = False
-    """Send speech in pieces that end in the middle of a sample."""
+    """Whether speech is sent in pieces that end in the middle of a sample."""
     voices: Sequence[str] | None = None
-    """What `/audio/voices` lists; None: there is no such route, as at OpenAI."""
+    """What `/audio/voices` lists. With None there is no such route, as at OpenAI."""
     models: Sequence[str] | None = None
-    """Those it knows; None: any."""
+    """The models that it knows; None for any."""
     uploads: list[dict[str, Any]] = field(default_factory=list)
     spoken: list[dict[str, Any]] = field(default_factory=list)
 

@@ -1,12 +1,12 @@
-"""A real OpenAI-compatible server on real HTTP whose answers are a script.
+"""An OpenAI-compatible server on real HTTP whose answers come from a script.
 
     async with OpenAIServer([Say("Hello there.")]) as server:
         settings = Settings(openai_base_url=server.url, openai_model="test", ...)
         ...
-    # leaving the block fails if the script was not used up
+    # leaving the block fails if answers are left
 
-`GET /v1/models`, `POST /v1/chat/completions` (JSON and SSE). Further routes can be added to
-`server.app` before it starts.
+It has `GET /v1/models` and `POST /v1/chat/completions` (JSON and SSE). Other routes can be added to
+`server.app` before the start.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from voicebot.testing.models import ScriptError
 
 @dataclass(frozen=True)
 class Say:
-    """An answer. A string is streamed word by word, a sequence chunk by chunk."""
+    """An answer. A string is streamed word by word, and a sequence chunk by chunk."""
 
     text: str | Sequence[str] = ""
     reasoning: str | Sequence[str] = ""
-    """Sent before the text as `reasoning_content`."""
+    """Sent as `reasoning_content` before the text."""
     tool_calls: Sequence[tuple[str, Mapping[str, Any]]] = ()
-    """(name, arguments) of functions to call."""
+    """Name and arguments of each function to call."""
     gates: Mapping[int, asyncio.Event] = field(default_factory=dict)
-    """Before the n-th text chunk this event is awaited."""
+    """Events to await before the n-th text chunk."""
     drop_after: int | None = None
-    """The connection is cut after so many text chunks."""
+    """Number of text chunks after which the connection is cut."""
     error_after: int | None = None
-    """After so many text chunks an error object is sent in the stream."""
+    """Number of text chunks after which the stream sends an error object."""
     usage: tuple[int, int] = (11, 7)
-    """Tokens in and out."""
+    """Number of tokens in and out."""
 
     def chunks(self) -> list[str]:
+        """The text in the pieces that are streamed."""
         if not isinstance(self.text, str):
             return list(self.text)
         return [word + " " for word in self.text.split(" ")[:-1]] + self.text.split(" ")[-1:]
@@ -58,19 +59,19 @@ class Fail:
     status: int
     message: str = "scripted failure"
     retry_after: float | None = None
-    """Seconds, as a Retry-After header."""
+    """Value of the Retry-After header in seconds."""
 
 
 @dataclass(frozen=True)
 class Hang:
-    """No answer until the client goes away or the server stops."""
+    """No answer until the client disconnects or the server stops."""
 
 
 Step = Say | Fail | Hang
 
 
 class OpenAIServer:
-    """See the module. `requests` holds the JSON bodies of chat completions in order."""
+    """A server for tests; see the module."""
 
     def __init__(
         self,
@@ -83,29 +84,30 @@ class OpenAIServer:
         self.script: list[Step] = [Say(step) if isinstance(step, str) else step for step in script]
         self.models = list(models)
         self.requests: list[dict[str, Any]] = []
+        """The JSON bodies of the chat completions, in order."""
         self.paths: list[str] = []
-        """Every request's path, in order, without `prefix`."""
+        """The path of every request, in order, without `prefix`."""
         self.queries: list[str] = []
         self.authorizations: list[str] = []
-        """What came with each, as it was sent."""
+        """The Authorization header of every request; empty if there was none."""
         self.problems: list[str] = []
         self.cancelled = 0
-        """Streams that the client left before their end."""
+        """Number of answers that the client did not wait for."""
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        self._api_key = api_key
+        self.api_key = api_key
         self.prefix = prefix
-        """Stands before `/v1` in the address; such as "/hooks/secret"."""
+        """Path before `/v1`, such as "/hooks/secret"."""
         self._stop = asyncio.Event()
         self._socket: socket.socket | None = None
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
         self.app.get("/v1/models")(self._models)
         self.app.post("/v1/chat/completions")(self._chat)
-        self.app.add_middleware(_Door, server=self)
+        self.app.add_middleware(_Recorder, server=self)
 
     @property
     def url(self) -> str:
-        """For OPENAI_BASE_URL."""
+        """The value for OPENAI_BASE_URL."""
         if self._socket is None:
             raise RuntimeError("The server has not been started.")
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}{self.prefix}/v1"
@@ -138,11 +140,6 @@ class OpenAIServer:
 
     # ------------------------------------------------------------ routes
 
-    def admit(self, path: str, authorization: str) -> bool:
-        """Note a request; False when its key is wrong."""
-        self.paths.append(path)
-        return self._api_key is None or authorization.removeprefix("Bearer ") == self._api_key
-
     async def _models(self) -> dict[str, Any]:
         entries = [{"id": name, "object": "model", "created": 0, "owned_by": "test"} for name in self.models]
         return {"object": "list", "data": entries}
@@ -165,7 +162,7 @@ class OpenAIServer:
         return JSONResponse(_whole(step, body))
 
     async def _gone(self, request: Request) -> None:
-        """Until the client has gone or the server stops."""
+        """Wait until the client disconnects or the server stops."""
         stop = asyncio.ensure_future(self._stop.wait())
         while not stop.done():
             message = asyncio.ensure_future(request.receive())
@@ -177,69 +174,61 @@ class OpenAIServer:
         stop.cancel()
 
     async def _stream(self, step: Say, body: Mapping[str, Any]) -> AsyncIterator[bytes]:
-        done = False
+        def delta(content: dict[str, Any], finish: str | None = None) -> bytes:
+            choice = {"index": 0, "delta": content, "finish_reason": finish, "logprobs": None}
+            return _sse({**_head(body, "chat.completion.chunk"), "choices": [choice]})
+
+        finished = False
         try:
-            for chunk in self._chunks(step, body):
-                index = chunk.pop("_index", None)
-                if index is not None:
-                    if step.drop_after == index:
-                        done = True
+            yield delta({"role": "assistant", "content": ""})
+            reasoning = [step.reasoning] if isinstance(step.reasoning, str) else step.reasoning
+            for part in filter(None, reasoning):
+                yield delta({"reasoning_content": part})
+            for index, text in enumerate([*step.chunks(), None]):
+                if index in (step.drop_after, step.error_after):
+                    finished = True
+                    if index == step.drop_after:
                         raise _Drop
-                    if step.error_after == index:
-                        yield _sse({"error": {"message": "the model crashed", "type": "server_error"}})
-                        done = True
-                        return
+                    yield _sse({"error": {"message": "the model crashed", "type": "server_error"}})
+                    return
+                if text is not None:
                     if index in step.gates:
                         await step.gates[index].wait()
-                yield _sse(chunk)
+                    yield delta({"content": text})
+            for index, call in enumerate(_calls(step)):
+                yield delta({"tool_calls": [{"index": index, **call}]})
+            yield delta({}, "tool_calls" if step.tool_calls else "stop")
+            if (body.get("stream_options") or {}).get("include_usage"):
+                yield _sse({**_head(body, "chat.completion.chunk"), "choices": [], "usage": _usage(step)})
             yield b"data: [DONE]\n\n"
-            done = True
+            finished = True
         finally:
-            if not done:
+            if not finished:
                 self.cancelled += 1
 
-    def _chunks(self, step: Say, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        def delta(content: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-            choice = {"index": 0, "delta": content, "finish_reason": finish, "logprobs": None}
-            return {**_head(body, "chat.completion.chunk"), "choices": [choice]}
 
-        yield delta({"role": "assistant", "content": ""})
-        reasoning = [step.reasoning] if isinstance(step.reasoning, str) else step.reasoning
-        for part in filter(None, reasoning):
-            yield delta({"reasoning_content": part})
-        texts = step.chunks()
-        for index, text in enumerate(texts):
-            yield {**delta({"content": text}), "_index": index}
-        if step.drop_after == len(texts) or step.error_after == len(texts):
-            yield {**delta({"content": ""}), "_index": len(texts)}
-        for index, call in enumerate(_calls(step)):
-            yield delta({"tool_calls": [{"index": index, **call}]})
-        yield delta({}, "tool_calls" if step.tool_calls else "stop")
-        if (body.get("stream_options") or {}).get("include_usage"):
-            yield {**_head(body, "chat.completion.chunk"), "choices": [], "usage": _usage(step)}
-
-
-class _Door:
-    """Sees every request first. Plain ASGI, so that a broken stream stays broken."""
+class _Recorder:
+    """Records every request, and checks its key. It is plain ASGI, so that a broken stream stays broken."""
 
     def __init__(self, app: ASGIApp, server: OpenAIServer) -> None:
         self._app, self._server = app, server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            key = headers.get(b"authorization", b"").decode("latin-1")
-            self._server.queries.append(scope["query_string"].decode("latin-1"))
-            self._server.authorizations.append(key)
-            scope = {**scope, "path": scope["path"].removeprefix(self._server.prefix)}
-            if not self._server.admit(scope["path"], key):
+            server = self._server
+            key = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+            scope = {**scope, "path": scope["path"].removeprefix(server.prefix)}
+            server.paths.append(scope["path"])
+            server.queries.append(scope["query_string"].decode("latin-1"))
+            server.authorizations.append(key)
+            if server.api_key is not None and key.removeprefix("Bearer ") != server.api_key:
                 await _error(Fail(401, "Incorrect API key provided"))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
 class _Drop(Exception):
-    """Ends the stream in the middle: the client sees an incomplete chunked body."""
+    """Ends a stream early, so that the client gets an incomplete chunked body."""
 
 
 class _Server(uvicorn.Server):
@@ -253,7 +242,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to whoever runs the tests."""
+        """Leave signals to the test runner."""
         yield
 
 

@@ -4,8 +4,8 @@
     async def test_an_hour() -> None:
         await asyncio.sleep(3600)
 
-The marker takes the options of `VirtualTimeLoop`, e.g. `virtual_time(io_grace=0.002)`.
-Async fixtures of function scope run in the same virtual time.
+The marker takes the options of `VirtualTimeLoop`, for example `virtual_time(io_grace=0.002)`. Async
+fixtures of function scope run in the same virtual time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tiny models that the real faster-whisper and Piper code loads and runs: for tests without a hub.
+"""Tiny models that the real faster-whisper and Piper code loads and runs, for tests without a hub.
 
-They say nothing sensible (their weights are random, or a tone), but everything around them
-is the real thing: files, tokenizer, decoding, word times, sessions.
+Their output is meaningless (random weights, or a tone), but everything around them is real: files,
+tokenizer, decoding, word times and sessions.
 """
 
 from __future__ import annotations
@@ -16,21 +16,64 @@ WHISPER_LANGUAGES = ("en", "de", "fr", "es")
 PIPER_PHONEMES = "_^$ abcdefghijklmnopqrstuvwxyzəɛɪɔʊʌæɑɒɹɾθðʃʒŋɡˈˌːɜɐɚʲʔ,.;:?!–"  # noqa: RUF001
 SAMPLES_PER_PHONEME = 2_000
 HOP = 256
-"""Samples of one frame of a Piper model."""
+"""Samples per frame of a Piper model."""
 
 
-def make_whisper_model(folder: Path, *, width: int = 64, layers: int = 2, seed: int = 0) -> Path:
-    """Write a CTranslate2 Whisper folder with random weights; `width` is a multiple of 64.
+_PIPER = """
+<ir_version: 9, opset_import: ["": 17]>
+tone (int64[1, phonemes] input, int64[1] input_lengths, float[3] scales{inputs})
+  => (float[1, 1, samples] output)
+<
+  int64 one = {{1}}, int64 zero = {{0}}, int64[1] first_axis = {{0}}, int64[3] shape = {{1, 1, -1}},
+  float hop = {{{hop}}}, float frames_each = {{{frames_each}}}, float per_phoneme = {{{per_phoneme}}},
+  float step = {{{step}}}, float amplitude = {{0.5}}
+>
+{{
+  length_scale = Gather (scales, one)
+  {length}
+  rounded = Cast <to = 7> (length)
+  count = Squeeze (rounded, first_axis)
+  index = Range (zero, count, one)
+  time = Cast <to = 1> (index)
+  harmonic = Add ({speaker}, one)
+  float_harmonic = Cast <to = 1> (harmonic)
+  speed = Mul (float_harmonic, step)
+  phase = Mul (time, speed)
+  tone = Sin (phase)
+  soft_tone = Mul (tone, amplitude)
+  output = Reshape (soft_tone, shape)
+}}
+"""
+"""A model in ONNX's text format. Element type 1 is float32, 7 is int64."""
+_AS_LONG_AS_THE_TEXT = """
+  phonemes = Cast <to = 1> (input_lengths)
+  plain_length = Mul (phonemes, per_phoneme)
+  length = Mul (plain_length, length_scale)
+"""
+_FRAMES_OF_EACH = """
+  ids = Cast <to = 1> (input)
+  nothing_each = Sub (ids, ids)
+  plain_frames = Add (nothing_each, frames_each)
+  float_frames = Mul (plain_frames, length_scale)
+  w_ceil = Ceil (float_frames)
+  frames = ReduceSum <keepdims = 0> (w_ceil)
+  all_samples = Mul (frames, hop)
+  length = Unsqueeze (all_samples, first_axis)
+"""
 
-    With its small vocabulary it counts as a model that knows English only.
+
+def make_whisper_model(folder: Path) -> Path:
+    """Write a CTranslate2 Whisper folder with random weights; returns it.
+
+    Its small vocabulary makes it an English-only model.
     """
     from ctranslate2.specs import WhisperSpec
 
     folder.mkdir(parents=True, exist_ok=True)
     tokens, ids = _whisper_tokenizer(folder / "tokenizer.json")
-    heads = width // 64
+    width, layers, heads = 64, 2, 1
     spec = WhisperSpec(layers, heads, layers, heads)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
 
     def weight(*shape: int) -> Any:
         return (random.standard_normal(shape) * 0.05).astype(np.float32)
@@ -56,7 +99,7 @@ def make_whisper_model(folder: Path, *, width: int = 64, layers: int = 2, seed: 
     encoder.conv1.weight, encoder.conv1.bias = weight(width, 80, 3), np.zeros(width, np.float32)
     encoder.conv2.weight, encoder.conv2.bias = weight(width, width, 3), np.zeros(width, np.float32)
     encoder.position_encodings.encodings = weight(1500, width)
-    # it says letters and words; most tokens are special ones, and on some processors it said nothing else
+    # most tokens are special; this makes letters and words likely on every processor
     likelihood = np.array([0.1 if token in ids else 1.0 for token in tokens], np.float32)
     decoder.embeddings.weight = weight(len(tokens), width) * likelihood[:, None]
     decoder.position_encodings.encodings = weight(448, width)
@@ -81,7 +124,10 @@ def make_whisper_model(folder: Path, *, width: int = 64, layers: int = 2, seed: 
 
 
 def _whisper_tokenizer(file: Path) -> tuple[list[str], dict[str, int]]:
-    """A byte-level BPE tokenizer with Whisper's special tokens: all tokens by id, and the special ones."""
+    """Write a byte-level BPE tokenizer with Whisper's special tokens.
+
+    Returns all tokens by id, and the ids of the special ones.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     special = ["<|endoftext|>", "<|startoftranscript|>", *(f"<|{code}|>" for code in WHISPER_LANGUAGES)]
@@ -104,54 +150,21 @@ def make_piper_voice(
 ) -> Path:
     """Write a Piper voice of a few KB: a tone whose length follows the text and the length scale.
 
-    Speaker n sounds at (n + 1) * 150 Hz. With `word_times` every phoneme lasts a whole number of
-    256 samples, and Piper finds those numbers in the model, as it does in real voices.
+    Speaker n has a tone of (n + 1) * 150 Hz. With `word_times`, every phoneme lasts a multiple of 256
+    samples, and the model contains these durations for Piper, as real voices do.
     """
     import onnx
-    from onnx import TensorProto, helper
 
-    def constant(name: str, value: Any) -> Any:
-        return onnx.numpy_helper.from_array(np.asarray(value), name)
-
-    inputs = [
-        helper.make_tensor_value_info("input", TensorProto.INT64, [1, "phonemes"]),
-        helper.make_tensor_value_info("input_lengths", TensorProto.INT64, [1]),
-        helper.make_tensor_value_info("scales", TensorProto.FLOAT, [3]),
-    ]
-    if speakers > 1:
-        inputs.append(helper.make_tensor_value_info("sid", TensorProto.INT64, [1]))
-    step = np.float32(2 * np.pi * 150 / sample_rate)
-    constants = [
-        constant("one", np.int64(1)),
-        constant("zero", np.int64(0)),
-        constant("first_axis", np.array([0], np.int64)),
-        constant("hop", np.float32(HOP)),
-        constant("frames_each", np.float32(SAMPLES_PER_PHONEME / HOP)),
-        constant("per_phoneme", np.float32(SAMPLES_PER_PHONEME)),
-        constant("step", step),
-        constant("amplitude", np.float32(0.5)),
-        constant("shape", np.array([1, 1, -1], np.int64)),
-        constant("default_sid", np.array([0], np.int64)),
-    ]
-    sid = "sid" if speakers > 1 else "default_sid"
-    nodes = [
-        helper.make_node("Gather", ["scales", "one"], ["length_scale"]),
-        *(_frames_of_each() if word_times else _as_long_as_the_text()),
-        helper.make_node("Cast", ["float_samples"], ["samples"], to=TensorProto.INT64),
-        helper.make_node("Squeeze", ["samples", "first_axis"], ["count"]),
-        helper.make_node("Range", ["zero", "count", "one"], ["index"]),
-        helper.make_node("Cast", ["index"], ["time"], to=TensorProto.FLOAT),
-        helper.make_node("Add", [sid, "one"], ["harmonic"]),
-        helper.make_node("Cast", ["harmonic"], ["float_harmonic"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["float_harmonic", "step"], ["speed"]),
-        helper.make_node("Mul", ["time", "speed"], ["phase"]),
-        helper.make_node("Sin", ["phase"], ["tone"]),
-        helper.make_node("Mul", ["tone", "amplitude"], ["soft_tone"]),
-        helper.make_node("Reshape", ["soft_tone", "shape"], ["output"]),
-    ]
-    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, 1, "samples"])
-    graph = helper.make_graph(nodes, "tone", inputs, [output], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    text = _PIPER.format(
+        inputs=", int64[1] sid" if speakers > 1 else "",
+        speaker="sid" if speakers > 1 else "first_axis",
+        step=2 * np.pi * 150 / sample_rate,
+        per_phoneme=SAMPLES_PER_PHONEME,
+        frames_each=SAMPLES_PER_PHONEME / HOP,
+        hop=HOP,
+        length=_FRAMES_OF_EACH if word_times else _AS_LONG_AS_THE_TEXT,
+    )
+    model = onnx.parser.parse_model(text)
     onnx.checker.check_model(model)
     file.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(file))
@@ -167,28 +180,3 @@ def make_piper_voice(
     }
     Path(f"{file}.json").write_text(json.dumps(config), encoding="utf-8")
     return file
-
-
-def _as_long_as_the_text() -> list[Any]:
-    from onnx import TensorProto, helper
-
-    return [
-        helper.make_node("Cast", ["input_lengths"], ["phonemes"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["phonemes", "per_phoneme"], ["plain_samples"]),
-        helper.make_node("Mul", ["plain_samples", "length_scale"], ["float_samples"]),
-    ]
-
-
-def _frames_of_each() -> list[Any]:
-    from onnx import TensorProto, helper
-
-    return [
-        helper.make_node("Cast", ["input"], ["ids"], to=TensorProto.FLOAT),
-        helper.make_node("Sub", ["ids", "ids"], ["nothing_each"]),
-        helper.make_node("Add", ["nothing_each", "frames_each"], ["plain_frames"]),
-        helper.make_node("Mul", ["plain_frames", "length_scale"], ["float_frames"]),
-        helper.make_node("Ceil", ["float_frames"], ["w_ceil"]),
-        helper.make_node("ReduceSum", ["w_ceil"], ["frames"], keepdims=0),
-        helper.make_node("Mul", ["frames", "hop"], ["all_samples"]),
-        helper.make_node("Unsqueeze", ["all_samples", "first_axis"], ["float_samples"]),
-    ]

@@ -1,4 +1,4 @@
-"""Speech that recognisers understand, for tests: made by flite, the Debian package."""
+"""Speech that recognisers understand, for tests, made by flite (a Debian package)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,17 @@ FLITE_RATE = 16_000
 
 
 def speak(text: str, *, voice: str = "slt", sample_rate: int = FLITE_RATE) -> NDArray[np.int16]:
-    """Mono int16 at `sample_rate` Hz. Raises MissingDependency without flite."""
-    pcm = _flite(text, voice)
-    if sample_rate != FLITE_RATE:
-        pcm = soxr.resample(pcm, FLITE_RATE, sample_rate)
-    return pcm.copy()
+    """The spoken text: mono int16 at `sample_rate` Hz, shape (n,). Raises MissingDependency without flite."""
+    return np.array(soxr.resample(_flite(text, voice), FLITE_RATE, sample_rate))
 
 
-def speak_file(
-    path: Path, text: str, *, voice: str = "slt", before: float = 0.0, after: float = 0.0, rate: int = 48_000
-) -> Path:
-    """A WAV file of it between seconds of silence, e.g. for Chromium's fake microphone."""
-    pcm = speak(text, voice=voice, sample_rate=rate)
-    whole = np.concatenate(
-        [np.zeros(int(before * rate), np.int16), pcm, np.zeros(int(after * rate), np.int16)]
-    )
+def speak_file(path: Path, text: str, *, voice: str = "slt", before: float = 0.0, after: float = 0.0) -> Path:
+    """Write the text to a WAV file (48 kHz) with seconds of silence before and after it; returns the path.
+
+    Chromium's fake microphone can play it. Raises MissingDependency without flite.
+    """
+    rate = 48_000
+    whole = np.pad(speak(text, voice=voice, sample_rate=rate), (int(before * rate), int(after * rate)))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -53,8 +49,4 @@ def _flite(text: str, voice: str) -> NDArray[np.int16]:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
         with wave.open(str(path)) as file:
             pcm = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
-            return (
-                pcm
-                if file.getframerate() == FLITE_RATE
-                else soxr.resample(pcm, file.getframerate(), FLITE_RATE)
-            )
+            return np.asarray(soxr.resample(pcm, file.getframerate(), FLITE_RATE))

@@ -16,7 +16,7 @@ from voicebot.errors import MissingDependency, ModelLoadError, UnknownModel
 from voicebot.registry import Availability, Progress, did_you_mean, no_progress
 from voicebot.settings import Settings
 from voicebot.tts.base import VoiceStyle, WordTime
-from voicebot.tts.espeak_library import EspeakLibrary, Mark, SynthesisRequest
+from voicebot.tts.espeak_library import EspeakLibrary, Mark
 from voicebot.tts.voices import pick_voice, plain_text, with_volume
 
 DEFAULT_LANGUAGE = "en-us"
@@ -76,20 +76,21 @@ class EspeakTTS:
         # when the variants run out, agents still differ a little in pitch
         lap = (style.seed // len(VARIANTS)) % 5 - 2 if not style.voice else 0
         semitones = style.pitch + lap
-        utterance = SynthesisRequest(
-            plain_text(text),
-            f"{self._voice}+{pick_voice(style, VARIANTS)}",
-            words_per_minute=round(min(450, max(80, WORDS_PER_MINUTE * style.rate))),
-            pitch=round(min(100, max(0, 50 + semitones / SEMITONES_PER_STEP))),
-        )
-        stopped = threading.Event()
+        text, stopped = plain_text(text), threading.Event()
         try:
-            pcm, marks = await asyncio.to_thread(self._library.synthesize, utterance, stopped.is_set)
+            pcm, marks = await asyncio.to_thread(
+                self._library.synthesize,
+                text,
+                f"{self._voice}+{pick_voice(style, VARIANTS)}",
+                stopped.is_set,
+                words_per_minute=round(min(450, max(80, WORDS_PER_MINUTE * style.rate))),
+                pitch=round(min(100, max(0, 50 + semitones / SEMITONES_PER_STEP))),
+            )
         finally:
             stopped.set()
         if pcm.size:
             yield with_volume(pcm, style.volume)
-            for word in word_times(utterance.text, marks, pcm, self.sample_rate):
+            for word in word_times(text, marks, pcm, self.sample_rate):
                 yield word
 
     async def aclose(self) -> None:

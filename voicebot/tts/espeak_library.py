@@ -67,17 +67,6 @@ class Mark:
     """Characters of the text before the word."""
 
 
-@dataclass(frozen=True)
-class SynthesisRequest:
-    """What to speak, and how."""
-
-    text: str
-    voice: str
-    """A voice's identifier and a variant, e.g. "gmw/en-US+f2"."""
-    words_per_minute: int = 175
-    pitch: int = 50
-
-
 class EspeakLibrary:
     """The loaded library. There can be only one per process, so use `shared()`."""
 
@@ -123,19 +112,28 @@ class EspeakLibrary:
             return EspeakLibrary._shared
 
     def synthesize(
-        self, utterance: SynthesisRequest, cancelled: Callable[[], bool]
+        self,
+        text: str,
+        voice: str,
+        cancelled: Callable[[], bool] = bool,
+        *,
+        words_per_minute: int = 175,
+        pitch: int = 50,
     ) -> tuple[NDArray[np.int16], list[Mark]]:
-        """The audio, and where words begin in it. Blocking; stops early if `cancelled()`."""
-        text = utterance.text.encode() + b"\0"
+        """The audio, and where words begin in it. Blocking; stops early if `cancelled()`.
+
+        `voice` is a voice's identifier and perhaps a variant, such as "gmw/en-US+f2".
+        """
+        encoded = text.encode() + b"\0"
         with self._lock:
             self._chunks, self._marks, self._cancelled = [], [], cancelled
-            if self._lib.espeak_SetVoiceByName(utterance.voice.encode()):
-                raise ModelFailed(f"espeak-ng has no voice {utterance.voice!r}.", retryable=False)
-            self._lib.espeak_SetParameter(RATE, utterance.words_per_minute, 0)
+            if self._lib.espeak_SetVoiceByName(voice.encode()):
+                raise ModelFailed(f"espeak-ng has no voice {voice!r}.", retryable=False)
+            self._lib.espeak_SetParameter(RATE, words_per_minute, 0)
             self._lib.espeak_SetParameter(VOLUME, 90, 0)  # 100 reaches full scale with some variants
-            self._lib.espeak_SetParameter(PITCH, utterance.pitch, 0)
+            self._lib.espeak_SetParameter(PITCH, pitch, 0)
             status = self._lib.espeak_Synth(
-                text, ctypes.c_size_t(len(text)), 0, 1, 0, CHARS_UTF8 | END_PAUSE, None, None
+                encoded, ctypes.c_size_t(len(encoded)), 0, 1, 0, CHARS_UTF8 | END_PAUSE, None, None
             )
             chunks, marks = self._chunks, self._marks
             self._chunks, self._marks = [], []
@@ -145,7 +143,7 @@ class EspeakLibrary:
 
     def speaks(self, language: str) -> bool:
         """Whether the language can be spoken; some are listed without a dictionary. Blocking."""
-        return bool(self.synthesize(SynthesisRequest("a 1", self.voices[language]), bool)[0].any())
+        return bool(self.synthesize("a 1", self.voices[language])[0].any())
 
     def _on_audio(
         self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]

@@ -71,8 +71,7 @@ class FliteTTS:
 
     def __init__(self, program: str, voices: tuple[str, ...], fixed: str = "") -> None:
         self._program = program
-        self._voices = voices
-        self._fixed = fixed
+        self.voices = (fixed,) if fixed else voices
         self.name = f"flite:{fixed}" if fixed else "flite"
 
     @classmethod
@@ -107,9 +106,6 @@ class FliteTTS:
         progress("flite is ready", 1.0)
         return cls(program, voices, model)
 
-    def voices(self) -> tuple[str, ...]:
-        return (self._fixed,) if self._fixed else self._voices
-
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         # its English voices read ASCII: é becomes e, characters without such a form are dropped
         plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().replace("\0", " ")
@@ -117,7 +113,7 @@ class FliteTTS:
             return
         wav = await _run(
             self._program,
-            *("-voice", pick_voice(style, self.voices())),
+            *("-voice", pick_voice(style, self.voices)),
             *("--setf", f"duration_stretch={1 / min(2.0, max(0.5, style.rate)):.3f}"),
             *("--setf", f"f0_shift={2 ** (min(12.0, max(-12.0, style.pitch)) / 12):.3f}"),
             *("-t", plain[:MAX_TEXT], "-o", "/dev/stdout"),

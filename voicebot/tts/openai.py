@@ -38,7 +38,7 @@ class OpenAITTS:
         self._client = client
         self._address = address
         self._model = model
-        self._voices = voices
+        self.voices = voices
         self.name = f"openai:{model}" + (f"/{voices[0]}" if len(voices) == 1 else "")
 
     @classmethod
@@ -65,9 +65,6 @@ class OpenAITTS:
             await openai_api.try_out(self._first("Hi."), client, self._address, name, listed)
         progress(f"{name} is ready", 1.0)
         return self
-
-    def voices(self) -> tuple[str, ...]:
-        return self._voices
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16]]:
         import openai
@@ -100,7 +97,7 @@ class OpenAITTS:
     def _request(self, text: str, style: VoiceStyle) -> Any:
         return self._client.audio.speech.with_streaming_response.create(
             model=self._model,
-            voice=pick_voice(style, self._voices),
+            voice=pick_voice(style, self.voices),
             input=text,
             response_format="pcm",
             speed=min(2.0, max(0.5, style.rate)),

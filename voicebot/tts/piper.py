@@ -70,7 +70,8 @@ class PiperTTS:
                 + f"It has {len(every)}: {', '.join(every[:20])}{' ...' if len(every) > 20 else ''}.",
             )
         self._speakers = {label: number for number, label in enumerate(every)}
-        self._fixed = speaker if speaker in self._speakers or not speaker else every[int(speaker)]
+        fixed = speaker if speaker in self._speakers or not speaker else every[int(speaker)]
+        self.voices = (fixed,) if fixed else every
         self.name = f"piper:{name}" + (f"#{speaker}" if speaker else "")
         self.sample_rate = config.sample_rate
 
@@ -110,9 +111,6 @@ class PiperTTS:
         """How many sentences of all voices wait for a thread."""
         return _threads()._work_queue.qsize()
 
-    def voices(self) -> tuple[str, ...]:
-        return (self._fixed,) if self._fixed else tuple(self._speakers)
-
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:
         from piper import SynthesisConfig
 
@@ -125,7 +123,7 @@ class PiperTTS:
         # raise the pitch: speak slower by that factor, then resample faster
         shift = 2 ** (min(HIGHEST, max(-HIGHEST, style.pitch)) / 12)
         config = SynthesisConfig(
-            speaker_id=self._speakers[pick_voice(style, self.voices())],
+            speaker_id=self._speakers[pick_voice(style, self.voices)],
             length_scale=voice.config.length_scale * shift / min(2.0, max(0.5, style.rate)),
             volume=min(1.0, LOUDNESS * max(0.0, style.volume)),
         )

@@ -15,9 +15,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
 
 from rapidfuzz import fuzz
+
+from voicebot.events import Word
 
 LONGEST = 0.6
 """The longest delay of an echo in seconds: network both ways, jitter buffer, a wireless speaker."""
@@ -50,17 +51,6 @@ CALLS = {
 """Words people barge in with: in place of the agent's word, one of these is no recognition error."""
 
 
-class Timed(Protocol):
-    """A word with its times, as `voicebot.events.Word` or `voicebot.stt.base.TimedWord` have it."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def start(self) -> float: ...
-    @property
-    def end(self) -> float: ...
-
-
 @dataclass(frozen=True)
 class PlayedSentence:
     """A sentence of an agent that people heard."""
@@ -70,7 +60,7 @@ class PlayedSentence:
     """When its first sample was sent."""
     end: float = math.inf
     """When its last sample was or will be sent; inf if unknown."""
-    words: Sequence[Timed] = ()
+    words: Sequence[Word] = ()
     """Clock times of its words, if the voice reported them."""
 
 
@@ -100,7 +90,7 @@ class _Word:
 
 
 def detect_echo(
-    text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Timed] = ()
+    text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Word] = ()
 ) -> Echo:
     """Find what agents said themselves in this utterance.
 
@@ -237,7 +227,7 @@ def _in_time(heard: _Word, said: _Word) -> bool:
     return -slack <= heard.time - said.time <= LONGEST + slack
 
 
-def _timed(text: str, start: float, end: float, words: Sequence[Timed]) -> list[_Word]:
+def _timed(text: str, start: float, end: float, words: Sequence[Word]) -> list[_Word]:
     """The words with their times, measured or estimated from the letters."""
     if words:
         found = [(w.text, _plain(w.text), w.start, JITTER) for w in words]

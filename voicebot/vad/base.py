@@ -20,21 +20,22 @@ class VADStream(Protocol):
         ...
 
 
+@runtime_checkable
 class FrugalVADStream(VADStream, Protocol):
-    """A stream that can do less work; what has only `probability` is asked for every window, one by one."""
+    """A stream that can save work. One with only `probability` is asked for each window separately."""
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
-        """Those of several windows in a row, shape (n, `VAD_WINDOW`)."""
+        """The probabilities of consecutive windows, shape (n, `VAD_WINDOW`)."""
         ...
 
     def skip(self, window: NDArray[np.int16]) -> None:
-        """This window is silence among silence: it is only remembered as what came before the next."""
+        """Pass over a window amid silence. It only becomes the context of the next window."""
         ...
 
     def glance(self, part: NDArray[np.int16]) -> float:
-        """Of the newest `VAD_WINDOW` samples, the last of which are `part`, not a whole window yet.
+        """The probability for the newest `VAD_WINDOW` samples; `part`, less than a window, is their end.
 
-        A first opinion: nothing is remembered, and `part` comes again in its window.
+        It is provisional: nothing is remembered, and `part` comes again in its window.
         """
         ...
 

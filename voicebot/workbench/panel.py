@@ -75,7 +75,7 @@ class Panel(ipywidgets.VBox):  # type: ignore[misc]
     def on_lobby(self, change: LobbyEvent) -> None:
         """Show a participant who joined, changed or left."""
         if isinstance(change, Left):
-            self.agents.drop(change.id)
+            self.agents.drop(change.info.id)
         elif isinstance(change, Joined | Updated):
             self.agents.show(change.info)
 

@@ -7,7 +7,7 @@ import atexit
 import contextlib
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from voicebot.agent.models.models import SwapRole
@@ -26,7 +26,6 @@ from voicebot.workbench.panes.lobby_link import LobbyLink
 if TYPE_CHECKING:
     from voicebot.agent.agent import Agent
     from voicebot.persona import Persona
-    from voicebot.server.lobby.ports import AgentSessionPort
 
 EVENTS_KEPT = 200_000
 """Number of events of all conversations that are kept in memory for `Workbench.events`."""
@@ -63,9 +62,7 @@ class WorkbenchSession:
         """
         try:
             await self.hosting.start()
-            self.agent_session = cast(
-                "AgentSession", self._earlier_lobby() or await self.hosting.create_lobby(LOBBY_NAME)
-            )
+            self.agent_session = self._earlier_lobby() or await self.hosting.create_lobby(LOBBY_NAME)
         except BaseException:
             await self.hosting.stop()
             raise
@@ -88,7 +85,7 @@ class WorkbenchSession:
         atexit.register(self.abandon)
         self.open = True
 
-    def _earlier_lobby(self) -> AgentSessionPort | None:
+    def _earlier_lobby(self) -> AgentSession | None:
         """Return the notebook's lobby from before a restart, so that its link stays valid, or None."""
         for lobby_id, found in self.hosting.agent_sessions.items():
             if found.lobby.name == LOBBY_NAME and not self.hosting.controller(lobby_id).closes_when_empty:

@@ -34,9 +34,9 @@ from voicebot.settings import Settings
 from voicebot.stt.base import Transcription
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import Hears, ScriptedLLM, ScriptedSTT, ScriptedSTTStream, ScriptedTTS
-from voicebot.turn import (
+from voicebot.turn.echo import Echo
+from voicebot.turn.endpointing.policies import (
     DynamicEndpointing,
-    Echo,
     EndpointDecision,
     Endpointing,
     FixedEndpointing,
@@ -463,7 +463,7 @@ async def test_a_silence_without_a_notice_still_ends_the_turn() -> None:
         (utterance,) = await anna.utterances()
         assert utterance.text == "the sea is deep"
         (confirmed,) = anna.of(EndpointConfirmed)
-        assert confirmed.reason == "it may be complete: 0.5 s; the media plane said nothing"
+        assert confirmed.reason == "it may be complete: 0.5 s; the media plane did not answer"
         assert confirmed.delay_s == pytest.approx(2.5, abs=0.05)
         asked = [c.until for c in anna.plane.commanded(media.AwaitSilence)]
         assert len(asked) == 2

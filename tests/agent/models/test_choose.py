@@ -59,7 +59,7 @@ async def test_auto_falls_back_to_the_embedded_models_and_says_why(
 async def test_auto_uses_flite_with_a_voice_chosen_by_the_seed(settings: Settings) -> None:
     choice, backend = await choose("tts", settings)
     assert choice.spec == "flite"
-    assert len(backend.voices()) > 1  # type: ignore[attr-defined]
+    assert len(backend.voices) > 1  # type: ignore[attr-defined]
 
 
 async def test_the_offline_language_model_says_what_to_set(settings: Settings) -> None:

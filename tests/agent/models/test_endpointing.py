@@ -13,7 +13,8 @@ from voicebot.agent.models.endpointing import Tail, constants_of, endpointing_of
 from voicebot.errors import SettingsError
 from voicebot.events import EndpointConfirmed
 from voicebot.settings import load_settings
-from voicebot.turn import DynamicEndpointing, EndpointingSettings, FixedEndpointing, LearnedEndpointing
+from voicebot.turn.endpointing.policies import DynamicEndpointing, FixedEndpointing, LearnedEndpointing
+from voicebot.turn.endpointing.settings import EndpointingSettings
 
 
 def test_default_settings_give_the_default_constants() -> None:

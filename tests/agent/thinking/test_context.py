@@ -35,7 +35,7 @@ class Talk:
         settings = Settings(_env_file=None, data_dir=tmp_path)  # type: ignore[call-arg]
         models = Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=llm)
         self.agent = Agent("agent-1", create_persona("Ada, a guide"), on_state=lambda agent: None)
-        self.agent.memory = Memory(BUDGET, self.agent.id)
+        self.agent.memory = Memory(BUDGET)
         self.events: list[Event] = []
         self.keeper = ContextKeeper(
             {self.agent.id: self.agent}, models, self._emit, asyncio.get_running_loop().time

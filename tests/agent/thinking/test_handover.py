@@ -7,7 +7,7 @@ import json
 import pytest
 
 from voicebot.agent.thinking.generation import Generation
-from voicebot.agent.thinking.handover import LONGEST_REASON, Handed, HandOver
+from voicebot.agent.thinking.handover import LONGEST_REASON, HandoffRequest, HandOver
 from voicebot.agent.thinking.memory import Memory
 from voicebot.agent.tools.function_tools import ToolCall
 from voicebot.llm.lines import ChatLine, ScriptedCall
@@ -31,7 +31,7 @@ async def test_a_turn_is_handed_over_with_the_reason() -> None:
     hand_over = HandOver("Ada", {"Bruno 2": "agent-2"})
     generation = Generation(ADA, llm, memory(), timeout=5, agents=["Bruno 2"], hand_over=hand_over)
     assert "".join([delta async for delta in generation.deltas()]) == "I will ask Bruno.\n"
-    assert generation.handed == Handed("agent-2", "Anna wants to cook \u2039|a crab|>.", "Ada")
+    assert generation.handed == HandoffRequest("agent-2", "Anna wants to cook \u2039|a crab|>.", "Ada")
     llm.assert_consumed()  # the model was not called again
 
 
@@ -47,7 +47,7 @@ async def test_the_other_agent_gets_the_reason_as_data() -> None:
     heard = Recorded(1000)
     heard.heard("Anna", "how do I cook a crab")
     llm = ScriptedLLM(["With salt."])
-    handed = Handed("agent-2", "Anna wants to cook.", "Ada: System")
+    handed = HandoffRequest("agent-2", "Anna wants to cook.", "Ada: System")
     bruno = create_persona("Bruno, a cook")
     generation = Generation(bruno, llm, heard, timeout=5, agents=["Ada"], handed=handed)
     assert "".join([delta async for delta in generation.deltas()]) == "With salt."

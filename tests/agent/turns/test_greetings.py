@@ -103,7 +103,7 @@ async def test_nobody_is_greeted_again_after_a_restart(tmp_path: Path) -> None:
         stage.session.join(anna)
         (record,) = stage.session.agent_records()
         await stage.session.remove(ada.id)
-        await stage.session.answer("anna", 1, "offer", {"0": "anna"})
+        await stage.session.connections.answer("anna", 1, "offer", {"0": "anna"})
         back = await stage.session.restore(record)
         await asyncio.sleep(60)
         assert not stage.of(PlayoutStarted)

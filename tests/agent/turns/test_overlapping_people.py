@@ -48,7 +48,7 @@ async def test_people_who_talk_at_once_are_transcribed_separately(tmp_path: Path
         await session.open()
         for who in said:
             session.join(ParticipantInfo(id=who, name=who.title(), kind="human"))
-            await session.answer(who, 1, "offer", {"0": who})
+            await session.connections.answer(who, 1, "offer", {"0": who})
         async with asyncio.TaskGroup() as group:
             for who, pcm in said.items():
                 group.create_task(plane.hear(who, pcm))

@@ -17,8 +17,8 @@ from aiortc import RTCConfiguration, RTCPeerConnection
 
 from tests.support.coturn import coturn
 from voicebot.clock import monotonic
+from voicebot.rtc.ice_servers.planner import Planner
 from voicebot.rtc.peer import Peer
-from voicebot.rtc.planner import Planner
 from voicebot.signaling.turn import credentials
 
 SECRET = "for-measuring-only"

@@ -152,7 +152,7 @@ def media_workers() -> list[psutil.Process]:
     return [
         process
         for process in psutil.Process().children(recursive=True)
-        if "voicebot.media.worker" in process.cmdline()
+        if "voicebot.media.process.worker" in process.cmdline()
     ]
 
 

@@ -18,7 +18,7 @@ from voicebot.errors import MissingDependency, ModelError, ModelLoadError, Store
 from voicebot.lobby.capacity import Capacity
 from voicebot.media.base import CloseHost, MediaPlane
 from voicebot.media.inline import InlineMediaPlane
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
 from voicebot.signaling.messages import IceServer

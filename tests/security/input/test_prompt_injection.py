@@ -19,7 +19,7 @@ from voicebot.agent.thinking import instructions as prompt
 from voicebot.agent.thinking.data import label
 from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.thinking.guard import declined
-from voicebot.agent.thinking.handover import Handed
+from voicebot.agent.thinking.handover import HandoffRequest
 from voicebot.agent.thinking.memory import Memory, Remembered
 from voicebot.agent.thinking.runner import NO_SUCH_TOOL
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
@@ -105,7 +105,7 @@ async def test_canaries_reach_a_model_only_as_rows_of_data(
         agents=names,
         to=names,
         draft=Remembered(f"{first} draft", words),
-        handed=Handed("agent-1", " ".join(words.split()), first),
+        handed=HandoffRequest("agent-1", " ".join(words.split()), first),
     )
     assert "".join([delta async for delta in generation.deltas()]) == "Fine."
     (request,) = server.requests
@@ -217,6 +217,7 @@ async def test_a_model_cannot_reveal_its_instructions(
     """Captions, speech, memories, the log and its file, for every line of the corpus."""
     rules = prompt.RULES.replace("\n\nWhat you get:", f" {SECRET}\n\nWhat you get:")
     monkeypatch.setattr(prompt, "RULES", rules)
+    monkeypatch.setattr("voicebot.agent.thinking.generation.RULES", rules)  # what the guard protects
     assert SECRET in prompt.instructions(ADA)
     parrot = Parrot()
     async with Stage(tmp_path, context_tokens=100_000) as stage:

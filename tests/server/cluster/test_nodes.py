@@ -249,7 +249,7 @@ async def test_a_stuck_forwarded_socket_is_dropped(nodes: Nodes) -> None:
         browser = a.controller("demo").presence.get(bob.me)
         assert browser is not None
         carried = b._sessions._clients[browser.session.handle]
-        assert (carried.sockets, b._cluster.forwarded) == (1, 1)  # type: ignore[union-attr]
+        assert (carried.sockets, b._cluster.nodes.forwarded) == (1, 1)  # type: ignore[union-attr]
         proxy.proxy.strike("stall")
         async with asyncio.timeout(GUARD):
             while carried.sockets:
@@ -257,7 +257,7 @@ async def test_a_stuck_forwarded_socket_is_dropped(nodes: Nodes) -> None:
                     browser.send(ChatMessage(lobby="demo", data=ChatData(text="x" * 2000)))
                 await asyncio.sleep(0)
         await no_sockets(browser)
-        assert b._cluster.forwarded == 0  # type: ignore[union-attr]
+        assert b._cluster.nodes.forwarded == 0  # type: ignore[union-attr]
         assert browser.outbox is None
         bob.socket.transport.abort()
 

@@ -66,7 +66,7 @@ async def test_another_server_takes_over_the_lobbies_of_a_dead_one(nodes: Nodes,
     # what the dead one would still write is refused
     store = shared(b._store)
     assert store is not None
-    token = a._lobbies._persistence.token("demo")
+    token = a._lobbies.persistence.token("demo")
     assert token is not None
     with pytest.raises(LeaseLost):
         await store.put_lobby(a.controller("demo").record(), token)
@@ -124,7 +124,7 @@ async def test_lobbies_of_a_server_that_died_while_redis_was_away_are_taken_over
 
 async def test_a_server_that_slept_too_long_gives_up_its_lobbies(nodes: Nodes, short_leases: None) -> None:
     a, b, ada, bob = await pair(nodes)
-    persistence = a._lobbies._persistence
+    persistence = a._lobbies.persistence
     for task in persistence._tasks:
         task.cancel()
 
@@ -148,7 +148,7 @@ async def test_one_of_two_lobbies_with_the_same_id_is_kept_after_redis_is_back(
     assert await bob.closed() in {1012, 1013}
     for hosting in (a, b):
         await hosting.create_lobby("Tea room", "tea-room")
-        assert hosting._lobbies._persistence.token("tea-room") is None
+        assert hosting._lobbies.persistence.token("tea-room") is None
     nodes.redis.start()
 
     async def one_has_it() -> bool:
@@ -163,7 +163,7 @@ async def test_one_of_two_lobbies_with_the_same_id_is_kept_after_redis_is_back(
     await until(written)
     store = shared(winner._store)
     assert store is not None
-    token = winner._lobbies._persistence.token("tea-room")
+    token = winner._lobbies.persistence.token("tea-room")
     assert token is not None
     assert await store.holder("tea-room") == Lease(store.owner, token)
     bob = await back(bob, b, nodes)
@@ -207,7 +207,7 @@ async def test_a_lobby_without_a_server_is_reported_as_unavailable(nodes: Nodes,
 
 
 async def test_a_renewed_lease_is_not_mistaken_for_another_servers(hosting: Hosting) -> None:
-    persistence, store = hosting._lobbies._persistence, hosting._store
+    persistence, store = hosting._lobbies.persistence, hosting._store
     newer = await store.acquire("demo", store.owner, 60)  # the answer to it is on its way
     assert newer is not None
     controller = hosting.controller("demo")

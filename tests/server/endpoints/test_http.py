@@ -89,7 +89,7 @@ async def test_other_sites_cannot_change_anything(hosting: Hosting) -> None:
         assert (await http.post("api/session", headers={"Origin": hosting.url[:-1]})).status_code == 200
 
 
-async def test_lobbies(hosting: Hosting) -> None:
+async def test_a_lobby_is_created_and_read_over_http(hosting: Hosting) -> None:
     async with httpx.AsyncClient(base_url=hosting.url, headers=own_origin(hosting.url)) as http:
         refused = await http.post("api/lobbies", json={"name": "Tea"})
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "no_session")

@@ -1,4 +1,4 @@
-"""The demo lobby belongs to nobody, cannot be ended, and is as it was once everybody has left."""
+"""The demo lobby belongs to nobody, cannot be ended, and is renewed when everybody has left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voicebot.store.sqlite import FILE, SqliteStore
 
 
 def agents(hosting: Hosting) -> list[AgentRecord]:
-    """The demo lobby's agents, but for the ids, which are new for each."""
+    """The demo lobby's agents without their ids, which are always new."""
     return [replace(agent, id="") for agent in hosting.agent_sessions["demo"].agent_records()]
 
 
@@ -35,7 +35,7 @@ async def until(hosting: Hosting, condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("what", ["removed", "muted", "replaced", "joined by another"])
-async def test_whatever_guests_do_to_its_agent_it_is_there_for_the_next_ones(
+async def test_the_demo_agent_is_back_after_guests_have_changed_it(
     host: HostingFactory, visit: VisitorFactory, what: str
 ) -> None:
     hosting = await host()
@@ -60,9 +60,7 @@ async def test_whatever_guests_do_to_its_agent_it_is_there_for_the_next_ones(
     assert [p["name"] for p in state["participants"] if p["kind"] == "agent"] == [ada.name]
 
 
-async def test_an_agent_that_was_left_alone_stays_the_same(
-    host: HostingFactory, visit: VisitorFactory
-) -> None:
+async def test_an_unchanged_demo_agent_is_kept(host: HostingFactory, visit: VisitorFactory) -> None:
     hosting = await host()
     (ada,) = hosting.agent_sessions["demo"].lobby.agents
     bob = await visit(hosting, joined="Bob")
@@ -71,14 +69,14 @@ async def test_an_agent_that_was_left_alone_stays_the_same(
     assert [agent.id for agent in hosting.agent_sessions["demo"].lobby.agents] == [ada.id]
 
 
-async def test_no_visitor_can_end_it(host: HostingFactory, visit: VisitorFactory) -> None:
+async def test_no_visitor_can_end_the_demo_lobby(host: HostingFactory, visit: VisitorFactory) -> None:
     hosting = await host()
     bob = await visit(hosting, joined="Bob")
     assert (await bob.http.delete("api/lobbies/demo")).status_code == 403
     assert "demo" in hosting.agent_sessions
 
 
-async def test_it_is_renewed_when_the_server_starts_again(host: HostingFactory, tmp_path: Path) -> None:
+async def test_the_demo_lobby_is_renewed_at_the_next_start(host: HostingFactory, tmp_path: Path) -> None:
     async def start() -> Any:
         return await host(store=await SqliteStore.open(tmp_path / FILE))
 

@@ -8,10 +8,11 @@ from typing import Any, cast
 
 import pytest
 
+from voicebot.agent.session import AgentSession
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import Answer
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.presence import Presence
 from voicebot.signaling import messages as m
 from voicebot.signaling.messages import IceServer, Message, ParticipantInfo
 from voicebot.signaling.negotiation import Timeouts
@@ -22,8 +23,8 @@ TIMES = Timeouts()
 BASE = 1_000
 
 
-class AgentSession:
-    """What negotiations need of an agent session."""
+class FakeAgentSession:
+    """What negotiations need of an agent session and its connections."""
 
     log = None
 
@@ -31,6 +32,7 @@ class AgentSession:
         self.lobby = lobby
         self.answered: list[tuple[str, int, list[str]]] = []
         self.closed: list[str] = []
+        self.connections = self
 
     @property
     def host_peer(self) -> str:
@@ -44,7 +46,7 @@ class AgentSession:
 
     def add_candidate(self, me: str, epoch: int, candidate: m.Candidate) -> None: ...
 
-    def close_peer(self, me: str) -> None:
+    def close(self, me: str) -> None:
         self.closed.append(me)
 
 
@@ -53,7 +55,7 @@ class Scene:
 
     def __init__(self, *people: str, agent: bool = False, turn: str = "") -> None:
         self.lobby = Lobby("demo", "Demo")
-        self.agent_session = AgentSession(self.lobby)
+        self.agent_session = FakeAgentSession(self.lobby)
         self.away: set[str] = set()
         self.told: list[tuple[str, Message]] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -64,18 +66,23 @@ class Scene:
             self.tasks.append(loop.create_task(work, name=name))
 
         self.negotiations = Negotiations(
-            cast(AgentSessionPort, self.agent_session),
+            cast(AgentSession, self.agent_session),
+            cast(Presence, self),
             clock=loop.time,
             ice=self.ice,
-            tell=lambda person, message: self.told.append((person, message)),
             spawn=spawn,
-            reconnecting=self.away.__contains__,
             epoch_base=BASE,
         )
         if agent:
             self.lobby.join(ParticipantInfo(id="agent", name="Agent", kind="agent"))
         for person in people:
             self.lobby.join(ParticipantInfo(id=person, name=person, kind="human"))
+
+    def tell(self, person: str, message: Message) -> None:
+        self.told.append((person, message))
+
+    def is_reconnecting(self, person: str) -> bool:
+        return person in self.away
 
     def ice(self, user: str) -> IcePlan:
         return ice_plan(self.turn, "secret", user, 0.0)

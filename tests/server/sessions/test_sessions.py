@@ -319,7 +319,7 @@ async def test_a_failing_store_is_logged_once_and_written_later(
     with pytest.raises(StoreError):
         await sessions.find("unknown")
     store.broken = False
-    await sessions.flush()
+    await sessions.writer.flush()
     assert {record.key for record in store.puts} == {key(secret) for secret in secrets}
     assert "saved again" in caplog.text
     await sessions.aclose()
@@ -351,7 +351,7 @@ async def test_seats_are_written_when_taken_changed_and_freed(host: Any, visit: 
     store = UnsteadyStore()
     hosting: Hosting = await host(store=store)
     ada = await visit(hosting, joined="Ida")
-    await hosting._sessions.flush()
+    await hosting._sessions.writer.flush()
     (kept,) = await store.seats("demo")
     assert kept.seat == SeatRecord("demo", ada.me, "Ida", role=kept.seat.role, muted=False, camera=False)
     before = len(store.puts)
@@ -359,18 +359,18 @@ async def test_seats_are_written_when_taken_changed_and_freed(host: Any, visit: 
         await ada.send("participant_update", {"muted": True, "name": "Ada L."}, lobby="demo")
     await ada.send("raise_hand", {"raised": True}, lobby="demo")
     await ada.settle()
-    await hosting._sessions.flush()
+    await hosting._sessions.writer.flush()
     assert len(store.puts) == before + 1
     (kept,) = await store.seats("demo")
     assert kept.seat is not None
     assert (kept.seat.name, kept.seat.muted) == ("Ada L.", True)
     await ada.send("raise_hand", {"raised": False}, lobby="demo")  # nothing of it is kept
     await ada.settle()
-    await hosting._sessions.flush()
+    await hosting._sessions.writer.flush()
     assert len(store.puts) == before + 1
     await ada.send("leave_lobby", lobby="demo")
     await ada.settle()
-    await hosting._sessions.flush()
+    await hosting._sessions.writer.flush()
     assert await store.seats("demo") == []
 
 
@@ -378,7 +378,7 @@ async def test_seat_changes_are_written_at_once(sessions: Sessions, store: Unste
     """A server that is killed right after somebody sat down still knows their seat."""
     _, browser = await sessions.create()
     store._sessions.clear()
-    sessions._writer._written.clear()
+    sessions.writer._written.clear()
     for _ in range(3):
         browser.seat_changed()
     before = len(store.puts)
@@ -394,7 +394,7 @@ async def test_nothing_is_written_after_aclose(sessions: Sessions, store: Unstea
     await sessions.aclose()
     count = len(store.puts)
     browser.seat = None
-    await sessions.flush()
+    await sessions.writer.flush()
     assert len(store.puts) == count
 
 

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicebot.persona.create import NAMES
-from voicebot.turn import DialogueContext, Participant, PriorTurn, addressees, called_by_name, is_question
+from voicebot.turn.addressing.addressees import addressees, called_by_name
+from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
 from voicebot.turn.addressing.roles import role_noun
+from voicebot.turn.words import is_question
 
 ADA = Participant("a", "Ada", True, "a curious guide")
 BRUNO = Participant("b", "Bruno", True, "a grumpy lighthouse keeper")

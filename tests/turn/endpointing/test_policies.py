@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicebot.turn import (
+from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import (
     DynamicEndpointing,
-    EndpointingSettings,
     FixedEndpointing,
     LearnedEndpointing,
     Pause,
-    PauseStatistics,
+    delays,
 )
-from voicebot.turn.endpointing.policies import delays
+from voicebot.turn.endpointing.settings import EndpointingSettings
 from voicebot.turn.endpointing.text import Ending
 
 DEFAULT = EndpointingSettings()

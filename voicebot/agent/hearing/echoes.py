@@ -1,4 +1,4 @@
-"""What agents were heard to say lately, to know it again in what comes back through a loudspeaker."""
+"""The recent speech of agents, to recognise its echo from a loudspeaker."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Protocol, TypeVar
 
 from voicebot.agent.speaking.speech import Speech, SpokenPiece
 from voicebot.events import Word
-from voicebot.turn import Echo, PlayedSentence, detect_echo
+from voicebot.stt.base import TimedWord
+from voicebot.turn.echo import Echo, PlayedSentence, detect_echo
 
 KEPT = 64
-"""Sentences; more than are spoken while one person speaks without a pause."""
-
-
-class HasText(Protocol):
-    @property
-    def text(self) -> str: ...
-
-
-W = TypeVar("W", bound=HasText)
+"""How many sentences are kept: more than agents speak while one person speaks without a pause."""
 
 
 @dataclass
@@ -44,34 +36,34 @@ class _Sentence:
 
 
 class Echoes:
-    """The sentences of all agents of a conversation, in the order they were heard. Clock times."""
+    """The sentences of all agents of a conversation, in the order people heard them, with clock times."""
 
     def __init__(self) -> None:
         self._sentences: deque[_Sentence] = deque(maxlen=KEPT)
 
     def began(self, speech: Speech, piece: SpokenPiece, time: float) -> None:
-        """Its first sample was sent."""
+        """The first sample of a sentence was sent."""
         self._sentences.append(_Sentence(speech, piece, time))
 
     def stopped(self, speech: Speech, time: float) -> None:
-        """Nothing of the speech is sent any more, for now."""
+        """The speech has stopped, at least for now."""
         for sentence in self._sentences:
             if sentence.speech is speech and sentence.stopped is None:
                 sentence.stopped = time
 
     def went_on(self, speech: Speech, time: float) -> None:
-        """It is sent again from where it had stopped."""
+        """The speech continues where it had stopped."""
         last = next((s for s in reversed(self._sentences) if s.speech is speech), None)
         if last is not None and last.stopped is not None:
             begun = time - (last.stopped - last.start)
             self._sentences.append(replace(last, start=begun, stopped=None))
 
     def own_voice(self, text: str, start: float, end: float, words: Sequence[Word] = ()) -> Echo:
-        """What of the words of an utterance, from `start` to `end`, agents have said themselves."""
+        """Find what agents said themselves in an utterance that lasted from `start` to `end`."""
         return detect_echo(text, start, end, [sentence.played() for sentence in self._sentences], words)
 
 
-def only(words: Sequence[W], text: str) -> list[W]:
-    """Those words that are still there in `text`."""
+def remaining_words(words: Sequence[TimedWord], text: str) -> list[TimedWord]:
+    """The words that are still in `text`."""
     matcher = SequenceMatcher(None, [word.text for word in words], text.split(), autojunk=False)
     return [words[block.a + at] for block in matcher.get_matching_blocks() for at in range(block.size)]

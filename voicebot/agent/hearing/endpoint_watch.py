@@ -1,4 +1,4 @@
-"""One pause of one utterance: decided, decided anew when more is known, over when it has lasted."""
+"""Watch one pause of an utterance until it ends the turn or speech resumes."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from dataclasses import replace
 from typing import Any
 
 from voicebot.clock import Clock
-from voicebot.turn import EndpointDecision, Endpointing, FixedEndpointing, Pause
+from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, FixedEndpointing, Pause
 
 logger = logging.getLogger(__name__)
 
 LONGEST = 10.0
-"""Seconds that an endpointing may ask for: as much as ENDPOINT_MAX_DELAY may be."""
+"""The longest delay, in seconds, that an endpointing may return; ENDPOINT_MAX_DELAY has the same limit."""
 OVERDUE = 1.0
-"""Seconds after which the media plane is asked again for a silence that is due, and then believed dead."""
+"""Seconds to wait for an overdue notice of silence before asking again, and then before ending the turn."""
 
 
 class EndpointWatch:
-    """From `VoiceActivityStopped` until the silence lasted (`confirmed`) or speech goes on (`close`).
+    """Watches a pause from `VoiceActivityStopped` until it ends the turn or speech resumes (`close`).
 
     Args:
-        pause: what is known now; its `silence_s` is filled in at each decision.
-        since: clock time of the last speech sample.
-        noticeable: seconds by which a new decision must differ to be told.
-        await_silence: asks the media plane for word when it has been silent up to a clock time.
-        predicted: called with each decision that is told.
-        confirmed: called once, with the reason, when the turn is over.
+        pause: What is known so far. `silence_s` is filled in before each decision.
+        since: Clock time of the last speech sample.
+        noticeable: Seconds by which a new delay must differ to be reported.
+        await_silence: Asks the media plane for a notice once it has been silent until a clock time.
+        predicted: Called with each reported decision.
+        confirmed: Called once, with the reason, when the turn is over.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class EndpointWatch:
         self._tell()
 
     def learn(self, **known: Any) -> None:
-        """More is known of the pause (fields of `Pause`): decide anew."""
+        """Decide again, because more is known about the pause (fields of `Pause`)."""
         if self._timer is None:
             return
         self.pause = replace(self.pause, **known)
@@ -62,9 +62,9 @@ class EndpointWatch:
         self._tell()
 
     def reached(self, time: float, probability: float | None = None) -> None:
-        """The media plane: silent up to `time`, but for so much `probability` of speech at its end.
+        """The media plane reports silence until `time`, with this `probability` of speech at its end.
 
-        Word of an earlier, shorter wait is no end. A doubtful silence may be given more time, once.
+        A notice for an earlier, shorter delay ends nothing. A doubtful silence may get more time, once.
         """
         if self._timer is None or not self._over(time):
             return
@@ -74,7 +74,7 @@ class EndpointWatch:
             self._confirm(self.decision.reason)
 
     def close(self) -> None:
-        """Speech goes on, or nobody cares any more."""
+        """Stop watching, because speech has resumed or the result does not matter any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -86,7 +86,7 @@ class EndpointWatch:
             if 0 <= decision.delay_s <= LONGEST:
                 return decision
             raise ValueError(f"a delay of {decision.delay_s} s")
-        except Exception:  # it may be anybody's, and a turn must end
+        except Exception:  # a third party's endpointing may raise anything, and the turn must end
             logger.exception("Endpointing failed")
             fixed = FixedEndpointing().decide(self.pause)
             return replace(fixed, reason=f"endpointing failed (see the log): {fixed.reason}")
@@ -109,9 +109,9 @@ class EndpointWatch:
         self._timer = asyncio.get_running_loop().call_later(left, self._overdue, asked_again)
 
     def _overdue(self, asked_again: bool) -> None:
-        """The process died, or this loop stood still and its word waits to be read: ask once more."""
+        """The media process has died, or this loop was blocked and has not read the notice: ask once more."""
         if asked_again:
-            self._confirm(f"{self.decision.reason}; the media plane said nothing")
+            self._confirm(f"{self.decision.reason}; the media plane did not answer")
         else:
             self._await_silence(self._until)
             self._arm(asked_again=True)

@@ -1,4 +1,4 @@
-"""What is worked out ahead in a pause, before it is known whether the turn is over."""
+"""Transcribe during a pause, before it is known whether the turn is over."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from voicebot.stt.base import STTStream, Transcription
 logger = logging.getLogger(__name__)
 
 POLL_EVERY = 0.15
-"""Seconds between looks at a recogniser's partial result: it may come after the last audio."""
+"""Seconds between two checks for a newer interim transcript, which may come after the last audio."""
 UNHURRIED = 0.3
-"""Seconds that a pause lasts before a text is drafted which is not expected to be all."""
+"""Seconds to wait before drafting a text that is probably unfinished."""
 DRAFT_PATIENCE = 10.0
-"""Seconds that a confirmed end waits for the draft under way; the final text reuses it then."""
+"""Seconds that the end of a turn waits for a draft in progress, which the final text then reuses."""
 
 
 class PreemptiveTranscription:
-    """The recogniser's provisional text and the learned model's word for one pause, side by side.
+    """Drafts the text of an utterance and asks the learned end-of-turn model, both during one pause.
 
     Args:
-        stream: asked for `draft()` if it has one, else for `interim()` now and then.
-        ask: the learned model's probability, or None where there is no model.
-        after: seconds to wait before that, since it may be a lot of work; `hurry` ends the wait.
-        on_draft: called with what `finish` would give for what was said so far.
-        on_interim: called with each partial result until then.
-        on_probability: called with the model's answer.
+        stream: The recogniser's stream; drafts if it has `draft()`.
+        ask: Returns the learned model's probability; None if there is no model.
+        after: Seconds to wait before drafting, which may be a lot of work; `hurry` ends the wait.
+        on_draft: Called with what `finish` would return for what was said so far.
+        on_interim: Called at intervals until there is a draft.
+        on_probability: Called with the model's answer.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class PreemptiveTranscription:
             self._begin(self._ask, ask)
 
     def hurry(self) -> None:
-        """What was said may be all, after all: draft it now."""
+        """Draft now, because the turn may be complete after all."""
         self._hurried.set()
 
     def cancel(self) -> None:
-        """Speech goes on: all of it is void."""
+        """Cancel everything, because speech has resumed."""
         for task in self._tasks:
             task.cancel()
 
     async def settle(self) -> None:
-        """The end is confirmed: let a draft that has begun be finished, for the final text to go on from."""
+        """The turn is over: finish a draft in progress, so that the final text can reuse it."""
         draft = self._draft if self._writing else None
         for task in self._tasks:
             if task is not draft:
@@ -78,7 +78,7 @@ class PreemptiveTranscription:
                 draft.cancel()
 
     async def aclose(self) -> None:
-        """Cancel what runs and wait for its end."""
+        """Cancel all work and wait until it has ended."""
         self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -86,8 +86,8 @@ class PreemptiveTranscription:
         async def guarded() -> None:
             try:
                 await work(*arguments)
-            except Exception:  # the final text and the words decide without it
-                logger.exception("Working ahead for %s failed", self._name)
+            except Exception:  # the turn ends without it
+                logger.exception("The preemptive transcription of %s failed", self._name)
 
         task = asyncio.get_running_loop().create_task(guarded(), name=f"{work.__name__} for {self._name}")
         self._tasks.append(task)
@@ -100,7 +100,7 @@ class PreemptiveTranscription:
         self._writing = True
         try:
             text = await draft()
-        except Exception:  # a third party's STT may raise anything, and `finish` will say it
+        except Exception:  # a third party's STT may raise anything; `finish` will report it
             logger.debug("No draft for %s", self._name, exc_info=True)
         else:
             self._drafted = True

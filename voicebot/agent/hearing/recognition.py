@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from voicebot.agent.hearing.echoes import only
+from voicebot.agent.hearing.echoes import remaining_words
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
 from voicebot.agent.hearing.preemptive_transcription import UNHURRIED, PreemptiveTranscription
 from voicebot.agent.hearing.utterance import OpenUtterance, Utterance, tidy
 from voicebot.agent.models.endpointing import EndOfTurn, Tail
 from voicebot.agent.models.models import Models
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.clock import Clock
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
@@ -33,8 +34,11 @@ from voicebot.events import (
     Word,
 )
 from voicebot.media import base as media
-from voicebot.stt.base import STT, STTStream, Transcription
-from voicebot.turn import Echo, EndpointDecision, Endpointing, EndpointingSettings, Pause, PauseStatistics
+from voicebot.stt.base import Transcription
+from voicebot.turn.echo import Echo
+from voicebot.turn.endpointing.pauses import PauseStatistics
+from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, Pause
+from voicebot.turn.endpointing.settings import EndpointingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -43,25 +47,25 @@ INTERIM_EVERY = 0.15
 
 
 class Listener(Protocol):
-    """What the owner of a `SpeechRecognition` does with what it hears. Times are clock times in seconds."""
+    """What `SpeechRecognition` needs of its owner. Times are clock times in seconds."""
 
     def on_speech_began(self, participant_id: str) -> str:
         """A new utterance begins. Returns the id of its turn."""
 
     def on_partial(self, participant_id: str, text: str) -> None:
-        """A newer partial transcript of the present utterance."""
+        """There is a newer interim transcript of the current utterance."""
 
     def on_draft(self, draft: Utterance, expects_more: bool) -> None:
-        """The person pauses; this is all of it if the turn is over. An empty text: nothing was understood."""
+        """The person pauses. `draft` is all that they said if they have finished; its text may be ""."""
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """It was only a pause: the last draft is void."""
+        """The person continues after a pause, so the last draft is outdated."""
 
     def on_turn_ended(self, participant_id: str) -> None:
         """The turn is over; its final text follows."""
 
     def on_utterance(self, utterance: Utterance) -> None:
-        """An utterance with its final text. Utterances of one person come in order."""
+        """An utterance has its final text. Utterances of one person come in order."""
 
     def await_silence(self, participant_id: str, until: float) -> None:
         """Have the media plane send `SilenceReached` if the silence lasts until then."""
@@ -121,31 +125,29 @@ class SpeechRecognition:
 
     @property
     def finishing(self) -> bool:
-        """Something was said whose text is not final yet."""
+        """Whether something was said that has no final transcript yet."""
         return bool(self._unfinished)
 
     # ------------------------------------------------------------ notices
 
     def started(self, notice: media.VoiceActivityStarted) -> None:
-        """Speech begins, or goes on after a pause."""
+        """Speech begins, or continues after a pause."""
         current = self._now
         if current is not None:
             self._go_on(current, notice)
-        elif self._silent_since is not None:
-            gap = notice.time - self._silent_since
-            if 0 <= gap <= self._settings.constants.resumed_after:  # the end was none: it came too early
+            self._emit(SpeechStarted, notice.time, turn_id=current.turn_id)
+        else:
+            gap = math.inf if self._silent_since is None else notice.time - self._silent_since
+            if 0 <= gap <= self._settings.constants.resumed_after:  # the turn was ended too early
                 self.statistics.cut_in(gap)
-        self._silent_since = None
-        turn_id = (
-            current.turn_id if current is not None else self._listener.on_speech_began(self.participant_id)
-        )
-        event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
-        if current is None:
+            turn_id = self._listener.on_speech_began(self.participant_id)
+            event = self._emit(SpeechStarted, notice.time, turn_id=turn_id)
             current = self._now = self._listen(turn_id, notice.time, event.seq)
+        self._silent_since = None
         current.segment_start = current.end = notice.time
 
     def audio(self, notice: media.SpeechAudio) -> None:
-        """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
+        """Pass samples of the utterance to the recogniser, with silence in place of gaps."""
         current = self._now
         if current is None:
             return
@@ -155,7 +157,7 @@ class SpeechRecognition:
         self._show_interim(current)
 
     def stopped(self, notice: media.VoiceActivityStopped) -> None:
-        """A pause; the turn is over if it lasts."""
+        """A pause begins. If it lasts, the turn is over."""
         current = self._now
         if current is None:
             return
@@ -170,12 +172,12 @@ class SpeechRecognition:
         self._watch(current)
 
     def silence(self, notice: media.SilenceReached) -> None:
-        """The silence that was asked for has lasted."""
+        """The silence has lasted as long as `await_silence` asked."""
         if self._now is not None and self._now.watch is not None:
             self._now.watch.reached(notice.time, notice.probability)
 
     def lost(self) -> None:
-        """No more audio will come: what was said so far is the utterance."""
+        """End the utterance here, because no more audio will come."""
         current = self._now
         if current is not None:
             if current.watch is None:  # in the middle of a word
@@ -188,7 +190,7 @@ class SpeechRecognition:
             await asyncio.wait(tuple(self._tasks), timeout=seconds)
 
     async def aclose(self) -> None:
-        """Give up what is going on, and what is not final yet."""
+        """Discard the current utterance and those without a final transcript."""
         given_up = [*self._unfinished, *([self._now] if self._now is not None else [])]
         self._now = None
         for task in tuple(self._tasks):
@@ -200,29 +202,16 @@ class SpeechRecognition:
     # ------------------------------------------------------------ listening
 
     def _listen(self, turn_id: str, start: float, cause_seq: int) -> OpenUtterance:
-        stt, stream = self._open(turn_id, cause_seq)
-        tail = (
-            Tail() if self._settings.end_of_turn is not None and self._settings.end_of_turn.wanted else None
-        )
-        return OpenUtterance(
-            self._listener.new_id("utt"),
-            turn_id,
-            start,
-            stt.name if stt else "",
-            stream,
-            cause_seq,
-            interim_new=start,
-            language=self._settings.language,
-            tail=tail,
-        )
-
-    def _open(self, turn_id: str, cause_seq: int) -> tuple[STT | None, STTStream | None]:
+        model = self._settings.end_of_turn
+        tail = Tail() if model is not None and model.wanted else None
+        utterance_id, language = self._listener.new_id("utt"), self._settings.language
+        current = OpenUtterance(utterance_id, turn_id, start, cause_seq, language, tail, interim_new=start)
         try:
             stt = self._models.stt
-            return stt, stt.stream()
-        except Exception as error:  # a third party's STT may raise anything; the lobby lives
+            current.stt_name, current.stream = stt.name, stt.stream()
+        except Exception as error:  # a third party's STT may raise anything; the lobby goes on
             self._lost_turn(turn_id, cause_seq, error)
-            return None, None
+        return current
 
     def _show_interim(self, current: OpenUtterance) -> None:
         now = self._clock()
@@ -235,7 +224,7 @@ class SpeechRecognition:
             self._know(current, replace(partial, text=text))
 
     def _know(self, current: OpenUtterance, partial: Transcription) -> None:
-        """A newer partial transcript: for the captions, and for the end of the turn."""
+        """Use a newer interim transcript for the captions and the end of the turn."""
         if not current.learn(partial, self._clock()):
             return
         self._emit(
@@ -253,7 +242,7 @@ class SpeechRecognition:
         self._listener.on_partial(self.participant_id, current.interim)
 
     def _cut(self, current: OpenUtterance, time: float) -> OpenUtterance:
-        """Finish what was said so far; the next utterance goes on where it ends."""
+        """Finish what was said so far. The next utterance begins where it ends."""
         current.end, current.cut = time, True
         self._confirm(current, f"{self._settings.max_utterance:g} s without a pause")
         self._now = self._listen(self._listener.new_id("turn"), time, current.cause_seq)
@@ -263,7 +252,7 @@ class SpeechRecognition:
     # ------------------------------------------------------------ the end of a turn
 
     def _watch(self, current: OpenUtterance) -> None:
-        """A pause: work ahead, and wait for it to last."""
+        """Watch a pause that has begun, and prepare for the end of the turn."""
         pause = Pause(
             self.participant_id,
             silence_s=0.0,
@@ -310,12 +299,12 @@ class SpeechRecognition:
 
         def on_draft(draft: Transcription) -> None:
             if self._now is not current:
-                return  # the end is confirmed: the final text comes
+                return  # the turn is over, and its final text follows
             text = self._echo(current, tidy(draft.text), draft).rest
             self._know(current, replace(draft, text=text))
-            if watch is not None:  # also when it says what the interim said: no word is missing now
+            if watch is not None:  # even if the text is the same, because no word is missing now
                 watch.learn(text=text, text_lag_s=0.0, language=current.language)
-            # "": nothing was understood, which is worth knowing, too
+            # an empty text says that nothing was understood
             utterance = current.utterance(self.participant_id, text, current.stopped_seq)
             self._listener.on_draft(utterance, watch is not None and watch.decision.expects_more)
 
@@ -349,7 +338,7 @@ class SpeechRecognition:
             return
         watch.close()
         pause = max(0.0, notice.time - current.end)
-        if not watch.decision.expects_more:  # a pause after "and" says nothing of the others
+        if not watch.decision.expects_more:  # a pause after "and" is no measure of other pauses
             self.statistics.went_on(pause)
         self._emit(
             EndpointCancelled,
@@ -398,12 +387,12 @@ class SpeechRecognition:
         result = Transcription("")
         try:
             result = await current.understand()
-        except Exception as error:  # a third party's STT may raise anything; the lobby lives
+        except Exception as error:  # a third party's STT may raise anything; the lobby goes on
             self._lost_turn(current.turn_id, cause_seq, error)
         text, seq = tidy(result.text), cause_seq
         echo = self._echo(current, text, result)
         if echo.found:
-            result = replace(result, words=tuple(only(result.words, echo.rest)))
+            result = replace(result, words=tuple(remaining_words(result.words, echo.rest)))
             seq = self._emit(
                 EchoIgnored,
                 turn_id=current.turn_id,
@@ -412,36 +401,29 @@ class SpeechRecognition:
                 similarity=round(echo.similarity, 3),
             ).seq
             text = echo.rest
-        if text or current.interim:  # an empty final takes a wrong interim caption back
-            seq = self._final(current, text, result, cause_seq).seq
+        if text or current.interim:  # an empty final transcript withdraws a wrong interim caption
+            seq = self._emit(
+                TranscriptFinal,
+                turn_id=current.turn_id,
+                cause_seq=cause_seq,
+                utterance_id=current.utterance_id,
+                text=text,
+                words=current.words(result, self._log.at),
+                language=result.language,
+                stt_model=current.stt_name,
+                start_t=round(self._log.at(current.start), 3),
+                end_t=round(self._log.at(current.end), 3),
+            ).seq
         return current.utterance(self.participant_id, text, seq)
 
     def _echo(self, current: OpenUtterance, text: str, result: Transcription) -> Echo:
         end = current.end if current.watch is not None else current.heard_until
-        origin = current.origin if current.origin is not None else current.start
-        return self._listener.detect_echo(
-            text, current.start, max(end, current.end), current.words(result, origin)
-        )
-
-    def _final(self, current: OpenUtterance, text: str, result: Transcription, cause_seq: int) -> Event:
-        origin = self._log.at(current.origin if current.origin is not None else current.start)
-        return self._emit(
-            TranscriptFinal,
-            turn_id=current.turn_id,
-            cause_seq=cause_seq,
-            utterance_id=current.utterance_id,
-            text=text,
-            words=current.words(result, origin),
-            language=result.language,
-            stt_model=current.stt_name,
-            start_t=round(self._log.at(current.start), 3),
-            end_t=round(self._log.at(current.end), 3),
-        )
+        return self._listener.detect_echo(text, current.start, max(end, current.end), current.words(result))
 
     def _lost_turn(self, turn_id: str, cause_seq: int, error: Exception) -> None:
         if not isinstance(error, VoicebotError):
             logger.error("Speech recognition failed", exc_info=error)
-        why = whole(str(error)).strip() or type(error).__name__
+        why = repair_surrogates(str(error)).strip() or type(error).__name__
         self._emit(
             ErrorEvent,
             turn_id=turn_id,

@@ -1,9 +1,10 @@
-"""What a person says in one turn: while it is heard, and once it is over."""
+"""One utterance of a person, while it is heard and once it is over."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from voicebot.agent.hearing.endpoint_watch import EndpointWatch
 from voicebot.agent.hearing.preemptive_transcription import PreemptiveTranscription
 from voicebot.agent.models.endpointing import Tail
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.errors import ModelFailed
 from voicebot.events import Word
 from voicebot.media import base as media
@@ -21,8 +22,7 @@ from voicebot.stt.base import STT_RATE, STTStream, Transcription
 logger = logging.getLogger(__name__)
 
 FINISH_TIMEOUT = 30.0
-"""Seconds a recogniser may take for the final text before the utterance is given up; a draft that has begun
-has `preemptive.DRAFT_PATIENCE` before that."""
+"""Seconds that a recogniser may take for the final text, after a draft in progress (`DRAFT_PATIENCE`)."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Utterance:
     """Clock times of the first and the last speech sample."""
     cause_seq: int | None = None
     typed: bool = False
-    """Written in the chat: whoever wrote it can read the answer."""
+    """It was written in the chat, so its author can read the answer."""
     going_on: bool = False
-    """Cut at the greatest length: the person has not stopped speaking."""
+    """The utterance was cut because of its length; the person is still speaking."""
 
 
 @dataclass(eq=False)
@@ -50,16 +50,16 @@ class OpenUtterance:
     utterance_id: str
     turn_id: str
     start: float
-    stt_name: str
-    stream: STTStream | None
     cause_seq: int
     language: str = ""
     tail: Tail | None = None
-    """Of the audio, where a learned model wants it."""
+    """The end of the audio, if a learned model wants it."""
+    stt_name: str = ""
+    stream: STTStream | None = None
     end: float = 0.0
     segment_start: float = 0.0
     origin: float | None = None
-    """Of the first sample given to the recogniser; its word times count from here."""
+    """The time of the first sample given to the recogniser, from which its word times count."""
     pushed: int = 0
     interim: str = ""
     interim_at: float = 0.0
@@ -69,11 +69,11 @@ class OpenUtterance:
     cut: bool = False
     stopped_seq: int | None = None
     watch: EndpointWatch | None = None
-    """Of the pause that is on now, or that ended the turn."""
+    """The watch over the current pause, or over the one that ended the turn."""
     preemptive: PreemptiveTranscription | None = None
 
     def push(self, notice: media.SpeechAudio) -> None:
-        """Samples of the utterance; the recogniser gets one line of time, gaps as silence."""
+        """Pass samples to the recogniser, with silence in place of gaps."""
         pcm = notice.pcm
         if self.origin is None:
             self.origin = notice.time
@@ -93,19 +93,19 @@ class OpenUtterance:
 
     @property
     def heard_until(self) -> float:
-        """The end of the audio so far."""
+        """Clock time at which the audio so far ends."""
         return self.start if self.origin is None else self.origin + self.pushed / STT_RATE
 
     def partial(self) -> Transcription | None:
         """The recogniser's newest partial result, if it has one."""
         try:
             return self.stream.interim() if self.stream is not None else None
-        except Exception:  # the final result tells; a partial one is not worth an error
+        except Exception:  # the final transcript reports the failure
             logger.debug("no interim transcript", exc_info=True)
             return None
 
     def learn(self, partial: Transcription, now: float) -> bool:
-        """Take a newer partial transcript; whether its text is new."""
+        """Store a newer interim transcript. Returns whether its text is new."""
         text = tidy(partial.text)
         self.language = partial.language or self.language
         if not text or text == self.interim:
@@ -114,7 +114,7 @@ class OpenUtterance:
         return True
 
     async def understand(self) -> Transcription:
-        """The final text, after the draft under way. Raises what the recogniser raises, or ModelFailed."""
+        """The final transcript. Raises what the recogniser raises, or ModelFailed if it takes too long."""
         if self.preemptive is not None:
             await self.preemptive.settle()
         if self.stream is None:
@@ -127,22 +127,16 @@ class OpenUtterance:
             raise ModelFailed(f"it gave no text within {FINISH_TIMEOUT:g} s") from None
 
     def utterance(self, participant_id: str, text: str, cause_seq: int | None) -> Utterance:
-        return Utterance(
-            participant_id,
-            self.utterance_id,
-            self.turn_id,
-            text,
-            self.start,
-            self.end,
-            cause_seq,
-            going_on=self.cut,
-        )
+        """What was said, with the text that was understood."""
+        ids = (participant_id, self.utterance_id, self.turn_id)
+        return Utterance(*ids, text, self.start, self.end, cause_seq, going_on=self.cut)
 
-    def words(self, result: Transcription, origin: float) -> list[Word]:
-        """With their times in the conversation, whose clock showed `origin` at the first sample."""
+    def words(self, result: Transcription, at: Callable[[float], float] = float) -> list[Word]:
+        """The words of a result with clock times, or with those that `at` makes of clock times."""
+        origin = at(self.origin if self.origin is not None else self.start)
         return [
             Word(
-                text=whole(word.text),
+                text=repair_surrogates(word.text),
                 start=round(origin + word.start, 3),
                 end=round(origin + word.end, 3),
                 confidence=word.confidence,
@@ -151,7 +145,7 @@ class OpenUtterance:
         ]
 
     async def aclose(self) -> None:
-        """Give up what is going on."""
+        """Discard the utterance."""
         if self.watch is not None:
             self.watch.close()
         if self.preemptive is not None:
@@ -161,5 +155,5 @@ class OpenUtterance:
 
 
 def tidy(text: str) -> str:
-    """Well-formed, on one line, single spaces."""
-    return " ".join(whole(text).split())
+    """The text on one line, with single spaces and without lone surrogates."""
+    return " ".join(repair_surrogates(text).split())

@@ -113,7 +113,9 @@ def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]
     found: list[tuple[str, Availability]] = []
     ranks = RANKING.get(role, ())
     known = providers(role)
-    for provider in sorted(known, key=lambda name: (_rank(name, ranks), name)):
+    for provider in sorted(
+        known, key=lambda name: (ranks.index(name) if name in ranks else len(ranks), name)
+    ):
         if provider in (EMBEDDED[role], "openai"):
             continue
         try:
@@ -133,10 +135,6 @@ def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]
     except ModelError as error:
         embedded = Availability("missing", error.message.rstrip("."), error.hint.rstrip("."))
     return [*found, (EMBEDDED[role], embedded)]
-
-
-def _rank(provider: str, ranks: tuple[str, ...]) -> int:
-    return ranks.index(provider) if provider in ranks else len(ranks)
 
 
 @dataclass(frozen=True)

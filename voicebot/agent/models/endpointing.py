@@ -14,13 +14,13 @@ from voicebot.agent.models.endpoint_model import SAMPLES, EndOfTurnModel
 from voicebot.errors import ModelFailed
 from voicebot.events import Emit, ErrorEvent
 from voicebot.settings import Settings
-from voicebot.turn import (
+from voicebot.turn.endpointing.policies import (
     DynamicEndpointing,
     Endpointing,
-    EndpointingSettings,
     FixedEndpointing,
     LearnedEndpointing,
 )
+from voicebot.turn.endpointing.settings import EndpointingSettings
 
 logger = logging.getLogger(__name__)
 

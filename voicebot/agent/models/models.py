@@ -44,7 +44,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Swapped:
-    """`role` now uses `new`. Turns that are under way finish with `old`, which is "" if there was none."""
+    """`role` now uses `new`. Current turns finish with `old`, which is "" if there was none."""
 
     role: SwapRole
     old: str

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voicebot.turn import Heard, Piece, heard, word_ends
+from voicebot.turn.heard import Heard, Piece, heard, word_ends
 
 
 @dataclass
@@ -15,12 +15,12 @@ class SpokenPiece:
 
     text: str
     silent: bool = False
-    """It has no audio and is only shown as a caption."""
+    """Whether it has no audio and is only shown as a caption."""
     queued_s: float = 0.0
-    """Seconds of audio that the media plane has got."""
+    """Seconds of audio that the media plane has received."""
     synthesized: bool = False
     marked: bool = False
-    """Its first sample has been sent."""
+    """Whether its first sample has been sent."""
     words: list[tuple[str, float]] = field(default_factory=list)
     """Words with the second at which each ends in the synthesized audio, if the TTS reports them."""
     cut_s: float = 0.0
@@ -37,7 +37,7 @@ class Speech:
     utterance_id: str
     pieces: list[SpokenPiece] = field(default_factory=list)
     said: bool = False
-    """The media plane has got some audio."""
+    """Whether the media plane has received any audio."""
     started: float | None = None
     """Clock time of the first audible sample."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -75,7 +75,7 @@ class Synthesizer:
         self._broken = False
 
     async def speak(self, pieces: asyncio.Queue[str | None]) -> None:
-        """Synthesize pieces from the queue until None; returns when the media plane has got all audio."""
+        """Synthesize pieces from the queue until None; returns once the media plane has all audio."""
         while (text := await pieces.get()) is not None:
             if self._speech.pieces:
                 await self._committed.wait()

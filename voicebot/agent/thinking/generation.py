@@ -11,10 +11,10 @@ from typing import Any
 
 from voicebot.agent.thinking.data import label
 from voicebot.agent.thinking.guard import Guard, declined
-from voicebot.agent.thinking.handover import Handed, HandOver
-from voicebot.agent.thinking.instructions import instructions, protected
+from voicebot.agent.thinking.handover import HandoffRequest, HandOver
+from voicebot.agent.thinking.instructions import RULES, instructions
 from voicebot.agent.thinking.memory import Memory, Remembered
-from voicebot.agent.thinking.unicode import Whole, whole
+from voicebot.agent.thinking.surrogates import SurrogateRepairer, repair_surrogates
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
 from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.llm.base import LLM
@@ -62,7 +62,7 @@ class Generation:
         to: Sequence[str] = (),
         draft: Remembered | None = None,
         committed: asyncio.Event | None = None,
-        handed: Handed | None = None,
+        handed: HandoffRequest | None = None,
         hand_over: HandOver | None = None,
         adding: bool = False,
         tool_timeout: float = 20.0,
@@ -81,7 +81,7 @@ class Generation:
         """Whether the model began to read out its instructions. Something else was said instead."""
 
     @property
-    def handed(self) -> Handed | None:
+    def handed(self) -> HandoffRequest | None:
         """The hand-off to another agent, if the model passed the turn on, perhaps without any text."""
         return self._hand_over.handed if self._hand_over is not None else None
 
@@ -99,7 +99,7 @@ class Generation:
             _imported.add("agents")
         from voicebot.agent.thinking.runner import GenerationWatch, start
 
-        guard, written, fresh = Guard(protected()), Whole(), False
+        guard, written, fresh = Guard(RULES), SurrogateRepairer(), False
         watch = GenerationWatch(
             self._on_tool,
             guard,
@@ -110,13 +110,11 @@ class Generation:
         )
         try:
             offered = [self._hand_over.tool()] if self._hand_over is not None else []
-            *before, question = self._messages()
             run = start(
                 self._persona.name,
                 instructions(self._persona),
                 self._llm.model(),
-                question,
-                self._memory.session.at(before),
+                self._messages(),
                 [*self._tools, *offered],
                 watch,
             )
@@ -186,4 +184,6 @@ class Generation:
 
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
-        return ModelFailed(f"The language model {self._llm.name} failed: {whole(one_line(error))}.")
+        return ModelFailed(
+            f"The language model {self._llm.name} failed: {repair_surrogates(one_line(error))}."
+        )

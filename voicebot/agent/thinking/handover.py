@@ -15,14 +15,14 @@ from voicebot.lobby.lookalikes import skeleton
 if TYPE_CHECKING:
     from agents import FunctionTool
 
-MOST = 2
-"""Hand-offs in one turn, so that two agents cannot pass it back and forth for ever."""
+MAX_HANDOFFS = 2
+"""The most hand-offs in one turn, so that two agents cannot pass it back and forth forever."""
 LONGEST_REASON = 300
 """Characters of a reason; the rest is cut off."""
 
 
 @dataclass(frozen=True)
-class Handed:
+class HandoffRequest:
     """A hand-off that an agent has decided on."""
 
     to: str
@@ -50,7 +50,7 @@ class HandOver:
     def __init__(self, by: str, others: Mapping[str, str]) -> None:
         self._by = by
         self._others = {_plain(name): agent_id for name, agent_id in others.items()}
-        self.handed: Handed | None = None
+        self.handed: HandoffRequest | None = None
 
     def tool(self) -> FunctionTool:
         """The tool for openai-agents."""
@@ -66,7 +66,7 @@ class HandOver:
             agent_id = self._others.get(_plain(to))
             if agent_id is None:
                 return "There is no such agent: [room] lists those there are. Answer yourself."
-            self.handed = Handed(agent_id, as_data(why)[:LONGEST_REASON], self._by)
+            self.handed = HandoffRequest(agent_id, as_data(why)[:LONGEST_REASON], self._by)
             return "Done."
 
         return function_tool(hand_over, name_override=HAND_OVER)

@@ -23,14 +23,13 @@ from agents import (
     ToolOutputGuardrailData,
 )
 from agents.agent import ToolsToFinalOutputResult
-from agents.memory import Session
 from agents.models.interface import Model
 from agents.result import RunResultStreaming
 from agents.run_config import ToolErrorFormatterArgs
 from agents.stream_events import StreamEvent
 
 from voicebot.agent.thinking.guard import Guard
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.agent.tools.function_tools import (
     LONGEST_RESULT,
     Failure,
@@ -139,7 +138,9 @@ class GenerationWatch(RunHooks[None]):
         self._running.pop(context.tool_call_id, None)
         self._renew()
         self._ended.add(context.tool_call_id)
-        self._on_tool(ToolResult(context.tool_call_id, whole(as_text(result)), isinstance(result, Failure)))
+        self._on_tool(
+            ToolResult(context.tool_call_id, repair_surrogates(as_text(result)), isinstance(result, Failure))
+        )
 
     def asked(self, item: Any) -> None:
         """The model calls a tool."""
@@ -153,15 +154,15 @@ class GenerationWatch(RunHooks[None]):
         if call_id not in self._ended:
             self._ended.add(call_id)
             self._begun(call_id, *self._asked.get(call_id, ("", "")))
-            self._on_tool(ToolResult(call_id, whole(str(item.output)), failed=True))
+            self._on_tool(ToolResult(call_id, repair_surrogates(str(item.output)), failed=True))
 
     def result(self, context: Any, results: Any) -> ToolsToFinalOutputResult:
         """Decide after each round of tools whether the run is over, because the turn was handed over."""
         return ToolsToFinalOutputResult(is_final_output=self._stop(), final_output="")
 
     def _begun(self, call_id: str, name: str, arguments: str) -> None:
-        shown = WITHHELD if self._quotes(arguments) else whole(arguments)
-        self._on_tool(ToolCall(call_id, whole(name), shown))
+        shown = WITHHELD if self._quotes(arguments) else repair_surrogates(arguments)
+        self._on_tool(ToolCall(call_id, repair_surrogates(name), shown))
 
     def _quotes(self, arguments: str) -> bool:
         with suppress(ValueError):  # a model may write any letter as an escape
@@ -178,12 +179,11 @@ def start(
     name: str,
     instructions: str,
     model: Model,
-    question: dict[str, Any],
-    session: Session,
+    messages: list[dict[str, Any]],
     tools: Sequence[Any],
     watch: GenerationWatch,
 ) -> RunResultStreaming:
-    """Start a run of openai-agents on a question, which follows the items of the session."""
+    """Start a run of openai-agents on these messages; the last one is the question."""
     agent: Agent[None] = Agent(
         name=name,
         instructions=instructions,
@@ -194,8 +194,7 @@ def start(
     )
     return Runner.run_streamed(
         agent,
-        [cast(Any, question)],
-        session=session,
+        cast(Any, messages),
         hooks=watch,
         run_config=RunConfig(
             tracing_disabled=True,
@@ -229,4 +228,4 @@ def _too_long(context: Any, error: Exception) -> str:
 def _field(raw: Any, name: str) -> str:
     """A field of a raw item, which is an object or a dict depending on the provider."""
     value = raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
-    return whole(value) if isinstance(value, str) else ""
+    return repair_surrogates(value) if isinstance(value, str) else ""

@@ -37,6 +37,7 @@ CONNECT_TIMEOUT = 30.0
 """Seconds to start a server, which `npx` or `uvx` may have to download first."""
 ANSWER_TIMEOUT = 5.0
 """Seconds in which a running server must answer."""
+EXAMPLE = 'MCP_CONFIG names a file such as {"mcpServers": {"files": {"command": "...", "args": []}}}.'
 UNUSABLE = re.compile(r"[^A-Za-z0-9_-]")
 VARIABLE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)\}")
 
@@ -95,16 +96,16 @@ class McpServers:
         try:
             data = json.loads(Path(self._config).expanduser().read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise _wrong(f"{self._config} cannot be read: {one_line(error)}.") from None
+            raise _error(f"{self._config} cannot be read: {one_line(error)}.") from None
         servers = data.get("mcpServers", data.get("servers")) if isinstance(data, dict) else None
         if not isinstance(servers, dict):
-            raise _wrong(f'{self._config} has no "mcpServers".')
+            raise _error(f'{self._config} has no "mcpServers".')
         try:
             found = {name: McpServerConfig.model_validate(_filled(raw)) for name, raw in servers.items()}
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
-            raise _wrong(f"{self._config} is wrong: {where} {first['msg']}.") from None
+            raise _error(f"{self._config} is wrong: {where} {first['msg']}.") from None
         for config in found.values():
             config.keep_secrets()
         return found
@@ -119,16 +120,12 @@ class McpServers:
         configured = self.configured()
         if server not in configured:
             names = ", ".join(configured) or "none"
-            raise VoicebotError(
-                f"There is no MCP server {server!r}. MCP_CONFIG has: {names}.",
-                hint="Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it.",
-                code="mcp",
-            )
+            hint = "Add it to that file." if self._config else "Set MCP_CONFIG to a file that has it."
+            raise _error(f"There is no MCP server {server!r}. MCP_CONFIG has: {names}.", hint)
         if unset := VARIABLE.search(configured[server].model_dump_json()):
-            raise VoicebotError(
+            raise _error(
                 f"The MCP server {server} needs the environment variable {unset[1]}, which is not set.",
-                hint=f"Set it before the server starts, or write its value into {self._config}.",
-                code="mcp",
+                f"Set it before the server starts, or write its value into {self._config}.",
             )
         known = self._connections.get(server)
         if known is not None and not await known.alive():
@@ -140,10 +137,9 @@ class McpServers:
         tools = await self._connections[server].tools()
         missing = set(only) - {tool.name for tool in tools}
         if missing:
-            raise VoicebotError(
+            raise _error(
                 f"The MCP server {server} has no tool {', '.join(sorted(missing))}.",
-                hint=f"It has: {', '.join(tool.name for tool in tools)}.",
-                code="mcp",
+                f"It has: {', '.join(tool.name for tool in tools)}.",
             )
         return [tool for tool in tools if not only or tool.name in only]
 
@@ -187,17 +183,12 @@ class _Connection:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _hold(self) -> None:
+        server: MCPServer | None = None
         try:
             await asyncio.to_thread(__import__, "agents.mcp")
             server = _server(self._name, self._config)
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 await server.connect()  # type: ignore[no-untyped-call]
-        except BaseException as error:
-            self._fail(error)
-            if not isinstance(error, Exception):
-                raise
-            return
-        try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 tools = await _tools_of(server)
             self._server = server
@@ -210,7 +201,8 @@ class _Connection:
                 raise
         finally:
             try:
-                await server.cleanup()  # type: ignore[no-untyped-call]
+                if server is not None:
+                    await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception:
                 logger.warning("The MCP server %s failed to close", self._name, exc_info=True)
 
@@ -223,10 +215,9 @@ class _Connection:
         else:
             why = one_line(error) if isinstance(error, Exception) else "it was closed before it answered"
         self._tools.set_exception(
-            VoicebotError(
+            _error(
                 f"The MCP server {self._name} ({what}) does not work: {why}.",
-                hint="Try its command in a terminal, or its address in a browser. Other servers still work.",
-                code="mcp",
+                "Try its command in a terminal, or its address in a browser. Other servers still work.",
                 retryable=True,
             )
         )
@@ -286,9 +277,5 @@ def _filled(raw: Any) -> Any:
     return raw
 
 
-def _wrong(message: str) -> VoicebotError:
-    return VoicebotError(
-        message,
-        hint='MCP_CONFIG names a file such as {"mcpServers": {"files": {"command": "...", "args": []}}}.',
-        code="mcp",
-    )
+def _error(message: str, hint: str = EXAMPLE, *, retryable: bool = False) -> VoicebotError:
+    return VoicebotError(message, hint=hint, code="mcp", retryable=retryable)

@@ -9,15 +9,9 @@ from dataclasses import replace
 from voicebot.agent.agent import Agent
 from voicebot.clock import Clock
 from voicebot.lobby.lobby import Lobby
-from voicebot.turn import (
-    Addressees,
-    DialogueContext,
-    Participant,
-    PriorTurn,
-    addressees,
-    called_by_name,
-    is_question,
-)
+from voicebot.turn.addressing.addressees import Addressees, addressees, called_by_name
+from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
+from voicebot.turn.words import is_question
 
 REMEMBERED = 16
 """Number of recent lines kept. Older ones say nothing about who is meant now."""

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.recognition import RecognitionSettings, SpeechRecognition
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.models.endpointing import EndOfTurn, constants_of, endpointing_of
-from voicebot.agent.models.models import Models
 from voicebot.agent.recordings import Recordings
 from voicebot.agent.turns.addressing import AddressingContext
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.interruption import InterruptionHandler
 from voicebot.agent.turns.scheduler import SETTLE_S, TurnScheduler
-from voicebot.clock import Clock
-from voicebot.conversation.log import ConversationLog
 from voicebot.events import Word
-from voicebot.lobby.lobby import Lobby
 from voicebot.media import base as media
-from voicebot.settings import Settings
-from voicebot.turn import Denial, Echo
+from voicebot.turn.echo import Echo
+from voicebot.turn.floor import Denial
 
 
 class Conversation:
@@ -30,47 +27,23 @@ class Conversation:
         greeted: Nobody needs a greeting; the people here were greeted in an earlier conversation.
     """
 
-    def __init__(
-        self,
-        *,
-        lobby: Lobby,
-        log: ConversationLog,
-        agents: Mapping[str, Agent],
-        plane: media.MediaPlane,
-        host_id: str,
-        models: Models,
-        settings: Settings,
-        clock: Clock,
-        new_id: Callable[[str], str],
-        greeted: bool,
-    ) -> None:
-        self.log = log
-        self._agents, self._plane, self._host_id = agents, plane, host_id
-        self._models, self._clock, self.new_id = models, clock, new_id
+    def __init__(self, context: ConversationContext, *, greeted: bool) -> None:
+        self._context, self._agents = context, context.agents
+        self.log, self.new_id = context.log, context.new_id
+        models, settings = context.models, context.settings
         self._recognition = RecognitionSettings(
             endpointing_of(settings),
             constants_of(settings),
-            EndOfTurn(lambda: models.end_of_turn, log.emit),
+            EndOfTurn(lambda: models.end_of_turn, self.log.emit),
             settings.stt_language,
             settings.max_utterance,
         )
-        self.addressing = AddressingContext(lobby, agents, clock)
-        self.recordings = Recordings(log, plane, host_id, name=self.addressing.name)
-        self._scheduler = TurnScheduler(
-            log=log,
-            agents=agents,
-            addressing=self.addressing,
-            plane=plane,
-            host_id=host_id,
-            models=models,
-            settings=settings,
-            clock=clock,
-            new_id=new_id,
-            settled=lambda: not any(recognition.finishing for recognition in self._recognitions.values()),
-        )
+        self._addressing = AddressingContext(context.lobby, context.agents, context.clock)
+        self.recordings = Recordings(self.log, context.plane, context.host_id, name=self._addressing.name)
+        self._scheduler = TurnScheduler(context, self._addressing, self._settled)
         self._floor, self._playout = self._scheduler.floor, self._scheduler.playout
         self._replies = self._scheduler.replies
-        self._interruptions = InterruptionHandler(plane, host_id, log, lambda: self._floor.speaking)
+        self._interruptions = InterruptionHandler(context, lambda: self._floor.speaking)
         self._recognitions: dict[str, SpeechRecognition] = {}
         self._closing = False
         self._greeted = greeted
@@ -79,7 +52,7 @@ class Conversation:
 
     def connected(self, participant_id: str) -> None:
         """A person can hear now. Greet the first one, and say what was waiting for a listener."""
-        self.addressing.connected(participant_id)
+        self._addressing.connected(participant_id)
         agent = next((agent for agent in self._agents.values() if not agent.muted), None)
         if not self._greeted and agent is not None:
             self.greet(agent)
@@ -96,18 +69,10 @@ class Conversation:
 
     def chat(self, participant_id: str, text: str, cause_seq: int | None) -> None:
         """Answer a typed line like a spoken one."""
-        now = self._clock()
+        now, text = self._context.clock(), text.strip()
+        utterance_id, turn_id = self.new_id("utt"), self.new_id("turn")
         self.on_utterance(
-            Utterance(
-                participant_id,
-                self.new_id("utt"),
-                self.new_id("turn"),
-                text.strip(),
-                now,
-                now,
-                cause_seq,
-                typed=True,
-            )
+            Utterance(participant_id, utterance_id, turn_id, text, now, now, cause_seq, typed=True)
         )
 
     def muted(self, agent: Agent) -> None:
@@ -117,31 +82,34 @@ class Conversation:
     def left(self, participant_id: str) -> None:
         """A person or an agent has left the lobby."""
         self.connection_lost(participant_id)
-        self.addressing.left(participant_id)
+        self._addressing.left(participant_id)
         self._replies.drop_person(participant_id)
         self._scheduler.drop(participant_id, "the agent has left")
 
     def connection_lost(self, participant_id: str) -> None:
         """End the person's utterance. Nobody speaks to them until they are connected again."""
         if participant_id not in self._agents:
-            self.addressing.connection_lost(participant_id)
+            self._addressing.connection_lost(participant_id)
         if (recognition := self._recognitions.get(participant_id)) is not None:
             recognition.lost()
 
     @property
     def quiet(self) -> bool:
         """Nobody speaks, no speech is being transcribed, and nobody is waiting for an answer."""
-        scheduler = self._scheduler
         return (
             not self._floor.speaking
-            and scheduler.turn is None
+            and self._scheduler.turn is None
             and not (self._replies.unanswered or self._replies.answers)
-            and not any(recognition.finishing for recognition in self._recognitions.values())
+            and self._settled()
         )
+
+    def _settled(self) -> bool:
+        """Whether all that people said has been transcribed."""
+        return not any(recognition.finishing for recognition in self._recognitions.values())
 
     def media_gone(self) -> None:
         """The media process died, so every playout ended without a notice."""
-        for participant_id in self.addressing.people_ids:
+        for participant_id in self._addressing.people_ids:
             self.connection_lost(participant_id)
         self._scheduler.media_gone()
 
@@ -160,7 +128,7 @@ class Conversation:
         """Handle a notice of the media plane. Returns False if it does not concern this conversation."""
         match notice:
             case media.VoiceActivityStarted():
-                self.addressing.connected(notice.participant_id)
+                self._addressing.connected(notice.participant_id)
                 self._recognition_of(notice.participant_id).started(notice)
             case media.SpeechAudio():
                 self._recognition_of(notice.participant_id).audio(notice)
@@ -183,7 +151,7 @@ class Conversation:
     # ------------------------------------------------------------ what people say (`Listener`)
 
     def await_silence(self, participant_id: str, until: float) -> None:
-        self._plane.send(media.AwaitSilence(self._host_id, participant_id, until))
+        self._context.plane.send(media.AwaitSilence(self._context.host_id, participant_id, until))
 
     def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
         return self._playout.echoes.own_voice(text, start, end, words)
@@ -194,7 +162,12 @@ class Conversation:
     def _recognition_of(self, participant_id: str) -> SpeechRecognition:
         if participant_id not in self._recognitions:
             self._recognitions[participant_id] = SpeechRecognition(
-                participant_id, self, self._recognition, models=self._models, log=self.log, clock=self._clock
+                participant_id,
+                self,
+                self._recognition,
+                models=self._context.models,
+                log=self.log,
+                clock=self._context.clock,
             )
         return self._recognitions[participant_id]
 
@@ -202,7 +175,7 @@ class Conversation:
         """A person starts to speak, which withdraws an answer that nobody has heard yet."""
         self._floor.human_started(participant_id)
         self._interruptions.on_speech_went_on(participant_id)
-        self.addressing.name(participant_id)
+        self._addressing.name(participant_id)
         turn_id = self._scheduler.withdraw_unheard(participant_id) or self.new_id("turn")
         for agent in self._agents.values():
             if agent.state in ("idle", "thinking"):
@@ -240,10 +213,10 @@ class Conversation:
             if utterance.going_on or before:
                 self._replies.keep(before, utterance)
         else:
-            name = self.addressing.name(utterance.participant_id)
+            name = self._addressing.name(utterance.participant_id)
             for agent in self._agents.values():
                 agent.memory.heard(name, utterance.text, utterance.start)
-            if utterance.going_on and not self.addressing.called(utterance.text, utterance.participant_id):
+            if utterance.going_on and not self._addressing.called(utterance.text, utterance.participant_id):
                 self._replies.keep([*before, utterance], utterance)
             elif not listening:
                 self._replies.ask([*before, utterance])

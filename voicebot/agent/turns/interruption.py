@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.turn import Turn
-from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
     InterruptionBackchannel,
     InterruptionDetected,
@@ -13,8 +13,7 @@ from voicebot.events import (
     InterruptionResumed,
 )
 from voicebot.media import base as media
-from voicebot.media.base import HoldSpeech, ResumeSpeech, StopSpeech
-from voicebot.turn import OverlapKind, classify_overlap
+from voicebot.turn.interruption import OverlapKind, classify_overlap
 
 
 class InterruptionHandler:
@@ -23,20 +22,14 @@ class InterruptionHandler:
     The media plane holds the agent's speech after somebody has talked over it for `interrupt_after` seconds.
     A recognised word holds it at once; it does not end it, because a partial transcript may be wrong. At the
     first pause the words are known. Then the speech ends, or it resumes if nobody said more than "uh-huh".
-    The end of every utterance is judged, so no speech is held for ever.
+    The end of every utterance is judged, so no speech is held forever.
 
     Args:
         speaking: Returns the people who are speaking now.
     """
 
-    def __init__(
-        self,
-        plane: media.MediaPlane,
-        host_id: str,
-        log: ConversationLog,
-        speaking: Callable[[], Collection[str]],
-    ) -> None:
-        self._plane, self._host_id, self._log, self._speaking = plane, host_id, log, speaking
+    def __init__(self, context: ConversationContext, speaking: Callable[[], Collection[str]]) -> None:
+        self._context, self._log, self._speaking = context, context.log, speaking
         self._harmless: set[str] = set()
         """People whose current utterance, as far as it is known, is only a sign that they listen."""
 
@@ -69,9 +62,7 @@ class InterruptionHandler:
             if over:
                 self._stop(turn, participant_id)
             elif turn.interruption is None:
-                self._plane.send(
-                    HoldSpeech(self._host_id, turn.agent.id, turn.speech.speech_id, participant_id)
-                )
+                self._context.hold(turn.speech, participant_id)
             return False
         if over and participant_id not in self._harmless:
             self._harmless.add(participant_id)
@@ -79,7 +70,7 @@ class InterruptionHandler:
         return True
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """The person speaks again, so their words have to be judged anew."""
+        """The person speaks again, so their words have to be judged again."""
         self._harmless.discard(participant_id)
 
     # ------------------------------------------------------------ inside
@@ -87,7 +78,7 @@ class InterruptionHandler:
     def _stop(self, turn: Turn, participant_id: str) -> None:
         if turn.interruption is None:
             self._log_detected(turn, participant_id, None)
-        self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+        self._context.stop(turn.speech)
 
     def _resume(self, turn: Turn, participant_id: str, text: str) -> None:
         kind = InterruptionBackchannel if text.strip() else InterruptionFalse
@@ -101,7 +92,7 @@ class InterruptionHandler:
         turn.interruption = self._log.emit(
             turn.event(kind, participant_id=participant_id, cause_seq=turn.interruption.seq, **fields)
         )
-        self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+        self._context.resume(turn.speech)
 
     def _log_detected(self, turn: Turn, participant_id: str, time: float | None) -> None:
         turn.interruption = self._log.emit(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.echoes import Echoes
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.turn import Turn
-from voicebot.clock import Clock
 from voicebot.conversation.frames.latency import measure
-from voicebot.conversation.log import ConversationLog
 from voicebot.events import (
     Event,
     PlayoutFinished,
@@ -30,8 +27,8 @@ PlayoutNotice = (
 class Playout:
     """The speeches of one conversation that are being played, or about to be."""
 
-    def __init__(self, log: ConversationLog, agents: Mapping[str, Agent], clock: Clock) -> None:
-        self._log, self._agents, self._clock = log, agents, clock
+    def __init__(self, context: ConversationContext) -> None:
+        self._log, self._agents, self._clock = context.log, context.agents, context.clock
         self._speeches: dict[str, Turn] = {}
         self.echoes = Echoes()
         """Recent speech of agents, to recognise its echo."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.utterance import Utterance
-from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.speech import Speech
 from voicebot.agent.thinking.context import ContextKeeper
-from voicebot.agent.thinking.handover import MOST, Handed, HandOver
+from voicebot.agent.thinking.handover import MAX_HANDOFFS, HandoffRequest, HandOver
 from voicebot.agent.turns.addressing import AddressingContext
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.playout import Playout
 from voicebot.agent.turns.reply_queue import ReplyQueue, newest_words
 from voicebot.agent.turns.speculation import Speculation
 from voicebot.agent.turns.turn import Turn, TurnRunner
-from voicebot.clock import Clock
-from voicebot.conversation.log import ConversationLog
 from voicebot.errors import VoicebotError
 from voicebot.events import (
     AddresseeDecided,
@@ -31,9 +29,8 @@ from voicebot.events import (
     FloorRequested,
     Handoff,
 )
-from voicebot.media.base import MediaPlane, StopSpeech
-from voicebot.settings import Settings
-from voicebot.turn import Addressees, Denial, Floor
+from voicebot.turn.addressing.addressees import Addressees
+from voicebot.turn.floor import Denial, Floor
 
 logger = logging.getLogger(__name__)
 
@@ -49,37 +46,16 @@ class TurnScheduler:
     """
 
     def __init__(
-        self,
-        *,
-        log: ConversationLog,
-        agents: Mapping[str, Agent],
-        addressing: AddressingContext,
-        plane: MediaPlane,
-        host_id: str,
-        models: Models,
-        settings: Settings,
-        clock: Clock,
-        new_id: Callable[[str], str],
-        settled: Callable[[], bool],
+        self, context: ConversationContext, addressing: AddressingContext, settled: Callable[[], bool]
     ) -> None:
-        self.log, self.addressing = log, addressing
-        self._agents, self._plane, self._host_id = agents, plane, host_id
-        self._models, self._new_id, self._settled = models, new_id, settled
-        self._speculates = settings.speculate
-        self._runner = TurnRunner(plane, host_id, models, log.emit, settings=settings, clock=clock)
-        self._context = ContextKeeper(agents, models, log.emit, clock)
-        self.floor = Floor(settings.chain_cap, settings.chain_fade)
-        self.playout = Playout(log, agents, clock)
+        self._context, self._addressing, self._settled = context, addressing, settled
+        self._agents, self._log, self._new_id = context.agents, context.log, context.new_id
+        self._runner = TurnRunner(context)
+        self._keeper = ContextKeeper(context.agents, context.models, context.log.emit, context.clock)
+        self.floor = Floor(context.settings.chain_cap, context.settings.chain_fade)
+        self.playout = Playout(context)
         self.replies = ReplyQueue()
-        self.speculation = Speculation(
-            plane=plane,
-            host_id=host_id,
-            log=log,
-            clock=clock,
-            runner=self._runner,
-            playout=self.playout,
-            own=self._own,
-        )
+        self.speculation = Speculation(context, self._runner, self.playout, self._start_task)
         self.turn: Turn | None = None
         """The turn that holds the floor."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,12 +94,12 @@ class TurnScheduler:
         """Prepare an answer to `draft`, which is all that the person said if they have finished."""
         if not self._may_speculate(draft):
             return
-        ids = self.addressing.decide(newest_words([draft]), draft.participant_id, remember=False).ids
+        ids = self._addressing.decide(newest_words([draft]), draft.participant_id, remember=False).ids
         if not ids or (agent := self._agents[ids[0]]).muted:
             return
         turn = self._new_turn(agent, draft.turn_id, asked=[draft])
-        name = self.addressing.name(draft.participant_id)
-        self.speculation.start(turn, draft, name, self.addressing.people, self.addressing.others(agent))
+        name = self._addressing.name(draft.participant_id)
+        self.speculation.start(turn, draft, name, self._addressing.people, self._addressing.others(agent))
 
     def media_gone(self) -> None:
         """The media process died, so every playout ended without a notice."""
@@ -134,7 +110,7 @@ class TurnScheduler:
                 self.playout.abandon(turn)
                 turn.cancel()
                 # a sentence that was synthesized meanwhile may have reached the new process
-                self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+                self._context.stop(turn.speech)
 
     async def close(self) -> None:
         """Stop all speech, wait until its last words are logged, and end every task."""
@@ -146,38 +122,36 @@ class TurnScheduler:
             self.turn.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
-        await self._context.aclose()
+        await self._keeper.aclose()
 
     # ------------------------------------------------------------ whose turn it is
 
     def next(self) -> None:
         """Start the next turn if the floor is free."""
-        if self._closing or self.turn is not None or not self._models.started:
+        if self._closing or self.turn is not None or not self._context.models.started:
             return
         if self.floor.speaking:
             return  # the end of that utterance calls this again
         replies = self.replies
-        if not self.addressing.has_audience:
+        if not self._addressing.has_audience:
             replies.drop_unasked()
-        if replies.unanswered and self._can_answer(replies.unanswered):
+        # an answer reaches those who hear, and those who have written and read the chat
+        if replies.unanswered and (
+            self._addressing.has_audience
+            or any(u.typed and self._addressing.is_here(u.participant_id) for u in replies.unanswered)
+        ):
             self._decide()
         # agents speak unasked only when all that people said has been transcribed
         settled = self._settled()
         while replies.answers and self.turn is None and (settled or not replies.answers[0].reply_to_agent):
             self._begin(replies.answers.popleft())
-        settled = settled and self.addressing.has_audience and not replies.answers
+        settled = settled and self._addressing.has_audience and not replies.answers
         while replies.greetings and self.turn is None and settled:
             self._begin(replies.greetings.popleft())
         if self.turn is None:
-            self._context.consider()
+            self._keeper.consider()
             for agent in self._agents.values():
                 agent.set_state("idle")
-
-    def _can_answer(self, asked: Sequence[Utterance]) -> bool:
-        """Whether an answer would reach anybody, by voice or in the chat."""
-        return self.addressing.has_audience or any(
-            u.typed and self.addressing.is_here(u.participant_id) for u in asked
-        )
 
     def _decide(self) -> None:
         """Choose an agent for each person who asked. Agents answer all who mean them in one turn."""
@@ -188,7 +162,7 @@ class TurnScheduler:
         may_add: dict[str, Sequence[str]] = {}
         for person in people:
             words = [u for u in asked if u.participant_id == person]
-            decision = self.addressing.decide(newest_words(words), person)
+            decision = self._addressing.decide(newest_words(words), person)
             event = self._log_addressees(decision, person, words[-1].turn_id, words[-1].cause_seq)
             for agent_id in decision.ids:
                 answers.setdefault(person, agent_id)
@@ -198,7 +172,7 @@ class TurnScheduler:
         for agent_id, cause in causes.items():
             words = [u for u in asked if answers.get(u.participant_id) == agent_id]
             turn_id = words[-1].turn_id if words else self._new_id("turn")
-            names = dict.fromkeys(self.addressing.name(u.participant_id) for u in words)
+            names = dict.fromkeys(self._addressing.name(u.participant_id) for u in words)
             self.replies.answers.append(
                 self._new_turn(
                     self._agents[agent_id],
@@ -213,7 +187,7 @@ class TurnScheduler:
     def _log_addressees(
         self, decision: Addressees, speaker: str, turn_id: str, cause_seq: int | None
     ) -> Event:
-        return self.log.emit(
+        return self._log.emit(
             AddresseeDecided(
                 participant_id=speaker,
                 turn_id=turn_id,
@@ -246,21 +220,20 @@ class TurnScheduler:
             agent.set_state("thinking" if agent is turn.agent else "idle")
         if turn.task is None:
             turn.task = asyncio.get_running_loop().create_task(
-                self._runner.perform(turn, self.addressing.people, self.addressing.others(turn.agent)),
+                self._runner.perform(turn, self._addressing.people, self._addressing.others(turn.agent)),
                 name=f"turn {turn.turn_id} of {turn.agent.name}",
             )
         self.speculation.commit(turn)
-        self._own(self._follow(turn, turn.task), f"follow {turn.turn_id} of {turn.agent.name}")
+        self._start_task(self._follow(turn, turn.task), f"follow {turn.turn_id} of {turn.agent.name}")
 
     async def _follow(self, turn: Turn, task: asyncio.Task[None]) -> None:
         """Wait for the end of the turn's task, however it ends, then release the floor."""
-        agent = turn.agent
         await asyncio.wait({task})
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report_failure(turn, error)
         speech = turn.speech
         if speech.said and not speech.closed.is_set():
-            self._plane.send(StopSpeech(self._host_id, agent.id, speech.speech_id))
+            self._context.stop(speech)
             try:
                 async with asyncio.timeout(SETTLE_S):
                     await speech.closed.wait()
@@ -279,7 +252,7 @@ class TurnScheduler:
             self._emit(FloorReleased, turn)
         heard = turn.speech.result.text if turn.speech.result is not None else ""
         if heard:
-            self.addressing.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
+            self._addressing.answered(turn.agent.id, [u.participant_id for u in turn.asked], heard)
         if turn.superseded and turn.asked:
             self.replies.ask_again(turn.asked)
         elif turn.superseded and (turn.greeting or not (turn.adding or self.replies.unanswered)):
@@ -301,12 +274,14 @@ class TurnScheduler:
             turn.agent.set_state("listening" if self.floor.speaking else "idle")
         self.next()
 
-    def _hand_over(self, turn: Turn, handed: Handed) -> None:
+    def _hand_over(self, turn: Turn, handed: HandoffRequest) -> None:
         """Let another agent answer the same words in the same turn, so the wait is measured as a whole."""
         agent = self._agents.get(handed.to)
         fields: dict[str, Any] = {"asked": turn.asked, "to": turn.to, "reply_to_agent": turn.reply_to_agent}
         if agent is None or agent.muted:  # it left or was muted meanwhile: the first one answers after all
-            again = self._new_turn(turn.agent, turn.turn_id, hops=MOST, cause_seq=turn.cause_seq, **fields)
+            again = self._new_turn(
+                turn.agent, turn.turn_id, hops=MAX_HANDOFFS, cause_seq=turn.cause_seq, **fields
+            )
         else:
             event = self._emit(
                 Handoff,
@@ -323,7 +298,7 @@ class TurnScheduler:
         """Let an agent answer that was asked by this one, or add to an answer to all."""
         if turn.greeting or len(self._agents) < 2 or self.replies.unanswered or self.replies.answers:
             return
-        decision = self.addressing.decide(heard, turn.agent.id)
+        decision = self._addressing.decide(heard, turn.agent.id)
         if decision.ids:
             event = self._log_addressees(decision, turn.agent.id, turn.turn_id, None)
             other = self._agents[decision.ids[0]]
@@ -361,29 +336,29 @@ class TurnScheduler:
     def _may_speculate(self, draft: Utterance) -> bool:
         """Whether an answer to `draft` would be given at once; only then it is worth preparing."""
         return (
-            self._speculates
+            self._context.settings.speculate
             and bool(draft.text)
             and self.turn is None
-            and self._models.started
+            and self._context.models.started
             and not self._closing
             and self.floor.speaking <= {draft.participant_id}
             and not (self.replies.unanswered or self.replies.answers)
             and not self.replies.goes_on(draft.participant_id)
-            and self.addressing.has_audience
+            and self._addressing.has_audience
         )
 
     def _new_turn(self, agent: Agent, turn_id: str, **fields: Any) -> Turn:
         speech = Speech(self._new_id("speech"), agent.id, turn_id, self._new_id("utt"))
         turn = Turn(agent, turn_id, speech, **fields)
         others = {a.name: a.id for a in self._agents.values() if a is not agent and not a.muted}
-        if others and turn.asked and turn.hops < MOST:
+        if others and turn.asked and turn.hops < MAX_HANDOFFS:
             turn.hand_over = HandOver(agent.name, others)
         return turn
 
     def _emit(self, kind: type[Event], turn: Turn, **fields: Any) -> Event:
-        return self.log.emit(turn.event(kind, **fields))
+        return self._log.emit(turn.event(kind, **fields))
 
-    def _own(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def _start_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -16,21 +16,19 @@ from typing import Any
 from voicebot.agent.hearing.utterance import Utterance
 from voicebot.agent.thinking.data import label
 from voicebot.agent.thinking.memory import Remembered
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.agent.turns.playout import Playout
 from voicebot.agent.turns.turn import Turn, TurnRunner
-from voicebot.clock import Clock
-from voicebot.conversation.log import ConversationLog
 from voicebot.events import SpeculationCancelled, SpeculationCommitted, SpeculationStarted
-from voicebot.media.base import MediaPlane, ResumeSpeech, StopSpeech
 
 logger = logging.getLogger(__name__)
 
-Own = Callable[[Coroutine[Any, Any, None], str], None]
+StartTask = Callable[[Coroutine[Any, Any, None], str], None]
 """Starts a task of this name, which its owner keeps."""
 
 
 @dataclass
-class _Ahead:
+class _Prepared:
     turn: Turn
     draft: Utterance
     began: float
@@ -41,19 +39,11 @@ class Speculation:
     """Prepares at most one answer of a conversation at a time, and logs the cost of a discarded one."""
 
     def __init__(
-        self,
-        *,
-        plane: MediaPlane,
-        host_id: str,
-        log: ConversationLog,
-        clock: Clock,
-        runner: TurnRunner,
-        playout: Playout,
-        own: Own,
+        self, context: ConversationContext, runner: TurnRunner, playout: Playout, start_task: StartTask
     ) -> None:
-        self._plane, self._host_id, self._log, self._clock = plane, host_id, log, clock
-        self._runner, self._playout, self._own = runner, playout, own
-        self._ahead: _Ahead | None = None
+        self._context, self._log, self._clock = context, context.log, context.clock
+        self._runner, self._playout, self._start_task = runner, playout, start_task
+        self._prepared: _Prepared | None = None
 
     def start(
         self, turn: Turn, draft: Utterance, name: str, people: Sequence[str], agents: Sequence[str]
@@ -62,7 +52,7 @@ class Speculation:
         self.cancel("the words have changed")
         event = self._log.emit(turn.event(SpeculationStarted, text=draft.text))
         turn.cause_seq = event.seq
-        self._ahead = _Ahead(turn, draft, self._clock(), event.seq)
+        self._prepared = _Prepared(turn, draft, self._clock(), event.seq)
         self._playout.begin(turn)
         line = Remembered(label(name), " ".join(draft.text.split()), draft.start)
         turn.task = asyncio.get_running_loop().create_task(
@@ -72,13 +62,13 @@ class Speculation:
 
     def take(self, wanted: Turn) -> Turn | None:
         """Return the prepared turn if it answers the same words as `wanted`; otherwise discard it."""
-        ahead = self._ahead
-        if ahead is None:
+        prepared = self._prepared
+        if prepared is None:
             return None
-        turn = ahead.turn
+        turn = prepared.turn
         if turn.agent is not wanted.agent:
             reason = "somebody else is meant"
-        elif wanted.to or [_plain(u.text) for u in wanted.asked] != [_plain(ahead.draft.text)]:
+        elif wanted.to or [_plain(u.text) for u in wanted.asked] != [_plain(prepared.draft.text)]:
             reason = "the words have changed"
         elif turn.task is not None and turn.task.done():
             reason = "it failed"
@@ -87,7 +77,7 @@ class Speculation:
         if reason:
             self.cancel(reason)
             return None
-        self._ahead = None
+        self._prepared = None
         turn.asked, turn.may_add, turn.cause_seq = wanted.asked, wanted.may_add, wanted.cause_seq
         self._log.emit(turn.event(SpeculationCommitted, cause_seq=wanted.cause_seq))
         return turn
@@ -96,31 +86,31 @@ class Speculation:
         """Let people hear this turn."""
         turn.committed.set()
         if turn.speech.said:
-            self._plane.send(ResumeSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+            self._context.resume(turn.speech)
 
     def cancel(self, reason: str, *, participant_id: str | None = None, agent_id: str | None = None) -> None:
         """Discard the prepared answer. With an id, only if it is for that person or by that agent."""
-        ahead = self._ahead
+        prepared = self._prepared
         if (
-            ahead is None
-            or participant_id not in (None, ahead.draft.participant_id)
-            or agent_id not in (None, ahead.turn.agent.id)
+            prepared is None
+            or participant_id not in (None, prepared.draft.participant_id)
+            or agent_id not in (None, prepared.turn.agent.id)
         ):
             return
-        self._ahead = None
-        turn = ahead.turn
+        self._prepared = None
+        turn = prepared.turn
         turn.cancel()
-        self._own(self._log_cost(ahead, reason), f"discard {turn.turn_id} of {turn.agent.name}")
+        self._start_task(self._log_cost(prepared, reason), f"discard {turn.turn_id} of {turn.agent.name}")
 
-    async def _log_cost(self, ahead: _Ahead, reason: str) -> None:
-        turn, spent = ahead.turn, self._clock() - ahead.began
+    async def _log_cost(self, prepared: _Prepared, reason: str) -> None:
+        turn, spent = prepared.turn, self._clock() - prepared.began
         if turn.task is not None:
             await asyncio.wait({turn.task})
             if not turn.task.cancelled() and (error := turn.task.exception()) is not None:
                 logger.warning("A prepared answer failed: %r", error)
         self._playout.forget(turn)
         if turn.speech.said:
-            self._plane.send(StopSpeech(self._host_id, turn.agent.id, turn.speech.speech_id))
+            self._context.stop(turn.speech)
         self._log.emit(
             turn.event(
                 SpeculationCancelled,
@@ -129,7 +119,7 @@ class Speculation:
                 written=turn.written,
                 characters=sum(len(piece.text) for piece in turn.speech.pieces),
                 audio_s=round(sum(piece.queued_s for piece in turn.speech.pieces), 3),
-                cause_seq=ahead.cause_seq,
+                cause_seq=prepared.cause_seq,
             )
         )
 

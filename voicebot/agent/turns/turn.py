@@ -9,20 +9,18 @@ from typing import Any
 
 from voicebot.agent.agent import Agent
 from voicebot.agent.hearing.utterance import Utterance
-from voicebot.agent.models.models import Models
 from voicebot.agent.speaking.filler import Filler
 from voicebot.agent.speaking.sentences import Speakable
 from voicebot.agent.speaking.speech import Speech
 from voicebot.agent.speaking.synthesizer import Synthesizer, closing_iterator
 from voicebot.agent.thinking.generation import Generation
-from voicebot.agent.thinking.handover import Handed, HandOver
+from voicebot.agent.thinking.handover import HandoffRequest, HandOver
 from voicebot.agent.thinking.memory import Remembered
-from voicebot.agent.thinking.unicode import whole
+from voicebot.agent.thinking.surrogates import repair_surrogates
 from voicebot.agent.tools.function_tools import ToolCall, ToolResult
-from voicebot.clock import Clock
+from voicebot.agent.turns.context import ConversationContext
 from voicebot.errors import ModelError
 from voicebot.events import (
-    Emit,
     ErrorEvent,
     Event,
     LLMFinished,
@@ -32,8 +30,6 @@ from voicebot.events import (
     ToolCalled,
     ToolReturned,
 )
-from voicebot.media.base import MediaPlane
-from voicebot.settings import Settings
 
 APOLOGY = "Sorry, I cannot think right now, because my language model does not answer. Please ask me again."
 BROKEN_OFF = "Sorry, I lost my thread there. Please ask me again."
@@ -63,7 +59,7 @@ class Turn:
     """Ids of the agents that may add something to this answer, in this order."""
     cause_seq: int | None = None
     task: asyncio.Task[None] | None = None
-    handed: Handed | None = None
+    handed: HandoffRequest | None = None
     """The hand-off by which the agent got this turn."""
     hops: int = 0
     """Number of hand-offs before this turn."""
@@ -99,18 +95,8 @@ class Turn:
 class TurnRunner:
     """Performs turns, each with the models in use at its start."""
 
-    def __init__(
-        self,
-        media: MediaPlane,
-        host_id: str,
-        models: Models,
-        emit: Emit,
-        *,
-        settings: Settings,
-        clock: Clock,
-    ) -> None:
-        self._media, self._host_id, self._models, self._emit = media, host_id, models, emit
-        self._settings, self._clock = settings, clock
+    def __init__(self, context: ConversationContext) -> None:
+        self._context, self._emit = context, context.log.emit
 
     async def perform(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None = None
@@ -119,10 +105,10 @@ class TurnRunner:
 
         `draft` is what a speculative turn answers, which is not in the agent's memory yet.
         """
-        tts = turn.agent.tts or self._models.tts
+        tts = turn.agent.tts or self._context.models.tts
         style = turn.agent.persona.voice
         synthesizer = Synthesizer(
-            self._media, self._host_id, tts, style, turn.speech, self._emit, turn.committed
+            self._context.plane, self._context.host_id, tts, style, turn.speech, self._emit, turn.committed
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(
@@ -139,7 +125,7 @@ class TurnRunner:
     ) -> None:
         if turn.text is not None:
             speakable = Speakable(turn.agent.persona.language)
-            for piece in [*speakable.push(whole(turn.text)), *speakable.finish()]:
+            for piece in [*speakable.push(repair_surrogates(turn.text)), *speakable.finish()]:
                 await turn.pieces.put(piece)
         else:
             await self._generate(turn, people, agents, draft)
@@ -148,7 +134,7 @@ class TurnRunner:
     async def _generate(
         self, turn: Turn, people: Sequence[str], agents: Sequence[str], draft: Remembered | None
     ) -> None:
-        llm = turn.agent.llm or self._models.llm
+        llm = turn.agent.llm or self._context.models.llm
         started = self._emit(turn.event(LLMStarted, model=llm.name, cause_seq=turn.cause_seq))
         called: dict[str, tuple[str, int]] = {}
 
@@ -157,8 +143,8 @@ class TurnRunner:
 
         filler = Filler(
             turn.speech,
-            after=self._settings.filler_after,
-            clock=self._clock,
+            after=self._context.settings.filler_after,
+            clock=self._context.clock,
             pending=lambda: not turn.pieces.empty(),
             say=turn.pieces.put_nowait,
             sentence=lambda: turn.agent.fillers.next(turn.agent.persona.language),
@@ -181,8 +167,8 @@ class TurnRunner:
             llm,
             turn.agent.memory,
             tools=turn.agent.tools,
-            timeout=self._settings.llm_timeout,
-            tool_timeout=self._settings.tool_timeout,
+            timeout=self._context.settings.llm_timeout,
+            tool_timeout=self._context.settings.tool_timeout,
             people=people,
             agents=agents,
             to=turn.to,

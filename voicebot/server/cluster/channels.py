@@ -1,14 +1,23 @@
-"""A channel carries one WebSocket or request that one server forwards to another."""
+"""Channels to another server. Each carries one WebSocket or request that one server forwards to the other."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
 
+from voicebot.errors import StoreError
 from voicebot.server.net.close_codes import CloseCode
+
+logger = logging.getLogger(__name__)
 
 UNREAD = 1024
 """Items that may wait to be read on one channel. One more aborts the channel."""
+BATCH = 64 * 1024
+"""Characters after which a stream entry is full."""
 Item = tuple[str, Any]
 
 
@@ -16,26 +25,10 @@ class ChannelLost(ConnectionError):
     """The server at the other end is gone or cannot be reached."""
 
 
-class OtherServer(Protocol):
-    """The server at the other end of a channel."""
-
-    async def send(self, id: str, kind: str, data: Any) -> None:
-        """Return once the item is in the other server's stream. Raises ChannelLost."""
-        ...
-
-    def post(self, id: str, kind: str, data: Any) -> None:
-        """Send the item later. It may get lost."""
-        ...
-
-    def forget(self, channel: Channel) -> None:
-        """Ignore whatever still comes for this channel."""
-        ...
-
-
 class Channel:
     """One of the two ends. Items arrive once and in order, or both ends lose the channel."""
 
-    def __init__(self, other: OtherServer, id: str) -> None:
+    def __init__(self, other: Neighbour, id: str) -> None:
         self.id, self._other = id, other
         self._unread: asyncio.Queue[Item] = asyncio.Queue()
         self._ended: Item | None = None
@@ -91,3 +84,112 @@ class Channel:
     def close(self) -> None:
         """Both ends are done."""
         self.lose(CloseCode.ABNORMAL)
+
+
+class Neighbour:
+    """Another server on the same store, and the channels to it.
+
+    `append(data)` writes to its stream. Entries are numbered in both directions, to detect gaps.
+    """
+
+    def __init__(self, me: str, append: Callable[[bytes], Awaitable[object]], now: float) -> None:
+        self._me, self._append = me, append
+        self.channels: dict[str, Channel] = {}
+        self.opened: set[str] = set()
+        """Ids of the channels that this server opened."""
+        self.last_heard = now
+        self._next: int | None = None
+        self._number = 0
+        self._queue: deque[tuple[list[Any], asyncio.Future[None] | None]] = deque()
+        self._sending: asyncio.Task[None] | None = None
+
+    def open(self, id: str) -> Channel:
+        """Open a channel. The caller must first send `open` on it."""
+        if not self.channels:  # no channel of ours has missed anything
+            self._next = None
+        self.opened.add(id)
+        return self.answer(id)
+
+    def answer(self, id: str) -> Channel:
+        """Return this end of a channel that the other server opened."""
+        channel = self.channels[id] = Channel(self, id)
+        return channel
+
+    def follows(self, number: int) -> bool:
+        """Whether no entry is missing before this one."""
+        expected, self._next = self._next, number + 1
+        return expected is None or number == expected
+
+    def compare(self, theirs: list[str]) -> list[str]:
+        """Lose the channels that the other server no longer has. Returns the ids that are unknown here."""
+        for id in self.channels.keys() - self.opened - set(theirs):
+            self.channels[id].lose(CloseCode.TRY_AGAIN)
+        return [id for id in theirs if id not in self.channels]
+
+    def lose(self, code: int) -> None:
+        """Lose all channels."""
+        for channel in list(self.channels.values()):
+            channel.lose(code)
+
+    async def send(self, id: str, kind: str, data: Any) -> None:
+        """Return once the item is in the other server's stream. Raises ChannelLost."""
+        done = asyncio.get_running_loop().create_future()
+        self._put(id, kind, data, done)
+        await done
+
+    def post(self, id: str, kind: str, data: Any) -> None:
+        """Send the item later. It may get lost."""
+        self._put(id, kind, data, None)
+
+    def forget(self, channel: Channel) -> None:
+        """Ignore whatever still comes for this channel."""
+        if self.channels.get(channel.id) is channel:
+            del self.channels[channel.id]
+            self.opened.discard(channel.id)
+
+    async def aclose(self) -> None:
+        """Wait until the queue is written."""
+        if self._sending is not None:
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    def _put(self, id: str, kind: str, data: Any, done: asyncio.Future[None] | None) -> None:
+        self._queue.append(([id, kind, data], done))
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.get_running_loop().create_task(
+                self._send(), name="write to another server"
+            )
+
+    async def _send(self) -> None:
+        """Write the queue. All items that arrive during one write share the next entry."""
+        while self._queue:
+            items, waiting, size = [], [], 0
+            while self._queue and size < BATCH:
+                item, done = self._queue.popleft()
+                items.append(item)
+                waiting.append(done)
+                size += len(item[2]) if isinstance(item[2], str) else 0
+            entry = {"from": self._me, "number": self._number, "words": items}
+            try:
+                await self._append(json.dumps(entry).encode())
+            except Exception as error:
+                if isinstance(error, StoreError):
+                    logger.debug("Another server cannot be reached: %s", error)
+                else:
+                    logger.exception("Writing to another server failed")
+                waiting += [done for _, done in self._queue]
+                self._queue.clear()
+                _settle(waiting, ChannelLost(str(error)))
+                self.lose(CloseCode.TRY_AGAIN)
+                return
+            self._number += 1  # only now: a failed entry may have arrived, and its number then comes twice
+            _settle(waiting, None)
+
+
+def _settle(waiting: list[asyncio.Future[None] | None], error: Exception | None) -> None:
+    for one in waiting:
+        if one is None or one.done():
+            continue
+        if error is None:
+            one.set_result(None)
+        else:
+            one.set_exception(error)

@@ -16,8 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from voicebot.errors import StoreError
-from voicebot.server.cluster.channels import Channel, ChannelLost
-from voicebot.server.cluster.neighbour import Neighbour
+from voicebot.server.cluster.channels import Channel, ChannelLost, Neighbour
 from voicebot.server.lobby import persistence
 from voicebot.server.net.close_codes import CloseCode
 from voicebot.store.shared import SharedStore
@@ -31,10 +30,10 @@ Serve = Callable[[Channel, dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Nodes:
-    """All channels to other servers. `serve(channel, opening)` handles what they forward."""
+    """All channels to other servers."""
 
-    def __init__(self, store: SharedStore, serve: Serve) -> None:
-        self._store, self._serve = store, serve
+    def __init__(self, store: SharedStore) -> None:
+        self._store = store
         self._others: dict[str, Neighbour] = {}
         self._ids = (f"{secrets.token_hex(6)}-{n}" for n in itertools.count(1))
         self._tasks: list[asyncio.Task[None]] = []
@@ -47,8 +46,12 @@ class Nodes:
         """Number of channels that this server opened."""
         return sum(len(other.opened) for other in self._others.values())
 
-    async def start(self) -> None:
-        """Start reading, after dropping what an earlier server of this name left. Raises StoreError."""
+    async def start(self, serve: Serve) -> None:
+        """Start reading, after dropping what an earlier server of this name left. Raises StoreError.
+
+        `serve(channel, opening)` serves what other servers forward.
+        """
+        self._serve = serve
         await self._store.drop(_stream(self._store.owner))
         loop = asyncio.get_running_loop()
         self._last_read = loop.time()

@@ -19,6 +19,8 @@ class _TooLarge(Exception):
 
 
 class Remote:
+    """Serves forwarded connections with `app`."""
+
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
         self._app, self._sessions = app, sessions
 
@@ -39,7 +41,7 @@ class Remote:
             if client.outbox is not None:
                 client.outbox.close(CloseCode.REPLACED, "opened in another tab")
             client.leave_for(None)
-            await self._sessions.write(client)
+            await self._sessions.writer.write(handle)
         await channel.send("end", 0)
 
     async def _socket(self, channel: Channel, opening: dict[str, Any]) -> None:

@@ -12,9 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicebot.errors import SignalingError, StoreError, VoicebotError
 from voicebot.server.cluster.channels import ChannelLost
+from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.cluster.forwarded import MAX_BODY, describe, forwarded
-from voicebot.server.cluster.nodes import Nodes
-from voicebot.server.cluster.router import LobbyRouter
 from voicebot.server.net.security import SessionCookie
 from voicebot.server.net.wire_errors import error_body
 from voicebot.server.sessions.client_session import ClientSession
@@ -26,15 +25,19 @@ _LOBBY = re.compile(r"/api/lobbies/([A-Za-z0-9_-]{1,48})(?:/.*)?")
 
 
 class RequestProxy:
-    """Forwards each request once: a request without an answer may have been carried out."""
+    """Lets the server of the lobby answer, or `app` if this server has the lobby or no server does.
 
-    def __init__(self, nodes: Nodes, router: LobbyRouter, sessions: Sessions, cookie: SessionCookie) -> None:
-        self._nodes, self._router = nodes, router
+    It is the innermost middleware, so that hosts and origins are checked before. It forwards each request
+    once, because a request without an answer may have been carried out.
+    """
+
+    def __init__(self, app: ASGIApp, cluster: Cluster, sessions: Sessions, cookie: SessionCookie) -> None:
+        self._app, self._nodes, self._router = app, cluster.nodes, cluster.router
         self._sessions, self._cookie = sessions, cookie
 
-    async def request(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the server of the lobby answer, or `app` if it has the lobby or there is none."""
-        found = _LOBBY.fullmatch(scope["path"]) if forwarded(scope) is None else None
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and forwarded(scope) is None
+        found = _LOBBY.fullmatch(scope["path"]) if is_ours else None
         answer: Response | None = None
         if found is not None:
             try:
@@ -50,7 +53,7 @@ class RequestProxy:
                 )
             except StoreError as error:
                 answer = _later(error)
-        await (answer or app)(scope, receive, send)
+        await (answer or self._app)(scope, receive, send)
 
     async def _elsewhere(
         self, connection: HTTPConnection, lobby_id: str, receive: Receive
@@ -103,19 +106,6 @@ class RequestProxy:
         response = Response(base64.b64decode(data["body"]), status_code=data["status"])
         response.raw_headers = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in data["headers"]]
         return response
-
-
-class RequestProxyMiddleware:
-    """The innermost middleware, so that hosts and origins are checked before."""
-
-    def __init__(self, app: ASGIApp, request_proxy: RequestProxy) -> None:
-        self._app, self._request_proxy = app, request_proxy
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._request_proxy.request(self._app, scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
 
 
 def _later(error: VoicebotError) -> Response:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum
-from typing import Any
 
-from voicebot.clock import Clock
 from voicebot.errors import SignalingError
-from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right
-from voicebot.server.endpoints.services import LobbyFactory
-from voicebot.server.lobby.controller import LobbyController
-from voicebot.server.lobby.quotas import Maker
-from voicebot.server.net.drain import Drain
-from voicebot.server.net.rate_limits import RateLimits
+from voicebot.server.endpoints.services import Services
+from voicebot.server.net.quotas import Maker
 from voicebot.server.net.wire_errors import error_message, failure, refusal
 from voicebot.server.sessions.client_session import ClientSession, Seat
-from voicebot.server.telemetry.telemetry import Telemetry
 from voicebot.signaling import messages as m
 from voicebot.signaling.frames import Malformed, read
-from voicebot.signaling.turn import IcePlan
 
 
 class Who(Enum):
@@ -57,38 +48,21 @@ PERMISSIONS: dict[type[m.Message], Who | Right] = {
 
 
 class Dispatcher:
-    """Carries out client messages.
+    """Carries out client messages."""
 
-    `lobbies` is a live mapping by lobby id. `ice(user)` returns fresh ICE servers, and
-    `spawn(work, name)` runs a coroutine as an owned task.
-    """
-
-    def __init__(
-        self,
-        *,
-        lobbies: Mapping[str, LobbyController],
-        create_lobby: LobbyFactory,
-        ice: Callable[[str], IcePlan],
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
-        clock: Clock,
-        rate_limits: RateLimits,
-        telemetry: Telemetry,
-        drain: Drain,
-    ) -> None:
-        self._lobbies, self._create_lobby = lobbies, create_lobby
-        self._ice, self._spawn, self._clock, self._rate_limits = ice, spawn, clock, rate_limits
-        self._telemetry, self._drain = telemetry, drain
+    def __init__(self, services: Services) -> None:
+        self._services, self._metrics = services, services.telemetry.metrics
 
     def receive(self, client: ClientSession, frame: str) -> None:
         """Carry out one text frame. Never raises: the client gets any error as a message."""
         try:
             message = read(frame)
         except Malformed as error:
-            self._telemetry.invalid()
+            self._metrics.received.labels("invalid").inc()
             client.send_unstamped(error_message(error, error.id))
             return
         try:
-            with self._telemetry.receiving(message.type):
+            with self._services.telemetry.receiving(message.type):
                 self._carry_out(client, message)
         except Exception as error:
             what = f"A {message.type} of session {client.session.handle}"
@@ -98,7 +72,9 @@ class Dispatcher:
         if message.ack is not None:
             client.session.acknowledge(message.ack)
         if client.seat is not None:
-            self._lobby(client.seat.place.lobby.id).negotiations.heard(client.seat.participant_id)
+            self._services.lobbies.find(client.seat.place.lobby.id).negotiations.heard(
+                client.seat.participant_id
+            )
         if isinstance(message, m.Ping):
             client.send_unstamped(m.Pong(id=message.id))
             return
@@ -106,24 +82,24 @@ class Dispatcher:
             self._resume(client, message)
             return
         client.session.go_live()
-        if not client.session.is_new(message.id, self._clock()):
+        if not client.session.is_new(message.id, self._services.clock()):
             return  # sent again after a reconnect, and already carried out
         self._check(client, message)
         match message:
             case m.CreateLobby():
-                self._drain.admit()
-                self._rate_limits.lobby(client.session.handle, client.address)
-                self._spawn(self._create(client, message), "create lobby")
+                self._services.drain.admit()
+                self._services.rate_limits.lobby(client.session.handle, client.address)
+                self._services.spawn(self._create(client, message), "create lobby")
             case m.JoinLobby():
                 if client.place is None:
-                    self._drain.admit()
-                self._lobby(message.lobby).join(client, message)
+                    self._services.drain.admit()
+                self._services.lobbies.find(message.lobby).join(client, message)
             case m.LeaveLobby():
                 place = client.place
                 assert place is not None
                 place.leave(client)
             case m.IceServersRequest():
-                plan = self._ice(_seat(client).participant_id)
+                plan = self._services.ice(_seat(client).participant_id)
                 data = m.IceServersData(ice_servers=list(plan.servers), expires_s=plan.expires_s)
                 client.send(m.IceServers(id=message.id, data=data))
             case _:
@@ -143,14 +119,14 @@ class Dispatcher:
             place.check(who, client)
 
     def _in_lobby(self, client: ClientSession, seat: Seat, message: m.ClientMessage) -> None:
-        lobby, me = self._lobby(seat.place.lobby.id), seat.participant_id
+        lobby, me = self._services.lobbies.find(seat.place.lobby.id), seat.participant_id
         match message:
             case m.LobbyUpdate():
                 lobby.update(client, message.data)
             case m.ParticipantUpdate():
                 lobby.participant_update(me, message)
             case m.AgentCreate():
-                self._drain.admit()
+                self._services.drain.admit()
                 lobby.agents.create(me, message)
             case m.AgentUpdate():
                 lobby.agents.update(me, message)
@@ -180,10 +156,8 @@ class Dispatcher:
                 "This socket is already in use.", hint="Send resume as the first message after a reconnect."
             )
         replayed = client.replay(message.data.last_seq)
-        if client.seat is None:
-            self._telemetry.resumed("refused")
-        else:
-            self._telemetry.resumed("replayed" if replayed else "state")
+        outcome = "refused" if client.seat is None else "replayed" if replayed else "state"
+        self._metrics.resumes.labels(outcome).inc()
         if client.place is not None:
             client.place.resumed(client, replayed=replayed)
         else:
@@ -195,18 +169,11 @@ class Dispatcher:
 
     async def _create(self, client: ClientSession, message: m.CreateLobby) -> None:
         try:
-            wish = message.data
             maker = Maker(client.session.handle, client.address)
-            controller = await self._create_lobby(wish.name, wish.slug, wish.settings, maker)
+            controller = await self._services.lobbies.create_for_client(message.data, maker)
             client.send(m.LobbyCreated(id=message.id, data=controller.lobby.info()))
         except Exception as error:
             client.send(failure(error, message.id, "Creating a lobby"))
-
-    def _lobby(self, id: str) -> LobbyController:
-        lobby = self._lobbies.get(id)
-        if lobby is None:
-            raise no_such_lobby()
-        return lobby
 
 
 def _seat(client: ClientSession) -> Seat:

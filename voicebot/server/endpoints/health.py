@@ -49,7 +49,7 @@ async def ready(wired: Wired, response: Response) -> Readiness:
         ready=not problems,
         problems=problems,
         warnings=wired.warnings(),
-        models=wired.model_names(),
+        models={role: choice.spec for role, choice in wired.models.chosen.items()},
         client_built=wired.client.built,
     )
 

@@ -14,8 +14,8 @@ from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.rights import Right, Standing
 from voicebot.server.endpoints.http import Body, Caller, Wired, problems
 from voicebot.server.lobby.controller import LobbyController
-from voicebot.server.lobby.quotas import Maker
 from voicebot.server.net.networks import address_of
+from voicebot.server.net.quotas import Maker
 from voicebot.signaling.messages import (
     AgentCreateData,
     CreateLobbyData,
@@ -54,7 +54,7 @@ async def joined(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController
     """Return the lobby in which the caller has a seat. Any other lobby is reported as unknown."""
     if caller.seat is None or caller.seat.place.lobby.id != lobby_id:
         raise no_such_lobby()
-    return wired.lobbies[lobby_id]
+    return wired.lobbies.find(lobby_id)
 
 
 def having(right: Right) -> Callable[..., Awaitable[LobbyController]]:
@@ -64,7 +64,7 @@ def having(right: Right) -> Callable[..., Awaitable[LobbyController]]:
     """
 
     async def lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyController:
-        controller = wired.lobbies.get(lobby_id)
+        controller = wired.lobbies.controllers.get(lobby_id)
         if controller is None or controller.standing(caller) is not Standing.OWNER:
             controller = await joined(lobby_id, caller, wired)
         controller.check(right, caller)
@@ -81,20 +81,18 @@ Ending = Annotated[LobbyController, Depends(having("end_lobby"))]
 
 @lobbies.post("", status_code=201, responses=problems(409, 422, 429, 503))
 async def create_lobby(wish: CreateLobbyData, request: Request, caller: Caller, wired: Wired) -> LobbyInfo:
-    """Make a lobby and be its host. Without `settings` it is private: people knock."""
+    """Create a lobby and become its owner. Without `settings`, it is private, so people have to knock."""
     wired.drain.admit()
     maker = Maker(caller.session.handle, address_of(request))
     wired.rate_limits.lobby(maker.session, maker.address)
-    controller = await wired.create_lobby(wish.name, wish.slug, wish.settings, maker)
+    controller = await wired.lobbies.create_for_client(wish, maker)
     return controller.lobby.info()
 
 
 @lobbies.get("/{lobby_id}", responses=problems(404))
 async def read_lobby(lobby_id: str, caller: Caller, wired: Wired) -> LobbyDetails:
     """Describe a lobby as far as the caller may see it before joining."""
-    controller = wired.lobbies.get(lobby_id)
-    if controller is None:
-        raise no_such_lobby()
+    controller = wired.lobbies.find(lobby_id)
     lobby = controller.lobby
     inside = caller.seat is not None and caller.seat.place is controller
     if not inside and controller.door.entry(caller.session.handle, wired.clock()) == "knock":
@@ -113,7 +111,7 @@ async def change_lobby(changes: LobbyUpdateData, controller: Changing, caller: C
 @lobbies.delete("/{lobby_id}", status_code=204, responses=problems(403, 404))
 async def delete_lobby(lobby_id: str, controller: Ending, wired: Wired) -> None:
     """End the lobby for everyone in it, as an owner."""
-    await wired.close_lobby(lobby_id, "A host has ended this lobby.")
+    await wired.lobbies.close(lobby_id, "A host has ended this lobby.")
 
 
 # ---------------------------------------------------------------- agents
@@ -152,14 +150,14 @@ async def change_agent(
     ]
     for role, spec in wishes:
         if spec is not None:
-            _check_offered(role, spec, wired.model_options(role))
+            _check_offered(role, spec, [option.spec for option in wired.models.options(role)])
     if changes.muted is not None:
         controller.agent_session.mute(agent_id, changes.muted)
     for role, spec in wishes:
         if spec is None:
             continue
         if role == "stt":
-            await wired.swap_stt(spec)
+            await wired.models.swap("stt", spec, wired.progress)
         else:
             await controller.agent_session.swap(agent_id, role, spec)
     return controller.agents.find(agent_id)
@@ -168,7 +166,7 @@ async def change_agent(
 def _check_stt_change(controller: LobbyController, caller: Caller, wired: Wired) -> None:
     """Raise SignalingError unless the caller is an owner and no other lobby has people in it."""
     controller.check("choose_recogniser", caller)
-    if any(other.lobby.humans for other in wired.lobbies.values() if other is not controller):
+    if any(other.lobby.humans for other in wired.lobbies.controllers.values() if other is not controller):
         raise SignalingError(
             "People in other lobbies of this server use the same speech recogniser.",
             hint="Ask an operator to set STT_MODEL, or to change it from a notebook.",

@@ -7,7 +7,9 @@ import hashlib
 import re
 from functools import lru_cache
 from html import escape
+from importlib.resources import files
 from pathlib import Path
+from string import Template
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -22,35 +24,12 @@ ENCODINGS = {"br": ".br", "gzip": ".gz"}
 """Suffixes of the precompressed files of the build, smallest first."""
 
 LOBBY = re.compile(r"[a-z0-9](-?[a-z0-9]){2,39}")
-STYLE = """
-:root { color-scheme: light dark; }
-body { margin: 0; min-height: 100dvh; display: grid; place-items: center; padding: 20px;
-  box-sizing: border-box;
-  font: 1rem/1.55 ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
-  color: light-dark(#1d1b22, #eceaf2); background: light-dark(#faf8f5, #14161c); }
-main { max-width: 29rem; padding: 32px; border-radius: 18px; border: 1px solid light-dark(#e2ddd5, #333846);
-  background: light-dark(#fff, #1c1f28); }
-h1 { margin: 0 0 12px; font-size: 1.5rem; line-height: 1.25; }
-p { margin: 0 0 14px; color: light-dark(#635e6b, #a6a4b3); }
-code { display: inline-block; padding: 2px 6px; border-radius: 6px; overflow-wrap: anywhere;
-  font-size: .9375rem; color: light-dark(#1d1b22, #eceaf2); background: light-dark(#f1eee9, #272b36); }
-nav { display: flex; flex-wrap: wrap; gap: 10px; margin-top: 22px; }
-a { padding: 10px 18px; border-radius: 11px; font-weight: 600; text-decoration: none;
-  color: light-dark(#1d1b22, #eceaf2); background: light-dark(#f1eee9, #272b36); }
-a.first { color: light-dark(#fff, #14121f); background: light-dark(#4f46e5, #8f8bff); }
-a:focus-visible { outline: 3px solid light-dark(#4338ca, #a9a6ff); outline-offset: 2px; }
-"""
+TEMPLATES = files("voicebot.server.endpoints") / "templates"
+STYLE = (TEMPLATES / "page.css").read_text("utf-8")
 POLICY = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; "
     f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 )
-UNBUILT = """<h1>The browser client is not built yet</h1>
-<p>The server works, but the page people talk through has not been built on this machine.</p>
-<p>In the project's folder run <code>make client</code>, then reload this page.</p>
-<p>An installed package (<code>pip install ai-voicebot</code>) carries the built client.</p>"""
-MISSING = """<h1>There is nothing at this address</h1>
-<p>The link may be incomplete or mistyped. Copy the whole link that you were sent and try again.</p>
-<p>A link to a lobby looks like this: <code>https://…/?lobby=tea-room</code></p>"""
 
 
 class StaticClient:
@@ -66,7 +45,7 @@ class StaticClient:
     def index(self, request: Request) -> Response:
         """Serve the page of the client, or one that says how to build it."""
         if not self.built:
-            return _page("AI Voicebot: the client is not built", UNBUILT, 503)
+            return _page("AI Voicebot: the client is not built", "unbuilt.html", 503)
         return _serve(self._folder / "index.html", REVALIDATE, request.headers)
 
     def file(self, path: str, request: Request) -> Response:
@@ -128,17 +107,18 @@ def _missing(path: str, request: Request) -> Response:
     name = path.rstrip("/").rsplit("/", 1)[-1]
     if LOBBY.fullmatch(name):
         links += f'\n<a href="{start}?lobby={name}">Look for the lobby “{escape(name)}”</a>'
-    page = _page("AI Voicebot: nothing at this address", f"{MISSING}\n<nav>{links}</nav>", 404)
+    page = _page("AI Voicebot: nothing at this address", "missing.html", 404, links=links)
     page.headers["Vary"] = "Accept"
     return page
 
 
-def _page(title: str, body: str, status: int) -> Response:
-    """Make a page that loads no other file."""
-    html = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><style>{STYLE}</style></head>
-<body><main>{body}</main></body></html>
-"""
+def _page(title: str, body: str, status: int, **parts: str) -> Response:
+    """Make a page with the template `body` filled with `parts`. It loads no other file."""
+    main = _template(body).substitute(parts)
+    html = _template("page.html").substitute(title=title, style=STYLE, body=main)
     return HTMLResponse(html, status, {"Content-Security-Policy": POLICY})
+
+
+@lru_cache
+def _template(name: str) -> Template:
+    return Template((TEMPLATES / name).read_text("utf-8"))

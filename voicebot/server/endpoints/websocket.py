@@ -8,24 +8,17 @@ import logging
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from voicebot import logs
-from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
-from voicebot.server.cluster.cluster import Cluster
 from voicebot.server.cluster.forwarded import ONWARD, Arrival, Forwarded, Onward, forwarded
 from voicebot.server.endpoints.dispatcher import Dispatcher
-from voicebot.server.net.addresses import Addresses
+from voicebot.server.endpoints.services import Services
 from voicebot.server.net.close_codes import CloseCode
-from voicebot.server.net.drain import Drain
-from voicebot.server.net.limits import Limits
 from voicebot.server.net.networks import address_of
 from voicebot.server.net.rate_limits import Crowd
-from voicebot.server.net.security import SessionCookie
 from voicebot.server.net.transports import abort
 from voicebot.server.net.wire_errors import error_message
 from voicebot.server.sessions.client_session import ClientSession, Seat
 from voicebot.server.sessions.outbox import Close, Outbox
-from voicebot.server.sessions.sessions import Sessions
-from voicebot.server.telemetry.telemetry import Telemetry
 from voicebot.server.version import __version__
 from voicebot.signaling.messages import (
     SessionEstablished,
@@ -44,24 +37,11 @@ that are not slow, because their writers get no turn."""
 class SocketEndpoint:
     """Serves `/ws`."""
 
-    def __init__(
-        self,
-        *,
-        sessions: Sessions,
-        dispatcher: Dispatcher,
-        cookie: SessionCookie,
-        addresses: Addresses,
-        clock: Clock,
-        limits: Limits,
-        telemetry: Telemetry,
-        drain: Drain,
-        cluster: Cluster | None = None,
-    ) -> None:
-        self._sessions, self._dispatcher, self._cookie = sessions, dispatcher, cookie
-        self._addresses, self._clock = addresses, clock
-        self._limits, self._telemetry, self._drain = limits, telemetry, drain
-        self._cluster = cluster
-        self._crowd = Crowd(limits.sockets_per_address)
+    def __init__(self, services: Services) -> None:
+        self._services, self._dispatcher = services, Dispatcher(services)
+        self._sessions, self._clock, self._limits = services.sessions, services.clock, services.limits
+        self._metrics = services.telemetry.metrics
+        self._crowd = Crowd(self._limits.sockets_per_address)
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one socket from its handshake to its end."""
@@ -69,21 +49,17 @@ class SocketEndpoint:
         if by is not None:  # the forwarding server has checked the origin and counted the socket
             await self._identify(socket, by)
             return
-        if not self._addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
+        if not self._services.addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
             logger.warning(
                 "Refused a WebSocket from origin %r. Is it yours? Set PUBLIC_URL to it.",
                 socket.headers.get("origin", ""),
             )
-            await socket.accept()  # a page cannot see why a handshake failed
-            await socket.close(CloseCode.WRONG_ORIGIN, "this origin may not connect")
-            self._telemetry.refused("origin")
+            await self._refuse(socket, CloseCode.WRONG_ORIGIN, "this origin may not connect", "origin")
             return
         address = address_of(socket)
         if not self._crowd.enter(address):
             logger.warning("Refused a WebSocket: too many from one address or network.")
-            await socket.accept()
-            await socket.close(CloseCode.TOO_MANY, "too many sockets from this address")
-            self._telemetry.refused("too_many")
+            await self._refuse(socket, CloseCode.TOO_MANY, "too many sockets from this address", "too_many")
             return
         try:
             await self._identify(socket)
@@ -95,26 +71,23 @@ class SocketEndpoint:
             if by is not None:
                 client = await self._sessions.by_handle(by.session)
             else:
-                client = await self._sessions.find(self._cookie.read(socket))
+                client = await self._sessions.find(self._services.cookie.read(socket))
         except StoreError as error:
             logger.warning("Looking up a session failed: %s %s", error, error.hint)
-            await socket.accept()
-            await socket.close(CloseCode.TRY_AGAIN, "try again later")
-            self._telemetry.refused("store")
+            await self._refuse(socket, CloseCode.TRY_AGAIN, "try again later", "store")
             return
         await socket.accept()
-        if client is None:
-            await self._refuse(socket, SessionInvalid())
-        elif client.session.expired(self._clock()):
-            await self._refuse(socket, SessionExpired())
+        if client is None or client.session.expired(self._clock()):
+            message = SessionInvalid() if client is None else SessionExpired()
+            await socket.send_text(write(message).text)
+            await self._refuse(socket, CloseCode.UNAUTHENTICATED, "", message.type)
         elif client.sockets >= self._limits.sockets_per_session:
-            await socket.close(CloseCode.TOO_MANY, "too many sockets of this session")
-            self._telemetry.refused("too_many")
+            await self._refuse(socket, CloseCode.TOO_MANY, "too many sockets of this session", "too_many")
         else:
             client.sockets += 1
             logs.bind(session=client.session.handle)
             try:
-                with self._telemetry.socket(reconnects=client.seat is not None):
+                with self._services.telemetry.socket(reconnects=client.seat is not None):
                     if by is not None:
                         onward = await self._serve(socket, client, by.arrival)
                         by.seq = client.session.seq if onward is not None else None
@@ -123,35 +96,35 @@ class SocketEndpoint:
             finally:
                 client.sockets -= 1
 
-    async def _refuse(self, socket: WebSocket, message: SessionInvalid | SessionExpired) -> None:
-        await socket.send_text(write(message).text)
-        await socket.close(CloseCode.UNAUTHENTICATED)
-        self._telemetry.refused(message.type)
+    async def _refuse(self, socket: WebSocket, code: CloseCode, reason: str, counted_as: str) -> None:
+        if socket.application_state is WebSocketState.CONNECTING:
+            await socket.accept()  # a page cannot see why a handshake failed
+        await socket.close(code, reason)
+        self._metrics.sockets_refused.labels(counted_as).inc()
 
     async def _route(self, socket: WebSocket, client: ClientSession) -> None:
         """Serve the socket here or at the server of its lobby, wherever it moves, until it closes."""
-        at, arrival = None, Arrival()
-        if self._cluster is not None:
+        at, arrival, cluster = None, Arrival(), self._services.cluster
+        if cluster is not None:
             try:
-                at = await self._cluster.router.server_for(client)
+                at = await cluster.router.server_for(client)
             except StoreError as error:
                 logger.info("A client has to reconnect: %s", error)
-                await socket.close(CloseCode.TRY_AGAIN, "try again later")
-                self._telemetry.refused("store")
+                await self._refuse(socket, CloseCode.TRY_AGAIN, "try again later", "store")
                 return
         while True:
-            if at is None or self._cluster is None:
+            if at is None or cluster is None:
                 onward = await self._serve(socket, client, arrival)
             else:
-                onward = await self._cluster.socket_proxy.forward(socket, client, at, arrival)
+                onward = await cluster.socket_proxy.forward(socket, client, at, arrival)
             if onward is None:
                 return
             at, arrival = onward.to, onward.arrival
 
     async def _serve(self, socket: WebSocket, client: ClientSession, arrival: Arrival) -> Onward | None:
         """Serve the socket here until it closes (None) or moves on."""
-        limits, telemetry = self._limits, self._telemetry
-        outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=telemetry.sent)
+        limits, drain = self._limits, self._services.drain
+        outbox = Outbox(limits.queue_messages, limits.queue_bytes, on_put=self._services.telemetry.sent)
         fence = client.attach(outbox)
         client.address = address_of(socket)
         seat = client.seat
@@ -162,13 +135,13 @@ class SocketEndpoint:
             resumed=seat is not None,
             lobby=seat.place.lobby.id if seat is not None else None,
             participant_id=seat.participant_id if seat is not None else None,
-            heartbeat_s=self._limits.heartbeat,
+            heartbeat_s=limits.heartbeat,
             version=__version__,
         )
         if not arrival.established:
             client.send_unstamped(SessionEstablished(data=hello))
-        if self._drain.active:
-            client.send_unstamped(self._drain.going_away())
+        if drain.active:
+            client.send_unstamped(drain.going_away())
         loop = asyncio.get_running_loop()
         left = max(0.0, client.session.expires - self._clock())
         expiry = loop.call_later(left, client.expire)
@@ -190,7 +163,8 @@ class SocketEndpoint:
             await asyncio.gather(writer, return_exceptions=True)
         if not isinstance(ended, Onward):
             return None
-        await self._sessions.write(client)  # free the seat before the client takes one there
+        # free the seat before the client takes one there
+        await self._sessions.writer.write(client.session.handle)
         ended.arrival.seq = client.session.seq
         return ended
 
@@ -199,8 +173,7 @@ class SocketEndpoint:
         limits = self._limits
         bucket, handled = client.rate(limits), 0
         seat: Seat | None = None
-        is_forwarded = forwarded(socket.scope) is not None
-        elsewhere = self._cluster.router if self._cluster is not None and not is_forwarded else None
+        cluster = self._services.cluster if forwarded(socket.scope) is None else None
         while True:
             if client.seat is not seat:
                 seat = client.seat
@@ -219,7 +192,8 @@ class SocketEndpoint:
                 continue  # a newer socket has taken over
             wait = bucket.take(self._clock())
             if wait > 0:
-                self._telemetry.waited(wait)
+                self._metrics.waits.inc()
+                self._metrics.waited.inc(wait)
                 # drop nothing: no frame is read meanwhile, so the client has to wait, too
                 await asyncio.sleep(wait)
                 if not client.session.holds(fence):
@@ -234,9 +208,9 @@ class SocketEndpoint:
                 error = SignalingError("The server does not accept binary frames.", hint="Send JSON as text.")
                 client.send_unstamped(error_message(error, None))
                 continue
-            if elsewhere is not None:
+            if cluster is not None:
                 try:
-                    onward = await elsewhere.onward(client, text, None)
+                    onward = await cluster.router.onward(client, text, None)
                 except StoreError as error:
                     logger.info("A client has to reconnect: %s", error)
                     if client.outbox is not None and client.session.holds(fence):
@@ -262,13 +236,13 @@ class SocketEndpoint:
                             return
                         if socket.application_state is WebSocketState.CONNECTED:
                             await socket.close(item.code, item.reason)
-                            self._telemetry.closed(item.code)
+                            self._metrics.closes.labels(str(item.code)).inc()
                         return
                     await socket.send_text(item)
         except TimeoutError:
             # a close frame would not get through either
             outbox.close(CloseCode.TOO_SLOW, "too slow")
-            self._telemetry.closed(CloseCode.TOO_SLOW)
+            self._metrics.closes.labels(str(CloseCode.TOO_SLOW)).inc()
             abort(socket.scope)
         except (WebSocketDisconnect, RuntimeError):
             pass  # closed during the write

@@ -1,43 +1,38 @@
-"""What the people of a lobby do with its agents."""
+"""What people do with the agents of their lobby."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from voicebot.agent.session import AgentSession
 from voicebot.errors import SignalingError
 from voicebot.server.lobby.negotiations import Spawn
-from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.presence import Presence
 from voicebot.signaling.messages import (
     AgentCreate,
     AgentCreated,
     AgentRemove,
     AgentUpdate,
-    Message,
     ParticipantData,
     ParticipantInfo,
 )
 
 
 class AgentCommands:
-    """Adds, mutes and removes agents for those whom the lobby's settings let.
+    """Adds, mutes and removes agents. The caller has checked the right to do so.
 
-    `tell(person, message)` never waits; `spawn` runs what takes a while and tells who asked for it
-    what goes wrong.
+    `spawn` runs what takes a while, and tells errors to the person who asked.
     """
 
-    def __init__(
-        self, agent_session: AgentSessionPort, *, tell: Callable[[str, Message], None], spawn: Spawn
-    ) -> None:
+    def __init__(self, agent_session: AgentSession, presence: Presence, spawn: Spawn) -> None:
         self._agent_session, self._lobby = agent_session, agent_session.lobby
-        self._tell, self._spawn = tell, spawn
+        self._presence, self._spawn = presence, spawn
 
     def find(self, agent_id: str) -> ParticipantInfo:
-        """Raises SignalingError (`unknown_agent`)."""
+        """Return an agent. Raises SignalingError (`unknown_agent`)."""
         info = self._lobby.participants.get(agent_id)
         if info is None or info.kind != "agent":
             raise SignalingError(
                 f"There is no agent {agent_id} in this lobby.",
-                hint="lobby_state lists the agents of the lobby.",
+                hint="lobby_state lists the agents.",
                 code="unknown_agent",
             )
         return info
@@ -46,7 +41,7 @@ class AgentCommands:
         self._spawn(self._create(me, message), f"create agent in {self._lobby.id}", me, message.id)
 
     def update(self, me: str, message: AgentUpdate) -> None:
-        """Mute it for everyone, or let it speak again; participant_updated tells."""
+        """Mute an agent for everyone, or let it speak again."""
         agent_id = message.data.participant_id
         self.find(agent_id)
         self._agent_session.mute(agent_id, message.data.muted)
@@ -60,4 +55,4 @@ class AgentCommands:
         wish = message.data
         agent = await self._agent_session.spawn(wish.description, name=wish.name, voice=wish.voice)
         data = ParticipantData(participant=self._lobby.participants[agent.id])
-        self._tell(me, AgentCreated(id=message.id, lobby=self._lobby.id, data=data))
+        self._presence.tell(me, AgentCreated(id=message.id, lobby=self._lobby.id, data=data))

@@ -1,12 +1,15 @@
-"""What everyone in a lobby is told of its changes."""
+"""What everyone in a lobby is told: changes of the lobby, and captions of the conversation."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Protocol
 
-from voicebot.lobby.lobby import Changed, Joined, Left, Lobby, LobbyEvent, Updated
+from voicebot.agent.thinking.surrogates import repair_surrogates
+from voicebot.events import Event, TranscriptFinal, TranscriptInterim
+from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent, Updated
+from voicebot.server.lobby.presence import Presence
 from voicebot.signaling.messages import (
     AgentCreated,
     AgentRemoved,
@@ -14,82 +17,107 @@ from voicebot.signaling.messages import (
     AgentStateData,
     LobbyState,
     LobbyStateData,
-    Message,
     ParticipantData,
-    ParticipantInfo,
     ParticipantUpdated,
+    Transcript,
+    TranscriptData,
     UserJoined,
     UserLeft,
     UserLeftData,
 )
 
-
-class Broadcast(Protocol):
-    def __call__(self, message: Message, but: str | None = None) -> None: ...
+NAMES = 256
+"""Number of speakers whose names are remembered."""
+HISTORY = 50
+"""Number of final captions that somebody who joins later can read."""
 
 
 class Announcements:
-    """Turns a lobby's events into messages. `agents_changed` is called when an agent came or went."""
+    """Tells everyone about the events of a lobby. `agents_changed` is called when an agent came or left."""
 
-    def __init__(self, lobby: Lobby, broadcast: Broadcast, agents_changed: Callable[[], None]) -> None:
-        self._lobby, self._broadcast, self._agents_changed = lobby, broadcast, agents_changed
-        self._known = dict(lobby.participants)
+    def __init__(self, lobby: Lobby, presence: Presence, agents_changed: Callable[[], None]) -> None:
+        self._lobby, self._presence, self._agents_changed = lobby, presence, agents_changed
         self._state_due = False
 
     def state(self) -> LobbyState:
-        """The whole lobby as of now."""
+        """The current state of the whole lobby."""
         lobby = self._lobby
-        return LobbyState(
-            lobby=lobby.id,
-            data=LobbyStateData(
-                lobby=lobby.info(), participants=list(lobby.participants.values()), version=lobby.version
-            ),
+        data = LobbyStateData(
+            lobby=lobby.info(), participants=list(lobby.participants.values()), version=lobby.version
         )
-
-    def known(self, participant_id: str) -> ParticipantInfo | None:
-        """As it was last announced."""
-        return self._known.get(participant_id)
+        return LobbyState(lobby=lobby.id, data=data)
 
     def on_lobby(self, event: LobbyEvent) -> None:
-        """To be subscribed to the lobby."""
-        lobby = self._lobby.id
+        """Announce an event of the lobby."""
+        lobby, broadcast = self._lobby.id, self._presence.broadcast
         match event:
             case Joined(info) if info.kind == "human":
-                self._broadcast(UserJoined(lobby=lobby, data=ParticipantData(participant=info)), but=info.id)
+                broadcast(UserJoined(lobby=lobby, data=ParticipantData(participant=info)), but=info.id)
             case Joined(info):
-                self._broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
+                broadcast(AgentCreated(lobby=lobby, data=ParticipantData(participant=info)))
                 self._agents_changed()
-            case Updated(info) if self._only_state_changed(info):
-                assert info.state is not None
-                state = AgentStateData(participant_id=info.id, state=info.state)
-                self._broadcast(AgentStateChanged(lobby=lobby, data=state))
+            case Updated(info, before) if (
+                info.state and before.model_copy(update={"state": info.state}) == info
+            ):
+                data = AgentStateData(participant_id=info.id, state=info.state)
+                broadcast(AgentStateChanged(lobby=lobby, data=data))
             case Updated(info):
-                self._broadcast(ParticipantUpdated(lobby=lobby, data=ParticipantData(participant=info)))
-            case Left(id, reason) if id in self._known and self._known[id].kind == "agent":
-                self._broadcast(
-                    AgentRemoved(lobby=lobby, data=UserLeftData(participant_id=id, reason=reason))
-                )
+                broadcast(ParticipantUpdated(lobby=lobby, data=ParticipantData(participant=info)))
+            case Left(info, reason) if info.kind == "human":
+                broadcast(UserLeft(lobby=lobby, data=UserLeftData(participant_id=info.id, reason=reason)))
+            case Left(info, reason):
+                broadcast(AgentRemoved(lobby=lobby, data=UserLeftData(participant_id=info.id, reason=reason)))
                 self._agents_changed()
-            case Left(id, reason):
-                self._broadcast(UserLeft(lobby=lobby, data=UserLeftData(participant_id=id, reason=reason)))
-        self._known = dict(self._lobby.participants)
-        if isinstance(event, Joined | Left | Changed):
-            self._announce_state()
-
-    def _only_state_changed(self, info: ParticipantInfo) -> bool:
-        old = self._known.get(info.id)
-        return (
-            old is not None
-            and info.state is not None
-            and old.model_copy(update={"state": info.state}) == info
-        )
-
-    def _announce_state(self) -> None:
-        """lobby_state to everyone, once for all changes of this moment."""
-        if not self._state_due:
-            self._state_due = True
+        if not isinstance(event, Updated) and not self._state_due:
+            self._state_due = True  # one lobby_state for all changes of this moment
             asyncio.get_running_loop().call_soon(self._send_state)
 
     def _send_state(self) -> None:
         self._state_due = False
-        self._broadcast(self.state())
+        self._presence.broadcast(self.state())
+
+
+class Captions:
+    """Turns the events of one lobby into captions."""
+
+    def __init__(self, lobby: Lobby) -> None:
+        self._lobby = lobby
+        self._names: OrderedDict[str, str] = OrderedDict()
+        self._finals: deque[tuple[str, Transcript]] = deque(maxlen=HISTORY)
+
+    def caption(self, event: Event) -> Transcript | None:
+        """Return the caption for a transcript; None for any other event."""
+        who = event.participant_id
+        if who is None or not isinstance(event, TranscriptInterim | TranscriptFinal):
+            return None
+        caption = Transcript(
+            lobby=self._lobby.id,
+            data=TranscriptData(
+                # later conversations of the lobby number their utterances anew, also after a restart
+                utterance_id=f"{event.conversation_id}:{event.utterance_id}",
+                participant_id=who,
+                name=self._name(who),
+                text=repair_surrogates(event.text),
+                final=isinstance(event, TranscriptFinal),
+                t=event.start_t,
+                interrupted=isinstance(event, TranscriptFinal) and event.interrupted,
+            ),
+        )
+        if caption.data.final and caption.data.text.strip():
+            self._finals.append((event.conversation_id, caption))
+        return caption
+
+    def so_far(self, conversation_id: str) -> list[Transcript]:
+        """Return the newest final captions of one conversation, in the order in which the speech began."""
+        latest = {c.data.utterance_id: c for id, c in self._finals if id == conversation_id}
+        return sorted(latest.values(), key=lambda caption: caption.data.t)
+
+    def _name(self, participant_id: str) -> str:
+        """Return the name, even if the speaker left before their last words were transcribed."""
+        info = self._lobby.participants.get(participant_id)
+        name = info.name if info else self._names.get(participant_id, participant_id)
+        self._names[participant_id] = name
+        self._names.move_to_end(participant_id)
+        if len(self._names) > NAMES:
+            self._names.popitem(last=False)
+        return name

@@ -1,4 +1,4 @@
-"""A lobby as browsers meet it: who sits where, and what they are told."""
+"""One lobby as its clients see it: seats, rights, connections and announcements."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.conversation.notices import WORDS
 from voicebot.errors import VoicebotError
@@ -20,12 +21,10 @@ from voicebot.lobby.moderation import ReportLimit
 from voicebot.lobby.names import clean_name
 from voicebot.lobby.rights import Right, Standing, check, lasts
 from voicebot.server.lobby.agents import AgentCommands
-from voicebot.server.lobby.announcements import Announcements
-from voicebot.server.lobby.captions import Captions
+from voicebot.server.lobby.announcements import Announcements, Captions
 from voicebot.server.lobby.moderator import Moderator
 from voicebot.server.lobby.negotiations import Negotiations
-from voicebot.server.lobby.persistence import LobbyStore
-from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.persistence import Persistence
 from voicebot.server.lobby.presence import Presence
 from voicebot.server.lobby.waiting_room import WaitingRoom
 from voicebot.server.net.limits import Limits
@@ -52,27 +51,26 @@ from voicebot.signaling.messages import (
     UserLeftData,
 )
 from voicebot.signaling.turn import IcePlan
-from voicebot.signaling.written import write
 from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
 
 logger = logging.getLogger(__name__)
 
 
 class LobbyController:
-    """One lobby and the clients in it. Everything runs on one loop and never waits for a socket.
+    """One lobby and the clients in it. Everything runs on one event loop and never waits for a socket.
 
-    `ice(user)` gives fresh ICE servers for an opaque user name. `record` and `bans` come from the store;
-    the lobby already has the record's name, settings and version. Epochs are larger than `epoch_base`.
+    `ice(user)` returns fresh ICE servers. `record` and `bans` come from the store; the lobby already has the
+    record's name, settings and version. Epochs are larger than `epoch_base`.
     """
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],
         limits: Limits,
-        store: LobbyStore,
+        store: Persistence,
         record: LobbyRecord,
         bans: Sequence[BanRecord],
         reports: ReportLimit,
@@ -84,17 +82,18 @@ class LobbyController:
         self._limits = limits
         self._store = store
         self.closes_when_empty = record.closes_when_empty
-        """Made in a browser, for as long as somebody is there."""
+        """Whether it was created in a browser, and ends when nobody is in it."""
         self.created = record.created or time.time()
         """Unix seconds."""
         self._returning = list(record.agents)
-        """Agents that have not come back yet; they stay in the record."""
+        """Agents that are not restored yet. They stay in the record."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._captions = Captions(self.lobby)
         self._closed = False
         self.presence = Presence(
-            reconnecting=lambda me: self.agent_session.update(me, presence="reconnecting"),
-            lost=lambda me: self._remove(me, "lost"),
+            self.lobby,
+            on_reconnecting=lambda me: self.agent_session.update(me, presence="reconnecting"),
+            on_lost=lambda me: self._remove(me, "lost"),
         )
         self.door = Door(
             self.lobby,
@@ -102,56 +101,46 @@ class LobbyController:
             admitted=record.admitted,
             banned=[ban.handle for ban in bans],
         )
-        self.waiting_room = WaitingRoom(
-            self.lobby, self.door, clock=clock, enter=self._enter, tell_hosts=self._tell_hosts
-        )
+        self.waiting_room = WaitingRoom(self.lobby, self.door, self.presence, clock, self._enter)
         self.negotiations = Negotiations(
-            agent_session,
-            clock=clock,
-            ice=ice,
-            tell=self._tell,
-            spawn=self._spawn,
-            reconnecting=self.presence.reconnecting,
-            epoch_base=epoch_base,
+            agent_session, self.presence, clock=clock, ice=ice, spawn=self._spawn, epoch_base=epoch_base
         )
-        """The WebRTC connections of those who are here."""
-        self.agents = AgentCommands(agent_session, tell=self._tell, spawn=self._spawn)
+        self.agents = AgentCommands(agent_session, self.presence, self._spawn)
         self.moderator = Moderator(
             agent_session,
             self.door,
             self.waiting_room,
             self.presence,
-            store=self._store,
-            changed=self._changed,
-            tell=self._tell,
-            remove=self._expel,
+            store,
+            expel=self._expel,
             reports=reports,
             clock=clock,
             bans=bans,
         )
-        self._announcements = Announcements(self.lobby, self._broadcast, self.negotiations.agents_changed)
+        self._announcements = Announcements(self.lobby, self.presence, self.negotiations.agents_changed)
         self._unsubscribe = [self.lobby.subscribe(self._on_lobby), agent_session.subscribe(self._on_event)]
 
     async def close(self, reason: str = "", *, for_good: bool = True) -> None:
-        """End what runs for it. `for_good`: everyone is told that the lobby is gone; else it goes on with
-        the next server, and so do the seats."""
+        """End all tasks and timers. With `for_good`, tell everyone that the lobby is over. Otherwise the next
+        server continues it, with the same seats."""
         self._closed = True
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self.waiting_room.close(tell=for_good)
         self.negotiations.close()
         if for_good:
-            self._broadcast(LobbyDestroyed(lobby=self.lobby.id, data=LobbyDestroyedData(reason=reason)))
+            data = LobbyDestroyedData(reason=reason)
+            self.presence.broadcast(LobbyDestroyed(lobby=self.lobby.id, data=data))
         for client in self.presence.close():
             client.seat = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # ------------------------------------------------------------ what is kept of it
+    # ------------------------------------------------------------ storing and restoring
 
     def record(self) -> LobbyRecord:
-        """All of it that outlives the process, as of now; its seats are kept with the sessions."""
+        """The current state to store. Seats are stored with the sessions."""
         here = self.agent_session.agent_records()
         returning = [agent for agent in self._returning if agent.id not in {one.id for one in here}]
         name, settings = self.moderator.lasting
@@ -168,24 +157,24 @@ class LobbyController:
         )
 
     async def restore_agents(self) -> None:
-        """Let the agents of the record come back, those that can; what is wrong with one is logged."""
+        """Restore the agents of the record. Logs those that cannot be restored."""
         await asyncio.gather(*(self._restore_agent(record) for record in self._returning))
-        self._changed()
+        self._store.lobby_changed(self.lobby.id)
 
     async def _restore_agent(self, record: AgentRecord) -> None:
         if self._closed:
             return
         try:
             await self.agent_session.restore(record)
-        except Exception as error:  # the others come back all the same
-            logger.warning("Agent %s of lobby %s cannot be restored: %s", record.id, self.lobby.id, error)
+        except Exception as error:  # restore the others all the same
+            logger.warning("Agent %s of lobby %s could not be restored: %s", record.id, self.lobby.id, error)
         self._returning.remove(record)
 
     def reseat(self, seats: Sequence[tuple[ClientSession, SeatRecord]]) -> None:
-        """Give browsers their seats back, in a lobby where nobody sits: they count as reconnecting, and
-        have their grace from now to come. No connection is begun."""
+        """Give clients their seats back, in a lobby without people. They count as reconnecting from now on.
+        No connection begins."""
         for client, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
-            if client.seat is not None:  # taken since
+            if client.seat is not None:  # it has joined a lobby meanwhile
                 continue
             info = ParticipantInfo.model_validate(
                 {
@@ -202,23 +191,25 @@ class LobbyController:
             try:
                 self.agent_session.join(info)
             except VoicebotError as error:
-                logger.warning("The seat of %s in %s cannot be restored: %s", info.id, self.lobby.id, error)
+                logger.warning(
+                    "%s could not get their seat in lobby %s back: %s", info.id, self.lobby.id, error
+                )
                 continue
             client.seat = Seat(self, info.id)
             self.presence.take(info.id, client)
             self.presence.keep(info.id, self._limits.presence_grace)
 
-    # ------------------------------------------------------------ coming and going
+    # ------------------------------------------------------------ joining and leaving
 
     def join(self, client: ClientSession, message: JoinLobby) -> None:
-        """Seat a browser, let it come back to its seat, or let it wait at the door.
+        """Give a client a seat, perhaps the one it has, or let it wait at the door.
 
-        It leaves another lobby only when this one takes it. With one camera too many it is seated
-        with the camera off, and told so.
+        It leaves its other lobby only if this one takes it. If too many cameras are on, its camera stays off,
+        and the error `camera_limit` follows.
 
         Raises:
-            LobbyFullError: everybody who fits is here.
-            SignalingError: `unknown_lobby`, also when the door does not let the client know; `bad_name`.
+            LobbyFullError: There is no room.
+            SignalingError: `bad_name`, or `unknown_lobby` for anybody who must not know of this lobby.
         """
         if client.seat is None or client.seat.place is not self:
             entry = self.door.check_entry(client.session.handle, self._clock())
@@ -228,7 +219,7 @@ class LobbyController:
                 self.waiting_room.wait(client, message)
                 client.waiting = self
                 return
-            self.waiting_room.gone(client)  # it was asked to wait before, and need not now
+            self.waiting_room.gone(client)  # in case it has waited until now
         self._enter(client, message)
 
     def _enter(self, client: ClientSession, message: JoinLobby) -> None:
@@ -250,7 +241,7 @@ class LobbyController:
             )
         )
         client.send(self.state())
-        # after the state that is announced to all, which replaces this one where both still wait
+        # after the state for everyone, which replaces this one if both are still queued
         asyncio.get_running_loop().call_soon(self._send_captions, client)
         if too_many is not None:
             client.send(error_message(too_many, message.id))
@@ -258,7 +249,7 @@ class LobbyController:
         self.negotiations.begin(me)
 
     def _sit(self, client: ClientSession, wish: dict[str, Any]) -> str:
-        """Returns the participant id of the seat."""
+        """Return the participant id of the seat."""
         if client.seat is not None:
             me = client.seat.participant_id
             self.agent_session.update(me, presence="present", **wish)
@@ -275,17 +266,16 @@ class LobbyController:
         return info.id
 
     def leave(self, client: ClientSession) -> None:
-        """A browser leaves its seat for good, or waits no longer."""
+        """A client gives up its seat, or no longer waits."""
         if client.seat is not None and client.seat.place is self:
             self._remove(client.seat.participant_id, "left")
         elif client.waiting is self:
             self.waiting_room.gone(client)
 
     def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
-        """A browser that sits or waits here has no socket, or a new one that has not spoken: its grace
-        begins (anew).
+        """A client lost its socket, or has a new one that has sent nothing yet. Its seat is kept for a while.
 
-        The others are told when it lasts: a reload or a short cut is not even a flicker.
+        The others are told only if this lasts, so they notice neither reloads nor short failures.
         """
         grace = self._limits.presence_grace
         if closed_by_client:
@@ -294,13 +284,13 @@ class LobbyController:
             self.waiting_room.lost(client, grace)
             return
         me = client.seat.participant_id
-        if not self.presence.reconnecting(me) and self.lobby.participants[me].presence == "present":
+        if not self.presence.is_reconnecting(me) and self.lobby.participants[me].presence == "present":
             self.presence.announce(me, self._limits.reconnecting_after)
         self.presence.keep(me, grace)
         self.negotiations.away(me)
 
     def resumed(self, client: ClientSession, replayed: bool) -> None:
-        """A browser is back on a new socket with its page as it was."""
+        """A client is back on a new socket, with the same page."""
         if client.seat is None:
             self.waiting_room.resumed(client, replayed)
             return
@@ -317,7 +307,7 @@ class LobbyController:
         return client.session.handle in self.door.hosts
 
     def standing(self, client: ClientSession) -> Standing:
-        """What a browser is to this lobby; an owner is that without being here, too."""
+        """The standing of a client. An owner has it even without being here."""
         if self._owns(client):
             return Standing.OWNER
         if client.seat is not None and client.seat.place is self:
@@ -325,27 +315,27 @@ class LobbyController:
         return Standing.VISITOR if client.waiting is self else Standing.STRANGER
 
     def check(self, right: Right, client: ClientSession) -> None:
-        """Whether a browser has a right in this lobby. Raises SignalingError (`forbidden`)."""
+        """Check that a client has a right in this lobby. Raises SignalingError (`forbidden`)."""
         if right == "change_agents" and self.lobby.settings.agents_by == "host":
             right = "change_agents_of_hosts"
         check(right, self.standing(client))
 
     def state(self) -> LobbyState:
-        """The whole lobby as of now."""
+        """The current state of the whole lobby."""
         return self._announcements.state()
 
     def _send_captions(self, client: ClientSession) -> None:
-        """What was said so far, to who has just come (back)."""
+        """Send what was said so far to a client that has just joined or resumed."""
         seated = client.seat is not None and client.seat.place is self
         if seated and self.agent_session.log is not None:
             for caption in self._captions.so_far(self.agent_session.log.conversation_id):
                 client.send(caption)
 
     def _send_knocking(self, me: str) -> None:
-        """To a host who has just come or become one, if somebody waits."""
+        """Tell somebody who has joined or become a host who is waiting, if anybody is."""
         info = self.lobby.participants.get(me)
         if info is not None and info.role == "host" and self.door.waiting:
-            self._tell(me, self.waiting_room.knocking())
+            self.presence.tell(me, self.waiting_room.knocking())
 
     def _remove(self, participant_id: str, reason: LeaveReason) -> None:
         info = self.lobby.participants.get(participant_id)
@@ -357,91 +347,69 @@ class LobbyController:
         if not self.lobby.humans:
             self.moderator.emptied()
 
-    def _expel(self, participant_id: str, reason: LeaveReason, word: Message) -> None:
-        """Remove somebody by a host's decision, and tell them."""
+    def _expel(self, participant_id: str, reason: LeaveReason, message: Message) -> None:
+        """Remove somebody whom a host has kicked or banned, and send them the message."""
         client = self.presence.get(participant_id)
         self._remove(participant_id, reason)
         if client is not None:
-            client.send(word)
+            client.send(message)
             data = UserLeftData(participant_id=participant_id, reason=reason)
             client.send(UserLeft(lobby=self.lobby.id, data=data))
 
-    # ------------------------------------------------------------ what a seated browser sends
+    # ------------------------------------------------------------ messages from clients with a seat
 
     def participant_update(self, me: str, message: ParticipantUpdate) -> None:
         changes = message.data.model_dump(exclude_none=True)
         self.agent_session.update(me, **changes)
 
     def update(self, client: ClientSession, changes: LobbyUpdateData) -> None:
-        """Change the lobby for a host, whose right the caller has checked. Raises SignalingError."""
+        """Change the lobby for a host. The caller has checked the right. Raises SignalingError."""
         lasting = lasts(self.standing(client))
         self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
         data = ChatData(text=message.data.text, participant_id=me)
-        self._broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
-        author = self.presence.get(me)
-        if author is not None:  # by the id the author knows that this one has arrived
-            author.send(ChatMessage(id=message.id, lobby=self.lobby.id, data=data))
+        self.presence.broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
+        # the id tells the author that the message has arrived
+        self.presence.tell(me, ChatMessage(id=message.id, lobby=self.lobby.id, data=data))
         self.agent_session.chat(me, message.data.text)
 
     def raise_hand(self, me: str, message: RaiseHand) -> None:
         self.agent_session.update(me, hand_raised=message.data.raised)
         data = RaiseHandData(raised=message.data.raised, participant_id=me)
-        self._broadcast(RaiseHand(lobby=self.lobby.id, data=data))
+        self.presence.broadcast(RaiseHand(lobby=self.lobby.id, data=data))
 
-    # ------------------------------------------------------------ what everyone is told
+    # ------------------------------------------------------------ events
 
     def _on_lobby(self, event: LobbyEvent) -> None:
-        before = self._announcements.known(event.info.id) if isinstance(event, Joined | Updated) else None
         self._announcements.on_lobby(event)
         match event:
-            case Joined(info) | Updated(info) if info.kind == "human":
-                self._person_changed(before, info)
-            case Updated(info) if before is not None and info.state != before.state:
-                pass  # what an agent is doing just now is not kept
+            case Joined(info) if info.kind == "human":
+                pass  # the client's session stores the seat
+            case Updated(info, before) if info.kind == "human":
+                if info.role != before.role:
+                    self._send_knocking(info.id)
+                client = self.presence.get(info.id)
+                if client is not None and _stored(info) != _stored(before):
+                    client.seat_changed()
+            case Updated(info, before) if info.state != before.state:
+                pass  # the state of an agent is not stored
             case _:
-                self._changed()
-
-    def _person_changed(self, before: ParticipantInfo | None, info: ParticipantInfo) -> None:
-        if before is not None and before.role != info.role:
-            self._send_knocking(info.id)
-        client = self.presence.get(info.id)
-        if client is not None and _kept(before) != _kept(info):
-            client.seat_changed()
-
-    def _changed(self) -> None:
-        if not self._closed:
-            self._store.lobby_changed(self.lobby.id)
+                self._store.lobby_changed(self.lobby.id)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, ErrorEvent) and event.code in WORDS:
             words, hint = WORDS[event.code]
             notice = ErrorData(code=event.code, message=words, hint=hint, retryable=True)
-            self._broadcast(Error(lobby=self.lobby.id, data=notice))
-        message = self._captions.message(event)
-        if message is not None:
-            self._broadcast(message)
-
-    def _tell(self, person: str, message: Message) -> None:
-        client = self.presence.get(person)
-        if client is not None:
-            client.send(message)
-
-    def _tell_hosts(self, message: Message) -> None:
-        for host in self.lobby.hosts:
-            self._tell(host.id, message)
-
-    def _broadcast(self, message: Message, but: str | None = None) -> None:
-        written = write(message)
-        for person, client in self.presence.items():
-            if person != but:
-                client.send(written)
+            self.presence.broadcast(Error(lobby=self.lobby.id, data=notice))
+        caption = self._captions.caption(event)
+        if caption is not None:
+            self.presence.broadcast(caption)
 
     # ------------------------------------------------------------ work that takes a while
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str, me: str, id: str | None) -> None:
-        """Run it as an owned task; what goes wrong is told to the person who asked."""
+        """Run it as an owned task, and send errors to the person `me` as the answer to message `id`."""
         task = asyncio.get_running_loop().create_task(self._guard(work, me, id), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -450,9 +418,9 @@ class LobbyController:
         try:
             await work
         except Exception as error:
-            self._tell(me, failure(error, id, f"A task of lobby {self.lobby.id}"))
+            self.presence.tell(me, failure(error, id, f"A task of lobby {self.lobby.id}"))
 
 
-def _kept(info: ParticipantInfo | None) -> tuple[object, ...] | None:
-    """What a seat's record has of it."""
-    return None if info is None else (info.name, info.role, info.muted, info.camera)
+def _stored(info: ParticipantInfo) -> tuple[object, ...]:
+    """The fields that a seat's record contains."""
+    return info.name, info.role, info.muted, info.camera

@@ -1,55 +1,74 @@
-"""The lobby that a server makes for itself. It belongs to nobody, and renews itself once it is empty."""
+"""The lobby that a server creates for itself. It belongs to nobody, and is renewed whenever it is empty."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from voicebot.lobby.lobby import LobbyEvent
+from voicebot.agent.session import AgentSession
+from voicebot.errors import SignalingError
+from voicebot.lobby.lobby import Left, LobbyEvent
 from voicebot.persona.create import create_persona
-from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.signaling.messages import LobbySettings
 from voicebot.store.base import AgentRecord
 
+logger = logging.getLogger(__name__)
+
 DEMO_LOBBY = "demo"
-"""Its id, which nobody else may take."""
+"""Its id, which no client can use for another lobby."""
 DEMO_NAME = "Demo"
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 
 
 class DemoLobby:
-    """Keeps the demo lobby's one agent as it was made, whatever guests do to the agents.
+    """Opens the demo lobby, and keeps its one agent as it was made, whatever guests do to the agents.
 
-    `open` says whether this server still has the lobby, and `spawn(work, name)` runs a coroutine as a task.
+    `create(name, id, settings)` creates a lobby here, and `agent_session()` returns that of the demo lobby if
+    this server has it. `spawn(work, name)` runs a coroutine as a task.
     """
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
-        open: Callable[[], bool],
+        create: Callable[[str, str, LobbySettings], Coroutine[Any, Any, object]],
+        agent_session: Callable[[], AgentSession | None],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
     ) -> None:
-        self._agent_session, self._lobby = agent_session, agent_session.lobby
-        self._open, self._spawn = open, spawn
-        self._in_use = False
+        self._create, self._agent_session, self._spawn = create, agent_session, spawn
         self._renewing = asyncio.Lock()
-        self._lobby.subscribe(self._on_lobby)
+
+    async def open(self) -> None:
+        """Create the lobby unless this server or another one has it, and renew it."""
+        if self._agent_session() is None:
+            try:
+                await self._create(DEMO_NAME, DEMO_LOBBY, LobbySettings())
+            except SignalingError as error:  # another server has it
+                logger.info("The demo lobby was not created: %s", error)
+        await self.renew()
+
+    def watch(self, agent_session: AgentSession) -> None:
+        """Renew the lobby whenever the last person leaves it. Call it each time the lobby opens here."""
+
+        def on_lobby(event: LobbyEvent) -> None:
+            person_left = isinstance(event, Left) and event.info.kind == "human"
+            if person_left and not agent_session.lobby.humans and self._agent_session() is agent_session:
+                self._spawn(self.renew(), "renew the demo lobby")
+
+        agent_session.lobby.subscribe(on_lobby)
 
     async def renew(self) -> None:
-        """Bring back the agents of the beginning. Does nothing while somebody is here."""
+        """Bring back the first agent, if this server has the lobby and nobody is in it."""
         async with self._renewing:
-            if not self._open() or self._lobby.humans or self._as_made():
+            agent_session = self._agent_session()
+            if agent_session is None or agent_session.lobby.humans or _as_made(agent_session):
                 return
-            for agent in self._lobby.agents:
-                await self._agent_session.remove(agent.id)
-            await self._agent_session.spawn(DEMO_PERSONA)
+            for agent in agent_session.lobby.agents:
+                await agent_session.remove(agent.id)
+            await agent_session.spawn(DEMO_PERSONA)
 
-    def _as_made(self) -> bool:
-        made = AgentRecord("", create_persona(DEMO_PERSONA).as_dict())
-        return [replace(agent, id="") for agent in self._agent_session.agent_records()] == [made]
 
-    def _on_lobby(self, event: LobbyEvent) -> None:
-        was_in_use, self._in_use = self._in_use, bool(self._lobby.humans)
-        if was_in_use and not self._in_use and self._open():
-            self._spawn(self.renew(), "renew the demo lobby")
+def _as_made(agent_session: AgentSession) -> bool:
+    made = AgentRecord("", create_persona(DEMO_PERSONA).as_dict())
+    return [replace(agent, id="") for agent in agent_session.agent_records()] == [made]

@@ -1,4 +1,4 @@
-"""Closes lobbies that people made in the browser once nobody has been in them for a while."""
+"""Ends a lobby that was created in a browser when nobody has been in it for a while."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from voicebot.lobby.lobby import Joined, Left, Lobby, LobbyEvent
 
 
 class IdleTimeout:
-    """Calls `expired` once the lobby has had no people for a while.
+    """Calls `expired` when there has been nobody for `unused` seconds from now (the first person may still be
+    choosing a microphone), or for `empty` seconds since the last person left.
 
-    That is `unused` seconds from now for the first person (who may be choosing a microphone
-    still), later `empty` seconds after the last one has left. `lonely` is called `agents` seconds
-    after that: what is left of the lobby needs no agents.
+    Calls `lonely` when the agents have been alone for `agents` seconds since then.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The lobbies of one server: made, restored, ended when nobody comes, and told what the media plane says."""
+"""The lobbies of one server: creates, restores, adopts and ends them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, StoreError
+from voicebot.lobby.door import no_such_lobby
 from voicebot.lobby.lobby import RESTORED, Lobby
 from voicebot.lobby.moderation import ReportLimit
-from voicebot.media.base import MediaGone, MediaStats, Notice
+from voicebot.media.base import MediaGone, Notice
 from voicebot.server.lobby.controller import LobbyController
 from voicebot.server.lobby.demo import DEMO_LOBBY, DemoLobby
 from voicebot.server.lobby.idle_timeout import IdleTimeout
 from voicebot.server.lobby.persistence import Persistence
-from voicebot.server.lobby.ports import AgentSessionPort
-from voicebot.server.lobby.quotas import LobbyQuotas, Maker
 from voicebot.server.net.close_codes import CloseCode
 from voicebot.server.net.limits import Limits
+from voicebot.server.net.quotas import LobbyQuotas, Maker
 from voicebot.server.sessions.sessions import Sessions
 from voicebot.server.telemetry.telemetry import Telemetry
-from voicebot.signaling.messages import LobbySettings
+from voicebot.signaling.messages import CreateLobbyData, LobbySettings
 from voicebot.signaling.turn import IcePlan
 from voicebot.store.base import BanRecord, LobbyRecord, Store
 
@@ -34,14 +35,14 @@ logger = logging.getLogger(__name__)
 
 MAX_LOBBIES = 200
 SEATS_KEPT = 300.0
-"""Seconds without a server after which nobody is expected back: seats from before are not kept free."""
+"""Seconds without a server after which seats are not restored, because nobody is expected back."""
 
 
 class Lobbies:
-    """All of them, by id. Epochs of their connections begin above those of any server before.
+    """All lobbies of this server, by id.
 
-    `make_agent_session(lobby)` gives the agents of a lobby, `ice(user)` fresh ICE servers,
-    `spawn(work, name)` runs a coroutine as an owned task.
+    `make_agent_session(lobby)` makes the agent session of a lobby, `ice(user)` returns fresh ICE servers, and
+    `spawn(work, name)` runs a coroutine as an owned task. `demo` is whether this server has a demo lobby.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Lobbies:
         store: Store,
         sessions: Sessions,
         *,
-        make_agent_session: Callable[[Lobby], AgentSessionPort],
+        make_agent_session: Callable[[Lobby], AgentSession],
         ice: Callable[[str], IcePlan],
         limits: Limits,
         telemetry: Telemetry,
@@ -60,59 +61,41 @@ class Lobbies:
         self._store, self._sessions = store, sessions
         self._make_agent_session, self._ice, self._limits = make_agent_session, ice, limits
         self._telemetry, self._clock, self._spawn = telemetry, clock, spawn
-        self._persistence = Persistence(store, lost=self._lose)
+        self.persistence = Persistence(store, lost=self._lose)
         self._controllers: dict[str, LobbyController] = {}
-        self._agent_sessions: dict[str, AgentSessionPort] = {}
         self._idle_timeouts: dict[str, IdleTimeout] = {}
         self._unopened: set[str] = set()
-        """Kept lobbies that could not be opened: their ids may be given away."""
+        """Ids of stored lobbies that could not be opened. New lobbies may take them."""
         self._reports = ReportLimit()
-        self._demo: DemoLobby | None = None
-        self._with_demo = demo
+        self.demo = DemoLobby(self.create, self._demo_session, spawn) if demo else None
         self._opening: set[str] = set()
-        """Ids of those that are being opened: their leases would be given to this server twice."""
+        """Ids of lobbies that are being opened. The store would lease them to this server a second time."""
         self._quotas = LobbyQuotas()
-        sessions.token = self._persistence.token
-
-    @property
-    def agent_sessions(self) -> MappingProxyType[str, AgentSessionPort]:
-        """A live, read-only view."""
-        return MappingProxyType(self._agent_sessions)
+        sessions.token = self.persistence.token
 
     @property
     def controllers(self) -> Mapping[str, LobbyController]:
-        """The browsers' side of each; a live, read-only view."""
+        """A live, read-only view."""
         return MappingProxyType(self._controllers)
 
-    def start(self) -> None:
-        """Begin to write down what changes."""
-        self._persistence.start()
+    def find(self, lobby_id: str) -> LobbyController:
+        """Return a lobby of this server. Raises SignalingError (`unknown_lobby`)."""
+        if lobby_id not in self._controllers:
+            raise no_such_lobby()
+        return self._controllers[lobby_id]
 
-    async def flush(self) -> None:
-        """Write down now what has changed. A store that fails is logged, never raised."""
-        await self._persistence.flush()
-
-    async def aclose(self) -> None:
-        """Write nothing any more, and give every lobby back to whoever serves it next."""
-        await self._persistence.aclose()
-
-    # ------------------------------------------------------------ coming into being
+    # ------------------------------------------------------------ creating
 
     async def create(
-        self,
-        name: str,
-        id: str | None,
-        settings: LobbySettings,
-        *,
-        maker: Maker | None = None,
+        self, name: str, id: str | None, settings: LobbySettings, *, maker: Maker | None = None
     ) -> LobbyController:
-        """A new one; without `id` it gets one that cannot be guessed.
+        """Create a lobby. Without `id`, it gets one that cannot be guessed.
 
-        That of a `maker` ends when it stays empty, and is one of those the maker may have; when there is
-        no place, one that nobody has ever been in, of whoever has most, gives way.
+        The lobby of a `maker` ends when it stays empty, and counts against the maker's quotas. If there is no
+        room, it replaces a lobby that nobody has ever been in, of whoever has most.
 
         Raises:
-            SignalingError: `bad_name`, `bad_id`, `id_taken` (also by another server), or `too_many`.
+            SignalingError: `bad_name`, `bad_id`, `id_taken` (perhaps by another server), or `too_many`.
         """
         record = LobbyRecord(
             self._new_id(id),
@@ -127,8 +110,8 @@ class Lobbies:
             self._quotas.add(record.id, maker)
         try:
             if superfluous is not None:
-                logger.info("Ended lobby %s, which nobody used, to make room for another one.", superfluous)
-                await self.close(superfluous, "Nobody came, and others needed the place.")
+                logger.info("Lobby %s was closed to make room for another one.", superfluous)
+                await self.close(superfluous, "Nobody came, and others needed the room.")
             return await self._make(record)
         except BaseException:
             self._quotas.remove(record.id)
@@ -137,7 +120,7 @@ class Lobbies:
             self._opening.discard(record.id)
 
     def _place(self, maker: Maker | None) -> str | None:
-        """Find a place for one more lobby: a free one (None), or that of the lobby that is returned."""
+        """Find room for one more lobby. Returns the lobby to close for it, or None if there is room."""
         free = MAX_LOBBIES - self._places
         if maker is not None:
             self._quotas.check(maker, max(free, 1))
@@ -157,55 +140,51 @@ class Lobbies:
 
     @property
     def _places(self) -> int:
-        """How many are taken, by those that are being opened, too."""
-        return len(self._agent_sessions.keys() | self._opening)
+        """Number of lobbies, including those that are being opened."""
+        return len(self._controllers.keys() | self._opening)
 
     async def _make(self, record: LobbyRecord) -> LobbyController:
-        if not await self._persistence.take(record.id):
+        if not await self.persistence.take(record.id):
             raise _taken(record.id)
         if record.id in self._unopened:
-            await self._persistence.delete(record.id)
+            await self.persistence.delete(record.id)
             self._unopened.discard(record.id)
-            await self._persistence.take(record.id)
-        elif await self._persistence.knows(record.id):
-            await self._persistence.drop(record.id)
+            await self.persistence.take(record.id)
+        elif await self.persistence.knows(record.id):
+            await self.persistence.drop(record.id)
             raise _taken(record.id)
         try:
             return await self._open(record)
         except BaseException:
-            await self._persistence.drop(record.id)
+            await self.persistence.drop(record.id)
             raise
 
-    async def create_for_client(
-        self, name: str, slug: str | None, settings: LobbySettings, maker: Maker
-    ) -> LobbyController:
-        """One that ends when it stays empty. Raises as `create`."""
-        if slug == DEMO_LOBBY:  # else somebody would own it at the next start of a server that has one
-            raise _taken(slug)
-        controller = await self.create(name, slug, settings, maker=maker)
+    async def create_for_client(self, wish: CreateLobbyData, maker: Maker) -> LobbyController:
+        """Create a lobby that ends when it stays empty. Raises SignalingError, see `create`."""
+        if wish.slug == DEMO_LOBBY:  # a server with a demo lobby would restore it with an owner
+            raise _taken(wish.slug)
+        controller = await self.create(wish.name, wish.slug, wish.settings, maker=maker)
         self._watch(controller.agent_session, unused=self._limits.unused_lobby)
         return controller
 
-    async def renew_demo(self) -> None:
-        """Let the demo lobby have its own agent, if this server has the lobby."""
-        if self._demo is not None:
-            await self._demo.renew()
+    def _demo_session(self) -> AgentSession | None:
+        controller = self._controllers.get(DEMO_LOBBY)
+        return controller.agent_session if controller is not None else None
+
+    # ------------------------------------------------------------ restoring
 
     async def restore(self) -> None:
-        """Open those that are kept and that no other server serves, without their agents."""
+        """Open the stored lobbies that no other server has, without their agents."""
         for record in await self._store.lobbies():
             if self._places >= MAX_LOBBIES:
-                logger.warning("Lobby %s is not opened: there are already %d.", record.id, MAX_LOBBIES)
+                logger.warning("Lobby %s was not opened: there are already %d.", record.id, MAX_LOBBIES)
             else:
                 await self._restore(record)
 
     async def adopt(self, record: LobbyRecord) -> None:
-        """Go on with a lobby that no server serves any more, if there is room. Raises StoreError."""
-        if self._places >= MAX_LOBBIES or record.id in {
-            *self._agent_sessions,
-            *self._unopened,
-            *self._opening,
-        }:
+        """Continue a lobby that has lost its server, if there is room. Raises StoreError."""
+        known = self._controllers.keys() | self._unopened | self._opening
+        if self._places >= MAX_LOBBIES or record.id in known:
             return
         self._opening.add(record.id)
         try:
@@ -213,30 +192,30 @@ class Lobbies:
         finally:
             self._opening.discard(record.id)
         if controller is not None:
-            logger.info("Lobby %s had no server. This server takes it over.", record.id)
+            logger.info("Lobby %s had lost its server and continues here.", record.id)
             self._spawn(controller.restore_agents(), f"restore the agents of {record.id}")
 
     async def _restore(self, record: LobbyRecord) -> LobbyController | None:
-        left_out = record.id == DEMO_LOBBY and not self._with_demo
-        if left_out or not await self._persistence.take(record.id):
+        left_out = record.id == DEMO_LOBBY and self.demo is None
+        if left_out or not await self.persistence.take(record.id):
             return None
         try:
             return await self._reopen(record)
-        except StoreError:  # says nothing about the lobby
-            await self._persistence.drop(record.id)
+        except StoreError:  # not the fault of the lobby
+            await self.persistence.drop(record.id)
             raise
-        except Exception as error:  # one that cannot be opened does not cost the others
-            logger.warning("Lobby %s is in the store, but cannot be opened: %s", record.id, error)
+        except Exception as error:  # open the others all the same
+            logger.warning("Lobby %s stays in the store, but cannot be opened: %s", record.id, error)
             self._unopened.add(record.id)
-            await self._persistence.drop(record.id)
+            await self.persistence.drop(record.id)
             return None
 
     async def restore_agents(self) -> None:
-        """Let the agents of restored lobbies come back; returns when the models, theirs too, are loaded."""
+        """Restore the agents of all restored lobbies. Returns when their models are loaded."""
         await asyncio.gather(*(controller.restore_agents() for controller in self._controllers.values()))
 
     async def _reopen(self, record: LobbyRecord) -> LobbyController:
-        """A kept lobby, its bans, and the seats of those who were in it until just now."""
+        """Open a stored lobby with its bans, and with the seats of those who were in it until recently."""
         now = time.time()
         bans, sessions = await self._store.bans(record.id), await self._store.seats(record.id)
         controller = await self._open(record, bans, version=record.version + RESTORED)
@@ -244,7 +223,7 @@ class Lobbies:
             seated = [one for one in sessions if one.seat and one.expires > now]
             controller.reseat([(self._sessions.restore(one), one.seat) for one in seated if one.seat])
         if record.closes_when_empty:
-            if record.hosts:  # where its maker was is not written down
+            if record.hosts:  # the address of the maker is not stored
                 self._quotas.add(record.id, Maker(record.hosts[0]))
             self._watch(controller.agent_session, unused=self._limits.empty_lobby)
         return controller
@@ -253,32 +232,31 @@ class Lobbies:
         lobby_id = wish if wish is not None else secrets.token_urlsafe(16)
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,48}", lobby_id):
             raise SignalingError(
-                f"{lobby_id!r} is not a lobby id.", hint="Use 1 to 48 letters, digits, - or _.", code="bad_id"
+                f"{lobby_id!r} is not a lobby id.",
+                hint="Use 1 to 48 letters, digits, - and _.",
+                code="bad_id",
             )
-        if lobby_id in self._agent_sessions or lobby_id in self._opening:
+        if lobby_id in self._controllers or lobby_id in self._opening:
             raise _taken(lobby_id)
         return lobby_id
 
     async def _open(
         self, record: LobbyRecord, bans: Sequence[BanRecord] = (), *, version: int = 0
     ) -> LobbyController:
-        """A lobby as its record says, without agents and people. Raises SignalingError (`bad_name`)."""
+        """Open a lobby from its record, without agents and people. Raises SignalingError (`bad_name`)."""
         settings = LobbySettings.model_validate(dict(record.settings))
         agent_session = self._make_agent_session(
             Lobby(record.id, record.name, settings=settings, version=version)
         )
         await agent_session.open()
-        self._agent_sessions[record.id] = agent_session
-        if self._with_demo and record.id == DEMO_LOBBY:
-            self._demo = DemoLobby(
-                agent_session, lambda: self._agent_sessions.get(DEMO_LOBBY) is agent_session, self._spawn
-            )
+        if self.demo is not None and record.id == DEMO_LOBBY:
+            self.demo.watch(agent_session)
         controller = self._controllers[record.id] = LobbyController(
             agent_session,
             clock=self._clock,
             ice=self._ice,
             limits=self._limits,
-            store=self._persistence,
+            store=self.persistence,
             record=record,
             bans=bans,
             reports=self._reports,
@@ -286,63 +264,49 @@ class Lobbies:
         )
         controller.negotiations.watch(self._telemetry.connections(agent_session.host_peer))
         agent_session.subscribe(lambda event: self._telemetry.follow(agent_session.log, event))
-        self._persistence.keep(record.id, controller.record)
+        self.persistence.keep(record.id, controller.record)
         return controller
 
     # ------------------------------------------------------------ ending
 
     async def close(self, lobby_id: str, reason: str = "") -> None:
-        """End a lobby for everyone in it and forget it; one that is not there is no error."""
+        """End a lobby for everyone in it, and delete it, if it exists."""
         await self._end(lobby_id, reason)
-        await self._persistence.delete(lobby_id)
+        await self.persistence.delete(lobby_id)
 
-    async def close_all(self, reason: str) -> None:
-        """End every lobby for good."""
-        for lobby_id in list(self._agent_sessions):
-            await self.close(lobby_id, reason)
-
-    async def end_all(self, reason: str) -> None:
-        """End every lobby here; they are kept, and people are told nothing."""
-        for lobby_id in list(self._agent_sessions):
-            await self._end(lobby_id, reason, for_good=False)
+    async def end_all(self, reason: str, *, for_good: bool) -> None:
+        """End every lobby, either for good, or so that it continues with the next server."""
+        for lobby_id in list(self._controllers):
+            await (self.close(lobby_id, reason) if for_good else self._end(lobby_id, reason, for_good=False))
 
     async def _end(self, lobby_id: str, reason: str, *, for_good: bool = True) -> None:
-        controller, agent_session = (
-            self._controllers.pop(lobby_id, None),
-            self._agent_sessions.pop(lobby_id, None),
-        )
+        controller = self._controllers.pop(lobby_id, None)
         self._quotas.remove(lobby_id)
         idle_timeout = self._idle_timeouts.pop(lobby_id, None)
         if idle_timeout is not None:
             idle_timeout.close()
         if controller is not None:
             await controller.close(reason, for_good=for_good)
-        if agent_session is not None:
-            await agent_session.close(reason)
+            await controller.agent_session.close(reason)
 
     def _lose(self, lobby_id: str) -> None:
-        """Another server has this lobby now: who is here finds it there, by way of a new socket."""
+        """Another server has this lobby now. The clients here find it there with a new socket."""
         controller = self._controllers.get(lobby_id)
         if controller is not None and self._store.shared:
-            for client in (
-                *(one for _, one in controller.presence.items()),
-                *controller.waiting_room.clients,
-            ):
-                self._sessions.give_up(client)
+            for client in (*controller.presence.clients, *controller.waiting_room.clients):
+                self._sessions.writer.give_up(client.session.handle)
                 if client.outbox is not None:
-                    client.outbox.close(CloseCode.SERVICE_RESTART, "another server goes on with the lobby")
-        self._spawn(
-            self._end(lobby_id, "Another server goes on with it.", for_good=False), f"lose {lobby_id}"
-        )
+                    client.outbox.close(CloseCode.SERVICE_RESTART, "another server has the lobby now")
+        self._spawn(self._end(lobby_id, "Another server has it now.", for_good=False), f"lose {lobby_id}")
 
-    def _watch(self, agent_session: AgentSessionPort, unused: float) -> None:
-        """Close the lobby when nobody has been in it for a while, and let its agents go before."""
+    def _watch(self, agent_session: AgentSession, unused: float) -> None:
+        """Close the lobby when nobody has been in it for a while, after removing its agents."""
         lobby_id = agent_session.lobby.id
 
         def expired() -> None:
             self._spawn(self.close(lobby_id, "Nobody was here."), f"close {lobby_id}")
 
-        async def let_go() -> None:
+        async def remove_agents() -> None:
             for agent in agent_session.lobby.agents:
                 await agent_session.remove(agent.id)
 
@@ -352,24 +316,21 @@ class Lobbies:
             empty=self._limits.empty_lobby,
             agents=self._limits.agents_alone,
             expired=expired,
-            lonely=lambda: self._spawn(let_go(), f"let the agents of {lobby_id} go"),
+            lonely=lambda: self._spawn(remove_agents(), f"remove the agents of {lobby_id}"),
         )
 
-    # ------------------------------------------------------------ what happens to them
+    # ------------------------------------------------------------ notices
 
     def on_notice(self, notice: Notice) -> None:
-        """A notice of the media plane, to the lobby whose agent host it is about, or to all."""
-        if isinstance(notice, MediaStats):
-            return
+        """Pass a notice of the media plane to the lobby of its agent host, or to all lobbies."""
         everyone = isinstance(notice, MediaGone)
-        for lobby_id, agent_session in list(self._agent_sessions.items()):
-            if not everyone and agent_session.host_peer != getattr(notice, "host_id", None):
+        for lobby_id, controller in list(self._controllers.items()):
+            if not everyone and controller.agent_session.host_peer != getattr(notice, "host_id", None):
                 continue
             try:
-                agent_session.on_notice(notice)
-                if lobby_id in self._controllers:
-                    self._controllers[lobby_id].negotiations.on_notice(notice)
-            except Exception:  # one lobby's trouble is not the others'
+                controller.agent_session.on_notice(notice)
+                controller.negotiations.on_notice(notice)
+            except Exception:  # it must not affect the other lobbies
                 logger.exception("Lobby %s failed on %r", lobby_id, type(notice).__name__)
 
 

@@ -1,4 +1,4 @@
-"""The negotiations of one lobby: who connects to whom, and what passes between the two ends."""
+"""The WebRTC connections of one lobby: who connects to whom, and what the two ends send each other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from voicebot.agent.session import AgentSession
 from voicebot.clock import Clock
 from voicebot.errors import SignalingError, VoicebotError
 from voicebot.events import ConnectionState
 from voicebot.media.base import MediaGone, Notice, PeerState
 from voicebot.server.lobby.pair import Pair, PeerRole
-from voicebot.server.lobby.ports import AgentSessionPort
+from voicebot.server.lobby.presence import Presence
 from voicebot.signaling.messages import (
     ConnectionReady,
     DescriptionData,
@@ -26,7 +27,7 @@ from voicebot.signaling.messages import (
     WebrtcStateChange,
     WebrtcStateChangeData,
 )
-from voicebot.signaling.negotiation import Action, Negotiation, PairState
+from voicebot.signaling.negotiation import Action, Failed, Negotiation, PairState
 from voicebot.signaling.turn import IcePlan
 
 _CANDIDATE_TYPES = {"host", "srflx", "prflx", "relay"}
@@ -34,45 +35,42 @@ _WORDS = re.compile(r"[A-Za-z_ ,.'()-]*")
 
 
 class Spawn(Protocol):
-    """Runs work as an owned task; what goes wrong is told to `me` as the answer to message `id`."""
+    """Runs work as an owned task. Errors are sent to the person `me` as the answer to message `id`."""
 
     def __call__(self, work: Coroutine[Any, Any, None], name: str, me: str, id: str | None) -> None: ...
 
 
 class Negotiations:
-    """Between the people of a lobby, and between each of them and its agent host.
+    """Connects the people of a lobby to each other, and each of them to its agent host.
 
-    `ice(user)` gives fresh ICE servers, `tell(person, message)` never waits, `reconnecting(person)`
-    says whether a person's socket is lost. Epochs are larger than `epoch_base`: a server that was
-    restarted must begin above those that its predecessor gave.
+    `ice(user)` returns fresh ICE servers. Epochs are larger than `epoch_base`, which must be above every
+    epoch of an earlier server.
     """
 
     def __init__(
         self,
-        agent_session: AgentSessionPort,
+        agent_session: AgentSession,
+        presence: Presence,
         *,
         clock: Clock,
         ice: Callable[[str], IcePlan],
-        tell: Callable[[str, Message], None],
         spawn: Spawn,
-        reconnecting: Callable[[str], bool],
         epoch_base: int = 0,
     ) -> None:
         self._agent_session, self._lobby = agent_session, agent_session.lobby
-        self.lobby_id, self.clock, self.ice, self.tell = self._lobby.id, clock, ice, tell
-        self._spawn, self._reconnecting = spawn, reconnecting
+        self.lobby_id, self.clock, self.ice, self.tell = self._lobby.id, clock, ice, presence.tell
+        self._presence, self._spawn = presence, spawn
         self._epoch_base, self._epochs = epoch_base, itertools.count(epoch_base + 1)
         self._pairs: dict[frozenset[str], Pair] = {}
-        self.silent: dict[Pair, frozenset[str]] = {}
         self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
         self._on_action: Callable[[tuple[str, str], Action | None], None] = lambda ends, action: None
 
     def watch(self, on_action: Callable[[tuple[str, str], Action | None], None]) -> None:
-        """Have `on_action(ends, action)` called with every action; None means that the pair is closed."""
+        """Call `on_action(ends, action)` with every action, and with None when the pair is closed."""
         self._on_action = on_action
 
     def begin(self, me: str) -> None:
-        """Someone has come, or come again: connect them (anew) to everyone who is here."""
+        """Somebody has joined, perhaps again: connect them anew to everyone who is here."""
         for pair in self._of(me):
             pair.present(me)
         for other in self._lobby.humans:
@@ -82,15 +80,15 @@ class Negotiations:
             self._with_host(me).begin()
 
     def away(self, me: str) -> None:
-        """Someone's socket is lost: their connections stay, and what fails meanwhile waits for them."""
+        """Somebody lost their socket. Connections stay, and those that fail meanwhile wait for them."""
         for pair in self._of(me):
             pair.away(me)
 
     def back(self, me: str) -> None:
-        """Someone resumes on a new socket, their page as it was.
+        """Somebody resumes on a new socket, with the same page.
 
-        What had waited for them or had been given up begins. Connections of which nothing is known,
-        since the server was restarted, go on between people and begin with the agents.
+        Begin the connections that waited for them or had failed. After a restart of the server nothing is
+        known about their connections: those between people continue, and that to the agents begins anew.
         """
         for pair in self._of(me):
             pair.back(me)
@@ -101,17 +99,17 @@ class Negotiations:
             self._with_host(me).begin()
 
     def heard(self, me: str) -> None:
-        """A message has come from this person: whatever it is, they are there."""
-        for pair in [pair for pair, ends in self.silent.items() if me in ends]:
+        """This person has sent something, so they are present."""
+        for pair in self._of(me):
             pair.heard(me)
 
     def drop(self, me: str) -> None:
-        """Someone has gone."""
+        """Somebody has left."""
         self._drop(me)
         self._reported = {ends: last for ends, last in self._reported.items() if me not in ends}
 
     def close(self) -> None:
-        """The lobby is gone."""
+        """The lobby has ended."""
         for pair in self._pairs.values():
             pair.close()
         self._pairs.clear()
@@ -126,7 +124,7 @@ class Negotiations:
         | WebrtcStateChange
         | ConnectionReady,
     ) -> None:
-        """Check that the peer and epoch are current, then pass it on. Raises SignalingError."""
+        """Pass a message on, if its peer and epoch are current. Raises SignalingError."""
         to_host = message.peer == self._agent_session.host_peer
         if isinstance(message, WebrtcStateChange | ConnectionReady):
             self._report(me, message)
@@ -147,7 +145,7 @@ class Negotiations:
         elif isinstance(message, IceCandidate):
             pair.candidate(me, message.epoch)
             if to_host:
-                self._agent_session.add_candidate(me, message.epoch, message.data)
+                self._agent_session.connections.add_candidate(me, message.epoch, message.data)
         else:
             pair.needed(me, message.epoch)
             if pair.state is PairState.FAILED:  # a person asks for another attempt
@@ -165,7 +163,9 @@ class Negotiations:
         pair = self._between(me, host)
         servers = pair.servers(me) if pair is not None else list(self.ice(me).servers)
         try:
-            answer = await self._agent_session.answer(me, epoch, message.data.sdp, tracks, servers)
+            answer = await self._agent_session.connections.answer(
+                me, epoch, message.data.sdp, tracks, servers
+            )
         except VoicebotError as error:
             if (pair := self._between(me, host)) is not None:
                 pair.fail(epoch, error.code, str(error))
@@ -185,11 +185,11 @@ class Negotiations:
         pair, data = self._between(me, message.peer), message.data
         adopting = pair is not None and pair.state is PairState.ADOPTING
         if pair is None or (pair.epoch != message.epoch and not adopting):
-            return  # of a connection that is over
+            return  # the connection is over
         if self._reported.get((me, message.peer)) == (message.epoch, data) and not adopting:
-            return  # said again after a resume, as nobody knows what has arrived
+            return  # repeated after a resume, because the browser does not know what has arrived
         self._reported[me, message.peer] = (message.epoch, data)
-        # the media plane reports its own end, except when the browser's fails before it begins
+        # the media plane reports connections to the agents, unless the browser's end fails before they begin
         told = message.peer == self._agent_session.host_peer and data.state != "failed"
         if self._agent_session.log is not None and not told:
             ice = _only_types(data.model_dump(include={"local", "remote", "relay"}, exclude_none=True))
@@ -216,10 +216,10 @@ class Negotiations:
         self.tell(message.peer, passed_on)
 
     def on_notice(self, notice: Notice) -> None:
-        """A notice of the media plane for this lobby's host, after the agent session has had it."""
+        """Handle a notice about this lobby's agent host, after the agent session."""
         host = self._agent_session.host_peer
         if isinstance(notice, PeerState):
-            reason = f"The agents' side says: {notice.reason}." if notice.reason else ""
+            reason = f"The agents' side reports: {notice.reason}." if notice.reason else ""
             if (pair := self._between(host, notice.peer_id)) is not None:
                 pair.report(host, notice.epoch, notice.state, reason=reason)
         elif isinstance(notice, MediaGone) and self._lobby.agents:
@@ -227,17 +227,17 @@ class Negotiations:
                 self._with_host(person.id).begin()
 
     def agents_changed(self) -> None:
-        """The voices to be heard changed: renegotiate, or begin or end the host connections."""
+        """Agents came or left: renegotiate, begin or end everyone's connection to the agent host."""
         host, agents = self._agent_session.host_peer, self.agent_ids()
         for person in self._lobby.humans:
             if not agents:
                 self._drop(host)
-                self._agent_session.close_peer(person.id)
+                self._agent_session.connections.close(person.id)
                 continue
             pair = self._between(person.id, host)
             if pair is None or pair.state is PairState.FAILED:
                 self._with_host(person.id).begin()
-            elif pair.epoch:  # one that waits for somebody to come back begins with all agents
+            elif pair.epoch:  # without an epoch it waits for somebody, and will begin with all agents
                 data = RenegotiateRequestData(receive=agents)
                 self.tell(
                     person.id,
@@ -251,16 +251,16 @@ class Negotiations:
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
         self._on_action(pair.ends, action)
-
-    def on_abandoned(self, person: str) -> None:
-        self._agent_session.close_peer(person)
+        person, other = pair.ends
+        if isinstance(action, Failed) and other == self._agent_session.host_peer:
+            self._agent_session.connections.close(person)
 
     def _people(self, impolite: str, polite: str) -> Pair:
-        """The pair of two people; the one who was there first is impolite."""
+        """Return the pair of two people. The one who was there first is impolite."""
         return self._pair({impolite: "impolite", polite: "polite"}, (impolite, polite))
 
     def _with_host(self, person: str) -> Pair:
-        """The pair of a person and the agent host."""
+        """Return the pair of a person and the agent host."""
         return self._pair({person: "offerer"}, (person, self._agent_session.host_peer))
 
     def _pair(self, roles: dict[str, PeerRole], ends: tuple[str, str]) -> Pair:
@@ -268,7 +268,7 @@ class Negotiations:
         if pair is None:
             negotiation = Negotiation(ends, lambda: next(self._epochs), people=tuple(roles))
             pair = self._pairs[frozenset(ends)] = Pair(self, negotiation, roles)
-            for end in filter(self._reconnecting, roles):
+            for end in filter(self._presence.is_reconnecting, roles):
                 pair.away(end)
         return pair
 
@@ -285,12 +285,12 @@ class Negotiations:
 
 
 def _only_types(ice: dict[str, Any]) -> dict[str, Any]:
-    """A browser could write anything for the type of a candidate, addresses too: those are not kept."""
+    """Drop what is not a candidate type, because a browser could write an address there."""
     return {name: value for name, value in ice.items() if name == "relay" or value in _CANDIDATE_TYPES}
 
 
 def _without_traffic(reason: str) -> str:
-    """What a browser says went wrong, up to what could be a line of SDP, a candidate or an address."""
+    """Cut a browser's reason before anything that could be a line of SDP, a candidate or an address."""
     found = _WORDS.match(reason)
     assert found is not None
     return found[0].strip(" .,('") if found.end() < len(reason) else reason

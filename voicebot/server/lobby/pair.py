@@ -32,34 +32,29 @@ PeerRole = Literal["offerer", "polite", "impolite"]
 
 
 class PairOwner(Protocol):
-    """What a pair needs of the lobby's negotiations. No method waits."""
+    """What a pair needs from the lobby's negotiations. No method waits."""
 
     lobby_id: str
     clock: Clock
-    silent: dict[Pair, frozenset[str]]
-    """The ends of each pair that were not heard from, where the pair waits for that."""
 
     def ice(self, person: str, /) -> IcePlan:
-        """Fresh ICE servers for this person."""
+        """Return fresh ICE servers for this person."""
 
     def agent_ids(self) -> list[str]:
-        """The agents that a person is to hear."""
+        """Return the ids of the agents that a person receives."""
 
     def tell(self, person: str, message: Message, /) -> None:
         """Send a message to a person."""
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
-        """The pair has carried out this action; None: it is closed."""
-
-    def on_abandoned(self, person: str) -> None:
-        """This person's connection to the agent host was given up."""
+        """The pair has carried out this action, or is closed (None)."""
 
 
 class Pair:
     """Two ends of a connection. Each method carries out what follows and sets the next deadline.
 
-    `roles` are those of the people among the two ends: the agent host has no role and is told nothing.
-    Epochs, senders and the errors are those of `voicebot.signaling.negotiation.Negotiation`.
+    `roles` has the people among the two ends. The agent host has no role and gets no messages. Epochs,
+    senders and errors are those of `voicebot.signaling.negotiation.Negotiation`.
     """
 
     def __init__(self, owner: PairOwner, negotiation: Negotiation, roles: dict[str, PeerRole]) -> None:
@@ -79,7 +74,7 @@ class Pair:
         return self._negotiation.epoch
 
     def servers(self, person: str) -> list[IceServer]:
-        """Fresh ICE servers for this person and the present attempt."""
+        """Return fresh ICE servers for this person and the current attempt."""
         return list(self._owner.ice(person).for_rung(self._negotiation.rung).servers)
 
     # ------------------------------------------------------------ beginning and ending
@@ -90,18 +85,17 @@ class Pair:
         self.retry()
 
     def retry(self) -> None:
-        """Begin again with the same ways to connect."""
+        """Begin again with the same rungs."""
         self._carry_out(self._negotiation.begin(self._owner.clock()))
 
     def adopt(self, before: int) -> None:
-        """After a restart of the server: the two may still be connected, in an epoch below `before`."""
+        """After a restart of the server: the ends may still be connected in an epoch below `before`."""
         self._negotiation.adopt(self._owner.clock(), before=before)
         self._carry_out([])
 
     def close(self) -> None:
-        """The connection is no longer wanted."""
+        """End the connection, because an end has left."""
         self._negotiation.close()
-        self._owner.silent.pop(self, None)
         self._stop_timer()
         self._owner.on_pair(self, None)
 
@@ -112,16 +106,17 @@ class Pair:
         self._negotiation.away(person)
 
     def present(self, person: str) -> None:
-        """This person is about to begin anew with everyone."""
+        """This person is present. The caller calls `begin` next."""
         self._negotiation.present(person)
 
     def back(self, person: str) -> None:
-        """This person has a socket again: begin what waited for it, or had been given up."""
+        """This person has a socket again. Begin if the pair was waiting for that or had failed."""
         self._carry_out(self._negotiation.back(person, self._owner.clock()))
 
     def heard(self, person: str) -> None:
-        """A message has come from this person."""
-        self._carry_out(self._negotiation.heard(person, self._owner.clock()))
+        """This person has sent something."""
+        if person in self._negotiation.unheard:
+            self._carry_out(self._negotiation.heard(person, self._owner.clock()))
 
     # ------------------------------------------------------------ what an end sends
 
@@ -140,11 +135,11 @@ class Pair:
         self._negotiation.needed(sender, epoch)
 
     def report(self, sender: str, epoch: int, state: str, code: str = "ice_failed", reason: str = "") -> None:
-        """An end's connection state. `code` and `reason` explain a state that means a lost connection."""
+        """An end reports its connection state. `code` and `reason` explain a failure."""
         self._carry_out(self._negotiation.report(sender, epoch, state, self._owner.clock(), code, reason))
 
     def fail(self, epoch: int, code: str, reason: str) -> None:
-        """This epoch is lost; `code` and `reason` are those of the error."""
+        """This epoch has failed with this `code` and `reason`."""
         self._carry_out(self._negotiation.fail(epoch, code, self._owner.clock(), reason))
 
     # ------------------------------------------------------------ what follows
@@ -157,12 +152,6 @@ class Pair:
                     continue  # one offer is enough, and the impolite one wins anyway
                 other = next(end for end in self.ends if end != person)
                 self._owner.tell(person, self._message(action, person, other, role))
-                if isinstance(action, Failed) and role == "offerer":
-                    self._owner.on_abandoned(person)
-        if self._negotiation.unheard:
-            self._owner.silent[self] = self._negotiation.unheard
-        else:
-            self._owner.silent.pop(self, None)
         self._stop_timer()
         due = self._negotiation.due
         if due is not None:

@@ -1,7 +1,7 @@
-"""Keeps lobbies, bans and reports in the store, and holds the leases of the lobbies served here.
+"""Writes lobbies, bans and reports to the store, and holds the leases of this server's lobbies.
 
-Nobody waits for the store: what cannot be written now is written later, and a store that has
-gone away is logged once. Sessions and their seats are kept by `voicebot.server.sessions.sessions`.
+Nobody waits for the store. What cannot be written now is written later, and a failing store is logged once.
+Sessions and their seats are written by `voicebot.server.sessions.writer`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Protocol
 
 from voicebot.errors import StoreError
 from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, Store
@@ -20,35 +19,20 @@ from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord,
 logger = logging.getLogger(__name__)
 
 GATHER = 0.5
-"""Seconds after a write in which changes are gathered into the next one."""
+"""Seconds after a write for which further changes are collected."""
 PERIOD = 10.0
-"""Seconds after which every lobby is written, changed or not: so it is known how long it was served."""
+"""Seconds after which every lobby is written, changed or not. Its record tells when it was last served."""
 RETRY = 1.0
-"""Seconds until a store that failed is tried again."""
+"""Seconds before a retry after the store failed."""
 LEASE = 6.0
 RENEW = 2.0
-"""Seconds that a lease lasts, and after which it is renewed."""
-
-
-class LobbyStore(Protocol):
-    """What a lobby tells whoever keeps it beyond the life of this process.
-
-    It is called on the loop, right after the change, and never blocks or raises.
-    """
-
-    def lobby_changed(self, lobby_id: str) -> None:
-        """The lobby's record may differ from the last one."""
-        ...
-
-    def banned(self, record: BanRecord) -> None: ...
-    def unbanned(self, lobby_id: str, handle: str) -> None: ...
-    def reported(self, record: ReportRecord) -> None: ...
+"""Seconds for which a lease lasts, and after which it is renewed."""
 
 
 class Persistence:
-    """The `LobbyStore` of all lobbies of one server.
+    """Keeps all lobbies of one server.
 
-    `lost(lobby_id)` is called when another server has taken a lobby over. `wall` gives Unix seconds.
+    `lost(lobby_id)` is called when another server has taken a lobby over. `wall` returns Unix seconds.
     """
 
     def __init__(
@@ -66,7 +50,7 @@ class Persistence:
         self._failing = False
 
     def start(self) -> None:
-        """Begin to write and to renew."""
+        """Start writing and renewing leases."""
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._write(), name="write lobbies"),
@@ -74,7 +58,7 @@ class Persistence:
         ]
 
     async def aclose(self) -> None:
-        """Write everything a last time and give the leases back. Safe to call twice."""
+        """Write everything and release all leases. Safe to call twice."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -83,16 +67,16 @@ class Persistence:
         await self.flush()
         for lobby_id in list(self._tokens):
             if not await self._release(lobby_id):
-                break  # so do the others
+                break  # the other leases run out, too
         self._kept.clear()
 
     # ------------------------------------------------------------ lobbies
 
     async def take(self, lobby_id: str) -> bool:
-        """Lease a lobby for this server; False while another one serves it.
+        """Lease a lobby for this server. Returns False if another server has it.
 
-        While the store is away it is served all the same: a lease that another server gets
-        meanwhile is found out when the store is back.
+        Returns True if the store fails. Whether another server got the lease meanwhile is checked once the
+        store is back.
         """
         try:
             token = await self._store.acquire(lobby_id, self._store.owner, LEASE)
@@ -104,11 +88,11 @@ class Persistence:
         return token is not None
 
     def token(self, lobby_id: str) -> int | None:
-        """The fencing token of a lobby that is leased."""
+        """Return the fencing token of a leased lobby, or None."""
         return self._tokens.get(lobby_id)
 
     async def knows(self, lobby_id: str) -> bool:
-        """Whether a lobby of this id is kept, served or not; False while the store is away."""
+        """Whether the store has a lobby of this id. Returns False if the store fails."""
         try:
             return await self._store.get_lobby(lobby_id) is not None
         except StoreError as error:
@@ -116,26 +100,24 @@ class Persistence:
             return False
 
     async def drop(self, lobby_id: str) -> None:
-        """Serve it no longer, without deleting it."""
-        self._kept.pop(lobby_id, None)
-        self._changed.pop(lobby_id, None)
+        """Stop writing a lobby and release its lease, without deleting it."""
+        self._forget(lobby_id)
         await self._release(lobby_id)
 
     def keep(self, lobby_id: str, record: Callable[[], LobbyRecord]) -> None:
-        """Write what `record()` returns soon, and again whenever the lobby changes."""
+        """Write what `record()` returns, now and whenever the lobby changes."""
         self._kept[lobby_id] = record
         self.lobby_changed(lobby_id)
 
     async def delete(self, lobby_id: str) -> None:
-        """It is over: forget it, with its bans. Safe to call for one that is not kept."""
-        self._kept.pop(lobby_id, None)
-        self._changed.pop(lobby_id, None)
+        """Delete a lobby and its bans from the store, if it is there."""
+        self._forget(lobby_id)
 
         async def delete() -> None:
             async with self._leasing:
                 token = self._tokens.get(lobby_id)
                 await self._store.delete_lobby(lobby_id, token)
-                if lobby_id in self._kept:  # there is another one of this id by now
+                if lobby_id in self._kept:  # by now there is another one with this id
                     self._changed[lobby_id] = None
                 elif token is not None:
                     await self._store.release(lobby_id, self._store.owner, token)
@@ -145,9 +127,14 @@ class Persistence:
         if not self._failing:
             await self.flush()
 
-    # ------------------------------------------------------------ LobbyStore
+    def _forget(self, lobby_id: str) -> None:
+        self._kept.pop(lobby_id, None)
+        self._changed.pop(lobby_id, None)
+
+    # ------------------------------------------------------------ changes; these never wait or raise
 
     def lobby_changed(self, lobby_id: str) -> None:
+        """Write the lobby's record soon, because it may differ from the last one."""
         if lobby_id in self._kept:
             self._changed[lobby_id] = None
             self._due.set()
@@ -164,7 +151,7 @@ class Persistence:
     # ------------------------------------------------------------ writing
 
     async def flush(self) -> None:
-        """Write now what waits. A store that fails is logged, never raised."""
+        """Write all changes now. Logs a failing store."""
         async with self._writing:
             try:
                 while self._waiting:
@@ -179,11 +166,11 @@ class Persistence:
                 self._failed(error)
                 return
         if self._failing:
-            logger.warning("The store is back. Lobbies are saved again.")
+            logger.warning("Lobbies are saved again.")
         self._failing = False
 
     async def _put(self, lobby_id: str) -> None:
-        if lobby_id in self._kept and lobby_id not in self._tokens:  # taken while the store was away
+        if lobby_id in self._kept and lobby_id not in self._tokens:  # opened while the store failed
             await self._hold(lobby_id)
         for _ in range(2):
             current = self._kept.get(lobby_id)
@@ -193,7 +180,7 @@ class Persistence:
             try:
                 await self._store.put_lobby(record, self._tokens.get(lobby_id))
                 break
-            except LeaseLost:  # to another server; or to this one, which is about to know
+            except LeaseLost:  # another server has it, or this one has just got a newer token
                 await self._hold(lobby_id)
         self._changed.pop(lobby_id, None)
 
@@ -208,7 +195,7 @@ class Persistence:
                 self._changed |= dict.fromkeys(self._kept)
                 whole = loop.time() + PERIOD
             self._due.clear()
-            if not self._waiting:  # a ban or report does not wait for others
+            if not self._waiting:  # bans and reports are written at once
                 await asyncio.sleep(max(0.0, written + GATHER - loop.time()))
             await self.flush()
             written = loop.time()
@@ -222,7 +209,7 @@ class Persistence:
 
     def _failed(self, error: StoreError) -> None:
         if not self._failing:
-            logger.warning("Lobbies cannot be saved now: %s They continue; saving is retried.", error)
+            logger.warning("Lobbies cannot be saved: %s They continue, and saving is tried again.", error)
         self._failing = True
 
     # ------------------------------------------------------------ leases
@@ -240,7 +227,7 @@ class Persistence:
                     break
 
     async def _hold(self, lobby_id: str) -> None:
-        """Renew one lease; where it has run out meanwhile, take it again unless somebody else has."""
+        """Renew one lease. If it has run out, take it again, unless another server has it."""
         async with self._leasing:
             owner, token = self._store.owner, self._tokens.get(lobby_id)
             if token is not None and await self._store.renew(lobby_id, owner, token, LEASE):
@@ -252,14 +239,13 @@ class Persistence:
                 self._tokens[lobby_id] = token
 
     def _gone(self, lobby_id: str) -> None:
-        self._kept.pop(lobby_id, None)
-        self._changed.pop(lobby_id, None)
+        self._forget(lobby_id)
         self._tokens.pop(lobby_id, None)
-        logger.warning("Another server serves lobby %s now, so this server closes it.", lobby_id)
+        logger.warning("Another server has lobby %s now, so it is closed here.", lobby_id)
         self._lost(lobby_id)
 
     async def _release(self, lobby_id: str) -> bool:
-        """False when the store is away."""
+        """Return False if the store fails."""
         async with self._leasing:
             token = self._tokens.pop(lobby_id, None)
             if token is None:

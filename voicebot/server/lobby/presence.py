@@ -1,4 +1,4 @@
-"""Who sits in a lobby, who sat there a while ago, and how long the seat of a lost browser is kept."""
+"""The clients with a seat in a lobby, and how long a seat is kept after its socket was lost."""
 
 from __future__ import annotations
 
@@ -7,48 +7,59 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from voicebot.lobby.lobby import Lobby
 from voicebot.server.sessions.client_session import ClientSession
+from voicebot.signaling.messages import Message
+from voicebot.signaling.written import write
 
 REMEMBERED = 64
-"""Those who left and can still be reported."""
+"""Number of people who have left and can still be reported."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """Somebody who sits here or has left."""
+    """Somebody who has a seat here or has left."""
 
     handle: str
-    """Of their session."""
+    """The handle of their session."""
     name: str
 
 
 class Presence:
-    """Browsers by participant id.
+    """The clients by participant id. Telling them something never waits.
 
-    `reconnecting(participant_id)` is called when a socket has been lost for a while, `lost` when the
-    grace is over.
+    `on_reconnecting(participant_id)` is called when a socket has been lost for a while, and
+    `on_lost(participant_id)` when the seat is not kept any longer.
     """
 
-    def __init__(self, *, reconnecting: Callable[[str], object], lost: Callable[[str], None]) -> None:
-        self._reconnecting, self._lost = reconnecting, lost
+    def __init__(
+        self, lobby: Lobby, *, on_reconnecting: Callable[[str], object], on_lost: Callable[[str], None]
+    ) -> None:
+        self._lobby, self._on_reconnecting, self._on_lost = lobby, on_reconnecting, on_lost
         self._clients: dict[str, ClientSession] = {}
         self._graces: dict[str, asyncio.TimerHandle] = {}
         self._unannounced: dict[str, asyncio.TimerHandle] = {}
-        """Who is lost for so short that nobody has been told."""
+        """Those whose socket was lost so recently that the others have not been told."""
         self._left: OrderedDict[str, Known] = OrderedDict()
 
     def get(self, participant_id: str) -> ClientSession | None:
         return self._clients.get(participant_id)
 
-    def items(self) -> list[tuple[str, ClientSession]]:
-        """A copy, in the order the seats were taken."""
-        return list(self._clients.items())
+    def handle(self, participant_id: str | None) -> str:
+        """Return the handle of this person's session, or an empty string if they have no seat here."""
+        client = self._clients.get(participant_id or "")
+        return client.session.handle if client is not None else ""
+
+    @property
+    def clients(self) -> list[ClientSession]:
+        """A copy, in the order in which the seats were taken."""
+        return list(self._clients.values())
 
     def take(self, participant_id: str, client: ClientSession) -> None:
         self._clients[participant_id] = client
 
     def free(self, participant_id: str, name: str) -> ClientSession | None:
-        """Who sat there; `name` is kept with their handle for a report that comes after."""
+        """Free a seat and return its client. Keeps `name` and the handle for a later report."""
         self.back(participant_id)
         client = self._clients.pop(participant_id, None)
         if client is not None:
@@ -58,44 +69,64 @@ class Presence:
         return client
 
     def left(self, participant_id: str) -> Known | None:
-        """Somebody who sat here a while ago."""
+        """Return somebody who left recently."""
         return self._left.get(participant_id)
 
     def ids(self, handle: str) -> set[str]:
-        """The participant ids under which a session sits here, or sat here a while ago."""
+        """Return the participant ids that a session has here or had recently."""
         here = {id for id, client in self._clients.items() if client.session.handle == handle}
         return here | {id for id, known in self._left.items() if known.handle == handle}
 
     def close(self) -> list[ClientSession]:
-        """Free all seats; who sat there."""
+        """Free all seats and return their clients."""
         for timer in (*self._graces.values(), *self._unannounced.values()):
             timer.cancel()
         self._graces.clear()
         self._unannounced.clear()
-        clients = list(self._clients.values())
+        clients = self.clients
         self._clients.clear()
         return clients
 
-    # ------------------------------------------------------------ graces
+    # ------------------------------------------------------------ messages
 
-    def reconnecting(self, participant_id: str) -> bool:
-        """Their socket is lost and the seat kept."""
+    def tell(self, participant_id: str, message: Message) -> None:
+        """Send a message to this person, if they have a seat."""
+        client = self._clients.get(participant_id)
+        if client is not None:
+            client.send(message)
+
+    def tell_hosts(self, message: Message) -> None:
+        """Send a message to every host."""
+        for host in self._lobby.hosts:
+            self.tell(host.id, message)
+
+    def broadcast(self, message: Message, but: str | None = None) -> None:
+        """Send a message to everyone but this person."""
+        written = write(message)
+        for participant_id, client in list(self._clients.items()):
+            if participant_id != but:
+                client.send(written)
+
+    # ------------------------------------------------------------ lost sockets
+
+    def is_reconnecting(self, participant_id: str) -> bool:
+        """Whether the socket is lost and the seat is kept."""
         return participant_id in self._graces
 
     def announce(self, participant_id: str, seconds: float) -> None:
-        """Say so long from now that they are reconnecting, unless they are back before."""
+        """Call `on_reconnecting` after this time, unless they are back before."""
         loop = asyncio.get_running_loop()
         self._unannounced[participant_id] = loop.call_later(seconds, self._announce, participant_id)
 
     def keep(self, participant_id: str, seconds: float) -> None:
-        """Keep the seat so long from now."""
+        """Keep the seat for this time from now on."""
         if participant_id in self._graces:
             self._graces[participant_id].cancel()
         loop = asyncio.get_running_loop()
         self._graces[participant_id] = loop.call_later(seconds, self._over, participant_id)
 
     def back(self, participant_id: str) -> None:
-        """They are here again, or gone for good."""
+        """They are here again, or have left for good."""
         for timers in (self._graces, self._unannounced):
             timer = timers.pop(participant_id, None)
             if timer is not None:
@@ -104,8 +135,8 @@ class Presence:
     def _announce(self, participant_id: str) -> None:
         self._unannounced.pop(participant_id, None)
         if participant_id in self._graces:
-            self._reconnecting(participant_id)
+            self._on_reconnecting(participant_id)
 
     def _over(self, participant_id: str) -> None:
         self.back(participant_id)
-        self._lost(participant_id)
+        self._on_lost(participant_id)

@@ -1,4 +1,4 @@
-"""What one browser may ask of the server, and a token bucket that holds it to that."""
+"""The limits of the server, and token buckets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Defaults of the protocol; times in seconds, sizes in bytes."""
+    """Times in seconds, sizes in bytes."""
 
     messages_per_second: float = 20.0
     burst: int = 100
@@ -16,37 +16,37 @@ class Limits:
     queue_bytes: int = 512 * 1024
     write_deadline: float = 2.0
     presence_grace: float = 30.0
-    """How long someone whose socket was lost counts as reconnecting."""
+    """How long the seat of a client is kept after its socket was lost."""
     closed_grace: float = 10.0
-    """The same after the browser closed the socket itself, without having left before."""
+    """The same, if the browser closed the socket itself without leaving the lobby."""
     reconnecting_after: float = 2.0
-    """How long a socket is lost before the others are told."""
+    """How long after the loss of a socket the others are told."""
     heartbeat: float = 10.0
     dead_after: float = 25.0
-    """How long a socket may be silent, pings unanswered, until it is dropped."""
+    """How long a socket may leave pings unanswered before it is dropped."""
     handshake: float = 10.0
-    """How long a request, that for a WebSocket too, may take to arrive."""
+    """How long a request, including the handshake of a WebSocket, may take to arrive."""
     sockets_per_session: int = 3
     sockets_per_address: int = 256
-    """Open WebSockets from one address, more from around it; those of this machine do not count."""
+    """Open WebSockets from one address. Its site and provider may have more, and this machine any number."""
     flood: float = 60.0
-    """How long one may keep sending faster than `messages_per_second` before the socket is closed."""
+    """How long a client may send faster than `messages_per_second` before its socket is closed."""
     unused_lobby: float = 600.0
-    """How long a lobby made in a browser waits for the first person."""
+    """How long a lobby created in a browser waits for the first person."""
     empty_lobby: float = 60.0
-    """How long it lives on once the last person has left."""
+    """How long it stays open after the last person has left."""
     agents_alone: float = 20.0
-    """How long its agents stay once the last person has left."""
+    """How long its agents stay after the last person has left."""
     sessions_per_second: float = 0.5
     sessions_burst: int = 120
-    """New sessions from one address (a class behind a router opens the page at once), more from around it."""
+    """New sessions from one address: a class behind one router may open the page at the same time."""
     lobbies_per_second: float = 1 / 60
     lobbies_burst: int = 10
-    """New lobbies by one session, and five times as many by all from one address, more from around it."""
+    """New lobbies by one session. All sessions of one address together may create five times as many."""
 
 
 class TokenBucket:
-    """`burst` at once, `rate` per second in the long run."""
+    """Allows `burst` uses at once, and `rate` per second on average."""
 
     def __init__(self, rate: float, burst: int, now: float) -> None:
         self._rate, self._burst = rate, burst
@@ -54,7 +54,7 @@ class TokenBucket:
         self._empty_since: float | None = None
 
     def take(self, now: float) -> float:
-        """Use one token; returns in how many seconds it will be there, 0 when it is."""
+        """Use one token. Returns the seconds to wait until it is available, or 0."""
         self._tokens = min(self._burst, self._tokens + (now - self._time) * self._rate) - 1
         self._time = now
         if self._tokens >= self._burst / 2:
@@ -64,26 +64,26 @@ class TokenBucket:
         return max(0.0, -self._tokens / self._rate)
 
     def flooded_for(self, now: float) -> float:
-        """For how many seconds it has not been half full again since a token had to be waited for."""
+        """Return for how many seconds the bucket has not been half full, since a token was not available."""
         return 0.0 if self._empty_since is None else now - self._empty_since
 
 
 class Allowance:
-    """A token bucket for each of many (addresses, sessions); those that were idle longest are forgotten."""
+    """One token bucket for each of many addresses or sessions. The longest unused ones are forgotten."""
 
     def __init__(self, rate: float, burst: int, *, remembered: int = 10_000) -> None:
         self._rate, self._burst, self._remembered = rate, burst, remembered
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, who: str, now: float) -> float:
-        """0, or in how many seconds there will be a token of theirs."""
-        if who in self._used:  # who asks in vain is not forgotten for it
+        """Return the seconds until they have a token, or 0."""
+        if who in self._used:  # somebody who asks in vain must not be forgotten
             self._used.move_to_end(who)
         tokens = self._tokens(who, now)
         return 0.0 if tokens >= 1 else (1 - tokens) / self._rate
 
     def take(self, who: str, now: float) -> float:
-        """Use one token of theirs; returns 0, or in how many seconds there will be one, and uses none."""
+        """Use one of their tokens, or none if there is none. Returns the seconds until there is one, or 0."""
         wait = self.wait(who, now)
         if not wait:
             self._used[who] = (self._tokens(who, now) - 1, now)

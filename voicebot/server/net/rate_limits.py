@@ -1,6 +1,6 @@
-"""How much one address, one site, one provider and one session may ask for: what each costs is bounded.
+"""Limits what one session, one address and the networks around it may use.
 
-Who has one address of IPv6 often has thousands, so each bound of an address has wider ones around it.
+Whoever has one IPv6 address often has thousands, so the site and the provider of an address have limits, too.
 """
 
 from __future__ import annotations
@@ -15,28 +15,26 @@ from voicebot.server.net.limits import Allowance, Limits
 from voicebot.server.net.networks import networks_of
 
 NEARBY = 5
-"""How many times the lobbies of one session all of one address may make."""
+"""How many times as many lobbies as one session all sessions of one address may create."""
 AROUND = (1, 4, 16)
-"""How many times as much as an address its site (a campus), and its provider, may have."""
+"""How many times as much as one address the address itself, its site (a campus) and its provider may have."""
 PROXIED = 50
-"""How many times as much as an address this machine may make, for a proxy that does not tell."""
+"""How many times as much as one address this machine may have, because a proxy may hide who it serves."""
 
 
 class TooFast(SignalingError):
-    """Allowed, but not so often; `wait` is in how many seconds it will be again."""
+    """Something was done too often. It is possible again after `wait` seconds."""
 
     code = "too_fast"
     retryable = True
 
     def __init__(self, what: str, wait: float) -> None:
         self.wait = math.ceil(wait)
-        super().__init__(
-            f"Too many {what} from your browser or network.", hint=f"Try again in {self.wait} s."
-        )
+        super().__init__(f"Too many {what} were created from here.", hint=f"Try again in {self.wait} s.")
 
 
 class RateLimits:
-    """Raises TooFast where there is too much of something."""
+    """Its methods raise TooFast if the limit is reached."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._clock = clock
@@ -45,15 +43,15 @@ class RateLimits:
         self._lobbies_nearby = _Wider(NEARBY * limits.lobbies_per_second, NEARBY * limits.lobbies_burst)
 
     def session(self, address: str) -> None:
-        """One more session is wanted from this address."""
+        """Count a new session from this address."""
         self._take("sessions", self._sessions.of(address))
 
     def lobby(self, session: str, address: str) -> None:
-        """One more lobby is wanted by this session (its handle) from this address."""
+        """Count a new lobby of this session handle from this address."""
         self._take("lobbies", [(self._lobbies, session), *self._lobbies_nearby.of(address)])
 
     def _take(self, what: str, asked: Sequence[tuple[Allowance, str]]) -> None:
-        """One token of each or, where one has none, of none: a flood uses up nothing of its neighbours'."""
+        """Take one token from each, or none if one is empty. A flood must not use up its neighbours'."""
         now = self._clock()
         wait = max(allowance.wait(who, now) for allowance, who in asked)
         if wait:
@@ -63,7 +61,7 @@ class RateLimits:
 
 
 class _Wider:
-    """Allowances of an address and of the networks around it, and of this machine."""
+    """The allowances of every address and its networks, and of this machine."""
 
     def __init__(self, rate: float, burst: int) -> None:
         self._around = [Allowance(factor * rate, factor * burst) for factor in AROUND]
@@ -76,14 +74,14 @@ class _Wider:
 
 
 class Crowd:
-    """How many are there at once from one address, its site and its provider. This machine's do not count."""
+    """Limits how many are here at once from one address, site and provider. This machine is not limited."""
 
     def __init__(self, per_address: int) -> None:
         self._most = [factor * per_address for factor in AROUND]
         self._here: Counter[str] = Counter()
 
     def enter(self, address: str) -> bool:
-        """One more; False, and none more, when there are too many."""
+        """Count one more. Returns False, without counting it, if there are too many."""
         networks = networks_of(address)
         if any(self._here[one] >= most for one, most in zip(networks, self._most, strict=False)):
             return False
@@ -91,7 +89,7 @@ class Crowd:
         return True
 
     def leave(self, address: str) -> None:
-        """One that had entered goes."""
+        """Stop counting one that has entered."""
         for network in networks_of(address):
             self._here[network] -= 1
             if not self._here[network]:

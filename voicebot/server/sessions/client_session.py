@@ -43,20 +43,14 @@ class Seat:
     participant_id: str
 
 
-def _nothing(client: ClientSession) -> None:
-    pass
-
-
 class ClientSession:
-    """`changed(client)` is called when the seat is taken or freed, or the person in it changes."""
+    """`changed()` is called when the seat is taken or freed, or the person in it changes."""
 
-    def __init__(
-        self, session: Session, clock: Clock, changed: Callable[[ClientSession], None] = _nothing
-    ) -> None:
+    def __init__(self, session: Session, clock: Clock, changed: Callable[[], None]) -> None:
         self.session, self.clock = session, clock
         self.outbox: Outbox | None = None
         self.address = ""
-        """Of the newest socket, as `address_of` returns it."""
+        """The `address_of` the newest socket."""
         self.sockets = 0
         """Number of open WebSockets, replaced ones included."""
         self.bucket: TokenBucket | None = None
@@ -80,11 +74,11 @@ class ClientSession:
     @seat.setter
     def seat(self, seat: Seat | None) -> None:
         self._seat = seat
-        self._changed(self)
+        self._changed()
 
     def seat_changed(self) -> None:
         """The name, role or devices of the person have changed."""
-        self._changed(self)
+        self._changed()
 
     def attach(self, outbox: Outbox) -> int:
         """Take a new socket and close the previous one with 4409. Returns the fence of the new one."""

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from voicebot.clock import Clock
 from voicebot.errors import StoreError
@@ -28,7 +29,7 @@ OVERLAP_SECONDS = 60.0
 """How long the previous secret stays valid after the first use of the new one."""
 SWEEP_SECONDS = 60.0
 IDLE_SECONDS = 300.0
-"""A session that had no socket and no seat for so long is dropped from memory, but not from the store."""
+"""A session without a socket and a seat for this long is dropped from memory, but not from the store."""
 EXPIRED_SECONDS = 3600.0
 """How long the store keeps an expired session, so that its client gets `session_expired`."""
 MAX_SECRET = 128
@@ -53,7 +54,7 @@ class Sessions:
         self._clients: dict[str, ClientSession] = {}
         self._records: dict[str, SessionRecord] = {}
         self._handles: dict[str, str] = {}
-        self._writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
+        self.writer = SessionWriter(store, self._record, lambda lobby_id: self.token(lobby_id))
         self.token: Callable[[str], int | None] = lambda lobby_id: None
         """Returns the fencing token of a lobby of this server. The holder of the leases sets it."""
         self._sweeping: asyncio.Task[None] | None = None
@@ -74,11 +75,7 @@ class Sessions:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)
             self._sweeping = None
-        await self._writer.aclose()
-
-    async def flush(self) -> None:
-        """Write pending changes now. Logs a failing store."""
-        await self._writer.flush()
+        await self.writer.aclose()
 
     async def sweep(self) -> None:
         """End expired sessions, and forget unused ones."""
@@ -89,7 +86,7 @@ class Sessions:
             if session.expired(now) and (client.seat is not None or client.outbox is not None):
                 client.expire()
             in_use = client.sockets > 0 or client.outbox is not None or client.place is not None
-            idle = now - client.idle_since >= IDLE_SECONDS and not self._writer.pending(handle)
+            idle = now - client.idle_since >= IDLE_SECONDS and not self.writer.pending(handle)
             if not in_use and (session.expired(now) or idle):
                 self._forget(handle)
         try:
@@ -125,7 +122,7 @@ class Sessions:
         """Create a session. Returns the secret for its cookie, which is not kept, and the session."""
         secret, handle, now = secrets.token_urlsafe(32), f"s-{secrets.token_hex(8)}", self._wall()
         client = self._add(SessionRecord(_key(secret), handle, now + self._lifetime, rotated=now))
-        await self._writer.write(handle)
+        await self.writer.write(handle)
         return secret, client
 
     async def find(self, secret: str | None) -> ClientSession | None:
@@ -170,14 +167,6 @@ class Sessions:
         record = await self._shared.find_session(handle) if self._shared is not None else None
         return record.seat if record is not None else None
 
-    async def write(self, client: ClientSession) -> None:
-        """Write the session now. Logs a failing store."""
-        await self._writer.write(client.session.handle)
-
-    def give_up(self, client: ClientSession) -> None:
-        """Another server has taken over its lobby: do not free the seat in the store."""
-        self._writer.give_up(client.session.handle)
-
     async def valid(self, secret: str | None) -> ClientSession | None:
         """Return the session of this cookie if it has not expired. Raises StoreError."""
         client = await self.find(secret)
@@ -194,7 +183,7 @@ class Sessions:
             -record.previous_until,
         ):
             return self._clients[record.handle]
-        self._writer.known(record)
+        self.writer.known(record)
         if known is not None:  # another server has rotated the secret
             self._index(record)
             return self._clients[record.handle]
@@ -221,7 +210,7 @@ class Sessions:
         left = record.expires - self._wall()
         # microseconds since 1970: larger than any number that an earlier process gave
         session = Session(record.handle, self._clock(), max(0.0, left), seq=int(self._wall() * 1e6))
-        client = ClientSession(session, self._clock, self._seat_changed)
+        client = ClientSession(session, self._clock, partial(self.writer.changed, record.handle))
         self._clients[record.handle] = client
         self._index(record)
         return client
@@ -241,10 +230,7 @@ class Sessions:
     def _forget(self, handle: str) -> None:
         del self._clients[handle]
         self._unindex(handle)
-        self._writer.forget(handle)
-
-    def _seat_changed(self, client: ClientSession) -> None:
-        self._writer.changed(client.session.handle)
+        self.writer.forget(handle)
 
     def _record(self, handle: str) -> SessionRecord | None:
         """The session's current record."""
@@ -270,7 +256,7 @@ class Sessions:
             return now < record.previous_until
         if record.previous_key and record.previous_until >= record.expires:
             self._index(replace(record, previous_until=now + OVERLAP_SECONDS))
-            self._writer.changed(handle)
+            self.writer.changed(handle)
         return True
 
     async def _rotate(self, client: ClientSession, key: str) -> str | None:
@@ -292,7 +278,7 @@ class Sessions:
             record, key=_key(secret), rotated=now, previous_key=key, previous_until=record.expires
         )
         self._index(rotated)
-        await self._writer.write(handle)
+        await self.writer.write(handle)
         return secret
 
     async def _may_rotate(self, handle: str) -> bool:

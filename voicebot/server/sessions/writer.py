@@ -67,7 +67,7 @@ class SessionWriter:
         self._seats.pop(handle, None)
 
     def give_up(self, handle: str) -> None:
-        """Leave the seat to another server."""
+        """Leave the seat to the server that has taken over the lobby: do not free it in the store."""
         self._seats.pop(handle, None)
 
     async def write(self, handle: str) -> None:

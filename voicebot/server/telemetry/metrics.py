@@ -50,31 +50,29 @@ class Metrics:
         self.sockets_refused = counter("sockets_refused", "WebSockets not accepted", "reason")
         self.closes = counter("sockets_closed", "WebSockets closed by the server, by close code", "code")
         self.reconnects = counter("reconnects", "WebSockets of people who have a seat")
-        self.resumes = counter(
-            "resumes", "Sessions back on a new socket: replayed, state, or refused", "outcome"
-        )
+        self.resumes = counter("resumes", "Sessions that resumed: replayed, state, or refused", "outcome")
         self.received = counter("messages_received", "Messages from browsers", "type")
         self.sent = counter("messages_sent", "Messages queued for browsers", "type")
-        self.errors = counter("message_errors", "error messages sent, by their code", "code")
-        self.waits = counter("rate_limit_waits", "Frames that had to wait for their turn")
-        self.waited = counter("rate_limit_wait_seconds", "How long they waited")
+        self.errors = counter("message_errors", "Error messages sent, by code", "code")
+        self.waits = counter("rate_limit_waits", "Frames that were delayed by the rate limit")
+        self.waited = counter("rate_limit_wait_seconds", "Seconds for which frames were delayed")
         self.http = histogram("http_request_seconds", "HTTP requests", HTTP, "method", "status")
 
-        self.attempts = counter("negotiation_attempts", "Connections begun", "peer", "rung")
-        self.outcomes = counter("negotiations", "How they ended", "peer", "rung", "outcome")
+        self.attempts = counter("negotiation_attempts", "Attempts to connect", "peer", "rung")
+        self.outcomes = counter("negotiations", "Connections by outcome", "peer", "rung", "outcome")
         self.connecting = histogram(
-            "negotiation_connect_seconds", "First attempt to both connected", CONNECT, "peer"
+            "negotiation_connect_seconds", "Seconds from the first attempt to both connected", CONNECT, "peer"
         )
 
-        self.ice_restarts = counter("ice_restarts", "Connections of people that were repaired in place")
+        self.ice_restarts = counter("ice_restarts", "Connections of people repaired by an ICE restart")
 
         self.store = histogram("store_seconds", "Operations of the store", SHORT, "operation")
         self.store_errors = counter("store_errors", "Operations of the store that failed", "operation")
         self.lag = histogram("loop_lag_seconds", "How late the event loop was", SHORT)
-        self.turns = histogram("turn_seconds", "A person's last sound to the agent's first", TURN)
-        self.turn_parts = histogram("turn_part_seconds", "The parts of that", PART, "part")
-        self.turns_cancelled = counter("turns_cancelled", "Answers given up before they were heard")
-        self.stalls = histogram("loop_stall_seconds", "How long the event loop stood still", STALL)
+        self.turns = histogram("turn_seconds", "Seconds from a person's last sound to an agent's first", TURN)
+        self.turn_parts = histogram("turn_part_seconds", "Seconds of each part of such a turn", PART, "part")
+        self.turns_cancelled = counter("turns_cancelled", "Answers cancelled before they were heard")
+        self.stalls = histogram("loop_stall_seconds", "Seconds for which the event loop was blocked", STALL)
         self.stt_factor = histogram(
             "stt_real_time_factor",
             "Seconds from the end of a turn to its text, for each second of speech",
@@ -85,13 +83,15 @@ class Metrics:
             "tts_real_time_factor", "Seconds of work for each second of speech made", FACTOR, "model"
         )
         self.interruptions = counter(
-            "interruptions", "People who talked over agents, and what it turned out to be", "kind"
+            "interruptions", "Speech over agents, by what it turned out to be", "kind"
         )
         self.echoes = counter("echoes_ignored", "Utterances that were an agent's own voice")
         self.speculations = counter("speculations", "Answers prepared before the turn had ended", "outcome")
-        self.wasted = counter("speculation_wasted_seconds", "Time since those began that were thrown away")
-        self.wasted_characters = counter("speculation_wasted_characters", "What their voices were given")
-        self.wasted_audio = counter("speculation_wasted_audio_seconds", "Of sound made for nothing")
+        self.wasted = counter("speculation_wasted_seconds", "Seconds of work on discarded answers")
+        self.wasted_characters = counter("speculation_wasted_characters", "Characters of discarded answers")
+        self.wasted_audio = counter(
+            "speculation_wasted_audio_seconds", "Seconds of speech of discarded answers"
+        )
         self.restarts = counter("media_restarts", "Times the media process died and was started again")
         self._codes: set[str] = set()
         self._models: set[str] = set()
@@ -140,17 +140,17 @@ class Present(Collector):
 
 
 PRESENT = {
-    "draining": ("1 while nobody new is taken", ""),
+    "draining": ("1 while nobody new is admitted", ""),
     "ready": ("1 when people can come in", ""),
     "recording": ("1 while the disk has room for recordings", ""),
     "sessions": ("Sessions in memory", ""),
     "lobbies": ("Lobbies", ""),
     "participants": ("People and agents in lobbies", "kind"),
     "reconnecting": ("People whose socket is lost", ""),
-    "forwarded": ("Sockets and requests that other servers carry out", ""),
+    "forwarded": ("Sockets and requests forwarded to other servers", ""),
     "conversations": ("Conversations going on", ""),
     "outbox_messages": ("Messages that wait to be written to browsers", ""),
-    "outbox_longest": ("Of these, the most for one browser", ""),
+    "outbox_longest": ("The most messages that wait for one browser", ""),
     "model_queue": ("Utterances and sentences that wait for a model", "role"),
 }
 
@@ -163,11 +163,11 @@ def _media(stats: MediaStats) -> Iterable[Metric]:
     ):
         yield GaugeMetricFamily(f"voicebot_{name}", what, value=amount)
     for name, what, total in (
-        ("media_loop_stalls", "Times the media loop stood still", stats.stalls),
-        ("media_loop_stall_seconds", "For how long altogether", stats.stall_seconds),
-        ("media_echo_seconds", "Of people's microphones that were agents' voices", stats.echo_seconds),
+        ("media_loop_stalls", "Times the media loop was blocked", stats.stalls),
+        ("media_loop_stall_seconds", "Seconds for which the media loop was blocked", stats.stall_seconds),
+        ("media_echo_seconds", "Seconds of microphones with an agent's voice", stats.echo_seconds),
         ("media_cpu_seconds", "CPU time of the media process", stats.cpu_seconds),
         ("media_late_frames", "Audio frames left out because they were late", stats.late_frames),
-        ("media_lost_packets", "Packets of people that never came", stats.lost_packets),
+        ("media_lost_packets", "Packets of people that were lost", stats.lost_packets),
     ):
         yield CounterMetricFamily(f"voicebot_{name}", what, value=total)

@@ -102,20 +102,6 @@ class Telemetry:
         with self.metrics.sockets.track_inprogress(), self.span("socket", reconnects=reconnects):
             yield
 
-    def refused(self, reason: str) -> None:
-        """Count a WebSocket that was refused."""
-        self.metrics.sockets_refused.labels(reason).inc()
-
-    def closed(self, code: int) -> None:
-        """Count a WebSocket that the server closed."""
-        self.metrics.closes.labels(str(code)).inc()
-
-    def waited(self, seconds: float) -> None:
-        """Count a frame that had to wait for its rate limit."""
-        if seconds > 0:
-            self.metrics.waits.inc()
-            self.metrics.waited.inc(seconds)
-
     def receiving(self, type: str) -> AbstractContextManager[object]:
         """Trace the handling of a message."""
         self.metrics.received.labels(type).inc()
@@ -129,10 +115,6 @@ class Telemetry:
             context=set_span_in_context(INVALID),
             links=[Link(socket)] if socket.is_valid else None,
         )
-
-    def invalid(self) -> None:
-        """Count a frame that is not a message."""
-        self.metrics.received.labels("invalid").inc()
 
     def sent(self, message: Written) -> None:
         """Count a message that was queued for a client."""
@@ -151,10 +133,6 @@ class Telemetry:
             raise
         finally:
             self.metrics.store.labels(operation).observe(self._clock() - began)
-
-    def resumed(self, outcome: str) -> None:
-        """Count a `resume` by its outcome: `replayed`, `state` or `refused`."""
-        self.metrics.resumes.labels(outcome).inc()
 
     # ------------------------------------------------------------ connections
 
@@ -238,10 +216,6 @@ class Telemetry:
                 metrics.wasted_audio.inc(max(0.0, event.audio_s))
             case _:
                 pass
-
-    def stalled(self, seconds: float) -> None:
-        """Record that the event loop was blocked."""
-        self.metrics.stalls.observe(seconds)
 
     def _model_finished(self, factor: Histogram, model: str, event: Event, audio: float) -> None:
         """Observe the real-time factor of a model that handled `audio` seconds of speech."""

@@ -42,6 +42,19 @@ class Message(Data):
     epoch: Epoch | None = None
 
 
+class LobbyMessage(Message):
+    """Base of the messages about one lobby."""
+
+    lobby: Id
+
+
+class PeerMessage(Message):
+    """Base of the messages about one WebRTC connection."""
+
+    peer: Id
+    epoch: Epoch
+
+
 class Empty(Data):
     """No data."""
 

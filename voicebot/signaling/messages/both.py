@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voicebot.signaling.messages.base import Candidate, Data, Empty, Epoch, Id, Message, Sdp
+from voicebot.signaling.messages.base import Candidate, Data, Empty, Id, LobbyMessage, PeerMessage, Sdp
 
 
 class DescriptionData(Data):
@@ -16,36 +16,28 @@ class DescriptionData(Data):
     tracks: dict[str, Id] = Field(default_factory=dict, max_length=32)
 
 
-class WebrtcOffer(Message):
+class WebrtcOffer(PeerMessage):
     """An offer. It is relayed to a person; the host peer answers it with webrtc_answer."""
 
     type: Literal["webrtc_offer"] = "webrtc_offer"
-    peer: Id
-    epoch: Epoch
     data: DescriptionData
 
 
-class WebrtcAnswer(Message):
+class WebrtcAnswer(PeerMessage):
     type: Literal["webrtc_answer"] = "webrtc_answer"
-    peer: Id
-    epoch: Epoch
     data: DescriptionData
 
 
-class IceCandidate(Message):
+class IceCandidate(PeerMessage):
     type: Literal["ice_candidate"] = "ice_candidate"
-    peer: Id
-    epoch: Epoch
     data: Candidate
 
 
-class NegotiationNeeded(Message):
+class NegotiationNeeded(PeerMessage):
     """A browser wants to renegotiate with `peer`; relayed to it. After webrtc_failed it asks for another
     attempt."""
 
     type: Literal["negotiation_needed"] = "negotiation_needed"
-    peer: Id
-    epoch: Epoch
     data: Empty = Empty()
 
 
@@ -58,21 +50,17 @@ class WebrtcStateChangeData(Data):
     reason: Annotated[str, Field(max_length=200)] = ""
 
 
-class WebrtcStateChange(Message):
+class WebrtcStateChange(PeerMessage):
     """A browser reports the state of its connection to `peer`."""
 
     type: Literal["webrtc_state_change"] = "webrtc_state_change"
-    peer: Id
-    epoch: Epoch
     data: WebrtcStateChangeData
 
 
-class ConnectionReady(Message):
+class ConnectionReady(PeerMessage):
     """Both ends of this epoch are connected."""
 
     type: Literal["connection_ready"] = "connection_ready"
-    peer: Id
-    epoch: Epoch
     data: Empty = Empty()
 
 
@@ -82,9 +70,8 @@ class ChatData(Data):
     """Set by the server."""
 
 
-class ChatMessage(Message):
+class ChatMessage(LobbyMessage):
     type: Literal["chat_message"] = "chat_message"
-    lobby: Id
     data: ChatData
 
 
@@ -94,9 +81,8 @@ class RaiseHandData(Data):
     """Set by the server."""
 
 
-class RaiseHand(Message):
+class RaiseHand(LobbyMessage):
     type: Literal["raise_hand"] = "raise_hand"
-    lobby: Id
     data: RaiseHandData
 
 
@@ -109,10 +95,9 @@ class ModerationData(Data):
     """The participant who asked for it. Set by the server."""
 
 
-class Moderation(Message):
+class Moderation(LobbyMessage):
     """A host moderates; anyone may report. The server echoes it to its author with the `id` once it is done,
     and sends it to the participant it is about."""
 
     type: Literal["moderation"] = "moderation"
-    lobby: Id
     data: ModerationData

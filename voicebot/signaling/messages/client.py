@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voicebot.signaling.messages.base import Data, Empty, Id, LobbySettings, Message, Name, Seq, Slug
+from voicebot.signaling.messages.base import (
+    Data,
+    Empty,
+    Id,
+    LobbyMessage,
+    LobbySettings,
+    Message,
+    Name,
+    Seq,
+    Slug,
+)
 
 
 class CreateLobbyData(Data):
@@ -29,12 +39,11 @@ class JoinLobbyData(Data):
     camera: bool = False
 
 
-class JoinLobby(Message):
+class JoinLobby(LobbyMessage):
     """Join a lobby under a name; answered by lobby_joined, then lobby_state. If too many cameras are on,
     yours stays off, and the error `camera_limit` follows."""
 
     type: Literal["join_lobby"] = "join_lobby"
-    lobby: Id
     data: JoinLobbyData
 
 
@@ -47,19 +56,17 @@ class LobbyUpdateData(Data):
     people: Annotated[int, Field(ge=1, le=10)] | None = None
 
 
-class LobbyUpdate(Message):
+class LobbyUpdate(LobbyMessage):
     """Change the lobby, as a host; everyone gets lobby_state. Use `moderation` to lock it."""
 
     type: Literal["lobby_update"] = "lobby_update"
-    lobby: Id
     data: LobbyUpdateData
 
 
-class LeaveLobby(Message):
+class LeaveLobby(LobbyMessage):
     """Free the seat, or stop waiting at the door."""
 
     type: Literal["leave_lobby"] = "leave_lobby"
-    lobby: Id
     data: Empty = Empty()
 
 
@@ -92,12 +99,11 @@ class ParticipantUpdateData(Data):
     name: Name | None = None
 
 
-class ParticipantUpdate(Message):
+class ParticipantUpdate(LobbyMessage):
     """Change your own name or devices. If too many cameras are on, yours stays off, and the error
     `camera_limit` follows."""
 
     type: Literal["participant_update"] = "participant_update"
-    lobby: Id
     data: ParticipantUpdateData
 
 
@@ -107,11 +113,10 @@ class AgentCreateData(Data):
     voice: Annotated[str, Field(max_length=200)] | None = None
 
 
-class AgentCreate(Message):
+class AgentCreate(LobbyMessage):
     """Add an agent made from a description; answered by agent_created."""
 
     type: Literal["agent_create"] = "agent_create"
-    lobby: Id
     data: AgentCreateData
 
 
@@ -121,11 +126,10 @@ class AgentUpdateData(Data):
     """A muted agent listens but says nothing."""
 
 
-class AgentUpdate(Message):
+class AgentUpdate(LobbyMessage):
     """Mute one agent for everyone; everyone gets participant_updated."""
 
     type: Literal["agent_update"] = "agent_update"
-    lobby: Id
     data: AgentUpdateData
 
 
@@ -133,7 +137,6 @@ class AgentRemoveData(Data):
     participant_id: Id
 
 
-class AgentRemove(Message):
+class AgentRemove(LobbyMessage):
     type: Literal["agent_remove"] = "agent_remove"
-    lobby: Id
     data: AgentRemoveData

@@ -10,13 +10,14 @@ from voicebot.signaling.messages.base import (
     AgentState,
     Data,
     Empty,
-    Epoch,
     IceServer,
     Id,
     LobbyInfo,
+    LobbyMessage,
     Message,
     Name,
     ParticipantInfo,
+    PeerMessage,
     Seq,
 )
 
@@ -63,9 +64,8 @@ class LobbyJoinedData(Data):
     ice_expires_s: float | None = None
 
 
-class LobbyJoined(Message):
+class LobbyJoined(LobbyMessage):
     type: Literal["lobby_joined"] = "lobby_joined"
-    lobby: Id
     data: LobbyJoinedData
 
 
@@ -76,9 +76,8 @@ class LobbyStateData(Data):
     """Grows with every change. Ignore a state with a smaller version than the last one."""
 
 
-class LobbyState(Message):
+class LobbyState(LobbyMessage):
     type: Literal["lobby_state"] = "lobby_state"
-    lobby: Id
     data: LobbyStateData
 
 
@@ -86,9 +85,8 @@ class LobbyDestroyedData(Data):
     reason: str = ""
 
 
-class LobbyDestroyed(Message):
+class LobbyDestroyed(LobbyMessage):
     type: Literal["lobby_destroyed"] = "lobby_destroyed"
-    lobby: Id
     data: LobbyDestroyedData
 
 
@@ -97,12 +95,11 @@ class LobbyWaitingData(Data):
     """The name of the lobby."""
 
 
-class LobbyWaiting(Message):
+class LobbyWaiting(LobbyMessage):
     """Answers join_lobby for a private lobby, while its hosts are asked. lobby_joined follows with the same
     `id`, or the error `unknown_lobby`."""
 
     type: Literal["lobby_waiting"] = "lobby_waiting"
-    lobby: Id
     data: LobbyWaitingData
 
 
@@ -117,11 +114,10 @@ class KnockingData(Data):
     waiting: list[Visitor]
 
 
-class Knocking(Message):
+class Knocking(LobbyMessage):
     """Tells hosts everyone who waits at the door, whenever that changes."""
 
     type: Literal["knocking"] = "knocking"
-    lobby: Id
     data: KnockingData
 
 
@@ -143,9 +139,8 @@ class LobbyFullData(Data):
     limit: int
 
 
-class LobbyFull(Message):
+class LobbyFull(LobbyMessage):
     type: Literal["lobby_full"] = "lobby_full"
-    lobby: Id
     data: LobbyFullData
 
 
@@ -153,15 +148,13 @@ class ParticipantData(Data):
     participant: ParticipantInfo
 
 
-class UserJoined(Message):
+class UserJoined(LobbyMessage):
     type: Literal["user_joined"] = "user_joined"
-    lobby: Id
     data: ParticipantData
 
 
-class ParticipantUpdated(Message):
+class ParticipantUpdated(LobbyMessage):
     type: Literal["participant_updated"] = "participant_updated"
-    lobby: Id
     data: ParticipantData
 
 
@@ -170,9 +163,8 @@ class UserLeftData(Data):
     reason: Literal["left", "lost", "kicked", "banned", "removed"] = "left"
 
 
-class UserLeft(Message):
+class UserLeft(LobbyMessage):
     type: Literal["user_left"] = "user_left"
-    lobby: Id
     data: UserLeftData
 
 
@@ -186,13 +178,11 @@ class StartWebrtcNegotiationData(Data):
     relay_only: bool = False
 
 
-class StartWebrtcNegotiation(Message):
+class StartWebrtcNegotiation(PeerMessage):
     """Begin a connection to `peer`, or a new one with a larger epoch."""
 
     type: Literal["start_webrtc_negotiation"] = "start_webrtc_negotiation"
     lobby: Id
-    peer: Id
-    epoch: Epoch
     data: StartWebrtcNegotiationData
 
 
@@ -203,13 +193,11 @@ class RenegotiateRequestData(Data):
     """Between people: restart ICE."""
 
 
-class RenegotiateRequest(Message):
+class RenegotiateRequest(PeerMessage):
     """Offer again on the same connection, because the agents changed or two people lost their path."""
 
     type: Literal["renegotiate_request"] = "renegotiate_request"
     lobby: Id
-    peer: Id
-    epoch: Epoch
     data: RenegotiateRequestData
 
 
@@ -220,13 +208,11 @@ class WebrtcFailedData(Data):
     retryable: bool
 
 
-class WebrtcFailed(Message):
+class WebrtcFailed(PeerMessage):
     """No connection to `peer` could be made. Chat and captions continue."""
 
     type: Literal["webrtc_failed"] = "webrtc_failed"
     lobby: Id
-    peer: Id
-    epoch: Epoch
     data: WebrtcFailedData
 
 
@@ -240,15 +226,13 @@ class IceServers(Message):
     data: IceServersData
 
 
-class AgentCreated(Message):
+class AgentCreated(LobbyMessage):
     type: Literal["agent_created"] = "agent_created"
-    lobby: Id
     data: ParticipantData
 
 
-class AgentRemoved(Message):
+class AgentRemoved(LobbyMessage):
     type: Literal["agent_removed"] = "agent_removed"
-    lobby: Id
     data: UserLeftData
 
 
@@ -257,9 +241,8 @@ class AgentStateData(Data):
     state: AgentState
 
 
-class AgentStateChanged(Message):
+class AgentStateChanged(LobbyMessage):
     type: Literal["agent_state"] = "agent_state"
-    lobby: Id
     data: AgentStateData
 
 
@@ -276,9 +259,8 @@ class TranscriptData(Data):
     interrupted: bool = False
 
 
-class Transcript(Message):
+class Transcript(LobbyMessage):
     type: Literal["transcript"] = "transcript"
-    lobby: Id
     data: TranscriptData
 
 

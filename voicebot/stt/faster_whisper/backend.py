@@ -60,7 +60,6 @@ TRIAL = (np.random.default_rng(0).standard_normal(STT_RATE) * 300).astype(np.int
 """A second of noise; the first decode takes longer because it prepares the model."""
 Decoder = Callable[[Sequence[Window], Callable[[], bool]], Sequence[Hypothesis] | None]
 """The type of `WhisperDecoder.decode`."""
-Unload = Callable[[], None]
 INSTEAD = (
     "Give a folder with a CTranslate2 Whisper model (faster-whisper:/path/to/folder), "
     "or use STT_MODEL=pocketsphinx, which works offline."
@@ -76,7 +75,7 @@ class FasterWhisperSTT:
         name: str,
         language: str = "",
         *,
-        unload: Unload,
+        unload: Callable[[], None],
         batch: int = 1,
         partial_batch: int = 1,
     ) -> None:

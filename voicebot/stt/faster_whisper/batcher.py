@@ -77,7 +77,7 @@ class Batcher(Generic[Job, Result]):
         for request in (*self._urgent, *self._patient):
             if not request.result.done():
                 request.result.set_exception(error)
-                request.result.exception()  # a partial one has no listener
+                request.result.exception()  # nobody may be waiting for an interim decode
         self._urgent.clear()
         self._patient.clear()
         if self._timer is not None:
@@ -154,7 +154,7 @@ class Batcher(Generic[Job, Result]):
             for request in batch:
                 if not request.result.done():
                     request.result.set_exception(error)
-                    request.result.exception()  # a partial one has no listener
+                    request.result.exception()  # nobody may be waiting for an interim decode
             return
         finally:
             self.cost = (loop.time() - begun) / len(batch)

@@ -38,9 +38,9 @@ CUT_FROM, LONGEST = 20 * STT_RATE, 28 * STT_RATE
 ENOUGH = 2 * STT_RATE
 """Samples of speech after which a detected language is kept for the utterance."""
 
-Hear = Callable[[Window], Awaitable[Hypothesis]]
+Decode = Callable[[Window], Awaitable[Hypothesis]]
 """Decodes a window soon. Raises ModelFailed; cancelling cancels the work."""
-Glimpse = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
+DecodeWhenIdle = Callable[[Callable[[], Window | None]], "asyncio.Future[Hypothesis | None]"]
 """Takes and decodes a window once the model has time, which may be never."""
 
 
@@ -56,10 +56,9 @@ class _Span:
 class WhisperStream:
     """One utterance; `language` "" means that it is detected."""
 
-    def __init__(self, hear: Hear, glimpse: Glimpse, language: str = "") -> None:
-        self._hear, self._glimpse, self._language = hear, glimpse, language
+    def __init__(self, decode: Decode, decode_when_idle: DecodeWhenIdle, language: str = "") -> None:
+        self._decode, self._decode_when_idle, self._language = decode, decode_when_idle, language
         self._pcm: list[NDArray[np.int16]] = []
-        self._pushed = 0
         self._window_from = 0
         """Sample that the window, and the audio that is kept, begins with."""
         self._settled = 0
@@ -76,16 +75,14 @@ class WhisperStream:
         if self._over:
             return
         self._pcm.append(np.array(pcm, np.int16))
-        self._pushed += len(pcm)
         self._loudness.add(pcm)
-        self._drafts.pushed(len(pcm))
         if (
             self._partial is None
             and not self._drafts.working
-            and self._pushed - self._taken_at >= STEP
-            and not self._loudness.quiet_since(self._pushed - PAUSE)
+            and self._loudness.samples - self._taken_at >= STEP
+            and not self._loudness.quiet_since(self._loudness.samples - PAUSE)
         ):
-            self._partial = self._glimpse(self._take)
+            self._partial = self._decode_when_idle(self._take)
             self._partial.add_done_callback(self._seen)
 
     def interim(self) -> Transcription | None:
@@ -94,11 +91,11 @@ class WhisperStream:
         return _transcription(words, self._language) if words else None
 
     async def draft(self) -> Transcription:
-        """What `finish` would give now; the stream goes on. Cancelling it gives the work up."""
+        """What `finish` would return now; the stream continues. Cancelling cancels the work."""
         return await self._drafts.newest()
 
     async def finish(self) -> Transcription:
-        """The final text; that of a draft, if only silence followed it. Raises ModelFailed."""
+        """The final transcript: that of a draft, if only silence followed it. Raises ModelFailed."""
         try:
             return await self._drafts.newest()
         finally:
@@ -111,19 +108,19 @@ class WhisperStream:
             self._partial.cancel()
         self._pcm.clear()
 
-    # ------------------------------------------------------------ partial texts
+    # ------------------------------------------------------------ interim transcripts
 
     def _take(self) -> Window | None:
-        """The present window, when its turn for a partial decode has come."""
+        """The current window, now that the model has time for an interim decode; None if there is no need."""
         self._taken = self._span(self._window_from)
-        self._taken_at = self._pushed
+        self._taken_at = self._loudness.samples
         if self._taken is None or self._over or self._drafts.working:
             return None
         return self._window(self._taken)
 
     def _seen(self, partial: asyncio.Future[Hypothesis | None]) -> None:
         self._partial = None
-        # a failure is told by the final decode, which meets it as well
+        # the final decode fails, too, and reports it
         heard = None if partial.cancelled() or partial.exception() is not None else partial.result()
         span = self._taken
         if heard is None or span is None or self._over:
@@ -132,7 +129,7 @@ class WhisperStream:
         self._agree(span, self._words(span, heard))
 
     def _agree(self, span: _Span, words: list[TimedWord]) -> None:
-        """Commit what is sure, and trim the window behind it."""
+        """Commit the stable words, and trim the window after them."""
         if span.cut:
             self._agreement.settle(words)
             self._settled = len(self._agreement.committed)
@@ -149,7 +146,7 @@ class WhisperStream:
                 self._trim(self._gap_after(count))
 
     def _gap_after(self, count: int) -> int:
-        """The sample at which a window begins without the end of a committed word, nor half of the next."""
+        """The sample between a committed word and the next one, where a window cuts neither of them."""
         words = self._agreement.words
         end = round(words[count - 1].end * STT_RATE)
         following = round(words[count].start * STT_RATE) if count < len(words) else end
@@ -161,11 +158,11 @@ class WhisperStream:
         self._pcm = [np.concatenate(self._pcm)[start - self._window_from :].copy()]
         self._window_from = start
 
-    # ------------------------------------------------------------ whole texts
+    # ------------------------------------------------------------ final transcripts
 
     async def _transcribe(self) -> Transcription:
         if self._partial is not None:
-            self._partial.cancel()  # this one tells more
+            self._partial.cancel()  # this decode covers more
         spans = []
         at = self._window_from
         while (span := self._span(at)) is not None:
@@ -174,7 +171,7 @@ class WhisperStream:
             if not span.cut:
                 break
         settled = self._agreement.committed[: self._settled]
-        heard = await asyncio.gather(*(self._hear(self._window(span)) for span in spans))
+        heard = await asyncio.gather(*(self._decode(self._window(span)) for span in spans))
         words = [self._words(span, one) for span, one in zip(spans, heard, strict=True)]
         for span, one in zip(spans, heard, strict=True):
             self._learn_language(span, one)
@@ -188,7 +185,7 @@ class WhisperStream:
         speech = self._loudness.speech(start)
         if speech is None or speech[1] - speech[0] < SHORTEST:
             return None
-        first, last = max(start, speech[0] - MARGIN), min(self._pushed, speech[1] + MARGIN)
+        first, last = max(start, speech[0] - MARGIN), min(self._loudness.samples, speech[1] + MARGIN)
         if last - first <= LONGEST:
             return _Span(first, last, cut=False)
         return _Span(first, self._loudness.quietest(first + CUT_FROM, first + LONGEST), cut=True)
@@ -199,7 +196,7 @@ class WhisperStream:
         return Window(whole[span.start - self._window_from : span.end - self._window_from], self._language)
 
     def _words(self, span: _Span, heard: Hypothesis) -> list[TimedWord]:
-        """Its words with times of the utterance; none when they are made up."""
+        """The words with times within the utterance; none if they are a hallucination."""
         words = without_loop(heard.words, heard.repetition)
         made_up = is_hallucination(
             "".join(word.text for word in words),

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicebot.turn import Addressees, DialogueContext, Participant, PriorTurn, addressees
+from voicebot.turn.addressing.addressees import Addressees, addressees
+from voicebot.turn.addressing.context import DialogueContext, Participant, PriorTurn
 
 HERE = Path(__file__).parent
 PARTS = ("development", "heldout", "recognised")

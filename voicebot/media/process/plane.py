@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import queue
-import signal
-import socket
-import subprocess
-import sys
-import threading
 from collections import deque
 from dataclasses import replace
 from typing import cast
 
 from voicebot.clock import monotonic
 from voicebot.errors import MediaError, VoicebotError
-from voicebot.logs import EXCEPTION, SOURCE
 from voicebot.media import base as media
 from voicebot.media.base import Answer, Command, OnNotice, PeerOffer
-from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
+from voicebot.media.process.child import MediaWorker
+from voicebot.media.process.wire import FromWorker, Reply, Request, ToWorker, WorkerReady, pack, receive
 
 log = logging.getLogger(__name__)
 
@@ -29,144 +22,54 @@ ANSWER_TIMEOUT = 20.0
 CLOSE_TIMEOUT = 8.0
 LONGEST_BACKOFF = 10.0
 STEADY = 30.0
-"""Seconds a worker must live for the next crash to count as the first one."""
+"""Seconds that a worker must live for its crash to count as the first one."""
 MAX_QUEUED = 128 * 1024 * 1024
-"""Bytes of commands a worker may leave unread before it is taken for dead."""
-
-
-class _Commands:
-    """Writes to the worker from a thread, so that queued audio gets there while a cell blocks."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._waiting = 0
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._write, name="media-commands", daemon=True)
-        self._thread.start()
-
-    def put(self, data: bytes) -> None:
-        with self._lock:
-            self._waiting += len(data)
-        self._queue.put(data)
-
-    @property
-    def waiting(self) -> int:
-        return self._waiting
-
-    def end(self) -> None:
-        """What is queued is still written; then the worker sees the end."""
-        self._queue.put(None)
-
-    def _write(self) -> None:
-        with self._sock, contextlib.suppress(OSError):
-            while (data := self._queue.get()) is not None:
-                self._sock.sendall(data)
-                with self._lock:
-                    self._waiting -= len(data)
-
-
-class _Child:
-    """One worker process and the pipes to it."""
-
-    def __init__(self, vad: str, log_level: str) -> None:
-        """Raises OSError when the machine has no process or socket left."""
-        with contextlib.ExitStack() as ours, contextlib.ExitStack() as others:
-            commands, theirs = socket.socketpair()
-            ours.enter_context(commands)
-            others.enter_context(theirs)
-            self.notices, their_notices = socket.socketpair()
-            ours.enter_context(self.notices)
-            others.enter_context(their_notices)
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "voicebot.media.worker",
-                    str(theirs.fileno()),
-                    str(their_notices.fileno()),
-                    vad,
-                    log_level,
-                ],
-                pass_fds=(theirs.fileno(), their_notices.fileno()),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # a notebook's interrupt must not reach it
-            )
-            ours.pop_all()
-        self.commands = _Commands(commands)
-        self.began = monotonic()
-        self.last_words: deque[str] = deque(maxlen=30)
-        self._errors = threading.Thread(target=self._read_errors, name="media-stderr", daemon=True)
-        self._errors.start()
-
-    def _read_errors(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as lines:
-            for line in lines:
-                text = line.decode(errors="replace").rstrip()
-                self.last_words.append(text)
-                log.warning("media worker: %s", text)
-
-    def wait(self, timeout: float) -> str:
-        """End of the process, by force after `timeout` seconds; returns how it ended. Blocks."""
-        try:
-            code = self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        self._errors.join(1.0)
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"{how}: {self.last_words[-1]}" if code and self.last_words else how
+"""Bytes of unread commands above which a worker is taken for dead."""
 
 
 def _backoff(crashes: int) -> float:
-    """Seconds before the next worker; `crashes` in a row are two or more."""
+    """Seconds before the next worker, after two or more crashes in a row."""
     return float(min(LONGEST_BACKOFF, 0.5 * 2 ** (crashes - 2)))
 
 
-def _log(line: Log) -> None:
-    """What the worker logged, as if it had been logged here."""
-    logger = logging.getLogger(line.logger)
-    if not logger.isEnabledFor(line.level):
-        return
-    extra = {SOURCE: "media worker", EXCEPTION: line.exception}
-    record = logger.makeRecord(line.logger, line.level, "", 0, line.text, (), None, extra=extra)
-    record.created, record.exc_text = line.created, line.traceback or None
-    logger.handle(record)
+def _log(record: logging.LogRecord) -> None:
+    """Log a record of the worker as if it came from this process."""
+    logger = logging.getLogger(record.name)
+    if logger.isEnabledFor(record.levelno):
+        logger.handle(record)
 
 
 class ProcessMediaPlane:
-    """A `MediaPlane` whose work is done by a worker process, restarted when it dies.
+    """A `MediaPlane` whose work is done by a worker process, which is restarted when it dies.
 
-    After a crash the speeches (held ones too) and utterances under way are reported as ended, silences
-    that were awaited as reached, then
-    `MediaGone`; hosts, agents and recordings are set up again in the new worker, and
-    `answer` waits for it, so that browsers can offer at once.
+    After a crash, all speeches and utterances are reported as ended and all awaited silences as reached,
+    and `MediaGone` follows. The new worker gets the hosts, agents and recordings again, and `answer`
+    waits for it, so browsers can offer at once.
     """
 
     def __init__(self, *, vad: str = "silero", log_level: str = "INFO") -> None:
         self._vad = vad
         self._log_level = log_level
         self._on_notice: OnNotice | None = None
-        self._child: _Child | None = None
+        self._child: MediaWorker | None = None
         self._runner: asyncio.Task[None] | None = None
         self._up = asyncio.Event()
         self._closing = False
         self._known: dict[str, dict[object, Command]] = {}
-        """By host: the commands that a new worker must carry out first."""
+        """For each host, the commands that a new worker must carry out first."""
         self._requests: dict[int, asyncio.Future[Answer]] = {}
         self._last_request = 0
         self._playing: dict[tuple[str, str, str], None] = {}
+        """Speeches that have not ended: host, agent and speech, in order."""
         self._over: deque[tuple[str, str, str]] = deque(maxlen=1024)
         self._speaking: set[tuple[str, str]] = set()
+        """Host and participant of each utterance that has not ended."""
         self._awaited: dict[tuple[str, str], float] = {}
-        """Silences that were asked for and not told, by host and participant."""
+        """Silences that were not reported yet, by host and participant."""
 
     @property
     def pid(self) -> int | None:
-        """The worker's process id while it runs."""
+        """The process id of the worker, if one runs."""
         return self._child.process.pid if self._child is not None else None
 
     @property
@@ -189,9 +92,7 @@ class ProcessMediaPlane:
             raise
 
     async def close(self) -> None:
-        self._closing = True
-        if self._child is not None:
-            self._child.commands.end()
+        self.abandon()
         if self._runner is not None:
             await asyncio.wait([self._runner], timeout=CLOSE_TIMEOUT + 2)
             self._runner.cancel()
@@ -215,11 +116,11 @@ class ProcessMediaPlane:
                 first.set_exception(MediaError(problem, code="media_gone"))
 
     async def _keep_running(self, first: asyncio.Future[None]) -> None:
-        """Start workers, one after the other, until closed."""
+        """Start one worker after the other until `close`."""
         crashes = 0
         while not self._closing:
             try:
-                child = self._child = _Child(self._vad, self._log_level)
+                child = self._child = MediaWorker(self._vad, self._log_level)
             except OSError as error:  # no processes or files left
                 if not first.done():
                     raise
@@ -252,8 +153,8 @@ class ProcessMediaPlane:
             if crashes > 1:
                 await asyncio.sleep(_backoff(crashes))
 
-    async def _follow(self, child: _Child, first: asyncio.Future[None]) -> None:
-        """Hand on what a worker says, until it says no more."""
+    async def _follow(self, child: MediaWorker, first: asyncio.Future[None]) -> None:
+        """Handle the messages of a worker until they end."""
         try:
             reader, writer = await asyncio.open_unix_connection(sock=child.notices)
         except OSError:
@@ -264,27 +165,23 @@ class ProcessMediaPlane:
                 while (message := cast("FromWorker | None", await receive(reader))) is not None:
                     if isinstance(message, WorkerReady):
                         patience.reschedule(None)
-                        self._introduce()
+                        for known in self._known.values():
+                            for command in known.values():
+                                self._put(command)
                         self._up.set()
                         if not (first.done() or self._closing):
                             first.set_result(None)
                     else:
-                        self._heard(message)
+                        self._handle(message)
         except TimeoutError:
             log.error("the media worker did not start in %g s", START_TIMEOUT)
-        except Exception:  # whatever it is, a new worker is better than none
-            log.exception("the media worker cannot be followed")
+        except Exception:  # a new worker is better than none
+            log.exception("the messages of the media worker cannot be handled")
         finally:
             writer.close()
 
-    def _introduce(self) -> None:
-        """Tell a new worker what the old one knew."""
-        for known in self._known.values():
-            for command in known.values():
-                self._put(command)
-
     def _lost(self, how: str) -> None:
-        """A worker died: nothing that waits for it may wait for ever."""
+        """Answer everything that a dead worker owed, so that nobody waits for ever."""
         log.error("the media worker died (%s); a new one is started", how)
         self._fail_requests("The media worker died while it answered.")
         now = monotonic()
@@ -303,9 +200,9 @@ class ProcessMediaPlane:
 
     # ------------------------------------------------------------ messages
 
-    def _heard(self, message: media.Notice | Reply | Log) -> None:
+    def _handle(self, message: media.Notice | Reply | logging.LogRecord) -> None:
         match message:
-            case Log():
+            case logging.LogRecord():
                 _log(message)
             case Reply(number, answer):
                 future = self._requests.get(number)
@@ -341,7 +238,7 @@ class ProcessMediaPlane:
             log.exception("a media notice could not be handled")
 
     def _put(self, message: ToWorker) -> bool:
-        """False when there is no worker to read it."""
+        """Send a message; returns False if there is no worker to read it."""
         child = self._child
         if child is None or self._closing:
             return False
@@ -374,22 +271,19 @@ class ProcessMediaPlane:
                 if (host_id, agent_id, speech_id) in self._over:
                     return
                 self._playing[host_id, agent_id, speech_id] = None
-        # before a worker is up, `_introduce` tells it what must be known
+        # a worker that is not up yet gets what is in `_known` once it is
         sent = self._up.is_set() and self._put(command)
         match command:
             case media.AwaitSilence(host_id, participant_id, until):
                 if sent:
                     self._awaited[host_id, participant_id] = until
-                elif self._runner is not None:  # no worker, no speech
+                elif self._runner is not None:  # without a worker nobody can speak
                     self._loop.call_soon(self._notify, media.SilenceReached(host_id, participant_id, until))
             case media.QueueAudio() | media.EndSpeech() | media.StopSpeech() if not sent:
-                self._never_played(command)
-
-    def _never_played(self, command: media.QueueAudio | media.EndSpeech | media.StopSpeech) -> None:
-        """There is no worker just now: the speech ends unheard, told once."""
-        key = (command.host_id, command.agent_id, command.speech_id)
-        if self._playing.pop(key, 0) is None and self._runner is not None:
-            self._loop.call_soon(self._notify, media.PlayoutEnded.unheard(command, monotonic()))
+                # without a worker the speech ends unheard, which is reported once
+                key = (command.host_id, command.agent_id, command.speech_id)
+                if self._playing.pop(key, 0) is None and self._runner is not None:
+                    self._loop.call_soon(self._notify, media.PlayoutEnded.unheard(command, monotonic()))
 
     async def answer(self, offer: PeerOffer) -> Answer:
         if self._closing or self._runner is None or self._runner.done():

@@ -1,4 +1,4 @@
-"""The worker process: how it begins, ends, and what it must withstand."""
+"""The worker process: its start, its end, and failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import pytest
 
 from tests.support.waiting import GUARD
 from voicebot.errors import MediaError
-from voicebot.media import process, worker
 from voicebot.media.base import (
     AddAgentTrack,
     AwaitSilence,
@@ -36,7 +35,8 @@ from voicebot.media.base import (
     SpeechAudio,
     VoiceActivityStopped,
 )
-from voicebot.media.process import ProcessMediaPlane
+from voicebot.media.process import wire, worker
+from voicebot.media.process.plane import ProcessMediaPlane
 
 if TYPE_CHECKING:
     from conftest import Stage
@@ -60,7 +60,7 @@ async def test_an_interrupt_does_not_reach_the_worker(process_stage: Stage) -> N
 async def test_a_killed_parent_leaves_no_worker_behind() -> None:
     program = """
     import asyncio, os, signal
-    from voicebot.media.process import ProcessMediaPlane
+    from voicebot.media.process.plane import ProcessMediaPlane
 
     async def main():
         plane = ProcessMediaPlane()
@@ -123,11 +123,11 @@ async def test_nothing_waits_for_a_worker_that_died(
     assert [type(n) for n in told] == [SilenceReached, PlayoutEnded, PlayoutEnded, MediaGone]
     plane.send(ResumeSpeech("host", "marlin", "held"))
     plane.send(HoldSpeech("host", "marlin", "prepared", "ada"))
-    plane.send(AwaitSilence("host", "ada", stopped.time + 70))  # no worker, or one that does not know ada
+    plane.send(AwaitSilence("host", "ada", stopped.time + 70))  # the new worker does not know ada
     await notices.wait(SilenceReached, lambda n: n.time == stopped.time + 70)
 
 
-async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
+async def test_the_plane_survives_several_crashes(process_stage: Stage) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     assert isinstance(plane, ProcessMediaPlane)
     plane.send(AddAgentTrack("host", "marlin"))
@@ -137,25 +137,25 @@ async def test_several_crashes_are_each_survived(process_stage: Stage) -> None:
         assert plane.pid is not None
         os.kill(plane.pid, signal.SIGSEGV)
         await notices.wait(MediaGone, count=n + 1)
-        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, TONE, 24_000))  # nobody is there to say it
+        plane.send(QueueAudio("host", "marlin", f"s{n}", 0, TONE, 24_000))  # no worker can play it
         await notices.wait(PlayoutEnded, lambda e, n=n: e.speech_id == f"s{n}" and not e.complete)
     browser = process_stage.browser()
     await browser.join(["marlin"], epoch=9)
 
 
-async def test_a_message_nobody_understands_is_a_crash_like_another(
+async def test_an_unreadable_message_counts_as_a_crash(
     process_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
     plane.send(AddAgentTrack("host", "marlin"))
-    understood = process.receive
+    understood = wire.receive
 
     async def receive(reader: asyncio.StreamReader) -> object:
         await understood(reader)
         monkeypatch.undo()
-        raise AttributeError("no such class")  # what a pickle raises
+        raise AttributeError("no such class")  # as unpickling does
 
-    monkeypatch.setattr(process, "receive", receive)
+    monkeypatch.setattr("voicebot.media.process.plane.receive", receive)
     plane.send(QueueAudio("host", "marlin", "s", 0, TONE, 24_000))
     plane.send(EndSpeech("host", "marlin", "s"))
     await notices.wait(MediaGone)
@@ -163,7 +163,7 @@ async def test_a_message_nobody_understands_is_a_crash_like_another(
     await browser.join(["marlin"])
 
 
-async def test_a_machine_without_a_process_to_spare_is_asked_again(
+async def test_starting_the_worker_is_retried_when_the_machine_has_no_process_left(
     process_stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -197,7 +197,7 @@ async def test_closing_before_or_during_the_start_ends_the_start(early: bool) ->
         await starting
 
 
-async def test_what_the_worker_logs_is_logged_here(
+async def test_log_records_of_the_worker_are_logged_in_the_parent(
     process_stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     plane, notices = process_stage.plane, process_stage.notices
@@ -228,7 +228,7 @@ class Stuck:
         self.waiting += len(data)
 
 
-def test_what_waits_for_a_blocked_notebook_is_bounded_and_what_matters_is_kept(
+def test_messages_to_a_blocked_notebook_are_bounded_and_important_ones_are_kept(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Writer:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.agent.stage import Stage
 from voicebot.agent.agent import Agent
-from voicebot.agent.thinking.handover import MOST
+from voicebot.agent.thinking.handover import MAX_HANDOFFS
 from voicebot.events import (
     ContextSummarised,
     ErrorEvent,
@@ -126,7 +126,7 @@ async def test_hand_offs_in_one_turn_are_limited(tmp_path: Path) -> None:
         await stage.person()
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada) == "Then I say it."
-        assert len(stage.of(Handoff)) == MOST
+        assert len(stage.of(Handoff)) == MAX_HANDOFFS
 
 
 async def test_a_turn_handed_to_an_agent_that_was_muted_meanwhile_comes_back(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ async def test_a_refused_offer_leaves_the_old_connection_in_use(tmp_path: Path) 
         await stage.wait(ConnectionState, lambda e: e.state == "connected")
         stage.media.refuse_answers = "This offer is unusable."
         with pytest.raises(MediaError):
-            await stage.session.answer("anna", 2, "offer", {"0": "anna"})
+            await stage.session.connections.answer("anna", 2, "offer", {"0": "anna"})
         stage.media.lose_peer("anna")
         await stage.wait(ConnectionState, lambda e: e.state == "failed")
         ada = await stage.agent("Bruno, a keeper", greeting="I am Bruno.")
@@ -193,7 +193,7 @@ async def test_an_old_connection_that_closes_does_not_end_the_new_one(tmp_path: 
     async with Stage(tmp_path, stt=["a long question"], llm=["Yes."]) as stage:
         ada = await stage.agent()
         await stage.person()
-        await stage.session.answer("anna", 2, "offer", {"0": "anna"})
+        await stage.session.connections.answer("anna", 2, "offer", {"0": "anna"})
         speaking = asyncio.create_task(stage.media.hear("anna", 3.0))
         await stage.wait(SpeechStarted)
         stage.session.on_notice(PeerState("host-demo", "anna", 1, "closed"))
@@ -530,7 +530,7 @@ async def test_last_words_before_a_lost_connection_are_answered_after_it_returns
         assert not stage.of(FloorGranted)
         assert not stage.of(PlayoutStarted)
         assert ada.state == "idle"
-        await stage.session.answer("anna", 2, "offer", {"0": "anna"})
+        await stage.session.connections.answer("anna", 2, "offer", {"0": "anna"})
         assert await stage.said(ada) == "Yes?"
 
 
@@ -580,7 +580,7 @@ async def test_a_conversation_continues_after_the_media_process_dies(tmp_path: P
         stage.media.die()
         assert await stage.said(ada) == "The first sentence is over."
         assert "media" in {e.code for e in stage.of(ErrorEvent)}
-        await stage.session.answer("anna", 2, "offer", {"0": "anna"})
+        await stage.session.connections.answer("anna", 2, "offer", {"0": "anna"})
         await stage.media.hear("anna", 1.0)
         assert await stage.said(ada, 2) == "Hello."
         files = [c.path.name for c in stage.media.commanded(StartRecording)]

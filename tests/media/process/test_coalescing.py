@@ -6,11 +6,11 @@ import selectors
 
 import pytest
 
-from voicebot.media.coalescing import BUSY, GATHER, LOOK, CoalescingSelector
+from voicebot.media.process.coalescing import BUSY, GATHER, LOOK, CoalescingSelector
 
 
 class Clockwork:
-    """A clock that only sleeping moves."""
+    """A clock that moves only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 5.0
@@ -25,13 +25,13 @@ class Clockwork:
 
 
 def woken(selector: CoalescingSelector, clock: Clockwork, rate: float) -> None:
-    """So many events a second for a while."""
+    """Wake the selector at this rate (events per second) for a while."""
     for _ in range(int(rate * LOOK * 1.1) + 1):
         clock.now += 1 / rate
         selector.select(0)
 
 
-def test_a_busy_loop_looks_less_often_and_a_calm_one_at_once() -> None:
+def test_a_busy_loop_collects_events_and_a_calm_one_returns_at_once() -> None:
     clock = Clockwork()
     selector = CoalescingSelector(clock.time, clock.sleep)
     read, write = os.pipe()
@@ -55,7 +55,7 @@ def test_a_busy_loop_looks_less_often_and_a_calm_one_at_once() -> None:
     selector.close()
 
 
-def test_a_timer_that_is_due_is_not_kept_waiting() -> None:
+def test_due_timers_are_not_delayed() -> None:
     clock = Clockwork()
     selector = CoalescingSelector(clock.time, clock.sleep)
     woken(selector, clock, BUSY * 2)
@@ -67,7 +67,7 @@ def test_a_timer_that_is_due_is_not_kept_waiting() -> None:
     selector.close()
 
 
-def test_a_loop_runs_on_it() -> None:
+def test_an_event_loop_runs_on_the_selector() -> None:
     async def work() -> int:
         loop = asyncio.get_running_loop()
         reached = 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.agent.stage import Stage
-from voicebot.agent.thinking.unicode import Whole, whole
+from voicebot.agent.thinking.surrogates import SurrogateRepairer, repair_surrogates
 from voicebot.events import LLMFinished, TranscriptFinal, TranscriptInterim
 from voicebot.testing.models import Hears
 
@@ -19,18 +19,18 @@ ANY = st.text(st.one_of(st.characters(), st.characters(categories=["Cs"]), st.sa
 
 @given(st.lists(ANY))
 def test_repair_does_not_depend_on_the_pieces(pieces: list[str]) -> None:
-    parts = Whole()
+    parts = SurrogateRepairer()
     joined = "".join([*(parts.push(piece) for piece in pieces), parts.finish()])
-    assert joined == whole("".join(pieces))
+    assert joined == repair_surrogates("".join(pieces))
     assert joined.encode() == joined.encode("utf-8", "replace")
-    assert whole(joined) == joined
+    assert repair_surrogates(joined) == joined
 
 
 def test_two_halves_of_a_surrogate_pair_are_joined() -> None:
-    parts = Whole()
+    parts = SurrogateRepairer()
     assert [parts.push("so \ud83d"), parts.push("\ude00 so"), parts.finish()] == ["so ", "\U0001f600 so", ""]
-    assert whole("a\ud83db") == "a\ufffdb"
-    assert whole("\ude00\ud83d") == "\ufffd\ufffd"
+    assert repair_surrogates("a\ud83db") == "a\ufffdb"
+    assert repair_surrogates("\ude00\ud83d") == "\ufffd\ufffd"
 
 
 @pytest.mark.virtual_time

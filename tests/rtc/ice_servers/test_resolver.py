@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from tests.support.dns_server import serving
-from voicebot.rtc.resolver import PATIENCE, RETRY, Found, TurnResolver, discover
+from voicebot.rtc.ice_servers.resolver import PATIENCE, RETRY, Found, TurnResolver, discover
 from voicebot.signaling.turn_uri import Route, default_routes, parse_addresses
 
 Records = dict[tuple[str, str], tuple[int, list[str]]]
@@ -40,7 +40,7 @@ async def urls(server: str, records: Records) -> list[str]:
 async def found(server: str, records: Records) -> Found:
     [address] = parse_addresses(server)
     async with serving(records) as (_, resolver):
-        return await discover(address, resolver, random.Random(1))
+        return await discover(address, resolver)
 
 
 UDP = [
@@ -64,20 +64,20 @@ TLS = ["turns:c.example.org:443?transport=tcp"]
         ("stun:example.org", ["stun:b.example.org:19302"]),
     ],
 )
-async def test_srv_records_tell_host_and_port_in_their_order(server: str, expected: list[str]) -> None:
-    """Each address asks for its own services only; a target without an address is passed over."""
+async def test_srv_records_give_hosts_and_ports_in_order(server: str, expected: list[str]) -> None:
+    """Each address asks for its own services only. A target without an IP address is skipped."""
     assert await urls(server, SRV) == expected
 
 
 @pytest.mark.parametrize("server", ["turn:example.org:3478", "192.0.2.1", "turns:[2001:db8::1]", "e.org:443"])
-async def test_a_port_or_an_address_needs_no_dns(server: str) -> None:
+async def test_a_port_or_an_ip_address_needs_no_dns(server: str) -> None:
     [address] = parse_addresses(server)
     async with serving(SRV) as (zone, resolver):
         assert (await discover(address, resolver)).routes == default_routes(address)
         assert zone.asked == []
 
 
-async def test_naptr_goes_before_srv_and_orders_the_transports() -> None:
+async def test_naptr_records_come_before_srv_and_order_the_transports() -> None:
     records = SRV | {
         ("example.org", "NAPTR"): (
             90,
@@ -92,11 +92,11 @@ async def test_naptr_goes_before_srv_and_orders_the_transports() -> None:
     assert await urls("example.org", records) == [*TLS, "turn:c.example.org:3478?transport=tcp", *UDP]
     assert await urls("turn:example.org", records) == ["turn:c.example.org:3478?transport=tcp", *UDP]
     assert await urls("turns:example.org", records) == TLS
-    assert await urls("turn:example.org?transport=tcp", records) == TCP  # a given transport asks for SRV
+    assert await urls("turn:example.org?transport=tcp", records) == TCP  # a transport skips NAPTR
     assert (await found("example.org", records)).seconds == 90
 
 
-async def test_naptr_leads_on_to_another_and_never_round_in_circles() -> None:
+async def test_naptr_records_may_refer_to_each_other_but_not_endlessly() -> None:
     records = SRV | {
         ("example.org", "NAPTR"): (90, ['1 1 "" "RELAY:turn.udp:turn.tcp" "" next.example.org.']),
         ("next.example.org", "NAPTR"): (90, ['1 1 "a" "RELAY:turn.udp:turn.tcp" "" c.example.org.']),
@@ -110,14 +110,14 @@ async def test_naptr_leads_on_to_another_and_never_round_in_circles() -> None:
     assert await urls("turn:example.org", circle) == UDP + TCP
 
 
-async def test_without_records_it_is_the_host_at_the_default_ports() -> None:
+async def test_without_records_the_host_is_used_at_the_default_ports() -> None:
     [address] = parse_addresses("example.org")
     for records in ({}, HERE, {("_turn._udp.example.org", "SRV"): (9, ["0 0 0 ."])}):
         answer = await found("example.org", records)
         assert (answer.routes, answer.discovered, answer.warning) == (default_routes(address), False, "")
 
 
-async def test_tls_keeps_to_names_that_the_certificate_can_be_for(caplog: pytest.LogCaptureFixture) -> None:
+async def test_tls_targets_must_be_the_host_or_below_it(caplog: pytest.LogCaptureFixture) -> None:
     forged = HERE | {
         ("_turns._tcp.example.org", "SRV"): (60, ["0 0 443 turn.elsewhere.net."]),
         ("_turn._udp.example.org", "SRV"): (60, ["0 0 3478 turn.elsewhere.net."]),
@@ -128,26 +128,28 @@ async def test_tls_keeps_to_names_that_the_certificate_can_be_for(caplog: pytest
     assert "turn:turn.elsewhere.net:3478?transport=udp" in await urls("turn:example.org", forged)
 
 
-async def test_weights_share_the_load() -> None:
-    """RFC 2782: three parts to one."""
+async def test_srv_weights_share_the_load() -> None:
+    """The weights are three to one (RFC 2782)."""
     records = HERE | {
         ("_turn._udp.example.org", "SRV"): (60, ["1 3 1 a.example.org.", "1 1 2 c.example.org."])
     }
     [address] = parse_addresses("turn:example.org?transport=udp")
-    chance = random.Random(7)
+    random.seed(7)
     async with serving(records) as (_, resolver):
-        firsts = Counter([(await discover(address, resolver, chance)).routes[0].host for _ in range(120)])
+        firsts = Counter([(await discover(address, resolver)).routes[0].host for _ in range(120)])
     assert 75 <= firsts["a.example.org"] <= 105
     assert firsts.total() == 120
 
 
-async def test_an_answer_is_good_for_the_shortest_time_to_live() -> None:
+async def test_an_answer_is_valid_for_its_shortest_ttl() -> None:
     assert (await found("turn:example.org?transport=udp", SRV)).seconds == 120
     brief = {**HERE, ("_turn._udp.example.org", "SRV"): (1, ["0 0 3478 a.example.org."])}
-    assert (await found("turn:example.org?transport=udp", brief)).seconds == 30  # nobody is asked each second
+    assert (
+        await found("turn:example.org?transport=udp", brief)
+    ).seconds == 30  # DNS is not asked every second
 
 
-async def test_a_dead_resolver_is_waited_for_only_so_long(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_dead_resolver_delays_for_a_limited_time(caplog: pytest.LogCaptureFixture) -> None:
     [address] = parse_addresses("turn:example.org")
     async with serving(SRV) as (zone, resolver):
         zone.dead = True
@@ -161,7 +163,7 @@ async def test_a_dead_resolver_is_waited_for_only_so_long(caplog: pytest.LogCapt
 
 
 class Scripted:
-    """Gives one answer after the other, each after its seconds."""
+    """Gives the scripted answers in order, each after its number of seconds."""
 
     def __init__(self, *answers: tuple[float, Found]) -> None:
         self.answers = list(answers)
@@ -192,7 +194,7 @@ async def test_routes_are_renewed_in_the_background() -> None:
     assert resolver.routes(addresses[0]) == ONE
     assert resolver.routes(addresses[1]) == default_routes(addresses[1])
     await asyncio.sleep(101 + PATIENCE)
-    assert resolver.routes(addresses[0]) == ONE  # old ones are better than none
+    assert resolver.routes(addresses[0]) == ONE  # old routes are better than none
     await asyncio.sleep(RETRY)
     assert resolver.routes(addresses[0]) == TWO
     assert len(script.asked) == 3
@@ -201,7 +203,7 @@ async def test_routes_are_renewed_in_the_background() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_nobody_waits_long_for_slow_dns(caplog: pytest.LogCaptureFixture) -> None:
+async def test_slow_dns_delays_for_a_limited_time(caplog: pytest.LogCaptureFixture) -> None:
     addresses = parse_addresses("example.org")
     loop = asyncio.get_running_loop()
     begun = loop.time()

@@ -1,18 +1,17 @@
-"""Where the servers of COTURN_SERVER are (RFC 5928 for TURN, RFC 8489 section 8 for STUN).
+"""Finds the servers of COTURN_SERVER (RFC 5928 for TURN, RFC 8489 section 8 for STUN).
 
-Without a port DNS is asked: NAPTR (`RELAY:turn.udp`, ...), then SRV (`_turn._udp`, ...), each target
-being used only when it has an A or AAAA record; else it is the host itself at the default port.
-Routes keep host names: a browser verifies the name in the URL. So over TLS only a target that is
-the host or below it is used (RFC 5928 has the certificate checked against the URI's host);
-else whoever can forge DNS answers could name a server of their own.
+Without a port, DNS is asked for NAPTR (`RELAY:turn.udp`, ...) and then SRV records (`_turn._udp`, ...).
+A target counts only if it has an A or AAAA record. Without any, it is the host itself at the default
+port. Routes keep host names, because a browser verifies the name in the URL. Over TLS, a target must be
+the host or below it (RFC 5928 checks the certificate against the host of the URI); otherwise anybody
+who can forge DNS answers could name a server of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,12 +33,13 @@ from voicebot.signaling.turn_uri import (
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""Seconds until the default ports are used because DNS has not answered."""
+"""Seconds to wait for DNS before the default ports are used."""
 SHORTEST, LONGEST, RETRY = 30.0, 3600.0, 60.0
-"""Seconds: bounds of how long an answer is good, and until DNS is asked again after a failure."""
+"""Seconds: the limits of how long an answer is valid, and the time before the next try after a failure."""
 MAX_ROUTES = 8
-"""Per address; every browser tries each of them."""
+"""The most routes per address, because every browser tries each of them."""
 MAX_NAPTR = 4
+"""The most NAPTR records that may refer to each other."""
 
 Way = tuple[Scheme, Transport]
 SERVICES: dict[str, Way] = {
@@ -51,28 +51,23 @@ SERVICES: dict[str, Way] = {
 
 @dataclass(frozen=True)
 class Found:
-    """What DNS knows of one address."""
+    """The result for one address."""
 
     routes: tuple[Route, ...]
     seconds: float
-    """How long that is good."""
+    """How long it is valid."""
     discovered: bool = False
-    """By NAPTR or SRV; else these are the default ports."""
+    """Whether NAPTR or SRV records gave the routes; otherwise they are the default ports."""
     warning: str = ""
 
 
-async def discover(
-    address: TurnAddress,
-    resolver: dns.asyncresolver.Resolver | None = None,
-    chance: random.Random | None = None,
-) -> Found:
-    """The ways to one address, preferred first; takes `PATIENCE` at most and raises nothing."""
+async def discover(address: TurnAddress, resolver: dns.asyncresolver.Resolver | None = None) -> Found:
+    """The routes to one address, preferred first. Takes at most `PATIENCE` seconds and never raises."""
     if address.port is not None or not address.is_name:
         return Found(default_routes(address), LONGEST)
     try:
         async with asyncio.timeout(PATIENCE):
-            asked = _Question(address, resolver or dns.asyncresolver.Resolver(), chance or random.Random())
-            return await asked.answer()
+            return await _Question(address, resolver or dns.asyncresolver.Resolver()).answer()
     except (TimeoutError, dns.exception.DNSException, OSError, ValueError) as error:
         why = str(error) or f"no answer within {PATIENCE:g} s"
         warning = f"DNS does not tell where {address.host} is ({why}): the default ports are used."
@@ -80,10 +75,8 @@ async def discover(
 
 
 class _Question:
-    def __init__(
-        self, address: TurnAddress, resolver: dns.asyncresolver.Resolver, chance: random.Random
-    ) -> None:
-        self._address, self._resolver, self._chance = address, resolver, chance
+    def __init__(self, address: TurnAddress, resolver: dns.asyncresolver.Resolver) -> None:
+        self._address, self._resolver = address, resolver
         self._seconds = LONGEST
         self._refused: list[str] = []
 
@@ -107,7 +100,7 @@ class _Question:
         return Found(tuple(dict.fromkeys(routes))[:MAX_ROUTES], seconds, True, warning)
 
     def _wanted(self) -> tuple[Way, ...]:
-        """A bare host may be reached over TLS where DNS says so; `turn:` means in the clear."""
+        """The services to look for. A bare host includes TLS; `turn:` means without TLS."""
         address = self._address
         if address.secure:
             return (("turns", "tcp"),) if address.transport != "udp" else ()
@@ -118,7 +111,7 @@ class _Question:
     async def _naptr(self, name: dns.name.Name, wanted: tuple[Way, ...], left: int) -> list[Route]:
         records = await self._ask(name, "NAPTR")
         found: list[Route] = []
-        for record in sorted(records, key=lambda r: (r.order, r.preference)):
+        for record in records:
             application, *protocols = record.service.decode("ascii", "replace").split(":")
             ways = [SERVICES.get(p.lower()) for p in protocols]
             usable = tuple(way for way in ways if way in wanted and way is not None)
@@ -148,11 +141,11 @@ class _Question:
         return [route for routes in await asyncio.gather(*questions) for route in routes]
 
     async def _srv(self, name: dns.name.Name, way: Way) -> list[Route]:
-        records = [r for r in await self._ask(name, "SRV") if r.target != dns.name.root]  # "." is "not here"
-        ordered = _by_weight(records, self._chance)
-        there = await asyncio.gather(*(self._exists(record.target) for record in ordered))
+        # the target "." means that there is no such service
+        records = [record for record in await self._ask(name, "SRV") if record.target != dns.name.root]
+        there = await asyncio.gather(*(self._exists(record.target) for record in records))
         found: list[Route] = []
-        for record, exists in zip(ordered, there, strict=True):
+        for record, exists in zip(records, there, strict=True):
             if exists and record.port:
                 found += self._route(way, record.target, record.port)
         return found
@@ -167,11 +160,12 @@ class _Question:
         return [Route(scheme, host, port or (SECURE_PORT if secure else PORT), transport)]
 
     async def _exists(self, name: dns.name.Name) -> bool:
-        """Whether it has an address of either family."""
+        """Whether a name has an address of either family."""
         answers = await asyncio.gather(self._ask(name, "A"), self._ask(name, "AAAA"))
         return any(answers)
 
     async def _ask(self, name: dns.name.Name, kind: str) -> list[Any]:
+        """The records of one kind; SRV and NAPTR in the order to try them (RFC 2782, RFC 3403)."""
         try:
             answer = await self._resolver.resolve(name, kind, search=False, lifetime=PATIENCE)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
@@ -180,76 +174,54 @@ class _Question:
         if answer.rrset is None:
             return []
         self._seconds = min(self._seconds, answer.rrset.ttl)
-        return list(answer.rrset)
+        return answer.rrset.processing_order() if kind in ("NAPTR", "SRV") else list(answer.rrset)
 
 
 def _with_stun(route: Route, address: TurnAddress) -> list[Route]:
-    """A TURN server answers STUN at the same port."""
+    """The route and, for TURN over UDP, the STUN server at the same port."""
     if route.scheme == "turn" and route.transport == "udp":
         return [Route("stun", route.host, route.port), route]
     return [route]
 
 
-def _by_weight(records: Iterable[Any], chance: random.Random) -> list[Any]:
-    """RFC 2782: by priority, and within one by a lot drawn with the weights."""
-    left = sorted(records, key=lambda r: (r.priority, -r.weight))
-    ordered = []
-    while left:
-        same = [r for r in left if r.priority == left[0].priority]
-        mark = chance.uniform(0, sum(r.weight for r in same))
-        for record in same:
-            mark -= record.weight
-            if mark <= 0:
-                break
-        left.remove(record)
-        ordered.append(record)
-    return ordered
-
-
-Discover = Callable[[TurnAddress], Awaitable[Found]]
-
-
 @dataclass
 class TurnResolver:
-    """Keeps the routes of COTURN_SERVER; whoever asks never waits for DNS."""
+    """Keeps the routes of COTURN_SERVER, so that nobody waits for DNS."""
 
     addresses: Sequence[TurnAddress]
-    discover: Discover = discover
+    discover: Callable[[TurnAddress], Awaitable[Found]] = discover
     _found: dict[TurnAddress, Found] = field(default_factory=dict)
     _keeping: list[asyncio.Task[None]] = field(default_factory=list)
-    _known: list[asyncio.Event] = field(default_factory=list)
+    _all_known: asyncio.Event = field(default_factory=asyncio.Event)
 
     def routes(self, address: TurnAddress) -> tuple[Route, ...]:
-        """The newest known; the default ports until DNS has answered."""
+        """The newest routes, or the default ports until DNS has answered."""
         found = self._found.get(address)
         return found.routes if found is not None else default_routes(address)
 
     def start(self) -> None:
-        """Ask for all of them, and ask again as answers grow old."""
-        for address in self.addresses:
+        """Look up all addresses, and again whenever an answer has expired."""
+        for address in dict.fromkeys(self.addresses):
             if address.port is None and address.is_name:
-                known = asyncio.Event()
-                self._known.append(known)
-                keeping = asyncio.create_task(self._keep(address, known), name=f"resolve {address.host}")
-                self._keeping.append(keeping)
+                self._keeping.append(asyncio.create_task(self._keep(address), name=f"resolve {address.host}"))
 
     async def ready(self) -> None:
-        """Until DNS has answered once; returns after `PATIENCE` at most."""
+        """Wait until DNS has answered once, for at most `PATIENCE` seconds."""
         try:
             async with asyncio.timeout(PATIENCE):
-                for known in self._known:
-                    await known.wait()
+                if self._keeping:
+                    await self._all_known.wait()
         except TimeoutError:
             log.warning("DNS is slow: the default ports of COTURN_SERVER are used until it answers")
 
     async def aclose(self) -> None:
-        """Ask no more."""
+        """Stop the lookups."""
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
         self._keeping.clear()
 
-    async def _keep(self, address: TurnAddress, known: asyncio.Event) -> None:
+    async def _keep(self, address: TurnAddress) -> None:
         while True:
             found = await self.discover(address)
             before = self._found.get(address)
@@ -257,7 +229,10 @@ class TurnResolver:
                 log.warning(found.warning)
             failed = bool(found.warning) and not found.discovered
             if before is not None and before.discovered and failed:
-                found = Found(before.routes, found.seconds, True, found.warning)  # old is better than none
+                found = Found(
+                    before.routes, found.seconds, True, found.warning
+                )  # old routes are better than none
             self._found[address] = found
-            known.set()
+            if len(self._found) == len(self._keeping):
+                self._all_known.set()
             await asyncio.sleep(found.seconds)

@@ -1,7 +1,7 @@
-"""A selector that lets the events of a busy loop gather: many connections wake it no more often than few.
+"""A selector that collects the events of a busy loop, so that many connections do not wake it more often.
 
-Each wake of a process costs about 50 microseconds before it has done anything, and what it
-needs is out of the processor's caches. With 24 people talking there would be 2,000 wakes a second.
+Each wake of a process costs about 50 microseconds before it does anything, and its data has left the
+processor's caches. With 24 people talking there would be 2,000 wakes a second.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 
 GATHER = 0.004
-"""Seconds between two wakes of a busy loop: little beside the 20 ms of a packet."""
+"""Seconds between two wakes of a busy loop, which is little compared with the 20 ms of a packet."""
 BUSY = 400.0
-"""Wakes a second from which on it is busy: six people or more."""
+"""Wakes per second above which a loop is busy: six people or more."""
 LOOK = 0.25
-"""Seconds over which wakes are counted."""
+"""Seconds over which the wakes are counted."""
 
 
 class CoalescingSelector(selectors.DefaultSelector):
-    """The system's own selector that, while there is much to do, looks only every `GATHER` seconds."""
+    """The system's default selector that, under load, returns only every `GATHER` seconds."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
@@ -31,7 +31,7 @@ class CoalescingSelector(selectors.DefaultSelector):
         self.busy = False
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As usual; a timer that is due before is not kept waiting."""
+        """The ready files, as usual. A timer that is due earlier is not delayed."""
         if self.busy and (timeout is None or timeout > 0):
             rest = self._last + GATHER - self._clock()
             if rest > 0:

@@ -1,4 +1,4 @@
-"""Proofs about a TURN server: that it relays, and what it never relays to."""
+"""Proofs about a TURN server: that it relays, and which peers it denies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from voicebot.rtc.allocation import (
+from voicebot.rtc.ice_servers.allocation import (
     FAMILY_MISMATCH,
     FAMILY_UNSUPPORTED,
     Address,
@@ -19,19 +19,20 @@ from voicebot.rtc.allocation import (
 )
 
 PATIENCE = 8.0
-"""Seconds for one proof; a server far away needs some round trips for each address."""
+"""Seconds for one proof. A distant server needs several round trips for each address."""
 AGAIN = 0.25
-"""Seconds until a datagram is sent again, for UDP loses some."""
+"""Seconds after which a datagram is sent again, because UDP may lose it."""
 PORT = 9
-"""Of peers that are never sent to."""
+"""The port of peers to which nothing is sent."""
 FORBIDDEN = 403
+"""The error code for a denied peer."""
 
 RelayOutcome = Literal["relayed", "own_address_denied", "lost", "refused", "unreachable"]
 
 
 @dataclass(frozen=True)
 class RelayProof:
-    """Whether data went from one allocation to another one of the same server, both ways."""
+    """Whether data went between two allocations of one server, both ways."""
 
     outcome: RelayOutcome
     detail: str
@@ -39,7 +40,7 @@ class RelayProof:
 
 
 async def prove_relay(url: str, username: str, credential: str, *, patience: float = PATIENCE) -> RelayProof:
-    """Two allocations at `url` send each other what nobody could guess. Raises nothing."""
+    """Make two allocations at `url` send each other random bytes. Never raises."""
     try:
         async with (
             asyncio.timeout(patience),
@@ -72,7 +73,7 @@ async def prove_relay(url: str, username: str, credential: str, *, patience: flo
 
 
 async def _carry(sender: Allocation, channel: int, receiver: Allocation) -> None:
-    """Until a payload has arrived."""
+    """Send a payload until it arrives."""
     payload = secrets.token_bytes(64)
     while True:
         sender.send(channel, payload)
@@ -87,7 +88,7 @@ async def _carry(sender: Allocation, channel: int, receiver: Allocation) -> None
 
 @dataclass(frozen=True)
 class PeerDenial:
-    """The server's answer to the wish to reach one peer."""
+    """Whether the server denies one peer."""
 
     peer: str
     denied: bool
@@ -96,21 +97,21 @@ class PeerDenial:
 
 @dataclass(frozen=True)
 class DenialProof:
-    """What a server answers for each of the peers that were asked for."""
+    """The server's answers for all peers."""
 
     denials: tuple[PeerDenial, ...]
     no_family: tuple[Family, ...] = ()
-    """Families it does not relay to at all, so that nothing of them has to be denied."""
+    """Address families that it does not relay to at all, so it need not deny their peers."""
     problem: str = ""
-    """Why nothing could be asked."""
+    """Why the server could not be asked."""
 
 
 async def prove_denied(
     url: str, username: str, credential: str, peers: Sequence[str], *, patience: float = PATIENCE
 ) -> DenialProof:
-    """Ask for a permission and a channel for each peer, in an allocation of its family. Raises nothing.
+    """Request a permission and a channel for each peer, from allocations of both families. Never raises.
 
-    Nothing is sent to any of them. An address of the other family has to be refused too.
+    Nothing is sent to any peer. An address of the other family must be refused, too.
     """
     answers: dict[str, list[PeerDenial]] = {peer: [] for peer in peers}
     missing: list[Family] = []
@@ -133,8 +134,9 @@ async def prove_denied(
 
 
 async def _ask(asking: Allocation, peer: Address, family: Family) -> PeerDenial:
-    """Both ways to reach a peer; one that is open is enough."""
-    expected = (FORBIDDEN,) if _own(peer[0], family) else (FORBIDDEN, FAMILY_MISMATCH)
+    """Try both ways to reach a peer. One that is open makes it reachable."""
+    own_family = (":" in peer[0]) == (family == 6)
+    expected = (FORBIDDEN,) if own_family else (FORBIDDEN, FAMILY_MISMATCH)
     answers = []
     for ask, name in ((asking.permit, "CreatePermission"), (asking.bind, "ChannelBind")):
         try:
@@ -146,7 +148,3 @@ async def _ask(asking: Allocation, peer: Address, family: Family) -> PeerDenial:
         else:
             return PeerDenial(peer[0], False, f"{name} is granted")
     return PeerDenial(peer[0], True, answers[0])
-
-
-def _own(peer: str, family: Family) -> bool:
-    return (":" in peer) == (family == 6)

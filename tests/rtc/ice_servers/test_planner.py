@@ -15,8 +15,16 @@ import pytest
 
 from tests.support.coturn import coturn, free_port
 from voicebot.errors import MediaError
-from voicebot.rtc.planner import IDLE, PATIENCE, REFRESHED, REMEMBERED, STAGGER, STUN_GRACE, Planner
-from voicebot.rtc.probe import Outcome, Probe, probe
+from voicebot.rtc.ice_servers.planner import (
+    IDLE,
+    PATIENCE,
+    REFRESHED,
+    REMEMBERED,
+    STAGGER,
+    STUN_GRACE,
+    Planner,
+)
+from voicebot.rtc.ice_servers.probe import Outcome, Probe, probe
 from voicebot.signaling.turn import credentials
 
 SECRET = "for-tests-only"
@@ -30,7 +38,7 @@ class Server:
 
 
 class Servers:
-    """Answers after the given seconds: (seconds, outcome) by URL; an unknown one never answers."""
+    """Gives scripted answers, (seconds, outcome) by URL. Other URLs never answer."""
 
     def __init__(self, **answers: tuple[float, Outcome]) -> None:
         self.answers = {
@@ -59,7 +67,7 @@ class Rig:
         self.planner = Planner(ask=servers, clock=self.loop.time)
 
     async def choose(self, *urls: str, user: str = "600:u") -> tuple[list[str], float, str]:
-        """What was chosen, after how many virtual seconds, and the warning."""
+        """The chosen URLs, the virtual seconds it took, and the warning."""
         begun = self.loop.time()
         plain = Server(tuple(u for u in urls if u.startswith("stun")))
         relay = Server(tuple(u for u in urls if u.startswith("turn")), user, "c")
@@ -68,19 +76,19 @@ class Rig:
 
 
 @pytest.mark.virtual_time
-async def test_the_first_is_taken_when_it_works() -> None:
+async def test_the_first_server_is_used_if_it_works() -> None:
     rig = Rig(Servers(a=(0.1, "ok"), b=(0.01, "ok"), stun_s=(0.05, "ok")))
     assert await rig.choose("stun:s", "turn:a", "turn:b") == (["stun:s", "turn:a"], 0.1, "")
-    assert [url for _, url, _ in rig.servers.asked] == ["stun:s", "turn:a"]  # the second was not needed
+    assert [url for _, url, _ in rig.servers.asked] == ["stun:s", "turn:a"]  # the second was not probed
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_a_dead_first_server_costs_a_head_start_and_later_nothing() -> None:
+async def test_a_dead_first_server_costs_its_head_start_only_once() -> None:
     rig = Rig(Servers(b=(0.1, "ok")))
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER + 0.1, "")
-    assert rig.servers.finished == ["turn:b"]  # the dead one's probe did not have to end
-    assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER, "")  # still being asked
+    assert rig.servers.finished == ["turn:b"]  # the probe of the dead one had not ended
+    assert await rig.choose("turn:a", "turn:b") == (["turn:b"], STAGGER, "")  # its probe is still under way
     await asyncio.sleep(PATIENCE)
     assert rig.servers.finished == ["turn:b", "turn:a"]
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0, "")
@@ -89,14 +97,14 @@ async def test_a_dead_first_server_costs_a_head_start_and_later_nothing() -> Non
 
 
 @pytest.mark.virtual_time
-async def test_one_that_refuses_at_once_is_passed_over_at_once() -> None:
+async def test_a_server_that_refuses_at_once_is_skipped_at_once() -> None:
     rig = Rig(Servers(a=(0.01, "unreachable"), b=(0.1, "ok")))
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0.11, "")
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_a_slow_first_server_still_wins_over_one_that_is_slower() -> None:
+async def test_a_slow_first_server_wins_over_a_slower_one() -> None:
     rig = Rig(Servers(a=(0.6, "ok"), b=(1.0, "ok")))
     assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0.6)
     await rig.planner.aclose()
@@ -104,7 +112,7 @@ async def test_a_slow_first_server_still_wins_over_one_that_is_slower() -> None:
 
 @pytest.mark.virtual_time
 @pytest.mark.parametrize("count", [1, 2, 12])
-async def test_all_dead_costs_the_patience_once_and_is_explained(
+async def test_only_dead_servers_cost_the_patience_once_and_are_explained(
     count: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig = Rig(Servers())
@@ -115,23 +123,23 @@ async def test_all_dead_costs_the_patience_once_and_is_explained(
     assert "directly only" in warning
     await asyncio.sleep(PATIENCE)
     again = await rig.choose("stun:dead", *urls)
-    assert again[:2] == ([], 0)  # host candidates only, at once
+    assert again[:2] == ([], 0)  # only host candidates, without a wait
     assert "turn:t0 is unreachable" in again[2]
     caplog.clear()
     await rig.choose("stun:dead", *urls)
-    assert caplog.records == []  # it was said
+    assert caplog.records == []  # it was logged before
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_dead_stun_holds_nobody_up() -> None:
+async def test_a_dead_stun_server_delays_only_briefly() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     assert await rig.choose("stun:dead", "turn:a") == (["turn:a"], 0.1 + STUN_GRACE, "")
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_what_is_known_is_kept_fresh_while_people_connect() -> None:
+async def test_results_are_renewed_while_people_connect() -> None:
     rig = Rig(Servers(a=(0.1, "ok"), b=(0.1, "ok")))
     await rig.choose("turn:a", "turn:b")
     rig.servers.answers["turn:a"] = (0.1, "refused")  # it dies between two connections
@@ -139,25 +147,25 @@ async def test_what_is_known_is_kept_fresh_while_people_connect() -> None:
     assert await rig.choose("turn:a", "turn:b") == (["turn:b"], 0, "")
     rig.servers.answers["turn:a"] = (0.1, "ok")
     await asyncio.sleep(REFRESHED + 1)
-    assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0)  # and is preferred again
+    assert (await rig.choose("turn:a", "turn:b"))[:2] == (["turn:a"], 0)  # it is preferred again
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_an_idle_planner_asks_nobody_and_begins_anew() -> None:
+async def test_an_idle_planner_stops_probing_and_starts_again() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     await rig.choose("turn:a")
     await asyncio.sleep(IDLE + 2 * REFRESHED)
     asked = len(rig.servers.asked)
     await asyncio.sleep(600)
     assert len(rig.servers.asked) == asked
-    assert (await rig.choose("turn:a"))[1] == 0.1  # too old to be trusted
+    assert (await rig.choose("turn:a"))[1] == 0.1  # the result had expired
     assert REMEMBERED > REFRESHED
     await rig.planner.aclose()
 
 
 @pytest.mark.virtual_time
-async def test_refused_credentials_are_of_one_person() -> None:
+async def test_refused_credentials_count_for_one_person_only() -> None:
     rig = Rig(Servers(a=(0.1, "unauthorized")))
     assert "turn:a is unauthorized" in (await rig.choose("turn:a", user="1:old"))[2]
     rig.servers.answers["turn:a"] = (0.1, "ok")
@@ -167,7 +175,7 @@ async def test_refused_credentials_are_of_one_person() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_many_at_once_ask_once() -> None:
+async def test_concurrent_choices_share_one_probe() -> None:
     rig = Rig(Servers(a=(0.1, "ok")))
     found = await asyncio.gather(*(rig.choose("turn:a") for _ in range(20)))
     assert {(tuple(urls), seconds) for urls, seconds, _ in found} == {(("turn:a",), 0.1)}
@@ -176,7 +184,7 @@ async def test_many_at_once_ask_once() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_what_agents_cannot_use_is_left_out_and_named() -> None:
+async def test_servers_that_agents_cannot_use_are_left_out_and_named() -> None:
     rig = Rig(Servers(b=(0.1, "ok")))
     left = ["stun:[2001:db8::1]", "stuns:s", "turn:[2001:db8::1]:3478?transport=udp", "turns:t?transport=udp"]
     assert await rig.choose(*left, "turn:b") == (["turn:b"], 0.1, "")
@@ -188,7 +196,7 @@ async def test_what_agents_cannot_use_is_left_out_and_named() -> None:
 
 
 @pytest.mark.virtual_time
-async def test_nothing_configured_is_nothing_chosen_without_a_warning() -> None:
+async def test_without_servers_nothing_is_chosen_and_nothing_is_warned_about() -> None:
     rig = Rig(Servers())
     assert await rig.choose() == ([], 0, "")
     with pytest.raises(MediaError):
@@ -201,7 +209,7 @@ async def test_nothing_configured_is_nothing_chosen_without_a_warning() -> None:
 
 
 class Recorded:
-    """The real probe, and which of them ended."""
+    """The real probe, which records its calls and results."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -223,7 +231,7 @@ def alive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """Takes every packet and answers none."""
+    """A server that receives packets and never answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{sock.getsockname()[1]}"
@@ -241,7 +249,7 @@ def turn(*urls: str, secret: str = SECRET) -> Server:
     return Server(urls, *credentials(secret, "u1", time()))
 
 
-async def test_a_silent_server_is_not_waited_for(
+async def test_a_silent_server_causes_no_wait(
     alive: str, silent: str, real: tuple[Planner, Recorded], tmp_path: Path
 ) -> None:
     planner, recorded = real
@@ -251,11 +259,11 @@ async def test_a_silent_server_is_not_waited_for(
     ]
     choice = await planner.choose(servers)
     assert [way.urls[0] for way in choice.servers] == [f"stun:{alive}", f"turn:{alive}?transport=udp"]
-    assert recorded.begun[:2] == [f"stun:{alive}", f"turn:{silent}?transport=udp"]  # it was asked first,
-    assert f"turn:{silent}?transport=udp" not in recorded.ended  # and not waited for
+    assert recorded.begun[:2] == [f"stun:{alive}", f"turn:{silent}?transport=udp"]  # it was probed first,
+    assert f"turn:{silent}?transport=udp" not in recorded.ended  # and there was no wait for it
 
 
-async def test_a_refusing_server_is_passed_over_and_the_rung_is_kept_to(
+async def test_a_refusing_server_is_skipped_for_one_with_the_same_transport(
     alive: str, real: tuple[Planner, Recorded]
 ) -> None:
     planner, recorded = real
@@ -266,7 +274,7 @@ async def test_a_refusing_server_is_passed_over_and_the_rung_is_kept_to(
     assert recorded.begun == [dead, f"turn:{alive}?transport=tcp"]
 
 
-async def test_a_wrong_secret_is_said(
+async def test_a_wrong_secret_is_explained(
     alive: str, real: tuple[Planner, Recorded], caplog: pytest.LogCaptureFixture
 ) -> None:
     planner, _ = real

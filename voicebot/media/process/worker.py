@@ -1,8 +1,8 @@
-"""The media worker: the engine alone in a process, so that no cell can silence it.
+"""The media worker: the engine in a process of its own, so that no notebook cell can silence it.
 
-Started by `ProcessMediaPlane` as `python -m voicebot.media.worker COMMANDS NOTICES VAD LEVEL`
-with two inherited sockets. It ends when its commands end, ignores SIGINT (a notebook's
-interrupt goes to the whole process group) and finishes its recordings on the way out.
+`ProcessMediaPlane` starts it as `python -m voicebot.media.process.worker COMMANDS NOTICES VAD LEVEL`,
+with two inherited sockets. It ends when its commands end, ignores SIGINT (a notebook's interrupt goes
+to the whole process group) and finishes its recordings before it exits.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import sys
 from typing import cast
 
 from voicebot.errors import MediaError, VoicebotError
-from voicebot.logs import set_levels, structured_exception
-from voicebot.media.base import Answer, MediaStats, Notice, SpeechAudio
-from voicebot.media.coalescing import CoalescingSelector
+from voicebot.logs import EXCEPTION, SOURCE, set_levels, structured_exception
+from voicebot.media.base import Answer, MediaStats, SpeechAudio
 from voicebot.media.engine import Engine
-from voicebot.media.wire import FromWorker, Log, Reply, Request, ToWorker, WorkerReady, pack, receive
+from voicebot.media.process.coalescing import CoalescingSelector
+from voicebot.media.process.wire import FromWorker, Reply, Request, ToWorker, WorkerReady, pack, receive
 from voicebot.registry import load_backend
 from voicebot.settings import find_home, load_settings
 from voicebot.vad.base import VAD
@@ -31,15 +31,15 @@ from voicebot.vad.base import VAD
 log = logging.getLogger(__name__)
 
 CHATTER_LIMIT = 512 * 1024
-"""Bytes waiting for a handle that does not read (a blocked cell) before statistics and logs are left out."""
+"""Bytes that wait for the handle (a cell blocks it) above which statistics and logs are left out."""
 SPEECH_LIMIT = 32 * 1024 * 1024
-"""Bytes waiting before speech is left out too: a quarter of an hour of one person."""
+"""Bytes that wait above which speech is left out, too: a quarter of an hour of one person."""
 CLOSE_TIMEOUT = 5.0
 _plain = logging.Formatter()
 
 
 class _Outbox:
-    """Messages to the handle; never blocks, bounded."""
+    """Bounded messages to the handle. Never blocks."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._transport = writer.transport
@@ -47,7 +47,7 @@ class _Outbox:
 
     def send(self, message: FromWorker) -> None:
         waiting = self._transport.get_write_buffer_size()
-        if waiting > CHATTER_LIMIT and isinstance(message, MediaStats | Log):
+        if waiting > CHATTER_LIMIT and isinstance(message, MediaStats | logging.LogRecord):
             return
         if waiting > SPEECH_LIMIT and isinstance(message, SpeechAudio):
             self._left_out += 1
@@ -60,7 +60,7 @@ class _Outbox:
 
 
 class _Forward(logging.Handler):
-    """Log records go to the handle's process."""
+    """Sends log records to the handle's process."""
 
     def __init__(self, outbox: _Outbox) -> None:
         super().__init__()
@@ -69,21 +69,23 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info if record.exc_info and record.exc_info[1] is not None else None
-        message = Log(
-            record.levelno,
-            record.name,
-            record.getMessage(),
-            record.created,
-            _plain.formatException(error) if error else "",
-            structured_exception((error[0], error[1], error[2])) if error else None,
-        )
-        # threads log too; nothing may be raised here when the loop is over
+        fields = {
+            "name": record.name,
+            "levelno": record.levelno,
+            "levelname": record.levelname,
+            "msg": record.getMessage(),
+            "created": record.created,
+            "exc_text": _plain.formatException(error) if error else None,
+            EXCEPTION: structured_exception((error[0], error[1], error[2])) if error else None,
+            SOURCE: "media worker",
+        }
+        # threads log, too, perhaps after the loop has ended
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._outbox.send, message)
+            self._loop.call_soon_threadsafe(self._outbox.send, logging.makeLogRecord(fields))
 
 
 class Worker:
-    """Carries out commands in the order they come; answers run beside them."""
+    """Carries out commands in order, and answers offers concurrently."""
 
     def __init__(self, engine: Engine, outbox: _Outbox) -> None:
         self._engine = engine
@@ -91,13 +93,13 @@ class Worker:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def run(self, reader: asyncio.StreamReader) -> None:
-        """Until the commands end."""
+        """Run until the commands end."""
         while (message := cast("ToWorker | None", await receive(reader))) is not None:
             if isinstance(message, Request):
                 task = asyncio.create_task(self._answer(message), name=f"answer {message.number}")
                 self._answers.add(task)
                 task.add_done_callback(self._answers.discard)
-                await asyncio.sleep(0)  # it begins before the next command is looked at
+                await asyncio.sleep(0)  # it begins before the next command
                 continue
             try:
                 self._engine.carry_out(message)
@@ -117,20 +119,17 @@ class Worker:
 
 
 async def serve(commands: socket.socket, notices: socket.socket, vad: str, level: str) -> None:
-    """Work until `commands` ends."""
+    """Run until `commands` ends."""
     reader, commands_writer = await asyncio.open_unix_connection(sock=commands)
     _, writer = await asyncio.open_unix_connection(sock=notices)
     outbox = _Outbox(writer)
     logging.basicConfig(handlers=[_Forward(outbox)])
     set_levels(level)
 
-    def notify(notice: Notice) -> None:
-        outbox.send(notice)
-
     backend = await load_backend("vad", vad, load_settings(find_home() / ".env"))
-    engine = Engine(notify, vad=cast(VAD, backend))
+    engine = Engine(outbox.send, vad=cast(VAD, backend))
     gc.collect()
-    gc.freeze()  # what was imported need never be looked at by the collector again
+    gc.freeze()  # the collector need not look at the imported modules again
     outbox.send(WorkerReady())
     await Worker(engine, outbox).run(reader)
     with contextlib.suppress(TimeoutError):
@@ -148,7 +147,7 @@ def main(arguments: list[str]) -> None:
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(CoalescingSelector())) as runner:
         runner.run(serve(*ends, vad, level))
     sys.stderr.flush()
-    os._exit(0)  # a library's thread that lingers must not keep the process
+    os._exit(0)  # a thread of a library must not keep the process alive
 
 
 if __name__ == "__main__":

@@ -1,54 +1,47 @@
-"""Which STUN and which TURN server a connection of an agent host gets: ones that are alive.
+"""Chooses a STUN and a TURN server that work for the connections of an agent host.
 
-aiortc uses the first STUN and the first TURN address it is given, and a dead one costs 5.0 s of
-gathering, hard-coded. So the servers are asked first: staggered, the preferred ones a little
-ahead (as RFC 8305 does for addresses), and the first that works is taken. What was found is remembered
-and asked again in the background while connections are made, so that only the very first one
-can have to wait, and that for `PATIENCE` at most.
+aiortc uses the first STUN and the first TURN address that it is given, and a dead one costs 5.0 s of
+gathering (hard-coded). So we probe the servers first: each has a short head start over the next one, as
+addresses have in RFC 8305, and the first that works is taken. Results are remembered, and renewed in the
+background while connections are made. So only the first connection may have to wait, for at most
+`PATIENCE` seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from voicebot.clock import Clock, monotonic
 from voicebot.rtc.ice import for_agents
-from voicebot.rtc.probe import Probe, probe
+from voicebot.rtc.ice_servers.probe import Probe, probe
 from voicebot.signaling.messages import IceServer
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 2.0
-"""Seconds after which a server that has not answered is not waited for."""
+"""Seconds to wait for the answer of a server."""
 STAGGER = 0.25
-"""Seconds that a server is ahead of the next one (RFC 8305, section 5)."""
+"""Head start in seconds of a server over the next one (RFC 8305, section 5)."""
 STUN_GRACE = 0.25
-"""Seconds that STUN may take longer than TURN, which needs twice as many round trips."""
+"""Seconds to wait for STUN after TURN, which needs twice as many round trips."""
 REMEMBERED = 30.0
+"""Seconds for which a result is valid."""
 REFRESHED = 20.0
+"""Seconds between two probes of a server in use."""
 IDLE = 120.0
-"""Seconds after the last connection until nobody is asked any more; credentials live longer."""
-
-
-class Ask(Protocol):
-    """Asks one server; `voicebot.rtc.probe.probe` is the real one."""
-
-    async def __call__(
-        self, url: str, username: str | None, credential: str | None, *, patience: float
-    ) -> Probe: ...
+"""Seconds after the last connection when the probes end. Credentials live longer."""
 
 
 @dataclass(frozen=True)
 class ServerChoice:
-    """At most one STUN and one TURN server, each with one address."""
+    """At most one STUN and one TURN server, each with one URL."""
 
     servers: tuple[IceServer, ...] = ()
     warning: str = ""
-    """Why there is no relay although a TURN server is configured."""
+    """Why no TURN server was chosen although one is configured."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +52,10 @@ class _Health:
 
 
 class Planner:
-    """Chooses servers for the connections of one process. Made and used on one loop."""
+    """Chooses servers for the connections of one process, on one loop."""
 
-    def __init__(self, *, ask: Ask = probe, clock: Clock = monotonic) -> None:
+    def __init__(self, *, ask: Callable[..., Awaitable[Probe]] = probe, clock: Clock = monotonic) -> None:
+        """`ask` takes the arguments of `probe`."""
         self._probe = ask
         self._clock = clock
         self._health: dict[str, _Health] = {}
@@ -72,13 +66,8 @@ class Planner:
         self._warned = ""
 
     async def choose(self, servers: Iterable[IceServer]) -> ServerChoice:
-        """The best that works of `servers`, preferred first; takes `PATIENCE` at most."""
-        usable, left_out = for_agents(servers)
-        ways = [
-            IceServer(urls=[url], username=s.username, credential=s.credential)
-            for s in usable
-            for url in s.urls
-        ]
+        """The first servers that work, after at most `PATIENCE` seconds. Raises MediaError for a bad URL."""
+        ways, left_out = for_agents(servers)
         self._use(ways)
         stun = asyncio.create_task(self._first(_named("stun", ways)), name="choose stun")
         turn = asyncio.create_task(self._first(_named("turn", ways)), name="choose turn")
@@ -100,14 +89,14 @@ class Planner:
         return ServerChoice(tuple(way for way in (address, relay) if way is not None), warning)
 
     async def aclose(self) -> None:
-        """Stop asking."""
+        """Stop all probes."""
         tasks = [*self._asking.values(), *([self._keeping] if self._keeping else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _first(self, ways: Sequence[IceServer]) -> IceServer | None:
-        """The first of them that works, known or asked now."""
+        """The first server that works, from memory or probed now."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         waiting: dict[asyncio.Task[Probe], IceServer] = {}
@@ -124,7 +113,7 @@ class Planner:
                     waiting, timeout=max(0.0, patience), return_when=asyncio.FIRST_COMPLETED
                 )
                 if not done:
-                    break  # the next one beside those
+                    break  # probe the next one, too
                 found = [waiting.pop(task) for task in list(waiting) if task in done and _worked(task)]
                 if found:
                     return found[0]
@@ -133,16 +122,16 @@ class Planner:
         return None
 
     def _known(self, way: IceServer) -> Probe | None:
-        """What was found lately; None when it has to be asked."""
+        """The remembered result, or None if the server must be probed."""
         health = self._health.get(_url(way))
         if health is None or self._clock() - health.at > REMEMBERED:
             return None
         if health.found.outcome == "unauthorized" and health.username != way.username:
-            return None  # other credentials may do
+            return None  # other credentials may work
         return health.found
 
     def _ask(self, way: IceServer) -> asyncio.Task[Probe]:
-        """Ask now, or join those who are asking; goes on when nobody waits any more."""
+        """The probe of a server, which may be under way already. It continues when nobody waits for it."""
         url = _url(way)
         task = self._asking.get(url)
         if task is None:
@@ -164,7 +153,7 @@ class Planner:
         return found
 
     def _use(self, ways: Sequence[IceServer]) -> None:
-        """Keep what is known of these fresh for a while."""
+        """Renew the results of these servers for a while."""
         self._used_at = self._clock()
         self._in_use.update((_url(way), way) for way in ways)
         if ways and (self._keeping is None or self._keeping.done()):
@@ -190,7 +179,7 @@ class Planner:
 
 
 def _url(way: IceServer) -> str:
-    """A server's address; here each has one."""
+    """The URL of a server; here each has one."""
     return way.urls[0]
 
 
