@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.waiting import GUARD
+from voicebot.agent.connections import Connections
 from voicebot.agent.models.models import Models
 from voicebot.audio.frames import OPUS_RATE
 from voicebot.conversation.log import ConversationLog
@@ -21,15 +22,12 @@ from voicebot.experiment.guest import Guest
 from voicebot.lobby.lobby import Lobby
 from voicebot.media.base import (
     AddAgentTrack,
-    AddIceCandidate,
     CloseHost,
-    ClosePeer,
     EndSpeech,
     HearingSettings,
     MediaPlane,
     Notice,
     OpenHost,
-    PeerOffer,
     QueueAudio,
     RemoveAgentTrack,
     VoiceActivityStarted,
@@ -38,7 +36,7 @@ from voicebot.media.inline import InlineMediaPlane
 from voicebot.rtc.caller import ReceivedFrame
 from voicebot.server.hosting import Hosting
 from voicebot.settings import Settings
-from voicebot.signaling.messages import IceServer, ParticipantInfo
+from voicebot.signaling.messages import ParticipantInfo
 from voicebot.store.base import AgentRecord
 from voicebot.tts.espeak import EspeakTTS
 
@@ -50,6 +48,7 @@ class BeepingSession:
 
     def __init__(self, lobby: Lobby, *, media: MediaPlane, **_: object) -> None:
         self.lobby, self.media, self.host_peer = lobby, media, lobby.host_peer
+        self.connections = Connections(media, lobby.host_peer)
         self.spoke: list[str] = []
         self._ids = itertools.count(1)
 
@@ -78,25 +77,6 @@ class BeepingSession:
     async def remove(self, agent_id: str) -> None:
         self.media.send(RemoveAgentTrack(self.host_peer, agent_id))
         self.lobby.leave(agent_id, "removed")
-
-    async def answer(self, participant_id: str, epoch: int, sdp: str, tracks: Any, ice_servers: Any) -> Any:
-        servers = [s for s in ice_servers if isinstance(s, IceServer)]
-        return await self.media.answer(PeerOffer(self.host_peer, participant_id, epoch, sdp, tracks, servers))
-
-    def add_candidate(self, participant_id: str, epoch: int, candidate: Any) -> None:
-        self.media.send(
-            AddIceCandidate(
-                self.host_peer,
-                participant_id,
-                epoch,
-                candidate.candidate,
-                candidate.sdp_mid,
-                candidate.sdp_m_line_index,
-            )
-        )
-
-    def close_peer(self, participant_id: str) -> None:
-        self.media.send(ClosePeer(self.host_peer, participant_id))
 
     def chat(self, participant_id: str, text: str) -> None: ...
 
