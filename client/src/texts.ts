@@ -88,9 +88,10 @@ export const texts = {
     waiting: (count: number) =>
       count === 1 ? "Someone would like to come in" : `${count} people would like to come in`,
     admit: "Let in",
-    admitName: (name: string) => `Let ${iso(name)} in`,
+    // They begin with the words on the buttons, as speech input asks for.
+    admitName: (name: string) => `Let in ${iso(name)}`,
     deny: "Turn away",
-    denyName: (name: string) => `Turn ${iso(name)} away`,
+    denyName: (name: string) => `Turn away ${iso(name)}`,
   },
 
   moderation: {

@@ -177,9 +177,8 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, sh
             "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
             ".every((prompt) => /\\[\\d+\\]/.test(prompt.textContent))"
         )
-        assert (
-            await page.locator(".jp-RenderedText[data-mime-type*=stderr], .jp-OutputArea-error").count() == 0
-        )
+        wrong = page.locator(".jp-RenderedText[data-mime-type*=stderr], .jp-OutputArea-error")
+        assert await wrong.all_inner_texts() == []
 
         # a view that opens late shows what was said before
         late = page.locator(".vb-transcript").last.locator(".vb-line.vb-speech[data-final=true]")
