@@ -385,11 +385,15 @@ async def test_one_microphone_on_two_connections_is_heard_once(
     saying = asyncio.create_task(old.mic.say(said))  # the host may close this connection before the end
     await new.mic.say(said)
     await stage.notices.wait(VoiceActivityStopped)
-    assert len(stage.notices.of(VoiceActivityStarted)) == 1
+    saying.cancel()
+    # A machine that stalls may tear the speech apart. Heard twice, it would be as long again.
+    changes = [
+        type(n) for n in stage.notices.all if isinstance(n, VoiceActivityStarted | VoiceActivityStopped)
+    ]
+    assert set(changes[::2]) == {VoiceActivityStarted} and set(changes[1::2]) == {VoiceActivityStopped}
     chunks = stage.notices.of(SpeechAudio)
     heard = sum(len(chunk.pcm) for chunk in chunks) / 16_000
     assert heard < len(speech) / 16_000 + 2
-    saying.cancel()
 
 
 async def test_closing_a_peer_ends_the_utterance(stage: Stage, speech: np.ndarray, speak: Any) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -243,5 +244,10 @@ async def test_the_agent_speaks_on_while_its_connection_is_replaced(
             "window.__connections.filter(c => c.kind === 'agents').map(c => c.connectionState)"
         )
         assert states == ["closed", "connected"]
-        assert notes_in(await tom.heard()) == list(Scale.notes)
+        notes = notes_in(await tom.heard())
+        # The browser buffers each connection for itself, the longer the more unsteady its packets come. So the
+        # change may lead back by a note or two on a busy machine, once, and never forward.
+        assert sorted(set(notes)) == list(Scale.notes), notes
+        steps = [after - before for before, after in pairwise(notes)]
+        assert sum(step != 1 for step in steps) <= 1, notes
         assert tom.problems == []
