@@ -387,10 +387,10 @@ async def test_one_microphone_on_two_connections_is_heard_once(
     await stage.notices.wait(VoiceActivityStopped)
     saying.cancel()
     # A machine that stalls may tear the speech apart. Heard twice, it would be as long again.
-    changes = [
-        type(n) for n in stage.notices.all if isinstance(n, VoiceActivityStarted | VoiceActivityStopped)
-    ]
-    assert set(changes[::2]) == {VoiceActivityStarted} and set(changes[1::2]) == {VoiceActivityStopped}
+    activity = VoiceActivityStarted | VoiceActivityStopped
+    changes = [type(notice) for notice in stage.notices.all if isinstance(notice, activity)]
+    assert set(changes[::2]) == {VoiceActivityStarted}
+    assert set(changes[1::2]) == {VoiceActivityStopped}
     chunks = stage.notices.of(SpeechAudio)
     heard = sum(len(chunk.pcm) for chunk in chunks) / 16_000
     assert heard < len(speech) / 16_000 + 2
