@@ -121,11 +121,11 @@ imports: setup ## check the import contracts between the layers
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
-# Most tests wait for processes they have started, or for speech, so there is one more of them at a time than there
-# are cores. Those in real time (the marker `live`: browsers, notebooks, media) run by themselves, after the others.
+# Most tests wait for processes that they have started, so one more of them runs at a time than there are cores.
+# Those in real time (the marker `live`: browsers, notebooks, media) get a core each: speech breaks up without one.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) + 1)))
-LIVE_JOBS ?= $(JOBS)
+LIVE_JOBS ?= $(CORES)
 LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
 pytest: setup client ## run the Python tests (ARGS="tests/turn -k floor" runs some of them)

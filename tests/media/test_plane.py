@@ -196,10 +196,13 @@ async def test_a_microphone_that_stops_sending_is_silent(
     browser = stage.browser()
     await browser.join([])
     await browser.mic.say(speak(speech))
-    stopped = await notices.wait(VoiceActivityStopped)
     browser.mic.muted = True
-    plane.send(AwaitSilence("host", "ada", stopped.time + 1))
-    assert (await notices.wait(SilenceReached)).time == stopped.time + 1
+    then = stopped = await notices.wait(VoiceActivityStopped)
+    while isinstance(then, VoiceActivityStopped):  # again, if a busy machine has torn the speech apart
+        stopped = then
+        plane.send(AwaitSilence("host", "ada", stopped.time + 1))
+        then = await notices.wait(SilenceReached | VoiceActivityStopped, lambda n: n.time > stopped.time)
+    assert then.time == stopped.time + 1
 
 
 @pytest.mark.parametrize("end", ["remove_agent", "close_host"])
