@@ -167,7 +167,8 @@ async def test_the_quickstart_in_jupyterlab(browser: Browser, tmp_path: Path, sh
         # the conversation of the guest appears while the cells run
         transcript = page.locator(".vb-transcript").first
         said = transcript.locator(".vb-line.vb-speech[data-final=true]")
-        await expect(said.filter(has_text=re.compile(r"Guest .*\w")).first).to_be_visible(timeout=START * 1000)
+        by_guest = said.filter(has_text=re.compile(r"Guest .*\w")).first
+        await expect(by_guest).to_be_visible(timeout=START * 1000)
         await expect(page.locator(".vb-turn").first).to_be_visible(timeout=START * 1000)
         await expect(page.locator(".vb-card[data-state]").first).to_contain_text("lighthouse keeper")
         await expect(page.locator(".vb-notices").first).to_contain_text(
