@@ -170,19 +170,23 @@ def _speech_rows(events: Iterable[Event]) -> list[Row]:
 
 
 def _word_rows(events: Iterable[Event]) -> list[Row]:
-    return [
-        row_of(
-            event,
-            position=position,
-            word=word.text,
-            start_s=word.start,
-            end_s=word.end,
-            confidence=word.confidence,
-        )
-        for event in events
-        if isinstance(event, TranscriptFinal)
-        for position, word in enumerate(event.words)
-    ]
+    rows: list[Row] = []
+    for event in events:
+        if isinstance(event, TranscriptFinal):
+            # there are many words, so a row has no field that the frame lacks
+            shared = {column: value for column, value in vars(event).items() if column in COLUMNS["words"]}
+            rows += [
+                {
+                    **shared,
+                    "position": position,
+                    "word": word.text,
+                    "start_s": word.start,
+                    "end_s": word.end,
+                    "confidence": word.confidence,
+                }
+                for position, word in enumerate(event.words)
+            ]
+    return rows
 
 
 def _heard_rows(events: Iterable[Event], people: Mapping[str, ParticipantRecord]) -> list[Row]:
