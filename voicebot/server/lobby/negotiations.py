@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -61,7 +62,8 @@ class Negotiations:
         self.lobby_id, self.clock, self.ice, self.tell = self._lobby.id, clock, ice, presence.tell
         self._presence, self._spawn = presence, spawn
         self._epoch_base, self._epochs = epoch_base, itertools.count(epoch_base + 1)
-        self._pairs: dict[frozenset[str], Pair] = {}
+        self._pairs: defaultdict[str, dict[str, Pair]] = defaultdict(dict)
+        """Each pair under both of its ends, because every message asks for the pairs of one person."""
         self._reported: dict[tuple[str, str], tuple[int, WebrtcStateChangeData]] = {}
         self._on_action: Callable[[tuple[str, str], Action | None], None] = lambda ends, action: None
 
@@ -110,9 +112,8 @@ class Negotiations:
 
     def close(self) -> None:
         """The lobby has ended."""
-        for pair in self._pairs.values():
-            pair.close()
-        self._pairs.clear()
+        for end in list(self._pairs):
+            self._drop(end)
 
     def negotiate(
         self,
@@ -267,20 +268,21 @@ class Negotiations:
         pair = self._between(*ends)
         if pair is None:
             negotiation = Negotiation(ends, lambda: next(self._epochs), people=tuple(roles))
-            pair = self._pairs[frozenset(ends)] = Pair(self, negotiation, roles)
+            one, other = ends
+            pair = self._pairs[one][other] = self._pairs[other][one] = Pair(self, negotiation, roles)
             for end in filter(self._presence.is_reconnecting, roles):
                 pair.away(end)
         return pair
 
     def _between(self, one: str, other: str) -> Pair | None:
-        return self._pairs.get(frozenset((one, other)))
+        return self._pairs.get(one, {}).get(other)
 
     def _of(self, end: str) -> list[Pair]:
-        return [pair for ends, pair in self._pairs.items() if end in ends]
+        return list(self._pairs.get(end, {}).values())
 
     def _drop(self, end: str) -> None:
-        for pair in self._of(end):
-            del self._pairs[frozenset(pair.ends)]
+        for other, pair in self._pairs.pop(end, {}).items():
+            del self._pairs[other][end]
             pair.close()
 
 
