@@ -453,9 +453,7 @@ class ErrorEvent(Event):
     retryable: bool = False
 
 
-EVENT_TYPES: tuple[type[Event], ...] = tuple(
-    value for value in list(globals().values()) if isinstance(value, type) and issubclass(value, Event)
-)[1:]
+EVENT_TYPES: tuple[type[Event], ...] = tuple(Event.__subclasses__())
 """All classes of events: the subclasses of `Event` above."""
 
 any_event: TypeAdapter[Event] = TypeAdapter(
