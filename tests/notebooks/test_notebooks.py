@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,10 @@ async def test_the_conversations_run_headless(kernel_env, tmp_path):
         notebook, km=OwnKernel(), timeout=200, resources={"metadata": {"path": str(tmp_path)}}
     )
     await client.async_execute(env=kernel_env, cleanup_kc=True)
+    said = dict(re.findall("^(.+) -> (.+)$", outputs_of(notebook, "02-01"), re.MULTILINE))
+    assert len(said) == 3
     turns = outputs_of(notebook, "02-07")  # from the log
-    assert "weather" in turns
+    for heard in said.values():  # a weak recognizer may have heard "whether"
+        assert set(heard.split()) <= set(turns.split())
     assert "Guest" in turns
     assert "pocketsphinx" in outputs_of(notebook, "02-18")
