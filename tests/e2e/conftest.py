@@ -7,15 +7,15 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from playwright.async_api import Browser, BrowserContext, Playwright, async_play
 
 from tests.e2e.policy import watch_all
 from tests.e2e.room import MICROPHONE
+from tests.support import forked
 from tests.support.background import Background
 from tests.support.coturn import free_port
 from tests.support.waiting import GUARD
@@ -67,7 +68,7 @@ class Server:
 
     url: str
     folder: Path
-    process: subprocess.Popen[bytes]
+    process: BaseProcess
     output: Path
 
     @property
@@ -78,17 +79,14 @@ class Server:
         """Await that it prints this, however the lines are broken."""
         async with asyncio.timeout(GUARD):
             while text not in " ".join(self.printed.split()):
-                assert self.process.poll() is None, self.printed
+                assert self.process.exitcode is None, self.printed
                 await asyncio.sleep(0.1)  # another process: there is nothing to await
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.process.terminate()
+        self.process.join(15)
+        self.process.kill()
+        self.process.join()
 
 
 Serve = Callable[..., Server]
@@ -102,19 +100,11 @@ def servers(folder: Path) -> Iterator[Serve]:
     def start(**settings: str) -> Server:
         port = free_port()
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
-        env |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "PYTHONUNBUFFERED": "1"}
-        env |= {"DRAIN_SECONDS": "0"}  # pages that stay open are not waited for
+        env |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "DRAIN_SECONDS": "0"}
         if "OPENAI_BASE_URL" in settings:  # a script: an answer prepared in vain would use one up
             env |= {"SPECULATE": "false"}
         output = folder / f"serve-{port}.log"
-        with output.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "voicebot", "serve"],
-                cwd=folder,
-                env=os.environ | env | settings,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+        process = forked.start("voicebot", "serve", cwd=folder, output=output, env=env | settings)
         server = Server(f"http://127.0.0.1:{port}", folder, process, output)
         running.append(server)
         deadline = time.monotonic() + GUARD
@@ -123,9 +113,9 @@ def servers(folder: Path) -> Iterator[Serve]:
                 urllib.request.urlopen(server.url + "/ready", timeout=2).read()
                 return server
             except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
+                if process.exitcode is not None or time.monotonic() > deadline:
                     pytest.fail(f"the server did not start:\n{server.printed}")
-                select_wait(process)
+                process.join(0.1)
 
     try:
         yield start
@@ -146,12 +136,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One without a language model, which the tests of this process share; each takes a lobby of its own."""
     with servers(tmp_path_factory.mktemp("server")) as start:
         yield start()
-
-
-def select_wait(process: subprocess.Popen[bytes]) -> None:
-    """Wait a moment for a process that should stay alive; returns at once when it ends."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(0.2)
 
 
 @cache

@@ -19,6 +19,7 @@ import traceback
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from pprint import pformat
 from typing import Any
@@ -30,6 +31,7 @@ from fastapi import Request, Response
 from websockets.exceptions import ConnectionClosed
 
 from tests.server.conftest import Visitor, own_origin
+from tests.support import forked
 from tests.support.redis_server import RedisServer, redis_server
 from tests.workbench.conftest import Page
 from voicebot.errors import VoicebotError
@@ -84,7 +86,7 @@ class Listener(Visitor):
 class Running:
     url: str
     data: Path
-    process: asyncio.subprocess.Process
+    process: BaseProcess
     log: Path
 
 
@@ -198,44 +200,26 @@ def env(tmp_path: Path, brain: OpenAIServer, redis: RedisServer) -> dict[str, st
 
 async def told(cwd: Path, env: dict[str, str], *command: str) -> str:
     """Everything that a command prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "voicebot",
-        *command,
-        cwd=cwd,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
-    return said.decode()
+    output = cwd / f"{secrets.token_hex(8)}.log"
+    process = forked.start("voicebot", *command, cwd=cwd, output=output, env=env)
+    await asyncio.wait_for(forked.ended(process), 60)
+    return output.read_text()
 
 
 @pytest.fixture
 async def running(tmp_path: Path, env: dict[str, str]) -> AsyncIterator[Running]:
     log = tmp_path / "server.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "voicebot",
-            "serve",
-            cwd=tmp_path,
-            env=env,
-            stdout=output,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+    log.touch()
+    process = forked.start("voicebot", "serve", cwd=tmp_path, output=log, env=env)
     try:
         async with asyncio.timeout(60):
             while (found := re.search(r"http://localhost:\d+/", log.read_text())) is None:
-                assert process.returncode is None, log.read_text()
+                assert process.exitcode is None, log.read_text()
                 await asyncio.sleep(0.05)
         yield Running(found[0], tmp_path / "data", process, log)
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
+        process.terminate()
+        await forked.ended(process)
 
 
 async def converse(server: Running, leaks: Leaks) -> list[str]:
@@ -375,7 +359,7 @@ async def test_no_secret_and_no_traffic_leaks(
     assert set(asked) == {(basic, f"key={IN_ADDRESSES['base-query']}")}
     assert len(given) >= 3
     running.process.terminate()
-    await asyncio.wait_for(running.process.wait(), 60)
+    await asyncio.wait_for(forked.ended(running.process), 60)
     assert spans
     assert {token for token, _ in spans} == {IN_HEADERS["otel-header"]}
     for _, text in spans:

@@ -1,29 +1,20 @@
-"""A server in a process of its own that can be killed. Only its models and media plane are not real."""
+"""A server in a process of its own that can be killed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
 
 from tests.server.conftest import Visitor
+from tests.support import forked
 from tests.support.coturn import free_port
-from voicebot.agent.models.models import Models
-from voicebot.llm.offline import OfflineLLM
-from voicebot.server.hosting import Hosting
-from voicebot.server.net.limits import Limits
-from voicebot.settings import load_settings
-from voicebot.testing.media import FakeMediaPlane
-from voicebot.testing.models import ScriptedSTT, ScriptedTTS
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -33,8 +24,8 @@ class Crashing:
     folder: Path
     store: str = "sqlite"
     port: int = field(default_factory=free_port)
-    command: tuple[str, ...] = ("-m", "tests.server.crashing")
-    process: asyncio.subprocess.Process | None = None
+    command: tuple[str, ...] = ("tests.server.without_models",)
+    process: BaseProcess | None = None
 
     @property
     def url(self) -> str:
@@ -47,15 +38,8 @@ class Crashing:
     async def start(self, **env: str) -> None:
         """Wait until it admits people; agents may follow later."""
         env = {"PORT": str(self.port), "DATA_DIR": str(self.data), "STORE": self.store, **env}
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *self.command,
-                cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | env,
-                stdout=log,
-                stderr=log,
-            )
+        log = self.folder / "server.log"
+        self.process = forked.start(*self.command, cwd=self.folder, output=log, env={"COLUMNS": "200"} | env)
         await self.answers("health")
 
     async def answers(self, path: str) -> None:
@@ -69,13 +53,13 @@ class Crashing:
                     pass
                 await self.pause()
                 assert self.process is not None
-                assert self.process.returncode is None, self.said
+                assert self.process.exitcode is None, self.said
 
     async def pause(self) -> None:
         """Leave the processor to it for a moment, unless it ends."""
         assert self.process is not None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), 0.1)
+            await asyncio.wait_for(forked.ended(self.process), 0.1)
 
     @property
     def said(self) -> str:
@@ -84,16 +68,15 @@ class Crashing:
     async def kill(self) -> None:
         """End it without warning, as the kernel does when memory runs out."""
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.kill()
-        await self.process.wait()
+        self.process.kill()
+        await forked.ended(self.process)
 
     async def stop(self) -> None:
         """Stop it in an orderly way and at once."""
         assert self.process is not None
         self.process.terminate()
         async with asyncio.timeout(30):
-            assert await self.process.wait() == 0, self.said
+            assert await forked.ended(self.process) == 0, self.said
 
     async def visitor(self) -> Visitor:
         http = httpx.AsyncClient(base_url=self.url, headers={"Origin": self.url.rstrip("/")})
@@ -110,21 +93,3 @@ async def crashing(folder: Path, store: str = "sqlite", **more: object) -> Async
     finally:
         if server.process is not None:
             await server.kill()
-
-
-async def main() -> None:
-    """Serve until SIGTERM."""
-    import signal
-
-    settings = load_settings(None)
-    models = Models(settings, stt=ScriptedSTT(), tts=ScriptedTTS(), llm=OfflineLLM())
-    hosting = Hosting(settings, FakeMediaPlane(), models=models, limits=Limits(burst=1000))
-    await hosting.start()
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await stopping.wait()
-    await hosting.stop()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

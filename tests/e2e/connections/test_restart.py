@@ -74,7 +74,7 @@ async def heard_more(page: Page, number: int, than: int) -> None:
 @pytest.mark.long
 async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) -> None:
     question = spoken("what is the weather in paris", pause=9)
-    command = ("-m", "voicebot", "serve")
+    command = ("voicebot", "serve")
     async with crashing(tmp_path, command=command) as server:
         env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "flite:slt", "DOWNLOAD_TIMEOUT": "0"}
         await server.start(**env)

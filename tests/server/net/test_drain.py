@@ -6,10 +6,10 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.server.conftest import Visitor
+from tests.support import forked
 from voicebot.lobby.lobby import Lobby
 from voicebot.server.hosting import Hosting
 from voicebot.server.lobby.demo import DEMO_LOBBY
@@ -28,49 +29,46 @@ from voicebot.signaling.messages import ParticipantInfo
 class Served:
     """A server in a process of its own, and its address."""
 
-    process: asyncio.subprocess.Process
+    process: BaseProcess
     url: str
+    output: Path
 
     async def visitor(self) -> Visitor:
         http = httpx.AsyncClient(base_url=self.url, headers={"Origin": self.url.rstrip("/")})
         (await http.post("api/session")).raise_for_status()
         return await Visitor(http, self.url).open()
 
-    async def until(self, text: str) -> None:
-        assert self.process.stdout is not None
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    async def until(self, text: str) -> str:
+        """Everything that it has printed once it has printed this."""
         async with asyncio.timeout(60):
-            while text not in (line := (await self.process.stdout.readline()).decode()):
-                assert line, f"ended before {text!r}"
+            while text not in (said := self.output.read_text()):
+                assert self.process.exitcode is None, said
+                await asyncio.sleep(0.05)  # another process: there is nothing to await
+        return said
 
     async def ended(self) -> tuple[int, str]:
-        output, _ = await asyncio.wait_for(self.process.communicate(), 60)
-        assert self.process.returncode is not None
-        return self.process.returncode, output.decode()
+        return await asyncio.wait_for(forked.ended(self.process), 60), self.output.read_text()
 
 
 @asynccontextmanager
 async def serving(folder: Path, **env: str) -> AsyncIterator[Served]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "voicebot", "serve", "--port", "0",
-        cwd=folder, start_new_session=True,
-        env={**os.environ, "STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "COLUMNS": "200", **env},
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
+    env = {"STT_MODEL": "pocketsphinx", "TTS_MODEL": "espeak", "COLUMNS": "200", **env}
+    output = folder / "server.log"
+    output.touch()
+    process = forked.start("voicebot", "serve", "--port", "0", cwd=folder, output=output, env=env)
+    server = Served(process, "", output)
     try:
-        assert process.stdout is not None
-        said = ""
-        async with asyncio.timeout(60):
-            while "Ctrl-C" not in said:
-                line = (await process.stdout.readline()).decode()
-                assert line, said
-                said += line
-        address = re.search(r"http://localhost:\d+/", said)
+        address = re.search(r"http://localhost:\d+/", await server.until("Ctrl-C"))
         assert address is not None
-        yield Served(process, address[0])
+        server.url = address[0]
+        yield server
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        process.kill()
+        await forked.ended(process)
 
 
 def conversations_ended(folder: Path) -> list[bool]:
@@ -80,7 +78,7 @@ def conversations_ended(folder: Path) -> list[bool]:
 
 async def test_an_empty_server_stops_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path, DRAIN_SECONDS="3600") as server:
-        server.process.send_signal(signal.SIGTERM)
+        server.signal(signal.SIGTERM)
         code, said = await server.ended()
     assert code == 0
     assert "Stopped." in said
@@ -91,7 +89,7 @@ async def test_a_draining_server_waits_for_people_and_admits_nobody_new(tmp_path
         ada, bob = await server.visitor(), await server.visitor()
         await ada.join("Ada")
         await bob.expect("session_established")
-        server.process.send_signal(signal.SIGTERM)
+        server.signal(signal.SIGTERM)
         for visitor in (ada, bob):
             told = await visitor.expect("going_away")
             assert 0 < told["data"]["seconds"] <= 3600
@@ -131,7 +129,7 @@ async def test_people_are_disconnected_when_the_drain_times_out(tmp_path: Path) 
     async with serving(tmp_path, DRAIN_SECONDS="0.5") as server:
         ada = await server.visitor()
         await ada.join("Ada")
-        server.process.send_signal(signal.SIGTERM)
+        server.signal(signal.SIGTERM)
         assert (await ada.expect("going_away"))["data"]["seconds"] <= 0.5
         assert await ada.closed() == 1012
         code, said = await server.ended()
@@ -146,9 +144,9 @@ async def test_a_second_signal_stops_at_once(tmp_path: Path, number: signal.Sign
     async with serving(tmp_path, DRAIN_SECONDS="3600") as server:
         ada = await server.visitor()
         await ada.join("Ada")
-        server.process.send_signal(signal.SIGTERM)
+        server.signal(signal.SIGTERM)
         await server.until("nobody new can join")
-        server.process.send_signal(number)
+        server.signal(number)
         code, said = await server.ended()
         await ada.http.aclose()
     assert code == 128 + number
