@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,19 +24,10 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {"client": client_message, "server": ser
 READERS: dict[str, Callable[[str], Any]] = {"client": read, "server": server_message.validate_json}
 
 
-def matches(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
-    """Match `$` as ECMAScript does, not before a final line break."""
-    if isinstance(instance, str) and not re.search(pattern.replace("$", r"\Z"), instance):
-        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-Judge = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": matches})
-
-
 def judge(definition: str) -> Any:
     schema = protocol_schema()
     schema.pop("anyOf")
-    return Judge({**schema, "$ref": f"#/$defs/{definition}"})
+    return jsonschema_rs.validator_for({**schema, "$ref": f"#/$defs/{definition}"})
 
 
 JUDGES: dict[str, Any] = {"client": judge("ClientMessage"), "server": judge("ServerMessage")}
@@ -90,8 +81,8 @@ def test_every_field_of_every_message_has_an_invalid_example(direction: str) -> 
     for golden in GOLDEN:
         if golden["direction"] == direction and not golden["valid"]:
             for error in JUDGES[direction].iter_errors(golden["message"]):
-                for leaf in error.context or ():
-                    path = list(leaf.absolute_path)
+                for leaf in itertools.chain.from_iterable(getattr(error.kind, "context", ())):
+                    path = leaf.instance_path
                     if len(path) >= 2 and path[0] == "data":
                         wrong.add((str(golden["message"].get("type")), str(path[1])))
     fields = {

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pandas as pd
 import plotly
 import pytest
@@ -50,11 +49,16 @@ def write(folder: Path) -> None:
     log.close()
 
 
+def code_cells() -> list[str]:
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> dict[str, Any]:
     """What the notebook makes of such a conversation, up to the chart of who spoke when."""
     write(tmp_path / "hostile")
-    cells = [cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    cells = code_cells()
     made: dict[str, Any] = {"logs": voicebot.load(tmp_path)}
     for beginning in ("spoken = ", "import plotly"):
         exec(next(cell for cell in cells if cell.startswith(beginning)), made)
@@ -96,8 +100,7 @@ async def test_a_browser_shows_names_literally(told: dict[str, Any], tmp_path: P
 
 def test_names_are_not_formulas_in_the_notebooks_tables(told: dict[str, Any]) -> None:
     """Jupyter typesets text between dollar signs in a table."""
-    first = next(cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.cell_type == "code")
-    (setting,) = (line for line in first.source.splitlines() if line.startswith("pd.set_option"))
+    (setting,) = (line for line in code_cells()[0].splitlines() if line.startswith("pd.set_option"))
     with pd.option_context("display.html.use_mathjax", True):
         exec(setting, {"pd": pd})
         table = told["turns"]._repr_html_()
