@@ -121,23 +121,26 @@ imports: setup ## check the import contracts between the layers
 	@echo "==> import contracts"
 	@$(BIN)/lint-imports
 
-# Most tests wait for processes that they have started, so one more of them runs at a time than there are cores.
-# Those in real time (the marker `live`: browsers, notebooks, media) get a core each: speech breaks up without one.
+# Tests in real time (the marker `live`: browsers, notebooks, media) get a core each: speech breaks up without one.
+# They often wait, so the other tests run beside them, at a low priority. Many of those wait for processes that they have
+# started, so one more of them runs at a time than there are cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) + 1)))
 LIVE_JOBS ?= $(CORES)
-LIVE = tests/bench tests/e2e tests/media tests/notebooks $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
+ALL_LIVE = tests/bench tests/e2e tests/media tests/notebooks
+LIVE = $(ALL_LIVE) $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
 
 pytest: setup client ## run the Python tests (ARGS="tests/turn -k floor" runs some of them)
 ifneq ($(strip $(ARGS)),)
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@failed=0; \
-	echo "==> pytest, $(JOBS) tests at a time"; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" || failed=1; \
-	echo "==> pytest in real time, $(LIVE_JOBS) tests at a time"; \
+	@echo "==> pytest: $(LIVE_JOBS) tests at a time in real time, $(JOBS) others beside them (their lines begin with |)"
+	@failed=0; set -o pipefail; \
+	{ nice -n 15 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ALL_LIVE:%=--ignore=%) 2>&1 \
+		| sed -u 's/^/| /'; } & \
 	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) || failed=1; \
+	wait $$! || failed=1; \
 	exit $$failed
 endif
 

@@ -47,10 +47,11 @@ def test_help_lists_every_target() -> None:
     assert make("help").stdout == make().stdout
 
 
-def test_tests_in_real_time_run_after_the_others() -> None:
+def test_tests_in_real_time_have_their_own_workers() -> None:
     beside, live = re.findall(r"-m pytest.*", make("--dry-run", "pytest", "JOBS=5", "LIVE_JOBS=2").stdout)
     assert "-n 5 " in beside
     assert '-m "not live"' in beside
+    assert set(re.findall(r"--ignore=tests/(\w+)", beside)) == set(LIVE)
     assert "-n 2 " in live
     assert "-m live " in live
     paths = {ROOT / path for path in live.split() if path.startswith("tests/")}

@@ -245,9 +245,8 @@ async def test_the_agent_speaks_on_while_its_connection_is_replaced(
         )
         assert states == ["closed", "connected"]
         notes = notes_in(await tom.heard())
-        # The browser has a jitter buffer for each connection. The newer one may be longer on a busy machine.
-        # So a note or two may come again after the change, once. None may be missing.
+        # The browser has a jitter buffer for each connection. The newer one may be longer on a busy machine,
+        # or become longer. So a note or two may come again. None may be missing.
         assert sorted(set(notes)) == list(Scale.notes), notes
-        steps = [after - before for before, after in pairwise(notes)]
-        assert sum(step != 1 for step in steps) <= 1, notes
+        assert all(abs(after - before) <= 2 for before, after in pairwise(notes)), notes
         assert tom.problems == []
