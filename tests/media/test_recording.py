@@ -192,9 +192,8 @@ async def test_packets_are_not_encoded_again(stage: Stage, tmp_path: Path) -> No
     sent = [p.payload for p in await browser.hear("marlin", 26)]
     plane.send(StopRecording("host", "marlin"))
     await plane.close()
-    written = read_packets(tmp_path / "marlin.ogg")
-    at = written.index(sent[0])
-    assert written[at : at + len(sent)] == sent
+    written = iter(read_packets(tmp_path / "marlin.ogg"))
+    assert all(packet in written for packet in sent)  # in this order; on a busy machine with silence between
 
 
 async def test_a_recording_failure_is_reported_and_everything_else_continues(
