@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,9 +105,9 @@ async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp
         question = next(
             e for e in visitor.events if isinstance(e, TranscriptFinal) and e.participant_id == "anna"
         )
-        assert "weather in paris" in question.text
-        assert "the weather in Paris" in answer.heard_text
-        assert "offline brain" in answer.heard_text
+        assert "paris" in question.text
+        assert answer.turn_id == question.turn_id
+        assert answer.heard_text == answer.planned_text
         latency = await visitor.until(LatencyMeasured)
         assert latency.turn_id == question.turn_id
         parts = [getattr(latency, part) or 0.0 for part in PARTS]
@@ -115,8 +116,7 @@ async def test_a_spoken_question_is_answered_by_voice_and_can_be_interrupted(tmp
         stream = stt.stream()
         stream.push(visitor.hear(began).astype(np.int16))
         said_back = (await stream.finish()).text
-        assert "weather" in said_back
-        assert "paris" in said_back
+        assert set(said_back.split()) & set(re.findall(r"\w{5,}", answer.heard_text.lower())), said_back
 
         await visitor.microphone.say(await spoken(tts, "tell me about the moon"))
         sentences = [e for e in visitor.events if isinstance(e, PlayoutSentence)]

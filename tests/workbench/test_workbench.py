@@ -191,6 +191,7 @@ async def test_models_are_shown_swapped_and_kept_when_the_new_one_fails(wb):
     assert "no-such-backend" in errors[0]["text"]
 
 
+@pytest.mark.live
 @pytest.mark.long
 async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames(wb):
     with pytest.raises(VoicebotError, match="no conversation yet"):
