@@ -135,11 +135,12 @@ ifneq ($(strip $(ARGS)),)
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@echo "==> pytest: $(LIVE_JOBS) tests at a time in real time, $(JOBS) others beside them (their lines begin with |)"
+	@echo "==> pytest: $(LIVE_JOBS) tests at a time in real time (live), and $(JOBS) others beside them"
 	@failed=0; set -o pipefail; \
+	each() { awk -v of="$$1" '{ print of " | " $$0; fflush() }'; }; \
 	{ nice -n 15 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ALL_LIVE:%=--ignore=%) 2>&1 \
-		| sed -u 's/^/| /'; } & \
-	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) || failed=1; \
+		| each beside; } & \
+	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) 2>&1 | each "live  " || failed=1; \
 	wait $$! || failed=1; \
 	exit $$failed
 endif

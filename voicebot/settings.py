@@ -201,7 +201,7 @@ class Settings(BaseSettings):
         0.6,
         ge=0,
         le=1,
-        description="Factor by which an exchange between agents weakens with each turn; it ends below 0.3 (1: never)",
+        description="Factor by which each turn weakens an exchange of agents; it ends below 0.3 (1: never)",
     )
 
     @field_validator("openai_base_url")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from voicebot import settings
-from voicebot.conversation.stall import Stall, StallMonitor, culprit, describe
+from voicebot.conversation.stall import Stall, StallMonitor, culprit, describe, where_is
 
 
 class Watched:
@@ -93,6 +94,12 @@ async def test_a_failing_observer_does_not_stop_the_monitor(
     assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
     monitor.stop()
     assert "could not be reported" in caplog.text
+
+
+def test_no_garbage_is_collected_while_frames_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voicebot.conversation.stall.describe", lambda frame: str(gc.isenabled()))
+    assert where_is(threading.get_ident()) == "False"
+    assert gc.isenabled()
 
 
 def test_without_a_frame_the_place_is_unknown() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import re
@@ -106,7 +107,22 @@ class StallMonitor:
     def _look(self) -> None:
         while not self._stopped.wait(BEAT):
             if self._clock() - self._last - BEAT >= self._threshold and not self._where:
-                self._where = describe(sys._current_frames().get(self._loop_thread))
+                self._where = where_is(self._loop_thread)
+
+
+def where_is(thread: int) -> str:
+    """Describe what the thread of this identifier is running.
+
+    No garbage is collected meanwhile. Python 3.11 may collect it while it makes the object of a frame, and
+    finalizers then let the other thread return from this frame, whose memory is used for something else.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return describe(sys._current_frames().get(thread))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def describe(frame: FrameType | None) -> str:

@@ -127,7 +127,7 @@ def test_the_table_has_every_right() -> None:
 
 def test_the_protocol_page_has_the_same_table() -> None:
     text = (files("voicebot.signaling") / "protocol.md").read_text("utf-8")
-    rows = re.findall(r"^ +\| `(\w+)` \| ([a-z ]+) \| ([^|]*)\|$", text, re.M)
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z ]+) \| ([^|]*)\|$", text, re.M)
     told = {right: standing for right, standing, _ in rows}
     assert told == {right: rule.needs.name.lower().replace("_", " ") for right, rule in RIGHTS.items()}
     for right, _, towards in rows:
