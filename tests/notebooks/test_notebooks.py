@@ -91,7 +91,7 @@ async def test_the_conversations_run_headless(kernel_env, tmp_path):
     said = dict(re.findall("^(.+) -> (.+)$", outputs_of(notebook, "02-01"), re.MULTILINE))
     assert len(said) == 3
     turns = outputs_of(notebook, "02-07")  # from the log
-    for heard in said.values():  # a weak recognizer may have heard "whether"
+    for heard in said.values():  # a weak recogniser may have heard "whether"
         assert set(heard.split()) <= set(turns.split())
     assert "Guest" in turns
     assert "pocketsphinx" in outputs_of(notebook, "02-18")
