@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,22 +19,10 @@ import psutil
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.e2e.conftest import CHROMIUM, QUIET
 from tests.support.waiting import GUARD
 
 ROOT = Path(__file__).parents[3]
-CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or "chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-]
 START = 90.0
 """Seconds for JupyterLab, and for a cell, on a machine that is busy with other things."""
 
@@ -116,7 +103,9 @@ async def jupyterlab(folder: Path) -> AsyncIterator[str]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*QUIET, "--use-fake-ui-for-media-stream"]
+        )
         yield chromium
         await chromium.close()
 
