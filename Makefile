@@ -137,7 +137,7 @@ ifneq ($(strip $(ARGS)),)
 else
 	@echo "==> pytest: $(LIVE_JOBS) tests at a time in real time (live), and $(JOBS) others beside them"
 	@failed=0; set -o pipefail; \
-	each() { awk -v of="$$1" '{ print of " | " $$0; fflush() }'; }; \
+	each() { while IFS= read -r line; do printf '%s | %s\n' "$$1" "$$line"; done; }; \
 	{ nice -n 15 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ALL_LIVE:%=--ignore=%) 2>&1 \
 		| each beside; } & \
 	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) 2>&1 | each "live  " || failed=1; \
