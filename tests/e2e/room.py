@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 from typing import Any
@@ -231,3 +232,9 @@ class Guest:
         with av.open(io.BytesIO(webm), "r", format="matroska") as file:
             frames = [out for frame in file.decode(audio=0) for out in resampler.resample(frame)]
         return np.concatenate([frame.to_ndarray()[0] for frame in frames])
+
+    async def hears(self, participant: str | None = None) -> None:
+        """Await that sound was played since `listen` to the same; the browser plays it later than it came."""
+        async with asyncio.timeout(GUARD):
+            while np.abs(await self.heard(participant)).max() < 1_000:
+                await self.page.wait_for_timeout(100)  # nothing tells when it is played

@@ -114,10 +114,10 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         await mia.caption(f"^Tom.*{QUESTION}")
         for listener in (mia, tom):
             await listener.caption("^Ada.*sun is shining")
-            assert np.abs(await listener.heard(of_ada)).max() > 1_000
+            await listener.hears(of_ada)
         await mia.page.screenshot(path=shots / "two-people.png")
         # Mia hears Tom from his browser, not through the server
-        assert np.abs(await mia.heard(of_tom)).max() > 1_000
+        await mia.hears(of_tom)
         assert "Tom" in json.dumps(llm.requests[-1]["messages"][-1])
 
         # whoever is muted is seen to be, and heard by nobody
@@ -132,7 +132,7 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
             tom.page.locator('[data-name="Mia"][data-speaking="true"]').wait_for(),
         )
         await tom.caption("^Mia", final=False)
-        assert np.abs(await tom.heard(of_mia)).max() > 1_000
+        await tom.hears(of_mia)
         await mia.press("mute-button")
         await muted.wait_for()
         await tom.caption("^Ada.*thank you")
@@ -189,7 +189,7 @@ async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_ther
             for one in (early, late):
                 await tom.listen(one.id)
                 await one.say("Can you hear me?")
-                assert np.abs(await tom.heard(one.id)).max() > 500
+                await tom.hears(one.id)
         assert tom.problems == []
     await tts.aclose()
 
@@ -221,7 +221,7 @@ async def test_no_microphone_is_said_and_listening_goes_on(
     await mia.join()
     await mia.listen()
     await mia.caption("^Ada.*hello")
-    assert np.abs(await mia.heard()).max() > 1_000
+    await mia.hears()
 
 
 async def test_an_agent_from_one_line_joins_with_its_own_voice(
