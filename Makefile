@@ -138,7 +138,7 @@ else
 	@echo "==> pytest: $(LIVE_JOBS) tests at a time in real time (live), and $(JOBS) others beside them"
 	@failed=0; set -o pipefail; \
 	each() { while IFS= read -r line; do printf '%s | %s\n' "$$1" "$$line"; done; }; \
-	{ nice -n 15 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ALL_LIVE:%=--ignore=%) 2>&1 \
+	{ nice -n 10 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ALL_LIVE:%=--ignore=%) 2>&1 \
 		| each beside; } & \
 	$(BIN)/python -m pytest -n $(LIVE_JOBS) --dist worksteal -m live $(LIVE) 2>&1 | each "live  " || failed=1; \
 	wait $$! || failed=1; \

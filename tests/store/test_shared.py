@@ -225,7 +225,10 @@ async def test_a_slow_reader_misses_nothing(store: RedisStore) -> None:
 
 
 async def test_entries_of_simultaneous_writers_are_all_kept(store: RedisStore) -> None:
-    ids = await asyncio.gather(*(store.append("s", b"%d" % n) for n in range(100)))
+    async def write(writer: int) -> list[str]:
+        return [await store.append("s", b"%d" % n) for n in range(writer, 100, 10)]
+
+    ids = [id for written in await asyncio.gather(*map(write, range(10))) for id in written]
     entries = await store.read("s")
     assert sorted(ids) == sorted(id for id, _ in entries)
     assert {data for _, data in entries} == {b"%d" % n for n in range(100)}
