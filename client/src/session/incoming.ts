@@ -47,6 +47,7 @@ export class Incoming {
         break;
       case "lobby_joined":
         peers.joined(message.data.participant_id, self);
+        media.joined();
         iceRefresh.expiresIn(message.data.ice_expires_s);
         break;
       case "ice_servers":

@@ -191,9 +191,9 @@ export class LobbyLifecycle {
   }
 
   #sendJoin(): void {
-    const { lobbyId, name, camera } = this.#state;
+    const { lobbyId, name } = this.#state;
     if (!lobbyId) return;
-    const data = { name, muted: this.#parts.media.silent, camera: camera.status === "on" };
+    const data = { name, ...this.#parts.media.announce() };
     this.#signaling.send({ type: "join_lobby", lobby: lobbyId, data });
   }
 

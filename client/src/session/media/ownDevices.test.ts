@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { DeviceProblem } from "../../rtc/problems";
 import { FakeTrack } from "../../testing/FakePeerConnection";
 import { FakeSocket } from "../../testing/FakeSocket";
-import { inLobby, makeClient, track } from "../../testing/fakeClient";
+import { inLobby, makeClient, track, welcome } from "../../testing/fakeClient";
 import { settle } from "../../testing/settle";
 import { texts } from "../../texts";
 
@@ -16,6 +16,22 @@ test("when no camera is free, one joins without and is told", async () => {
   expect(camera.readyState).toBe("ended");
   expect(FakeSocket.last.of("participant_update").at(-1)?.data).toEqual({ camera: false });
   expect(client.state.toasts).toMatchObject([data]);
+});
+
+test("the others learn of devices that open while the server lets us in", async () => {
+  const client = makeClient("?lobby=demo&name=Grace");
+  client.join("Grace");
+  await settle();
+  FakeSocket.last.establish();
+  expect(FakeSocket.last.of("join_lobby")).toMatchObject([
+    { data: { muted: true, camera: false } },
+  ]);
+  await client.openDevice("camera");
+  await client.openDevice("microphone");
+  expect(FakeSocket.last.of("participant_update")).toEqual([]);
+  welcome();
+  const told = FakeSocket.last.of("participant_update").map(({ data }) => data);
+  expect(told).toEqual([{ muted: false }, { camera: true }]);
 });
 
 test("an unplugged microphone is reported, and others see us muted", async () => {

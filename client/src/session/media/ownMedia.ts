@@ -21,11 +21,18 @@ export interface OwnMediaOptions {
   open?: typeof openDevice;
 }
 
+/** What a join says about our devices. */
+interface Announcement {
+  muted: boolean;
+  camera: boolean;
+}
+
 /** Our own sound and picture: from the devices to the connections, the meter and the others. */
 export class OwnMedia {
   readonly #options: OwnMediaOptions;
   readonly #store: StoreApi<SessionState>;
   readonly #devices: OwnDevices;
+  #announced: Announcement = { muted: true, camera: false };
 
   constructor(options: OwnMediaOptions) {
     this.#options = options;
@@ -57,6 +64,19 @@ export class OwnMedia {
   /** Whether nobody can hear us. */
   get silent(): boolean {
     return this.#store.getState().muted || this.microphone === null;
+  }
+
+  /** What to say about our devices in a join. */
+  announce(): Announcement {
+    this.#announced = this.#now();
+    return this.#announced;
+  }
+
+  /** We are in the lobby: tell what has changed since the join was sent, such as a camera that has opened. */
+  joined(): void {
+    const { muted, camera } = this.#now();
+    if (muted !== this.#announced.muted) this.#update({ muted });
+    if (camera !== this.#announced.camera) this.#update({ camera });
   }
 
   /** Open (or change) a device. Problems end up in the state, in terms a person can act upon. */
@@ -97,6 +117,10 @@ export class OwnMedia {
       await connections.setCamera(track);
       this.#update({ camera: true });
     }
+  }
+
+  #now(): Announcement {
+    return { muted: this.silent, camera: this.#store.getState().camera.status === "on" };
   }
 
   #released(kind: DeviceKind): void {
