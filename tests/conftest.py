@@ -10,8 +10,10 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import certifi
+import httpx
 import pytest
 
+from tests.support.waiting import GUARD
 from voicebot.settings import Settings
 
 pytest_plugins = ["voicebot.testing.pytest_plugin"]
@@ -37,6 +39,10 @@ _END = "-----END CERTIFICATE-----"
 _AUTHORITY = Path(_CACHES.name, "authority.pem")
 _AUTHORITY.write_text(Path(certifi.where()).read_text("utf-8").partition(_END)[0] + _END)
 os.environ["SSL_CERT_FILE"] = str(_AUTHORITY)
+
+# The five seconds for which httpx waits are too few on a busy machine.
+for _function in (httpx.AsyncClient.__init__, httpx.Client.__init__, httpx.get):
+    _function.__kwdefaults__["timeout"] = GUARD
 
 
 @pytest.fixture(autouse=True)
