@@ -85,7 +85,7 @@ async def test_every_word_of_a_person_is_heard(stage: Stage, speech: np.ndarray,
     pcm = np.concatenate([c.pcm for c in chunks])
     assert pcm.dtype == np.int16
     for before, after in pairwise(chunks):
-        assert after.time - before.time == pytest.approx(len(before.pcm) / 16_000, abs=0.05)
+        assert before.time < after.time  # by how much is tested in virtual time
     # the heard audio is the spoken audio: their best match is nearly perfect
     match = np.correlate(pcm.astype(float), speech[4000:20000].astype(float), "valid")
     at = int(match.argmax())
