@@ -35,6 +35,7 @@ async def plane() -> AsyncIterator[Plane]:
     await plane.close()
 
 
+@pytest.mark.live
 async def test_both_directions_over_real_webrtc(plane: Plane) -> None:
     media, notices = plane
     said = speak("hello what is the weather in paris today")
