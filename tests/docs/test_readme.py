@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ import psutil
 import pytest
 
 from tests.docs.pages import FIGURES, OPERATING, README, ROOT, fenced
+from tests.support.notebooks import code_cells
 from tests.support.redis_server import redis_server
 
 ADDRESS = re.compile(r"https?://[^\s/]+:\d+/\S*")
@@ -256,14 +256,9 @@ def test_the_readme_is_for_a_newcomer() -> None:
     assert len(README.splitlines()) <= 150
 
 
-def code_cells(notebook: str) -> str:
-    cells = json.loads((ROOT / "notebooks" / notebook).read_text("utf-8"))["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-
-
 def test_the_first_python_blocks_are_lines_of_the_quickstart() -> None:
     """That notebook is run by tests/e2e/notebook."""
-    quickstart = code_cells("01_quickstart.ipynb").splitlines()
+    quickstart = "\n".join(code_cells(ROOT / "notebooks/01_quickstart.ipynb")).splitlines()
     start, tool, _ = fenced(README, "python")
     assert {line for line in (start + tool).splitlines() if line} <= set(quickstart)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from playwright.async_api import async_playwright
 
 import voicebot
+from tests.support.notebooks import code_cells
 from voicebot.conversation.log import ConversationLog
 from voicebot.conversation.reading.captions import srt, webvtt
 from voicebot.conversation.reading.markup import plain
@@ -49,16 +50,11 @@ def write(folder: Path) -> None:
     log.close()
 
 
-def code_cells() -> list[str]:
-    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-
-
 @pytest.fixture
 def told(tmp_path: Path) -> dict[str, Any]:
     """What the notebook makes of such a conversation, up to the chart of who spoke when."""
     write(tmp_path / "hostile")
-    cells = code_cells()
+    cells = code_cells(NOTEBOOK)
     made: dict[str, Any] = {"logs": voicebot.load(tmp_path)}
     for beginning in ("spoken = ", "import plotly"):
         exec(next(cell for cell in cells if cell.startswith(beginning)), made)
@@ -100,7 +96,7 @@ async def test_a_browser_shows_names_literally(told: dict[str, Any], tmp_path: P
 
 def test_names_are_not_formulas_in_the_notebooks_tables(told: dict[str, Any]) -> None:
     """Jupyter typesets text between dollar signs in a table."""
-    (setting,) = (line for line in code_cells()[0].splitlines() if line.startswith("pd.set_option"))
+    (setting,) = (line for line in code_cells(NOTEBOOK)[0].splitlines() if line.startswith("pd.set_option"))
     with pd.option_context("display.html.use_mathjax", True):
         exec(setting, {"pd": pd})
         table = told["turns"]._repr_html_()
