@@ -40,6 +40,8 @@ from voicebot.signaling.messages import ParticipantInfo
 from voicebot.store.base import AgentRecord
 from voicebot.tts.espeak import EspeakTTS
 
+pytestmark = pytest.mark.live
+
 
 class BeepingSession:
     """An agent session whose agents beep when somebody begins to speak: media without a mind."""

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 
 import numpy as np
+import pytest
 
 from tests.support.sound import loudest_hz, tone
 from tests.support.waiting import GUARD
 from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
+
+pytestmark = pytest.mark.live
 
 
 async def test_two_people_hear_each_other_over_real_webrtc():
