@@ -347,6 +347,13 @@ async def test_a_tool_that_cannot_be_stopped_is_blamed_instead_of_the_model(
 
 
 @pytest.mark.virtual_time
+async def test_a_timeout_of_the_model_itself_is_told_as_its_failure() -> None:
+    asked = Asked([TimeoutError("the proxy gave up")])
+    with pytest.raises(ModelFailed, match="scripted-llm failed: the proxy gave up"):
+        await asked.answer()
+
+
+@pytest.mark.virtual_time
 async def test_instructions_leak_neither_by_voice_nor_by_tool() -> None:
     async def note(text: str) -> str:
         """Write something down."""

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from mcp.server.mcpserver import MCPServer
 
+from tests.support.waiting import GUARD
 from voicebot.agent.agent import Agent
 from voicebot.agent.thinking.generation import Generation
 from voicebot.agent.tools import mcp_servers
@@ -85,7 +86,13 @@ async def ask(agent: Agent, *calls: ScriptedCall) -> list[tuple[str, bool]]:
     llm = ScriptedLLM([list(calls), "Well."])
     agent.memory.heard("Anna", "how is the tide")
     generation = Generation(
-        agent.persona, llm, agent.memory, tools=agent.tools, timeout=60, on_tool=told.append
+        agent.persona,
+        llm,
+        agent.memory,
+        tools=agent.tools,
+        timeout=GUARD,
+        tool_timeout=GUARD,
+        on_tool=told.append,
     )
     assert "".join([delta async for delta in generation.deltas()]) == "Well."
     return [(one.result, one.failed) for one in told if isinstance(one, ToolResult)]

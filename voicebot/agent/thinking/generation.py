@@ -97,7 +97,7 @@ class Generation:
         if "agents" not in _imported:
             await asyncio.to_thread(import_module, "voicebot.agent.thinking.runner")
             _imported.add("agents")
-        from voicebot.agent.thinking.runner import GenerationWatch, start
+        from voicebot.agent.thinking.runner import GenerationWatch, Overdue, start
 
         guard, written, fresh = Guard(RULES), SurrogateRepairer(), False
         watch = GenerationWatch(
@@ -127,7 +127,7 @@ class Generation:
             while not guard.tripped:
                 try:
                     event = await watch.next(events)
-                except TimeoutError:
+                except Overdue:
                     raise self._overdue(watch.working) from None
                 except ModelError:
                     raise

@@ -47,6 +47,10 @@ GRACE = 1.0
 """Seconds after a tool's own timeout until the run is given up, so that the timeout comes first."""
 
 
+class Overdue(Exception):
+    """The model or a tool took too long. A timeout of their own is another error: a TimeoutError."""
+
+
 class GenerationWatch(RunHooks[None]):
     """Follows the tools of one run: holds them until the turn is committed and reports each begin and end.
 
@@ -75,10 +79,15 @@ class GenerationWatch(RunHooks[None]):
         """Set while `next` waits for an event."""
 
     async def next(self, events: AsyncIterator[StreamEvent]) -> StreamEvent | None:
-        """The run's next event; None after the last. Raises TimeoutError, or what ended the run."""
+        """The run's next event; None after the last. Raises Overdue, or what ended the run."""
+        limit = self._limit = asyncio.timeout(self._patience)
         try:
-            async with asyncio.timeout(self._patience) as self._limit:
+            async with limit:
                 return await anext(events, None)
+        except TimeoutError:
+            if limit.expired():
+                raise Overdue from None
+            raise
         finally:
             self._limit = None
 
