@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,19 +14,18 @@ import soxr
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
+from tests.support.notices import Notices
 from tests.support.waiting import GUARD
 from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE
 from voicebot.audio.opus import OpusDecoder, OpusEncoder, silence_packet
 from voicebot.clock import monotonic
-from voicebot.media.base import Answer, HearingSettings, MediaPlane, Notice, OpenHost, PeerOffer, PeerState
+from voicebot.media.base import Answer, HearingSettings, MediaPlane, OpenHost, PeerOffer, PeerState
 from voicebot.media.inline import InlineMediaPlane
 from voicebot.media.process.plane import ProcessMediaPlane
 from voicebot.rtc.reorder import AudioPacket
 from voicebot.rtc.tap import Tap
 from voicebot.rtc.track import opus_packet
 from voicebot.testing.speech import speak as spoken
-
-N = TypeVar("N", bound=Notice)
 
 SENTENCE = "hello what is the weather in paris today"
 
@@ -164,30 +163,6 @@ class Browser:
     async def close(self) -> None:
         self.mic.stop()
         await self.pc.close()
-
-
-class Notices:
-    """The plane's notices, and a way to wait for one."""
-
-    def __init__(self) -> None:
-        self.all: list[Notice] = []
-        self._new = asyncio.Event()
-
-    def __call__(self, notice: Notice) -> None:
-        self.all.append(notice)
-        self._new.set()
-
-    def of(self, kind: type[N]) -> list[N]:
-        return [n for n in self.all if isinstance(n, kind)]
-
-    async def wait(self, kind: type[N], where: Callable[[N], bool] = lambda n: True, count: int = 1) -> N:
-        async with asyncio.timeout(30):
-            while True:
-                found = [n for n in self.of(kind) if where(n)]
-                if len(found) >= count:
-                    return found[count - 1]
-                self._new.clear()
-                await self._new.wait()
 
 
 class Stage:

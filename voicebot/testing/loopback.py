@@ -8,6 +8,7 @@
         await ann.say(speak("hello"))
         pcm = ann.heard("bot")
 
+What an agent says before the plane sends a `PeerState` with "connected" is lost, as it is for a browser.
 It needs real time and real sockets. In virtual time, use `FakeMediaPlane`.
 """
 
