@@ -149,7 +149,7 @@ class Browser:
 
     async def hear(self, agent: str, count: int) -> list[AudioPacket]:
         """Wait until so many packets of an agent have arrived in all."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD):
             while len(self.heard[agent]) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
