@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads for faster-whisper; 0 means up to 8")
     stt_drafts: Annotated[str, _one_of("auto", "always", "never")] = Field(
         "auto",
-        description="Whether a speech server transcribes at every short pause: always, never or auto (if local)",
+        description="Whether a speech server transcribes at short pauses: always, never or auto (if local)",
     )
     vad_model: str = Field("silero", description="Voice activity detection model")
 

@@ -123,7 +123,7 @@ class FliteTTS:
                 rate = reader.getframerate()
                 pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
         except (wave.Error, EOFError) as error:
-            raise ModelFailed(f"flite produced something that is not a WAV: {error}.") from error
+            raise ModelFailed(f"flite did not produce a WAV file: {error}.") from error
         if rate != RATE:
             pcm = np.asarray(soxr.resample(pcm, rate, RATE), np.int16)
         if pcm.size:

@@ -179,7 +179,7 @@ class Generation:
             )
         return ModelFailed(
             f"The language model {self._llm.name} wrote nothing for {self._timeout:g} s.",
-            hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
+            hint="Check whether its server is overloaded, or raise LLM_TIMEOUT.",
         )
 
     def _failed(self, error: Exception) -> ModelFailed:

@@ -124,7 +124,7 @@ class ProcessMediaPlane:
             except OSError as error:  # no processes or files left
                 if not first.done():
                     raise
-                log.error("the media worker cannot be started: %s; it is tried again", error)
+                log.error("the media worker cannot be started: %s; trying again", error)
                 crashes += 1
                 await asyncio.sleep(_backoff(crashes))
                 continue
