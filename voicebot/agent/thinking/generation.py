@@ -185,5 +185,6 @@ class Generation:
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
         return ModelFailed(
-            f"The language model {self._llm.name} failed: {repair_surrogates(one_line(error))}."
+            f"The language model {self._llm.name} failed: {repair_surrogates(one_line(error))}.",
+            hint="Ask again. If it keeps failing, look at the log of its server, or choose another model.",
         )

@@ -84,7 +84,10 @@ class PocketSphinxStream:
         except TimeoutError:
             self._pool.kill_worker_of(self)
             seconds = self._pool.finish_timeout
-            raise ModelFailed(f"pocketsphinx returned no result within {seconds:g} s.") from None
+            raise ModelFailed(
+                f"pocketsphinx returned no result within {seconds:g} s.",
+                hint="If this happens often, set another STT_MODEL, or use a faster machine.",
+            ) from None
         except asyncio.CancelledError:  # nobody waits any more, and it may hang
             self._pool.kill_worker_of(self)
             raise
