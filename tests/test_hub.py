@@ -211,7 +211,7 @@ async def test_nothing_to_fall_back_to_and_offline_says_what_would_help(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*STT_MODEL\. pip install .*Python 3\.11 and 3\.13"):
+    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE.*STT_MODEL\. pip install .*Python 3\.11 to 3\.13"):
         await choose("stt", settings)
 
 
@@ -226,7 +226,7 @@ async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: p
     choice, backend = await choose("stt", settings)
     await backend.aclose()
     assert choice.spec == "pocketsphinx:en-us"
-    assert choice.reason.startswith("the embedded one, because faster-whisper: ")
+    assert choice.reason.startswith("the built-in one, because faster-whisper: ")
     assert "offline" in choice.reason
 
 

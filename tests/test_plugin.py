@@ -108,7 +108,7 @@ async def test_whatever_a_plugin_raises_is_a_clear_error(site: Path, monkeypatch
     monkeypatch.setenv("PATH", "")  # no flite
     choice, _ = await choose("tts", settings.model_copy(update={"download_timeout": 0.0}))
     assert choice.spec == "espeak:en-us"
-    assert choice.reason.startswith("the embedded one, because ")
+    assert choice.reason.startswith("the built-in one, because ")
     assert "engine cannot be loaded: the engine is cold" in choice.reason
     del sys.modules["voicebot_engine"]
 

@@ -226,7 +226,7 @@ def _announce(hosting: Hosting, demo: bool) -> None:
                 better.append(hint)
     out.print(table)
     if better:
-        out.print("[dim]For better models, set in .env (.env.example explains every setting):[/]")
+        out.print("[dim]For better models, change .env (.env.example explains every setting):[/]")
         for hint in better:
             out.print(f"  {escape(hint)}", soft_wrap=True)
     out.print("[dim]Ctrl-C stops the server. voicebot doctor checks every part.[/]")

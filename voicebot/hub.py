@@ -168,7 +168,9 @@ def _download(
     except (RepositoryNotFoundError, EntryNotFoundError):
         raise UnknownModel(f"The hub has no {repo} with {', '.join(wanted)}.", hint=instead) from None
     except _Stopped:
-        raise ModelLoadError(f"The download of {repo} was stopped.", retryable=True) from None
+        raise ModelLoadError(
+            f"The download of {repo} was stopped.", hint="Choose the model again to continue.", retryable=True
+        ) from None
     except Exception as error:  # the hub's client may raise errors of any HTTP library
         raise ModelLoadError(
             f"{repo} cannot be downloaded: {one_line(error)}.", hint=instead, retryable=True

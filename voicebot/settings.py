@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     stt_threads: int = Field(0, ge=0, le=256, description="CPU threads for faster-whisper; 0 means up to 8")
     stt_drafts: Annotated[str, _one_of("auto", "always", "never")] = Field(
         "auto",
-        description="When a server transcribes at every short pause: always, never, or auto (if it is local)",
+        description="Whether a speech server transcribes at short pauses: always, never or auto (if local)",
     )
     vad_model: str = Field("silero", description="Voice activity detection model")
 
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         1.0,
         ge=0,
         le=60,
-        description="Seconds of silence in a tool call before the agent asks for a moment; 0 means never",
+        description='Seconds of silence in a tool call before the agent says "One moment"; 0 means never',
     )
     mcp_config: str = Field("", description="Path to a JSON file that describes MCP servers")
     download_timeout: float = Field(
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         30.0,
         ge=1,
         le=600,
-        description="Seconds of non-stop speech (a television) after which agents may answer other people",
+        description="Seconds of non-stop speech (such as a TV) after which agents may answer other people",
     )
     interrupt_after: float = Field(
         0.5,
@@ -201,7 +201,7 @@ class Settings(BaseSettings):
         0.6,
         ge=0,
         le=1,
-        description="Factor by which each turn weakens an exchange of agents; it ends below 0.3 (1: never)",
+        description="Factor for the strength of an exchange between agents at each turn; it ends below 0.3",
     )
 
     @field_validator("openai_base_url")

@@ -217,8 +217,10 @@ export const texts = {
     failures: {
       no_candidates:
         "Check your connection, turn off add-ons that block calls, then reload the page.",
-      timeout: "Your network may block it.",
-      ice_failed: "Your network may block it.",
+      timeout:
+        "Your network may be blocking the connection. If it fails again, use another network.",
+      ice_failed:
+        "Your network may be blocking the connection. If it fails again, use another network.",
     },
     retry: "Try again",
     stillCaptions: "Captions and chat still work.",
@@ -240,7 +242,7 @@ export const texts = {
     sending: "Sending…",
     waiting: "Waiting for the connection…",
     notSent: "Not sent.",
-    uncertain: "The connection was lost, so this may not have arrived.",
+    uncertain: "The connection was lost, so this message may not have arrived.",
     sendAgain: "Send again",
     discard: "Delete",
   },
@@ -301,7 +303,7 @@ export const texts = {
     reload: "Reload",
     wrongAddress: "This address is not allowed",
     wrongAddressHint: (origin: string) =>
-      `The server does not know the address ${origin}. Open the one that it printed when it started. To let people use this one, whoever runs the server sets PUBLIC_URL=${origin} and restarts it.`,
+      `The server does not know the address ${origin}. Open the one that it printed when it started. To use this one, ask whoever runs the server to set PUBLIC_URL=${origin} and restart it.`,
     refused: "The server does not accept this page",
     refusedHint: "Open the address that the server printed when it started.",
     elsewhere: "You are in this lobby in another tab",

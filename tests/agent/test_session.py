@@ -598,7 +598,7 @@ async def test_a_failed_recording_is_reported_once(tmp_path: Path) -> None:
         assert await stage.said(ada) == "Hello."
         (error,) = stage.of(ErrorEvent)
         assert (error.code, error.participant_id, error.retryable) == ("recording", "anna", False)
-        assert "Anna is not recorded any more" in error.message
+        assert "The recording of Anna has stopped" in error.message
         assert str(recorded["anna"].path) in error.message
         assert "No space left" in error.message
         assert "DATA_DIR" in error.message

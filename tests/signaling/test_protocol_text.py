@@ -118,7 +118,9 @@ def test_each_message_has_its_direction_and_is_described_in_its_phase() -> None:
 
 def test_the_numbers_match_the_code() -> None:
     times = Timeouts()
-    waiting = f"{times.offer:.0f} s for the offer, {times.answer:.0f} s for the answer, {times.connect:.0f} s"
+    waiting = (
+        f"{times.offer:.0f} s for the offer, {times.answer:.0f} s for the answer, and {times.connect:.0f} s"
+    )
     assert waiting in FLAT
     for code in set(CloseCode) - {CloseCode.ABNORMAL}:
         assert f"{code} " in TEXT.split("## Close codes")[1]

@@ -52,8 +52,9 @@ class Recordings:
                 ErrorEvent(
                     participant_id=notice.participant_id,
                     code="recording",
-                    message=f"{who} is not recorded any more: {notice.path}: {notice.reason}. The others "
-                    "are. Is the disk full or the folder gone? DATA_DIR sets where recordings are kept.",
+                    message=f"The recording of {who} has stopped: {notice.path}: {notice.reason}. Other "
+                    "people are still recorded. Check that the disk has room and that the folder exists "
+                    "(DATA_DIR).",
                 )
             )
         return True

@@ -277,7 +277,10 @@ class AgentSession:
         try:
             persona = Persona.model_validate(dict(record.persona))
         except ValueError as error:
-            raise VoicebotError(f"The persona of {record.id} cannot be used: {one_line(error)}.") from None
+            raise VoicebotError(
+                f"The persona of {record.id} cannot be used: {one_line(error)}.",
+                hint="Create the agent again.",
+            ) from None
         agent = await self.spawn(persona, id=record.id, muted=record.muted)
         roles: list[tuple[SwapRole, str]] = [("llm", record.llm), ("tts", record.tts)]
         for role, spec in roles:
@@ -307,10 +310,13 @@ class AgentSession:
         """
         agent = self._agent(agent_id)
         if role not in ("llm", "tts"):
-            raise ModelError("An agent can have its own llm and tts. All agents share one stt.")
+            raise ModelError(
+                "An agent can have its own llm and tts, but all agents share one stt.",
+                hint="To change the stt of all agents, use swap of the workbench.",
+            )
         backend: Any = None if spec is None else await self._models.ready(role, spec)
         if agent_id not in self._agents:
-            raise VoicebotError(f"{agent.name} has left.", code="not_joined")
+            raise VoicebotError(f"{agent.name} has left.", hint="Choose another agent.", code="not_joined")
         old = getattr(agent, role) or getattr(self._models, role)
         setattr(agent, role, backend)
         new = backend or getattr(self._models, role)
@@ -340,7 +346,8 @@ class AgentSession:
                 self._conversation.on_notice(notice)
         except Exception as error:  # one bad notice must not stop the next ones
             logger.exception("A notice of the media plane could not be handled: %r", notice)
-            self._emit(ErrorEvent(code="internal", message=f"Something went wrong in the lobby: {error}"))
+            message = f"Something went wrong in the lobby: {one_line(error)}. The log of the server has more."
+            self._emit(ErrorEvent(code="internal", message=message))
 
     # ------------------------------------------------------------ inside
 
@@ -445,7 +452,11 @@ class AgentSession:
     def _agent(self, agent_id: str) -> Agent:
         agent = self._agents.get(agent_id)
         if agent is None:
-            raise VoicebotError(f"There is no agent {agent_id!r} in this lobby.", code="not_joined")
+            raise VoicebotError(
+                f"There is no agent {agent_id!r} in this lobby.",
+                hint="It may have left. Choose another agent.",
+                code="not_joined",
+            )
         return agent
 
     def _drop(self, agent_id: str) -> None:

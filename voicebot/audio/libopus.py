@@ -88,5 +88,5 @@ class Encoder:
         pcm = np.ascontiguousarray(pcm)
         count = self._encode(self._state, pcm.ctypes.data, len(pcm), self._out, _LARGEST)
         if count <= 0:
-            raise ValueError(f"{len(pcm)} samples are no frame that Opus can encode")
+            raise ValueError(f"{len(pcm)} samples are not a frame that Opus can encode")
         return self._out.raw[:count]

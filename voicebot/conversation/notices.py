@@ -8,7 +8,7 @@ RECORDED_AGAIN = "recording_resumed"
 
 WORDS = {
     FULL: (
-        "This conversation has become very long. Its record is closed, and a new one begins.",
+        "This conversation has become very long, so a new one begins.",
         "You can go on talking; agents remember what was said.",
     ),
     NOT_RECORDED: (

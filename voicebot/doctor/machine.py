@@ -133,7 +133,7 @@ def client(static: Path) -> Check:
         return check("ok", "built")
     return check(
         "failed",
-        "the browser client is not built",
+        "the web client is not built",
         "Run `make client` in the folder of the project. (An installed package contains the client.)",
     )
 

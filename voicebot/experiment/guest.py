@@ -203,7 +203,9 @@ class Guest:
             beat.cancel()
             if self._joined is not None and not self._joined.done():
                 self._joined.set_exception(
-                    SignalingError(f"The server closed the connection of {self.name}.")
+                    SignalingError(
+                        f"The server closed the connection of {self.name}.", hint="Look at the server's log."
+                    )
                 )
             if self._socket is socket:
                 self._socket, self.id = None, ""

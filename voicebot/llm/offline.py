@@ -40,7 +40,7 @@ class OfflineLLM:
 
     @classmethod
     def availability(cls, model: str, settings: Settings) -> Availability:
-        return Availability("ready", "embedded; a simple conversation without a language model")
+        return Availability("ready", "built in; makes small talk without a language model")
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:

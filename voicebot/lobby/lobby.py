@@ -163,7 +163,9 @@ class Lobby:
         try:
             settings = LobbySettings.model_validate(self.settings.model_dump() | changes)
         except ValueError as error:
-            raise SignalingError(f"These settings of the lobby are invalid: {error}") from None
+            raise SignalingError(
+                f"These settings of the lobby are invalid: {error}", hint="Correct them and send them again."
+            ) from None
         if (name, settings) == (self.name, self.settings):
             return False
         self.name, self.settings = name, settings
@@ -190,7 +192,9 @@ class Lobby:
         try:
             info = ParticipantInfo.model_validate(old.model_dump() | changes)
         except ValueError as error:
-            raise SignalingError(f"This change of a participant is invalid: {error}") from None
+            raise SignalingError(
+                f"This change of a participant is invalid: {error}", hint="Correct it and send it again."
+            ) from None
         if info == old:
             return old
         if info.camera and not old.camera:

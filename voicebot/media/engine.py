@@ -134,7 +134,7 @@ class Engine:
         if (stall := now - self._last_upkeep - UPKEEP_EVERY) > STALL:
             self._stalls += 1
             self._stall_seconds += stall
-            log.warning("the media loop stalled %.2f s (%.2f s of it at work)", stall, busy - self._last_busy)
+            log.warning("the media loop stalled for %.2f s (CPU time: %.2f s)", stall, busy - self._last_busy)
         self._last_upkeep, self._last_busy = now, busy
         for host in self.hosts.values():
             host.tick(now)

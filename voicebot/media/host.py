@@ -167,7 +167,10 @@ class Host:
         link = self._links.setdefault(peer_id, Link())
         if epoch < link.epoch:
             raise MediaError(
-                f"Epoch {epoch} is over. The current one is {link.epoch}.", code="stale_epoch", retryable=True
+                f"Epoch {epoch} is over. The current one is {link.epoch}.",
+                hint="Wait for start_webrtc_negotiation and use its epoch.",
+                code="stale_epoch",
+                retryable=True,
             )
         agents = {mid: who for mid, who in offer.tracks.items() if who in self.voices}
         mics = {mid: who for mid, who in offer.tracks.items() if who not in self.voices}

@@ -115,7 +115,7 @@ class OutboundAudio:
                 self._end_those_before(speech)
             self._speeches.append(speech)
         if speech.ended:
-            log.warning("speech %s had been ended: its further audio is dropped", speech_id)
+            log.warning("speech %s has already ended: the rest of its audio is dropped", speech_id)
             return
         if speech.queued + len(pcm) * OPUS_RATE // rate > MAX_QUEUED:
             log.warning("speech %s has more than ten minutes queued: the rest is dropped", speech_id)

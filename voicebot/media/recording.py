@@ -187,5 +187,5 @@ class Recorder:
         except (OSError, av.FFmpegError) as error:
             if not track.failed:
                 track.failed = True
-                log.error("%s is not recorded any more: %s", track.path, error)
+                log.error("the recording %s has stopped: %s", track.path, error)
                 self._on_failed(track.host_id, track.participant_id, track.path, str(error))

@@ -52,7 +52,7 @@ def for_agents(servers: Iterable[IceServer]) -> tuple[list[IceServer], list[str]
             if ":" in parsed["host"]:
                 left_out.append(f"{url} is an IPv6 address, which agents cannot use: give it a host name")
             elif parsed["scheme"] == "stuns" or (url.startswith("turns:") and parsed["transport"] == "udp"):
-                left_out.append(f"{url} is STUN or TURN over (D)TLS, which agents do not speak")
+                left_out.append(f"{url} is STUN or TURN over (D)TLS, which agents do not support")
             else:
                 usable.append(IceServer(urls=[url], username=server.username, credential=server.credential))
     return usable, left_out

@@ -190,8 +190,8 @@ def _check(options: CoturnOptions) -> None:
         if not re.fullmatch(r"[!-~]+", value) or "#" in value:
             raise SettingsError(
                 f"The {name} cannot be written to turnserver.conf.",
-                hint="It must be visible ASCII characters without spaces and #"
-                + (": COTURN_SECRET= in .env, or leave it out for a new one." if name == "secret" else "."),
+                hint="Use only visible ASCII characters, without spaces and #."
+                + (" Change COTURN_SECRET in .env, or remove it for a new one." if name == "secret" else ""),
             )
     for name, value in (("listening-ip", options.listening_ip), ("external-ip", options.external_ip)):
         for part in filter(None, value.split("/", 1)):

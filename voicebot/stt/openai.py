@@ -109,7 +109,10 @@ class OpenAISTT:
     def _read(self, answer: Any, seconds: float) -> Transcription:
         text = getattr(answer, "text", answer)
         if not isinstance(text, str):
-            raise ModelFailed(f"{self._address} did not answer with a transcription.")
+            raise ModelFailed(
+                f"{self._address} did not answer with a transcription.",
+                hint="Set OPENAI_BASE_URL to a server that offers speech to text, or set another STT_MODEL.",
+            )
         words = tuple(
             TimedWord(word.word.strip(), min(word.start, seconds), min(word.end, seconds))
             for word in getattr(answer, "words", None) or ()

@@ -47,7 +47,7 @@ class EspeakTTS:
     def availability(cls, model: str, settings: Settings) -> Availability:
         if importlib.util.find_spec("espeakng_loader") is None:
             return Availability("missing", "espeakng-loader is not installed", "pip install espeakng-loader")
-        return Availability("ready", "embedded, works offline")
+        return Availability("ready", "built in, works offline")
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:

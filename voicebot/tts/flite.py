@@ -30,6 +30,7 @@ TIMEOUT = 30.0
 MAX_TEXT = 20_000
 """Characters of one run: the text is a command-line argument, and those are limited."""
 INSTALL = "Install it (Debian, Ubuntu: apt install flite; macOS: brew install flite)."
+OTHERWISE = "If this happens again, set TTS_MODEL to another model."
 
 
 async def _run(program: str, *arguments: str) -> bytes:
@@ -49,7 +50,7 @@ async def _run(program: str, *arguments: str) -> bytes:
         async with asyncio.timeout(TIMEOUT):
             out, err = await process.communicate()
     except TimeoutError:
-        raise ModelFailed(f"flite produced no speech within {TIMEOUT:.0f} s.") from None
+        raise ModelFailed(f"flite produced no speech within {TIMEOUT:.0f} s.", hint=OTHERWISE) from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -60,7 +61,7 @@ async def _run(program: str, *arguments: str) -> bytes:
         why = err.decode(errors="replace").strip() or (
             signal.Signals(-code).name if code < 0 else f"exit code {code}"
         )
-        raise ModelFailed(f"flite failed: {why}.")
+        raise ModelFailed(f"flite failed: {why}.", hint=OTHERWISE)
     return out
 
 
@@ -123,7 +124,7 @@ class FliteTTS:
                 rate = reader.getframerate()
                 pcm = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
         except (wave.Error, EOFError) as error:
-            raise ModelFailed(f"flite produced something that is not a WAV: {error}.") from error
+            raise ModelFailed(f"flite did not produce a WAV file: {error}.", hint=OTHERWISE) from error
         if rate != RATE:
             pcm = np.asarray(soxr.resample(pcm, rate, RATE), np.int16)
         if pcm.size:

@@ -91,7 +91,7 @@ class OpenAITTS:
         except Exception as error:
             # the client does not wrap errors in the middle of the stream
             if isinstance(error, OSError) or type(error).__module__.startswith(("httpx", "httpcore")):
-                raise ModelFailed(f"{self._address} broke off while speaking: {one_line(error)}.") from None
+                raise ModelFailed(f"{self._address} stopped in mid-sentence: {one_line(error)}.") from None
             raise
 
     def _request(self, text: str, style: VoiceStyle) -> Any:

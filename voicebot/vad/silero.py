@@ -83,7 +83,10 @@ def _open_session(path: Path) -> InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own untyped errors
-        raise ModelLoadError(f"The voice activity model {path.name} cannot be loaded: {error}.") from error
+        raise ModelLoadError(
+            f"The voice activity model {path.name} cannot be loaded: {error}.",
+            hint="It may be damaged: pip install --force-reinstall faster-whisper.",
+        ) from error
 
 
 class _OnnxStream:

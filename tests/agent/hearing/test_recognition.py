@@ -447,7 +447,7 @@ async def test_the_delay_adapts_to_somebody_who_thinks_aloud() -> None:
             await asyncio.sleep(5)
         ends = [e.reason for e in anna.of(EndpointConfirmed)]
         assert ends[0] == "it may be complete: 0.5 s"
-        assert ends[-1].startswith("it may be complete, this speaker pauses long (x1.")
+        assert ends[-1].startswith("it may be complete, this speaker makes long pauses (x1.")
         assert len(ends) == len(anna.heard) == 8  # two of six turns fell into two each
         assert len(anna.of(EndpointCancelled)) == 4
         anna.stt.stream()

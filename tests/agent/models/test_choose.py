@@ -47,12 +47,12 @@ async def test_auto_falls_back_to_the_embedded_models_and_says_why(
     choice, backend = await choose("tts", settings)
     await backend.aclose()
     assert choice.spec == "espeak:en-us"
-    assert choice.reason.startswith("the embedded one, because piper: ")
+    assert choice.reason.startswith("the built-in one, because piper: ")
     assert "offline" in choice.reason
     never = settings.model_copy(update={"download_timeout": 0.0})
     choice, backend = await choose("tts", never)
     await backend.aclose()
-    assert choice.reason == "the embedded one, because nothing better is installed; set TTS_MODEL for another"
+    assert choice.reason == "the built-in one, because nothing better is installed; set TTS_MODEL for another"
 
 
 @pytest.mark.needs("flite")

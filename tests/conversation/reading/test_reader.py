@@ -170,7 +170,7 @@ def test_a_torn_last_line_is_reported_and_the_rest_is_there(root: Path) -> None:
     assert len(loaded.events) == whole.count(b"\n") - 1
     [problem] = loaded.problems
     assert problem.line == whole.count(b"\n")
-    assert "torn" in problem.reason
+    assert "incomplete" in problem.reason
     assert str(problem).startswith(f"{path}:{problem.line}: ")
     assert loaded.conversations["problems"].tolist() == [1]
 
@@ -240,7 +240,7 @@ def test_missing_events_are_counted(root: Path) -> None:
     path = root / "golden" / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:5] + lines[7:]))
-    assert [p.reason for p in load(root).problems] == ["2 events are missing between the others"]
+    assert [p.reason for p in load(root).problems] == ["2 events are missing in the sequence"]
 
 
 def test_one_bad_conversation_does_not_stop_the_others(root: Path) -> None:

@@ -180,7 +180,7 @@ async def test_starting_the_worker_is_retried_when_the_machine_has_no_process_le
     await notices.wait(MediaGone)
     browser = process_stage.browser()
     await browser.join(["marlin"])
-    assert any("tried again" in record.getMessage() for record in caplog.records)
+    assert any("trying again" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -184,7 +184,7 @@ async def test_routes_are_renewed_in_the_background() -> None:
     addresses = parse_addresses("example.org, fixed.example:1")
     script = Scripted(
         (0.1, Found(ONE, 100, True)),
-        (2, Found(default_routes(addresses[0]), RETRY, warning="DNS does not tell")),
+        (2, Found(default_routes(addresses[0]), RETRY, warning="DNS gave no records")),
         (0.1, Found(TWO, 100, True)),
     )
     resolver = TurnResolver(addresses, script)

@@ -167,7 +167,8 @@ def test_the_delay_follows_the_speakers_pauses() -> None:
     assert delay("the sea is deep", statistics=slow) > DEFAULT.delay * 1.3
     assert DEFAULT.min_delay <= delay("the sea is deep", statistics=quick) < DEFAULT.delay
     assert (
-        "this speaker pauses long (x2.5)" in DynamicEndpointing().decide(pause("Ok.", statistics=slow)).reason
+        "this speaker makes long pauses (x2.5)"
+        in DynamicEndpointing().decide(pause("Ok.", statistics=slow)).reason
     )
 
 

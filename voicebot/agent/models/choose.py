@@ -97,7 +97,7 @@ async def _reason(role: Role, candidate: str, availability: Availability, failur
         if found:
             first = found[0]
             return (
-                f"no language model is set; {first.name} answers here: "
+                f"no language model is set; to use {first.name} on this machine, "
                 f"set OPENAI_BASE_URL={first.base_url} and OPENAI_MODEL={first.models[0]}"
             )
         return "no language model is set: set OPENAI_MODEL and OPENAI_BASE_URL or OPENAI_API_KEY"
@@ -105,7 +105,7 @@ async def _reason(role: Role, candidate: str, availability: Availability, failur
         best = "downloaded now" if availability.status == "downloadable" else availability.reason
         return "; ".join([f"the best that is ready: {best}", *failures])
     better = "; ".join(failures) or f"nothing better is installed; set {role.upper()}_MODEL for another"
-    return f"the embedded one, because {better}"
+    return f"the built-in one, because {better}"
 
 
 def candidates(role: Role, settings: Settings) -> list[tuple[str, Availability]]:

@@ -266,7 +266,10 @@ class Models:
 
 
 def _closed(spec: str) -> ModelError:
-    return ModelError(f"{spec} is not in use: the models were closed while it was loading.")
+    return ModelError(
+        f"{spec} is not in use: the models were closed while it was loading.",
+        hint="Start the models again, then load it.",
+    )
 
 
 async def _check(backend: Backend) -> Availability:

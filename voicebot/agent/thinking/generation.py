@@ -179,11 +179,12 @@ class Generation:
             )
         return ModelFailed(
             f"The language model {self._llm.name} wrote nothing for {self._timeout:g} s.",
-            hint="Is its server overloaded? LLM_TIMEOUT sets how long to wait.",
+            hint="Check whether its server is overloaded, or raise LLM_TIMEOUT.",
         )
 
     def _failed(self, error: Exception) -> ModelFailed:
         logger.debug("The language model failed", exc_info=error)
         return ModelFailed(
-            f"The language model {self._llm.name} failed: {repair_surrogates(one_line(error))}."
+            f"The language model {self._llm.name} failed: {repair_surrogates(one_line(error))}.",
+            hint="Ask again. If it keeps failing, look at the log of its server, or choose another model.",
         )

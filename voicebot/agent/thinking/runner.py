@@ -231,7 +231,7 @@ def _shortened(data: ToolOutputGuardrailData) -> ToolGuardrailFunctionOutput:
 
 
 def _too_long(context: Any, error: Exception) -> str:
-    return Failure(f"The tool gave nothing in time: {one_line(error)}.")
+    return Failure(f"The tool did not answer in time: {one_line(error)}.")
 
 
 def _field(raw: Any, name: str) -> str:

@@ -223,9 +223,9 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]
     for number, line in enumerate(io.BytesIO(content), 1):
         event, reason = _event(line)
         if event is not None and event.seq in seen:
-            reason, event = f"event {event.seq} is there twice", None
+            reason, event = f"event {event.seq} appears twice", None
         elif event is None and reason and not line.endswith(b"\n"):  # a complete file ends with one
-            reason = "torn last line (the writer was cut off)"
+            reason = "incomplete last line (the writer was interrupted)"
         if reason:
             problems.append(LoadProblem(str(path), number, reason))
         if event is not None:
@@ -234,12 +234,12 @@ def _events(content: bytes, path: Path) -> tuple[list[Event], list[LoadProblem]]
             continue
         useless += 1
         if useless == MOST_PROBLEMS:
-            reason = f"{useless} lines are no events; the rest is not read"
+            reason = f"{useless} lines are not events; the rest is not read"
             problems.append(LoadProblem(str(path), 0, reason))
             break
     missing = (max(seen) + 1 - len(seen)) if seen else 0
     if missing:
-        problems.append(LoadProblem(str(path), 0, f"{missing} events are missing between the others"))
+        problems.append(LoadProblem(str(path), 0, f"{missing} events are missing in the sequence"))
     return events, problems
 
 

@@ -124,7 +124,7 @@ class ProcessMediaPlane:
             except OSError as error:  # no processes or files left
                 if not first.done():
                     raise
-                log.error("the media worker cannot be started: %s; it is tried again", error)
+                log.error("the media worker cannot be started: %s; trying again", error)
                 crashes += 1
                 await asyncio.sleep(_backoff(crashes))
                 continue
@@ -196,7 +196,9 @@ class ProcessMediaPlane:
     def _fail_requests(self, message: str) -> None:
         for future in self._requests.values():
             if not future.done():
-                future.set_exception(MediaError(message, code="media_gone", retryable=True))
+                future.set_exception(
+                    MediaError(message, hint="Try again in a moment.", code="media_gone", retryable=True)
+                )
 
     # ------------------------------------------------------------ messages
 
@@ -307,5 +309,8 @@ class ProcessMediaPlane:
                     del self._requests[number]
         except TimeoutError:
             raise MediaError(
-                f"The media worker did not answer in {ANSWER_TIMEOUT:g} s.", code="media_gone", retryable=True
+                f"The media worker did not answer in {ANSWER_TIMEOUT:g} s.",
+                hint="Try again. If it keeps happening, look at the log of the server.",
+                code="media_gone",
+                retryable=True,
             ) from None

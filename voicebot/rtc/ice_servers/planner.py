@@ -147,7 +147,7 @@ class Planner:
         before = self._health.get(url)
         self._health[url] = _Health(found, self._clock(), way.username)
         if not found.ok and (before is None or before.found.ok):
-            log.warning("%s %s: agents do without it", found.url, found.detail)
+            log.warning("%s %s: agents do not use it", found.url, found.detail)
         elif found.ok and before is not None and not before.found.ok:
             log.info("%s works again", found.url)
         return found
@@ -175,7 +175,7 @@ class Planner:
             reasons.append(f"{_url(way)} {known.detail if known else f'no answer within {PATIENCE:g} s'}")
         if not reasons:
             return ""
-        return f"Agents have no TURN server and connect directly only: {'; '.join(reasons)}."
+        return f"Agents have no working TURN server, so they connect only directly ({'; '.join(reasons)})."
 
 
 def _url(way: IceServer) -> str:

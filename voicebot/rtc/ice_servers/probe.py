@@ -51,9 +51,9 @@ async def probe(
     try:
         parsed = parse_url(url)
     except ValueError as error:
-        return done("not_an_address", f"is no STUN or TURN address: {error}")
+        return done("not_an_address", f"is not a STUN or TURN address: {error}")
     if not 0 < parsed["port"] < 1 << 16:
-        return done("not_an_address", f"has no port of 1 to 65535: {parsed['port']}")
+        return done("not_an_address", f"has the port {parsed['port']}, which must be from 1 to 65535")
     way = "TLS" if parsed["scheme"] == "turns" else parsed.get("transport", "udp").upper()
     try:
         async with asyncio.timeout(patience):
@@ -81,7 +81,7 @@ async def _bind(parsed: dict[str, Any]) -> str:
     async with connect(parsed) as client:
         answer = await ask(client, stun.Method.BINDING, {})
     if "XOR-MAPPED-ADDRESS" not in answer:
-        raise OSError("the answer is no STUN binding")
+        raise OSError("the answer is not a STUN binding response")
     return _address(answer["XOR-MAPPED-ADDRESS"])
 
 

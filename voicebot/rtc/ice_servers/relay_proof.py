@@ -56,8 +56,8 @@ async def prove_relay(url: str, username: str, credential: str, *, patience: flo
                 if error.code == FORBIDDEN:
                     return RelayProof(
                         "own_address_denied",
-                        f"it relays at {where} and denies that address as a peer ({error}), so two "
-                        "people who both need it do not reach each other",
+                        f"it relays at {where} but denies that address as a peer ({error}), so two "
+                        "people who both need it cannot reach each other",
                         where,
                     )
                 return RelayProof("refused", f"a peer is refused ({error})", where)

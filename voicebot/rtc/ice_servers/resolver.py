@@ -70,7 +70,7 @@ async def discover(address: TurnAddress, resolver: dns.asyncresolver.Resolver | 
             return await _Question(address, resolver or dns.asyncresolver.Resolver()).answer()
     except (TimeoutError, dns.exception.DNSException, OSError, ValueError) as error:
         why = str(error) or f"no answer within {PATIENCE:g} s"
-        warning = f"DNS does not tell where {address.host} is ({why}): the default ports are used."
+        warning = f"DNS gave no records for {address.host} ({why}), so the default ports are used."
         return Found(default_routes(address), RETRY, warning=warning)
 
 
@@ -90,8 +90,9 @@ class _Question:
         warning = ""
         if self._refused:
             warning = (
-                f"DNS sends TLS for {address.host} to {', '.join(self._refused)}, whose certificate "
-                f"cannot be for {address.host}: left out. Write turns:{self._refused[0]} if you mean it."
+                f"DNS sends TLS for {address.host} to {', '.join(self._refused)}, whose certificate cannot "
+                f"be valid for {address.host}, so it is not used. To use it, write turns:{self._refused[0]} "
+                "in COTURN_SERVER."
             )
         seconds = max(SHORTEST, min(self._seconds, LONGEST))
         if not found:

@@ -148,7 +148,10 @@ class Dispatcher:
             ):
                 lobby.negotiations.negotiate(me, message)
             case _:
-                raise SignalingError(f"The server does not handle {message.type}.")
+                raise SignalingError(
+                    f"The server does not handle {message.type}.",
+                    hint="The protocol lists what a browser may send.",
+                )
 
     def _resume(self, client: ClientSession, message: m.Resume) -> None:
         if client.session.live:

@@ -51,7 +51,7 @@ class SocketEndpoint:
             return
         if not self._services.addresses.origin_allowed(socket.headers, socket.scope["scheme"]):
             logger.warning(
-                "Refused a WebSocket from origin %r. Is it yours? Set PUBLIC_URL to it.",
+                "Refused a WebSocket from origin %r. If people may use this address, set PUBLIC_URL to it.",
                 socket.headers.get("origin", ""),
             )
             await self._refuse(socket, CloseCode.WRONG_ORIGIN, "this origin may not connect", "origin")

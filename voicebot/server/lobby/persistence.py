@@ -209,7 +209,7 @@ class Persistence:
 
     def _failed(self, error: StoreError) -> None:
         if not self._failing:
-            logger.warning("Lobbies cannot be saved: %s They continue, and saving is tried again.", error)
+            logger.warning("Lobbies cannot be saved: %s They continue, and the server keeps trying.", error)
         self._failing = True
 
     # ------------------------------------------------------------ leases

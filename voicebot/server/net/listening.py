@@ -78,7 +78,9 @@ class QuietServer(uvicorn.Server):
         try:
             await self.serve(sockets=[listening])
         except SystemExit as error:
-            raise VoicebotError(f"The web server could not start (exit {error.code}).") from error
+            raise VoicebotError(
+                f"The web server could not start (exit {error.code}).", hint="The log says why."
+            ) from error
         finally:
             self.listening.set()
 

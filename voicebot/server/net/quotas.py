@@ -38,10 +38,10 @@ class TooManyHeld(SignalingError):
 
     def __init__(self, *, session: bool) -> None:
         super().__init__(
-            "Your browser has as many lobbies as it may have now."
+            "Your browser has reached its limit of lobbies."
             if session
-            else "Your network has as many lobbies as it may have now.",
-            hint="End one that nobody needs any more, or try again later.",
+            else "Your network has reached its limit of lobbies.",
+            hint="End a lobby that nobody needs any more, or try again later.",
         )
 
 

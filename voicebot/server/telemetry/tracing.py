@@ -106,7 +106,10 @@ class _LoggingExporter(SpanExporter):
             result = SpanExportResult.FAILURE
         failed = result is not SpanExportResult.SUCCESS
         if failed and not self._failing:
-            logger.warning("The OpenTelemetry collector cannot be reached. Spans are lost until it is back.")
+            logger.warning(
+                "The OpenTelemetry collector cannot be reached, and spans are lost until it is back. "
+                "Start it, or correct OTEL_EXPORTER_OTLP_ENDPOINT."
+            )
         elif self._failing and not failed:
             logger.info("The OpenTelemetry collector is back.")
         self._failing = failed

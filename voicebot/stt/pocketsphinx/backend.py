@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 FINISH_TIMEOUT = 25.0
 """Seconds for a final result after which a worker counts as hung; listeners give up after 30."""
-INSTALL = "pip install pocketsphinx (ready made for Python 3.11 and 3.13, and 3.12 except on ARM Linux)"
+INSTALL = "pip install pocketsphinx (there are wheels for Python 3.11 to 3.13, but not for 3.12 on ARM Linux)"
 MAX_UTTERANCE = 120 * STT_RATE
 """Samples of an utterance that are kept while every worker is busy."""
 
@@ -54,7 +54,7 @@ class PocketSphinxStream:
         if self._held_samples > MAX_UTTERANCE:
             self.fail(
                 ModelFailed(
-                    "More people are speaking at once than pocketsphinx can follow, and one was lost.",
+                    "More people are speaking at once than pocketsphinx can follow.",
                     hint="Use a faster STT model, or a machine with more cores.",
                 )
             )
@@ -84,7 +84,10 @@ class PocketSphinxStream:
         except TimeoutError:
             self._pool.kill_worker_of(self)
             seconds = self._pool.finish_timeout
-            raise ModelFailed(f"pocketsphinx returned no result within {seconds:g} s.") from None
+            raise ModelFailed(
+                f"pocketsphinx returned no result within {seconds:g} s.",
+                hint="If this happens often, set another STT_MODEL, or use a faster machine.",
+            ) from None
         except asyncio.CancelledError:  # nobody waits any more, and it may hang
             self._pool.kill_worker_of(self)
             raise
@@ -168,7 +171,7 @@ class PocketSphinxSTT:
                 f"pocketsphinx understands English only, and STT_LANGUAGE is {settings.stt_language}",
                 "Set STT_MODEL=faster-whisper:small, or remove STT_LANGUAGE from .env",
             )
-        return Availability("ready", "embedded, English only, works offline")
+        return Availability("ready", "built in, English only, works offline")
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:

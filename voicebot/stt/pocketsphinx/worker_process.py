@@ -17,6 +17,7 @@ from voicebot.stt.pocketsphinx.worker import HEADER, READY
 
 START_TIMEOUT = 60.0
 """Seconds a worker may take to load its model."""
+INSTEAD = "Reinstall pocketsphinx, or set STT_MODEL to another model."
 
 OnMessage = Callable[["WorkerProcess", bytes, int, bytes], None]
 OnExit = Callable[["WorkerProcess", str], None]
@@ -58,7 +59,9 @@ class WorkerProcess:
             ours.close()
             stderr.close()
             if isinstance(error, OSError):
-                raise ModelLoadError(f"The recogniser's process cannot be started: {error}.") from error
+                raise ModelLoadError(
+                    f"The recogniser's process cannot be started: {error}.", hint=INSTEAD
+                ) from error
             raise
         self = cls(process, stderr, on_message, on_exit)
         try:
@@ -66,15 +69,21 @@ class WorkerProcess:
             async with asyncio.timeout(within):
                 kind, _, _ = await self._receive(reader)
             if kind != READY:
-                raise ModelLoadError(f"The recogniser's process sent {kind!r}, and did not become ready.")
+                raise ModelLoadError(
+                    f"The recogniser's process sent {kind!r}, and did not become ready.", hint=INSTEAD
+                )
         except TimeoutError:
             await self.aclose()
-            raise ModelLoadError(f"The recogniser's process was not ready within {within:g} s.") from None
+            raise ModelLoadError(
+                f"The recogniser's process was not ready within {within:g} s.", hint=INSTEAD
+            ) from None
         except (asyncio.IncompleteReadError, ConnectionError):
             self.kill()
             reason = await self._reason()
             await self.aclose()
-            raise ModelLoadError(f"The recogniser's process did not become ready: {reason}.") from None
+            raise ModelLoadError(
+                f"The recogniser's process did not become ready: {reason}.", hint=INSTEAD
+            ) from None
         except BaseException:
             await self.aclose()
             raise

@@ -125,9 +125,9 @@ class _Resolver:
         agent_ids = {agent.id for agent in self.all_agents}
         if to := side_talk_partners(self.context.speaker_id, self.context.history, agent_ids, in_dialogue):
             here = tuple(p.id for p in self.people if p.id in to)
-            return Addressees((), 0.7, "people's talk among themselves", people=here)
+            return Addressees((), 0.7, "people talk to each other", people=here)
         if speaks_of_third_person(self.line, in_dialogue) and self._just_spoke() is not None:
-            return Addressees((), 0.6, "people speak of an agent")
+            return Addressees((), 0.6, "people talk about an agent")
         if self.line.words and set(self.line.words) <= SIGNS and len(self.line.words) <= 4:
             if partner is not None and asked and since <= ANSWER_S:
                 return Addressees((partner.id,), 0.7, f"the answer to a question of {partner.name}")
@@ -142,7 +142,7 @@ class _Resolver:
         if partner is not None and since <= DIALOGUE_S:
             return Addressees((partner.id,), 0.8, "the running dialogue")
         if about and self.people:
-            return Addressees((), 0.6, "an agent is spoken about")
+            return Addressees((), 0.6, "somebody talks about an agent")
         free = [agent for agent in self.free if agent.id not in about] or self.free
         just = self._just_spoke()
         if just in free and self._is_asked():

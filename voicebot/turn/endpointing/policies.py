@@ -85,7 +85,7 @@ class DynamicEndpointing:
             reasons.append("the newest words are not known yet")
         factor = _pace(pause, settings)
         if abs(factor - 1) >= TOLD_PACE:
-            reasons.append(f"this speaker pauses {'long' if factor > 1 else 'briefly'} (x{factor:.1f})")
+            reasons.append(f"this speaker makes {'long' if factor > 1 else 'short'} pauses (x{factor:.1f})")
         if (pause.speech_probability or 0.0) > settings.doubtful_silence:
             factor *= settings.doubt_factor
             reasons.append(f"the silence is doubtful (speech at {pause.speech_probability:.2f})")
