@@ -45,7 +45,7 @@ async def harmless(page: Page) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_what_others_write_is_text(
+async def test_text_from_others_is_not_read_as_markup(
     host: HostingFactory, visit: VisitorFactory, chromium: Chromium, policy: list[str]
 ) -> None:
     hosting = await host()

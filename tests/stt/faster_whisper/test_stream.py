@@ -142,7 +142,7 @@ async def test_at_most_one_interim_decode_waits_and_none_starts_in_a_pause() -> 
     stream.cancel()
 
 
-async def test_the_end_reuses_the_draft_if_only_silence_followed() -> None:
+async def test_finish_reuses_the_draft_if_only_silence_followed() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(speech(3))
