@@ -22,17 +22,23 @@ RESTORED = 1_000_000
 
 @dataclass(frozen=True)
 class Joined:
+    """A participant has joined."""
+
     info: ParticipantInfo
 
 
 @dataclass(frozen=True)
 class Updated:
+    """Fields of a participant have changed."""
+
     info: ParticipantInfo
     before: ParticipantInfo
 
 
 @dataclass(frozen=True)
 class Left:
+    """A participant has left."""
+
     info: ParticipantInfo
     reason: LeaveReason
 
@@ -76,10 +82,12 @@ class Lobby:
 
     @property
     def humans(self) -> list[ParticipantInfo]:
+        """The people, in order of arrival."""
         return [p for p in self._participants.values() if p.kind == "human"]
 
     @property
     def agents(self) -> list[ParticipantInfo]:
+        """The agents, in order of arrival."""
         return [p for p in self._participants.values() if p.kind == "agent"]
 
     @property
