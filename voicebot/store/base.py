@@ -72,6 +72,8 @@ class AgentRecord:
 
 @dataclass(frozen=True)
 class LobbyRecord:
+    """A lobby with its settings, agents and the handles of the people it knows."""
+
     id: str
     name: str
     version: int = 0
@@ -91,6 +93,8 @@ class LobbyRecord:
 
 @dataclass(frozen=True)
 class BanRecord:
+    """A session that may not enter a lobby."""
+
     lobby_id: str
     handle: str
     """The banned session."""
@@ -103,6 +107,8 @@ class BanRecord:
 
 @dataclass(frozen=True)
 class ReportRecord:
+    """A report about a participant or a lobby, for the operator."""
+
     id: str
     lobby_id: str
     conversation_id: str
