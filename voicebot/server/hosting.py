@@ -124,6 +124,7 @@ class Hosting:
 
     @property
     def running(self) -> bool:
+        """Whether the server has started and has not been stopped."""
         return self._ready
 
     @property
@@ -160,6 +161,7 @@ class Hosting:
 
     @property
     def client_built(self) -> bool:
+        """Whether the browser client is built, so that its page can be served."""
         return self._static.built
 
     def controller(self, lobby_id: str) -> LobbyController:
@@ -167,6 +169,7 @@ class Hosting:
         return self._lobbies.controllers[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
+        """Return the address of a lobby, to open in a browser."""
         return f"{self.url}?lobby={lobby_id}"
 
     def ice(self, user: str) -> IcePlan:

@@ -359,6 +359,7 @@ class LobbyController:
     # ------------------------------------------------------------ messages from clients with a seat
 
     def participant_update(self, me: str, message: ParticipantUpdate) -> None:
+        """Change the name or devices of the person `me`. Raises what `AgentSession.update` raises."""
         changes = message.data.model_dump(exclude_none=True)
         self.agent_session.update(me, **changes)
 
@@ -368,6 +369,7 @@ class LobbyController:
         self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
+        """Log a chat message of the person `me`, and send it to everyone."""
         data = ChatData(text=message.data.text, participant_id=me)
         self.presence.broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
         # the id tells the author that the message has arrived
@@ -375,6 +377,7 @@ class LobbyController:
         self.agent_session.chat(me, message.data.text)
 
     def raise_hand(self, me: str, message: RaiseHand) -> None:
+        """Raise or lower the hand of the person `me`, and tell everyone."""
         self.agent_session.update(me, hand_raised=message.data.raised)
         data = RaiseHandData(raised=message.data.raised, participant_id=me)
         self.presence.broadcast(RaiseHand(lobby=self.lobby.id, data=data))

@@ -178,6 +178,7 @@ class Moderator:
         self._done(action, None, "", by)
 
     def unlock(self) -> None:
+        """Let people in again; the same as `lock(False)`."""
         self.lock(False)
 
     def change(self, *, lasting: bool = True, **changes: object) -> None:

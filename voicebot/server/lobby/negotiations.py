@@ -248,9 +248,11 @@ class Negotiations:
     # ------------------------------------------------------------ the pairs (`PairOwner`)
 
     def agent_ids(self) -> list[str]:
+        """The ids of the agents that a person receives."""
         return [agent.id for agent in self._lobby.agents]
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
+        """See `PairOwner.on_pair`."""
         self._on_action(pair.ends, action)
         person, other = pair.ends
         if isinstance(action, Failed) and other == self._agent_session.host_peer:

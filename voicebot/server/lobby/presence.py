@@ -43,6 +43,7 @@ class Presence:
         self._left: OrderedDict[str, Known] = OrderedDict()
 
     def get(self, participant_id: str) -> ClientSession | None:
+        """Return the client of this participant, or None if they have no seat here."""
         return self._clients.get(participant_id)
 
     def handle(self, participant_id: str | None) -> str:
@@ -56,6 +57,7 @@ class Presence:
         return list(self._clients.values())
 
     def take(self, participant_id: str, client: ClientSession) -> None:
+        """Give a client the seat of this participant."""
         self._clients[participant_id] = client
 
     def free(self, participant_id: str, name: str) -> ClientSession | None:

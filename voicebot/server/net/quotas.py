@@ -52,6 +52,7 @@ class LobbyQuotas:
         self._makers: dict[str, Maker] = {}
 
     def add(self, lobby_id: str, maker: Maker) -> None:
+        """Count an open lobby for its maker."""
         self._makers[lobby_id] = maker
 
     def remove(self, lobby_id: str) -> None:
