@@ -52,10 +52,12 @@ class Agent:
 
     @property
     def name(self) -> str:
+        """The name that everyone in the lobby sees."""
         return self.persona.name
 
     @property
     def state(self) -> AgentState:
+        """What the agent is doing: initializing, idle, listening, thinking or speaking."""
         return self._state
 
     def set_state(self, state: AgentState) -> None:

@@ -95,6 +95,7 @@ class Models:
 
     @property
     def started(self) -> bool:
+        """Whether there is a model for each role."""
         return all(role in self._current for role in ROLES)
 
     @property

@@ -45,6 +45,7 @@ class Speech:
 
     @property
     def planned(self) -> str:
+        """The text of all pieces, joined by spaces."""
         return " ".join(piece.text for piece in self.pieces)
 
     def shown(self) -> str:

@@ -36,6 +36,7 @@ class AddressingContext:
         return any(person.id not in self._deaf for person in self._lobby.humans)
 
     def is_here(self, participant_id: str) -> bool:
+        """Whether this person or agent is in the lobby."""
         return participant_id in self._lobby.participants
 
     def connected(self, participant_id: str) -> None:
@@ -43,10 +44,12 @@ class AddressingContext:
         self._deaf.discard(participant_id)
 
     def connection_lost(self, participant_id: str) -> None:
+        """The person cannot hear the agents any more."""
         self._deaf.add(participant_id)
 
     @property
     def people_ids(self) -> list[str]:
+        """The ids of the people in the lobby."""
         return [person.id for person in self._lobby.humans]
 
     @property

@@ -89,6 +89,7 @@ class Turn:
 
     @property
     def audible(self) -> bool:
+        """Whether the first audible sample of the speech has been sent."""
         return self.speech.started is not None
 
 
