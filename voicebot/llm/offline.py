@@ -22,6 +22,7 @@ NOTICE = "A small offline program answers here, not an AI model."
 
 
 def local_now() -> datetime:
+    """Return the local time."""
     return datetime.now().astimezone()
 
 

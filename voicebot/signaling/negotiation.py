@@ -78,6 +78,7 @@ class Begin:
 
     @property
     def relay_only(self) -> bool:
+        """Whether only relays may be used."""
         return self.rung != "all"
 
 

@@ -39,6 +39,7 @@ class TurnAddress:
 
     @property
     def secure(self) -> bool:
+        """Whether the URI asks for TLS (`turns:` or `stuns:`)."""
         return self.scheme in ("stuns", "turns")
 
     @property

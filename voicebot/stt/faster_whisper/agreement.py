@@ -26,6 +26,7 @@ class Agreement:
 
     @property
     def words(self) -> list[TimedWord]:
+        """The committed words, then those that may still change."""
         return self.committed + self.tentative
 
     def insert(self, hypothesis: Sequence[TimedWord]) -> None:
