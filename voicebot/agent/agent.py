@@ -61,7 +61,7 @@ class Agent:
         return self._state
 
     def set_state(self, state: AgentState) -> None:
-        """Change the state and tell the observer, if it is another state and the agent is ready."""
+        """Change the state and notify the observer. Does nothing until the agent is ready."""
         if self.ready and state != self._state:
             self._state = state
             self._on_state(self)

@@ -29,7 +29,7 @@ ANSWER_WITHIN = 2.0
 
 
 def constants_of(settings: Settings) -> EndpointingSettings:
-    """The constants of endpointing. Its bounds are widened if necessary to include ENDPOINT_DELAY."""
+    """The constants of endpointing. The bounds are widened if they do not include ENDPOINT_DELAY."""
     delay = settings.endpoint_delay
     return EndpointingSettings(
         min_delay=min(settings.endpoint_min_delay, delay),

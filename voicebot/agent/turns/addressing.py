@@ -40,11 +40,11 @@ class AddressingContext:
         return participant_id in self._lobby.participants
 
     def connected(self, participant_id: str) -> None:
-        """The person can hear the agents, perhaps again."""
+        """Note that the person can hear the agents, perhaps again."""
         self._deaf.discard(participant_id)
 
     def connection_lost(self, participant_id: str) -> None:
-        """The person cannot hear the agents any more."""
+        """Note that the person cannot hear the agents any more."""
         self._deaf.add(participant_id)
 
     @property
@@ -98,7 +98,7 @@ class AddressingContext:
         return decision
 
     def answered(self, agent_id: str, people: Iterable[str], text: str = "") -> None:
-        """People heard the agent say `text` in answer to `people`. In it, the agent may address others."""
+        """Note that the agent said `text` in answer to `people`, perhaps addressing other people in it."""
         now = self._clock()
         self._last_spoke = [a for a in self._last_spoke if a != agent_id] + [agent_id]
         asked = tuple(dict.fromkeys(people))
@@ -107,7 +107,7 @@ class AddressingContext:
         self._remember(agent_id, self.decide(text, agent_id).people or asked, text)
 
     def left(self, participant_id: str) -> None:
-        """Forget a participant's lines: whoever comes back starts afresh."""
+        """Forget the lines of a participant who has left."""
         self._partner.pop(participant_id, None)
         kept = [
             (replace(said, to=tuple(id for id in said.to if id != participant_id)), time)
