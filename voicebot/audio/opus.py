@@ -51,7 +51,7 @@ class OpusEncoder:
             self._codec = _AvEncoder(frame_samples, application)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """The packet of exactly `frame_samples` samples."""
+        """Encode one frame, exactly `frame_samples` samples of shape (n,), to one packet."""
         return self._codec.encode(pcm)
 
 
