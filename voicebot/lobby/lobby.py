@@ -45,7 +45,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Changed:
-    """The lobby's name or settings."""
+    """The lobby's name or settings have changed."""
 
 
 LobbyEvent = Joined | Updated | Left | Changed
@@ -218,7 +218,11 @@ class Lobby:
         return unsubscribe
 
     def check_people(self, *, owner: bool = False) -> None:
-        """Raises LobbyFullError if no more people fit. Only the server's limit applies to an owner."""
+        """Check that one more person fits. Only the server's limit applies to an owner.
+
+        Raises:
+            LobbyFullError: The lobby is full.
+        """
         limit = self.capacity.humans if owner else self.people_limit
         if len(self.humans) >= limit:
             raise LobbyFullError(limit, "people")
