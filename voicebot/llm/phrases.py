@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mood:
-    """How a mood sounds; every phrase must fit whatever was said before it."""
+    """The phrases of one mood. Each must fit whatever was said before it."""
 
     name: str
     sound: str
@@ -72,7 +72,7 @@ def mood_of(character: str) -> Mood:
 
 @dataclass(frozen=True)
 class Phrases:
-    """One answer; `gruff` and `jolly` where that mood words it differently."""
+    """One answer, and how the moods `gruff` and `jolly` word it, if differently."""
 
     plain: str
     gruff: str = ""
