@@ -25,7 +25,7 @@ COUNTING = 20
 
 @dataclass(frozen=True)
 class Space:
-    """What there is room for."""
+    """What there is room for on the disk."""
 
     problem: str = ""
     """What is wrong, and what to do; "" if nothing is."""
