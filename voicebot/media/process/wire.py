@@ -46,13 +46,13 @@ FromWorker = Notice | Reply | LogRecord | WorkerReady
 
 
 def pack(message: object) -> bytes:
-    """A message as bytes."""
+    """Serialize a message, with its length in front."""
     body = pickle.dumps(message, protocol=5)
     return _LENGTH.pack(len(body)) + body
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:
-    """The next message, or None at the end of the stream. Raises ValueError for an impossible length."""
+    """Read the next message; None at the end of the stream. Raises ValueError for an impossible length."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MAX_MESSAGE:
