@@ -149,7 +149,7 @@ class Hosting:
 
     @property
     def models(self) -> Models:
-        """Raises VoicebotError before `start`."""
+        """The models in use. Raises VoicebotError before `start`."""
         if self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
         return self._models
@@ -165,7 +165,7 @@ class Hosting:
         return self._static.built
 
     def controller(self, lobby_id: str) -> LobbyController:
-        """Return the controller of a lobby. Raises KeyError."""
+        """Return the controller of a lobby. Raises KeyError if there is no such lobby."""
         return self._lobbies.controllers[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
@@ -304,7 +304,7 @@ class Hosting:
             await self._stop()
 
     def abandon(self) -> None:
-        """Free the port if the loop will not run again. The media process ends by itself."""
+        """Free the port. For a loop that will not run again; the media process ends by itself."""
         self._ready = False
         if self._media is not None:
             self._media.abandon()
@@ -437,7 +437,7 @@ class Hosting:
         return (await self._lobbies.create(name, id, settings or LobbySettings())).agent_session
 
     def moderate(self, lobby_id: str) -> Moderator:
-        """Return what a host of this lobby may do, for use from outside. Raises KeyError."""
+        """Return the moderator of a lobby, for the operator. Raises KeyError if there is no such lobby."""
         return self.controller(lobby_id).moderator
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:

@@ -17,7 +17,7 @@ from voicebot.signaling.messages import (
 
 
 class AgentCommands:
-    """Adds, mutes and removes agents. The caller has checked the right to do so.
+    """Adds, mutes and removes agents. The caller must have checked the right to do so.
 
     `spawn` runs what takes a while, and tells errors to the person who asked.
     """

@@ -72,7 +72,7 @@ class Moderator:
         return str(values.pop("name")), values
 
     def emptied(self) -> None:
-        """Everybody has left: undo what acting hosts have changed."""
+        """Undo what acting hosts have changed, because everybody has left."""
         self._bans_now.clear()
         self._door.emptied()
         lasting, self._lasting = self._lasting, {}
