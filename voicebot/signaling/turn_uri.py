@@ -29,7 +29,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class TurnAddress:
-    """One part of COTURN_SERVER. Fields that it leaves out are None."""
+    """One address in COTURN_SERVER. Omitted fields are None."""
 
     scheme: Scheme | None
     host: str
