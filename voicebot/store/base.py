@@ -133,7 +133,7 @@ class Store(Protocol):
     shared: bool
     """Whether several servers may use it at once. Then it is a `voicebot.store.shared.SharedStore`."""
     owner: str
-    """This server's name in its leases. It survives a restart, so that a server need not wait for its own."""
+    """This server's name in its leases, the same after a restart, so that it need not wait for its own."""
 
     # ---- sessions
     async def put_session(self, record: SessionRecord) -> None:
@@ -163,7 +163,7 @@ class Store(Protocol):
 
     async def get_lobby(self, id: str) -> LobbyRecord | None: ...
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        """Delete a lobby and its bans, but not its reports. Raises LeaseLost."""
+        """Delete a lobby and its bans, but not its reports. Raises LeaseLost as `put_lobby` does."""
         ...
 
     async def lobbies(self) -> list[LobbyRecord]:
@@ -194,7 +194,7 @@ class Store(Protocol):
         ...
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        """Extend the lease to `seconds` from now. False: it has expired, or belongs to another owner."""
+        """Extend the lease to `seconds` from now. Returns False if it has expired or has another owner."""
         ...
 
     async def release(self, name: str, owner: str, token: int) -> None:
@@ -206,5 +206,5 @@ class Store(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Free everything if the event loop will not run again."""
+        """Free everything. For an event loop that will not run again."""
         ...
