@@ -35,7 +35,7 @@ ROUGHLY = 0.42
 EVIDENCE = 5
 """The least number of the agent's letters that make an echo."""
 STRETCH = 8
-"""Letters of consecutive words of the agent that suffice when a person says much on top."""
+"""Letters of consecutive words of the agent that make an echo even if a person says a lot besides."""
 LONGEST_TEXT = 150
 """Words examined at most: half a minute without a pause is no echo, and time is limited."""
 LONGEST_LETTERS = 4 * LONGEST_TEXT
@@ -92,7 +92,7 @@ class _Word:
 def detect_echo(
     text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Word] = ()
 ) -> Echo:
-    """Find what agents said themselves in this utterance.
+    """Find the agents' own words in this utterance.
 
     Args:
         text: what was recognised from one microphone.

@@ -53,7 +53,9 @@ class EndpointDecision:
 class Endpointing(Protocol):
     """Decides at every pause. Pure: the same pause gives the same decision."""
 
-    def decide(self, pause: Pause) -> EndpointDecision: ...
+    def decide(self, pause: Pause) -> EndpointDecision:
+        """Decide how much silence ends the turn, and give the reason."""
+        ...
 
 
 @dataclass(frozen=True)
