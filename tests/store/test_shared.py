@@ -1,4 +1,4 @@
-"""What a store does besides where several servers share it, in a real Redis."""
+"""The further methods of a store that several servers share, in a real Redis."""
 
 from __future__ import annotations
 

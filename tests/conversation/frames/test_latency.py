@@ -292,7 +292,7 @@ KINDS = [
 
 
 HAPPENINGS = st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=2)
-"""Of one event, when: hundredths of a second, and whether it is told late."""
+"""When one kind of event happens, in hundredths of a second, and whether it is logged late."""
 
 
 @given(st.tuples(*[HAPPENINGS] * len(KINDS)), st.sampled_from([None, "s1", "s2"]))

@@ -1,4 +1,4 @@
-"""What somebody gets of a conversation who was there for a part of it."""
+"""The excerpt of a conversation for somebody who was there for a part of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicebot.folders import Folder
 
 ALICE, MALLORY, BOT = "p-alice", "p-mallory", "agent-bot"
 OLD = "north"
-"""In everything that was said, thought or decided while Mallory was not there."""
+"""A word that is in everything said, thought or decided while Mallory was not in the lobby."""
 
 
 @pytest.fixture

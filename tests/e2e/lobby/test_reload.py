@@ -1,4 +1,4 @@
-"""A page that is loaded again: back at the same place, and nobody has seen it leave."""
+"""A reloaded page returns to the same seat, and nobody notices."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["host", "media", "models", "settings", "visit"]
 
 OVERRIDE, ISOLATE = "\u202e", "\u2067"
 SHORT = "<img src=x onerror=pwned()>"
-"""Fits into a name."""
+"""Markup short enough for a name."""
 ZALGO = "Z" + "\u0334\u0353\u0310" * 20 + "algo"
 NASTY = {
     "markup": "<img src=x onerror=pwned()><script>pwned()</script><svg onload=pwned()>",

@@ -1,4 +1,4 @@
-"""A microphone or camera that does not open: the page says why, and what to do."""
+"""If a microphone or camera does not open, the page says why, and what to do."""
 
 from __future__ import annotations
 

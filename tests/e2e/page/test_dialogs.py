@@ -1,4 +1,4 @@
-"""Escape closes every dialog, whatever has happened in it, and the keyboard goes on at its button."""
+"""Escape closes every dialog, whatever has happened in it, and returns the focus to its button."""
 
 from __future__ import annotations
 

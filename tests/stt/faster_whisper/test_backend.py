@@ -87,7 +87,7 @@ class Scripted:
 
 
 SHORT = NOISE[:8000]
-"""Too short for a partial text."""
+"""Half a second, too short for an interim transcript."""
 
 
 def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = SHORT) -> asyncio.Task[Transcription]:

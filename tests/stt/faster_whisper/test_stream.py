@@ -1,4 +1,4 @@
-"""A scripted Whisper: the n-th word is a buzz of a loudness that is its own, and one cut off is misheard."""
+"""Streams with a scripted Whisper: each word is a buzz of its own loudness, and a cut-off one is misheard."""
 
 from __future__ import annotations
 
