@@ -1,4 +1,4 @@
-"""The embedded brain: it has no language model and no network, and says so."""
+"""The embedded LLM backend: a small program without a language model and without a network, which says so."""
 
 from __future__ import annotations
 

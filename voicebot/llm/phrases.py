@@ -1,4 +1,4 @@
-"""The offline brain's phrases, each in a few moods."""
+"""The phrases of the offline backend, each in a few moods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The offline brain's replies: a short, honest conversation from the persona and the transcript."""
+"""The replies of the offline backend: a short, honest conversation from the persona and the transcript."""
 
 from __future__ import annotations
 
