@@ -30,7 +30,7 @@ RENEW = 2.0
 
 
 class Persistence:
-    """Keeps all lobbies of one server.
+    """Keeps the lobbies of one server in the store.
 
     `lost(lobby_id)` is called when another server has taken a lobby over. `wall` returns Unix seconds.
     """

@@ -26,7 +26,7 @@ class Known:
 
 
 class Presence:
-    """The clients by participant id. Telling them something never waits.
+    """The clients by participant id. Sending them a message never waits.
 
     `on_reconnecting(participant_id)` is called when a socket has been lost for a while, and
     `on_lost(participant_id)` when the seat is not kept any longer.
