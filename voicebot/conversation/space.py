@@ -20,7 +20,7 @@ BEYOND = 1.05
 BLOCK = 4096
 """Bytes on disk of a small file or a folder."""
 COUNTING = 20
-"""Pause between two counts, as a multiple of the time of the first."""
+"""Pause between two counts, as a multiple of the time that the first one took."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from voicebot.signaling.written import Written
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
 MAX_SEQ = 2**52
-"""No client can push `seq` beyond. JavaScript counts exactly up to twice as far."""
+"""The largest `seq` that a client can make the server continue from. JavaScript is exact up to 2**53."""
 KNOWN_IDS = 512
 KNOWN_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
