@@ -243,7 +243,7 @@ class FloorDenied(Event):
 
 
 class AddresseeDecided(Event):
-    """Whom a person's words are for: the agents `participant_ids`, in the order in which they answer."""
+    """The agents that are to answer a person's words: `participant_ids`, in this order."""
 
     type: Literal["addressee.decided"] = "addressee.decided"
     participant_ids: list[str]
@@ -507,16 +507,24 @@ class LatencyMeasured(Event):
 
     type: Literal["latency"] = "latency"
     end_of_turn_delay: float | None = None
+    """From the person's last speech sample to the end of the turn."""
     transcription_delay: float | None = None
+    """From the end of the turn to the final transcript; 0 if that was ready before."""
     on_user_turn_completed_delay: float | None = None
+    """Until the language model was asked, or until an answer that was prepared ahead was committed."""
     llm_node_ttft: float | None = None
+    """From the request to the language model's first token."""
     llm_node_ttfs: float | None = None
     """From the first token to the first sentence that can be spoken."""
     tts_node_ttfb: float | None = None
+    """From the start of synthesis to the first audio."""
     playback_latency: float | None = None
+    """From the first audio to the first audible sample that was sent."""
     unaccounted: float | None = None
+    """The time between the parts above."""
     e2e_latency: float | None = None
     cancelled: bool = False
+    """Whether the answer was cancelled before anybody heard it."""
 
 
 class LoopStall(Event):
