@@ -51,7 +51,7 @@ OnEvent = Callable[[Event], None]
 
 
 class AgentSession:
-    """One lobby, its agent host and the current conversation.
+    """The agents of one lobby, their agent host and the current conversation.
 
     A conversation begins when the first person joins and ends when the last one leaves. The agents stay for
     the next one, with an empty memory. Everything that happens is an event in the conversation's log.

@@ -85,7 +85,7 @@ class Guard:
 
 
 def declined(language: str) -> str:
-    """What to say instead of a quotation. `language` is an ISO 639-1 code."""
+    """Return what to say instead of a quotation. `language` is an ISO 639-1 code."""
     return DECLINED.get(language, DECLINED["en"])
 
 

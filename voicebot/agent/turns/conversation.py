@@ -21,7 +21,7 @@ from voicebot.turn.floor import Denial
 
 
 class Conversation:
-    """Lasts from the arrival of the first person to the departure of the last; has its own floor and log.
+    """One conversation, from the arrival of the first person to the departure of the last.
 
     Args:
         greeted: Nobody needs a greeting; the people here were greeted in an earlier conversation.
