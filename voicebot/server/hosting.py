@@ -65,8 +65,9 @@ SPACE_INTERVAL = 5.0
 
 
 class Hosting:
-    """One running server. It can be started again after `stop`, unless it was given a media plane,
-    which starts only once.
+    """A voice server with its lobbies, agents, models and media plane.
+
+    It can be started again after `stop`, unless it was given a media plane, which starts only once.
 
     `media`, `models`, `make_agent_session`, `space` and `store` replace the real parts, in tests for example.
     """

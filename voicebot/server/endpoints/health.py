@@ -18,11 +18,15 @@ FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwa
 
 
 class Health(BaseModel):
+    """The answer of a process that is alive."""
+
     status: str
     version: str
 
 
 class Readiness(BaseModel):
+    """Whether the server admits people, and why not."""
+
     ready: bool
     problems: dict[str, str]
     """The reason for each part that is not ready: server, draining, models, media, store."""

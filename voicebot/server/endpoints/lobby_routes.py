@@ -30,6 +30,8 @@ lobbies = APIRouter(prefix="/api/lobbies")
 
 
 class LobbyDetails(Body):
+    """A lobby as the caller may see it before joining."""
+
     lobby: LobbyInfo
     knock: bool
     """You have to knock, and learn `people` and `agents` only when a host has let you in."""
