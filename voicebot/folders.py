@@ -88,10 +88,12 @@ class Folder:
 
     @property
     def path(self) -> Path:
+        """The whole path of the folder."""
         return self.root.joinpath(*self.below)
 
     @property
     def name(self) -> str:
+        """The last part of the path."""
         return self.path.name
 
     def folder(self, name: str) -> Folder:

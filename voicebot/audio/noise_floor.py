@@ -17,7 +17,7 @@ HOP_SECONDS = HOP / HEARING_RATE
 ABOVE_FLOOR = 4.0
 """A hop is clear with four times (6 dB) the power of the noise, which is more than steady noise varies."""
 BELOW_LEVEL = 1e-3
-"""It also needs a thousandth (-30 dB) of the speech level, as final consonants have and a room's echo not."""
+"""A clear hop also has a thousandth (-30 dB) of the speech level, unlike a room's echo."""
 LOWEST = 16.0
 """The lowest noise floor, as a mean square (RMS 4 of 32767)."""
 QUIET = 64.0**2

@@ -14,7 +14,7 @@ from voicebot.audio.resampling import Resampler
 
 SPEECH_BIT_RATE = 32_000
 COMPLEXITY = 9
-"""From 0 to 10; browsers use 9 on desktop machines."""
+"""The encoder's complexity, from 0 to 10; browsers use 9 on desktop machines."""
 
 # durations in 48 kHz samples by the configuration number of the TOC byte (RFC 6716, table 2)
 _SILK = (480, 960, 1920, 2880)

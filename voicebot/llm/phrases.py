@@ -79,6 +79,7 @@ class Phrases:
     jolly: str = ""
 
     def of(self, mood: Mood) -> str:
+        """Return the wording for this mood."""
         return {"gruff": self.gruff, "jolly": self.jolly}.get(mood.name, "") or self.plain
 
 

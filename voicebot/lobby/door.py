@@ -17,7 +17,7 @@ DENIED_SECONDS = 30.0
 
 
 def no_such_lobby() -> SignalingError:
-    """The same error whether a lobby is missing, locked or closed to this person."""
+    """Return the error for a lobby that is missing, locked or closed to this person: the same for each."""
     return SignalingError(
         "There is no such lobby, or it is closed to you.",
         hint="Check the link, or ask a host of the lobby to let you in.",

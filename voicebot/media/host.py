@@ -62,6 +62,7 @@ class Connection:
 
     @property
     def works(self) -> bool:
+        """Whether it is connected."""
         return self.peer.state == "connected"
 
 

@@ -29,6 +29,8 @@ MAX_CANDIDATES = 64
 
 
 class PairState(Enum):
+    """The states of a connection; the module shows their order."""
+
     OFFERING = "offering"
     ANSWERING = "answering"
     CONNECTING = "connecting"
