@@ -16,7 +16,7 @@ TOLD_PACE = 0.1
 
 @dataclass(frozen=True)
 class Pause:
-    """What is known once a person has fallen silent; decided again whenever more becomes known."""
+    """What is known about a pause. The endpointing decides again whenever more becomes known."""
 
     participant_id: str
     silence_s: float
