@@ -40,7 +40,7 @@ class LobbyDetails(Body):
 
 
 class AgentChanges(Body):
-    """What to change about an agent.
+    """Changes to an agent. Omitted fields stay.
 
     All agents of the server share one `stt` model. Only owners may change it, while no other lobby has
     people in it.

@@ -18,7 +18,7 @@ class Limits:
     presence_grace: float = 30.0
     """How long the seat of a client is kept after its socket was lost."""
     closed_grace: float = 10.0
-    """The same, if the browser closed the socket itself without leaving the lobby."""
+    """How long the seat is kept if the browser closed the socket itself without leaving the lobby."""
     reconnecting_after: float = 2.0
     """How long after the loss of a socket the others are told."""
     heartbeat: float = 10.0
