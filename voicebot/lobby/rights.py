@@ -50,7 +50,7 @@ ANYONE = PERSON | AT_THE_DOOR | {Standing.AGENT}
 
 @dataclass(frozen=True)
 class Rule:
-    """Who has a right, and towards whom."""
+    """The rule of one right: who has it, and towards whom."""
 
     needs: Standing
     """The lowest standing that has the right."""
