@@ -58,7 +58,7 @@ async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
     return seen
 
 
-async def test_serve_says_where_and_with_what_and_stops_cleanly(tmp_path: Path) -> None:
+async def test_serve_prints_the_address_and_models_and_stops_cleanly(tmp_path: Path) -> None:
     """When it is interrupted; SIGTERM is sent in test_drain.py."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -209,7 +209,7 @@ async def test_coturn_prints_a_configuration_and_what_to_do_with_it(tmp_path: Pa
     assert "doctor --turn" in said.decode()
 
 
-async def test_coturn_takes_the_secret_of_env_and_does_not_repeat_it(tmp_path: Path) -> None:
+async def test_coturn_uses_the_secret_from_env_and_does_not_print_it(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("COTURN_SERVER=turns:turn.example.org\nCOTURN_SECRET=from-the-file\n")
     code, output = await run(tmp_path, "coturn")
     assert code == 0

@@ -33,7 +33,7 @@ PUBLIC = {
 }
 
 
-def test_the_public_names_are_these() -> None:
+def test_the_public_names_are_exactly_these() -> None:
     assert set(voicebot.__all__) == PUBLIC
     assert set(dir(voicebot)) >= PUBLIC
 
@@ -44,7 +44,7 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
     assert name == "__version__" or value.__doc__
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_an_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonsense"):
         _ = voicebot.nonsense
 

@@ -74,7 +74,7 @@ async def test_whisper_is_downloaded_once_with_progress(
     await again.aclose()
 
 
-async def test_a_cached_whisper_that_is_not_whole_is_completed(
+async def test_an_incomplete_cached_whisper_model_is_completed(
     settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(full_hub.app) as address:
@@ -151,7 +151,7 @@ async def test_a_piper_voice_is_downloaded_and_speaks(
             await FasterWhisperSTT.load("owner/nothing", settings)
 
 
-async def test_auto_takes_what_can_be_downloaded_in_time(
+async def test_auto_uses_a_model_that_can_be_downloaded_in_time(
     settings: Settings, full_hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(full_hub.app) as address:
@@ -207,7 +207,7 @@ async def test_auto_waits_for_a_download_when_there_is_nothing_to_fall_back_to(
 
 
 @pytest.mark.usefixtures("no_pocketsphinx")
-async def test_nothing_to_fall_back_to_and_offline_says_what_would_help(
+async def test_offline_without_a_fallback_the_error_says_what_would_help(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -215,7 +215,9 @@ async def test_nothing_to_fall_back_to_and_offline_says_what_would_help(
         await choose("stt", settings)
 
 
-async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_error_for_an_offline_machine_says_what_to_do(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
@@ -230,7 +232,7 @@ async def test_offline_says_so_and_what_to_do(settings: Settings, monkeypatch: p
     assert "offline" in choice.reason
 
 
-async def test_a_hub_that_never_answers_is_given_up(
+async def test_a_hub_that_never_answers_times_out(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and says nothing

@@ -72,7 +72,7 @@ def test_a_public_address_keeps_its_path() -> None:
 @pytest.mark.parametrize(
     "address", ["http://a:b/c@h", "redis://:1#2@h", "http://a:1/b@h", "http://a[b@h", "http://h?a@b"]
 )
-def test_a_password_that_is_taken_for_a_port_is_noticed(address: str) -> None:
+def test_an_address_whose_password_could_be_taken_for_a_port_is_ambiguous(address: str) -> None:
     assert not unambiguous(address)
     assert unambiguous("http://a:b%2Fc@h:1/v1?a=b")
 
@@ -102,7 +102,7 @@ def test_a_secret_is_found_in_every_encoding(text: str) -> None:
         assert clean.endswith(" after")
 
 
-def test_an_address_is_found_whole_and_in_parts() -> None:
+def test_an_address_is_redacted_whole_and_in_parts() -> None:
     password, segment, key = (f"pw/{secrets.token_hex(6)}", f"t-{secrets.token_hex(6)}", secrets.token_hex(6))
     address = f"http://ann:{quote(password, safe='')}@llm.example:9/{segment}/v1?key={key}"
     keep_address(address)
@@ -115,7 +115,7 @@ def test_an_address_is_found_whole_and_in_parts() -> None:
         assert secret not in clean
 
 
-def test_short_parts_of_an_address_are_found_where_they_stand() -> None:
+def test_short_parts_of_an_address_are_redacted_only_within_the_address() -> None:
     keep_address("http://me:pw@tiny.example/hi/v1?k=v")
     assert (
         redacted("no http://me:pw@tiny.example/hi/v1?k=v for me, hi")
@@ -123,7 +123,7 @@ def test_short_parts_of_an_address_are_found_where_they_stand() -> None:
     )
 
 
-def test_words_and_models_are_no_secrets() -> None:
+def test_ordinary_words_and_model_names_are_not_redacted() -> None:
     keep("none")
     keep("1234")
     keep_address("redis://default@h/0")
@@ -136,7 +136,7 @@ def test_words_and_models_are_no_secrets() -> None:
     "word",
     ["lm-studio", "sk-no-key-required", "not-needed", "your-api-key", "xxxxxxxx", "voicebot", "localhost"],
 )
-def test_placeholders_for_a_key_are_no_secrets(word: str) -> None:
+def test_placeholder_keys_are_not_redacted(word: str) -> None:
     keep(word)
     keep_address(f"redis://default:{word}@h/0")
     assert redacted(f"{word} said so") == f"{word} said so"
@@ -145,13 +145,13 @@ def test_placeholders_for_a_key_are_no_secrets(word: str) -> None:
 @pytest.mark.parametrize(
     "address", ["https://h/v1?{}", "https://h/v1#{}", "https://h/v1;key={}", "https://h/v1;{}/x"]
 )
-def test_a_part_of_an_address_without_a_name_is_kept(address: str) -> None:
+def test_secrets_in_unnamed_parts_of_an_address_are_redacted(address: str) -> None:
     secret = secrets.token_hex(8)
     keep_address(address.format(secret))
     assert redacted(f"got {secret} and {secret}=") == "got *** and ***="
 
 
-def test_what_the_environment_and_headers_name_is_kept() -> None:
+def test_secrets_in_environment_variables_and_headers_are_redacted() -> None:
     made = {
         name: secrets.token_hex(8) for name in ("SPEECH_API_KEY", "HF_TOKEN", "otel", "proxy", "mcp", "plain")
     }

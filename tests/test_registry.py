@@ -71,7 +71,7 @@ def announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ("", ("", "")),
     ],
 )
-def test_specs(spec: str, split: tuple[str, str]) -> None:
+def test_a_spec_is_split_into_provider_and_model(spec: str, split: tuple[str, str]) -> None:
     assert registry.split_spec(spec) == split
 
 
@@ -100,20 +100,20 @@ def test_a_missing_package_is_named(announced: None) -> None:
         registry.backend_class("tts", "lonely")
 
 
-def test_a_module_that_fails_is_an_error_of_the_model(announced: None) -> None:
+def test_a_module_that_fails_to_import_raises_model_load_error(announced: None) -> None:
     with pytest.raises(ModelLoadError, match="boom"):
         registry.backend_class("tts", "bomb")
     with pytest.raises(ModelLoadError, match="NoSuchClass"):
         registry.backend_class("tts", "renamed")
 
 
-def test_a_class_that_is_no_backend_says_what_it_lacks(announced: None) -> None:
+def test_the_error_for_a_class_that_is_no_backend_names_what_is_missing(announced: None) -> None:
     with pytest.raises(ModelLoadError, match="availability, load, aclose"):
         registry.backend_class("tts", "halfway")
 
 
 @pytest.mark.parametrize("role", ["stt", "tts", "llm", "vad"])
-def test_the_announced_backends_of_this_package_are_there(role: registry.Role) -> None:
+def test_all_backends_of_this_package_are_announced(role: registry.Role) -> None:
     found = registry.providers(role)
     assert found
     for name, point in found.items():

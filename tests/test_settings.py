@@ -28,7 +28,7 @@ def test_empty_lines_mean_not_set(tmp_path: Path) -> None:
     assert load_settings(env) == load_settings(None)
 
 
-def test_arguments_win_over_the_environment_and_that_over_the_file(
+def test_arguments_override_the_environment_which_overrides_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = tmp_path / ".env"
@@ -71,7 +71,7 @@ def test_all_wrong_values_are_named_at_once(tmp_path: Path) -> None:
         load_settings(env)
 
 
-def test_a_keyword_that_is_no_setting_is_refused_with_the_nearest_one() -> None:
+def test_an_unknown_keyword_is_refused_with_the_nearest_setting() -> None:
     with pytest.raises(SettingsError, match="'prot'") as caught:
         load_settings(None, prot=9000)
     assert caught.value.hint == "Did you mean port?"
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("host", "local"),
     [("127.0.0.2", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("192.168.1.5", False)],
 )
-def test_which_addresses_only_this_machine_reaches(host: str, local: bool) -> None:
+def test_loopback_addresses_are_recognised(host: str, local: bool) -> None:
     assert is_loopback(host) is local
 
 
@@ -115,7 +115,7 @@ SECRET_ADDRESSES = {
 }
 
 
-def test_addresses_are_printed_and_dumped_without_what_is_secret_in_them() -> None:
+def test_addresses_are_printed_and_dumped_without_their_secrets() -> None:
     settings = load_settings(None, **SECRET_ADDRESSES)
     for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "canary" not in text
@@ -150,7 +150,7 @@ def test_addresses_are_printed_and_dumped_without_what_is_secret_in_them() -> No
         ("coturn_secret", ["canary"]),
     ],
 )
-def test_a_wrong_setting_is_named_without_what_may_be_secret(name: str, value: object) -> None:
+def test_the_error_for_a_wrong_setting_contains_no_secret(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=name.upper()) as caught:
         load_settings(None, **{name: value})
     said = "".join(traceback.format_exception(caught.value))

@@ -181,7 +181,7 @@ async def _serve(settings: Settings, *, open_browser: bool, demo: bool) -> None:
 
 
 async def _drain(hosting: Hosting, seconds: float) -> None:
-    """Admit nobody else, and give the people in the lobbies `seconds` to finish."""
+    """Admit nobody new, and give the people in the lobbies `seconds` to finish."""
     out.print("\nStopping ...")
     people = hosting.people
     if people and seconds:

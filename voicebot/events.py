@@ -58,6 +58,8 @@ class Word(BaseModel):
 
 
 class ConversationStarted(Event):
+    """A conversation has begun."""
+
     type: Literal["conversation.started"] = "conversation.started"
     wall_clock: str
     """The time of t = 0, in ISO 8601 and UTC."""
@@ -66,11 +68,15 @@ class ConversationStarted(Event):
 
 
 class ConversationEnded(Event):
+    """A conversation has ended."""
+
     type: Literal["conversation.ended"] = "conversation.ended"
     reason: str = ""
 
 
 class ParticipantJoined(Event):
+    """A person or an agent has joined the lobby."""
+
     type: Literal["participant.joined"] = "participant.joined"
     name: str
     kind: Literal["human", "agent"]
@@ -78,38 +84,52 @@ class ParticipantJoined(Event):
 
 
 class ParticipantLeft(Event):
+    """A person or an agent has left the lobby."""
+
     type: Literal["participant.left"] = "participant.left"
     reason: str = "left"
 
 
 class ParticipantUpdateEvent(Event):
+    """A participant's name, role or devices have changed. `changes` has the new values by field."""
+
     type: Literal["participant.updated"] = "participant.updated"
     changes: dict[str, Any]
 
 
 class ConsentGiven(Event):
+    """A participant consents to what `scope` names."""
+
     type: Literal["consent.given"] = "consent.given"
     scope: str = "recording"
 
 
 class ConsentWithdrawn(Event):
+    """A participant withdraws their consent to what `scope` names."""
+
     type: Literal["consent.withdrawn"] = "consent.withdrawn"
     scope: str = "recording"
 
 
 class PersonaCreated(Event):
+    """An agent has got its persona. `persona` is the result of `Persona.as_dict`."""
+
     type: Literal["persona.created"] = "persona.created"
     persona: dict[str, Any]
     persona_hash: str
 
 
 class PersonaUpdated(Event):
+    """An agent's persona has changed. `persona` is the result of `Persona.as_dict`."""
+
     type: Literal["persona.updated"] = "persona.updated"
     persona: dict[str, Any]
     persona_hash: str
 
 
 class ModelSwapped(Event):
+    """A role now uses another model. `old` and `new` have the form "provider:model"."""
+
     type: Literal["model.swapped"] = "model.swapped"
     role: Literal["stt", "tts", "llm", "vad"]
     old: str
@@ -120,16 +140,22 @@ class ModelSwapped(Event):
 
 
 class SpeechStarted(Event):
+    """The voice activity detector heard a person begin to speak, or continue after a pause."""
+
     type: Literal["vad.speech_started"] = "vad.speech_started"
 
 
 class SpeechStopped(Event):
+    """The voice activity detector heard a person pause or stop."""
+
     type: Literal["vad.speech_stopped"] = "vad.speech_stopped"
     duration_s: float
     """Seconds of speech, without the silence after it. `t` is the end of the speech."""
 
 
 class TranscriptInterim(Event):
+    """The text of an utterance so far, which may still change."""
+
     type: Literal["transcript.interim"] = "transcript.interim"
     utterance_id: str
     text: str
@@ -138,6 +164,8 @@ class TranscriptInterim(Event):
 
 
 class TranscriptFinal(Event):
+    """The final text of a person's utterance, or what was heard of an agent's speech."""
+
     type: Literal["transcript.final"] = "transcript.final"
     utterance_id: str
     text: str
@@ -146,13 +174,13 @@ class TranscriptFinal(Event):
     stt_model: str = ""
     start_t: float = 0.0
     end_t: float = 0.0
-    """End of the speech, without silence; `start_t` is its start."""
+    """The last speech sample. `start_t` is the first one."""
     interrupted: bool = False
     """Agents only: somebody interrupted, and `text` is what was heard until then."""
 
 
 class EndpointPredicted(Event):
-    """The length of silence that will end this turn. A later prediction replaces it."""
+    """Predicts how much silence will end this turn. A later prediction replaces it."""
 
     type: Literal["endpoint.predicted"] = "endpoint.predicted"
     delay_s: float
@@ -190,23 +218,33 @@ class EndpointCancelled(Event):
 
 
 class FloorRequested(Event):
+    """An agent asks for the floor."""
+
     type: Literal["floor.requested"] = "floor.requested"
 
 
 class FloorGranted(Event):
+    """An agent gets the floor."""
+
     type: Literal["floor.granted"] = "floor.granted"
 
 
 class FloorReleased(Event):
+    """An agent gives the floor back."""
+
     type: Literal["floor.released"] = "floor.released"
 
 
 class FloorDenied(Event):
+    """An agent does not get the floor, for this `reason`."""
+
     type: Literal["floor.denied"] = "floor.denied"
     reason: str = ""
 
 
 class AddresseeDecided(Event):
+    """The agents that are to answer a person's words: `participant_ids`, in this order."""
+
     type: Literal["addressee.decided"] = "addressee.decided"
     participant_ids: list[str]
     confidence: float
@@ -214,6 +252,8 @@ class AddresseeDecided(Event):
 
 
 class AgentStateEvent(Event):
+    """An agent has changed its state."""
+
     type: Literal["agent.state"] = "agent.state"
     state: AgentState
 
@@ -222,21 +262,29 @@ class AgentStateEvent(Event):
 
 
 class LLMStarted(Event):
+    """A language model has been asked for an answer."""
+
     type: Literal["llm.started"] = "llm.started"
     model: str
 
 
 class LLMFirstToken(Event):
+    """A language model has written the first text of an answer."""
+
     type: Literal["llm.first_token"] = "llm.first_token"
     model: str
 
 
 class LLMFirstSentence(Event):
+    """A language model has written the first sentence that can be spoken."""
+
     type: Literal["llm.first_sentence"] = "llm.first_sentence"
     model: str
 
 
 class LLMFinished(Event):
+    """A language model has finished an answer, or was cancelled."""
+
     type: Literal["llm.finished"] = "llm.finished"
     model: str
     tokens_in: int | None = None
@@ -246,12 +294,16 @@ class LLMFinished(Event):
 
 
 class ToolCalled(Event):
+    """A language model has called a tool. `arguments` is the model's JSON."""
+
     type: Literal["tool.called"] = "tool.called"
     name: str
     arguments: str = ""
 
 
 class ToolReturned(Event):
+    """A tool has returned its result to the language model."""
+
     type: Literal["tool.returned"] = "tool.returned"
     name: str
     result: str = ""
@@ -271,17 +323,23 @@ class Handoff(Event):
 
 
 class TTSStarted(Event):
+    """The synthesis of one sentence has begun."""
+
     type: Literal["tts.started"] = "tts.started"
     model: str
     characters: int
 
 
 class TTSFirstAudio(Event):
+    """The synthesis of one sentence has yielded its first audio."""
+
     type: Literal["tts.first_audio"] = "tts.first_audio"
     model: str
 
 
 class TTSFinished(Event):
+    """The synthesis of one sentence has ended, with `audio_s` seconds of audio."""
+
     type: Literal["tts.finished"] = "tts.finished"
     model: str
     characters: int
@@ -296,6 +354,8 @@ class PlayoutStarted(Event):
 
 
 class PlayoutSentence(Event):
+    """The playout of one sentence of a speech has begun."""
+
     type: Literal["playout.sentence"] = "playout.sentence"
     index: int
     text: str
@@ -303,6 +363,8 @@ class PlayoutSentence(Event):
 
 
 class PlayoutFinished(Event):
+    """A speech was played to its end."""
+
     type: Literal["playout.finished"] = "playout.finished"
     planned_text: str
     heard_text: str
@@ -311,6 +373,8 @@ class PlayoutFinished(Event):
 
 
 class PlayoutInterrupted(Event):
+    """A speech was stopped before its end. The fields are those of `PlayoutFinished`."""
+
     type: Literal["playout.interrupted"] = "playout.interrupted"
     planned_text: str
     heard_text: str
@@ -318,20 +382,30 @@ class PlayoutInterrupted(Event):
 
 
 class InterruptionDetected(Event):
-    """A person (`participant_id`) interrupted an agent (`speech_id`)."""
+    """A person (`participant_id`) talks over an agent (`speech_id`), whose speech is held.
+
+    `PlayoutInterrupted` follows if it was an interruption. If not, `InterruptionBackchannel` or
+    `InterruptionFalse` follows, and then `InterruptionResumed`.
+    """
 
     type: Literal["interruption.detected"] = "interruption.detected"
 
 
 class InterruptionFalse(Event):
+    """No word was recognised in the sound over an agent, so the agent continues."""
+
     type: Literal["interruption.false"] = "interruption.false"
 
 
 class InterruptionResumed(Event):
+    """The agent's speech continues with the sample at which it was held."""
+
     type: Literal["interruption.resumed"] = "interruption.resumed"
 
 
 class InterruptionBackchannel(Event):
+    """The words over an agent only meant "I am listening", so the agent continues."""
+
     type: Literal["interruption.backchannel"] = "interruption.backchannel"
     text: str = ""
 
@@ -364,7 +438,7 @@ class SpeculationCommitted(Event):
 
 
 class SpeculationCancelled(Event):
-    """The prepared answer is discarded. The fields have its cost."""
+    """The prepared answer is discarded. The fields say what it cost."""
 
     type: Literal["speculation.cancelled"] = "speculation.cancelled"
     reason: str
@@ -386,18 +460,25 @@ class ContextSummarised(Event):
     """Number of lines that the summary replaces."""
     tokens_before: int
     tokens_after: int
-    """Size of the whole memory, estimated."""
+    """The estimated size of the whole memory after the summary, in tokens."""
 
 
 # ---------------------------------------------------------------- the rest
 
 
 class UserChat(Event):
+    """A person has written a chat message."""
+
     type: Literal["user.chat"] = "user.chat"
     text: str
 
 
 class ModerationEvent(Event):
+    """A host has done something to the participant `target_id`, or to the lobby if that is None.
+
+    `participant_id` is the host, or None for the operator of the server.
+    """
+
     type: Literal["moderation"] = "moderation"
     action: str
     target_id: str | None = None
@@ -405,14 +486,16 @@ class ModerationEvent(Event):
 
 
 class ConnectionState(Event):
+    """The state of the WebRTC connection between `participant_id` and `peer` has changed."""
+
     type: Literal["connection.state"] = "connection.state"
     peer: str
     epoch: int
     state: str
     ice: dict[str, Any] = {}
-    """`local`, `remote` and `relay` of the selected candidate pair."""
+    """The types of the selected candidate pair (`local`, `remote`), and whether either is a `relay`."""
     reason: str = ""
-    """Reason of a failure, for people."""
+    """The reason for a failure, for people to read."""
 
 
 class LatencyMeasured(Event):
@@ -424,16 +507,24 @@ class LatencyMeasured(Event):
 
     type: Literal["latency"] = "latency"
     end_of_turn_delay: float | None = None
+    """From the person's last speech sample to the end of the turn."""
     transcription_delay: float | None = None
+    """From the end of the turn to the final transcript; 0 if that was ready before."""
     on_user_turn_completed_delay: float | None = None
+    """Until the language model was asked, or until an answer that was prepared ahead was committed."""
     llm_node_ttft: float | None = None
+    """From the request to the language model's first token."""
     llm_node_ttfs: float | None = None
     """From the first token to the first sentence that can be spoken."""
     tts_node_ttfb: float | None = None
+    """From the start of synthesis to the first audio."""
     playback_latency: float | None = None
+    """From the first audio to the first audible sample that was sent."""
     unaccounted: float | None = None
+    """The time between the parts above."""
     e2e_latency: float | None = None
     cancelled: bool = False
+    """Whether the answer was cancelled before anybody heard it."""
 
 
 class LoopStall(Event):
@@ -446,6 +537,8 @@ class LoopStall(Event):
 
 
 class ErrorEvent(Event):
+    """Something has failed. Programs read the stable `code`."""
+
     type: Literal["error"] = "error"
     code: str
     message: Annotated[str, AfterValidator(redacted)]

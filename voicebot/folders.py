@@ -34,7 +34,7 @@ KINDS = (
 
 
 class UnsafePath(OSError):
-    """A path is not what was asked for; `strerror` says what it is."""
+    """A path is a link or not the expected kind of file. `strerror` says what it is."""
 
 
 def open_file(path: str | Path, flags: int, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
@@ -88,10 +88,12 @@ class Folder:
 
     @property
     def path(self) -> Path:
+        """The whole path of the folder."""
         return self.root.joinpath(*self.below)
 
     @property
     def name(self) -> str:
+        """The last part of the path."""
         return self.path.name
 
     def folder(self, name: str) -> Folder:

@@ -42,7 +42,10 @@ def hub_dir(settings: Settings) -> Path:
 
 
 def cached(repo: str, filename: str, settings: Settings) -> Path | None:
-    """Return a file that this program or another one (in the hub's shared cache) has downloaded. Offline."""
+    """Return a file that this program or another one (in the hub's shared cache) has downloaded, or None.
+
+    Uses no network.
+    """
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:

@@ -36,7 +36,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 AUDIT = "voicebot.audit"
 """The logger for what hosts do to others: mute, kick, ban, report."""
 SILENT = ("opentelemetry.exporter", "opentelemetry.sdk")
-"""Loggers that repeat that a collector is unreachable. `voicebot.server.telemetry.tracing` says it once."""
+"""Loggers that repeat that a collector is unreachable; `voicebot.server.telemetry.tracing` logs it once."""
 EXCEPTION, SOURCE = "structured_exception", "source"
 """Fields of a log record: an exception as data, and the process that logged it."""
 _ORDINARY = frozenset(

@@ -41,7 +41,7 @@ def _server(settings: Settings) -> str:
 
 
 def availability(settings: Settings) -> Availability:
-    """Tell whether a server is set, without asking it; `connect` does that."""
+    """Tell whether a server is set, without sending it a request (`connect` does)."""
     address = server(settings)
     if not address:
         return Availability("missing", "no OpenAI-compatible server is set", SET_UP)

@@ -21,7 +21,7 @@ LEFT_OUT = "…"
 """Replaces a part of an address that could be secret."""
 ESCAPES = "in a password or a query write %40 for @, %2F for /, %23 for #, %3F for ? and %3A for a colon"
 SURE = 8
-"""From this length on, secrets are found inside words; shorter ones only as whole words."""
+"""Secrets of at least this length are found inside words, too; shorter ones only as whole words."""
 
 _HEAD = re.compile(r"[a-z][a-z0-9+.-]*://|(?:stun|turn)s?:", re.IGNORECASE)
 _HOST = re.compile(r"(?:(?:\[[0-9a-f:.%]+\]|[^\s:@/?#\\\[\]]+)(?::\d{0,5})?)?", re.IGNORECASE)
@@ -82,8 +82,10 @@ def public(address: str) -> str:
 
 
 def unambiguous(address: str) -> bool:
-    """Tell whether all parsers find the same host. Otherwise one may take a part of a password for a port,
-    and repeat it in an error."""
+    """Tell whether all parsers find the same host in an address.
+
+    If they do not, one may take a part of a password for a port, and repeat it in an error.
+    """
     try:
         parts = urlsplit(address)
         return parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
@@ -103,7 +105,7 @@ def keep(secret: str) -> None:
 
 
 def keep_address(address: str) -> None:
-    """Keep the parts of an address that `shown` leaves out."""
+    """Make `redacted` replace the parts of an address that `shown` leaves out."""
     _, user, host, path, query = _split(address)
     seen = host + _shown_path(path)
     users = {user, *_forms(user)} if user else set()
@@ -133,7 +135,7 @@ def keep_address(address: str) -> None:
 
 
 def keep_headers(headers: Mapping[str, str]) -> None:
-    """Keep the values of HTTP headers, and what follows the space in values such as "Bearer xyz"."""
+    """Make `redacted` replace the values of HTTP headers, and what follows the space in "Bearer xyz"."""
     for name, value in headers.items():
         if name.lower() not in ("accept", "content-type", "user-agent"):
             keep(value)

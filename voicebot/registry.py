@@ -86,7 +86,7 @@ def providers(role: Role) -> dict[str, EntryPoint]:
 
 
 def did_you_mean(name: str, known: Iterable[str], most: int = 3, cutoff: float = 0.6) -> str:
-    """Return the start of a hint: up to `most` known names that are similar to `name`; "" if none is."""
+    """Return the beginning of a hint: up to `most` known names similar to `name`; "" if there are none."""
     near = get_close_matches(name, list(known), most, cutoff)
     return f"Did you mean {', '.join(near)}? " if near else ""
 

@@ -12,7 +12,7 @@ test.each([
   expect(initials(name)).toBe(letters);
 });
 
-test("a hue belongs to an id", () => {
+test("an id always has the same hue", () => {
   expect(hueOf("p-1")).toBe(hueOf("p-1"));
   expect(hueOf("p-1")).not.toBe(hueOf("p-2"));
   expect(hueOf("p-1")).toBeLessThan(360);

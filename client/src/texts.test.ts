@@ -13,7 +13,7 @@ function said(value: unknown): string[] {
   return [];
 }
 
-test("everything is said in words that a newcomer knows", () => {
+test("all texts use words that a newcomer knows", () => {
   const all = said(texts);
   expect(all.length).toBeGreaterThan(100);
   expect(all.filter((text) => text.trim() === "")).toEqual([]);

@@ -27,7 +27,7 @@ async def asked_both(stage: Stage) -> tuple[Agent, Agent]:
 
 
 @pytest.mark.parametrize(("remark", "added"), [("And it is cold.", True), ("PASS", False), ("pass.", False)])
-async def test_another_one_may_add_to_the_answer_of_one(tmp_path: Path, remark: str, added: bool) -> None:
+async def test_another_agent_may_add_to_an_answer(tmp_path: Path, remark: str, added: bool) -> None:
     async with Stage(tmp_path, llm=["The sea is grey.", remark, "It is noon."]) as stage:
         ada, bruno = await asked_both(stage)
         await stage.wait(LLMFinished, lambda e: e.participant_id == bruno.id)
@@ -39,7 +39,7 @@ async def test_another_one_may_add_to_the_answer_of_one(tmp_path: Path, remark: 
         assert stage.of(AddresseeDecided)[0].participant_ids == [ada.id]
 
 
-async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> None:
+async def test_no_agent_adds_when_exchanges_between_agents_are_off(tmp_path: Path) -> None:
     async with Stage(tmp_path, llm=["The sea is grey.", "It is noon."], chain_cap=0) as stage:
         ada = await stage.agent()
         await stage.agent("Bruno, a lighthouse keeper")
@@ -50,7 +50,7 @@ async def test_nobody_adds_where_exchanges_are_not_wanted(tmp_path: Path) -> Non
         assert await stage.said(ada, 2) == "It is noon."
 
 
-async def test_who_was_asked_nothing_does_not_apologise(tmp_path: Path) -> None:
+async def test_an_agent_that_was_not_asked_does_not_apologise(tmp_path: Path) -> None:
     script: list[list[Step] | str] = ["The sea is grey.", [ModelFailed("down")], "It is noon."]
     async with Stage(tmp_path, llm=script) as stage:
         ada, bruno = await asked_both(stage)

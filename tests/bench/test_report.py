@@ -16,7 +16,7 @@ from tests.bench.processes.sounds import cough, paused, pink
 from tests.bench.report import Figure, machine, publish
 
 
-def test_the_file_and_the_table(tmp_path: Path, capsys: Any) -> None:
+def test_the_report_has_a_file_and_a_table(tmp_path: Path, capsys: Any) -> None:
     figures = [
         Figure("fast", 12.5, "ms", 20, [12.0, 13.0]),
         Figure("slow", 30, "ms", 20),
@@ -45,7 +45,7 @@ def result(v2v: list[float], early: int) -> dict[str, Any]:
     }
 
 
-def test_rows_are_pooled_and_only_we_have_goals() -> None:
+def test_rows_are_pooled_and_only_our_own_have_goals() -> None:
     rows = [
         {"peer": "voicebot", "mode": "stop200", "n": 4, "result": result([200, 300], 0)},
         {"peer": "voicebot", "mode": "stop200", "n": 4, "result": result([250, 260], 1)},
@@ -79,7 +79,7 @@ def test_late_packets_and_holes_are_underruns() -> None:
     assert underruns(wrapped) == 0
 
 
-def test_what_a_sound_does_to_an_answer() -> None:
+def test_a_disturbance_is_held_resumed_or_lost() -> None:
     whole = sounds([0] * 100)
     assert disturbance(whole, 10.5, 2.0) == Disturbance(held=False, resumed=False, lost=False)
     resumed = [*whole[:40], *(Sound(s.at + 0.5, 0, s.timestamp) for s in whole[40:])]

@@ -102,7 +102,7 @@ def test_no_garbage_is_collected_while_frames_are_read(monkeypatch: pytest.Monke
     assert gc.isenabled()
 
 
-def test_without_a_frame_the_place_is_unknown() -> None:
+def test_without_a_frame_the_location_is_unknown() -> None:
     assert describe(None) == ""
 
 
@@ -127,7 +127,7 @@ def frame_in(file: str, called: str = "") -> FrameType:
         (threading.__file__, settings.__file__, "voicebot"),
     ],
 )
-def test_the_culprit_is_found_from_the_place(file: str, caller: str, who: str) -> None:
+def test_the_culprit_is_derived_from_the_location(file: str, caller: str, who: str) -> None:
     assert culprit(describe(frame_in(file, caller))) == who
 
 
@@ -136,5 +136,5 @@ def test_this_package_counts_as_itself_where_it_is_installed(monkeypatch: pytest
     assert culprit(describe(frame_in(settings.__file__, "/tmp/ipykernel_1/2.py"))) == "voicebot"
 
 
-def test_an_unknown_place_has_an_unseen_culprit() -> None:
+def test_an_unknown_location_has_an_unseen_culprit() -> None:
     assert culprit("") == "unseen"

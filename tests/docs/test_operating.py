@@ -78,7 +78,7 @@ def test_the_service_waits_for_longer_than_the_server_drains() -> None:
     assert service["ExecStart"].endswith("/voicebot serve")
 
 
-def test_the_proxy_passes_on_what_the_server_asks_for() -> None:
+def test_the_proxy_example_sets_the_headers_that_the_server_needs() -> None:
     block = only("nginx")
     headers = dict(re.findall(r"proxy_set_header (\S+) (\S+);", block))
     assert headers["Host"] == "$host"
@@ -88,7 +88,7 @@ def test_the_proxy_passes_on_what_the_server_asks_for() -> None:
     assert block.count("{") == block.count("}")
 
 
-def test_prometheus_is_told_where_and_with_what() -> None:
+def test_the_prometheus_example_has_the_address_and_the_token() -> None:
     [job] = yaml.safe_load(only("yaml"))["scrape_configs"]
     [target] = job["static_configs"][0]["targets"]
     assert target == f"127.0.0.1:{Settings.model_fields['port'].default}"

@@ -228,7 +228,7 @@ RUN: dict[str, Callable[[str, Path], None]] = {
     "cp .env.example .env": copies,
     "make doctor": diagnoses,
     "make run HOST=0.0.0.0": serves,
-    "pip install .": covered_by(WHEEL, "test_a_checkout_without_a_built_client_builds_it"),
+    "pip install .": covered_by(WHEEL, "test_a_wheel_from_a_checkout_without_a_built_client_builds_it"),
     "voicebot serve": covered_by(WHEEL, "test_the_installed_wheel_serves_the_client"),
     "voicebot doctor": covered_by(WHEEL, "test_the_installed_wheel_runs_the_doctor"),
     "make bench": measures,
@@ -248,11 +248,11 @@ def test_every_command_has_its_check() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", RUN)
-def test_command(command: str, tmp_path: Path) -> None:
+def test_each_command_does_what_the_readme_says(command: str, tmp_path: Path) -> None:
     RUN[command](command, tmp_path)
 
 
-def test_the_readme_is_for_a_newcomer() -> None:
+def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
 
 

@@ -11,7 +11,7 @@ from voicebot.doctor import machine
 from voicebot.settings import load_settings
 
 
-def test_this_python_and_its_packages() -> None:
+def test_the_running_python_and_its_packages_pass() -> None:
     python, packages = machine.python()
     assert (python.status, packages.status) == ("ok", "ok")
 
@@ -25,14 +25,16 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install no-such-thing`," in check.advice
 
 
-def test_packages_of_other_pythons_and_extras_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_for_other_pythons_and_extras_are_not_reported_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     others = ["numpy>=2", "no-such-thing; python_version < '3'", "no-such-other; extra == 'all'"]
     monkeypatch.setattr(machine, "requires", lambda name: others)
     check = list(machine.python())[1]
     assert (check.status, check.detail) == ("ok", "all 1 are installed")
 
 
-def test_a_package_that_is_not_installed_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_check_fails_if_voicebot_itself_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def requires(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)
 
@@ -55,7 +57,7 @@ def test_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
-def test_a_data_folder_below_one_that_may_not_be_searched(tmp_path: Path) -> None:
+def test_a_data_folder_inside_an_unsearchable_folder_is_reported(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
     me = os.geteuid()
@@ -100,7 +102,7 @@ def test_the_microphone_needs_https_or_this_machine(host: str, public_url: str, 
     assert checks[0].status == status
 
 
-def test_localhost_is_advised_only_where_it_is_listened_on() -> None:
+def test_localhost_is_suggested_only_if_the_server_listens_on_it() -> None:
     [everywhere, *_] = machine.microphone(load_settings(None, host="0.0.0.0"))
     assert everywhere.advice.endswith("open http://localhost.")
     [one, *_] = machine.microphone(load_settings(None, host="192.168.1.5"))

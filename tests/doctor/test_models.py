@@ -44,7 +44,7 @@ async def test_a_server_that_has_the_model(openai_server: Start) -> None:
     assert (check.status, "has qwen" in check.detail) == ("ok", True)
 
 
-async def test_a_server_behind_the_networks_proxy_is_reached_as_the_agents_do(
+async def test_a_server_behind_a_proxy_is_reached_the_way_agents_reach_it(
     openai_server: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def proxy(path: str, key: str) -> tuple[int, object]:
@@ -56,14 +56,14 @@ async def test_a_server_behind_the_networks_proxy_is_reached_as_the_agents_do(
     assert (await server_check(using("http://llm.invalid/v1", "qwen"))).status == "ok"
 
 
-async def test_a_model_it_does_not_have_lists_those_it_has(openai_server: Start) -> None:
+async def test_for_a_missing_model_the_available_ones_are_listed(openai_server: Start) -> None:
     check = await server_check(using(openai_server(listing("llama3", "qwen")), "gpt"))
     assert check.status == "failed"
     assert "'gpt'" in check.detail
     assert "llama3, qwen" in check.advice
 
 
-async def test_no_model_set_says_which_to_set(openai_server: Start) -> None:
+async def test_without_a_model_setting_the_check_says_what_to_set(openai_server: Start) -> None:
     check = await server_check(using(openai_server(listing("llama3"))))
     assert check.status == "failed"
     assert "OPENAI_MODEL=llama3" in check.advice
@@ -108,7 +108,7 @@ async def test_user_password_and_query_are_sent_but_not_shown() -> None:
         ((200, {"data": [1, {"no": "id"}]}), "ok", "answers"),
     ],
 )
-async def test_servers_of_other_kinds(
+async def test_answers_that_are_not_openai_compatible_are_explained(
     openai_server: Start, answer: tuple[int, Any], status: str, words: str
 ) -> None:
     check = await server_check(using(openai_server(lambda path, key: answer), "m"))
@@ -129,7 +129,7 @@ async def test_a_server_that_is_down_or_silent(monkeypatch: pytest.MonkeyPatch) 
         assert "did not answer within" in check.detail
 
 
-async def test_nothing_is_asked_when_nothing_is_set() -> None:
+async def test_without_a_server_setting_no_request_is_sent() -> None:
     assert await models.language_model_server(load_settings(None)) is None
 
 
@@ -154,7 +154,7 @@ def test_each_role_has_a_check_with_a_reason() -> None:
     assert "OPENAI_BASE_URL" in llm.advice
 
 
-def test_an_unknown_model_fails_and_says_which_there_are() -> None:
+def test_an_unknown_model_fails_and_lists_the_known_ones() -> None:
     check = models.role("stt", load_settings(None, stt_model="nonsense:small"))
     assert check.status == "failed"
     assert "'nonsense'" in check.detail
@@ -162,7 +162,7 @@ def test_an_unknown_model_fails_and_says_which_there_are() -> None:
 
 
 @pytest.mark.needs("flite")
-def test_auto_names_the_best_that_is_ready_and_what_else_there_is(tmp_path: Path) -> None:
+def test_auto_names_the_best_ready_model_and_the_alternatives(tmp_path: Path) -> None:
     settings = load_settings(None, data_dir=tmp_path, download_timeout=0)  # no piper voice in this folder
     check = models.role("tts", settings)
     assert check.status == "ok"
@@ -266,7 +266,7 @@ async def test_the_doctor_and_the_language_model_agree_about_a_server(
     assert bool(check.advice) == bool(found.hint) == (status == "failed")
 
 
-async def test_a_server_on_this_machine_is_offered_once_and_in_words_to_copy() -> None:
+async def test_a_local_server_is_offered_once_with_lines_to_copy() -> None:
     async with OpenAIServer(models=["small", "big"]) as server:
         port = int(server.url.rpartition(":")[2].removesuffix("/v1"))
         [check] = await models.local_servers(load_settings(None), {"Ollama": port})

@@ -28,7 +28,7 @@ async def test_a_working_coturn_relays_over_udp_and_tcp(coturn: dict[str, int]) 
     assert "relays over TCP, at 127.0.0.1:" in tcp.detail
 
 
-async def test_a_wrong_secret_is_told_apart(coturn: dict[str, int]) -> None:
+async def test_a_wrong_secret_is_reported_as_such(coturn: dict[str, int]) -> None:
     checks = await turn_checks(with_turn(f"turn:127.0.0.1:{coturn['plain']}?transport=udp", "wrong"))
     failed = [c for c in checks if c.status == "failed"]
     assert len(failed) == 1
@@ -44,7 +44,7 @@ async def test_expired_credentials_are_refused(coturn: dict[str, int]) -> None:
     assert found.outcome == "unauthorized"
 
 
-async def test_nobody_listening_is_told_apart() -> None:
+async def test_a_port_where_nothing_listens_is_unreachable() -> None:
     port = free_port()
     found = await probe(f"turn:127.0.0.1:{port}?transport=tcp", "u", "p")
     assert found.outcome == "unreachable"
@@ -57,7 +57,7 @@ async def test_nobody_listening_is_told_apart() -> None:
             assert (found.outcome, found.detail) == ("unreachable", "no answer over UDP within 0.2 s")
 
 
-async def test_a_host_that_does_not_exist_is_told_apart() -> None:
+async def test_a_nonexistent_host_is_reported_as_such() -> None:
     checks = await turn_checks(with_turn("turn:no-such-host.invalid?transport=tcp"))
     assert [c.status for c in checks] == ["failed"]
     assert "'no-such-host.invalid' is not known" in checks[0].detail
@@ -69,7 +69,7 @@ async def test_a_host_that_does_not_exist_is_told_apart() -> None:
         assert (check.status, check.name) == ("failed", "TURN")
 
 
-async def test_an_unknown_certificate_is_told_apart(coturn: dict[str, int]) -> None:
+async def test_an_untrusted_certificate_is_reported_as_such(coturn: dict[str, int]) -> None:
     [check] = await turn_checks(with_turn(f"turns:localhost:{coturn['tls']}"))
     assert check.status == "failed"
     assert "TLS handshake failed" in check.detail
@@ -108,7 +108,7 @@ async def test_without_a_secret_it_says_that_nothing_is_relayed(coturn: dict[str
     assert "COTURN_SECRET" in checks[0].advice
 
 
-async def test_allocations_are_given_back(coturn: dict[str, int], coturn_folder: Path) -> None:
+async def test_allocations_are_deleted_after_the_check(coturn: dict[str, int], coturn_folder: Path) -> None:
     """By coturn's own account; and nothing is left running on our loop."""
     before = asyncio.all_tasks()
     await turn_checks(with_turn(f"turn:127.0.0.1:{coturn['plain']}"))

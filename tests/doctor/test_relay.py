@@ -78,7 +78,7 @@ async def test_the_shipped_configuration_passes_every_proof(
     assert found["Credentials", f"wrong secret, {url}"].status == "ok"
 
 
-async def test_every_allocation_of_the_proofs_is_given_back(start: Start) -> None:
+async def test_every_allocation_of_the_proofs_is_deleted(start: Start) -> None:
     """By coturn's own account."""
     with start("verbose") as running:
         await running.checks(f"turn:{running.address}:{running.port}?transport=udp")
@@ -97,7 +97,7 @@ async def test_every_denied_range_that_is_open_is_listed_with_its_line(start: St
     assert "172.16.0.0/12" not in failed
 
 
-async def test_private_networks_may_be_open_when_that_is_meant(start: Start) -> None:
+async def test_allow_private_accepts_open_private_networks(start: Start) -> None:
     with start(allow_private=True) as running:
         url = f"turn:{running.address}:{running.port}?transport=udp"
         meant = [c for c in await running.checks(url, allow_private=True) if c.status != "ok"]
@@ -127,7 +127,7 @@ async def test_a_server_that_accepts_anybody_fails(start: Start) -> None:
     assert all("use-auth-secret" in c.advice for c in failed)
 
 
-async def test_a_clock_that_is_ahead_is_told_from_a_wrong_secret(shipped: Running) -> None:
+async def test_a_clock_that_is_ahead_is_distinguished_from_a_wrong_secret(shipped: Running) -> None:
     url = f"turn:{shipped.address}:{shipped.port}?transport=udp"
     long_ago = time.time() - 7200  # our clock is two hours behind
     settings = load_settings(None, coturn_server=url, coturn_secret=SECRET)
@@ -158,7 +158,7 @@ async def test_the_ranges_of_ipv6_are_proven_where_it_is_relayed(start: Start) -
     assert "Unknown" not in said
 
 
-async def test_open_private_networks_leave_the_clouds_services_denied(start: Start) -> None:
+async def test_opening_private_networks_keeps_cloud_metadata_services_denied(start: Start) -> None:
     with start(*IPV6, allow_private=True) as running:
         url = f"turn:{running.address}:{running.port}?transport=udp"
         [denied] = [c for c in await running.checks(url, allow_private=True) if c.group == "Denied"]

@@ -146,7 +146,7 @@ async def test_a_hanging_server_times_out() -> None:
         await llm.aclose()
 
 
-async def test_no_server() -> None:
+async def test_a_server_that_is_down_fails_and_is_reported_missing() -> None:
     async with OpenAIServer() as server:
         gone = settings(server)
     llm = await OpenAILLM.load("", gone)
@@ -181,7 +181,7 @@ async def test_missing_settings_are_named(changes: dict[str, object], name: str)
         await OpenAILLM.load("", settings(None, **changes))
 
 
-async def test_without_a_model_it_names_some_and_the_way_offline() -> None:
+async def test_without_a_model_setting_it_suggests_models_and_how_to_work_offline() -> None:
     async with OpenAIServer(models=["tiny", "big"]) as server:
         with pytest.raises(
             ModelLoadError, match=r"OPENAI_MODEL is not set.*big, tiny.*unset OPENAI_BASE_URL"

@@ -63,7 +63,7 @@ def test_a_sum_with_a_huge_result_is_answered() -> None:
     assert "more than I can say" in say(f"what is 1{'0' * 400} divided by 3")
 
 
-def test_it_answers_those_it_should_answer() -> None:
+def test_it_answers_the_people_that_the_room_context_names() -> None:
     lines = [ChatLine("Anna", "what is two plus two"), ChatLine("Tom", "hang on, Anna")]
     assert "4" in reply(SYSTEM, lines, NOW, RoomContext(answer=("Anna",)))
 

@@ -92,7 +92,7 @@ def test_capitals_are_compared_by_their_appearance() -> None:
     )
 
 
-def test_the_lookalikes_are_pairs() -> None:
+def test_every_lookalike_maps_to_one_latin_letter() -> None:
     assert "".join(map(chr, LOOKALIKES)).isalpha()
     assert {chr(latin) for latin in LOOKALIKES.values()} <= set("abcdefghijklmnopqrstuvwxyz")
     assert not any(chr(letter).isascii() for letter in LOOKALIKES)

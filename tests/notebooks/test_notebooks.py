@@ -44,7 +44,7 @@ def test_there_are_notebooks():
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_stored_without_outputs_and_reads_as_text(path):
+def test_each_notebook_is_stored_without_outputs_and_reads_as_text(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.cells[0].cell_type == "markdown"
     assert notebook.cells[0].source.startswith("# ")
@@ -58,7 +58,7 @@ def test_it_is_stored_without_outputs_and_reads_as_text(path):
         assert max(map(len, lines)) <= 110, lines
 
 
-async def test_the_quickstart_swaps_to_a_voice_of_this_machine_whatever_else_is_ready():
+async def test_the_quickstart_swaps_to_a_local_voice_whatever_else_is_ready():
     """One that costs money, or that a server does not have, is never chosen unasked."""
     notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
     [cell] = [cell for cell in notebook.cells if cell.id == "01-19"]

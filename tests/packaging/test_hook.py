@@ -77,12 +77,12 @@ def test_a_built_client_is_kept(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["client/src/deep/down.ts", "client/index.html", "client/public/icon.svg"])
-def test_changed_sources_are_built_anew(checkout: Path, source: str) -> None:
+def test_changed_sources_cause_a_rebuild(checkout: Path, source: str) -> None:
     write(checkout, source, 400)
     assert Recorder(checkout).build() == ["run"]
 
 
-def test_changed_or_half_installed_packages_are_installed_anew(checkout: Path) -> None:
+def test_changed_or_half_installed_packages_are_reinstalled(checkout: Path) -> None:
     for changed in (lock(react="2"), lock(react="1", lucide="1")):
         write(checkout, "client/package-lock.json", 400, changed)
         assert Recorder(checkout).build() == ["ci", "run"]
@@ -94,13 +94,13 @@ def test_changed_or_half_installed_packages_are_installed_anew(checkout: Path) -
     assert Recorder(checkout).build() == ["ci", "run"]
 
 
-def test_an_sdist_keeps_the_client_it_carries(checkout: Path) -> None:
+def test_building_from_an_sdist_keeps_the_client_inside(checkout: Path) -> None:
     write(checkout, "client/src/main.tsx", 400)
     write(checkout, "PKG-INFO", 400)
     assert Recorder(checkout).build() == []
 
 
-def test_a_wish_to_skip_is_heeded(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_building_the_client_can_be_skipped(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (checkout / "voicebot/server/static/index.html").unlink()
     monkeypatch.setenv(hatch_build.SKIP, "1")
     assert Recorder(checkout).build() == []
@@ -116,7 +116,7 @@ def test_a_client_without_its_sources_is_kept(tmp_path: Path) -> None:
     assert Recorder(tmp_path).build() == []
 
 
-def test_it_asks_for_what_the_makefile_asks_for(checkout: Path) -> None:
+def test_the_hook_watches_the_same_sources_as_the_makefile(checkout: Path) -> None:
     """Both lists of sources name the same files."""
     makefile = (HOOK.parents[1] / "Makefile").read_text()
     listed = makefile.partition("CLIENT_SOURCES := $(shell find ")[2].partition(" \\\n")[0].split()

@@ -79,13 +79,13 @@ def test_a_python_without_venv_says_what_to_install(tmp_path: Path) -> None:
     assert f"apt-get install python{sys.version_info[0]}.{sys.version_info[1]}-venv" in done.stderr
 
 
-def test_no_python_at_all(tmp_path: Path) -> None:
+def test_without_any_python_make_says_what_to_install(tmp_path: Path) -> None:
     done = make("run", f"PYTHON={tmp_path}/none", f"VENV={tmp_path}/venv")
     assert done.returncode != 0
     assert "Install Python 3.11 or newer" in done.stderr
 
 
-def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
+def test_installed_packages_are_not_installed_again(tmp_path: Path) -> None:
     for stamp in (".made", ".locked", ".installed"):  # in this order
         (tmp_path / stamp).touch()
     again = make("--dry-run", "setup", f"VENV={tmp_path}")
@@ -94,13 +94,13 @@ def test_what_is_installed_is_not_installed_again(tmp_path: Path) -> None:
     assert "pip install" in make("--dry-run", "setup", f"VENV={tmp_path}").stdout
 
 
-def test_npm_is_found_wherever_the_environment_is(tmp_path: Path) -> None:
+def test_npm_is_found_in_an_environment_at_any_path(tmp_path: Path) -> None:
     for venv, where in ((str(tmp_path), tmp_path), (".elsewhere", ROOT / ".elsewhere")):
         asked = make("--dry-run", "vitest", f"VENV={venv}").stdout
         assert f'PATH="{where}/bin:$PATH" {where}/bin/npm run' in asked
 
 
-def test_the_client_is_built_again_only_when_its_sources_changed() -> None:
+def test_the_client_is_rebuilt_only_when_its_sources_have_changed() -> None:
     if not (ROOT / "client/node_modules/.installed").exists():
         pytest.skip("the client was not built by make: run `make client`")
     build = "npm run --silent build"

@@ -56,7 +56,7 @@ def static_files() -> set[str]:
     return {str(p.relative_to(ROOT)) for p in STATIC.rglob("*") if p.is_file()}
 
 
-def test_the_wheel_carries_the_client_and_the_package_alone(wheel: Path) -> None:
+def test_the_wheel_contains_only_the_package_and_the_client(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert static_files() <= names
     tops = {name.split("/")[0] for name in names}
@@ -68,7 +68,7 @@ def test_the_wheel_carries_the_client_and_the_package_alone(wheel: Path) -> None
     assert sources <= names
 
 
-def test_the_sdist_carries_sources_and_the_client(dist: Path) -> None:
+def test_the_sdist_contains_the_sources_and_the_client(dist: Path) -> None:
     with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert static_files() <= names
@@ -76,7 +76,7 @@ def test_the_sdist_carries_sources_and_the_client(dist: Path) -> None:
     assert not [name for name in names if "node_modules" in name or name.startswith((".venv", "data/c"))]
 
 
-def test_a_checkout_without_a_built_client_builds_it(tmp_path: Path) -> None:
+def test_a_wheel_from_a_checkout_without_a_built_client_builds_it(tmp_path: Path) -> None:
     """As `pip install .` from git does; the client's packages are borrowed from this folder."""
     modules = ROOT / "client/node_modules"
     if not modules.exists():

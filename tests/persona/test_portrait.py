@@ -26,7 +26,7 @@ def test_a_woman_who_keeps_a_lighthouse_has_no_beard(name: str) -> None:
     assert LONG_HAIR.search(svg)
 
 
-def test_a_man_who_keeps_a_lighthouse_has_one() -> None:
+def test_a_man_who_keeps_a_lighthouse_has_a_beard() -> None:
     svg = portrait("a grumpy lighthouse keeper", "Hugo")
     assert BEARD.search(svg)
     assert not LONG_HAIR.search(svg)

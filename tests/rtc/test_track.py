@@ -36,7 +36,7 @@ async def test_a_stopped_track_ends_its_sender() -> None:
         await fetching
 
 
-async def test_a_direct_way_is_used_once_it_is_ready_and_aiortc_gets_no_packet() -> None:
+async def test_the_shortcut_is_used_once_it_is_ready_and_aiortc_gets_no_packet() -> None:
     class Way:
         ready = False
 
@@ -62,7 +62,7 @@ async def test_a_direct_way_is_used_once_it_is_ready_and_aiortc_gets_no_packet()
         await fetching
 
 
-async def test_aiortcs_sender_takes_over_when_the_direct_way_fails(caplog: pytest.LogCaptureFixture) -> None:
+async def test_aiortcs_sender_takes_over_when_the_shortcut_fails(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         ready = True
 

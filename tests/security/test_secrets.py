@@ -47,7 +47,7 @@ SDP = (
     f"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 {ADDRESS}\r\na=ice-ufrag:{UFRAG}\r\na=ice-pwd:pwdcanary\r\n"
 )
 TRAFFIC = ["sdpcanary", UFRAG, "pwdcanary", ADDRESS, "a=ice-", "a=fingerprint", "candidate:", "typ host"]
-"""What is of a connection, and in no log."""
+"""Parts of SDP and candidates that must not be in any log."""
 
 
 @dataclass

@@ -32,11 +32,11 @@ RESTING = {PairState.READY, PairState.FAILED, PairState.CLOSED}
 BOUND = TIMES.window + TIMES.asleep + 2 * TIMES.offer + TIMES.disconnected + TIMES.adopt
 PING = 10.0
 BASE = 1000
-"""Epochs below it are those of the server before."""
+"""Epochs below this one are those of the server before its restart."""
 
 ends = st.sampled_from([0, 1])
 Wire = tuple[str, int]
-"""What goes to an end or comes from it: type and epoch."""
+"""A message to or from an end: its type and epoch."""
 
 
 @dataclass

@@ -60,7 +60,7 @@ NOT_TOLD = {
     "lease_lost": "the lobby ends with `lobby_destroyed` or goes on elsewhere",
 }
 FAILURES = {"ice_failed", "no_candidates"}
-"""Of webrtc_failed, and described there."""
+"""Codes of `webrtc_failed`, which the page describes with that message."""
 
 
 def codes(table: str) -> set[str]:

@@ -34,7 +34,7 @@ def seated(handle: str, lobby: str, key: str = "") -> SessionRecord:
 # ---------------------------------------------------------------- sessions
 
 
-async def test_a_session_is_found_by_its_secret_and_the_one_before(store: Store) -> None:
+async def test_a_session_is_found_by_its_current_and_previous_secret(store: Store) -> None:
     assert await store.get_session("k1") is None
     record = SessionRecord("k1", "s-1", SOON, rotated=1.5)
     await store.put_session(record)
@@ -96,7 +96,7 @@ async def test_many_sessions_are_swept_at_once(store: Store) -> None:
 # ---------------------------------------------------------------- lobbies
 
 
-async def test_lobbies_in_the_order_they_were_made(store: Store) -> None:
+async def test_lobbies_are_listed_in_order_of_creation(store: Store) -> None:
     for id in ("b", "a", "c"):
         await store.put_lobby(LobbyRecord(id, id.upper()))
     await store.put_lobby(LobbyRecord("b", "Renamed", 2))
@@ -118,7 +118,7 @@ async def test_an_older_version_is_not_written(store: Store) -> None:
     assert await store.get_lobby("a") == LobbyRecord("a", "Tenth", 10)
 
 
-async def test_writes_at_once_leave_the_newest_version(store: Store) -> None:
+async def test_concurrent_writes_leave_the_newest_version(store: Store) -> None:
     versions = [7, 40, 3, 39, 1, 22]
     await asyncio.gather(*(store.put_lobby(LobbyRecord("a", f"v{v}", v)) for v in versions))
     assert await store.get_lobby("a") == LobbyRecord("a", "v40", 40)
@@ -129,7 +129,7 @@ async def test_writes_at_once_leave_the_newest_version(store: Store) -> None:
 # ---------------------------------------------------------------- moderation
 
 
-async def test_bans_are_listed_oldest_first_and_go_with_their_lobby(store: Store) -> None:
+async def test_bans_are_listed_oldest_first_and_deleted_with_their_lobby(store: Store) -> None:
     late, early = (
         BanRecord("a", "s-1", "Late", "s-9", "noise", 20.0),
         BanRecord("a", "s-2", "Early", "", "", 10.0),

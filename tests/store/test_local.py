@@ -8,7 +8,7 @@ from voicebot.store.base import LeaseLost
 from voicebot.store.local import REMEMBERED, LocalLeases
 
 
-async def test_tokens_of_released_leases_are_forgotten_in_the_end() -> None:
+async def test_tokens_of_released_leases_are_eventually_forgotten() -> None:
     leases = LocalLeases(lambda: 0.0)
     stale = await leases.acquire("first", "me", 1.0)
     kept = await leases.acquire("kept", "me", 1.0)

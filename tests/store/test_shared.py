@@ -1,4 +1,4 @@
-"""What a store does besides where several servers share it, in a real Redis."""
+"""The further methods of a store that several servers share, in a real Redis."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_task_can_still_use_the_store_to_clean_up(store: Redis
 # ---------------------------------------------------------------- streams
 
 
-async def test_a_stream_gives_each_reader_what_came_after(store: RedisStore) -> None:
+async def test_a_reader_gets_the_entries_after_a_given_id(store: RedisStore) -> None:
     assert await store.read("s") == []
     ids = [await store.append("s", b"%d" % n) for n in range(3)]
     await store.append("other", b"\x00\xff")

@@ -113,7 +113,7 @@ async def test_a_damaged_file_is_set_aside(
     await store.aclose()
 
 
-async def test_damage_inside_the_file_is_found_at_the_start(
+async def test_damage_inside_the_file_is_found_when_it_is_opened(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await SqliteStore.open(path)
@@ -184,7 +184,7 @@ async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     assert "DATA_DIR" in caught.value.hint
 
 
-async def test_one_unreadable_record_does_not_cost_the_others(
+async def test_an_unreadable_record_does_not_affect_the_others(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await SqliteStore.open(path)
@@ -232,7 +232,7 @@ async def test_the_setting_chooses_the_store(settings: Settings, tmp_path: Path)
     assert isinstance(await open_store(settings.model_copy(update={"store": "memory"})), MemoryStore)
 
 
-async def test_a_second_server_on_the_same_folder_keeps_its_own_in_memory(
+async def test_a_second_server_on_the_same_folder_uses_a_store_in_memory(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = await open_store(settings)
@@ -262,7 +262,7 @@ asyncio.run(main())
 """
 
 
-async def test_the_folder_is_free_once_its_server_was_killed(settings: Settings) -> None:
+async def test_the_folder_is_unlocked_once_its_server_is_killed(settings: Settings) -> None:
     holder = await asyncio.create_subprocess_exec(
         sys.executable, "-c", HOLDER, str(settings.data_dir), stdout=subprocess.PIPE
     )
@@ -276,7 +276,7 @@ async def test_the_folder_is_free_once_its_server_was_killed(settings: Settings)
     await store.aclose()
 
 
-async def test_a_failed_opening_leaves_the_folder_free(settings: Settings, path: Path) -> None:
+async def test_a_failed_open_leaves_the_folder_unlocked(settings: Settings, path: Path) -> None:
     ask(path, "PRAGMA user_version = 999")
     for _ in range(2):
         with pytest.raises(StoreError, match="newer"):

@@ -93,7 +93,7 @@ async def test_a_model_that_the_server_lacks_is_refused_with_a_list(
     await busy.aclose()
 
 
-async def test_an_address_without_the_api(server: OpenAIServer) -> None:
+async def test_an_address_without_the_api_is_explained(server: OpenAIServer) -> None:
     page = FastAPI()
     page.add_api_route("/{path:path}", lambda path: HTMLResponse("<h1>a page</h1>"))
     async with serving(page) as address:
@@ -131,7 +131,7 @@ async def test_silence_is_not_uploaded(server: OpenAIServer, audio: OpenAIAudio)
     await stt.aclose()
 
 
-async def test_a_draft_is_one_request_and_the_end_reuses_it(server: OpenAIServer, audio: OpenAIAudio) -> None:
+async def test_a_draft_is_one_request_and_finish_reuses_it(server: OpenAIServer, audio: OpenAIAudio) -> None:
     stt = await OpenAISTT.load("", settings_for(server))  # on this machine
     stream = stt.stream()
     assert isinstance(stream, DraftingStream)
@@ -228,7 +228,7 @@ async def test_the_servers_errors_are_explained(
     await stt.aclose()
 
 
-async def test_a_server_that_is_gone_a_wrong_key_and_none_at_all(server: OpenAIServer) -> None:
+async def test_a_dead_server_a_wrong_key_and_no_server_are_explained(server: OpenAIServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     nowhere = settings_for(server, openai_base_url=f"http://127.0.0.1:{port}/v1")

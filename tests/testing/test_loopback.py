@@ -35,7 +35,7 @@ async def plane() -> AsyncIterator[Plane]:
 
 
 @pytest.mark.live
-async def test_both_directions_over_real_webrtc(plane: Plane) -> None:
+async def test_people_and_agents_hear_each_other_over_real_webrtc(plane: Plane) -> None:
     media, notices = plane
     said = speak("hello what is the weather in paris today")
     async with loopback(media, "h", "ann", agents=["bot"]) as ann:

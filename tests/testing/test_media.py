@@ -93,7 +93,7 @@ async def test_playout_waits_for_late_audio(plane: FakeMediaPlane) -> None:
     assert ended.played == pytest.approx(1.0)
 
 
-async def test_stop_says_how_much_was_heard(plane: FakeMediaPlane) -> None:
+async def test_stopping_a_speech_reports_how_much_was_played(plane: FakeMediaPlane) -> None:
     plane.send(QueueAudio("h", "bot", "s1", 0, seconds(1.0), 22_050))
     plane.send(QueueAudio("h", "bot", "s1", 1, seconds(1.0), 22_050))
     plane.send(QueueAudio("h", "bot", "s1", 2, seconds(1.0), 22_050))
@@ -140,7 +140,7 @@ async def test_a_short_pause_does_not_end_the_speech_and_a_click_does_not_begin_
     assert kinds == [VoiceActivityStarted, VoiceActivityStopped]
 
 
-async def test_the_start_is_handed_over_with_what_came_before_it(plane: FakeMediaPlane) -> None:
+async def test_speech_is_handed_over_with_its_preroll(plane: FakeMediaPlane) -> None:
     await plane.hear("ann", -1.0, 0.5)
     started, first = await plane.wait_for(VoiceActivityStarted), await plane.wait_for(SpeechAudio)
     assert started.time - first.time == pytest.approx(0.4, abs=WINDOW)
@@ -189,7 +189,7 @@ async def test_connections_come_up_and_go_down(plane: FakeMediaPlane) -> None:
     assert states == [(1, "connecting"), (1, "connected"), (1, "failed"), *again]
 
 
-async def test_refusals(plane: FakeMediaPlane) -> None:
+async def test_refused_offers_and_speeches_of_unknown_agents_are_reported(plane: FakeMediaPlane) -> None:
     with pytest.raises(MediaError, match="nowhere"):
         await plane.answer(PeerOffer("nowhere", "ann", 1, "offer", {}, ()))
     plane.refuse_answers = "no codecs in common"
@@ -211,7 +211,7 @@ async def test_a_removed_agent_falls_silent(plane: FakeMediaPlane) -> None:
     ]
 
 
-async def test_a_worker_that_dies_says_so(plane: FakeMediaPlane) -> None:
+async def test_a_worker_that_dies_is_reported(plane: FakeMediaPlane) -> None:
     plane.send(QueueAudio("h", "bot", "s1", 0, seconds(5), 22_050))
     await asyncio.sleep(1)
     plane.die("killed by a test")
@@ -220,7 +220,7 @@ async def test_a_worker_that_dies_says_so(plane: FakeMediaPlane) -> None:
     assert len(plane.commanded(OpenHost)) == 2
 
 
-async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMediaPlane) -> None:
+async def test_every_sample_from_the_preroll_on_is_handed_over_once(plane: FakeMediaPlane) -> None:
     await plane.hear("ada", -1.0, 0.5, -0.08, 0.5, after=0.25)
     audio = [notice for notice in plane.notices if isinstance(notice, SpeechAudio)]
     [started] = [notice for notice in plane.notices if isinstance(notice, VoiceActivityStarted)]
@@ -232,7 +232,7 @@ async def test_hearing_gives_every_sample_from_the_preroll_on_once(plane: FakeMe
     assert heard == pytest.approx(settings.preroll + 1.08 + settings.pause_after, abs=2 * WINDOW)
 
 
-async def test_a_held_speech_goes_on_where_it_stopped(plane: FakeMediaPlane) -> None:
+async def test_a_held_speech_continues_where_it_stopped(plane: FakeMediaPlane) -> None:
     begun = now()
     plane.send(QueueAudio("h", "bot", "s1", 0, seconds(1.0), 22_050))
     plane.send(QueueAudio("h", "bot", "s1", 1, seconds(1.0), 22_050))
@@ -278,7 +278,7 @@ async def test_a_prepared_speech_lets_others_pass(plane: FakeMediaPlane) -> None
     assert (await plane.wait_for(PlayoutEnded, count=2)).played == pytest.approx(2.0)
 
 
-async def test_silence_is_told_when_it_has_lasted(plane: FakeMediaPlane) -> None:
+async def test_silence_is_reported_once_it_has_lasted_long_enough(plane: FakeMediaPlane) -> None:
     await plane.hear("ann", 1.0)
     stopped = await plane.wait_for(VoiceActivityStopped)
     plane.send(AwaitSilence("h", "ann", stopped.time + 0.5))
@@ -288,7 +288,7 @@ async def test_silence_is_told_when_it_has_lasted(plane: FakeMediaPlane) -> None
     assert (await plane.wait_for(SilenceReached, count=2)).time == stopped.time + 0.4
 
 
-async def test_speech_that_goes_on_takes_the_wait_back(plane: FakeMediaPlane) -> None:
+async def test_continued_speech_cancels_an_awaited_silence(plane: FakeMediaPlane) -> None:
     await plane.hear("ann", 1.0)
     stopped = await plane.wait_for(VoiceActivityStopped)
     plane.send(AwaitSilence("h", "ann", stopped.time + 0.9))
@@ -301,7 +301,7 @@ async def test_speech_that_goes_on_takes_the_wait_back(plane: FakeMediaPlane) ->
     assert not any(isinstance(n, SilenceReached) for n in plane.notices)
 
 
-async def test_nothing_is_left_open_when_the_worker_dies_or_nobody_is_there(plane: FakeMediaPlane) -> None:
+async def test_every_wait_is_answered_when_the_worker_dies_or_nobody_is_there(plane: FakeMediaPlane) -> None:
     await plane.hear("ann", 1.0)
     plane.send(AwaitSilence("h", "ann", now() + 60))
     plane.send(AwaitSilence("h", "nobody", now() + 60))

@@ -22,7 +22,7 @@ async def test_an_unused_answer_fails() -> None:
             pass
 
 
-async def test_a_request_too_many_fails() -> None:
+async def test_an_unexpected_request_fails() -> None:
     server = OpenAIServer()
     async with httpx.AsyncClient() as client:
         await server.__aenter__()

@@ -101,7 +101,7 @@ async def test_sockets_with_both_ends_on_the_loop_work_when_allowed() -> None:
         await writer.wait_closed()
 
 
-def test_a_deadlock_names_who_waits() -> None:
+def test_a_deadlock_error_names_the_waiting_tasks() -> None:
     async def stuck() -> None:
         await asyncio.create_task(asyncio.Event().wait(), name="waits-for-godot")
 
@@ -109,7 +109,7 @@ def test_a_deadlock_names_who_waits() -> None:
         run(stuck())
 
 
-def test_a_run_that_never_ends_is_given_up() -> None:
+def test_a_run_that_never_ends_fails() -> None:
     async def ticker() -> None:
         while True:  # noqa: ASYNC110 - a heartbeat that nothing stops
             await asyncio.sleep(1)
@@ -118,7 +118,7 @@ def test_a_run_that_never_ends_is_given_up() -> None:
         run(ticker(), limit=50)
 
 
-def test_a_hold_that_is_never_released_is_given_up() -> None:
+def test_a_hold_that_is_never_released_fails() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualTimeLoop)

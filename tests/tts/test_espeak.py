@@ -25,7 +25,7 @@ async def speak(style: VoiceStyle, text: str = TEXT, language: str = "") -> NDAr
     )
 
 
-async def test_speech_is_audible_and_lasts_about_as_long_as_a_persons() -> None:
+async def test_speech_is_audible_and_about_as_long_as_a_persons() -> None:
     pcm = await speak(VoiceStyle())
     assert pcm.dtype == np.int16
     assert 1.5 < len(pcm) / 22_050 < 5
@@ -33,7 +33,7 @@ async def test_speech_is_audible_and_lasts_about_as_long_as_a_persons() -> None:
 
 
 @pytest.mark.parametrize("seed", range(len(VARIANTS)))
-async def test_no_voice_clips(seed: int) -> None:
+async def test_no_voice_makes_audio_that_clips(seed: int) -> None:
     assert np.abs((await speak(VoiceStyle(seed=seed))).astype(int)).max() < 32_767
 
 
@@ -90,7 +90,7 @@ async def test_many_agents_can_speak_at_once_without_mixing() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n"])
-async def test_nothing_to_say_is_silence(text: str) -> None:
+async def test_empty_text_gives_silence(text: str) -> None:
     assert not (await speak(VoiceStyle(), text)).size
 
 
@@ -113,7 +113,7 @@ async def test_cancelling_stops_a_long_text() -> None:
     assert (await speak(VoiceStyle())).size
 
 
-async def test_languages() -> None:
+async def test_the_language_of_a_voice_can_be_chosen() -> None:
     german = await speak(VoiceStyle(), "Guten Tag", "de")
     assert german.size
     assert german.tobytes() != (await speak(VoiceStyle(), "Guten Tag")).tobytes()

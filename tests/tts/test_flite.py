@@ -76,7 +76,7 @@ async def test_cancelling_kills_the_program() -> None:
     assert {child.pid for child in psutil.Process().children()} == before
 
 
-async def test_clear_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failures_raise_errors_that_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnknownModel, match=r"Did you mean slt\?.*kal16"):
         await load_backend("tts", "flite:sltt", settings)
     tts = FliteTTS("/nonexistent/flite", VOICES)

@@ -76,7 +76,7 @@ async def test_a_model_that_the_server_lacks_is_refused_with_a_list(
     assert [asked["model"] for asked in audio.spoken] == ["alias"]
 
 
-async def test_volume(settings: Settings) -> None:
+async def test_volume_scales_the_audio(settings: Settings) -> None:
     tts = await OpenAITTS.load("tts-1/nova", settings)
     loud = np.concatenate(await speak(tts, "Hello.", VoiceStyle(volume=2.0)))
     assert np.abs(loud.astype(int)).max() == pytest.approx(20_000, rel=0.01)

@@ -50,7 +50,7 @@ async def test_a_voice_file_speaks_sentence_by_sentence(settings: Settings, tmp_
     assert await speak(tts, VoiceStyle(), "[[odd]] \0 text \U0001f600 \ud800")
 
 
-async def test_rate_and_volume(settings: Settings, tmp_path: Path) -> None:
+async def test_rate_and_volume_change_the_audio(settings: Settings, tmp_path: Path) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
     plain, fast, soft = [
         np.concatenate(await speak(tts, style))
@@ -117,7 +117,7 @@ async def test_unknown_voices_list_known_ones(settings: Settings) -> None:
         await load_backend("tts", "piper:/no/such/voice.onnx", settings)
 
 
-async def test_closing(settings: Settings, tmp_path: Path) -> None:
+async def test_a_closed_voice_cannot_speak(settings: Settings, tmp_path: Path) -> None:
     tts = await PiperTTS.load(str(make_piper_voice(tmp_path / "tone.onnx")), settings)
     await tts.aclose()
     await tts.aclose()

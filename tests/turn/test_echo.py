@@ -141,7 +141,7 @@ def recorded() -> Iterator[Case]:
 
 CASES = [*AUTHORED, *recorded()]
 TOO_DISTORTED = {"it happens"}
-"""'The capital', to pocketsphinx: nothing of the agent's words is left to know them by."""
+"""What pocketsphinx makes of "the capital": too distorted to be recognised as the agent's words."""
 
 
 def label(case: Case) -> str:

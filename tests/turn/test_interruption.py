@@ -31,7 +31,7 @@ def test_words_interrupt(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", "\n"])
-def test_a_noise_is_no_speech(text: str) -> None:
+def test_noise_is_not_speech(text: str) -> None:
     assert classify_overlap(text) is OverlapKind.NOTHING
 
 

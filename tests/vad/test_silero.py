@@ -41,7 +41,7 @@ def frugal_stream(vad: SileroVAD) -> FrugalVADStream:
 
 
 @pytest.mark.parametrize("portable", [False, True])
-def test_speech_is_told_from_silence(spoken: np.ndarray, portable: bool) -> None:
+def test_speech_is_distinguished_from_silence(spoken: np.ndarray, portable: bool) -> None:
     stream = _PortableStream() if portable else SileroVAD().stream()
     p = [stream.probability(w) for w in windows(spoken)]
     assert max(p[:14]) < 0.35
@@ -70,7 +70,7 @@ def test_streams_do_not_share_their_memory(spoken: np.ndarray) -> None:
     assert got == expected
 
 
-def test_several_windows_at_once_are_what_they_are_one_by_one(spoken: np.ndarray) -> None:
+def test_several_windows_at_once_give_the_same_probabilities_as_one_by_one(spoken: np.ndarray) -> None:
     vad = SileroVAD()
     alone, together = vad.stream(), frugal_stream(vad)
     every = windows(spoken)
@@ -83,7 +83,7 @@ def test_several_windows_at_once_are_what_they_are_one_by_one(spoken: np.ndarray
     assert got == pytest.approx(expected, abs=1e-4)
 
 
-def test_speech_after_skipped_silence_is_found_as_soon(spoken: np.ndarray) -> None:
+def test_speech_after_skipped_silence_is_found_just_as_early(spoken: np.ndarray) -> None:
     vad = SileroVAD()
     whole, frugal = frugal_stream(vad), frugal_stream(vad)
     quiet = np.random.default_rng(1).normal(0, 20, 16_000 * 3).astype(np.int16)
@@ -103,7 +103,7 @@ def test_speech_after_skipped_silence_is_found_as_soon(spoken: np.ndarray) -> No
     assert abs(found[0] - found[1]) <= 1
 
 
-def test_a_glance_is_the_same_opinion_and_leaves_no_trace(spoken: np.ndarray) -> None:
+def test_a_glance_gives_the_same_probability_and_changes_no_state(spoken: np.ndarray) -> None:
     vad = SileroVAD()
     alone, glancing = vad.stream(), frugal_stream(vad)
     for w in windows(spoken):
@@ -114,7 +114,7 @@ def test_a_glance_is_the_same_opinion_and_leaves_no_trace(spoken: np.ndarray) ->
         assert glancing.probability(w) == pytest.approx(expected, abs=1e-4)
 
 
-async def test_it_is_a_backend_of_its_role() -> None:
+async def test_silero_is_a_vad_backend() -> None:
     settings = load_settings(None)
     loaded = await load_backend("vad", "silero", settings)
     assert isinstance(loaded, VAD)

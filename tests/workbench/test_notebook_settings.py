@@ -21,7 +21,7 @@ def test_a_notebook_uses_the_settings_and_data_of_its_project(tmp_path, monkeypa
     assert notebook_settings(mcp_config="mcp.json").mcp_config == str(tmp_path / "mcp.json")
 
 
-def test_an_absolute_data_folder_stays(tmp_path):
+def test_an_absolute_data_folder_is_kept(tmp_path):
     assert notebook_settings(tmp_path, data_dir=tmp_path / "else").data_dir == tmp_path / "else"
 
 

@@ -84,7 +84,7 @@ async def test_cells_can_be_run_again(wb, tmp_path, monkeypatch):
     assert {row["id"] for row in panel.agents.rows} == {twin.id, anew.id}
 
 
-async def test_other_settings_take_over_and_a_stopped_one_starts_again(wb, tmp_path):
+async def test_other_settings_replace_a_workbench_and_a_stopped_one_can_restart(wb, tmp_path):
     old_panel = wb.panel()
     async with httpx.AsyncClient() as http:
         old_link = wb.link
@@ -138,7 +138,7 @@ async def test_a_stop_that_was_interrupted_can_be_finished(wb, tmp_path, monkeyp
             await http.get(link)
 
 
-async def test_work_of_the_panel_ends_with_the_server(wb, monkeypatch):
+async def test_stopping_the_server_cancels_work_of_the_panel(wb, monkeypatch):
     panel, client = wb.panel(), wb.client()
     begun = asyncio.Event()
     models = wb._session.hosting.models

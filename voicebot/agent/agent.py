@@ -52,14 +52,16 @@ class Agent:
 
     @property
     def name(self) -> str:
+        """The name that everyone in the lobby sees."""
         return self.persona.name
 
     @property
     def state(self) -> AgentState:
+        """What the agent is doing: initializing, idle, listening, thinking or speaking."""
         return self._state
 
     def set_state(self, state: AgentState) -> None:
-        """Change the state and tell the observer, if it is another state and the agent is ready."""
+        """Change the state and notify the observer. Does nothing until the agent is ready."""
         if self.ready and state != self._state:
             self._state = state
             self._on_state(self)

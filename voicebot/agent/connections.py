@@ -61,17 +61,17 @@ class Connections:
         self._plane.send(ClosePeer(self._host_peer, participant_id))
 
     def left(self, participant_id: str) -> None:
-        """The person has left the lobby."""
+        """Close the connection of a person who has left the lobby, and forget them."""
         self.close(participant_id)
         self._connected.discard(participant_id)
         self._epochs.pop(participant_id, None)
 
     def media_gone(self) -> None:
-        """The media process died, so nobody is connected any more."""
+        """Forget all connections, because the media process died."""
         self._connected.clear()
 
     def event(self, notice: PeerState) -> ConnectionState:
-        """The notice as an event for the log."""
+        """Turn a notice into an event for the log."""
         relay = "relay" in (notice.local, notice.remote)
         return ConnectionState(
             participant_id=notice.peer_id,
@@ -83,7 +83,7 @@ class Connections:
         )
 
     def follow(self, notice: PeerState) -> bool | None:
-        """Note a change of state.
+        """Update the state of a connection from a notice.
 
         Returns True if the person is connected now, False if they are not any more, and None if nothing has
         changed or a newer connection has replaced this one.

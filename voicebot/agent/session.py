@@ -51,7 +51,7 @@ OnEvent = Callable[[Event], None]
 
 
 class AgentSession:
-    """One lobby, its agent host and the current conversation.
+    """The agents of one lobby, their agent host and the current conversation.
 
     A conversation begins when the first person joins and ends when the last one leaves. The agents stay for
     the next one, with an empty memory. Everything that happens is an event in the conversation's log.
@@ -114,7 +114,7 @@ class AgentSession:
         self._plane.send(media.CloseHost(self.host_peer))
 
     def set_space(self, space: Space) -> None:
-        """Set what the disk has space for. The conversation logs a change."""
+        """Set what there is room for on the disk. The conversation logs a change."""
         self._space = space
         if self._conversation is not None:
             self._apply_space(self._conversation)
@@ -252,7 +252,7 @@ class AgentSession:
             self._conversation.muted(agent)
 
     def agent_records(self) -> list[AgentRecord]:
-        """What `restore` needs to bring the same agents back."""
+        """Return the records from which `restore` brings the same agents back."""
         return [
             AgentRecord(
                 id=agent.id,

@@ -1,0 +1,1 @@
+"""Audio without I/O: frames, Opus, Ogg, resampling, pacing, clocks and echo detection."""

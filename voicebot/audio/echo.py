@@ -1,10 +1,11 @@
 """Recognises an agent's own voice that comes back through a loudspeaker and a microphone.
 
-What agents send is known exactly. Both sounds become log energies of a few frequency bands, one per hop
-of 10 ms. Whatever the room, loudspeaker and microphone are, an echo follows the sent sound at one lag
-and with one gain per band. So without each band's mean, the two correlate at that lag, and the lag
-stays the same. A person who speaks at the same time breaks the correlation. The energy of the whole
-sound would not be enough: 200 ms are about a syllable, and at some lag one syllable fits another.
+What agents send is known exactly. The sent and the received sound are both converted to log energies of a
+few frequency bands, one per hop of 10 ms. In any room and with any loudspeaker and microphone, an echo
+follows the sent sound at a constant lag and with a constant gain per band. So after the mean of each band
+is subtracted, the two correlate at that lag. A person who speaks at the same time breaks the correlation.
+The energy of the whole sound would not be enough: 200 ms is about a syllable, and at some lag any syllable
+matches another.
 """
 
 from __future__ import annotations
@@ -101,16 +102,16 @@ class EchoReference:
         """The hop after the last sent one; -1 if nothing was sent."""
 
     def played(self, time: float, pcm: Pcm) -> None:
-        """Note a sent frame: the clock time of its first sample, and mono int16 at 48 kHz, shape (n,).
+        """Add a sent frame: the clock time of its first sample, and mono int16 at 48 kHz, shape (n,).
 
-        A frame is a multiple of 10 ms long. Agents that talk at once add up.
+        A frame is a multiple of 10 ms long. The energies of agents that talk at once are added.
         """
         hop = round(time / HOP)
         self._frames.append((hop, pcm))
         self.newest = hop + _hops(pcm)
 
     def between(self, first: int, end: int) -> Bands:
-        """The energies of these hops; 0 where nothing was sent."""
+        """The energies of the hops from `first` to `end` (excluded); 0 where nothing was sent."""
         while self._frames:
             hop, pcm = self._frames.popleft()
             together, following = [pcm], hop + _hops(pcm)
@@ -153,10 +154,10 @@ class Match:
 
 
 class EchoGate:
-    """Recognises echo in one microphone, which gives it every window in order.
+    """Recognises echo in the audio of one microphone. It needs every window, in order.
 
-    A window costs almost nothing, and `likelihood` 0.2 ms while an agent may be heard. All gates of a host
-    share what was `sent`.
+    `heard` costs almost nothing; `likelihood` takes 0.2 ms while an agent may be heard. All gates of a host
+    share one `EchoReference`.
     """
 
     def __init__(self, sent: EchoReference) -> None:

@@ -35,7 +35,7 @@ def first_audible(pcm: Pcm) -> int | None:
 
 
 def as_mono(pcm: NDArray[np.int16]) -> Pcm:
-    """A contiguous mono array of shape (n,); of shape (n, channels), the first channel is kept.
+    """Return a contiguous mono array of shape (n,): the first channel if `pcm` has shape (n, channels).
 
     Raises:
         ValueError: it is not int16, or has more than two dimensions.

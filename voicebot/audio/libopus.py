@@ -30,7 +30,7 @@ _LONGEST = 120
 
 @cache
 def library() -> Any:
-    """The loaded library. Raises OSError when there is none."""
+    """Load the library once. Raises OSError if there is none."""
     folders = (Path(av.__file__).parents[1] / "av.libs", Path(av.__file__).parent / ".dylibs")
     found = [str(path) for folder in folders for path in sorted(folder.glob("libopus*"))]
     name = found[0] if found else ctypes.util.find_library("opus")

@@ -17,7 +17,7 @@ HOP_SECONDS = HOP / HEARING_RATE
 ABOVE_FLOOR = 4.0
 """A hop is clear with four times (6 dB) the power of the noise, which is more than steady noise varies."""
 BELOW_LEVEL = 1e-3
-"""It also needs a thousandth (-30 dB) of the speech level, as final consonants have and a room's echo not."""
+"""A clear hop also has a thousandth (-30 dB) of the speech level, unlike a room's echo."""
 LOWEST = 16.0
 """The lowest noise floor, as a mean square (RMS 4 of 32767)."""
 QUIET = 64.0**2
@@ -70,7 +70,7 @@ class NoiseFloor:
         return max(self.floor * ABOVE_FLOOR, self.level * BELOW_LEVEL)
 
     def is_loud(self, power: Energies) -> bool:
-        """Whether every hop has twice the energy of a clear one, so the person is in the middle of speech."""
+        """Whether every hop has twice the energy of a clear one, as in the middle of speech."""
         return self.level > 0 and min(power) > 2 * self.clear
 
     def is_quiet(self, power: Energies) -> bool:
@@ -79,7 +79,7 @@ class NoiseFloor:
         return not self._young and loudest < QUIET and loudest < self.clear
 
     def last_clear(self, power: Energies) -> int | None:
-        """Index after the last clear hop, or None."""
+        """The index after the last clear hop, or None if no hop is clear."""
         clear = self.clear
         for count in range(len(power), 0, -1):
             if power[count - 1] > clear:
@@ -87,7 +87,7 @@ class NoiseFloor:
         return None
 
     def clear_end(self, power: Energies) -> float:
-        """Seconds at the end in which every hop is clear."""
+        """Seconds of the uninterrupted run of clear hops at the end."""
         clear = self.clear
         count = 0
         while count < len(power) and power[-1 - count] > clear:

@@ -47,7 +47,7 @@ class OggOpusWriter:
             os.replace(target, path)
 
     def write(self, payloads: Iterable[bytes]) -> None:
-        """Append packets, and ignore those that are not Opus."""
+        """Append packets. Those that are not Opus are ignored."""
         for payload in payloads:
             samples = packet_samples(payload)
             if not samples:

@@ -14,7 +14,7 @@ from voicebot.audio.resampling import Resampler
 
 SPEECH_BIT_RATE = 32_000
 COMPLEXITY = 9
-"""From 0 to 10; browsers use 9 on desktop machines."""
+"""The encoder's complexity, from 0 to 10; browsers use 9 on desktop machines."""
 
 # durations in 48 kHz samples by the configuration number of the TOC byte (RFC 6716, table 2)
 _SILK = (480, 960, 1920, 2880)
@@ -51,7 +51,7 @@ class OpusEncoder:
             self._codec = _AvEncoder(frame_samples, application)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """The packet of exactly `frame_samples` samples."""
+        """Encode one frame, exactly `frame_samples` samples of shape (n,), to one packet."""
         return self._codec.encode(pcm)
 
 

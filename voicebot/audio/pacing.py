@@ -14,7 +14,7 @@ TOLERANCE = 0.04
 
 
 class Pacer:
-    """The slots of one outgoing track. Timestamps count from clock time `origin`. Pure."""
+    """The 20 ms slots of one outgoing track. Timestamps count from clock time `origin`. Pure."""
 
     def __init__(self, origin: float) -> None:
         self._origin = origin
@@ -29,7 +29,7 @@ class Pacer:
         return round((self.due - self._origin) * OPUS_RATE)
 
     def resume(self, now: float) -> None:
-        """Continue after silence: at once, but not before the next slot."""
+        """Continue after silence, at `now` or at the next slot, whichever is later."""
         if now > self.due:
             self.due = now
 
@@ -43,5 +43,5 @@ class Pacer:
         return missed
 
     def sent(self) -> None:
-        """Go to the next slot, because a frame was sent."""
+        """Move to the next slot after a frame was sent."""
         self.due += FRAME_SAMPLES / OPUS_RATE

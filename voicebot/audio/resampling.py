@@ -12,9 +12,12 @@ from voicebot.audio.frames import EMPTY, Pcm
 class Resampler:
     """Converts chunk by chunk without clicks.
 
-    Output sample `i` is input time `i / rate_out`: the filter withholds its delay until `flush()`, after
-    which the lengths agree. "LQ" withholds 6 ms from 48 to 16 kHz, and is enough for hearing; "HQ"
-    withholds 21 ms, and is for speech output. Raises ValueError for a rate that is not positive.
+    Output sample `i` corresponds to input time `i / rate_out`. The filter holds back its delay until
+    `flush()`; after that, input and output are equally long. From 48 to 16 kHz, quality "LQ" holds back 6 ms,
+    and is good enough for recognition; "HQ" holds back 21 ms, and is meant for speech output.
+
+    Raises:
+        ValueError: `rate_in` is not positive.
     """
 
     def __init__(self, rate_in: int, rate_out: int, quality: str = "HQ") -> None:
@@ -29,13 +32,13 @@ class Resampler:
         )
 
     def feed(self, pcm: Pcm) -> Pcm:
-        """The output samples that are available after these input samples; may be empty."""
+        """Convert samples of shape (n,); returns the output that is available so far, perhaps none."""
         if self._stream is None:
             return pcm
         return cast(Pcm, self._stream.resample_chunk(pcm))
 
     def flush(self) -> Pcm:
-        """The remaining samples. The next input begins a new stream."""
+        """Return the remaining output samples. The next input begins a new stream."""
         if self._stream is None:
             return EMPTY
         rest = cast(Pcm, self._stream.resample_chunk(EMPTY, last=True))

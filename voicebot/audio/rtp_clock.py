@@ -45,7 +45,7 @@ class RtpClock:
         self._newer = min(self._newer, arrival - end / OPUS_RATE)
 
     def time(self, timestamp: int) -> float:
-        """Clock time of the sample with this timestamp. Call `observe` first."""
+        """The clock time of the sample with this timestamp. Call `observe` first."""
         return self.offset + timestamp / OPUS_RATE
 
     @property

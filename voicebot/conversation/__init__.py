@@ -1,0 +1,1 @@
+"""The log of a conversation, on disk and as pandas frames."""

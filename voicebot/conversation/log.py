@@ -103,7 +103,7 @@ class ConversationLog:
         return self._beyond(OVERDUE)
 
     def hold(self, held: bool) -> None:
-        """Let events wait in memory while the disk is too full to write, or write them again."""
+        """Keep events in memory while the disk is too full (`held`), or resume writing."""
         if self._writer is not None:
             self._writer.hold(held)
 
@@ -153,11 +153,11 @@ class ConversationLog:
         return self.folder / "audio" / f"{name}.ogg"
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Wait until all events are on disk. False: writing failed, or took over `timeout` seconds."""
+        """Wait until all events are on disk. Returns False if that fails or takes over `timeout` seconds."""
         return self._writer is None or self._writer.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write the remaining events and stop. Safe to call twice. Returns the same as `flush`."""
+        """Write the remaining events and stop. Safe to call twice. Returns what `flush` returns."""
         self._closed = True
         return self._writer is None or self._writer.close(timeout)
 

@@ -102,7 +102,7 @@ class Manifest(BaseModel):
     software: dict[str, str] = {}
 
     def after(self, event: Event) -> Manifest:
-        """Return the manifest after an event; this one, if the event changes nothing."""
+        """Return the manifest updated by an event, or this one if the event changes nothing."""
         return self.after_all((event,)) if isinstance(event, TOLD) else self
 
     def after_all(self, events: Iterable[Event]) -> Manifest:

@@ -21,7 +21,7 @@ class Quota:
     size: int
 
     def full(self, events: int, size: int, participants: int) -> str:
-        """Return why a conversation of this size should end; "" if it need not."""
+        """Return why a conversation of this size should end, or "" if it may continue."""
         if events >= self.events:
             return f"It has {self.events} events (CONVERSATION_EVENTS)."
         if size >= self.size:

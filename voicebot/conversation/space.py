@@ -20,12 +20,12 @@ BEYOND = 1.05
 BLOCK = 4096
 """Bytes on disk of a small file or a folder."""
 COUNTING = 20
-"""Pause between two counts, as a multiple of the time of the first."""
+"""Pause between two counts, as a multiple of the time that the first one took."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """What there is room for."""
+    """What there is room for on the disk."""
 
     problem: str = ""
     """What is wrong, and what to do; "" if nothing is."""

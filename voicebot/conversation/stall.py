@@ -111,7 +111,7 @@ class StallMonitor:
 
 
 def where_is(thread: int) -> str:
-    """Describe what the thread of this identifier is running.
+    """Describe what the thread with this identifier is running.
 
     No garbage is collected meanwhile. Python 3.11 may collect it while it makes the object of a frame, and
     finalizers then let the other thread return from this frame, whose memory is used for something else.

@@ -83,7 +83,7 @@ class LogWriter:
             self._state.notify_all()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all events so far are on disk. False: they are not after `timeout` seconds."""
+        """Wait until all events so far are on disk. Returns False if they are not after `timeout` seconds."""
         with self._state:
             self._wakes += 1
             goal = self._wakes
@@ -93,7 +93,7 @@ class LogWriter:
             return self._served >= goal and not self._failing
 
     def close(self, timeout: float = 2.0) -> bool:
-        """Write the remaining events and end the thread. True: everything is on disk."""
+        """Write the remaining events and end the thread. Returns whether everything is on disk."""
         with self._state:
             self._closing = True
             self._state.notify_all()

@@ -90,7 +90,7 @@ def _availability(name: Role, spec: str, settings: Settings) -> Availability:
 
 
 async def end_of_turn(settings: Settings) -> Check | None:
-    """Load and try the model that ENDPOINTING names. None: it names no model."""
+    """Load and try the model that ENDPOINTING names. Returns None if it names no model."""
     check = partial(Check, "Models", "end of turn")
     path = model_path(settings)
     if not path:
@@ -104,7 +104,7 @@ async def end_of_turn(settings: Settings) -> Check | None:
 
 
 async def language_model_server(settings: Settings) -> Check | None:
-    """Check that the server of OPENAI_BASE_URL (or OpenAI) answers and has the model. None: not set."""
+    """Check that the server of OPENAI_BASE_URL (or OpenAI) answers and has the model; None without one."""
     check = partial(Check, "Models", "language model server")
     base = openai_api.server(settings)
     if not base:

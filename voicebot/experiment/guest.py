@@ -34,7 +34,7 @@ ANSWER_TIMEOUT = 15.0
 
 
 class Guest:
-    """A simulated person in a lobby. It works as an async context manager, too.
+    """A simulated person in a lobby. Also an async context manager, which joins and leaves.
 
     Args:
         url: The server's address, such as "http://127.0.0.1:8000".
@@ -73,7 +73,7 @@ class Guest:
 
     @property
     def present(self) -> bool:
-        """Whether the guest is in the lobby, as far as this side knows."""
+        """Whether the guest is in the lobby, as far as the guest knows."""
         return bool(self.id) and self._socket is not None
 
     async def join(self) -> Self:

@@ -21,7 +21,7 @@ FILLER = {"what", "is", "s", "whats", "how", "much", "does", "make", "calculate"
 
 
 def answer(text: str) -> str | None:
-    """The result as speakable words, or None if `text` is no sum."""
+    """Return the result in words that can be spoken, or None if `text` is not a sum."""
     tokens = TOKEN.findall(text.casefold().replace("-", " - ").replace("'", " "))
     values, operators, current = _parse(tokens)
     if current is None or not values:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class LLM(Backend, Protocol):
-    """A language model ready for openai-agents."""
+    """The Protocol of a language-model backend, for openai-agents."""
 
     notice: str
-    """Shown beside each agent that uses it; "" for a real language model."""
+    """What people should know about each agent that uses it; "" for a real language model."""
 
     def model(self) -> Model:
         """Return the model for `agents.Agent(model=...)`. Several agents may share it."""

@@ -16,10 +16,11 @@ FACT = re.compile(r"\d|\b(remember|because|never|always|decided|agreed|promise|t
 
 
 def extract(before: str, lines: Sequence[ChatLine], longest: int) -> str:
-    """The previous summary `before`, then who said what in these lines, in at most `longest` characters.
+    """Summarise: the previous summary `before`, then who said what, in at most `longest` characters.
 
-    What speakers say about themselves counts most, then numbers, names and agreements; of equal sentences the
-    newest. If it does not fit, the oldest part of `before` is dropped.
+    Sentences that speakers say about themselves come first, then those with numbers, names and agreements;
+    of sentences with equal weight, the newest. If all of it does not fit, the oldest part of `before` is
+    dropped.
     """
     found: list[tuple[int, int, str]] = []
     for line in lines:

@@ -56,7 +56,7 @@ class RoomContext:
 
     @classmethod
     def of(cls, row: str) -> RoomContext:
-        """Parse such a row. Raises ValueError if it is none."""
+        """Parse a row that `row` has made. Raises ValueError for any other row."""
         known = json.loads(row.removeprefix(ROOM))
         if not isinstance(known, dict):
             raise ValueError("The row does not say who is present.")

@@ -33,7 +33,7 @@ Writer = Callable[[str, ChatHistory], AsyncIterator[str | ScriptedCall]]
 
 
 class TextModel(Model):
-    """Streams what `write` yields."""
+    """A model whose answers are what the function `write` yields."""
 
     def __init__(self, name: str, write: Writer) -> None:
         self.name = name
@@ -125,7 +125,7 @@ async def warm_up() -> None:
 def make_model(
     name: str, client: AsyncOpenAI, responses: bool, explain: Callable[[Exception], ModelFailed]
 ) -> Model:
-    """A model on this server, by the responses API if `responses`, else by chat completions."""
+    """Make a model on this server, for the responses API if `responses`, else for chat completions."""
     inner: Model = (
         OpenAIResponsesModel(name, client) if responses else OpenAIChatCompletionsModel(name, client)
     )

@@ -1,4 +1,4 @@
-"""The embedded brain: it has no language model and no network, and says so."""
+"""The embedded LLM backend: a small program without a language model and without a network, which says so."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ NOTICE = "A small offline program answers here, not an AI model."
 
 
 def local_now() -> datetime:
+    """Return the local time."""
     return datetime.now().astimezone()
 
 

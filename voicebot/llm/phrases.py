@@ -1,4 +1,4 @@
-"""The offline brain's phrases, each in a few moods."""
+"""The phrases of the offline backend, each in a few moods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mood:
-    """How a mood sounds; every phrase must fit whatever was said before it."""
+    """The phrases of one mood. Each must fit whatever was said before it."""
 
     name: str
     sound: str
@@ -72,13 +72,14 @@ def mood_of(character: str) -> Mood:
 
 @dataclass(frozen=True)
 class Phrases:
-    """One answer; `gruff` and `jolly` where that mood words it differently."""
+    """One answer, and how the moods `gruff` and `jolly` word it, if differently."""
 
     plain: str
     gruff: str = ""
     jolly: str = ""
 
     def of(self, mood: Mood) -> str:
+        """Return the wording for this mood."""
         return {"gruff": self.gruff, "jolly": self.jolly}.get(mood.name, "") or self.plain
 
 

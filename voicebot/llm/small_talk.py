@@ -1,4 +1,4 @@
-"""The offline brain's replies: a short, honest conversation from the persona and the transcript."""
+"""The replies of the offline backend: a short, honest conversation from the persona and the transcript."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLED = re.compile(r"(?:my name is|call me) ([\w'-]+)$")
 
 
 def reply(instructions: str, lines: Sequence[ChatLine], now: datetime, room: RoomContext = NOBODY) -> str:
-    """The next reply. `now` is local time, in case somebody asks; `room` says who is present."""
+    """Return the next reply. `now` is the local time, in case somebody asks; `room` says who is present."""
     name, character = _identity(instructions)
     own = [line.text for line in lines if not line.speaker]
     spoken = [line for line in lines if line.speaker]

@@ -1,0 +1,1 @@
+"""The rules of a lobby: participants, capacity, names, rights and the door. Pure, no I/O."""

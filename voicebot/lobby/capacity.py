@@ -19,7 +19,7 @@ class Capacity:
 
 
 class LobbyFullError(SignalingError):
-    """The lobby is full; `limit` is the number that fits."""
+    """The lobby is full. `limit` is the number of participants that fit."""
 
     code = "lobby_full"
     retryable = True

@@ -17,7 +17,7 @@ DENIED_SECONDS = 30.0
 
 
 def no_such_lobby() -> SignalingError:
-    """The same error whether a lobby is missing, locked or closed to this person."""
+    """Return the error for a lobby that is missing, locked or closed to this person: the same for each."""
     return SignalingError(
         "There is no such lobby, or it is closed to you.",
         hint="Check the link, or ask a host of the lobby to let you in.",
@@ -130,14 +130,14 @@ class Door:
         return visitor
 
     def gone(self, handle: str) -> WaitingVisitor | None:
-        """Remove and return the visitor of this session; None if it did not wait."""
+        """Remove and return the visitor of this session, or None if it was not waiting."""
         visitor = self.visitor(handle)
         if visitor is not None:
             del self._waiting[visitor.id]
         return visitor
 
     def expel(self, handle: str, *, lasting: bool = True) -> None:
-        """Make somebody knock again if the lobby is private; with `lasting` they are no owner any more."""
+        """Make somebody knock again if the lobby is private. With `lasting`, they also lose ownership."""
         self._admitted_now.discard(handle)
         if lasting:
             self.hosts.discard(handle)
@@ -159,16 +159,16 @@ class Door:
         return found
 
     def emptied(self) -> None:
-        """Everybody has left, so forget the decisions that were not lasting."""
+        """Forget the decisions that were not lasting, because everybody has left."""
         for decided in (self._admitted_now, self._expelled_now, self._banned_now, self._denied):
             decided.clear()
 
     def released(self) -> list[WaitingVisitor]:
-        """Remove and return those who need not wait any more, because the lobby is not private now."""
+        """Remove and return all visitors if the lobby is no longer private, so that they may enter."""
         return [] if self._lobby.settings.private else self._empty()
 
     def shut(self) -> list[WaitingVisitor]:
-        """Remove and return those who wait in vain, because the lobby is locked now."""
+        """Remove and return the visitors who are turned away if the lobby is now locked."""
         return self._empty() if self._lobby.settings.locked else []
 
     def _empty(self) -> list[WaitingVisitor]:

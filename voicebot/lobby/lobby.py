@@ -22,24 +22,30 @@ RESTORED = 1_000_000
 
 @dataclass(frozen=True)
 class Joined:
+    """A participant has joined."""
+
     info: ParticipantInfo
 
 
 @dataclass(frozen=True)
 class Updated:
+    """Fields of a participant have changed."""
+
     info: ParticipantInfo
     before: ParticipantInfo
 
 
 @dataclass(frozen=True)
 class Left:
+    """A participant has left."""
+
     info: ParticipantInfo
     reason: LeaveReason
 
 
 @dataclass(frozen=True)
 class Changed:
-    """The lobby's name or settings."""
+    """The lobby's name or settings have changed."""
 
 
 LobbyEvent = Joined | Updated | Left | Changed
@@ -76,10 +82,12 @@ class Lobby:
 
     @property
     def humans(self) -> list[ParticipantInfo]:
+        """The people, in order of arrival."""
         return [p for p in self._participants.values() if p.kind == "human"]
 
     @property
     def agents(self) -> list[ParticipantInfo]:
+        """The agents, in order of arrival."""
         return [p for p in self._participants.values() if p.kind == "agent"]
 
     @property
@@ -214,7 +222,11 @@ class Lobby:
         return unsubscribe
 
     def check_people(self, *, owner: bool = False) -> None:
-        """Raises LobbyFullError if no more people fit. Only the server's limit applies to an owner."""
+        """Check that one more person fits. Only the server's limit applies to an owner.
+
+        Raises:
+            LobbyFullError: The lobby is full.
+        """
         limit = self.capacity.humans if owner else self.people_limit
         if len(self.humans) >= limit:
             raise LobbyFullError(limit, "people")

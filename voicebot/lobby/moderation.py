@@ -1,4 +1,4 @@
-"""Errors of moderation that concern the wrong participant, and the limit of reports. Pure."""
+"""The error for a moderation target that does not exist, and the limit of reports. Pure."""
 
 from __future__ import annotations
 

@@ -54,6 +54,6 @@ def distinct_name(name: str, taken: Iterable[str]) -> str:
 
 
 def graphemes(text: str) -> list[str]:
-    """What a reader counts as characters (extended grapheme clusters, UAX #29), as the client counts them."""
+    """Split a text into extended grapheme clusters (UAX #29), which readers see as characters."""
     found: list[str] = regex.findall(r"\X", text)
     return found

@@ -50,7 +50,7 @@ ANYONE = PERSON | AT_THE_DOOR | {Standing.AGENT}
 
 @dataclass(frozen=True)
 class Rule:
-    """Who has a right, and towards whom."""
+    """The rule of one right: who has it, and towards whom."""
 
     needs: Standing
     """The lowest standing that has the right."""
@@ -109,7 +109,7 @@ def lasts(standing: Standing) -> bool:
 
 
 def check(right: Right, standing: Standing) -> None:
-    """Raises SignalingError (`forbidden`) unless somebody of this standing has the right."""
+    """Check that somebody of this standing has the right. Raises SignalingError (`forbidden`) if not."""
     if has(standing, right):
         return
     doing = _DOING.get(right, f"{right.replace('_', ' ')} here")

@@ -1,0 +1,1 @@
+"""The media plane: WebRTC, Opus, voice activity detection, playout and recording."""

@@ -274,8 +274,8 @@ class ClosePeer(_OfPeer):
 class AwaitSilence(_OfParticipant):
     """Ask for `SilenceReached` when a person has been silent up to clock time `until`.
 
-    Received audio decides, so the notice comes when the audio of `until` has arrived; audio that is
-    missing for long is silence. Speech before then cancels the wait (`VoiceActivityStarted` reports it),
+    The notice comes once the audio up to `until` has been received; audio that is missing for long counts
+    as silence. Speech before then cancels the wait (`VoiceActivityStarted` reports it),
     and a later command replaces an earlier one. The notice comes at once for a person without a
     microphone here, and when the worker dies.
     """
@@ -381,7 +381,11 @@ class MediaPlane(Protocol):
     """Takes commands and gives notices."""
 
     async def start(self, on_notice: OnNotice) -> None:
-        """Start. Notices arrive on the calling loop. Raises MediaError."""
+        """Start the media plane. `on_notice` is called on the calling loop.
+
+        Raises:
+            MediaError: It has been started before, or it cannot start.
+        """
         ...
 
     async def close(self) -> None:
@@ -389,7 +393,7 @@ class MediaPlane(Protocol):
         ...
 
     def abandon(self) -> None:
-        """End what runs outside the loop, without waiting, because the loop will not run again."""
+        """End what runs outside the loop, without waiting. For a loop that will not run again."""
         ...
 
     @property
@@ -410,7 +414,9 @@ class MediaPlane(Protocol):
         A new epoch makes a new connection, which closes the older one some seconds after it is connected.
         The same epoch renegotiates on the same connection. The section of an agent that is gone or unknown
         is answered inactive and left out of `Answer.tracks`. The browser sets a transceiver that it does
-        not need to inactive and never stops it, because its section could not be used again. Raises
-        MediaError.
+        not need to inactive and never stops it, because its section could not be used again.
+
+        Raises:
+            MediaError: The offer is unusable, or the media plane is gone.
         """
         ...

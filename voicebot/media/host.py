@@ -62,6 +62,7 @@ class Connection:
 
     @property
     def works(self) -> bool:
+        """Whether it is connected."""
         return self.peer.state == "connected"
 
 
@@ -314,7 +315,7 @@ class Host:
     # ------------------------------------------------------------ upkeep
 
     def tick(self, now: float) -> None:
-        """Called ten times a second: end utterances of silent microphones, close replaced connections."""
+        """End utterances of silent microphones and close replaced connections. Called ten times a second."""
         for peer_id, link in self._links.items():
             self._close_replaced(peer_id, link, now)
             for connection in link.connections.values():
@@ -330,7 +331,7 @@ class Host:
         return sum(any(c.works for c in link.connections.values()) for link in self._links.values())
 
     def losses(self) -> tuple[int, int, float]:
-        """Slots that agents missed, packets that people lost, and seconds of echo, as in `MediaStats`."""
+        """The totals of missed slots, lost packets and seconds of echo, as in `MediaStats`."""
         taps = (c.peer.tap for link in self._links.values() for c in link.connections.values())
         return (
             sum(voice.late_frames for voice in self.voices.values()),

@@ -127,7 +127,7 @@ class InboundAudio:
         self._feed(pcm, arrival)
 
     def idle(self, now: float) -> None:
-        """Called regularly: an utterance ends when no more packets come."""
+        """End the utterance if no more packets come. Called regularly, with clock time `now`."""
         if self._settling and now - self._settling[0].arrival >= SETTLE:
             self._settle()
         if now - self._last_arrival > LAPSE:

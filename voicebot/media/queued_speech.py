@@ -37,7 +37,7 @@ class Frame:
 
 @dataclass
 class QueuedSpeech:
-    """Filled by `add` and encoded by `encode`. Counts are output samples at 48 kHz."""
+    """A speech that `add` fills and `encode` turns into packets. Counts are output samples at 48 kHz."""
 
     speech_id: str
     held: bool = False
@@ -122,7 +122,7 @@ class QueuedSpeech:
         return True
 
     def pieces(self) -> Mapping[int, tuple[float, float]]:
-        """Seconds played and seconds queued of each piece that has begun."""
+        """Maps each piece that has begun to its (seconds played, seconds queued)."""
         out: dict[int, tuple[float, float]] = {}
         for span in self.spans:
             if span.start >= self.sent:

@@ -44,7 +44,10 @@ class Timeline:
         self.written = written
 
     def place(self, position: int, samples: int) -> list[bytes] | None:
-        """The packets of silence before a packet at this sample, or None to leave the packet out."""
+        """The packets of silence to write before a packet at sample `position`; None to drop the packet.
+
+        `samples` is the length of the packet. Both count at 48 kHz.
+        """
         gap = position - self.written
         if gap <= -SLACK or position + samples <= 0:
             return None
@@ -54,7 +57,7 @@ class Timeline:
         return fill
 
     def pad(self, position: int) -> list[bytes]:
-        """The packets of silence up to this sample, before which nothing more will come."""
+        """The packets of silence up to sample `position`, before which no more packets will come."""
         gap = (position - self.written) // 120 * 120
         if gap < SLACK:
             return []
@@ -116,7 +119,7 @@ class Recorder:
             track.packets.append((payload, time, samples))
 
     def tick(self, now: float) -> None:
-        """Called regularly: hand the collected packets over."""
+        """Hand the collected packets over to the thread. Called regularly, with clock time `now`."""
         if now < self._next_write:
             return
         self._next_write = now + WRITE_EVERY

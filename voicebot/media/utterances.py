@@ -103,7 +103,7 @@ class Utterances:
         return self._until is not None
 
     def can_wait(self, power: Energies) -> bool:
-        """Whether the detector may judge this window later: speech goes on and no decision depends on it."""
+        """Whether the detector may judge this window later, because no decision depends on it yet."""
         return self.speaking and self._noise.is_loud(power) and not self._agent_talking()
 
     def surely_silent(self, power: Energies) -> bool:
@@ -113,7 +113,10 @@ class Utterances:
     # ------------------------------------------------------------ audio
 
     def window(self, start: float, window: Pcm, power: Energies, probability: float) -> None:
-        """Take the next window: `VAD_WINDOW` samples from clock time `start`, and their `energies`."""
+        """Take the next window: `VAD_WINDOW` samples from clock time `start`.
+
+        `power` has their `energies`, and `probability` is the detector's.
+        """
         settings = self._settings
         speech = probability > settings.speech_threshold
         silence = probability < settings.silence_threshold
@@ -172,12 +175,12 @@ class Utterances:
         )
 
     def glanced(self, probability: float) -> None:
-        """Take the detector's first opinion of a part that may interrupt."""
+        """Take the detector's provisional probability for a part that may interrupt an agent."""
         if probability > self._settings.speech_threshold:
             self._interrupt()
 
     def await_silence(self, until: float) -> None:
-        """Report when silence has lasted until this clock time. Ignored during speech, which was reported."""
+        """Report when silence has lasted until this clock time. Ignored while the person speaks."""
         if not self.speaking:
             self._until, self._pausing = until, True
 

@@ -33,7 +33,7 @@ MASCULINE = frozenset(_MASCULINE.split())
 
 
 def gender_of(name: str, description: str = "") -> Gender | None:
-    """Return the gender in the description, else the usual one of the first name, else None."""
+    """Return the gender that the description names, else the usual one of the first name, else None."""
     he, she = HE.search(description), SHE.search(description)
     if bool(he) != bool(she):
         return "masculine" if he else "feminine"

@@ -1,0 +1,1 @@
+"""WebRTC through aiortc: connections, tracks and ICE."""

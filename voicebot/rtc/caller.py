@@ -197,7 +197,11 @@ class Caller:
             return self._pc.localDescription.sdp, self._own_mids(me)
 
     async def add_candidate(self, candidate: str, sdp_mid: str | None, index: int | None) -> None:
-        """Add a trickled candidate of the other side; "" is end-of-candidates. Raises ValueError."""
+        """Add a trickled candidate of the other side; "" is end-of-candidates.
+
+        Raises:
+            ValueError: it is not a candidate.
+        """
         await self._pc.addIceCandidate(parse_candidate(candidate, sdp_mid, index))
 
     async def close(self) -> None:

@@ -24,7 +24,8 @@ _IPV6 = re.compile(r"(?P<scheme>stuns?|turns?):\[(?P<host>[^\]]*)\](?P<rest>.*)"
 def parse_url(url: str) -> dict[str, Any]:
     """Parse a STUN or TURN URL: scheme, host (IPv6 without brackets), port and, for TURN, transport.
 
-    Raises ValueError.
+    Raises:
+        ValueError: it is not the URL of a STUN or TURN server.
     """
     match = _IPV6.fullmatch(url)
     if match is None:
@@ -33,7 +34,7 @@ def parse_url(url: str) -> dict[str, Any]:
 
 
 def for_agents(servers: Iterable[IceServer]) -> tuple[list[IceServer], list[str]]:
-    """The servers that aiortc can use, one URL each, and for each other URL a clause that says why it cannot.
+    """Return the servers that aiortc can use, one URL each, and why it cannot use each of the other URLs.
 
     Raises:
         MediaError: an address is not a STUN or TURN address.

@@ -85,10 +85,13 @@ class Peer:
         self._pc.on("connectionstatechange", self._connection_changed)
 
     async def answer(self, sdp: str, mics: Collection[str], agents: Collection[str]) -> str:
-        """Answer an offer; returns the SDP. Raises MediaError.
+        """Answer an offer; returns the SDP.
 
         It listens to the first mid of `mics` and sends on the mids of `agents`. All other sections, and
         video, are answered inactive.
+
+        Raises:
+            MediaError: The offer is unusable, or the connection is over.
         """
         async with self._lock:
             parsed = offer.read_offer(sdp)

@@ -1,0 +1,1 @@
+"""The voice server: HTTP, WebSockets, sessions, lobbies and telemetry."""

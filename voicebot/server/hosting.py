@@ -65,8 +65,9 @@ SPACE_INTERVAL = 5.0
 
 
 class Hosting:
-    """One running server. It can be started again after `stop`, unless it was given a media plane,
-    which starts only once.
+    """A voice server with its lobbies, agents, models and media plane.
+
+    It can be started again after `stop`, unless it was given a media plane, which starts only once.
 
     `media`, `models`, `make_agent_session`, `space` and `store` replace the real parts, in tests for example.
     """
@@ -124,6 +125,7 @@ class Hosting:
 
     @property
     def running(self) -> bool:
+        """Whether the server has started and has not been stopped."""
         return self._ready
 
     @property
@@ -148,7 +150,7 @@ class Hosting:
 
     @property
     def models(self) -> Models:
-        """Raises VoicebotError before `start`."""
+        """The models in use. Raises VoicebotError before `start`."""
         if self._models is None:
             raise VoicebotError("The server has not been started.", hint="await start() first.")
         return self._models
@@ -160,13 +162,15 @@ class Hosting:
 
     @property
     def client_built(self) -> bool:
+        """Whether the browser client is built, so that its page can be served."""
         return self._static.built
 
     def controller(self, lobby_id: str) -> LobbyController:
-        """Return the controller of a lobby. Raises KeyError."""
+        """Return the controller of a lobby. Raises KeyError if there is no such lobby."""
         return self._lobbies.controllers[lobby_id]
 
     def lobby_url(self, lobby_id: str) -> str:
+        """Return the address of a lobby, to open in a browser."""
         return f"{self.url}?lobby={lobby_id}"
 
     def ice(self, user: str) -> IcePlan:
@@ -301,7 +305,7 @@ class Hosting:
             await self._stop()
 
     def abandon(self) -> None:
-        """Free the port if the loop will not run again. The media process ends by itself."""
+        """Free the port. For a loop that will not run again; the media process ends by itself."""
         self._ready = False
         if self._media is not None:
             self._media.abandon()
@@ -434,7 +438,7 @@ class Hosting:
         return (await self._lobbies.create(name, id, settings or LobbySettings())).agent_session
 
     def moderate(self, lobby_id: str) -> Moderator:
-        """Return what a host of this lobby may do, for use from outside. Raises KeyError."""
+        """Return the moderator of a lobby, for the operator. Raises KeyError if there is no such lobby."""
         return self.controller(lobby_id).moderator
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:

@@ -1,0 +1,1 @@
+"""The signaling protocol: messages, sessions and negotiations. Pure, no I/O."""

@@ -25,9 +25,9 @@ class Denied:
     network: str
     what: str
     example: str
-    """An address in the network, for the tests of `voicebot doctor`."""
+    """An address in the network, for `voicebot doctor` to test."""
     private: bool = False
-    """People on a local network have such addresses, so --allow-private opens it."""
+    """Whether people on a local network have such addresses, so that --allow-private opens the network."""
 
     @property
     def range(self) -> str:

@@ -29,6 +29,8 @@ MAX_CANDIDATES = 64
 
 
 class PairState(Enum):
+    """The states of a connection; the module shows their order."""
+
     OFFERING = "offering"
     ANSWERING = "answering"
     CONNECTING = "connecting"
@@ -78,6 +80,7 @@ class Begin:
 
     @property
     def relay_only(self) -> bool:
+        """Whether only relays may be used."""
         return self.rung != "all"
 
 
@@ -176,29 +179,32 @@ class Negotiation:
         return self._next(now)
 
     def adopt(self, now: float, before: int) -> None:
-        """After a restart: the ends may still be connected in an unknown epoch below `before`."""
+        """Wait, after a restart of the server, for the ends to report an epoch below `before`.
+
+        They may still be connected in it.
+        """
         self.epoch, self._before = 0, before
         self._claims.clear()
         self._unheard.clear()
         self._set(PairState.ADOPTING, now)
 
     def close(self) -> None:
-        """One end has left. Nothing happens until `begin`."""
+        """End the connection, because one end has left. Nothing happens until `begin`."""
         self._set(PairState.CLOSED, None)
 
     # ------------------------------------------------------------ presence of the ends
 
     def away(self, end: str) -> None:
-        """This end has lost its socket. A connection stays as it is."""
+        """Note that this end has lost its socket. An existing connection stays as it is."""
         if end in self.ends:
             self._away.add(end)
 
     def present(self, end: str) -> None:
-        """This end is present. The caller calls `begin` next."""
+        """Note that this end is present. Call `begin` next."""
         self._away.discard(end)
 
     def back(self, end: str, now: float) -> list[Action]:
-        """This end has a socket again. Begin at once if the pair was waiting for it or had failed."""
+        """Note that this end has a socket again. Begins if the pair was waiting for it or had failed."""
         self._away.discard(end)
         self._unheard.discard(end)
         if self.state is PairState.ADOPTING:
@@ -208,7 +214,7 @@ class Negotiation:
         return []
 
     def heard(self, end: str, now: float) -> list[Action]:
-        """This end has sent something."""
+        """Note that this end has sent something."""
         if end not in self._unheard:
             return []
         self._unheard.discard(end)
@@ -220,19 +226,19 @@ class Negotiation:
     # ------------------------------------------------------------ messages of the ends
 
     def offer(self, sender: str, epoch: int, now: float) -> None:
-        """An offer will be relayed. Raises SignalingError (`stale_epoch`)."""
+        """Note an offer before it is relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
         if self.state is PairState.OFFERING:
             self._set(PairState.ANSWERING, now)
 
     def answer(self, sender: str, epoch: int, now: float) -> None:
-        """An answer will be relayed. Raises SignalingError (`stale_epoch`)."""
+        """Note an answer before it is relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
         if self.state is PairState.ANSWERING:
             self._set(PairState.CONNECTING, now)
 
     def candidate(self, sender: str, epoch: int) -> None:
-        """A candidate will be relayed. Raises SignalingError (`stale_epoch`, `too_many`)."""
+        """Count a candidate before it is relayed. Raises SignalingError (`stale_epoch`, `too_many`)."""
         self._check(sender, epoch)
         self._candidates[sender] += 1
         if self._candidates[sender] > MAX_CANDIDATES:
@@ -243,13 +249,16 @@ class Negotiation:
             )
 
     def needed(self, sender: str, epoch: int) -> None:
-        """A `negotiation_needed` will be relayed. Raises SignalingError (`stale_epoch`)."""
+        """Check a `negotiation_needed` before it is relayed. Raises SignalingError (`stale_epoch`)."""
         self._check(sender, epoch)
 
     def report(
         self, sender: str, epoch: int, state: str, now: float, code: str = "ice_failed", reason: str = ""
     ) -> list[Action]:
-        """An end reports its connection state. Reports of old epochs are ignored. See `fail` for the rest."""
+        """Handle the connection state that an end reports. Reports of old epochs are ignored.
+
+        `code` and `reason` explain a failure; see `fail`.
+        """
         if sender not in self.ends or self._over:
             return []
         if self.state is PairState.ADOPTING:
@@ -272,9 +281,9 @@ class Negotiation:
         return []
 
     def fail(self, epoch: int, code: str, now: float, reason: str = "") -> list[Action]:
-        """This epoch has failed: begin the next attempt or give up.
+        """Handle the failure of this epoch: begin the next attempt, or give up.
 
-        `reason` is for people. Of several with the final `code`, the newest is reported.
+        `reason` is for people. If several attempts fail with the same final `code`, the newest reason counts.
         """
         if epoch != self.epoch or self.state not in _ATTEMPTING | _WORKED:
             return []

@@ -14,7 +14,7 @@ from voicebot.signaling.written import Written
 RING_MESSAGES = 256
 RING_SECONDS = 60.0
 MAX_SEQ = 2**52
-"""No client can push `seq` beyond. JavaScript counts exactly up to twice as far."""
+"""The largest `seq` that a client can make the server continue from. JavaScript is exact up to 2**53."""
 KNOWN_IDS = 512
 KNOWN_SECONDS = 300.0
 SESSION_SECONDS = 12 * 3600.0
@@ -70,14 +70,14 @@ class Session:
         return self.attached and fence == self.fence
 
     def detach(self, fence: int) -> bool:
-        """A socket closed. Returns whether it was the current one."""
+        """Handle a closed socket. Returns whether it was the current one."""
         if not self.holds(fence):
             return False
         self.attached = self.live = False
         return True
 
     def go_live(self) -> None:
-        """The client begins anew: send numbered messages to this socket from now on."""
+        """Send numbered messages to this socket from now on, because the client begins anew."""
         self.live = self.attached
 
     # ------------------------------------------------------------ sending
@@ -120,7 +120,7 @@ class Session:
     # ------------------------------------------------------------ receiving
 
     def is_new(self, id: str | None, now: float) -> bool:
-        """Return False for one of the last 512 message ids, if it is at most 5 minutes old."""
+        """Remember a message id. Returns False if it is one of the last 512, and at most 5 minutes old."""
         if id is None:
             return True
         while self._known and next(iter(self._known.values())) < now - KNOWN_SECONDS:

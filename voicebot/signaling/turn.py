@@ -34,7 +34,7 @@ class IcePlan:
     warning: str = ""
 
     def for_rung(self, rung: IceRung) -> IcePlan:
-        """Keep only what this rung may use. If `relay` is False in the result, skip the rung."""
+        """Return the part that this rung may use. If `relay` is False in the result, skip the rung."""
         if rung == "all":
             return self
         kept = []

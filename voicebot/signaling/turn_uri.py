@@ -29,7 +29,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True)
 class TurnAddress:
-    """One part of COTURN_SERVER. Fields that it leaves out are None."""
+    """One address in COTURN_SERVER. Omitted fields are None."""
 
     scheme: Scheme | None
     host: str
@@ -39,6 +39,7 @@ class TurnAddress:
 
     @property
     def secure(self) -> bool:
+        """Whether the URI asks for TLS (`turns:` or `stuns:`)."""
         return self.scheme in ("stuns", "turns")
 
     @property

@@ -32,6 +32,7 @@ class Written(NamedTuple):
 
 
 def write(message: Message) -> Written:
+    """Serialize a message."""
     code = message.data.code if isinstance(message, Error) else None
     text = message.model_dump_json(exclude_none=True)
     return Written(str(getattr(message, "type", "")), text, _state_key(message), code)

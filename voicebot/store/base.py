@@ -72,6 +72,8 @@ class AgentRecord:
 
 @dataclass(frozen=True)
 class LobbyRecord:
+    """A lobby with its settings, agents and the handles of the people it knows."""
+
     id: str
     name: str
     version: int = 0
@@ -91,6 +93,8 @@ class LobbyRecord:
 
 @dataclass(frozen=True)
 class BanRecord:
+    """A session that may not enter a lobby."""
+
     lobby_id: str
     handle: str
     """The banned session."""
@@ -103,6 +107,8 @@ class BanRecord:
 
 @dataclass(frozen=True)
 class ReportRecord:
+    """A report about a participant or a lobby, for the operator."""
+
     id: str
     lobby_id: str
     conversation_id: str
@@ -127,7 +133,7 @@ class Store(Protocol):
     shared: bool
     """Whether several servers may use it at once. Then it is a `voicebot.store.shared.SharedStore`."""
     owner: str
-    """This server's name in its leases. It survives a restart, so that a server need not wait for its own."""
+    """This server's name in its leases, the same after a restart, so that it need not wait for its own."""
 
     # ---- sessions
     async def put_session(self, record: SessionRecord) -> None:
@@ -138,7 +144,10 @@ class Store(Protocol):
         """Return the session with this hash of its current or previous secret, or None."""
         ...
 
-    async def delete_session(self, handle: str) -> None: ...
+    async def delete_session(self, handle: str) -> None:
+        """Delete a session, if it exists."""
+        ...
+
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
         """Return the sessions with a seat in this lobby."""
         ...
@@ -155,9 +164,12 @@ class Store(Protocol):
         """Insert or replace a lobby. Raises LeaseLost if there is a newer lease on it than `token`."""
         ...
 
-    async def get_lobby(self, id: str) -> LobbyRecord | None: ...
+    async def get_lobby(self, id: str) -> LobbyRecord | None:
+        """Return the lobby with this id, or None."""
+        ...
+
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
-        """Delete a lobby and its bans, but not its reports. Raises LeaseLost."""
+        """Delete a lobby and its bans, but not its reports. Raises LeaseLost as `put_lobby` does."""
         ...
 
     async def lobbies(self) -> list[LobbyRecord]:
@@ -165,8 +177,14 @@ class Store(Protocol):
         ...
 
     # ---- moderation
-    async def put_ban(self, record: BanRecord) -> None: ...
-    async def delete_ban(self, lobby_id: str, handle: str) -> None: ...
+    async def put_ban(self, record: BanRecord) -> None:
+        """Insert a ban, or replace the one of the same session in the same lobby."""
+        ...
+
+    async def delete_ban(self, lobby_id: str, handle: str) -> None:
+        """Delete a ban, if it exists."""
+        ...
+
     async def bans(self, lobby_id: str) -> list[BanRecord]:
         """Return the bans of a lobby, oldest first."""
         ...
@@ -188,7 +206,7 @@ class Store(Protocol):
         ...
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
-        """Extend the lease to `seconds` from now. False: it has expired, or belongs to another owner."""
+        """Extend the lease to `seconds` from now. Returns False if it has expired or has another owner."""
         ...
 
     async def release(self, name: str, owner: str, token: int) -> None:
@@ -200,5 +218,5 @@ class Store(Protocol):
         ...
 
     def abandon(self) -> None:
-        """Free everything if the event loop will not run again."""
+        """Free everything. For an event loop that will not run again."""
         ...

@@ -22,7 +22,7 @@ class FolderLock:
         """The name of the holder. Later holders of the same folder get the same name."""
 
     def take(self) -> bool:
-        """Try to take the lock. False: another server holds it.
+        """Try to take the lock. Returns False if another server holds it.
 
         Raises:
             OSError: the file of the lock cannot be opened.

@@ -12,7 +12,7 @@ _LOCAL_SUFFIXES = (".local", ".lan", ".internal", ".home.arpa", ".localhost")
 
 
 def exposed(where: str, connection: Mapping[str, Any], *, encrypted: bool) -> Iterator[str]:
-    """Yield what is unsafe about a Redis on another machine, with what to do.
+    """Yield what is unsafe about a Redis on another machine, and what to do about it.
 
     `where` is its address without secrets, `connection` holds redis-py's options for it, and `encrypted`
     tells whether it uses TLS.

@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 from voicebot.registry import Backend
 
 STT_RATE = 16_000
-"""Hz; every backend takes int16 mono at this rate."""
+"""Sample rate in Hz of the int16 mono audio that every backend takes."""
 SHORTEST = STT_RATE // 10
-"""Samples. Anything shorter holds no word, and speech servers refuse it."""
+"""Samples (0.1 s). Anything shorter contains no word, and speech servers refuse it."""
 
 
 @dataclass(frozen=True)
 class TimedWord:
-    """One word; times in seconds since the first sample pushed."""
+    """A recognised word. Times are in seconds since the first sample that was pushed."""
 
     text: str
     start: float
     end: float
     confidence: float | None = None
+    """From 0 to 1; None if the backend does not report it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Transcription:
 
     text: str
     words: tuple[TimedWord, ...] = ()
+    """The words of `text` with their times; empty if the backend does not report them."""
     language: str = ""
+    """ISO 639-1 code of the spoken language; "" if unknown."""
 
 
 class STTStream(Protocol):
@@ -42,19 +45,23 @@ class STTStream(Protocol):
     """
 
     def push(self, pcm: NDArray[np.int16]) -> None:
-        """Queue mono 16 kHz samples. Never blocks; raises nothing."""
+        """Queue samples: int16 of shape (n,), mono, 16 kHz. Never blocks and never raises."""
         ...
 
     def interim(self) -> Transcription | None:
-        """The newest interim transcript, or None; cheap, called often."""
+        """Return the newest interim transcript, or None. Must be cheap, because it is called often."""
         ...
 
     async def finish(self) -> Transcription:
-        """End the audio; return the final transcript ("" if nothing was understood). Raises ModelFailed."""
+        """End the audio and return the final transcript, whose text is "" if nothing was recognised.
+
+        Raises:
+            ModelFailed: The model failed, so this utterance is lost.
+        """
         ...
 
     def cancel(self) -> None:
-        """Discard the utterance and free what it holds."""
+        """Discard the utterance and free its resources."""
         ...
 
 
@@ -67,16 +74,22 @@ class DraftingStream(STTStream, Protocol):
     """
 
     async def draft(self) -> Transcription:
-        """What `finish` would return for the audio so far; the stream continues. Raises ModelFailed.
+        """Return what `finish` would return for the audio so far. The stream continues.
 
         Cancelling the awaiting task cancels the work. `finish` reuses the draft if only silence followed it.
+
+        Raises:
+            ModelFailed: The model failed.
         """
         ...
 
 
 @runtime_checkable
 class STT(Backend, Protocol):
-    """A loaded model, shared by all tracks; its streams are independent."""
+    """The Protocol of a speech-to-text backend: one loaded model, which all tracks share.
+
+    Each utterance has its own stream.
+    """
 
     def stream(self) -> STTStream:
         """Begin an utterance, in the language of the settings given to `load`, if they name one."""

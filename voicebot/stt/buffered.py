@@ -51,8 +51,8 @@ class BufferedStream:
 
 
 class DraftingBufferedStream(BufferedStream):
-    """Also transcribes its buffer when a draft is wanted: at most one extra request per pause."""
+    """A buffered stream that can also draft, with at most one extra request per pause."""
 
     async def draft(self) -> Transcription:
-        """What `finish` would return now; the stream continues. Cancelling cancels the request."""
+        """Return what `finish` would return now. The stream continues. Cancelling cancels the request."""
         return await self._drafts.newest()

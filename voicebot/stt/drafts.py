@@ -37,7 +37,7 @@ class Drafts:
         return self._draft is not None and not self._draft.work.done()
 
     async def newest(self) -> Transcription:
-        """The transcription of all that was pushed: the existing one if only silence followed, else another.
+        """Transcribe all that was pushed, or return the existing transcription if only silence followed it.
 
         The work is cancelled once nobody waits for it.
         """

@@ -1,0 +1,1 @@
+"""Test doubles and helpers for tests of voicebot and of its plug-ins."""

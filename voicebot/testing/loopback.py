@@ -47,7 +47,7 @@ class LoopbackPerson:
         self._news = asyncio.Event()
 
     async def connect(self, agents: Sequence[str]) -> Mapping[str, str]:
-        """Offer, perhaps again with other agents; returns {mid: agent} of the answer. Raises MediaError."""
+        """Offer, perhaps again with other agents; returns {mid: agent} from the answer. Raises MediaError."""
         sdp, tracks = await self._caller.offer(self.participant_id, agents)
         answer = await self._plane.answer(
             PeerOffer(self._host_id, self.participant_id, self._epoch, sdp, tracks, ())
@@ -70,7 +70,7 @@ class LoopbackPerson:
         return np.asarray(soxr.resample(pcm, OPUS_RATE, HEARING_RATE), np.int16)
 
     async def hears(self, agent_id: str, seconds: float, above: float = 100.0) -> None:
-        """Wait for so many seconds of frames with an RMS above `above`. Raises TimeoutError."""
+        """Wait for `seconds` of frames with an RMS above `above` (int16 units). Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE + seconds):
             while self._sounding(agent_id, above) < seconds:
                 self._news.clear()

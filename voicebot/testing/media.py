@@ -75,7 +75,7 @@ class FakeMediaPlane(InlineMediaPlane):
         host_id: str | None = None,
         after: float = 0.0,
     ) -> None:
-        """A person speaks; returns when the plane has noticed that they stopped.
+        """Let a person speak; returns when the plane has noticed that they stopped.
 
         Each part of `speech` is mono int16 at 16 kHz, a number of seconds of speech, or a negative
         number of seconds of silence. `after` waits first, in seconds. `host_id` is needed with
@@ -114,16 +114,16 @@ class FakeMediaPlane(InlineMediaPlane):
         return [speech for voice in voices for speech in voice._speeches]
 
     def lose_peer(self, peer_id: str, reason: str = "ICE failed", host_id: str | None = None) -> None:
-        """The connections of a person fail."""
+        """Make the connections of a person fail."""
         self._only_host(host_id).lose_peer(peer_id, reason)
 
     def fail_recording(self, participant_id: str, reason: str) -> None:
-        """The participant's newest recording fails."""
+        """Make the participant's newest recording fail."""
         started = [c for c in self.commanded(media.StartRecording) if c.participant_id == participant_id][-1]
         self.engine.notify(media.RecordingFailed(started.host_id, participant_id, started.path, reason))
 
     def die(self, reason: str = "killed") -> None:
-        """The worker dies with every connection and playout; a new one gets the hosts and agents."""
+        """Let the worker die with every connection and playout; a new one gets the hosts and agents."""
         for host_id, host in list(self.engine.hosts.items()):
             agents = list(host.voices)
             cast(_FakeHost, host).hang_up()

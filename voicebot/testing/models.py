@@ -61,7 +61,7 @@ class _Scripted:
         return 0
 
     def assert_consumed(self) -> None:
-        """Raises ScriptError if steps are left or were missing."""
+        """Raise ScriptError if steps are left or were missing."""
         problems = [*self.problems, *([f"{self.left()} steps left"] if self.left() else [])]
         if problems:
             raise ScriptError(f"{self.name}: {'; '.join(problems)}")

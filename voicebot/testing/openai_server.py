@@ -71,7 +71,7 @@ Step = Say | Fail | Hang
 
 
 class OpenAIServer:
-    """A server for tests; see the module."""
+    """An OpenAI-compatible server for tests; see the module."""
 
     def __init__(
         self,

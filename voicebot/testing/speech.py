@@ -19,7 +19,7 @@ FLITE_RATE = 16_000
 
 
 def speak(text: str, *, voice: str = "slt", sample_rate: int = FLITE_RATE) -> NDArray[np.int16]:
-    """The spoken text: mono int16 at `sample_rate` Hz, shape (n,). Raises MissingDependency without flite."""
+    """Speak a text: mono int16 at `sample_rate` Hz, shape (n,). Raises MissingDependency without flite."""
     return np.array(soxr.resample(_flite(text, voice), FLITE_RATE, sample_rate))
 
 

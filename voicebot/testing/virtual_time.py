@@ -69,7 +69,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._holds -= 1
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
-        """As usual, but the clock stands still until `func` has returned."""
+        """Run `func` in the executor, and stop the clock until it has returned."""
         future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
         self._holds += 1
 

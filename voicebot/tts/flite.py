@@ -23,7 +23,7 @@ from voicebot.tts.base import VoiceStyle
 from voicebot.tts.voices import pick_voice, with_volume
 
 VOICES = ("slt", "rms", "awb", "kal16", "kal")
-"""Those of the standard build, nicest first."""
+"""The voices of the standard build, nicest first."""
 RATE = 16_000
 TIMEOUT = 30.0
 """Seconds one run may take; a sentence takes 0.1."""

@@ -108,7 +108,7 @@ class PiperTTS:
 
     @property
     def waiting(self) -> int:
-        """How many sentences of all voices wait for a thread."""
+        """The number of sentences of all voices that wait for a thread."""
         return _threads()._work_queue.qsize()
 
     async def synthesize(self, text: str, style: VoiceStyle) -> AsyncIterator[NDArray[np.int16] | WordTime]:

@@ -13,8 +13,8 @@ from voicebot.tts.base import VoiceStyle
 def pick_voice(style: VoiceStyle, voices: Sequence[str]) -> str:
     """The voice that a style names, if the backend has it, else one chosen by the seed.
 
-    An unknown name is no error: after a swap of the TTS model a persona still names a voice of the previous
-    one.
+    An unknown name is not an error, because after a swap of the TTS model a persona still names a voice of
+    the previous one.
     """
     by_name = {name.lower(): name for name in voices}
     named = by_name.get(style.voice.strip().lower())
@@ -27,7 +27,7 @@ def plain_text(text: str) -> str:
 
 
 def with_volume(pcm: NDArray[np.int16], volume: float) -> NDArray[np.int16]:
-    """`pcm` louder or softer, limited so that it does not clip."""
+    """Scale `pcm` (int16) by the gain `volume`, limited so that it does not clip."""
     if volume == 1.0 or not pcm.size:
         return pcm
     peak = int(np.abs(pcm.astype(np.int32)).max())

@@ -23,7 +23,7 @@ from voicebot.events import Word
 LONGEST = 0.6
 """The longest delay of an echo in seconds: network both ways, jitter buffer, a wireless speaker."""
 USUAL = 0.35
-"""The same for one or two words of a longer speech, which are more often a person's question."""
+"""The longest delay for one or two words of a longer speech, which are more often a person's question."""
 JITTER = 0.05
 """Seconds by which even measured word times are wrong."""
 GUESSED = 0.25
@@ -31,15 +31,15 @@ GUESSED = 0.25
 ALIKE = 0.6
 """Similarity at which two words count as the same word, distorted."""
 ROUGHLY = 0.42
-"""The same for several words in a row, which distort into each other."""
+"""Similarity at which several words in a row, which distort into each other, count as the same words."""
 EVIDENCE = 5
 """The least number of the agent's letters that make an echo."""
 STRETCH = 8
-"""Letters of consecutive words of the agent that suffice when a person says much on top."""
+"""Letters of consecutive words of the agent that make an echo even if a person says a lot besides."""
 LONGEST_TEXT = 150
 """Words examined at most: half a minute without a pause is no echo, and time is limited."""
 LONGEST_LETTERS = 4 * LONGEST_TEXT
-"""The same limit in letters, for words that are long or not separated."""
+"""The most letters examined, for words that are long or not separated."""
 LETTERS_PER_SECOND = 13.0
 """Assumed speaking rate for a sentence whose end is unknown."""
 
@@ -92,7 +92,7 @@ class _Word:
 def detect_echo(
     text: str, start: float, end: float, played: Sequence[PlayedSentence], words: Sequence[Word] = ()
 ) -> Echo:
-    """Find what agents said themselves in this utterance.
+    """Find the agents' own words in this utterance.
 
     Args:
         text: what was recognised from one microphone.

@@ -77,10 +77,10 @@ class Floor:
         return True
 
     def human_started(self, participant_id: str) -> None:
-        """A person speaks: this ends the agents' chain, and no agent gets the floor meanwhile."""
+        """Note that a person speaks. This ends the agents' chain, and no agent gets the floor meanwhile."""
         self.speaking.add(participant_id)
         self.chain = 0
 
     def human_stopped(self, participant_id: str) -> None:
-        """The person's turn is over, or they have left; agents may get the floor again."""
+        """Note that a person's turn is over, or that they have left. Agents may get the floor again."""
         self.speaking.discard(participant_id)

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 CHARACTERS_PER_SECOND = 15.0
 """Conversational English, about 180 words a minute; used until something better is known."""
 FRAME = 0.02
-"""Seconds; rounding may cut one frame off the end."""
+"""Seconds of one frame, which rounding may cut off the end."""
 
 
 @dataclass(frozen=True)

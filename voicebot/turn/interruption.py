@@ -10,7 +10,7 @@ import re
 from enum import Enum
 
 LONGEST_BACKCHANNEL = 4
-"""Words. "oh yeah, I see" is a backchannel; a longer chain of such words says something."""
+"""The most words of a backchannel, such as "oh yeah, I see". A longer chain of such words says something."""
 SIGNS = [
     "uh", "uhhuh", "uh huh", "huh", "um", "hm", "hmm", "mhm", "mm", "mmm", "mm hm", "mm hmm", "mmhmm",
     "yeah", "yes", "yep", "yup", "right", "ok", "okay", "sure", "aha", "ah", "oh", "wow", "nice", "cool",

@@ -28,6 +28,7 @@ class Tokens:
 
     @classmethod
     def of(cls, text: str) -> Tokens:
+        """Split a line, shortened to its `HEAD` and `TAIL`, into folded words."""
         if len(text) > HEAD + TAIL:
             text = f"{text[:HEAD].rsplit(' ', 1)[0]}. {text[-TAIL:].split(' ', 1)[-1]}"
         words: list[str] = []

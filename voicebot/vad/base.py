@@ -1,4 +1,4 @@
-"""What a voice activity detector is."""
+"""The interface of a voice activity detector."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 VAD_RATE = 16_000
+"""Sample rate in Hz of the audio that every detector takes."""
 VAD_WINDOW = 512
 """Samples per decision: 32 ms."""
 
@@ -16,7 +17,7 @@ class VADStream(Protocol):
     """The detector's memory for one track."""
 
     def probability(self, window: NDArray[np.int16]) -> float:
-        """Speech probability (0 to 1) of the next `VAD_WINDOW` mono samples at `VAD_RATE`."""
+        """The speech probability (0 to 1) of the next window: int16 of shape (`VAD_WINDOW`,), mono."""
         ...
 
 
@@ -29,21 +30,26 @@ class FrugalVADStream(VADStream, Protocol):
         ...
 
     def skip(self, window: NDArray[np.int16]) -> None:
-        """Pass over a window amid silence. It only becomes the context of the next window."""
+        """Skip a window amid silence. It only serves as the context of the next window."""
         ...
 
     def glance(self, part: NDArray[np.int16]) -> float:
-        """The probability for the newest `VAD_WINDOW` samples; `part`, less than a window, is their end.
+        """The probability of the newest `VAD_WINDOW` samples, which end with `part`, less than a window.
 
-        It is provisional: nothing is remembered, and `part` comes again in its window.
+        It is provisional: the state of the stream does not change, and `part` follows again in its window.
         """
         ...
 
 
 @runtime_checkable
 class VAD(Protocol):
-    """A loaded detector shared by all tracks of one media worker; synchronous and quick."""
+    """The Protocol of a voice activity detector, which all tracks of a media worker share.
+
+    It is synchronous and quick, because it runs on the loop of the media worker.
+    """
 
     name: str
 
-    def stream(self) -> VADStream: ...
+    def stream(self) -> VADStream:
+        """Begin a track, with a state of its own."""
+        ...

@@ -123,7 +123,7 @@ class _OnnxStream:
         return float(self._output[0])
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
-        """A call for several costs little more than one for a single window."""
+        """One call for several windows costs little more than a call for one."""
         x = np.empty((len(windows), CONTEXT + VAD_WINDOW), np.float32)
         np.multiply(windows, np.float32(1 / 32768), out=x[:, CONTEXT:])
         x[0, :CONTEXT] = self._input[0, -CONTEXT:]

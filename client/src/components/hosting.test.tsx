@@ -114,7 +114,7 @@ test("the join page says when a host has to let people in", async () => {
   expect(screen.getByText(texts.prejoin.knockHint)).toBeTruthy();
 });
 
-test("a knock waits, can be withdrawn and is answered", async () => {
+test("a visitor who knocks waits, can withdraw, and gets an answer", async () => {
   show("?lobby=demo");
   await knock();
   const waiting: ServerMessage = { type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } };
@@ -145,7 +145,7 @@ test("a knock is repeated after a lost connection", async () => {
   expect(FakeSocket.last.of("join_lobby")).toHaveLength(1);
 });
 
-test("a host hears who knocks, and answers by keyboard one after the other", async () => {
+test("a host is told who knocks, and can answer one after the other by keyboard", async () => {
   show("?lobby=demo");
   await join("host");
   const waiting = [
@@ -222,7 +222,7 @@ test.each<["mute_request" | "make_host", string]>([
   expect(screen.queryByTestId(button)).toBeNull();
 });
 
-test.each(["kick", "ban"] as const)("%s is asked once more", async (action) => {
+test.each(["kick", "ban"] as const)("%s asks for confirmation", async (action) => {
   show("?lobby=demo");
   await join("host");
   await press("menu-p-2");
@@ -254,7 +254,7 @@ test("a guest can report, and nothing more", async () => {
   expect(moderated()).toEqual([{ action: "report", participant_id: "p-2", reason: "shouts" }]);
 });
 
-test("agents are muted for everyone, and marked", async () => {
+test("a muted agent is muted for everyone, and marked", async () => {
   show("?lobby=demo");
   await join("guest");
   await press("menu-a-1");

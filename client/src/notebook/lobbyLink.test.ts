@@ -41,7 +41,7 @@ test.each([
   expect(draw(page, url)).toEqual({ link: url, frame: `${framed}&embed=1` });
 });
 
-test("from another machine both go through Jupyter's proxy", () => {
+test("from another machine, link and frame go through Jupyter's proxy", () => {
   const href = "https://hub.example/proxy/8000/?lobby=demo";
   expect(draw("https://hub.example/user/ada/lab", LOCAL)).toEqual({
     link: href,

@@ -87,7 +87,7 @@ test("reports the state with the kind of path", async () => {
   expect(reports.at(-1)).toMatchObject({ state: "connected", route: { relay: true } });
 });
 
-test("a repair is made before the old connection is closed", async () => {
+test("a repair connects before it closes the old connection", async () => {
   const { connections } = await connectedHost();
   const old = FakePeerConnection.last;
   const heard = connections.streams.get("ada");
@@ -119,7 +119,7 @@ test("a repair waits at most a second for silent agents", async () => {
   expect(old.closed).toBe(true);
 });
 
-test("a connection that is lost or replaced during a repair makes room at once", async () => {
+test("a connection that is lost or replaced during a repair is closed at once", async () => {
   const { connections } = await connectedHost();
   const [first] = FakePeerConnection.all.slice(-1);
   const repair = async (epoch: number) => {
@@ -189,7 +189,7 @@ test("each rung of the ladder uses only the servers it was given", async () => {
   expect(FakePeerConnection.all.slice(-3).map(({ closed }) => closed)).toEqual([true, true, false]);
 });
 
-test("after a resume every connection says how it stands, and nothing is closed", async () => {
+test("after a resume every connection reports its state, and none is closed", async () => {
   const { connections, sent } = await connectedHost();
   await connections.receive({
     ...start(7),
@@ -251,7 +251,7 @@ test("people restart ICE on the same connection when the server asks", async () 
   expect(offers()[1]?.data.sdp).not.toContain(offers()[0]?.data.sdp.match(/ufrag:.*/)?.[0]);
 });
 
-test("a newer epoch replaces at once what never worked", async () => {
+test("a newer epoch replaces a connection that never worked at once", async () => {
   const { connections } = make();
   await connections.receive(start(1));
   const first = FakePeerConnection.last;
@@ -311,7 +311,7 @@ test("two changes at once make one further offer, after the answer", async () =>
   expect(offers().at(-1)?.data.tracks).toEqual({ 0: "me", 1: "ada", 2: "bob", 3: "cleo" });
 });
 
-test("candidates go out as they come and end with an empty one, once", async () => {
+test("candidates are sent as they are found and end with one empty candidate", async () => {
   const { connections, sent } = make();
   await connections.receive(start(1));
   const pc = FakePeerConnection.last;
@@ -334,7 +334,7 @@ test("gathering that takes too long is ended after eight seconds", async () => {
   expect(ended()).toBe(true);
 });
 
-test("no local candidates at all is said at once", async () => {
+test("the lack of any local candidate is reported at once", async () => {
   const { connections, sent } = make();
   await connections.receive(start(1));
   FakePeerConnection.last.onicecandidate?.({ candidate: null });
@@ -364,7 +364,7 @@ test("four seconds of disconnection are a failure, a shorter one is not", async 
   expect(reports.at(-1)).toMatchObject({ state: "failed" });
 });
 
-test("relay only, asked for by the server or by the page", async () => {
+test("only relays are used if the server or the page asks for it", async () => {
   const { connections } = make();
   await connections.receive(start(1, [], { relay_only: true }));
   expect(FakePeerConnection.last.configuration.iceTransportPolicy).toBe("relay");
@@ -373,7 +373,7 @@ test("relay only, asked for by the server or by the page", async () => {
   expect(FakePeerConnection.last.configuration.iceTransportPolicy).toBe("relay");
 });
 
-test("closing a host takes its agents' voices along", async () => {
+test("closing a host also ends its agents' voices", async () => {
   const { connections } = await connectedHost();
   expect(connections.closeAbsent(new Set(), true)).toEqual([]);
   expect(connections.closeAbsent(new Set(), false)).toEqual(["host"]);

@@ -28,7 +28,7 @@ test.each([undefined, "headset"])(
   },
 );
 
-test("a remembered microphone that is gone leaves its echo cancelled on the default one", async () => {
+test("if the remembered microphone is gone, the default one is used with echo cancellation", async () => {
   const asked = devices(async ({ audio }) => {
     if ((audio as MediaTrackConstraints).deviceId) throw new DOMException("gone", "NotFoundError");
     return stream;

@@ -71,7 +71,7 @@ test("the impolite side offers audio and video once, the polite one adopts both"
   ).toEqual([]);
 });
 
-test("glare: the polite side gives way, the impolite one ignores", async () => {
+test("glare: the polite side accepts the other's offer, the impolite side ignores it", async () => {
   const [impolite, polite] = await connected();
   impolite.pc.restartIce();
   polite.pc.restartIce();
@@ -89,7 +89,7 @@ test("glare: the polite side gives way, the impolite one ignores", async () => {
   expect(polite.pc.signalingState).toBe("stable");
 });
 
-test("candidates that cannot be used, such as those of an ignored offer, do no harm", async () => {
+test("unusable candidates, such as those of an ignored offer, do no harm", async () => {
   const [impolite, polite] = await connected();
   impolite.pc.restartIce();
   polite.pc.restartIce();
@@ -123,7 +123,7 @@ test("turning the camera on changes no description", async () => {
   expect([...impolite.sent, ...polite.sent].map(({ type }) => type)).not.toContain("webrtc_offer");
 });
 
-test("a lost path is left to recover, or to the server", async () => {
+test("a lost path may recover by itself, or the server repairs it", async () => {
   const both = await connected();
   for (const { pc } of both) pc.become("connected");
   await settle();
@@ -190,7 +190,7 @@ test("when both sides restart at once, one offer wins and both get a new path", 
   for (const { pc } of [impolite, polite]) expect(pc.signalingState).toBe("stable");
 });
 
-test("an offer without an answer keeps a restart waiting for the next epoch", async () => {
+test("while an offer is unanswered, a restart waits for the next epoch", async () => {
   const [impolite, polite] = await connected();
   impolite.peer.restart();
   await settle();

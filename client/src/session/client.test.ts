@@ -21,13 +21,13 @@ test("a name in the address wins over the remembered one", () => {
   expect(makeClient("?lobby=demo&name=Linus").state.name).toBe("Linus");
 });
 
-test("without a microphone one joins muted, and is told why", async () => {
+test("without a microphone, a person joins muted and is told why", async () => {
   const client = await inLobby({ open: () => Promise.reject(new DeviceProblem("denied")) });
   expect(client.state.microphone).toMatchObject({ status: "problem", problem: "denied" });
   expect(FakeSocket.last.of("join_lobby")).toMatchObject([{ data: { muted: true } }]);
 });
 
-test("the lobby's name is known before joining; a lobby that is not there is said", async () => {
+test("the join page shows the lobby's name, or that there is no such lobby", async () => {
   const client = makeClient("?lobby=demo");
   await client.peek();
   expect(client.state.lobby?.name).toBe("Demo lobby");
@@ -36,7 +36,7 @@ test("the lobby's name is known before joining; a lobby that is not there is sai
   expect(missing.state).toMatchObject({ phase: "gone", reason: "missing" });
 });
 
-test("a refusal is learned before joining, and shown instead of the door", async () => {
+test("a refusal before joining is shown instead of the join page", async () => {
   const client = makeClient("?lobby=demo", { lookUp: () => Promise.reject(new Refusal("origin")) });
   await client.peek();
   expect(client.state).toMatchObject({ phase: "refused", reason: "origin" });
@@ -52,7 +52,7 @@ test("muting silences the track and tells the others", async () => {
   expect(client.microphone?.enabled).toBe(true);
 });
 
-test("a server that was restarted is joined again by itself", async () => {
+test("the page rejoins a restarted server by itself", async () => {
   const client = await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
@@ -80,7 +80,7 @@ test("a lobby that is gone after a restart is shown as gone", async () => {
   expect(microphone.readyState).toBe("ended");
 });
 
-test("an agent that was being created when the seat was lost is not waited for", async () => {
+test("after a lost seat, the page no longer waits for an agent that was being created", async () => {
   const client = await inLobby();
   client.addAgent("a cook");
   FakeSocket.last.drop();
@@ -89,7 +89,7 @@ test("an agent that was being created when the seat was lost is not waited for",
   expect(client.state).toMatchObject({ adding: null, toasts: [texts.addAgent.lost] });
 });
 
-test("a resume without a seat joins anew", async () => {
+test("a resume without a seat joins again", async () => {
   await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
@@ -137,7 +137,7 @@ test("creating a lobby can be retried after the socket was lost", async () => {
   expect(client.state.creating).toBeNull();
 });
 
-test("a short loss is resumed, and connections to others live on", async () => {
+test("after a short loss the page resumes, and connections to others continue", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({
     type: "start_webrtc_negotiation",
@@ -243,7 +243,7 @@ test("another tab with the same session takes over", async () => {
   expect(client.state.phase).toBe("prejoin");
 });
 
-test("an expired session ends in asking for a reload", async () => {
+test("an expired session asks for a reload", async () => {
   const client = await inLobby();
   FakeSocket.last.receive({ type: "session_expired", data: {} });
   expect(client.state.phase).toBe("expired");

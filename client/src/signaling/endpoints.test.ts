@@ -27,14 +27,14 @@ test.each([
   expect((error as Refusal).code).toBe(code);
 });
 
-test("a proxy that cannot reach the server yet is no refusal", async () => {
+test("a proxy that cannot reach the server yet is not taken for a refusal", async () => {
   answer(502, "bad gateway");
   const error = await ensureSession(BASE).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(Error);
   expect(error).not.toBeInstanceOf(Refusal);
 });
 
-test("a server that accepts and stays silent is given up", async () => {
+test("a request to a server that accepts but never answers times out", async () => {
   const patience = new AbortController();
   vi.spyOn(AbortSignal, "timeout").mockReturnValue(patience.signal);
   const silent = (_url: URL, { signal }: RequestInit) =>
@@ -47,14 +47,14 @@ test("a server that accepts and stays silent is given up", async () => {
   await expect(asked).rejects.toThrow("too long");
 });
 
-test("of a lobby the name is known before joining, and whether one knocks", async () => {
+test("a lobby's name and whether to knock are known before joining", async () => {
   answer(200, { lobby: { id: "tea", name: "Tea" }, knock: true, people: null, agents: null });
   expect(await lookUpLobby("tea", BASE)).toEqual({ id: "tea", name: "Tea", knock: true });
   answer(200, { lobby: { id: "tea", name: "Tea" }, people: 2, agents: 1 });
   expect(await lookUpLobby("tea", BASE)).toEqual({ id: "tea", name: "Tea", knock: false });
 });
 
-test("ending a lobby says what went wrong, also where a proxy says it", async () => {
+test("a failure to end a lobby is explained, even if a proxy reports it", async () => {
   answer(204, null);
   expect(await destroyLobby("tea", BASE)).toBeNull();
   const error = { code: "forbidden", message: "No.", hint: "", retryable: false };

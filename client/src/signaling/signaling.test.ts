@@ -70,7 +70,7 @@ test("spreads the attempts of many clients", () => {
   expect(backoffMs(14, () => 1)).toBe(8750);
 });
 
-test("starts over with the waiting after a success", async () => {
+test("resets the waiting time after a success", async () => {
   await connect();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);
@@ -116,7 +116,7 @@ test("resumes after the last message it saw, and drops what it has seen", async 
   ]);
 });
 
-test("begins anew when the server has forgotten the session", async () => {
+test("begins anew if the server has forgotten the session", async () => {
   const { messages } = await connect();
   FakeSocket.last.receive({ type: "lobby_destroyed", lobby: "demo", seq: 90, data: {} });
   FakeSocket.last.drop();
@@ -157,7 +157,7 @@ test("sends again, under the same id, what may not have arrived", async () => {
   ]);
 });
 
-test("a session that is gone: what it may have taken is not repeated, what is new is sent", async () => {
+test("after a lost session, unconfirmed messages are not repeated, but new ones are sent", async () => {
   const { signaling, deliveries } = await connect();
   signaling.send({ type: "webrtc_offer", peer: "p", epoch: 1, data: { sdp: "v=0", tracks: {} } });
   const uncertain = signaling.send(chat("perhaps arrived"));
@@ -171,7 +171,7 @@ test("a session that is gone: what it may have taken is not repeated, what is ne
   expect(deliveries).toEqual([{ id: uncertain, arrived: false }]);
 });
 
-test("what a ping confirms has arrived", async () => {
+test("a ping confirms that earlier messages have arrived", async () => {
   const { signaling, deliveries } = await connect();
   const id = signaling.send(chat("hello"));
   await vi.advanceTimersByTimeAsync(10_000);
@@ -180,7 +180,7 @@ test("what a ping confirms has arrived", async () => {
   expect(deliveries).toEqual([{ id, arrived: true }]);
 });
 
-test("of more than it can keep it drops chat last, and says so", async () => {
+test("if the queue overflows, chat is dropped last, and the loss is reported", async () => {
   const { signaling, deliveries } = await connect();
   FakeSocket.last.drop();
   const first = signaling.send(chat("one"));
@@ -191,7 +191,7 @@ test("of more than it can keep it drops chat last, and says so", async () => {
   expect(deliveries).toEqual([second, first].map((id) => ({ id, arrived: false })));
 });
 
-test("going offline is doubted at once, and nothing is written until there is an answer", async () => {
+test("going offline starts a check, and nothing is sent until the server answers", async () => {
   const { signaling, silences, links } = await connect();
   window.dispatchEvent(new Event("offline"));
   expect(silences).toEqual([true]);
@@ -206,7 +206,7 @@ test("going offline is doubted at once, and nothing is written until there is an
   expect(links.at(-1)?.state).toBe("open");
 });
 
-test("what was held back while offline goes out once, on the next socket", async () => {
+test("messages held back while offline are sent once, on the next socket", async () => {
   const { signaling, silences, deliveries, links } = await connect();
   window.dispatchEvent(new Event("offline"));
   signaling.send(chat("one"));
@@ -248,7 +248,7 @@ test("pings every ten seconds and gives up a socket that is silent for 25", asyn
   expect(links.map(({ state }) => state)).toEqual(["connecting", "open", "reconnecting"]);
 });
 
-test("a socket that never greets is given up, too", async () => {
+test("a socket that never sends its greeting is closed, too", async () => {
   const { signaling } = make();
   signaling.connect();
   await vi.advanceTimersByTimeAsync(30_000);
@@ -267,7 +267,7 @@ test.each([
   expect(links.at(-1)).toEqual({ state: "closed", reason });
 });
 
-test("stops when the server refuses this page, and passes on why", async () => {
+test("stops when the server refuses this page, and reports why", async () => {
   const refusal = new Refusal("origin");
   const { signaling, links } = make({ prepare: () => Promise.reject(refusal) });
   signaling.connect();
@@ -276,7 +276,7 @@ test("stops when the server refuses this page, and passes on why", async () => {
   expect(links.at(-1)).toEqual({ state: "closed", reason: "refused", refusal });
 });
 
-test("a handshake that is refused for its origin ends the trying, too", async () => {
+test("stops when a handshake is refused for its origin", async () => {
   let refused = false;
   const prepare = () => (refused ? Promise.reject(new Refusal("origin")) : Promise.resolve());
   const { signaling, links } = make({ prepare });
@@ -289,7 +289,7 @@ test("a handshake that is refused for its origin ends the trying, too", async ()
   expect(links.at(-1)).toMatchObject({ state: "closed", reason: "refused" });
 });
 
-test("goes on trying while the server cannot be reached", async () => {
+test("keeps trying while the server cannot be reached", async () => {
   let reachable = false;
   const prepare = () => (reachable ? Promise.resolve() : Promise.reject(new TypeError("fetch")));
   const { signaling } = make({ prepare });
@@ -350,7 +350,7 @@ test.each(["online", "visibilitychange"])(
   },
 );
 
-test("after sleep a socket that answers stays", async () => {
+test("after sleep, a socket that answers is kept", async () => {
   await connect();
   window.dispatchEvent(new Event("online"));
   await vi.advanceTimersByTimeAsync(2_000);
@@ -359,7 +359,7 @@ test("after sleep a socket that answers stays", async () => {
   expect(FakeSocket.sockets).toHaveLength(1);
 });
 
-test("a computer that slept with the page in sight asks as soon as it is awake", async () => {
+test("a computer that slept while the page was visible checks the connection on waking", async () => {
   await connect();
   await vi.advanceTimersByTimeAsync(10_000);
   const { length } = FakeSocket.last.of("ping");
@@ -371,7 +371,7 @@ test("a computer that slept with the page in sight asks as soon as it is awake",
   expect(FakeSocket.sockets).toHaveLength(2);
 });
 
-test("a server that counts anew is followed from the state it tells", async () => {
+test("if the server restarts its numbering, the client continues from its lobby_state", async () => {
   const { messages } = await connect();
   const state = (seq: number, version: number): ServerMessage => ({
     type: "lobby_state",

@@ -134,7 +134,7 @@ async def test_no_filler_is_said_after_the_turn() -> None:
     assert turn.said == []
 
 
-async def test_it_can_be_switched_off() -> None:
+async def test_fillers_can_be_switched_off() -> None:
     turn = Waiting(after=0)
     turn.call()
     await asyncio.sleep(30)

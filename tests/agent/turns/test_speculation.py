@@ -133,7 +133,7 @@ async def test_speech_of_another_person_cancels_the_prepared_answer(tmp_path: Pa
         assert stage.of(SpeculationCancelled)[0].reason == "somebody else speaks"
 
 
-async def test_it_can_be_switched_off(tmp_path: Path) -> None:
+async def test_speculation_can_be_switched_off(tmp_path: Path) -> None:
     async with Stage(tmp_path, stt=[QUESTION], llm=["Fine."], speculate=False) as stage:
         ada = await stage.agent()
         await stage.person()

@@ -192,7 +192,7 @@ def thrown_away(at: float, speech: str) -> list[Event]:
     ]
 
 
-def test_a_prepared_answer_that_is_committed_costs_the_decision_and_the_playout() -> None:
+def test_a_committed_speculation_counts_only_the_commitment_and_the_playout() -> None:
     measured = measure(
         stamped(
             human(SpeechStopped, 2.0, duration_s=1.5),
@@ -223,7 +223,7 @@ def test_a_prepared_answer_that_is_committed_costs_the_decision_and_the_playout(
     assert not measured.cancelled
 
 
-def test_what_was_not_ready_when_it_was_committed_counts_from_then_on() -> None:
+def test_work_unfinished_at_the_commitment_counts_from_then_on() -> None:
     measured = measure(
         stamped(
             human(SpeechStopped, 2.0, duration_s=1.5),
@@ -292,7 +292,7 @@ KINDS = [
 
 
 HAPPENINGS = st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=2)
-"""Of one event, when: hundredths of a second, and whether it is told late."""
+"""When one kind of event happens, in hundredths of a second, and whether it is logged late."""
 
 
 @given(st.tuples(*[HAPPENINGS] * len(KINDS)), st.sampled_from([None, "s1", "s2"]))

@@ -1,4 +1,4 @@
-"""What was prepared ahead, as a frame: kept, thrown away, and at what cost."""
+"""The frame of answers that were prepared ahead: used or discarded, and what they cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody gets of a conversation who was there for a part of it."""
+"""The excerpt of a conversation for somebody who was there for a part of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicebot.folders import Folder
 
 ALICE, MALLORY, BOT = "p-alice", "p-mallory", "agent-bot"
 OLD = "north"
-"""In everything that was said, thought or decided while Mallory was not there."""
+"""A word that is in everything said, thought or decided while Mallory was not in the lobby."""
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_somebody_who_was_there_from_the_start_gets_every_word(log: Conversation
     assert sorted(kinds) == sorted(["conversation.started", *said])
 
 
-def test_kinds_of_events_are_left_out_unless_everybody_notices_them() -> None:
+def test_only_kinds_of_events_that_everybody_notices_are_included() -> None:
     """A new kind has to be thought about: it may carry words of before."""
     kinds = set(EVENT_TYPES) - set(SEEN_AND_HEARD)
     assert {e.LLMFinished, e.ToolCalled, e.SpeculationStarted, e.EndpointConfirmed, e.PersonaCreated} <= kinds
@@ -136,7 +136,7 @@ class Counted(list[Event]):
             yield event
 
 
-def test_coming_and_going_many_times_costs_no_more(log: ConversationLog) -> None:
+def test_joining_and_leaving_often_does_not_make_an_excerpt_slower(log: ConversationLog) -> None:
     """A long conversation is read once, not once for each time that somebody was there."""
     events = Counted(log.events)
     excerpt(events, [Interval(10, 20)])

@@ -119,7 +119,7 @@ def test_live_and_loaded_are_the_same(root: Path) -> None:
         pd.testing.assert_frame_equal(left, right)
 
 
-def test_the_data_folder_the_conversations_and_one_of_them_can_be_named(root: Path) -> None:
+def test_load_takes_a_data_folder_a_folder_of_conversations_or_a_single_one(root: Path) -> None:
     for path in (root.parent, root, root / "golden", str(root)):
         assert load(path).conversations["conversation_id"].tolist() == ["golden"]
     assert len(load(root)) == 1
@@ -212,7 +212,7 @@ def test_a_line_that_is_no_event_is_named_and_left_out(root: Path, line: bytes, 
     assert any(p.line == 4 for p in loaded.problems) or "another" in reason
 
 
-def test_events_of_plug_ins_and_newer_versions_are_kept_with_a_remark(root: Path) -> None:
+def test_events_of_plugins_and_newer_versions_are_kept_with_a_remark(root: Path) -> None:
     path = root / "golden" / "events.jsonl"
     count = path.read_bytes().count(b"\n")
     with path.open("ab") as file:
@@ -269,7 +269,7 @@ def test_one_bad_conversation_does_not_stop_the_others(root: Path) -> None:
 @pytest.mark.parametrize(
     "entry", [{"consent": 5}, {"joined_t": "soon"}, {"name": ["Ann"]}, {"left_t": {}}, None, "Ann"]
 )
-def test_an_odd_manifest_is_rebuilt_from_the_events(root: Path, entry: object) -> None:
+def test_an_invalid_manifest_is_rebuilt_from_the_events(root: Path, entry: object) -> None:
     write_example(root / "second", "second").close()
     path = root / "golden" / "manifest.json"
     manifest = json.loads(path.read_bytes())
@@ -284,7 +284,7 @@ def test_an_odd_manifest_is_rebuilt_from_the_events(root: Path, entry: object) -
     assert "rebuilt from the events" in problem.reason
 
 
-def test_a_rename_is_the_name_of_every_turn(root: Path) -> None:
+def test_the_latest_name_is_used_for_every_turn(root: Path) -> None:
     log = write_example(None)
     log.emit(ParticipantUpdateEvent(participant_id="ann", changes={"muted": True}))
     log.emit(ParticipantUpdateEvent(participant_id="ann", changes={"name": "Anne"}))
@@ -317,7 +317,7 @@ def test_each_answer_has_the_models_that_made_it() -> None:
     assert found.conversations["llm_model"].tolist() == ["offline"]
 
 
-def test_turns_have_what_was_typed_and_shown_and_no_noise() -> None:
+def test_turns_include_typed_and_shown_text_but_no_noise() -> None:
     log = write_example(None)
     ann, bo = {"participant_id": "ann"}, {"participant_id": "bo", "turn_id": "t9"}
     log.emit(TranscriptFinal(**ann, t=11.0, utterance_id="u8", text=" ", start_t=10.5, end_t=10.9))
@@ -415,7 +415,7 @@ def test_the_cache_gives_the_same_frames_and_problems(root: Path, cache: Path) -
     assert len(second.problems) == 1
 
 
-def test_the_cache_is_rebuilt_for_what_changed_and_kept_for_the_rest(root: Path) -> None:
+def test_only_changed_conversations_are_parsed_again(root: Path) -> None:
     write_example(root / "second", "second").close()
     load(root)
     log = write_example(root / "third", "third")
@@ -431,7 +431,7 @@ def test_the_cache_is_rebuilt_for_what_changed_and_kept_for_the_rest(root: Path)
     assert load(root).events.groupby("conversation_id").size().to_dict() == counts
 
 
-def test_which_of_two_copies_is_read_does_not_depend_on_the_cache(root: Path, cache: Path) -> None:
+def test_the_cache_does_not_change_which_of_two_copies_is_read(root: Path, cache: Path) -> None:
     (root / "golden").rename(root / "middle")
     load(root, cache=cache)
     shutil.copytree(root / "middle", root / "a-copy")
@@ -478,12 +478,12 @@ def test_a_moved_folder_does_not_keep_old_paths(root: Path) -> None:
     assert load(moved).conversations["path"].tolist() == [str(moved / "golden")]
 
 
-def test_without_a_place_for_the_cache_everything_is_still_read(root: Path, tmp_path: Path) -> None:
+def test_without_a_cache_folder_everything_is_still_read(root: Path, tmp_path: Path) -> None:
     (tmp_path / "in the way").touch()
     assert len(load(root, cache=tmp_path / "in the way")) == 1
 
 
-def test_the_users_cache_folder_is_theirs_alone(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_is_private_to_the_user(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(root.parent / "caches"))
     load(root)
     folder = root.parent / "caches" / "voicebot" / "frames"
@@ -512,7 +512,7 @@ def test_a_damaged_cache_does_not_protect_other_caches(root: Path, cache: Path, 
     assert len([path for path in cache.iterdir() if path != damaged]) == 1
 
 
-def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path, cache: Path) -> None:
+def test_the_next_load_removes_deleted_conversations_from_the_cache(root: Path, cache: Path) -> None:
     log = ConversationLog("second", root / "second")
     log.emit(ParticipantJoined(participant_id="cy", name="Cy", kind="human"))
     log.emit(TranscriptFinal(participant_id="cy", utterance_id="u", text="my secret", start_t=1, end_t=2))
@@ -526,7 +526,7 @@ def test_what_was_deleted_is_gone_from_the_cache_after_the_next_load(root: Path,
     assert "what is tea" in texts(file)
 
 
-def test_folders_that_are_gone_are_forgotten_by_any_load(root: Path, cache: Path, tmp_path: Path) -> None:
+def test_any_load_removes_the_caches_of_deleted_folders(root: Path, cache: Path, tmp_path: Path) -> None:
     load(root, cache=cache)
     write_example(tmp_path / "others" / "second", "second").close()
     shutil.rmtree(root)
@@ -536,7 +536,7 @@ def test_folders_that_are_gone_are_forgotten_by_any_load(root: Path, cache: Path
     assert len(list(cache.iterdir())) == 1
 
 
-def test_the_cache_remembers_the_folders_that_were_loaded_last(
+def test_the_cache_keeps_the_most_recently_loaded_folders(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("voicebot.conversation.reading.cache.KEPT", 2)

@@ -178,7 +178,7 @@ def messages(said: str, type: str) -> list[Any]:
     return [line for line in lines if line["type"] == type]
 
 
-async def test_people_and_agents_talk_through_turn_alone(networks: Networks, tmp_path: Path) -> None:
+async def test_people_and_agents_can_talk_through_turn_only(networks: Networks, tmp_path: Path) -> None:
     conf = turnserver_conf(CoturnOptions("voicebot.test", SECRET, listening_ip=MIDDLE))
     middle = networks.within(networks.middle)
     turn = {"COTURN_SERVER": f"turn:{MIDDLE}:3478", "COTURN_SECRET": SECRET}
@@ -191,7 +191,7 @@ async def test_people_and_agents_talk_through_turn_alone(networks: Networks, tmp
 
 
 @pytest.mark.long
-async def test_without_turn_there_is_no_way_and_that_is_said(networks: Networks, tmp_path: Path) -> None:
+async def test_without_turn_there_is_no_path_and_people_are_told(networks: Networks, tmp_path: Path) -> None:
     server = serving(networks, tmp_path, ONE_ATTEMPT + SERVE)  # three are tested in virtual time
     async with server as url, running(*guest(networks, url)) as tom:
         said = await until(tom, '"webrtc_failed"')

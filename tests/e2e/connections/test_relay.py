@@ -110,7 +110,9 @@ async def failure(context: BrowserContext, url: str, wire: Wire) -> dict[str, An
     return told
 
 
-async def test_a_wrong_secret_is_told_and_why(relay: Relay, serve: Serve, chromium: Chromium) -> None:
+async def test_a_wrong_secret_is_reported_with_the_reason(
+    relay: Relay, serve: Serve, chromium: Chromium
+) -> None:
     server = serve(COTURN_SERVER=relay.url("udp"), COTURN_SECRET="another")
     told = await failure(await chromium.context(), server.url, Wire())
     assert told["code"] == "no_candidates"
@@ -120,7 +122,7 @@ async def test_a_wrong_secret_is_told_and_why(relay: Relay, serve: Serve, chromi
     )  # to whoever runs the server, exactly
 
 
-async def test_expired_credentials_are_told(relay: Relay, serve: Serve, chromium: Chromium) -> None:
+async def test_expired_credentials_are_reported(relay: Relay, serve: Serve, chromium: Chromium) -> None:
     """Signed with the right secret, but an hour too old: only the page's, so the host has its relay."""
     server = serve(COTURN_SERVER=relay.url("udp"), COTURN_SECRET=SECRET)
     wire = Wire(*credentials(SECRET, "tom", time.time(), -3600))

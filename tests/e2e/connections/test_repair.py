@@ -164,7 +164,7 @@ async def test_a_relay_that_dies_and_returns_leaves_people_on_the_same_connectio
 
 
 @pytest.mark.long
-async def test_a_lid_closed_for_twenty_seconds_comes_back_to_the_same_place(
+async def test_a_laptop_that_slept_for_twenty_seconds_returns_to_its_seat(
     serve: Serve, chromium: Chromium
 ) -> None:
     server = serve()
@@ -218,7 +218,7 @@ async def hosted(folder: Path, llm: OpenAIServer) -> AsyncIterator[Hosting]:
         await hosting.stop()
 
 
-async def test_the_agent_speaks_on_while_its_connection_is_replaced(
+async def test_the_agent_keeps_speaking_while_its_connection_is_replaced(
     chromium: Chromium, tmp_path: Path
 ) -> None:
     async with OpenAIServer(["The sun is shining."]) as llm, hosted(tmp_path / "data", llm) as hosting:

@@ -72,7 +72,7 @@ async def heard_more(page: Page, number: int, than: int) -> None:
 
 
 @pytest.mark.long
-async def test_a_killed_server_is_not_heard(tmp_path: Path, chromium: Chromium) -> None:
+async def test_a_killed_server_does_not_interrupt_the_audio(tmp_path: Path, chromium: Chromium) -> None:
     question = spoken("what is the weather in paris", pause=9)
     command = ("voicebot", "serve")
     async with crashing(tmp_path, command=command) as server:

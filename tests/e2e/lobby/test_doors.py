@@ -1,4 +1,4 @@
-"""A private lobby and its host: knocking, turning away, taking out, banning, locking, ending."""
+"""A private lobby and its host: knocking, denying, kicking, banning, locking, ending."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ async def test_two_people_meet_hear_the_agent_and_it_knows_who_spoke(
         assert mia.problems == []
 
 
-async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_there_first(
+async def test_a_guest_and_a_browser_hear_each_other_whoever_joins_first(
     server: Server, chromium: Chromium
 ) -> None:
     context = await chromium.context()
@@ -194,7 +194,7 @@ async def test_a_simulated_person_and_a_browser_hear_each_other_whoever_was_ther
     await tts.aclose()
 
 
-async def test_no_path_for_audio_is_said_and_writing_goes_on(
+async def test_without_a_path_for_audio_people_are_told_and_can_chat(
     serve: Serve, chromium: Chromium, shots: Path
 ) -> None:
     async with OpenAIServer(["Paris is sunny."]) as llm:
@@ -209,7 +209,7 @@ async def test_no_path_for_audio_is_said_and_writing_goes_on(
         await tom.caption("^Ada.*Paris is sunny")
 
 
-async def test_no_microphone_is_said_and_listening_goes_on(
+async def test_without_a_microphone_people_are_told_and_can_listen(
     server: Server, chromium: Chromium, shots: Path
 ) -> None:
     context = await (await chromium.launch("--deny-permission-prompts")).new_context()
@@ -224,7 +224,7 @@ async def test_no_microphone_is_said_and_listening_goes_on(
     await mia.hears()
 
 
-async def test_an_agent_from_one_line_joins_with_its_own_voice(
+async def test_an_agent_made_from_a_description_joins_with_its_own_voice(
     serve: Serve, chromium: Chromium, shots: Path
 ) -> None:
     server = serve(TTS_MODEL="flite")
@@ -245,7 +245,7 @@ async def test_an_agent_from_one_line_joins_with_its_own_voice(
 
 
 @pytest.mark.long
-async def test_speaking_over_the_agent_stops_it_and_only_the_heard_is_remembered(
+async def test_an_interrupted_agent_stops_and_remembers_only_what_was_heard(
     serve: Serve, chromium: Chromium
 ) -> None:
     long = "I will tell you everything about the weather in Paris, " + ", ".join(

@@ -1,4 +1,4 @@
-"""A page that is loaded again: back at the same place, and nobody has seen it leave."""
+"""A reloaded page returns to the same seat, and nobody notices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from tests.e2e.conftest import Chromium, Server
 from tests.e2e.room import Guest, own_lobby
 
 
-async def test_a_reload_leads_back_to_the_same_place_and_nobody_sees_it(
-    server: Server, chromium: Chromium
-) -> None:
+async def test_a_reload_returns_to_the_same_seat_unnoticed(server: Server, chromium: Chromium) -> None:
     host = await chromium.context()
     lobby = await own_lobby(host, server.url)
     mia = await Guest.open(host, server.url, "Mia", lobby)

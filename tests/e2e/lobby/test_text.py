@@ -16,7 +16,7 @@ __all__ = ["host", "media", "models", "settings", "visit"]
 
 OVERRIDE, ISOLATE = "\u202e", "\u2067"
 SHORT = "<img src=x onerror=pwned()>"
-"""Fits into a name."""
+"""Markup short enough for a name."""
 ZALGO = "Z" + "\u0334\u0353\u0310" * 20 + "algo"
 NASTY = {
     "markup": "<img src=x onerror=pwned()><script>pwned()</script><svg onload=pwned()>",
@@ -45,7 +45,7 @@ async def harmless(page: Page) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_what_others_write_is_text(
+async def test_text_from_others_is_not_read_as_markup(
     host: HostingFactory, visit: VisitorFactory, chromium: Chromium, policy: list[str]
 ) -> None:
     hosting = await host()

@@ -28,7 +28,7 @@ async def grave(page: Page) -> list[str]:
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: run `make client`")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_no_screen_shuts_people_out(
+async def test_every_screen_is_accessible(
     server: Server, chromium: Chromium, scheme: Literal["light", "dark"]
 ) -> None:
     # without motion nothing is half faded in when its contrast is measured

@@ -1,4 +1,4 @@
-"""A microphone or camera that does not open: the page says why, and what to do."""
+"""If a microphone or camera does not open, the page says why, and what to do."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def listening(chromium: Chromium, url: str, *flags: str, **options: Any) -
     ("viewport", "scheme", "agent", "hint"),
     [(DESKTOP, "light", None, "Click the icon"), (PHONE, "dark", ANDROID, "open “Permissions”")],
 )
-async def test_what_is_not_permitted(
+async def test_blocked_devices_are_explained(
     host: HostingFactory,
     chromium: Chromium,
     shots: Path,
@@ -88,7 +88,7 @@ async def test_what_is_not_permitted(
     await expect(page.get_by_test_id("microphone-banner")).to_have_count(0)
 
 
-async def test_a_camera_that_is_not_there(host: HostingFactory, chromium: Chromium) -> None:
+async def test_a_missing_camera_is_explained(host: HostingFactory, chromium: Chromium) -> None:
     url = (await host()).url.rstrip("/")
     flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=0")
     page = await listening(chromium, url, *flags)
@@ -108,7 +108,7 @@ FAILURES = [
 ]
 
 
-async def test_each_cause_is_told_apart_and_trying_again_helps(
+async def test_each_cause_has_its_own_message_and_retrying_helps(
     host: HostingFactory, chromium: Chromium
 ) -> None:
     url = (await host()).url.rstrip("/")
@@ -125,7 +125,7 @@ async def test_each_cause_is_told_apart_and_trying_again_helps(
     await expect(page.get_by_test_id("camera-button")).to_be_focused()
 
 
-async def test_a_page_that_is_not_secure(
+async def test_an_insecure_page_explains_why_there_are_no_devices(
     host: HostingFactory, settings: Settings, chromium: Chromium
 ) -> None:
     port = free_port()

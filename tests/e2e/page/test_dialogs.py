@@ -1,4 +1,4 @@
-"""Escape closes every dialog, whatever has happened in it, and the keyboard goes on at its button."""
+"""Escape closes every dialog, whatever has happened in it, and returns the focus to its button."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ async def closes(page: Page, button: str) -> None:
     await expect(page.get_by_test_id(button)).to_be_focused()
 
 
-async def test_after_a_refusal(host: HostingFactory, chromium: Chromium, shots: Path) -> None:
+async def test_a_dialog_can_be_closed_after_a_refusal(
+    host: HostingFactory, chromium: Chromium, shots: Path
+) -> None:
     hosting = await host()
     session = hosting.agent_sessions["demo"]
     for _ in range(len(session.lobby.agents), session.lobby.capacity.agents):
@@ -45,7 +47,7 @@ async def test_after_a_refusal(host: HostingFactory, chromium: Chromium, shots: 
     await closes(page, "add-agent-button")
 
 
-async def test_while_an_agent_is_being_made(
+async def test_a_dialog_can_be_closed_while_an_agent_is_being_created(
     host: HostingFactory, chromium: Chromium, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosting = await host()
@@ -67,7 +69,9 @@ async def test_while_an_agent_is_being_made(
     await page.locator('[data-kind="agent"][data-name="Bruno"]').wait_for()
 
 
-async def test_after_each_step_back_and_with_the_focus_lost(host: HostingFactory, chromium: Chromium) -> None:
+async def test_a_dialog_can_be_closed_after_going_back_and_after_losing_the_focus(
+    host: HostingFactory, chromium: Chromium
+) -> None:
     hosting = await host()
     hosting.moderate("demo")
     page = await in_lobby(hosting, chromium)

@@ -12,7 +12,7 @@ from tests.e2e.room import own_lobby
 HAS_FOCUS = "name => document.activeElement?.dataset.testid === name"
 
 
-async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
+async def test_the_lobby_obeys_the_content_security_policy_and_restores_the_focus(
     server: Server, chromium: Chromium, policy: list[str]
 ) -> None:
     context = await chromium.shared.new_context()
@@ -38,7 +38,7 @@ async def test_the_lobby_keeps_to_its_policy_and_gives_the_focus_back(
     assert policy == []
 
 
-async def test_what_breaks_the_policy_is_noticed(
+async def test_violations_of_the_content_security_policy_are_detected(
     server: Server, chromium: Chromium, policy: list[str]
 ) -> None:
     """By the fixture that watches every page of every test here."""
@@ -56,7 +56,7 @@ async def test_what_breaks_the_policy_is_noticed(
         policy.clear()
 
 
-async def test_scripts_and_styles_travel_compressed_as_the_build_left_them(
+async def test_scripts_and_styles_are_sent_as_compressed_by_the_build(
     server: Server, chromium: Chromium
 ) -> None:
     page = await chromium.shared.new_page()

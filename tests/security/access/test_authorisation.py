@@ -24,9 +24,9 @@ TO_A_PEER = {
     "connection_ready",
 }
 REPORTS = {"webrtc_state_change", "connection_ready"}
-"""Those of a connection that is over are no mistake: they are ignored."""
+"""Reports that are ignored, and not refused, if their connection is over."""
 EVERYONES = {"ping", "create_lobby", "join_lobby", "resume"}
-"""What one may send without a seat."""
+"""Messages that a client without a seat may send."""
 
 
 def golden(type: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("owner", "make_host"): "oneself guest acting owner",
     **{(who, action): " ".join(TARGETS) for who in ("acting", "owner") for action in ("lock", "unlock")},
 }
-"""Of `lock` and `unlock` the participant is ignored."""
+"""Whom each role can target with each action. `lock` and `unlock` ignore the participant."""
 
 
 class Cast:

@@ -67,7 +67,7 @@ LINKS: dict[str, Trap] = {
     "endless": _endless,
 }
 TRAPS: dict[str, Trap] = LINKS | {"fifo": _fifo, "socket": _socket, "device": _device, "folder": _folder}
-"""By name: makes something at a place; links lead to a target."""
+"""Functions by name that create something at a path. Links lead to a target."""
 
 
 def record(path: Path) -> None:

@@ -24,7 +24,7 @@ from voicebot.errors import LogError
 from voicebot.folders import Folder, UnsafePath
 
 PLACES = ("events.jsonl", "manifest.json", "audio", "audio/cy.ogg")
-"""Of a conversation: where something else can lie."""
+"""Paths in a conversation's folder where something other than the expected file can be."""
 
 
 @pytest.fixture

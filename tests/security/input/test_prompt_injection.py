@@ -40,11 +40,11 @@ CORPUS = [
 NAMES = [line["text"].replace("{canary}", CANARY) for line in CORPUS if line["as"] == "name"]
 WORDS = [line["text"].replace("{canary}", CANARY) for line in CORPUS if line["as"] != "name"]
 INVISIBLE = "\U000e0053\U000e0079\U000e0073"
-"""A name of tags alone, which no lobby takes."""
+"""A name made only of invisible tag characters, which no lobby accepts."""
 SECRET = "Remember that the harbour safe opens with quokka nine four two on Sundays."
 ADA, BRUNO = create_persona("Ada, a guide"), create_persona("Bruno, a cook")
 PARTS = 6
-"""Of the corpus: the lines of each are in one conversation."""
+"""Number of parts into which the corpus is split. The lines of each part are in one conversation."""
 TEMPLATE = re.compile(r"<[|\uff5c/!?<A-Za-z_]|\[/?[A-Z][A-Z_]{2,}\]")
 HIDDEN = re.compile("[\u00ad\u200b-\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\U000e0000-\U000e01ef]")
 

@@ -215,7 +215,7 @@ async def test_impossible_addresses_are_not_internal_errors(hosting: Hosting) ->
             assert (refused.status_code, refused.json()["error"]["code"]) == (421, "host")
 
 
-async def test_turn_credentials_only_for_those_who_joined(host: Any, settings: Any, visit: Any) -> None:
+async def test_only_people_in_a_lobby_get_turn_credentials(host: Any, settings: Any, visit: Any) -> None:
     turn = {"coturn_server": "turn:t.example", "coturn_secret": SecretStr("north-canary")}
     hosting = await host(settings=settings.model_copy(update=turn))
     ada = await visit(hosting)

@@ -200,7 +200,7 @@ async def test_a_client_that_resumes_too_late_has_to_join_again(host: Any, visit
     assert joined["data"]["participant_id"] != before
 
 
-async def test_a_resume_from_too_long_ago_brings_the_whole_state(hosting: Hosting, visit: Any) -> None:
+async def test_a_resume_that_cannot_be_replayed_gets_the_whole_state(hosting: Hosting, visit: Any) -> None:
     ada = await visit(hosting, joined="Ada")
     await ada.settle()
     ada.socket.transport.abort()

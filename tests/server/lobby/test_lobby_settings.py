@@ -42,7 +42,7 @@ async def test_settings_are_sent_to_everyone_and_stored(hosting: Hosting, visit:
     assert (await ada.expect("error"))["data"]["code"] == "bad_name"
 
 
-async def test_agents_leave_a_browsers_lobby_after_its_people(host: Any, visit: Any) -> None:
+async def test_agents_leave_a_lobby_made_in_a_browser_after_its_people(host: Any, visit: Any) -> None:
     hosting = await host(limits=Limits(agents_alone=0.05, empty_lobby=3600))
     ada = await visit(hosting)
     lobby = await make(ada, settings={"private": False})

@@ -92,7 +92,7 @@ async def code_or_open(visitor: Any) -> int | None:
     return None
 
 
-async def test_a_last_seq_of_an_earlier_process_brings_the_whole_state(hosting: Hosting, visit: Any) -> None:
+async def test_a_last_seq_from_an_earlier_process_gets_the_whole_state(hosting: Hosting, visit: Any) -> None:
     """It may be smaller than today's numbers, or larger because the clock was set back."""
     ada = await visit(hosting, joined="Ada")
     for claim in (1, ada.last_seq - 10**9, ada.last_seq + 10**6):

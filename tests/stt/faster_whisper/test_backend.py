@@ -87,7 +87,7 @@ class Scripted:
 
 
 SHORT = NOISE[:8000]
-"""Too short for a partial text."""
+"""Half a second, too short for an interim transcript."""
 
 
 def said(stt: FasterWhisperSTT, pcm: NDArray[np.int16] = SHORT) -> asyncio.Task[Transcription]:
@@ -225,7 +225,7 @@ async def test_lobbies_and_tracks_share_one_model(
         await models.aclose()
 
 
-async def test_silence_and_nothing_are_empty(model: Path, settings: Settings) -> None:
+async def test_silence_and_no_audio_give_an_empty_transcript(model: Path, settings: Settings) -> None:
     stt = await FasterWhisperSTT.load(str(model), settings)
     try:
         stream = stt.stream()
@@ -271,7 +271,7 @@ async def test_unknown_names_list_the_known_ones(settings: Settings) -> None:
     assert FasterWhisperSTT.availability("models/my whisper", settings).status == "missing"
 
 
-def test_a_size_is_a_size_whatever_folders_there_are(
+def test_a_size_name_wins_over_a_folder_of_the_same_name(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "base").mkdir()

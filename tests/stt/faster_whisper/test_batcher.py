@@ -127,7 +127,7 @@ async def test_the_model_rests_after_patient_work(monkeypatch: pytest.MonkeyPatc
     assert await later == 4
 
 
-async def test_partial_work_ends_while_the_model_is_too_slow() -> None:
+async def test_patient_requests_wait_while_the_model_is_too_slow() -> None:
     works = Works()
     batcher = works.batcher(too_long=0.0)  # nothing is that quick
     assert await batcher.patient(lambda: 1) == 2

@@ -1,4 +1,4 @@
-"""A scripted Whisper: the n-th word is a buzz of a loudness that is its own, and one cut off is misheard."""
+"""Streams with a scripted Whisper: each word is a buzz of its own loudness, and a cut-off one is misheard."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def test_at_most_one_interim_decode_waits_and_none_starts_in_a_pause() -> 
     stream.cancel()
 
 
-async def test_the_end_reuses_the_draft_if_only_silence_followed() -> None:
+async def test_finish_reuses_the_draft_if_only_silence_followed() -> None:
     whisper = Whisper()
     stream = whisper.stream()
     stream.push(speech(3))

@@ -68,7 +68,7 @@ async def test_understands_other_voices(stt: PocketSphinxSTT, voice: str) -> Non
     assert (await transcribe(stt, await speak("hello world", voice))).text == "hello world"
 
 
-async def test_gives_partial_results_while_audio_comes_in(stt: PocketSphinxSTT) -> None:
+async def test_gives_interim_transcripts_while_audio_arrives(stt: PocketSphinxSTT) -> None:
     pcm = await speak(WEATHER)
     stream = stt.stream()
     stream.push(pcm)
@@ -97,7 +97,7 @@ async def test_a_draft_does_not_end_the_utterance(stt: PocketSphinxSTT) -> None:
     assert await stream.draft() == final
 
 
-async def test_a_draft_of_a_recogniser_that_dies_or_ends(stt: PocketSphinxSTT) -> None:
+async def test_a_draft_fails_if_the_recogniser_dies_or_closes(stt: PocketSphinxSTT) -> None:
     stream = stt.stream()
     stream.push(await speak("hello world"))
     (pid,) = stt.worker_pids
@@ -111,7 +111,7 @@ async def test_a_draft_of_a_recogniser_that_dies_or_ends(stt: PocketSphinxSTT) -
         await stream.draft()
 
 
-async def test_silence_and_nothing_give_an_empty_text(stt: PocketSphinxSTT) -> None:
+async def test_silence_and_no_audio_give_an_empty_text(stt: PocketSphinxSTT) -> None:
     assert (await transcribe(stt, np.zeros(16_000, np.int16))).text == ""
     assert (await stt.stream().finish()).text == ""
     assert (await transcribe(stt, await speak("hello world"))).text == "hello world"
@@ -269,7 +269,7 @@ async def test_an_unknown_model_is_named() -> None:
 
 if "VOICEBOT_SPEECH" in os.environ:  # a folder of recordings that not everybody has
 
-    async def test_understands_a_person(stt: PocketSphinxSTT) -> None:
+    async def test_understands_a_recording_of_a_person(stt: PocketSphinxSTT) -> None:
         with wave.open(str(Path(os.environ["VOICEBOT_SPEECH"]) / "hello_world.wav")) as reader:
             assert reader.getnchannels() == 1
             rate = reader.getframerate()

@@ -108,7 +108,7 @@ def test_silence_is_measured_against_the_loudest_part() -> None:
     assert level.silence == 0.0
 
 
-def test_nobody_waits_for_words_in_silence() -> None:
+def test_silence_needs_no_accurate_pass() -> None:
     transcriber = Counting()
     transcriber.begin()
     transcriber.hear(quiet(1.0))
@@ -116,7 +116,7 @@ def test_nobody_waits_for_words_in_silence() -> None:
     assert transcriber.finish() == []
 
 
-async def test_the_end_reuses_the_draft_without_another_pass() -> None:
+async def test_finish_reuses_the_draft_without_another_pass() -> None:
     transcriber = Counting()
     transcriber.begin()
     transcriber.add(np.concatenate([quiet(0.3), await speech("hello world"), quiet(0.1)]).tobytes())

@@ -118,7 +118,7 @@ def test_an_agent_called_together_with_a_person_answers() -> None:
     ("text", "called"),
     [("will you come with us", False), ("Will, you come with us", True), ("hey will what is that", True)],
 )
-def test_a_name_that_is_also_a_word(text: str, called: bool) -> None:
+def test_a_name_that_is_also_a_word_is_called_only_in_context(text: str, called: bool) -> None:
     assert called_by_name(text, [Participant("w", "Will", True)]) is called
 
 
@@ -179,7 +179,7 @@ def test_people_may_have_names_that_are_words(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["what about Tom", "What does Tom think?", "let Tom try"])
-def test_what_invites_an_agent_only_mentions_a_person(text: str) -> None:
+def test_words_that_invite_an_agent_only_mention_a_person(text: str) -> None:
     assert ids(text, partner_id="b", partner_s=5.0) == ("b",)
     assert ids(text.replace("Tom", "Ada"), partner_id="b", partner_s=5.0) == ("a",)
 

@@ -8,9 +8,9 @@ from tests.turn.addressing.corpus.lines import PARTS, false_calls, load, score
 from voicebot.persona.create import NAMES
 
 FLOORS = {"development": 0.97, "heldout": 0.91, "recognised": 0.48}
-"""Slightly below what is reached. The last is bounded by what pocketsphinx leaves of the names."""
+"""Minimum accuracy by part, slightly below the current one. The last is low: pocketsphinx garbles names."""
 NEVER_BELOW = 0.6
-"""Of any one category, of those that were written."""
+"""Minimum accuracy of each category in the written parts."""
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -83,7 +83,7 @@ def test_a_reason_names_what_decided_and_the_delay(text: str, reason: str) -> No
     assert DynamicEndpointing().decide(pause(text)).reason == reason
 
 
-def test_the_order_of_delays() -> None:
+def test_delays_grow_with_how_unfinished_the_words_are() -> None:
     order = [
         "Is it late?", "yes", "It is late.", "the sea is deep", "it is 5", "Well,", "ada", "tea and",
         "um",
@@ -132,7 +132,7 @@ def test_a_surer_model_never_waits_longer(
     assert sure.delay_s <= unsure.delay_s
 
 
-def test_a_model_chooses_a_bound_and_until_it_answers_the_words_decide() -> None:
+def test_the_model_chooses_a_bound_and_the_words_decide_until_it_answers() -> None:
     learned = LearnedEndpointing()
     assert learned.decide(pause("and", end_probability=0.9)).delay_s == DEFAULT.min_delay
     assert learned.decide(pause("Yes.", end_probability=0.1)).delay_s == DEFAULT.max_delay

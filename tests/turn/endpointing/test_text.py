@@ -140,7 +140,7 @@ ENGLISH: list[tuple[str, Ending]] = [
 
 
 @pytest.mark.parametrize(("text", "ending"), ENGLISH)
-def test_english(text: str, ending: Ending) -> None:
+def test_english_transcripts_are_classified_by_their_ending(text: str, ending: Ending) -> None:
     assert read_ending(text, names=NAMES).ending is ending
 
 

@@ -62,7 +62,7 @@ def in_another_thread(work) -> None:
     asyncio.run(other_loop())
 
 
-async def test_choosing_loads_with_progress_and_then_says_what_answers(page):
+async def test_choosing_a_model_shows_progress_and_then_the_model_in_use(page):
     models = Offered()
     swap = Swapping(models)
     control = ModelControl("tts", models, swap, asyncio.get_running_loop())
@@ -121,7 +121,7 @@ async def test_a_model_swapped_elsewhere_is_shown(page):
     assert "embedded" not in control.status.value
 
 
-async def test_a_swap_under_way_ends_with_the_panel(page):
+async def test_stopping_the_panel_cancels_a_running_swap(page):
     models = Offered()
     swap = Swapping(models)
     control = ModelControl("tts", models, swap, asyncio.get_running_loop())
@@ -181,7 +181,7 @@ async def test_after_the_end_no_agent_is_added_and_the_line_stays(page):
     assert field.text.value == "a shy botanist"
 
 
-async def test_a_line_that_made_no_agent_stays_for_another_try(page):
+async def test_a_description_that_failed_stays_for_another_try(page):
     async def spawn(description: str) -> None:
         raise ModelLoadError("no")
 

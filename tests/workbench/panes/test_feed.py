@@ -35,7 +35,7 @@ async def test_changes_are_sent_without_a_flush(page):
     assert [m["seq"] for m in page.sent(pane)] == [1]
 
 
-async def test_only_the_newest_rows_are_kept_and_the_page_is_told_which_went(page):
+async def test_only_the_newest_rows_are_kept_and_the_page_is_told_which_were_dropped(page):
     pane = Pane()
     for n in range(5):
         pane.put({"id": str(n)})
@@ -76,7 +76,7 @@ async def test_a_row_put_again_after_it_was_dropped_stays(page):
     assert page.sent(pane)[-1]["gone"] == ["a"]
 
 
-async def test_messages_of_the_page_are_handled_on_the_loop_whatever_thread_they_come_on(page):
+async def test_messages_from_the_page_are_handled_on_the_loop_from_any_thread(page):
     pane = Pane()
     done = asyncio.get_running_loop().create_future()
     pane.on_page("poke", lambda message: done.set_result((message["n"], threading.current_thread())))

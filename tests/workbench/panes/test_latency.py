@@ -5,7 +5,7 @@ from voicebot.workbench.panes.latency import PARTS, LatencyPane
 from voicebot.workbench.panes.participants import ShownParticipants
 
 
-async def test_a_turn_is_shown_with_its_parts_in_order_and_what_was_asked(page):
+async def test_a_turn_is_shown_with_its_question_and_its_parts_in_order(page):
     participants = ShownParticipants()
     participants.add("p", "Ada", "human")
     participants.add("a", "Keeper", "agent")

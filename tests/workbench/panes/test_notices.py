@@ -25,7 +25,7 @@ async def test_a_stall_says_for_how_long_and_what_to_do(page):
     assert row["count"] == 2
 
 
-async def test_only_a_cell_is_called_a_cell(page):
+async def test_only_notebook_cells_are_reported_as_cells(page):
     pane = NoticesPane()
     pane.stalled(0.6, f"{guests.__file__}:30 guest")
     pane.stalled(0.7, f"{asyncio.__file__}:10 run")

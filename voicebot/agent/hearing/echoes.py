@@ -42,24 +42,24 @@ class Echoes:
         self._sentences: deque[_Sentence] = deque(maxlen=KEPT)
 
     def began(self, speech: Speech, piece: SpokenPiece, time: float) -> None:
-        """The first sample of a sentence was sent."""
+        """Add a sentence whose first sample was sent at clock time `time`."""
         self._sentences.append(_Sentence(speech, piece, time))
 
     def stopped(self, speech: Speech, time: float) -> None:
-        """The speech has stopped, at least for now."""
+        """Note that a speech was held or has ended at clock time `time`."""
         for sentence in self._sentences:
             if sentence.speech is speech and sentence.stopped is None:
                 sentence.stopped = time
 
     def went_on(self, speech: Speech, time: float) -> None:
-        """The speech continues where it had stopped."""
+        """Note that a held speech continues at clock time `time`."""
         last = next((s for s in reversed(self._sentences) if s.speech is speech), None)
         if last is not None and last.stopped is not None:
             begun = time - (last.stopped - last.start)
             self._sentences.append(replace(last, start=begun, stopped=None))
 
     def own_voice(self, text: str, start: float, end: float, words: Sequence[Word] = ()) -> Echo:
-        """Find what agents said themselves in an utterance that lasted from `start` to `end`."""
+        """Find the agents' own words in an utterance that lasted from `start` to `end` (clock times)."""
         return detect_echo(text, start, end, [sentence.played() for sentence in self._sentences], words)
 
 

@@ -54,7 +54,7 @@ class EndpointWatch:
         self._tell()
 
     def learn(self, **known: Any) -> None:
-        """Decide again, because more is known about the pause (fields of `Pause`)."""
+        """Update fields of the `Pause`, and decide again."""
         if self._timer is None:
             return
         self.pause = replace(self.pause, **known)
@@ -62,9 +62,9 @@ class EndpointWatch:
         self._tell()
 
     def reached(self, time: float, probability: float | None = None) -> None:
-        """The media plane reports silence until `time`, with this `probability` of speech at its end.
+        """Handle a report of silence until clock time `time`, with this `probability` of speech at its end.
 
-        A notice for an earlier, shorter delay ends nothing. A doubtful silence may get more time, once.
+        A report about an earlier, shorter delay is ignored. A doubtful silence may be extended once.
         """
         if self._timer is None or not self._over(time):
             return
@@ -74,7 +74,7 @@ class EndpointWatch:
             self._confirm(self.decision.reason)
 
     def close(self) -> None:
-        """Stop watching, because speech has resumed or the result does not matter any more."""
+        """Stop watching, because speech has resumed or the result is no longer needed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

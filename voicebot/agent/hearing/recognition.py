@@ -71,13 +71,13 @@ class Listener(Protocol):
         """Have the media plane send `SilenceReached` if the silence lasts until then."""
 
     def detect_echo(self, text: str, start: float, end: float, words: Sequence[Word]) -> Echo:
-        """Find what agents said themselves in text that was spoken from `start` to `end`."""
+        """Find the agents' own words in `text`, which was spoken from `start` to `end`."""
 
     def names(self) -> Sequence[str]:
-        """The names by which somebody present can be called."""
+        """The names of everybody who can be called."""
 
     def new_id(self, what: str) -> str:
-        """An id that is unique in the lobby."""
+        """Return an id that is unique in the lobby; `what` is its prefix."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class SpeechRecognition:
     # ------------------------------------------------------------ notices
 
     def started(self, notice: media.VoiceActivityStarted) -> None:
-        """Speech begins, or continues after a pause."""
+        """Handle the start of speech, or its continuation after a pause."""
         current = self._now
         if current is not None:
             self._go_on(current, notice)
@@ -157,7 +157,7 @@ class SpeechRecognition:
         self._show_interim(current)
 
     def stopped(self, notice: media.VoiceActivityStopped) -> None:
-        """A pause begins. If it lasts, the turn is over."""
+        """Handle the start of a pause, which ends the turn if it lasts."""
         current = self._now
         if current is None:
             return
@@ -172,7 +172,7 @@ class SpeechRecognition:
         self._watch(current)
 
     def silence(self, notice: media.SilenceReached) -> None:
-        """The silence has lasted as long as `await_silence` asked."""
+        """Handle silence that has lasted as long as `await_silence` asked."""
         if self._now is not None and self._now.watch is not None:
             self._now.watch.reached(notice.time, notice.probability)
 
@@ -185,7 +185,7 @@ class SpeechRecognition:
             self._confirm(current, "the connection ended")
 
     async def settle(self, seconds: float) -> None:
-        """Wait at most `seconds` for the final texts of what was said."""
+        """Wait at most `seconds` for the final transcripts of what was said."""
         if self._tasks:
             await asyncio.wait(tuple(self._tasks), timeout=seconds)
 

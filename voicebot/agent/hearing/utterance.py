@@ -27,7 +27,7 @@ FINISH_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one person said in one turn; `text` is "" when nothing was understood or it was lost."""
+    """What one person said in one turn. `text` is "" if nothing was recognised or recognition failed."""
 
     participant_id: str
     utterance_id: str
@@ -127,12 +127,12 @@ class OpenUtterance:
             raise ModelFailed(f"it gave no text within {FINISH_TIMEOUT:g} s") from None
 
     def utterance(self, participant_id: str, text: str, cause_seq: int | None) -> Utterance:
-        """What was said, with the text that was understood."""
+        """Return the utterance with its recognised text."""
         ids = (participant_id, self.utterance_id, self.turn_id)
         return Utterance(*ids, text, self.start, self.end, cause_seq, going_on=self.cut)
 
     def words(self, result: Transcription, at: Callable[[float], float] = float) -> list[Word]:
-        """The words of a result with clock times, or with those that `at` makes of clock times."""
+        """The words of a result with clock times, or with the times that `at` converts them to."""
         origin = at(self.origin if self.origin is not None else self.start)
         return [
             Word(

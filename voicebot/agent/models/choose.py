@@ -39,7 +39,7 @@ class Choice:
 
 
 def wanted(role: Role, settings: Settings) -> str:
-    """The spec that the settings name, or "auto"."""
+    """Return the model that the settings name for a role ("provider:model"), or "auto"."""
     if role == "stt":
         return settings.stt_model
     if role == "tts":
@@ -54,8 +54,8 @@ def wanted(role: Role, settings: Settings) -> str:
 async def choose(role: Role, settings: Settings, progress: Progress = no_progress) -> tuple[Choice, Backend]:
     """Load the model for a role.
 
-    There is no fallback for a model that the settings name. "auto" takes the best backend that loads; the
-    embedded one comes last. Of one backend, a ready model comes before one to download. A download may take
+    There is no fallback for a model that the settings name. "auto" takes the best backend that loads, and the
+    embedded one last. Within a backend, a model that is ready is preferred to a download. A download may take
     `settings.download_timeout` seconds, or any time if nothing is ready.
 
     Raises:
@@ -153,7 +153,7 @@ LOCAL_PORTS = {"Ollama": 11434, "LM Studio": 1234, "vLLM": 8000, "llama.cpp": 80
 async def probe_local_llms(
     ports: Mapping[str, int] = LOCAL_PORTS, *, patience: float = 1.0
 ) -> tuple[LocalLLM, ...]:
-    """The servers that list models at http://127.0.0.1:port/v1/models within `patience` seconds.
+    """Find the servers that list models at http://127.0.0.1:port/v1/models within `patience` seconds.
 
     Only answers of the form `{"object": "list", "data": [{"id": ..., "object": "model"}, ...]}` count,
     because other servers listen on these ports, too; ours uses port 8000.

@@ -117,9 +117,14 @@ class EndOfTurnModel:
 
 
 def features(pcm: NDArray[np.int16], extract: Any) -> NDArray[np.float32]:
-    """The features of the last 8 s, float32 [1, 80, 800], as in the training of Smart Turn.
+    """Compute the features of the last 8 s, float32 [1, 80, 800], as for the training of Smart Turn.
 
-    That is silence in front of shorter audio, zero mean, unit variance, and Whisper's log-mel spectrogram.
+    Shorter audio is padded with silence in front. The samples are normalised to zero mean and unit variance,
+    and `extract` turns them into Whisper's log-mel spectrogram.
+
+    Args:
+        pcm: int16 of shape (n,), mono, 16 kHz.
+        extract: faster-whisper's `FeatureExtractor`.
     """
     window = np.zeros(SAMPLES, np.float32)
     if len(pcm):

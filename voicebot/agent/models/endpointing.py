@@ -29,7 +29,7 @@ ANSWER_WITHIN = 2.0
 
 
 def constants_of(settings: Settings) -> EndpointingSettings:
-    """The constants of endpointing. Its bounds are widened if necessary to include ENDPOINT_DELAY."""
+    """The constants of endpointing. The bounds are widened if they do not include ENDPOINT_DELAY."""
     delay = settings.endpoint_delay
     return EndpointingSettings(
         min_delay=min(settings.endpoint_min_delay, delay),
@@ -63,6 +63,7 @@ class EndOfTurn:
 
     @property
     def wanted(self) -> bool:
+        """Whether there is a learned model to ask."""
         return self._model() is not None
 
     async def probability(self, pcm: NDArray[np.int16], participant_id: str, turn_id: str) -> float | None:
@@ -105,11 +106,13 @@ class Tail:
         self._samples = 0
 
     def push(self, pcm: NDArray[np.int16]) -> None:
+        """Add samples: int16 of shape (n,), mono, 16 kHz."""
         self._parts.append(pcm)
         self._samples += len(pcm)
         while self._samples - len(self._parts[0]) >= SAMPLES:
             self._samples -= len(self._parts.popleft())
 
     def samples(self) -> NDArray[np.int16]:
+        """The last 8 s, or all samples if there are fewer; int16 of shape (n,)."""
         parts = [*self._parts] or [np.zeros(0, np.int16)]
         return np.concatenate(parts)[-SAMPLES:]

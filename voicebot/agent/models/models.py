@@ -52,7 +52,7 @@ class Swapped:
 
 
 class Models:
-    """One loaded backend for each role, and others by name for single agents.
+    """The loaded backends: one for each role, and others by name for single agents.
 
     Tests and notebooks may pass loaded backends; `start` chooses the others. A backend stays loaded until
     `aclose`, so that turns can finish with it and it can be swapped in again at once.
@@ -95,6 +95,7 @@ class Models:
 
     @property
     def started(self) -> bool:
+        """Whether there is a model for each role."""
         return all(role in self._current for role in ROLES)
 
     @property

@@ -1,0 +1,1 @@
+"""How agents speak: sentences, synthesis, fillers, and what was heard."""

@@ -85,7 +85,7 @@ class Filler:
         self._said = float("-inf")
 
     def on_tool(self, report: ToolCall | ToolResult) -> None:
-        """A tool of this turn begins or ends. Never blocks."""
+        """Note that a tool of this turn begins or ends. Never blocks."""
         if isinstance(report, ToolCall):
             self._calls.add(report.call_id)
             if self._task is None and self._after > 0:

@@ -193,7 +193,7 @@ class Speakable:
 
 
 def without_reasoning(text: str) -> str:
-    """A whole answer without its reasoning; reasoning that is never closed stays."""
+    """Return a whole answer without its reasoning. An unclosed reasoning tag is left as it is."""
     shown, at, open_ended = "", 0, set[str]()
     for begin in OPENING.finditer(text):
         name = (begin.group(1) or "").lower()
@@ -207,7 +207,7 @@ def without_reasoning(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """One piece as plain text; "" if nothing in it can be spoken."""
+    """Return one piece as plain text; "" if nothing in it can be spoken."""
     for pattern, replacement in BEFORE_PARSING:
         text = pattern.sub(replacement, text)
     if MARKUP.search(text):

@@ -29,7 +29,7 @@ class SpokenPiece:
 
 @dataclass
 class Speech:
-    """Filled by the synthesizer, and closed when the media plane reports the end of playout."""
+    """One speech. The synthesizer adds its pieces, and the end of playout closes it."""
 
     speech_id: str
     agent_id: str
@@ -45,6 +45,7 @@ class Speech:
 
     @property
     def planned(self) -> str:
+        """The text of all pieces, joined by spaces."""
         return " ".join(piece.text for piece in self.pieces)
 
     def shown(self) -> str:

@@ -27,7 +27,7 @@ AUDIBLE = 200
 
 @asynccontextmanager
 async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Close the iterator at the end, if it is a generator or has `aclose` for another reason."""
+    """Yield the iterator, and close it at the end if it has an `aclose` method, as generators do."""
     try:
         yield iterator
     finally:
@@ -36,7 +36,7 @@ async def closing_iterator(iterator: AsyncIterator[T]) -> AsyncIterator[AsyncIte
 
 
 def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray[np.int16]:
-    """The audio from 20 ms before the first audible sample, because many voices first breathe in for 0.2 s.
+    """Return the audio from 20 ms before the first audible sample: many voices begin with 0.2 s of breath.
 
     `pcm` is int16 of shape (n,). The result is empty if nothing is audible.
     """
@@ -45,7 +45,7 @@ def without_leading_silence(pcm: NDArray[np.int16], sample_rate: int) -> NDArray
 
 
 def check_audio(pcm: Any, sample_rate: int) -> NDArray[np.int16]:
-    """Return `pcm`. Raises ModelFailed if a third party's TTS returned something that cannot be played."""
+    """Return `pcm` if it is int16 of shape (n,) and the rate is usable. Raises ModelFailed otherwise."""
     if not isinstance(pcm, np.ndarray) or pcm.dtype != np.int16 or pcm.ndim != 1:
         what = f"{pcm.dtype} of shape {pcm.shape}" if isinstance(pcm, np.ndarray) else type(pcm).__name__
         raise ModelFailed(f"its audio is {what}, not mono int16 of shape (n,).")

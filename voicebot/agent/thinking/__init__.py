@@ -1,0 +1,1 @@
+"""How agents think: instructions, memory, summaries, generation and hand-offs."""

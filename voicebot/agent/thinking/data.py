@@ -46,7 +46,7 @@ SHAPES = {
 
 
 def as_data(text: str, *, quoted: bool = False) -> str:
-    """One line without line breaks, invisible characters, or marks of chat templates or the room.
+    """Return the text on one line, without invisible characters and marks of chat templates or the room.
 
     Args:
         quoted: The text will stand in a JSON string, in which tags of the room are only words.

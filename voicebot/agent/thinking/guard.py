@@ -28,7 +28,7 @@ DECLINED = {
 
 
 class Guard:
-    """Filters one answer. Text that is nothing like the protected text passes at once and unchanged."""
+    """Filters one answer. Text that does not resemble the protected text passes unchanged and at once."""
 
     def __init__(self, protected: str) -> None:
         self._at = _indices(protected)
@@ -85,7 +85,7 @@ class Guard:
 
 
 def declined(language: str) -> str:
-    """What to say instead of a quotation. `language` is an ISO 639-1 code."""
+    """Return what to say instead of a quotation. `language` is an ISO 639-1 code."""
     return DECLINED.get(language, DECLINED["en"])
 
 

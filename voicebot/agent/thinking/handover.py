@@ -32,7 +32,7 @@ class HandoffRequest:
     """The name of the agent that passes it on."""
 
     def row(self) -> str:
-        """The row for the other agent's model."""
+        """The row that tells the other agent's model about the hand-off."""
         content = {"by": label(self.by), "why": as_data(self.why)}
         return f"{HANDED_OVER} {json.dumps(content, ensure_ascii=False)}"
 

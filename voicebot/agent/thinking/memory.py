@@ -58,7 +58,7 @@ class Remembered:
 
 
 class Memory:
-    """The lines that were heard, oldest first, and a summary of earlier ones. It holds nothing unheard.
+    """The lines that were heard, oldest first, and a summary of earlier ones. Unheard words are left out.
 
     Args:
         budget: Estimated tokens that `messages` may have; None means no limit. The memory itself may grow

@@ -105,7 +105,7 @@ class GenerationWatch(RunHooks[None]):
         return self._timeout if longest is None else longest + GRACE
 
     def guarded(self, tool: Any) -> Any:
-        """The tool with the gate in front, its result cut to length, and a timeout if it has none."""
+        """Wrap a tool: it waits for the turn to be committed, its result is cut, and it has a timeout."""
         if not isinstance(tool, FunctionTool):
             return tool
         gate: ToolInputGuardrail[Any] = ToolInputGuardrail(self._gate, "committed")
@@ -152,13 +152,13 @@ class GenerationWatch(RunHooks[None]):
         )
 
     def asked(self, item: Any) -> None:
-        """The model calls a tool."""
+        """Note that the model has called a tool."""
         raw = item.raw_item
         call_id = _field(raw, "call_id") or _field(raw, "id")
         self._asked[call_id] = (_field(raw, "name") or _field(raw, "type"), _field(raw, "arguments"))
 
     def answered(self, item: Any) -> None:
-        """The model gets a result. For a call that was refused, neither begin nor end was reported before."""
+        """Note that the model gets a result. Reports a refused call, which was never started."""
         call_id = _field(item.raw_item, "call_id")
         if call_id not in self._ended:
             self._ended.add(call_id)

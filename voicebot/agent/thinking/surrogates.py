@@ -17,7 +17,7 @@ def repair_surrogates(text: str) -> str:
 
 
 class SurrogateRepairer:
-    """Does the same for text in pieces, which may end between the two halves."""
+    """Repairs a stream of text, whose pieces may end between the two halves, as `repair_surrogates` does."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")

@@ -1,0 +1,1 @@
+"""The tools of agents: Python functions and MCP servers."""

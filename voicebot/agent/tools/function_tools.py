@@ -51,7 +51,7 @@ class ToolResult:
 
 
 class Failure(str):
-    """A result that says that the tool failed."""
+    """A result that tells the model that the tool failed."""
 
 
 def make_tool(function: Any, *, name: str = "", timeout: float | None = None) -> FunctionTool:
@@ -168,5 +168,5 @@ def as_text(result: Any) -> str:
 
 
 def failure_of(context: Any, error: Exception) -> str:
-    """What the model is told about an error in a tool."""
+    """Return what the model is told about an error in a tool."""
     return Failure(f"The tool failed: {type(error).__name__}: {one_line(error)}.")

@@ -64,7 +64,7 @@ class McpServerConfig(BaseModel):
         return self
 
     def keep_secrets(self) -> None:
-        """Keep what may be a secret of this configuration out of errors and logs."""
+        """Keep the possible secrets of this configuration out of errors and logs."""
         keep_headers(self.headers)
         keep_named(self.env)
         keep_named(_options(self.args))

@@ -36,17 +36,20 @@ class AddressingContext:
         return any(person.id not in self._deaf for person in self._lobby.humans)
 
     def is_here(self, participant_id: str) -> bool:
+        """Whether this person or agent is in the lobby."""
         return participant_id in self._lobby.participants
 
     def connected(self, participant_id: str) -> None:
-        """The person can hear the agents, perhaps again."""
+        """Note that the person can hear the agents, perhaps again."""
         self._deaf.discard(participant_id)
 
     def connection_lost(self, participant_id: str) -> None:
+        """Note that the person cannot hear the agents any more."""
         self._deaf.add(participant_id)
 
     @property
     def people_ids(self) -> list[str]:
+        """The ids of the people in the lobby."""
         return [person.id for person in self._lobby.humans]
 
     @property
@@ -95,7 +98,7 @@ class AddressingContext:
         return decision
 
     def answered(self, agent_id: str, people: Iterable[str], text: str = "") -> None:
-        """People heard the agent say `text` in answer to `people`. In it, the agent may address others."""
+        """Note that the agent said `text` in answer to `people`, perhaps addressing other people in it."""
         now = self._clock()
         self._last_spoke = [a for a in self._last_spoke if a != agent_id] + [agent_id]
         asked = tuple(dict.fromkeys(people))
@@ -104,7 +107,7 @@ class AddressingContext:
         self._remember(agent_id, self.decide(text, agent_id).people or asked, text)
 
     def left(self, participant_id: str) -> None:
-        """Forget a participant's lines: whoever comes back starts afresh."""
+        """Forget the lines of a participant who has left."""
         self._partner.pop(participant_id, None)
         kept = [
             (replace(said, to=tuple(id for id in said.to if id != participant_id)), time)

@@ -21,7 +21,7 @@ from voicebot.turn.floor import Denial
 
 
 class Conversation:
-    """Lasts from the arrival of the first person to the departure of the last; has its own floor and log.
+    """One conversation, from the arrival of the first person to the departure of the last.
 
     Args:
         greeted: Nobody needs a greeting; the people here were greeted in an earlier conversation.
@@ -51,7 +51,7 @@ class Conversation:
     # ------------------------------------------------------------ what happens in the lobby
 
     def connected(self, participant_id: str) -> None:
-        """A person can hear now. Greet the first one, and say what was waiting for a listener."""
+        """Handle a new connection: greet the first person, and say what was waiting for a listener."""
         self._addressing.connected(participant_id)
         agent = next((agent for agent in self._agents.values() if not agent.muted), None)
         if not self._greeted and agent is not None:
@@ -59,7 +59,7 @@ class Conversation:
         self._scheduler.next()
 
     def ready(self) -> None:
-        """The models are loaded. Answer what was said before."""
+        """Answer what was said before the models were loaded."""
         self._scheduler.next()
 
     def greet(self, agent: Agent) -> None:
@@ -76,11 +76,11 @@ class Conversation:
         )
 
     def muted(self, agent: Agent) -> None:
-        """The agent was muted; see `TurnScheduler.drop`."""
+        """Silence an agent that was muted; see `TurnScheduler.drop`."""
         self._scheduler.drop(agent.id, Denial.MUTED.value)
 
     def left(self, participant_id: str) -> None:
-        """A person or an agent has left the lobby."""
+        """End the utterances and answers of a participant who has left the lobby."""
         self.connection_lost(participant_id)
         self._addressing.left(participant_id)
         self._replies.drop_person(participant_id)
@@ -95,7 +95,7 @@ class Conversation:
 
     @property
     def quiet(self) -> bool:
-        """Nobody speaks, no speech is being transcribed, and nobody is waiting for an answer."""
+        """Whether nobody speaks, nothing is being transcribed, and nobody is waiting for an answer."""
         return (
             not self._floor.speaking
             and self._scheduler.turn is None
@@ -108,7 +108,7 @@ class Conversation:
         return not any(recognition.finishing for recognition in self._recognitions.values())
 
     def media_gone(self) -> None:
-        """The media process died, so every playout ended without a notice."""
+        """End every utterance and every playout, because the media process died."""
         for participant_id in self._addressing.people_ids:
             self.connection_lost(participant_id)
         self._scheduler.media_gone()
@@ -172,7 +172,7 @@ class Conversation:
         return self._recognitions[participant_id]
 
     def on_speech_began(self, participant_id: str) -> str:
-        """A person starts to speak, which withdraws an answer that nobody has heard yet."""
+        """Withdraw an answer that nobody has heard yet, because a person has started to speak."""
         self._floor.human_started(participant_id)
         self._interruptions.on_speech_went_on(participant_id)
         self._addressing.name(participant_id)
@@ -186,16 +186,16 @@ class Conversation:
         self._floor.human_stopped(participant_id)
 
     def on_partial(self, participant_id: str, text: str) -> None:
-        """A partial transcript came. It may be enough to hold an agent."""
+        """Judge an interim transcript, which may be enough to hold an agent."""
         self._interruptions.judge(self._scheduler.turn, participant_id, text, over=False)
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """The person continues after a pause."""
+        """Discard the prepared answer, because the person continues after a pause."""
         self._interruptions.on_speech_went_on(participant_id)
         self._scheduler.speculation.cancel("speech went on", participant_id=participant_id)
 
     def on_draft(self, draft: Utterance, expects_more: bool) -> None:
-        """The person pauses. `draft` is all that they said, if they have finished."""
+        """Prepare an answer to `draft`, in case the person who pauses has finished."""
         listening = self._interruptions.judge(
             self._scheduler.turn, draft.participant_id, draft.text, over=True
         )

@@ -34,7 +34,7 @@ class InterruptionHandler:
         """People whose current utterance, as far as it is known, is only a sign that they listen."""
 
     def on_notice(self, turn: Turn, notice: media.PlayoutHeld | media.PlayoutResumed) -> None:
-        """The media plane holds or resumes the speech of this turn."""
+        """Handle a notice that the media plane has held or resumed the speech of this turn."""
         if isinstance(notice, media.PlayoutHeld):
             turn.agent.set_state("listening")
             self._log_detected(turn, notice.by, notice.time)
@@ -70,7 +70,7 @@ class InterruptionHandler:
         return True
 
     def on_speech_went_on(self, participant_id: str) -> None:
-        """The person speaks again, so their words have to be judged again."""
+        """Judge the person's words again, because they continue to speak."""
         self._harmless.discard(participant_id)
 
     # ------------------------------------------------------------ inside

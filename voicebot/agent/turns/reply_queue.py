@@ -15,7 +15,10 @@ KEPT = 3
 
 
 class ReplyQueue:
-    """The scheduler turns `unanswered` into `answers` and takes those before `greetings`."""
+    """What agents still have to answer and to say.
+
+    The scheduler turns `unanswered` words into `answers`, and takes those before `greetings`.
+    """
 
     def __init__(self) -> None:
         self.unanswered: list[Utterance] = []
@@ -30,7 +33,7 @@ class ReplyQueue:
         return [] if utterance.typed else self._going_on.pop(utterance.participant_id, [])
 
     def goes_on(self, participant_id: str) -> bool:
-        """Whether the person has been cut into utterances and is still speaking."""
+        """Whether the person's speech was cut into utterances and still continues."""
         return participant_id in self._going_on
 
     def keep(self, said: Sequence[Utterance], last: Utterance) -> None:
@@ -58,7 +61,7 @@ class ReplyQueue:
         self.greetings = deque(turn for turn in self.greetings if turn.agent.id != agent_id)
 
     def drop_agent(self, agent_id: str) -> None:
-        """Drop all that this agent would have said."""
+        """Drop everything that this agent would have said."""
         self.answers = deque(turn for turn in self.answers if turn.agent.id != agent_id)
         self.drop_greeting(agent_id)
 

@@ -62,7 +62,7 @@ class TurnScheduler:
         self._closing = False
 
     def greet(self, agent: Agent) -> None:
-        """Let the agent introduce itself as soon as nobody speaks, unless it answers something before."""
+        """Let the agent introduce itself as soon as nobody speaks, unless it answers somebody first."""
         if (text := agent.persona.greeting) and not self._closing:
             self.replies.greetings.append(
                 self._new_turn(agent, self._new_id("turn"), text=text, greeting=True)
@@ -79,7 +79,7 @@ class TurnScheduler:
     def withdraw_unheard(self, participant_id: str) -> str | None:
         """Withdraw an answer that nobody has heard yet, because a person has started to speak.
 
-        Returns the id of the turn if it answered this person: they continue it.
+        Returns the id of that turn if it answered this person, whose words then belong to the same turn.
         """
         self.speculation.cancel("somebody else speaks")
         turn = self.turn
@@ -102,7 +102,7 @@ class TurnScheduler:
         self.speculation.start(turn, draft, name, self._addressing.people, self._addressing.others(agent))
 
     def media_gone(self) -> None:
-        """The media process died, so every playout ended without a notice."""
+        """End every playout, because the media process died."""
         self.speculation.cancel("the media process stopped")
         for turn in self.playout.turns:
             # a turn without audio so far can go on, and a prepared one was cancelled above

@@ -49,7 +49,7 @@ class Turn:
     to: Sequence[str] = ()
     """Names of the people to answer; empty means whoever spoke last."""
     text: str | None = None
-    """Spoken as it is. None lets the language model answer."""
+    """Text to speak as it is; None lets the language model answer."""
     greeting: bool = False
     """The agent introduces itself. Other agents do not answer that."""
     reply_to_agent: bool = False
@@ -70,7 +70,7 @@ class Turn:
     interruption: Event | None = None
     """The latest event about speech over this turn, until the turn resumes."""
     superseded: bool = False
-    """Somebody spoke before the answer was heard; its question is asked again."""
+    """Whether somebody spoke before the answer was heard, so that its question is asked again."""
     written: int = 0
     """Characters from the language model."""
     pieces: asyncio.Queue[str | None] = field(default_factory=lambda: asyncio.Queue(maxsize=16))
@@ -89,6 +89,7 @@ class Turn:
 
     @property
     def audible(self) -> bool:
+        """Whether the first audible sample of the speech has been sent."""
         return self.speech.started is not None
 
 

@@ -1,0 +1,1 @@
+"""Pandas frames made from the events of conversations."""

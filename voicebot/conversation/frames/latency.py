@@ -5,10 +5,10 @@ Each part is the time by which its stage delayed the answer. Work that was done 
 transcript that is ready before the turn is over) therefore counts 0, and parts never overlap. The time
 between the stages is `unaccounted`, so that all parts add up to `e2e_latency`.
 
-For an answer that was prepared ahead, the time from the end of the turn to the commitment is
-`on_user_turn_completed_delay`, and language model and voice count only what was not ready by then. A
-discarded answer does not count here: its `SpeculationCancelled` has its cost, and the turn is measured by
-the answer that replaced it.
+For an answer that was prepared ahead, `on_user_turn_completed_delay` is the time from the end of the turn to
+the commitment. The language model and the voice count only with the work that was not finished by then. A
+discarded answer does not count: `SpeculationCancelled` says what it cost, and the turn is measured by the
+answer that replaced it.
 """
 
 from __future__ import annotations

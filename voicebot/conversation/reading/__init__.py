@@ -1,0 +1,1 @@
+"""Reads stored conversations: frames, captions, excerpts and recordings."""

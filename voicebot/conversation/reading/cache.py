@@ -67,7 +67,7 @@ class FrameCache:
         return entry["id"] if entry is not None and entry["key"] == key else None
 
     def keep(self, name: str) -> None:
-        """Keep the cached rows of a conversation whose content has not changed."""
+        """Carry over the cached rows of a conversation whose content has not changed."""
         self._index[name] = self._known[name]
         self._kept.add(self._known[name]["id"])
 

@@ -64,7 +64,7 @@ class Interval(NamedTuple):
 
 
 def presence(events: Iterable[Event], participant_ids: Collection[str]) -> list[Interval]:
-    """Return when the person with these participant ids was there, in order of time."""
+    """Return when the person with these participant ids was in the lobby, in order of time."""
     intervals: list[Interval] = []
     began: dict[str | None, float] = {}
     for event in events:

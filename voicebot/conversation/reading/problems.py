@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 
 
 class LoadProblem(NamedTuple):
-    """Something that could not be read."""
+    """A file or line of a stored conversation that could not be read."""
 
     path: str
     line: int

@@ -43,18 +43,31 @@ MOST_PROBLEMS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Conversations:
-    """Pandas frames of one or many conversations. `voicebot.conversation.frames.columns` lists columns."""
+    """Pandas frames of one or many conversations. `voicebot.conversation.frames.columns` lists columns.
+
+    Columns in `_s` are in seconds; those of moments count from the start of the conversation.
+    """
 
     conversations: pd.DataFrame
+    """One row per conversation."""
     participants: pd.DataFrame
+    """One row per person or agent in a conversation."""
     turns: pd.DataFrame
+    """One row per utterance, chat message or speech of an agent. `text` is what was heard or written."""
     words: pd.DataFrame
+    """One row per recognised word, if the speech-to-text model reports when words were spoken."""
     events: pd.DataFrame
+    """One row per event. `data` has the fields that only this type of event has, as JSON."""
     latency: pd.DataFrame
+    """One row per measured answer of an agent; see `voicebot.conversation.frames.latency`."""
     speculation: pd.DataFrame
+    """One row per answer that was prepared ahead, with what a discarded one cost."""
     speech: pd.DataFrame
+    """One row per stretch of a person's speech that the voice activity detector found."""
     endpoints: pd.DataFrame
+    """One row per decision about a pause."""
     audio: pd.DataFrame
+    """One row per recording."""
     problems: tuple[LoadProblem, ...] = ()
     """Everything that could not be read."""
 

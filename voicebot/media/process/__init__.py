@@ -1,0 +1,1 @@
+"""The media plane in a process of its own."""

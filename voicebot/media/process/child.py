@@ -51,7 +51,7 @@ class MediaWorker:
     """A running media worker."""
 
     def __init__(self, vad: str, log_level: str) -> None:
-        """Start it. Raises OSError if the machine has no process or socket left."""
+        """Start the process. Raises OSError if the machine has no process or socket left."""
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             pipes = [socket.socketpair() for _ in range(2)]
             for here, there in pipes:
@@ -84,7 +84,7 @@ class MediaWorker:
                 log.warning("media worker: %s", text)
 
     def wait(self, timeout: float) -> str:
-        """Wait for its end, by force after `timeout` seconds; returns how it ended. Blocks."""
+        """Wait for the process to end, and kill it after `timeout` seconds; returns how it ended. Blocks."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:

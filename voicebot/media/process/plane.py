@@ -181,7 +181,7 @@ class ProcessMediaPlane:
             writer.close()
 
     def _lost(self, how: str) -> None:
-        """Answer everything that a dead worker owed, so that nobody waits for ever."""
+        """Answer everything that waits for a dead worker, so that nobody waits for ever."""
         log.error("the media worker died (%s); a new one is started", how)
         self._fail_requests("The media worker died while it answered.")
         now = monotonic()

@@ -1,4 +1,4 @@
-"""The messages between the media worker and its handle: a length, then a pickle.
+"""The messages between the media worker and the process that started it: a length, then a pickle.
 
 Both ends are this package on one machine, over a socketpair that nobody else can reach. Audio arrays
 are pickled (protocol 5) with one copy and no conversion.
@@ -22,7 +22,7 @@ MAX_MESSAGE = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Request:
-    """Handle to worker: an offer, which is answered by a `Reply` with the same number."""
+    """To the worker: an offer, which is answered by a `Reply` with the same number."""
 
     number: int
     offer: PeerOffer
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """Worker to handle: the result of a request."""
+    """From the worker: the result of the request with the same number."""
 
     number: int
     answer: Answer | VoicebotError
@@ -38,7 +38,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """Worker to handle: it has started and carries out commands."""
+    """From the worker: it has started and carries out commands."""
 
 
 ToWorker = Command | Request
@@ -46,13 +46,13 @@ FromWorker = Notice | Reply | LogRecord | WorkerReady
 
 
 def pack(message: object) -> bytes:
-    """A message as bytes."""
+    """Serialize a message, with its length in front."""
     body = pickle.dumps(message, protocol=5)
     return _LENGTH.pack(len(body)) + body
 
 
 async def receive(reader: asyncio.StreamReader) -> Any:
-    """The next message, or None at the end of the stream. Raises ValueError for an impossible length."""
+    """Read the next message; None at the end of the stream. Raises ValueError for an impossible length."""
     try:
         (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
         if length > MAX_MESSAGE:

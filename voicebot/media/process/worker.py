@@ -31,15 +31,15 @@ from voicebot.vad.base import VAD
 log = logging.getLogger(__name__)
 
 CHATTER_LIMIT = 512 * 1024
-"""Bytes that wait for the handle (a cell blocks it) above which statistics and logs are left out."""
+"""Bytes that the parent has not read (a cell blocks it) above which statistics and logs are dropped."""
 SPEECH_LIMIT = 32 * 1024 * 1024
-"""Bytes that wait above which speech is left out, too: a quarter of an hour of one person."""
+"""Bytes above which speech is dropped, too: a quarter of an hour of one person."""
 CLOSE_TIMEOUT = 5.0
 _plain = logging.Formatter()
 
 
 class _Outbox:
-    """Bounded messages to the handle. Never blocks."""
+    """The bounded queue of messages to the parent process. Never blocks."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._transport = writer.transport
@@ -60,7 +60,7 @@ class _Outbox:
 
 
 class _Forward(logging.Handler):
-    """Sends log records to the handle's process."""
+    """Sends log records to the parent process."""
 
     def __init__(self, outbox: _Outbox) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""STUN and TURN servers: finding, choosing, probing and testing them."""

@@ -55,11 +55,11 @@ class Allocation(asyncio.DatagramProtocol):
         """Our address as the server sees it."""
 
     async def permit(self, peer: Address) -> None:
-        """Send CreatePermission for a peer. Raises TurnError."""
+        """Send CreatePermission for a peer. Raises TurnError if the server refuses."""
         await ask(self._client, stun.Method.CREATE_PERMISSION, {"XOR-PEER-ADDRESS": peer})
 
     async def bind(self, peer: Address) -> int:
-        """Send ChannelBind for a peer; returns the channel number. Raises TurnError."""
+        """Send ChannelBind for a peer; returns the channel number. Raises TurnError if the server refuses."""
         self._channel -= 1
         attributes = {"CHANNEL-NUMBER": self._channel, "XOR-PEER-ADDRESS": peer}
         await ask(self._client, stun.Method.CHANNEL_BIND, attributes)
@@ -115,7 +115,12 @@ async def allocation(
 async def ask(
     client: turn.TurnClientProtocol, method: stun.Method, attributes: dict[str, Any]
 ) -> Mapping[str, Any]:
-    """Send a request; returns the attributes of the answer. Raises TurnError or TimeoutError."""
+    """Send a request; returns the attributes of the answer.
+
+    Raises:
+        TurnError: the server answered with an error.
+        TimeoutError: it did not answer.
+    """
     request = stun.Message(method, stun.Class.REQUEST, attributes=attributes)
     try:
         response, _ = await client.request_with_retry(request)
@@ -130,7 +135,11 @@ async def ask(
 async def connect(
     parsed: dict[str, Any], username: str | None = None, credential: str | None = None
 ) -> AsyncIterator[turn.TurnClientProtocol]:
-    """A client of the server of a parsed URL, which has sent nothing yet. Raises OSError."""
+    """A client of the server of a parsed URL, which has sent nothing yet.
+
+    Raises:
+        OSError: there is no connection to the server, or TLS failed.
+    """
     loop, server = asyncio.get_running_loop(), (parsed["host"], parsed["port"])
     options: dict[str, Any] = {
         "username": username,

@@ -33,6 +33,7 @@ class Probe:
 
     @property
     def ok(self) -> bool:
+        """Whether the server gave what a call needs."""
         return self.outcome == "ok"
 
 

@@ -32,7 +32,7 @@ RelayOutcome = Literal["relayed", "own_address_denied", "lost", "refused", "unre
 
 @dataclass(frozen=True)
 class RelayProof:
-    """Whether data went between two allocations of one server, both ways."""
+    """Whether data passed between two allocations of one server, in both directions."""
 
     outcome: RelayOutcome
     detail: str

@@ -51,11 +51,11 @@ SERVICES: dict[str, Way] = {
 
 @dataclass(frozen=True)
 class Found:
-    """The result for one address."""
+    """The routes to one address of COTURN_SERVER."""
 
     routes: tuple[Route, ...]
     seconds: float
-    """How long it is valid."""
+    """Seconds for which the result is valid."""
     discovered: bool = False
     """Whether NAPTR or SRV records gave the routes; otherwise they are the default ports."""
     warning: str = ""

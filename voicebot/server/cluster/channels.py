@@ -26,7 +26,7 @@ class ChannelLost(ConnectionError):
 
 
 class Channel:
-    """One of the two ends. Items arrive once and in order, or both ends lose the channel."""
+    """One end of a channel. Items arrive once and in order, or both ends lose the channel."""
 
     def __init__(self, other: Neighbour, id: str) -> None:
         self.id, self._other = id, other
@@ -35,27 +35,31 @@ class Channel:
 
     @property
     def lost(self) -> bool:
-        """Nothing more is sent or received."""
+        """Whether the channel is over: nothing more is sent or received."""
         return self._ended is not None
 
     async def send(self, kind: str, data: Any = None) -> None:
-        """Return once the item is in the other server's stream. Raises ChannelLost."""
+        """Send an item; returns once it is in the other server's stream.
+
+        Raises:
+            ChannelLost: the other server is gone or cannot be reached.
+        """
         if self.lost:
             raise ChannelLost("The channel is lost.")
         await self._other.send(self.id, kind, data)
 
     async def receive(self) -> Item:
-        """The next item: its kind and its data.
+        """Wait for the next item, and return its kind and its data.
 
-        The last item of a channel is `lost`, with the code to close the WebSocket with. It is returned
-        again on every further call.
+        The last item of a channel is `lost`, with the code to close the WebSocket with. Every further call
+        returns it again.
         """
         if self._ended is not None and self._unread.empty():
             return self._ended
         return await self._unread.get()
 
     def deliver(self, kind: str, data: Any) -> None:
-        """Queue what the other end has sent."""
+        """Queue an item that the other end has sent."""
         if self.lost:
             return
         if self._unread.qsize() >= UNREAD:
@@ -64,14 +68,14 @@ class Channel:
             self._unread.put_nowait((kind, data))
 
     def lose(self, code: int) -> None:
-        """Nothing more comes over this channel."""
+        """End this channel here, because nothing more will arrive; `code` closes its WebSocket."""
         if self._ended is None:
             self._ended = ("lost", code)
             self._unread.put_nowait(self._ended)
         self._other.forget(self)
 
     def abort(self) -> None:
-        """Give the channel up at both ends."""
+        """End the channel at both ends, because it has failed."""
         self._other.post(self.id, "lost", CloseCode.TRY_AGAIN)
         self.lose(CloseCode.TRY_AGAIN)
 
@@ -82,7 +86,7 @@ class Channel:
         self.lose(CloseCode.ABNORMAL)
 
     def close(self) -> None:
-        """Both ends are done."""
+        """Close the channel after both ends have finished."""
         self.lose(CloseCode.ABNORMAL)
 
 
@@ -116,7 +120,7 @@ class Neighbour:
         return channel
 
     def follows(self, number: int) -> bool:
-        """Whether no entry is missing before this one."""
+        """Whether the entry with this number directly follows the last one, so that none is missing."""
         expected, self._next = self._next, number + 1
         return expected is None or number == expected
 
@@ -132,7 +136,11 @@ class Neighbour:
             channel.lose(code)
 
     async def send(self, id: str, kind: str, data: Any) -> None:
-        """Return once the item is in the other server's stream. Raises ChannelLost."""
+        """Send an item on the channel `id`; returns once it is in the other server's stream.
+
+        Raises:
+            ChannelLost: the other server is gone or cannot be reached.
+        """
         done = asyncio.get_running_loop().create_future()
         self._put(id, kind, data, done)
         await done

@@ -20,7 +20,10 @@ from voicebot.store.shared import SharedStore
 
 
 class Cluster:
-    """`ready()` says whether this server may take over lobbies of others."""
+    """This server's part in a group of servers that share a store.
+
+    `ready()` says whether this server may take over lobbies of others.
+    """
 
     def __init__(
         self,

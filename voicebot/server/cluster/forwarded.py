@@ -30,7 +30,7 @@ class Arrival:
 
 @dataclass
 class Onward:
-    """A socket moves to the server named `to`, or with None to the one that it is connected to."""
+    """A socket moves to the server named `to`; None is the server that the client is connected to."""
 
     to: str | None
     arrival: Arrival

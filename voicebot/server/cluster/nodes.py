@@ -30,7 +30,7 @@ Serve = Callable[[Channel, dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Nodes:
-    """All channels to other servers."""
+    """The channels of this server to all other servers."""
 
     def __init__(self, store: SharedStore) -> None:
         self._store = store

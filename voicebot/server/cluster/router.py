@@ -19,7 +19,10 @@ ATTACH_SECONDS = 3.0
 
 
 class LobbyRouter:
-    """`lobbies` are those of this server. `adopt(lobby_id)` takes over a stored lobby without a server."""
+    """Finds the server that has a lobby.
+
+    `lobbies` are those of this server. `adopt(lobby_id)` takes over a stored lobby without a server.
+    """
 
     def __init__(
         self,

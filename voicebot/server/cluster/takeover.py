@@ -36,7 +36,7 @@ class Takeover:
         self._adopting: dict[str, asyncio.Task[None]] = {}
 
     def start(self) -> None:
-        """Start looking. The store has just answered, and lobbies without a server have been restored."""
+        """Start looking. Call it after the store has answered and lobbies without a server were restored."""
         loop = asyncio.get_running_loop()
         self._answered_at = loop.time()
         self._task = loop.create_task(self._watch(), name="look for lobbies without a server")

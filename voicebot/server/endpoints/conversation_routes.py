@@ -34,6 +34,8 @@ ConversationId = Annotated[str, PathParam(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{
 
 
 class RecordedConversation(Body):
+    """A recorded conversation, for the list of downloads."""
+
     id: str
     began: str
     """ISO 8601, UTC."""

@@ -44,7 +44,7 @@ PERMISSIONS: dict[type[m.Message], Who | Right] = {
     m.WebrtcStateChange: Who.SEATED,
     m.ConnectionReady: Who.SEATED,
 }
-"""A right (`voicebot.lobby.rights`) needs a seat, too."""
+"""Who may send each message. A right (`voicebot.lobby.rights`) needs a seat, too."""
 
 
 class Dispatcher:

@@ -18,11 +18,15 @@ FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwa
 
 
 class Health(BaseModel):
+    """The answer of a process that is alive."""
+
     status: str
     version: str
 
 
 class Readiness(BaseModel):
+    """Whether the server admits people, and why not."""
+
     ready: bool
     problems: dict[str, str]
     """The reason for each part that is not ready: server, draining, models, media, store."""
@@ -35,14 +39,14 @@ class Readiness(BaseModel):
 @operation.head("/health", include_in_schema=False)
 @operation.get("/health")
 async def health() -> Health:
-    """Whether the process answers."""
+    """Tell that the process answers."""
     return Health(status="ok", version=__version__)
 
 
 @operation.head("/ready", include_in_schema=False)
 @operation.get("/ready", responses={503: {"model": Readiness}})
 async def ready(wired: Wired, response: Response) -> Readiness:
-    """Whether people can come in. If not, 503 with the parts that are not ready."""
+    """Tell whether people can come in. If not, answer 503 and name the parts that are not ready."""
     problems = await wired.problems()
     response.status_code = 503 if problems else 200
     return Readiness(

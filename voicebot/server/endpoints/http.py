@@ -39,6 +39,8 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 class SessionCreated(Body):
+    """The session of a browser, without its secret."""
+
     session: str
     """The session's public handle."""
     version: str

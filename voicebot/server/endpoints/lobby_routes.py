@@ -30,6 +30,8 @@ lobbies = APIRouter(prefix="/api/lobbies")
 
 
 class LobbyDetails(Body):
+    """A lobby as the caller may see it before joining."""
+
     lobby: LobbyInfo
     knock: bool
     """You have to knock, and learn `people` and `agents` only when a host has let you in."""
@@ -38,7 +40,7 @@ class LobbyDetails(Body):
 
 
 class AgentChanges(Body):
-    """What to change about an agent.
+    """Changes to an agent. Omitted fields stay.
 
     All agents of the server share one `stt` model. Only owners may change it, while no other lobby has
     people in it.

@@ -40,6 +40,7 @@ class StaticClient:
 
     @property
     def built(self) -> bool:
+        """Whether the client is built."""
         return (self._folder / "index.html").is_file()
 
     def index(self, request: Request) -> Response:

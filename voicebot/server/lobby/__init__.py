@@ -1,0 +1,1 @@
+"""Lobbies as their clients see them: seats, moderation, connections and persistence."""

@@ -17,7 +17,7 @@ from voicebot.signaling.messages import (
 
 
 class AgentCommands:
-    """Adds, mutes and removes agents. The caller has checked the right to do so.
+    """Adds, mutes and removes agents. The caller must have checked the right to do so.
 
     `spawn` runs what takes a while, and tells errors to the person who asked.
     """
@@ -38,6 +38,7 @@ class AgentCommands:
         return info
 
     def create(self, me: str, message: AgentCreate) -> None:
+        """Create an agent for the person `me`, in the background."""
         self._spawn(self._create(me, message), f"create agent in {self._lobby.id}", me, message.id)
 
     def update(self, me: str, message: AgentUpdate) -> None:
@@ -47,6 +48,7 @@ class AgentCommands:
         self._agent_session.mute(agent_id, message.data.muted)
 
     def remove(self, me: str, message: AgentRemove) -> None:
+        """Remove an agent in the background."""
         agent_id = message.data.participant_id
         self.find(agent_id)
         self._spawn(self._agent_session.remove(agent_id), f"remove {agent_id}", me, message.id)

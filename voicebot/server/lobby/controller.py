@@ -140,7 +140,7 @@ class LobbyController:
     # ------------------------------------------------------------ storing and restoring
 
     def record(self) -> LobbyRecord:
-        """The current state to store. Seats are stored with the sessions."""
+        """Return the record of the lobby for the store. Seats are stored with the sessions."""
         here = self.agent_session.agent_records()
         returning = [agent for agent in self._returning if agent.id not in {one.id for one in here}]
         name, settings = self.moderator.lasting
@@ -171,8 +171,10 @@ class LobbyController:
         self._returning.remove(record)
 
     def reseat(self, seats: Sequence[tuple[ClientSession, SeatRecord]]) -> None:
-        """Give clients their seats back, in a lobby without people. They count as reconnecting from now on.
-        No connection begins."""
+        """Give clients their seats back, in a lobby without people.
+
+        They count as reconnecting from now on, and no WebRTC connection begins.
+        """
         for client, record in sorted(seats, key=lambda seat: seat[1].role != "host"):
             if client.seat is not None:  # it has joined a lobby meanwhile
                 continue
@@ -202,10 +204,10 @@ class LobbyController:
     # ------------------------------------------------------------ joining and leaving
 
     def join(self, client: ClientSession, message: JoinLobby) -> None:
-        """Give a client a seat, perhaps the one it has, or let it wait at the door.
+        """Give a client a seat, perhaps the one that it already has, or let it wait at the door.
 
-        It leaves its other lobby only if this one takes it. If too many cameras are on, its camera stays off,
-        and the error `camera_limit` follows.
+        It leaves its previous lobby only if this one accepts it. If too many cameras are on, its camera stays
+        off, and the error `camera_limit` follows.
 
         Raises:
             LobbyFullError: There is no room.
@@ -266,16 +268,17 @@ class LobbyController:
         return info.id
 
     def leave(self, client: ClientSession) -> None:
-        """A client gives up its seat, or no longer waits."""
+        """Free the seat of a client, or stop its wait at the door."""
         if client.seat is not None and client.seat.place is self:
             self._remove(client.seat.participant_id, "left")
         elif client.waiting is self:
             self.waiting_room.gone(client)
 
     def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
-        """A client lost its socket, or has a new one that has sent nothing yet. Its seat is kept for a while.
+        """Handle a client that has lost its socket, or whose new one has not sent anything yet.
 
-        The others are told only if this lasts, so they notice neither reloads nor short failures.
+        Its seat is kept for a while. The others are told only if this lasts, so they do not notice reloads
+        and short failures.
         """
         grace = self._limits.presence_grace
         if closed_by_client:
@@ -290,7 +293,7 @@ class LobbyController:
         self.negotiations.away(me)
 
     def resumed(self, client: ClientSession, replayed: bool) -> None:
-        """A client is back on a new socket, with the same page."""
+        """Handle a client that has resumed on a new socket, with the same page."""
         if client.seat is None:
             self.waiting_room.resumed(client, replayed)
             return
@@ -359,6 +362,7 @@ class LobbyController:
     # ------------------------------------------------------------ messages from clients with a seat
 
     def participant_update(self, me: str, message: ParticipantUpdate) -> None:
+        """Change the name or devices of the person `me`. Raises what `AgentSession.update` raises."""
         changes = message.data.model_dump(exclude_none=True)
         self.agent_session.update(me, **changes)
 
@@ -368,6 +372,7 @@ class LobbyController:
         self.moderator.change(lasting=lasting, **changes.model_dump(exclude_none=True))
 
     def chat(self, me: str, message: ChatMessage) -> None:
+        """Log a chat message of the person `me`, and send it to everyone."""
         data = ChatData(text=message.data.text, participant_id=me)
         self.presence.broadcast(ChatMessage(lobby=self.lobby.id, data=data), but=me)
         # the id tells the author that the message has arrived
@@ -375,6 +380,7 @@ class LobbyController:
         self.agent_session.chat(me, message.data.text)
 
     def raise_hand(self, me: str, message: RaiseHand) -> None:
+        """Raise or lower the hand of the person `me`, and tell everyone."""
         self.agent_session.update(me, hand_raised=message.data.raised)
         data = RaiseHandData(raised=message.data.raised, participant_id=me)
         self.presence.broadcast(RaiseHand(lobby=self.lobby.id, data=data))

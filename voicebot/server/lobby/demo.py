@@ -18,7 +18,7 @@ from voicebot.store.base import AgentRecord
 logger = logging.getLogger(__name__)
 
 DEMO_LOBBY = "demo"
-"""Its id, which no client can use for another lobby."""
+"""The id of the demo lobby, which no client can use for another lobby."""
 DEMO_NAME = "Demo"
 DEMO_PERSONA = "Ada, a friendly and curious guide who answers briefly and likes to ask back"
 

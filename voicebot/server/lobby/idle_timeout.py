@@ -34,7 +34,7 @@ class IdleTimeout:
 
     @property
     def used(self) -> bool:
-        """Whether anybody has ever been in it."""
+        """Whether anybody has ever been in the lobby."""
         return self._used
 
     def close(self) -> None:

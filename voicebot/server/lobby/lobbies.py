@@ -75,7 +75,7 @@ class Lobbies:
 
     @property
     def controllers(self) -> Mapping[str, LobbyController]:
-        """A live, read-only view."""
+        """The controllers by lobby id; a live, read-only view."""
         return MappingProxyType(self._controllers)
 
     def find(self, lobby_id: str) -> LobbyController:

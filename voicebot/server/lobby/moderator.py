@@ -72,7 +72,7 @@ class Moderator:
         return str(values.pop("name")), values
 
     def emptied(self) -> None:
-        """Everybody has left: undo what acting hosts have changed."""
+        """Undo what acting hosts have changed, because everybody has left."""
         self._bans_now.clear()
         self._door.emptied()
         lasting, self._lasting = self._lasting, {}
@@ -178,6 +178,7 @@ class Moderator:
         self._done(action, None, "", by)
 
     def unlock(self) -> None:
+        """Let people in again; the same as `lock(False)`."""
         self.lock(False)
 
     def change(self, *, lasting: bool = True, **changes: object) -> None:

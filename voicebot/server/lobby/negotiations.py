@@ -72,7 +72,7 @@ class Negotiations:
         self._on_action = on_action
 
     def begin(self, me: str) -> None:
-        """Somebody has joined, perhaps again: connect them anew to everyone who is here."""
+        """Connect a person who has joined, perhaps again, to everyone who is here."""
         for pair in self._of(me):
             pair.present(me)
         for other in self._lobby.humans:
@@ -82,15 +82,18 @@ class Negotiations:
             self._with_host(me).begin()
 
     def away(self, me: str) -> None:
-        """Somebody lost their socket. Connections stay, and those that fail meanwhile wait for them."""
+        """Handle a person who has lost their socket.
+
+        Their connections stay, and new attempts wait until they are back.
+        """
         for pair in self._of(me):
             pair.away(me)
 
     def back(self, me: str) -> None:
-        """Somebody resumes on a new socket, with the same page.
+        """Handle a person who resumes on a new socket, with the same page.
 
-        Begin the connections that waited for them or had failed. After a restart of the server nothing is
-        known about their connections: those between people continue, and that to the agents begins anew.
+        Begins the connections that waited for them or had failed. After a restart of the server, nothing is
+        known about their connections: those between people continue, and the one to the agents begins anew.
         """
         for pair in self._of(me):
             pair.back(me)
@@ -101,17 +104,17 @@ class Negotiations:
             self._with_host(me).begin()
 
     def heard(self, me: str) -> None:
-        """This person has sent something, so they are present."""
+        """Note that this person has sent something, so they are present."""
         for pair in self._of(me):
             pair.heard(me)
 
     def drop(self, me: str) -> None:
-        """Somebody has left."""
+        """End the connections of a person who has left."""
         self._drop(me)
         self._reported = {ends: last for ends, last in self._reported.items() if me not in ends}
 
     def close(self) -> None:
-        """The lobby has ended."""
+        """End all connections, because the lobby has ended."""
         for end in list(self._pairs):
             self._drop(end)
 
@@ -125,7 +128,7 @@ class Negotiations:
         | WebrtcStateChange
         | ConnectionReady,
     ) -> None:
-        """Pass a message on, if its peer and epoch are current. Raises SignalingError."""
+        """Pass a message on to its peer. Raises SignalingError if its peer or epoch is not current."""
         to_host = message.peer == self._agent_session.host_peer
         if isinstance(message, WebrtcStateChange | ConnectionReady):
             self._report(me, message)
@@ -228,7 +231,7 @@ class Negotiations:
                 self._with_host(person.id).begin()
 
     def agents_changed(self) -> None:
-        """Agents came or left: renegotiate, begin or end everyone's connection to the agent host."""
+        """Renegotiate, begin or end everyone's connection to the agent host after agents came or left."""
         host, agents = self._agent_session.host_peer, self.agent_ids()
         for person in self._lobby.humans:
             if not agents:
@@ -248,9 +251,11 @@ class Negotiations:
     # ------------------------------------------------------------ the pairs (`PairOwner`)
 
     def agent_ids(self) -> list[str]:
+        """The ids of the agents that a person receives."""
         return [agent.id for agent in self._lobby.agents]
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
+        """See `PairOwner.on_pair`."""
         self._on_action(pair.ends, action)
         person, other = pair.ends
         if isinstance(action, Failed) and other == self._agent_session.host_peer:

@@ -47,11 +47,11 @@ class PairOwner(Protocol):
         """Send a message to a person."""
 
     def on_pair(self, pair: Pair, action: Action | None) -> None:
-        """The pair has carried out this action, or is closed (None)."""
+        """Called when the pair has carried out `action`, or with None when it is closed."""
 
 
 class Pair:
-    """Two ends of a connection. Each method carries out what follows and sets the next deadline.
+    """One connection and its two ends. Each method carries out the resulting actions and sets a deadline.
 
     `roles` has the people among the two ends. The agent host has no role and gets no messages. Epochs,
     senders and errors are those of `voicebot.signaling.negotiation.Negotiation`.
@@ -89,7 +89,7 @@ class Pair:
         self._carry_out(self._negotiation.begin(self._owner.clock()))
 
     def adopt(self, before: int) -> None:
-        """After a restart of the server: the ends may still be connected in an epoch below `before`."""
+        """Wait, after a restart of the server, for the ends to report an epoch below `before`."""
         self._negotiation.adopt(self._owner.clock(), before=before)
         self._carry_out([])
 
@@ -102,19 +102,19 @@ class Pair:
     # ------------------------------------------------------------ the ends come and go
 
     def away(self, person: str) -> None:
-        """This person's socket is lost."""
+        """Note that this person has lost their socket."""
         self._negotiation.away(person)
 
     def present(self, person: str) -> None:
-        """This person is present. The caller calls `begin` next."""
+        """Note that this person is present. Call `begin` next."""
         self._negotiation.present(person)
 
     def back(self, person: str) -> None:
-        """This person has a socket again. Begin if the pair was waiting for that or had failed."""
+        """Note that this person has a socket again. Begins if the pair was waiting for that or had failed."""
         self._carry_out(self._negotiation.back(person, self._owner.clock()))
 
     def heard(self, person: str) -> None:
-        """This person has sent something."""
+        """Note that this person has sent something."""
         if person in self._negotiation.unheard:
             self._carry_out(self._negotiation.heard(person, self._owner.clock()))
 
@@ -135,11 +135,11 @@ class Pair:
         self._negotiation.needed(sender, epoch)
 
     def report(self, sender: str, epoch: int, state: str, code: str = "ice_failed", reason: str = "") -> None:
-        """An end reports its connection state. `code` and `reason` explain a failure."""
+        """Handle the connection state that an end reports. `code` and `reason` explain a failure."""
         self._carry_out(self._negotiation.report(sender, epoch, state, self._owner.clock(), code, reason))
 
     def fail(self, epoch: int, code: str, reason: str) -> None:
-        """This epoch has failed with this `code` and `reason`."""
+        """Handle the failure of this epoch, with its `code` and `reason`."""
         self._carry_out(self._negotiation.fail(epoch, code, self._owner.clock(), reason))
 
     # ------------------------------------------------------------ what follows

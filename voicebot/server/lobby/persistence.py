@@ -30,7 +30,7 @@ RENEW = 2.0
 
 
 class Persistence:
-    """Keeps all lobbies of one server.
+    """Keeps the lobbies of one server in the store.
 
     `lost(lobby_id)` is called when another server has taken a lobby over. `wall` returns Unix seconds.
     """
@@ -140,12 +140,15 @@ class Persistence:
             self._due.set()
 
     def banned(self, record: BanRecord) -> None:
+        """Write a ban to the store in the background."""
         self._soon(lambda: self._store.put_ban(record))
 
     def unbanned(self, lobby_id: str, handle: str) -> None:
+        """Delete a ban from the store in the background."""
         self._soon(lambda: self._store.delete_ban(lobby_id, handle))
 
     def reported(self, record: ReportRecord) -> None:
+        """Write a report to the store in the background."""
         self._soon(lambda: self._store.put_report(record))
 
     # ------------------------------------------------------------ writing

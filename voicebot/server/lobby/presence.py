@@ -26,7 +26,7 @@ class Known:
 
 
 class Presence:
-    """The clients by participant id. Telling them something never waits.
+    """The clients by participant id. Sending them a message never waits.
 
     `on_reconnecting(participant_id)` is called when a socket has been lost for a while, and
     `on_lost(participant_id)` when the seat is not kept any longer.
@@ -43,6 +43,7 @@ class Presence:
         self._left: OrderedDict[str, Known] = OrderedDict()
 
     def get(self, participant_id: str) -> ClientSession | None:
+        """Return the client of this participant, or None if they have no seat here."""
         return self._clients.get(participant_id)
 
     def handle(self, participant_id: str | None) -> str:
@@ -52,10 +53,11 @@ class Presence:
 
     @property
     def clients(self) -> list[ClientSession]:
-        """A copy, in the order in which the seats were taken."""
+        """A copy of the list of clients, in the order in which they took their seats."""
         return list(self._clients.values())
 
     def take(self, participant_id: str, client: ClientSession) -> None:
+        """Give a client the seat of this participant."""
         self._clients[participant_id] = client
 
     def free(self, participant_id: str, name: str) -> ClientSession | None:
@@ -101,7 +103,7 @@ class Presence:
             self.tell(host.id, message)
 
     def broadcast(self, message: Message, but: str | None = None) -> None:
-        """Send a message to everyone but this person."""
+        """Send a message to everyone, except to the person `but`."""
         written = write(message)
         for participant_id, client in list(self._clients.items()):
             if participant_id != but:
@@ -114,7 +116,7 @@ class Presence:
         return participant_id in self._graces
 
     def announce(self, participant_id: str, seconds: float) -> None:
-        """Call `on_reconnecting` after this time, unless they are back before."""
+        """Call `on_reconnecting` after this time, unless they are back by then."""
         loop = asyncio.get_running_loop()
         self._unannounced[participant_id] = loop.call_later(seconds, self._announce, participant_id)
 
@@ -126,7 +128,7 @@ class Presence:
         self._graces[participant_id] = loop.call_later(seconds, self._over, participant_id)
 
     def back(self, participant_id: str) -> None:
-        """They are here again, or have left for good."""
+        """Stop the timers of a person who is back, or has left for good."""
         for timers in (self._graces, self._unannounced):
             timer = timers.pop(participant_id, None)
             if timer is not None:

@@ -38,7 +38,7 @@ class _Wait:
 
 
 class WaitingRoom:
-    """`enter(client, wish)` gives a seat to a client that was admitted."""
+    """The clients that wait at the door. `enter(client, wish)` gives a seat to one that was admitted."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class WaitingRoom:
 
     @property
     def clients(self) -> list[ClientSession]:
-        """Those who wait, in order of arrival."""
+        """The clients that wait, in order of arrival."""
         return [wait.client for wait in self._waits.values()]
 
     def wait(self, client: ClientSession, wish: JoinLobby) -> None:
-        """A client knocks, perhaps again. Raises SignalingError (`bad_name`)."""
+        """Let a client wait that knocks, perhaps again. Raises SignalingError (`bad_name`)."""
         visitor = self._door.knock(f"v-{secrets.token_hex(8)}", client.session.handle, wish.data.name)
         known = self._waits.pop(visitor.id, None)
         if known is not None:
@@ -68,21 +68,21 @@ class WaitingRoom:
         self.announce()
 
     def gone(self, client: ClientSession) -> None:
-        """A client no longer waits."""
+        """Remove a client that no longer waits."""
         visitor = self._door.gone(client.session.handle)
         if visitor is not None:
             self._forget(visitor)
             self.announce()
 
     def lost(self, client: ClientSession, grace: float) -> None:
-        """A waiting client lost its socket. It keeps its place for `grace` seconds."""
+        """Keep the place of a client that has lost its socket for `grace` seconds."""
         wait = self._of(client)
         if wait is not None:
             wait.end_grace()
             wait.grace = asyncio.get_running_loop().call_later(grace, self.gone, client)
 
     def resumed(self, client: ClientSession, replayed: bool) -> None:
-        """A waiting client is back on a new socket, with the same page."""
+        """Handle a waiting client that has resumed on a new socket, with the same page."""
         wait = self._of(client)
         if wait is not None:
             wait.end_grace()
@@ -128,7 +128,7 @@ class WaitingRoom:
             self.announce()
 
     def settings_changed(self) -> None:
-        """Let those in who need not wait any more, or turn everyone away if the lobby is locked."""
+        """Admit everyone if the lobby is no longer private, or turn everyone away if it is locked."""
         self.turn_away(self._door.shut())
         released = self._door.released()
         if released:

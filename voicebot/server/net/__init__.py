@@ -1,0 +1,1 @@
+"""Sockets, limits, security headers and close codes."""

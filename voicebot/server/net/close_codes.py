@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class CloseCode(IntEnum):
-    """`voicebot/signaling/protocol.md` says what a client does after each."""
+    """The close codes. `voicebot/signaling/protocol.md` says what a client does after each."""
 
     GOING_AWAY = 1001
     ABNORMAL = 1006

@@ -27,10 +27,12 @@ class Drain:
 
     @property
     def active(self) -> bool:
+        """Whether the server is draining."""
         return self._until is not None
 
     @property
     def seconds_left(self) -> float:
+        """Seconds until the sockets close; 0 if the time is up."""
         return 0.0 if self._until is None else max(0.0, self._until - self._clock())
 
     @property

@@ -18,7 +18,7 @@ class Limits:
     presence_grace: float = 30.0
     """How long the seat of a client is kept after its socket was lost."""
     closed_grace: float = 10.0
-    """The same, if the browser closed the socket itself without leaving the lobby."""
+    """How long the seat is kept if the browser closed the socket itself without leaving the lobby."""
     reconnecting_after: float = 2.0
     """How long after the loss of a socket the others are told."""
     heartbeat: float = 10.0
@@ -64,7 +64,7 @@ class TokenBucket:
         return max(0.0, -self._tokens / self._rate)
 
     def flooded_for(self, now: float) -> float:
-        """Return for how many seconds the bucket has not been half full, since a token was not available."""
+        """Return for how many seconds the bucket has been less than half full since it ran out of tokens."""
         return 0.0 if self._empty_since is None else now - self._empty_since
 
 
@@ -76,14 +76,14 @@ class Allowance:
         self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, who: str, now: float) -> float:
-        """Return the seconds until they have a token, or 0."""
+        """Return the seconds until `who` has a token, or 0 if they have one."""
         if who in self._used:  # somebody who asks in vain must not be forgotten
             self._used.move_to_end(who)
         tokens = self._tokens(who, now)
         return 0.0 if tokens >= 1 else (1 - tokens) / self._rate
 
     def take(self, who: str, now: float) -> float:
-        """Use one of their tokens, or none if there is none. Returns the seconds until there is one, or 0."""
+        """Use a token of `who` and return 0; if they have none, return the seconds until they have one."""
         wait = self.wait(who, now)
         if not wait:
             self._used[who] = (self._tokens(who, now) - 1, now)

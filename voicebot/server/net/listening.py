@@ -74,7 +74,7 @@ class QuietServer(uvicorn.Server):
         self.listening.set()
 
     async def run_on(self, listening: socket.socket) -> None:
-        """Serve until `should_exit`. Raises VoicebotError where uvicorn would exit the process."""
+        """Serve until `should_exit` is set. Raises VoicebotError where uvicorn would exit the process."""
         try:
             await self.serve(sockets=[listening])
         except SystemExit as error:

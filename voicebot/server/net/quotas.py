@@ -52,6 +52,7 @@ class LobbyQuotas:
         self._makers: dict[str, Maker] = {}
 
     def add(self, lobby_id: str, maker: Maker) -> None:
+        """Count an open lobby for its maker."""
         self._makers[lobby_id] = maker
 
     def remove(self, lobby_id: str) -> None:
@@ -59,7 +60,7 @@ class LobbyQuotas:
         self._makers.pop(lobby_id, None)
 
     def check(self, maker: Maker, free: int) -> None:
-        """Check that this maker may have one more of the `free` places. Raises TooManyHeld."""
+        """Check that this maker may have one more of the `free` places. Raises TooManyHeld if not."""
         for share, held, name in zip(SHARES, self._held(maker), maker.names, strict=True):
             if name is not None and held and held + 1 > share * free:
                 raise TooManyHeld(session=name == maker.session)

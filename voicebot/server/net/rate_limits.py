@@ -34,7 +34,7 @@ class TooFast(SignalingError):
 
 
 class RateLimits:
-    """Its methods raise TooFast if the limit is reached."""
+    """The rate limits of new sessions and new lobbies. The methods raise TooFast if a limit is reached."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._clock = clock

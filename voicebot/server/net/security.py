@@ -33,6 +33,7 @@ class SessionCookie:
         self._secure = "__Host-voicebot_session"
 
     def read(self, connection: HTTPConnection) -> str | None:
+        """Return the secret in the request's cookie, or None."""
         return connection.cookies.get(self._secure if is_secure(connection) else self._plain)
 
     def write(
@@ -134,6 +135,7 @@ class SecurityMiddleware:
 
 
 def refuse_host() -> Response:
+    """Make the response to a request for an unknown host."""
     return _refusal(
         421,
         "host",
@@ -143,6 +145,7 @@ def refuse_host() -> Response:
 
 
 def refuse_origin(missing: bool = False) -> Response:
+    """Make the response to an unsafe request from another origin, or without an Origin header (`missing`)."""
     if missing:
         hint = "Send the address of this server, such as `Origin: http://localhost:8000`."
         return _refusal(403, "origin", "A request that changes something needs an Origin header.", hint)

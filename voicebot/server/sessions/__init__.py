@@ -1,0 +1,1 @@
+"""The sessions of browsers, their sockets and their cookies."""

@@ -23,13 +23,13 @@ class Place(Protocol):
     @property
     def lobby(self) -> Lobby: ...
     def leave(self, client: ClientSession) -> None:
-        """The client leaves for good."""
+        """Called when the client leaves for good."""
 
     def lost(self, client: ClientSession, closed_by_client: bool = False) -> None:
-        """The client lost its socket; its seat is kept for a while."""
+        """Called when the client has lost its socket; its seat is kept for a while."""
 
     def resumed(self, client: ClientSession, replayed: bool) -> None:
-        """The client is back on a new socket, with the same page."""
+        """Called when the client has resumed on a new socket, with the same page."""
 
     def check(self, right: Right, client: ClientSession) -> None:
         """Raise SignalingError (`forbidden`) if the client does not have this right."""
@@ -44,7 +44,7 @@ class Seat:
 
 
 class ClientSession:
-    """`changed()` is called when the seat is taken or freed, or the person in it changes."""
+    """One browser. `changed()` is called when its seat is taken or freed, or the person in it changes."""
 
     def __init__(self, session: Session, clock: Clock, changed: Callable[[], None]) -> None:
         self.session, self.clock = session, clock
@@ -77,7 +77,7 @@ class ClientSession:
         self._changed()
 
     def seat_changed(self) -> None:
-        """The name, role or devices of the person have changed."""
+        """Report that the name, role or devices of the person have changed."""
         self._changed()
 
     def attach(self, outbox: Outbox) -> int:
@@ -88,7 +88,7 @@ class ClientSession:
         return self.session.attach()
 
     def detach(self, fence: int) -> bool:
-        """A socket closed. Returns whether it was the current one."""
+        """Handle a closed socket. Returns whether it was the current one."""
         current = self.session.detach(fence)
         if current:
             self.outbox = None
@@ -116,7 +116,7 @@ class ClientSession:
         return self.seat.place if self.seat is not None else self.waiting
 
     def lost(self, closed_by_client: bool = False) -> None:
-        """No socket has sent anything since the last one was lost. The lobby keeps the seat for a while."""
+        """Tell the lobby that there is no live socket, so that it keeps the seat for a while."""
         if self.place is not None:
             self.place.lost(self, closed_by_client)
 

@@ -27,7 +27,7 @@ class _Entry:
 
 
 class Outbox:
-    """One task reads it, the socket's writer. Putting never waits."""
+    """The queued messages for one socket. Its writer task reads them; `put` never waits."""
 
     def __init__(
         self,

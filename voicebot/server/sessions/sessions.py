@@ -36,7 +36,7 @@ MAX_SECRET = 128
 
 
 class Sessions:
-    """Sessions in use are in memory, and all have a record in the store.
+    """All sessions. Those in use are in memory, and all have a record in the store.
 
     `wall` returns Unix seconds. A session lasts `lifetime` seconds.
     """
@@ -70,7 +70,7 @@ class Sessions:
             )
 
     async def aclose(self) -> None:
-        """Write pending changes and no later ones: stopping the server must not free seats in the store."""
+        """Write pending changes. Later ones are ignored, so that stopping the server frees no seats."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.gather(self._sweeping, return_exceptions=True)

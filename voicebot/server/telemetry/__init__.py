@@ -1,0 +1,1 @@
+"""Metrics, traces and garbage-collector settings of a server."""

@@ -11,9 +11,9 @@ full collections can be rare. The middle generation takes 20 ms after three youn
 
 
 def tune_gc() -> None:
-    """Exempt all existing objects from collection, and collect less often.
+    """Exempt all existing objects from garbage collection, and collect less often.
 
-    Call it once everything is loaded, and never in a notebook's kernel, which belongs to its user.
+    Call it once everything is loaded. Do not call it in a notebook's kernel, which belongs to its user.
     """
     gc.collect()
     gc.freeze()

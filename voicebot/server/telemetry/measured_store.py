@@ -14,7 +14,7 @@ OPERATIONS = {name for name in (*vars(Store), *vars(SharedStore)) if not name.st
 
 
 def measured(store: Store, telemetry: Telemetry) -> Store:
-    """Wrap `store`."""
+    """Wrap `store` so that `telemetry` gets the duration and failures of its operations."""
     return cast(Store, _Measured(store, telemetry))
 
 

@@ -68,7 +68,7 @@ class _Pending:
 
 
 class Telemetry:
-    """One for each running server."""
+    """The telemetry of one running server."""
 
     def __init__(self, clock: Clock, tracing: Tracing | None = None) -> None:
         self._clock = clock

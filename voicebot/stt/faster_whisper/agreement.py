@@ -26,6 +26,7 @@ class Agreement:
 
     @property
     def words(self) -> list[TimedWord]:
+        """The committed words, then those that may still change."""
         return self.committed + self.tentative
 
     def insert(self, hypothesis: Sequence[TimedWord]) -> None:
@@ -45,7 +46,10 @@ class Agreement:
         self.tentative = []
 
     def boundary(self, after: int, *, sentences: bool = True) -> int:
-        """How many committed words there are up to the last sentence end (or word end); `after` if none."""
+        """The number of committed words up to the last end of a sentence; `after` if there is none after it.
+
+        Without `sentences`, the end of any word will do.
+        """
         for count in range(len(self.committed), after, -1):
             if not sentences or self.committed[count - 1].text.rstrip().endswith(SENTENCE_ENDS):
                 return count

@@ -148,7 +148,7 @@ class FasterWhisperSTT:
 
     @property
     def waiting(self) -> int:
-        """How many windows somebody is waiting for."""
+        """The number of windows that somebody is waiting for."""
         return self._batcher.waiting
 
     def stream(self) -> WhisperStream:

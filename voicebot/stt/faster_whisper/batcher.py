@@ -62,13 +62,13 @@ class Batcher(Generic[Job, Result]):
         return sum(not request.result.done() for request in self._urgent)
 
     def urgent(self, job: Job) -> asyncio.Future[Result | None]:
-        """The result of `job`, as soon as possible. Cancelling the future removes it from the queue."""
+        """Run `job` as soon as possible. Cancelling the future removes the job from the queue."""
         return self._add(self._urgent, lambda: job)
 
     def patient(self, take: Callable[[], Job | None]) -> asyncio.Future[Result | None]:
-        """The result of the job that `take()` returns when its turn comes, which may be never.
+        """Run the job that `take()` returns when its turn comes, which may be never.
 
-        None if it returns no job, or if the work gave way to something urgent.
+        The result is None if `take()` returns no job, or if the work was interrupted by an urgent job.
         """
         return self._add(self._patient, take)
 

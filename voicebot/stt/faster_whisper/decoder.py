@@ -65,7 +65,7 @@ class WhisperDecoder:
         self._tokenizer, self._suppressed = Tokenizer, get_suppressed_tokens
 
     def decode(self, windows: Sequence[Window], give_up: Callable[[], bool]) -> list[Hypothesis] | None:
-        """A hypothesis for each window, in order; None once `give_up()` is true."""
+        """Return a hypothesis for each window, in order, or None as soon as `give_up()` is true."""
         extractor = self._model.feature_extractor
         features = np.stack(
             [

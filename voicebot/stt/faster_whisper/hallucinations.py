@@ -30,7 +30,7 @@ def is_hallucination(text: str, *, no_speech: float, log_probability: float, fai
 
 
 def without_loop(words: Sequence[TimedWord], repetition: float) -> tuple[TimedWord, ...]:
-    """`words`, with loops reduced to one round if their compression ratio is higher than any speech has."""
+    """Reduce loops in `words` to one round if the compression ratio `repetition` is too high for speech."""
     if repetition <= REPETITION:
         return tuple(words)
     said = [_bare(word.text) for word in words]

@@ -91,11 +91,15 @@ class WhisperStream:
         return _transcription(words, self._language) if words else None
 
     async def draft(self) -> Transcription:
-        """What `finish` would return now; the stream continues. Cancelling cancels the work."""
+        """Return what `finish` would return now. The stream continues. Cancelling cancels the work."""
         return await self._drafts.newest()
 
     async def finish(self) -> Transcription:
-        """The final transcript: that of a draft, if only silence followed it. Raises ModelFailed."""
+        """Return the final transcript, which is that of a draft if only silence followed it.
+
+        Raises:
+            ModelFailed: The model failed, or the queue is full.
+        """
         try:
             return await self._drafts.newest()
         finally:

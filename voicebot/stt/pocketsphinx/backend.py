@@ -65,7 +65,7 @@ class PocketSphinxStream:
         return self._interim
 
     async def draft(self) -> Transcription:
-        """What `finish` would return now, by an accurate pass that `finish` reuses after silence."""
+        """Run the accurate pass and return what `finish` would return now, which reuses it after silence."""
         if self._finishing or self.result.done():
             return await asyncio.shield(self.result)
         draft: asyncio.Future[Transcription] = asyncio.get_running_loop().create_future()
@@ -218,7 +218,7 @@ class PocketSphinxSTT:
 
     @property
     def waiting(self) -> int:
-        """How many utterances wait for a worker."""
+        """The number of utterances that wait for a worker."""
         return len(self._waiting)
 
     @property

@@ -191,7 +191,7 @@ class Transcriber:
         self._early_to = len(self._segment)
 
     def draft(self) -> list[Word]:
-        """What `finish` would return; the utterance continues."""
+        """Return what `finish` would return. The utterance continues."""
         if self._level.heard and not self._anticipated:
             self.anticipate()
         return self._words + self._early

@@ -30,7 +30,7 @@ MISHEARD = 0.7
 On the tests' corpus, 0.6 takes four times as many everyday words for names, and 0.8 loses a twentieth of the
 misheard names that can be guessed at all."""
 SURE = 0.88
-"""The same where other words are possible, too ("either you come or I go")."""
+"""Similarity at which a word counts as a name where other words fit, too ("either you come or I go")."""
 ASKING = QUESTION_WORDS | AUXILIARY | REQUESTS
 MOST = 32
 """At most this many names, and places for a name, are examined in a line; the last ones count."""

@@ -25,7 +25,7 @@ LONGEST_ROLE = 400
 
 @lru_cache(maxsize=512)
 def role_noun(role: str) -> str:
-    """The role in one word: "a grumpy lighthouse keeper" -> "keeper"; "" if there is none."""
+    """Return the role in one word: "a grumpy lighthouse keeper" gives "keeper"; "" if there is none."""
     line = Tokens.of(role[:LONGEST_ROLE])
     for at, word in enumerate(line.words[:-1]):
         if word not in {"a", "an", "the"}:

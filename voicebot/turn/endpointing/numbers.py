@@ -55,6 +55,7 @@ class TrailingNumber:
 
     @property
     def number(self) -> bool:
+        """Whether there is any digit or letter."""
         return self.digits > 0 or self.letters > 0
 
 

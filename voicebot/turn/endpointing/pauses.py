@@ -21,7 +21,10 @@ endpointing thresholds using dialogue features) state an endpointer's latency at
 
 
 class PauseStatistics:
-    """Bounded and robust (order statistics only); starts from an average speaker. Not thread-safe."""
+    """The pauses of one person, bounded in number. It starts with those of an average speaker.
+
+    It uses order statistics only, so single odd pauses change little. Not thread-safe.
+    """
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self._seen: deque[float | None] = deque(maxlen=remembered)
@@ -34,7 +37,7 @@ class PauseStatistics:
 
     @property
     def turns(self) -> int:
-        """How many remembered turns have ended."""
+        """The number of remembered turns that have ended."""
         return sum(seconds is None for seconds in self._seen)
 
     def went_on(self, silence_s: float) -> None:

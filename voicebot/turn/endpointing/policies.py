@@ -16,7 +16,7 @@ TOLD_PACE = 0.1
 
 @dataclass(frozen=True)
 class Pause:
-    """What is known once a person has fallen silent; decided again whenever more becomes known."""
+    """What is known about a pause. The endpointing decides again whenever more becomes known."""
 
     participant_id: str
     silence_s: float
@@ -53,7 +53,9 @@ class EndpointDecision:
 class Endpointing(Protocol):
     """Decides at every pause. Pure: the same pause gives the same decision."""
 
-    def decide(self, pause: Pause) -> EndpointDecision: ...
+    def decide(self, pause: Pause) -> EndpointDecision:
+        """Decide how much silence ends the turn, and give the reason."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,12 @@ class Ending(Enum):
 
     @property
     def complete(self) -> bool:
+        """Whether the words are complete."""
         return self in (Ending.QUESTION, Ending.SENTENCE, Ending.ANSWER, Ending.QUESTION_SHAPE)
 
     @property
     def expects_more(self) -> bool:
+        """Whether the words announce that more follows."""
         return self in _MORE
 
 

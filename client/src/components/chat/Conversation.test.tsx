@@ -67,7 +67,7 @@ test("the captions button is named as labelled and says whether captions are sho
   expect(screen.getByRole("button", { name, pressed: false })).toBeTruthy();
 });
 
-test("what is written offline waits in sight and in order until it has arrived", async () => {
+test("messages written offline are shown as waiting, in order, until they have arrived", async () => {
   show("?lobby=demo");
   await join();
   vi.useFakeTimers();
@@ -125,7 +125,7 @@ test("a message that may or may not have arrived is left to its author", async (
   expect(FakeSocket.last.of("chat_message")).toHaveLength(1);
 });
 
-test("a message that has arrived is no longer waited for, though its copy was lost", async () => {
+test("a message that has arrived no longer counts as waiting, even if its echo was lost", async () => {
   show("?lobby=demo");
   await join();
   const id = write("hello");

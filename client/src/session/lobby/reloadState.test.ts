@@ -77,7 +77,7 @@ async function reload(parts?: Partial<ClientParts>): Promise<Client> {
   return client;
 }
 
-test("a page that goes away says nothing: the seat is kept for it", async () => {
+test("a page that is reloaded sends no leave message, so its seat is kept", async () => {
   const client = await inLobby();
   const socket = FakeSocket.last;
   client.unload();
@@ -85,7 +85,7 @@ test("a page that goes away says nothing: the seat is kept for it", async () => 
   expect(socket.closedWith).toBe(1000);
 });
 
-test("a reloaded page is back by itself, as it was: name, muted, devices, conversation", async () => {
+test("a reloaded page rejoins by itself with its name, mute state, devices and conversation", async () => {
   const before = await inLobby();
   await before.openDevice("camera");
   before.setMuted(true);
@@ -142,7 +142,7 @@ test("kept and new lines have distinct keys", async () => {
   expect(new Set(after.state.timeline.map(({ key }) => key)).size).toBe(2);
 });
 
-test("without its seat, or in another lobby, a reloaded page shows the door", async () => {
+test("without its seat, or in another lobby, a reloaded page shows the join page", async () => {
   (await inLobby()).unload();
   for (const lobby of [null, "other"]) {
     const kept = sessionStorage.getItem("voicebot.stay");
@@ -176,7 +176,7 @@ test.each<[string, (client: Client) => void]>([
   expect((await reload()).state.phase).toBe("prejoin");
 });
 
-test("what was written and not confirmed before a reload is shown as such", async () => {
+test("messages not confirmed before a reload are shown as unconfirmed", async () => {
   const before = await inLobby();
   before.chat.send("perhaps");
   before.unload();
@@ -196,7 +196,7 @@ test("a duplicated tab does not take the lock from the one that is live", async 
   expect(claim).toHaveBeenCalledOnce();
 });
 
-test("without permission any more, one comes back listening and is told why", async () => {
+test("after a reload without permission, a person listens and is told why", async () => {
   (await inLobby()).unload();
   const after = await reload({ open: () => Promise.reject(new DeviceProblem("denied")) });
   greet(true);
@@ -241,7 +241,7 @@ test("a person who listened without a microphone is not asked for one", async ()
   expect(open).not.toHaveBeenCalled();
 });
 
-test("a person who does not want to come back sees the join page", async () => {
+test("a person who declines to rejoin sees the join page", async () => {
   (await inLobby()).unload();
   const after = await reload();
   after.turnAround();
@@ -250,7 +250,7 @@ test("a person who does not want to come back sees the join page", async () => {
   expect(recallReloadState("demo")).toBeNull();
 });
 
-test("storage that holds something else is no reload state", () => {
+test("storage with other content is not taken for a reload state", () => {
   for (const text of ["", "{", "3", "[]", '{"lobby":"demo"}', '{"lobby":"x","name":"G"}']) {
     sessionStorage.setItem("voicebot.stay", text);
     expect(recallReloadState("demo")).toBeNull();
@@ -278,7 +278,7 @@ test("a new seat in the lobby begins without the old seat's connections", async 
   expect(client.state).toMatchObject({ self: "p-9", peers: {} });
 });
 
-test("a seat of another participant is not taken for ours", async () => {
+test("another participant's seat is not mistaken for our own", async () => {
   await inLobby();
   FakeSocket.last.drop();
   await vi.advanceTimersByTimeAsync(0);

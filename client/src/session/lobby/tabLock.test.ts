@@ -31,7 +31,7 @@ afterEach(() => {
   Reflect.deleteProperty(navigator, "locks");
 });
 
-test("one tab holds the lock until it lets go", async () => {
+test("one tab holds the lock until it releases it", async () => {
   const [first, second] = [new TabLock(), new TabLock()];
   expect(await first.claim()).toBe(true);
   const claimed = second.claim(1_000);
@@ -51,7 +51,7 @@ test("a tab that stopped waiting can ask again later", async () => {
   expect(await again).toBe(true);
 });
 
-test("a request that was given up holds nothing when its turn comes", async () => {
+test("an abandoned request does not take the lock when its turn comes", async () => {
   const [first, second, third] = [new TabLock(), new TabLock(), new TabLock()];
   await first.claim();
   void second.claim();

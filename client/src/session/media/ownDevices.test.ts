@@ -6,7 +6,7 @@ import { inLobby, makeClient, track, welcome } from "../../testing/fakeClient";
 import { settle } from "../../testing/settle";
 import { texts } from "../../texts";
 
-test("when no camera is free, one joins without and is told", async () => {
+test("when no camera slot is free, a person joins without a camera and is told", async () => {
   const client = await inLobby();
   await client.openDevice("camera");
   const camera = client.camera as unknown as FakeTrack;
@@ -18,7 +18,7 @@ test("when no camera is free, one joins without and is told", async () => {
   expect(client.state.toasts).toMatchObject([data]);
 });
 
-test("the others learn of devices that open while the server lets us in", async () => {
+test("others are told about devices that open while we join", async () => {
   const client = makeClient("?lobby=demo&name=Grace");
   client.join("Grace");
   await settle();
@@ -80,7 +80,7 @@ test("a device that is plugged in during the call can be chosen", async () => {
   expect(client.state.camera.choices).toEqual([]);
 });
 
-test("a message about a missing device goes when one is plugged in; only a person turns it on", async () => {
+test("plugging in a device removes the message that it is missing, but does not turn it on", async () => {
   const devices: Partial<MediaDeviceInfo>[] = [];
   const media = Object.assign(new EventTarget(), { enumerateDevices: async () => devices });
   Object.defineProperty(navigator, "mediaDevices", { value: media, configurable: true });
@@ -101,7 +101,7 @@ test("a message about a missing device goes when one is plugged in; only a perso
   expect(open.mock.calls.map(([kind]) => kind)).toEqual(["microphone", "camera"]);
 });
 
-test("a message about a blocked device goes when the browser allows it", async () => {
+test("a message about a blocked device disappears when the browser allows it", async () => {
   const permission = Object.assign(new EventTarget(), { state: "denied" });
   const permissions = { query: async () => permission };
   vi.spyOn(navigator, "permissions", "get").mockReturnValue(permissions as never);

@@ -52,7 +52,7 @@ test("news of another lobby is ignored", () => {
   expect(after([foreign])).toEqual(joined());
 });
 
-test("people come and go, and it is noted", () => {
+test("people who join and leave are noted in the conversation", () => {
   const state = after([
     { type: "user_joined", lobby: "demo", data: { participant: linus } },
     { type: "user_left", lobby: "demo", data: { participant_id: "p-2", reason: "lost" } },
@@ -108,7 +108,7 @@ test("an agent that somebody else added does not end our own waiting", () => {
   expect(after([created], { ...joined(), adding }).adding).toEqual(adding);
 });
 
-test("why an agent could not be made is said in the dialog, not as a toast", () => {
+test("the reason why an agent could not be created is shown in the dialog, not as a toast", () => {
   const data = { code: "model_load", message: "No voice.", hint: "Install one." };
   const state = after([{ type: "error", id: "m7", data }], {
     ...joined(),
@@ -118,7 +118,7 @@ test("why an agent could not be made is said in the dialog, not as a toast", () 
   expect(state).toMatchObject({ adding: null, addingError: data, toasts: [] });
 });
 
-test("when the dialog was closed meanwhile, it is a toast", () => {
+test("if the dialog was closed meanwhile, the reason is shown as a toast", () => {
   const data = { code: "model_load", message: "No voice.", hint: "Install one." };
   const state = after([{ type: "error", id: "m7", data }], {
     ...joined(),
@@ -127,7 +127,7 @@ test("when the dialog was closed meanwhile, it is a toast", () => {
   expect(state).toMatchObject({ adding: null, addingError: null, toasts: [data] });
 });
 
-test("agents change what they do", () => {
+test("an agent's state changes", () => {
   const state = after([
     { type: "agent_state", lobby: "demo", data: { participant_id: "a-1", state: "thinking" } },
     { type: "agent_state", lobby: "demo", data: { participant_id: "gone", state: "speaking" } },
@@ -149,7 +149,7 @@ test("a caption grows in place and stays once it is final", () => {
   ]);
 });
 
-test("captions that come again, after a reconnect, are no new lines", () => {
+test("captions that are repeated after a reconnect add no lines", () => {
   const said = [caption("u1", "one", true), caption("u2", "two", true)];
   const state = after([
     ...said,
@@ -206,7 +206,7 @@ test.each<[ServerMessage, string]>([
   expect(after([message])).toMatchObject({ phase, self: null, order: [], peers: {} });
 });
 
-test("a refused join leads back to the door, with the reason", () => {
+test("a refused join leads back to the join page, with the reason", () => {
   const state = after(
     [
       {
@@ -220,12 +220,12 @@ test("a refused join leads back to the door, with the reason", () => {
   expect(state).toMatchObject({ phase: "prejoin", toasts: [{ message: "Too long." }] });
 });
 
-test("errors about messages that crossed with newer news are not shown", () => {
+test("errors about messages that were overtaken by newer ones are not shown", () => {
   const state = after([{ type: "error", data: { code: "stale_epoch", message: "Epoch 1." } }]);
   expect(state.toasts).toEqual([]);
 });
 
-test("too many is no news of a candidate, but the answer to whoever asks for a lobby", () => {
+test("too_many is ignored for a candidate, but shown to a person who creates a lobby", () => {
   const error = (id: string): ServerMessage => ({
     type: "error",
     id,
@@ -239,7 +239,7 @@ test("too many is no news of a candidate, but the answer to whoever asks for a l
   });
 });
 
-test("what everyone is told of the conversation sends nobody back to the door", () => {
+test("errors about the conversation, sent to everyone, do not lead back to the join page", () => {
   const told = (code: string): ServerMessage => ({
     type: "error",
     lobby: "demo",
@@ -254,7 +254,7 @@ test("what everyone is told of the conversation sends nobody back to the door", 
   }
 });
 
-test("a created lobby takes nobody away from another one", () => {
+test("creating a lobby does not leave the current one", () => {
   const created: ServerMessage = { type: "lobby_created", data: { id: "tea", name: "Tea" } };
   expect(after([created], initialState(null, ""))).toMatchObject({
     phase: "prejoin",
@@ -266,13 +266,13 @@ test("a created lobby takes nobody away from another one", () => {
   }
 });
 
-test.each(["joining", "lobby"] as const)("a lobby that is not there ends the stay: %s", (phase) => {
+test.each(["joining", "lobby"] as const)("an unknown lobby ends the visit: %s", (phase) => {
   const data = { code: "unknown_lobby", message: "There is no such lobby." };
   const state = after([{ type: "error", id: "m1", data }], { ...joined(), phase });
   expect(state).toMatchObject({ phase: "gone", reason: "missing", order: [], toasts: [] });
 });
 
-test("without a free camera one is in the lobby all the same", () => {
+test("without a free camera slot, a person still joins", () => {
   const data = { code: "camera_limit", message: "6 cameras are on.", hint: "Wait." };
   const state = after([{ type: "error", data }], { ...joined(), phase: "joining" });
   expect(state.phase).toBe("joining");
@@ -289,7 +289,7 @@ test("errors meant for programs are reworded for people", () => {
   expect(state.toasts).toMatchObject([{ code: "not_joined", ...texts.errors.said.not_joined }]);
 });
 
-test("the same error said again is shown once, and at most four are shown", () => {
+test("a repeated error is shown once, and at most four errors are shown", () => {
   const error = (message: string): ServerMessage => ({
     type: "error",
     data: { code: "x", message },

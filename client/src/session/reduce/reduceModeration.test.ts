@@ -44,7 +44,7 @@ function joined(self: ParticipantInfo = grace): SessionState {
 
 const said = (state: SessionState) => state.toasts.map(({ message }) => message);
 
-test.each(["joining", "waiting", "returning"] as const)("at the door one waits: %s", (phase) => {
+test.each(["joining", "waiting", "returning"] as const)("a visitor has to wait: %s", (phase) => {
   const waiting: ServerMessage = { type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } };
   const state = after([waiting], { ...initialState("demo", "Grace"), phase });
   expect(state).toMatchObject({ phase: "waiting", lobby: { id: "demo", name: "Demo" } });
@@ -55,7 +55,7 @@ test.each(["joining", "waiting", "returning"] as const)("at the door one waits: 
   expect(admitted.phase).toBe("lobby");
 });
 
-test("a late answer does not make a visitor who turned around wait", () => {
+test("a late answer does not make a visitor who has left wait", () => {
   const state = initialState("demo", "Grace");
   const waiting: ServerMessage = { type: "lobby_waiting", lobby: "demo", data: { name: "Demo" } };
   expect(after([waiting], state)).toEqual(state);
@@ -77,7 +77,7 @@ test("hosts see who waits, until they leave", () => {
   expect(after([{ type: "lobby_destroyed", lobby: "demo", data: {} }], state).visitors).toEqual([]);
 });
 
-test("a host asks us to mute; whoever is muted is not bothered", () => {
+test("a host's request to mute is shown, unless we are muted already", () => {
   const request = moderation({ action: "mute_request", participant_id: "p-1", by: "p-2" });
   expect(after([request], joined()).muteAsked).toBe("Linus");
   expect(after([request], { ...joined(), muted: true }).muteAsked).toBeNull();
@@ -90,13 +90,13 @@ test.each<[Asked & ModerationData["action"], string]>([
   ["mute_request", texts.moderation.muteAsked("Linus")],
   ["make_host", texts.moderation.madeHost("Linus")],
   ["report", texts.moderation.reported],
-])("what was asked for and done is said: %s", (action, message) => {
+])("the success of a request is reported: %s", (action, message) => {
   const state = asking(joined(), "m7", action);
   const done = after([moderation({ action, participant_id: "p-2" }, "m7")], state);
   expect(done).toMatchObject({ asked: {}, muteAsked: null, toasts: [{ level: "info", message }] });
 });
 
-test("why it was not done is explained in plain words", () => {
+test("refused actions are explained in plain words", () => {
   const state = asking(joined(), "m7", "kick");
   expect(said(after([error("m7", "unknown_participant")], state))).toEqual([
     texts.errors.said.unknown_participant.message,
@@ -105,13 +105,13 @@ test("why it was not done is explained in plain words", () => {
   expect(said(after([error("m7", "forbidden")], state))).toEqual(["The server says forbidden."]);
 });
 
-test("too many reports are said, too many candidates are not", () => {
+test("too_many is shown for reports, but not for candidates", () => {
   const state = asking(joined(), "m7", "report");
   expect(said(after([error("m7", "too_many")], state))).toEqual(["The server says too_many."]);
   expect(said(after([error("m9", "too_many")], state))).toEqual([]);
 });
 
-test("only so many wishes are remembered", () => {
+test("the number of remembered requests is limited", () => {
   let state = joined();
   for (let n = 0; n < 30; n++) state = asking(state, `m${n}`, "lock");
   expect(Object.keys(state.asked)).toHaveLength(20);
@@ -134,7 +134,7 @@ test("a new host is told, whichever message says so", () => {
   expect(said(joined(host))).toEqual([]);
 });
 
-test("agents are for everyone, or for hosts", () => {
+test("the settings decide whether everyone or only hosts may change agents", () => {
   const state = joined();
   const only = { ...state, lobby: { id: "demo", name: "Demo", settings: { agents_by: "host" } } };
   expect(mayChangeAgents(state)).toBe(true);
@@ -143,7 +143,7 @@ test("agents are for everyone, or for hosts", () => {
   expect(mayChangeAgents(host as unknown as SessionState)).toBe(true);
 });
 
-test.each(["kicked", "banned"] as const)("somebody was taken out: %s", (reason) => {
+test.each(["kicked", "banned"] as const)("a person who was removed: %s", (reason) => {
   const left: ServerMessage = {
     type: "user_left",
     lobby: "demo",
@@ -154,7 +154,7 @@ test.each(["kicked", "banned"] as const)("somebody was taken out: %s", (reason) 
   expect(after([own], joined())).toMatchObject({ phase: "gone", reason, self: null });
 });
 
-test("an address that is taken is said in the form", () => {
+test("an address that is taken is reported in the form", () => {
   const state = { ...initialState(null, ""), creating: "m1" };
   expect(after([error("m1", "id_taken")], state)).toMatchObject({
     creating: null,
