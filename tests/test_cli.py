@@ -19,6 +19,7 @@ import pytest
 from websockets import Origin
 from websockets.asyncio.client import connect
 
+from tests.support.waiting import GUARD
 from voicebot.server.version import __version__
 
 Command = Callable[..., Awaitable[tuple[int, str]]]
@@ -41,7 +42,7 @@ async def voicebot(folder: Path, *arguments: str, **env: str) -> AsyncIterator[a
 
 
 async def run(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
-    async with asyncio.timeout(60), voicebot(folder, *arguments, **env) as process:
+    async with asyncio.timeout(GUARD), voicebot(folder, *arguments, **env) as process:
         output, _ = await process.communicate()
         assert process.returncode is not None
         return process.returncode, output.decode()
@@ -50,7 +51,7 @@ async def run(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
 async def read_until(process: asyncio.subprocess.Process, text: str) -> str:
     assert process.stdout is not None
     seen = ""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while text not in seen:
             line = (await process.stdout.readline()).decode()
             assert line, f"ended before {text!r}:\n{seen}"
@@ -74,7 +75,7 @@ async def test_serve_prints_the_address_and_models_and_stops_cleanly(tmp_path: P
             async with httpx.AsyncClient() as http:
                 assert (await http.get(f"http://localhost:{address[1]}/ready")).json()["ready"] is True
             process.send_signal(signal.SIGINT)
-            output, _ = await asyncio.wait_for(process.communicate(), 30)
+            output, _ = await asyncio.wait_for(process.communicate(), GUARD)
             assert process.returncode == 0
             assert "Stopped." in output.decode()
             assert "Traceback" not in output.decode()
@@ -107,7 +108,7 @@ async def test_the_json_log_has_one_object_per_line_and_names_nobody(tmp_path: P
                 while json.loads(await page.recv())["type"] != "start_webrtc_negotiation":
                     pass
         process.send_signal(signal.SIGTERM)
-        _, errors = await asyncio.wait_for(process.communicate(), 60)
+        _, errors = await asyncio.wait_for(process.communicate(), GUARD)
     finally:
         if process.returncode is None:
             process.kill()
@@ -134,7 +135,7 @@ async def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             await read_until(process, "Stopping ...")
             process.send_signal(signal.SIGINT)
-            output, _ = await asyncio.wait_for(process.communicate(), 30)
+            output, _ = await asyncio.wait_for(process.communicate(), GUARD)
         finally:
             media.kill()
         assert process.returncode == 128 + signal.SIGINT
@@ -199,7 +200,7 @@ async def test_coturn_prints_a_configuration_and_what_to_do_with_it(tmp_path: Pa
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, said = await asyncio.wait_for(process.communicate(), 60)
+    output, said = await asyncio.wait_for(process.communicate(), GUARD)
     conf = output.decode()
     [secret] = re.findall(r"^static-auth-secret=(.+)$", conf, re.MULTILINE)
     assert process.returncode == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import GUARD
 from voicebot.conversation.log import ConversationLog, new_conversation
 from voicebot.events import ErrorEvent, Event, ParticipantJoined, UserChat, any_event
 
@@ -199,7 +200,7 @@ async def test_the_error_of_the_disk_arrives_on_the_loop_by_itself(tmp_path: Pat
     arrived = asyncio.Event()
     log = new_conversation(tmp_path, "lobby")
     log.subscribe(lambda e: arrived.set() if isinstance(e, ErrorEvent) else None, replay=True)
-    await asyncio.wait_for(arrived.wait(), 30)
+    await asyncio.wait_for(arrived.wait(), GUARD)
     log.close()
 
 

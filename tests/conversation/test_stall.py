@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import GUARD
 from voicebot import settings
 from voicebot.conversation.stall import Stall, StallMonitor, culprit, describe, where_is
 
@@ -36,7 +37,7 @@ async def test_a_late_beat_is_a_stall(watched: Watched) -> None:
     watched.monitor.start()
     watched.monitor.start()
     watched.now += 3.0
-    assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
+    assert (await asyncio.wait_for(watched.stalls.get(), GUARD)).seconds == 3.0
 
 
 async def test_punctual_beats_are_no_stall(watched: Watched) -> None:
@@ -53,7 +54,7 @@ async def test_punctual_beats_are_no_stall(watched: Watched) -> None:
     asyncio_loop = asyncio.get_running_loop()
     monitor = StallMonitor(watched.stalls.put_nowait, clock=clock)
     monitor.start()
-    await asyncio.wait_for(beats.wait(), 30)
+    await asyncio.wait_for(beats.wait(), GUARD)
     monitor.stop()
     assert watched.stalls.empty()
 
@@ -68,7 +69,7 @@ async def test_the_code_that_blocked_the_loop_is_named() -> None:
             threading.Event().wait(0.01)
 
     a_cell_that_blocks()
-    stall = await asyncio.wait_for(stalls.get(), 30)
+    stall = await asyncio.wait_for(stalls.get(), GUARD)
     monitor.stop()
     assert stall.seconds >= 0.25
     assert stall.where.startswith(__file__)
@@ -89,9 +90,9 @@ async def test_a_failing_observer_does_not_stop_the_monitor(
     monitor = StallMonitor(fail_once, clock=lambda: watched.now)
     monitor.start()
     watched.now += 1.0
-    await asyncio.wait_for(failed.wait(), 30)
+    await asyncio.wait_for(failed.wait(), GUARD)
     watched.now += 3.0
-    assert (await asyncio.wait_for(watched.stalls.get(), 30)).seconds == 3.0
+    assert (await asyncio.wait_for(watched.stalls.get(), GUARD)).seconds == 3.0
     monitor.stop()
     assert "could not be reported" in caplog.text
 

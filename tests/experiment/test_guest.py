@@ -174,7 +174,7 @@ async def test_two_guests_hear_each_other_and_a_rejoin_is_a_new_visit(
         Guest(hosting.url, room.lobby.id, name="Ada", tts=voice, on_heard=other_ears) as ada,
         Guest(hosting.url, room.lobby.id, name="Bo", tts=voice, on_heard=ears) as bo,
     ):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             for one, other in ((ada, bo), (bo, ada)):
                 while other.id not in one._peers:  # the server has not told it yet
                     assert one.present

@@ -52,7 +52,7 @@ async def test_speech_ends_with_its_connection_and_does_not_wait_for_another():
     nobody = Caller(mouth)
     try:
         await nobody.offer("ada", ["carol"])  # it is never answered
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             await mouth.say(tone(440, 0.1))
             sdp, _ = await ada.offer("ada", ["bo"])
             answer, _ = await bo.answer(sdp, "ada", "bo")

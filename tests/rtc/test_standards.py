@@ -11,6 +11,7 @@ import aioice.ice
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
+from tests.support.waiting import GUARD
 from voicebot.rtc import ice, offer
 from voicebot.signaling import messages as m
 
@@ -68,7 +69,7 @@ async def test_tcp_candidates_are_accepted_without_harm(pc: RTCPeerConnection) -
     done = asyncio.Event()
     pc.on("connectionstatechange", lambda: pc.connectionState == "connected" and done.set())
     await pc.setRemoteDescription(other.localDescription)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(GUARD):
         await done.wait()
     await other.close()
 

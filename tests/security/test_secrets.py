@@ -33,6 +33,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.server.conftest import Visitor, own_origin
 from tests.support import forked
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import GUARD
 from tests.workbench.conftest import Page
 from voicebot.errors import VoicebotError
 from voicebot.experiment.guest import Guest
@@ -202,7 +203,7 @@ async def told(cwd: Path, env: dict[str, str], *command: str) -> str:
     """Everything that a command prints."""
     output = cwd / f"{secrets.token_hex(8)}.log"
     process = forked.start("voicebot", *command, cwd=cwd, output=output, env=env)
-    await asyncio.wait_for(forked.ended(process), 60)
+    await asyncio.wait_for(forked.ended(process), GUARD)
     return output.read_text()
 
 
@@ -212,7 +213,7 @@ async def running(tmp_path: Path, env: dict[str, str]) -> AsyncIterator[Running]
     log.touch()
     process = forked.start("voicebot", "serve", cwd=tmp_path, output=log, env=env)
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while (found := re.search(r"http://localhost:\d+/", log.read_text())) is None:
                 assert process.exitcode is None, log.read_text()
                 await asyncio.sleep(0.05)
@@ -306,7 +307,7 @@ async def download(host: Listener, leaks: Leaks) -> None:
     """Download the conversation once it contains the server's repetition."""
     path = "api/lobbies/own/conversations"
     [listed] = (await host.http.get(path)).json()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(GUARD):
         while True:
             events = await host.http.get(f"{path}/{listed['id']}/events.jsonl")
             if "echoed" in events.text:
@@ -359,7 +360,7 @@ async def test_no_secret_and_no_traffic_leaks(
     assert set(asked) == {(basic, f"key={IN_ADDRESSES['base-query']}")}
     assert len(given) >= 3
     running.process.terminate()
-    await asyncio.wait_for(forked.ended(running.process), 60)
+    await asyncio.wait_for(forked.ended(running.process), GUARD)
     assert spans
     assert {token for token, _ in spans} == {IN_HEADERS["otel-header"]}
     for _, text in spans:
@@ -437,7 +438,7 @@ async def test_no_secret_leaks_into_a_notebook(
                 await attempt()
             leaks.add(where, "".join(traceback.format_exception(caught.value)))
             leaks.add(where, repr(caught.value))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD):
             await wb.say("Who are you?")
         leaks.add(
             "settings", f"{wb.settings} {wb.settings!r} {wb.settings.model_dump()} {pformat(wb.settings)}"

@@ -15,6 +15,7 @@ import httpx
 from tests.server.conftest import Visitor
 from tests.support import forked
 from tests.support.coturn import free_port
+from tests.support.waiting import GUARD
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Crashing:
 
     async def answers(self, path: str) -> None:
         """Wait until GET `path` returns 200."""
-        async with asyncio.timeout(60), httpx.AsyncClient(base_url=self.url) as http:
+        async with asyncio.timeout(GUARD), httpx.AsyncClient(base_url=self.url) as http:
             while True:
                 try:
                     if (await http.get(path)).status_code == 200:
@@ -75,7 +76,7 @@ class Crashing:
         """Stop it in an orderly way and at once."""
         assert self.process is not None
         self.process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD):
             assert await forked.ended(self.process) == 0, self.said
 
     async def visitor(self) -> Visitor:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tests.support.faults import SILENCES, FaultProxy
+from tests.support.waiting import GUARD
 from tests.support.wire_client import WireClient
 
 
@@ -97,7 +98,7 @@ async def random_cuts(url: str, lobby: str, cuts: int, *, seed: int = 1) -> CutR
             await victim.client.settled(before + 1)
         for person in people:
             for author in people:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(GUARD):
                     await person.has(author.name, author.sent)
     finally:
         for person in people:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.waiting import GUARD
 from voicebot.agent.tools.function_tools import make_tool
 from voicebot.agent.tools.mcp_servers import McpServers
 from voicebot.errors import VoicebotError
@@ -127,7 +128,7 @@ async def test_a_stop_that_was_interrupted_can_be_finished(wb, tmp_path, monkeyp
 
     monkeypatch.setattr(hosting, "stop", stuck)
     stopping = asyncio.create_task(wb.stop())
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), GUARD)
     stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
     assert not wb.running
@@ -150,7 +151,7 @@ async def test_stopping_the_server_cancels_work_of_the_panel(wb, monkeypatch):
     monkeypatch.setattr(models, "swap", load)
     control = panel.models["tts"]
     control._begin("flite:slt")
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), GUARD)
     assert client.running
     await wb.stop()
     assert not control._tasks
@@ -218,7 +219,7 @@ async def test_a_guest_is_answered_and_everything_is_in_the_panel_and_the_frames
     stalled = asyncio.Event()
     wb.agent_session.subscribe(lambda event: stalled.set() if isinstance(event, LoopStall) else None)
     time.sleep(0.8)  # noqa: ASYNC251 - a cell that blocks
-    await asyncio.wait_for(stalled.wait(), 20)
+    await asyncio.wait_for(stalled.wait(), GUARD)
     assert "loop_stall" in set(wb.events.type)
     assert "blocked the event loop" in panel.notices.rows[-1]["text"]
 

@@ -171,7 +171,7 @@ async def test_a_silent_server_does_not_delay_the_end(
         servers = McpServers(str(path))
         asking = asyncio.create_task(agent_with(servers).use_mcp("silent"))
         await asked.wait()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             await servers.aclose()
         with pytest.raises(VoicebotError, match=r"silent.*closed before it answered"):
             await asking

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.waiting import GUARD
 from voicebot.agent import AgentSession, Models
 from voicebot.events import Event, SpeechStarted, SpeechStopped, TranscriptFinal
 from voicebot.lobby.lobby import Lobby
@@ -53,7 +54,7 @@ async def test_people_who_talk_at_once_are_transcribed_separately(tmp_path: Path
             for who, pcm in said.items():
                 group.create_task(plane.hear(who, pcm))
         events: list[Event] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while sum(isinstance(e, TranscriptFinal) for e in events) < 2:
                 events.append(await heard.get())
     finally:

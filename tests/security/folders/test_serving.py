@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.security.folders.hostile import PRIVATE, TRAPS, contents, record, released
+from tests.support.waiting import GUARD
 from voicebot.server.hosting import Hosting
 
 
@@ -57,7 +58,7 @@ async def test_the_server_reads_only_a_conversations_own_files(
         (log.folder / extra).write_text(PRIVATE)
     before = contents(victim)
     with released(root):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             listed = [c["id"] for c in (await ada.http.get(base)).json()]
             assert owner or listed == [log.conversation_id]
             archive = await ada.http.get(f"{base}/{log.conversation_id}.zip")
@@ -92,7 +93,7 @@ async def test_a_download_always_ends(
     before = contents(victim)
     base = f"api/lobbies/demo/conversations/{log.conversation_id}"
     with released(log.folder):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             events = await ada.http.get(f"{base}/events.jsonl")
             archive = await ada.http.get(f"{base}.zip")
     assert events.status_code == (404 if place == "events.jsonl" else 200)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.security.folders.hostile import TRAPS, contents, record, released, returned
+from tests.support.waiting import GUARD
 from voicebot.audio.ogg import OggOpusWriter, read_packets
 from voicebot.conversation.log import ConversationLog
 from voicebot.errors import StoreError
@@ -99,5 +100,5 @@ async def test_the_store_opens_only_its_own_files(tmp_path: Path, victim: Path, 
         await store.aclose()  # one that is open would keep the tests from ending
 
     with pytest.raises(StoreError), released(data):
-        await asyncio.wait_for(opened(), 30)
+        await asyncio.wait_for(opened(), GUARD)
     assert contents(victim) == before

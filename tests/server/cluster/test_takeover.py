@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.live]
 
 async def back(visitor: Visitor, hosting: Hosting, nodes: Nodes) -> Visitor:
     """Reconnect until the seat is back, as browsers do."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(GUARD):
         while True:
             try:
                 return await resume(visitor, hosting, nodes)
@@ -179,7 +179,7 @@ async def test_a_server_can_stop_while_redis_hangs(
     monkeypatch.setattr("voicebot.store.redis.READ_SECONDS", 1.1)
     a, b, ada, bob = await pair(nodes)
     nodes.redis.hang()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         await asyncio.gather(a.stop(), b.stop())
     for person in (ada, bob):
         assert await person.closed() in {1012, 1013}
@@ -263,7 +263,7 @@ async def processes(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Process
 async def back_in_seat(visitor: Visitor, server: Crashing) -> None:
     """Reconnect until the seat is back, and resume, as browsers do."""
     assert visitor.socket is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         await visitor.socket.wait_closed()
         assert visitor.socket.close_code == 1012
         while True:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.server.conftest import HostingFactory, VisitorFactory
+from tests.support.waiting import GUARD
 from voicebot.server.hosting import Hosting
 from voicebot.store.base import AgentRecord
 from voicebot.store.sqlite import FILE, SqliteStore
@@ -26,7 +27,7 @@ async def until(hosting: Hosting, condition: Callable[[], bool]) -> None:
     changed = asyncio.Event()
     unsubscribe = hosting.agent_sessions["demo"].lobby.subscribe(lambda event: changed.set())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD):
             while not condition():
                 changed.clear()
                 await changed.wait()

@@ -64,7 +64,7 @@ async def kept(server: Crashing, where: Callable[[list[LobbyRecord], list[Sessio
     else:
         store = await RedisStore.open(server.store, FolderLock(server.folder))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while True:
                 lobbies = await store.lobbies()
                 if where(lobbies, [seat for lobby in lobbies for seat in await store.seats(lobby.id)]):

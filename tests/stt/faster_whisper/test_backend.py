@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.waiting import GUARD
 from voicebot.agent.models.models import Models
 from voicebot.errors import ModelFailed, ModelLoadError, UnknownModel
 from voicebot.registry import load_backend
@@ -187,7 +188,7 @@ async def test_interim_drafted_and_final_transcripts_of_a_real_model(model: Path
     try:
         stream = stt.stream()
         stream.push(NOISE)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD):
             while stream.interim() is None:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         stream.push(np.zeros(3200, np.int16))

@@ -72,7 +72,7 @@ async def test_gives_interim_transcripts_while_audio_arrives(stt: PocketSphinxST
     pcm = await speak(WEATHER)
     stream = stt.stream()
     stream.push(pcm)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(GUARD):
         while not (partial := stream.interim()) or len(partial.words) < 4:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert partial.text.split()[0] in WEATHER.split()
@@ -121,7 +121,7 @@ async def test_two_people_at_once_are_kept_apart(stt: PocketSphinxSTT) -> None:
     first, second = stt.stream(), stt.stream()
     first.push(await speak(WEATHER))
     second.push(await speak("hello world", "rms"))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GUARD):
         while first.worker is None or second.worker is None:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert len(stt.worker_pids) == 2

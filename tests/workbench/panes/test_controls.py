@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.waiting import GUARD
 from voicebot.agent.models.choose import Choice
 from voicebot.agent.models.models import Option
 from voicebot.errors import ModelLoadError
@@ -50,7 +51,7 @@ class Swapping:
 
 
 async def settled(control: ModelControl) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(GUARD):
         while control._tasks:
             await asyncio.gather(*control._tasks)
 
@@ -71,7 +72,7 @@ async def test_choosing_a_model_shows_progress_and_then_the_model_in_use(page):
 
     # index 1 is flite:slt; the callback comes on another thread with another loop
     await asyncio.to_thread(in_another_thread, lambda: page.set(control.dropdown, index=1))
-    await asyncio.wait_for(swap.begun.wait(), 5)
+    await asyncio.wait_for(swap.begun.wait(), GUARD)
     await asyncio.sleep(0)
     assert control.dropdown.disabled
     assert control.bar.layout.display == ""
@@ -102,7 +103,7 @@ async def test_a_failed_load_keeps_the_old_model_and_says_why(page, error, said)
     control = ModelControl("tts", models, swap, asyncio.get_running_loop())
     swap.go.set()
     page.set(control.dropdown, index=2)
-    await asyncio.wait_for(swap.done.wait(), 5)
+    await asyncio.wait_for(swap.done.wait(), GUARD)
     await settled(control)
     assert control.dropdown.value == "espeak"
     assert not control.dropdown.disabled
@@ -126,7 +127,7 @@ async def test_stopping_the_panel_cancels_a_running_swap(page):
     swap = Swapping(models)
     control = ModelControl("tts", models, swap, asyncio.get_running_loop())
     page.set(control.dropdown, index=1)
-    await asyncio.wait_for(swap.begun.wait(), 5)
+    await asyncio.wait_for(swap.begun.wait(), GUARD)
     await control.stop()
     assert not control._tasks
     assert control.dropdown.disabled
@@ -169,7 +170,7 @@ async def test_after_the_end_no_agent_is_added_and_the_line_stays(page):
     field = AddAgent(spawn, asyncio.get_running_loop())
     page.set(field.text, value="a shy botanist")
     page.send(field.text, {"event": "submit"})
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), GUARD)
     await field.stop()
     assert not field._tasks
     assert field.button.disabled
