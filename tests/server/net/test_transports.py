@@ -15,6 +15,7 @@ from tests.support.faults import FaultProxy, Kind
 from tests.support.waiting import GUARD
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits, TokenBucket
+from voicebot.server.net.listening import bind, make_server
 from voicebot.server.sessions.client_session import ClientSession
 from voicebot.signaling.messages import ChatData, ChatMessage
 
@@ -45,6 +46,28 @@ async def test_an_incomplete_request_ends_its_connection(host: Any, visit: Any, 
             await asyncio.wait({ended}, timeout=0.01)
     writer.transport.abort()
     await ada.settle()  # an open socket is no request that is late
+
+
+@pytest.mark.virtual_time(io_grace=0.002)
+async def test_an_idle_connection_stays_open_for_longer_than_proxies_keep_it() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    server, listening = make_server(app), bind("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    serving = asyncio.create_task(server.run_on(listening))
+    await server.listening.wait()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for idle in (60, 120):  # nginx, Caddy
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+        await asyncio.sleep(idle)
+        assert not reader.at_eof()
+    assert await reader.read() == b""
+    server.should_exit = True
+    await serving
+    writer.close()
 
 
 async def test_small_messages_are_sent_without_nagle_delay(hosting: Hosting, visit: Any) -> None:

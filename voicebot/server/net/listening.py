@@ -18,6 +18,11 @@ from voicebot.server.net.transports import SocketProtocol, http_protocol
 from voicebot.signaling.messages import MAX_FRAME
 
 PORTS_TRIED = 50
+KEEP_ALIVE = 125
+"""Seconds until an idle connection is closed: longer than a proxy keeps it (nginx 60 s, Caddy 120 s).
+
+Otherwise a request may cross with the closing, and the proxy answers it with 502.
+"""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -101,6 +106,7 @@ def make_server(app: ASGIApp, limits: Limits | None = None) -> QuietServer:
             ws_per_message_deflate=False,
             ws_ping_interval=limits.heartbeat,
             ws_ping_timeout=limits.dead_after - limits.heartbeat,
+            timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=2,
         )
     )
