@@ -121,6 +121,10 @@ new MutationObserver(() => {
 """
 
 
+CAPTIONS = """name => [...document.querySelectorAll('[data-speaker][data-final="true"]')]
+  .filter(e => e.dataset.speaker === name).map(e => e.innerText.toLowerCase())"""
+
+
 async def own_lobby(context: BrowserContext, url: str) -> str:
     """A lobby with an agent, made by who has this window of the browser; its id."""
     api, headers = f"{url}/api", {"Origin": url}
@@ -137,8 +141,9 @@ async def own_lobby(context: BrowserContext, url: str) -> str:
 class Guest:
     """A person's browser tab."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, name: str = "") -> None:
         self.page = page
+        self.name = name
         self.problems: list[str] = []
         page.on("pageerror", lambda e: self.problems.append(str(e)))
 
@@ -148,7 +153,7 @@ class Guest:
     ) -> Guest:
         page = await context.new_page()
         page.set_default_timeout(GUARD * 1000)
-        guest = cls(page)
+        guest = cls(page, name)
         await page.add_init_script(WATCH)
         more = "".join(f"&{k}={v}" for k, v in query.items())
         await page.goto(f"{url}/?lobby={lobby}{more}")
@@ -221,6 +226,17 @@ class Guest:
         await self.page.evaluate(
             "([wav, again]) => window.__say(wav, again)", [base64.b64encode(wav).decode(), again]
         )
+
+    async def ask(self, wav: bytes, words: str) -> None:
+        """Say it until a caption has these words, as people do: a busy machine tears speech apart."""
+        understood: list[str] = []
+        while not any(words in text for text in understood):
+            await self.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
+            await self.say(wav)
+            await self.page.wait_for_function(
+                f"([name, before]) => ({CAPTIONS})(name).length > before", arg=[self.name, len(understood)]
+            )
+            understood = await self.page.evaluate(CAPTIONS, self.name)
 
     async def listen(self, participant: str | None = None) -> None:
         await self.page.evaluate(CAPTURE, participant)

@@ -144,8 +144,8 @@ async def nodes(tmp_path: Path, redis: RedisServer) -> AsyncIterator[Nodes]:
 
 @pytest.fixture
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persistence, "LEASE", 0.9)
-    monkeypatch.setattr(persistence, "RENEW", 0.2)
+    monkeypatch.setattr(persistence, "LEASE", 3.0)
+    monkeypatch.setattr(persistence, "RENEW", 0.5)
 
 
 HostingFactory = Callable[..., Awaitable[Hosting]]

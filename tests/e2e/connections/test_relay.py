@@ -71,9 +71,7 @@ async def test_people_and_agents_hear_each_other_through_the_relay(
     ).wait_for()
     await tom.caption("^Ada.*hello")
     await tom.hears()
-    await tom.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
-    await tom.say(spoken(QUESTION))
-    await tom.caption(f"^Tom.*{QUESTION}")
+    await tom.ask(spoken(QUESTION), QUESTION)
     if way == "tls":
         assert "TLS" in relay.log.read_text()
 
