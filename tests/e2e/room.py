@@ -229,14 +229,17 @@ class Guest:
 
     async def ask(self, wav: bytes, words: str) -> None:
         """Say it until a caption has these words, as people do: a busy machine tears speech apart."""
-        understood: list[str] = []
-        while not any(words in text for text in understood):
+        captions: list[str] = await self.page.evaluate(CAPTIONS, self.name)
+        understood = False
+        while not understood:
+            before = len(captions)
             await self.page.locator('[data-kind="agent"][data-state="idle"]').wait_for()
             await self.say(wav)
             await self.page.wait_for_function(
-                f"([name, before]) => ({CAPTIONS})(name).length > before", arg=[self.name, len(understood)]
+                f"([name, before]) => ({CAPTIONS})(name).length > before", arg=[self.name, before]
             )
-            understood = await self.page.evaluate(CAPTIONS, self.name)
+            captions = await self.page.evaluate(CAPTIONS, self.name)
+            understood = any(words in text for text in captions[before:])
 
     async def listen(self, participant: str | None = None) -> None:
         await self.page.evaluate(CAPTURE, participant)
