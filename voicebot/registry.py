@@ -47,12 +47,10 @@ class Backend(Protocol):
     @classmethod
     def known_models(cls, settings: Settings) -> tuple[str, ...]:
         """Return the models to offer, without the provider. The best default comes first. May be empty."""
-        ...
 
     @classmethod
     def availability(cls, model: str, settings: Settings) -> Availability:
         """Tell whether `model` ("": the provider's default) can be loaded now. Quick and offline."""
-        ...
 
     @classmethod
     async def load(cls, model: str, settings: Settings, progress: Progress = no_progress) -> Self:
@@ -63,11 +61,9 @@ class Backend(Protocol):
             MissingDependency: a package or library is not installed; the hint says which.
             ModelLoadError: the model could not be loaded.
         """
-        ...
 
     async def aclose(self) -> None:
         """Free processes, threads and memory. Safe to call twice."""
-        ...
 
 
 def split_spec(spec: str) -> tuple[str, str]:

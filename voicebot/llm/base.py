@@ -23,4 +23,3 @@ class LLM(Backend, Protocol):
 
     def model(self) -> Model:
         """Return the model for `agents.Agent(model=...)`. Several agents may share it."""
-        ...

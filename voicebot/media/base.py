@@ -386,27 +386,22 @@ class MediaPlane(Protocol):
         Raises:
             MediaError: It has been started before, or it cannot start.
         """
-        ...
 
     async def close(self) -> None:
         """End every connection, finish every recording and stop. Safe to call twice."""
-        ...
 
     def abandon(self) -> None:
         """End what runs outside the loop, without waiting. For a loop that will not run again."""
-        ...
 
     @property
     def alive(self) -> bool:
         """Whether offers can be answered now. False while a dead worker is being replaced."""
-        ...
 
     def send(self, command: Command) -> None:
         """Queue a command. Commands are carried out in order and never raise.
 
         Hosts, agents and recordings can be set up before `start`.
         """
-        ...
 
     async def answer(self, offer: PeerOffer) -> Answer:
         """Answer a browser's offer.
@@ -419,4 +414,3 @@ class MediaPlane(Protocol):
         Raises:
             MediaError: The offer is unusable, or the media plane is gone.
         """
-        ...

@@ -138,64 +138,50 @@ class Store(Protocol):
     # ---- sessions
     async def put_session(self, record: SessionRecord) -> None:
         """Insert a session, or replace the one with the same handle."""
-        ...
 
     async def get_session(self, key: str) -> SessionRecord | None:
         """Return the session with this hash of its current or previous secret, or None."""
-        ...
 
     async def delete_session(self, handle: str) -> None:
         """Delete a session, if it exists."""
-        ...
 
     async def seats(self, lobby_id: str) -> list[SessionRecord]:
         """Return the sessions with a seat in this lobby."""
-        ...
 
     async def sweep(self, now: float) -> int:
         """Delete the sessions that expired before `now`, and return their number.
 
         Until then, expired sessions can be read.
         """
-        ...
 
     # ---- lobbies; `token` is that of the caller's lease on the lobby, None without leases
     async def put_lobby(self, record: LobbyRecord, token: int | None = None) -> None:
         """Insert or replace a lobby. Raises LeaseLost if there is a newer lease on it than `token`."""
-        ...
 
     async def get_lobby(self, id: str) -> LobbyRecord | None:
         """Return the lobby with this id, or None."""
-        ...
 
     async def delete_lobby(self, id: str, token: int | None = None) -> None:
         """Delete a lobby and its bans, but not its reports. Raises LeaseLost as `put_lobby` does."""
-        ...
 
     async def lobbies(self) -> list[LobbyRecord]:
         """Return all lobbies, in the order of their creation."""
-        ...
 
     # ---- moderation
     async def put_ban(self, record: BanRecord) -> None:
         """Insert a ban, or replace the one of the same session in the same lobby."""
-        ...
 
     async def delete_ban(self, lobby_id: str, handle: str) -> None:
         """Delete a ban, if it exists."""
-        ...
 
     async def bans(self, lobby_id: str) -> list[BanRecord]:
         """Return the bans of a lobby, oldest first."""
-        ...
 
     async def put_report(self, record: ReportRecord) -> None:
         """Insert a report, or replace the one with the same id."""
-        ...
 
     async def reports(self, lobby_id: str | None = None) -> list[ReportRecord]:
         """Return the reports of a lobby, or of all (None), oldest first."""
-        ...
 
     # ---- leases: which of several servers serves a lobby
     async def acquire(self, name: str, owner: str, seconds: float) -> int | None:
@@ -203,20 +189,15 @@ class Store(Protocol):
 
         Returns None while another owner holds the lease. The lease of a lobby has the lobby's id as its name.
         """
-        ...
 
     async def renew(self, name: str, owner: str, token: int, seconds: float) -> bool:
         """Extend the lease to `seconds` from now. Returns False if it has expired or has another owner."""
-        ...
 
     async def release(self, name: str, owner: str, token: int) -> None:
         """Give the lease back. A lease that is not held is ignored."""
-        ...
 
     async def aclose(self) -> None:
         """Finish all writes and free everything. Safe to call twice."""
-        ...
 
     def abandon(self) -> None:
         """Free everything. For an event loop that will not run again."""
-        ...

@@ -24,11 +24,9 @@ class SharedStore(Store, Protocol):
 
     async def find_session(self, handle: str) -> SessionRecord | None:
         """Return the session with this public name, or None."""
-        ...
 
     async def put_secrets(self, record: SessionRecord) -> None:
         """Put a session as `put_session` does, but keep the stored seat."""
-        ...
 
     async def put_seat(
         self,
@@ -45,35 +43,28 @@ class SharedStore(Store, Protocol):
         Raises:
             LeaseLost: there is a newer lease on the lobby.
         """
-        ...
 
     async def holder(self, name: str) -> Lease | None:
         """Return the lease of this name, or None."""
-        ...
 
     async def orphans(self) -> list[LobbyRecord]:
         """Return the lobbies without a lease."""
-        ...
 
     # ---- streams of messages between servers
     async def append(self, stream: str, data: bytes) -> str:
         """Append an entry, and return its id. A stream keeps its newest 1,000 entries."""
-        ...
 
     async def read(self, stream: str, after: str = "", *, wait: float = 0.0) -> list[tuple[str, bytes]]:
         """Return the entries after the id `after` ("": all that are kept), oldest first.
 
         If there are none, wait up to `wait` seconds for one.
         """
-        ...
 
     async def drop(self, stream: str) -> None:
         """Delete a stream. A stream that does not exist is ignored."""
-        ...
 
     async def trim(self, stream: str, upto: str) -> None:
         """Delete the entries of a stream up to this id, included."""
-        ...
 
 
 def shared(store: Store) -> SharedStore | None:

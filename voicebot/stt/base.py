@@ -46,11 +46,9 @@ class STTStream(Protocol):
 
     def push(self, pcm: NDArray[np.int16]) -> None:
         """Queue samples: int16 of shape (n,), mono, 16 kHz. Never blocks and never raises."""
-        ...
 
     def interim(self) -> Transcription | None:
         """Return the newest interim transcript, or None. Must be cheap, because it is called often."""
-        ...
 
     async def finish(self) -> Transcription:
         """End the audio and return the final transcript, whose text is "" if nothing was recognised.
@@ -58,11 +56,9 @@ class STTStream(Protocol):
         Raises:
             ModelFailed: The model failed, so this utterance is lost.
         """
-        ...
 
     def cancel(self) -> None:
         """Discard the utterance and free its resources."""
-        ...
 
 
 @runtime_checkable
@@ -81,7 +77,6 @@ class DraftingStream(STTStream, Protocol):
         Raises:
             ModelFailed: The model failed.
         """
-        ...
 
 
 @runtime_checkable
@@ -93,4 +88,3 @@ class STT(Backend, Protocol):
 
     def stream(self) -> STTStream:
         """Begin an utterance, in the language of the settings given to `load`, if they name one."""
-        ...

@@ -55,7 +55,6 @@ class TTS(Backend, Protocol):
         Raises:
             ModelFailed: The model failed, so the rest of the sentence is lost.
         """
-        ...
 
 
 async def audio_only(spoken: AsyncIterator[NDArray[np.int16] | WordTime]) -> AsyncIterator[NDArray[np.int16]]:

@@ -18,7 +18,6 @@ class VADStream(Protocol):
 
     def probability(self, window: NDArray[np.int16]) -> float:
         """The speech probability (0 to 1) of the next window: int16 of shape (`VAD_WINDOW`,), mono."""
-        ...
 
 
 @runtime_checkable
@@ -27,18 +26,15 @@ class FrugalVADStream(VADStream, Protocol):
 
     def probabilities(self, windows: NDArray[np.int16]) -> list[float]:
         """The probabilities of consecutive windows, shape (n, `VAD_WINDOW`)."""
-        ...
 
     def skip(self, window: NDArray[np.int16]) -> None:
         """Skip a window amid silence. It only serves as the context of the next window."""
-        ...
 
     def glance(self, part: NDArray[np.int16]) -> float:
         """The probability of the newest `VAD_WINDOW` samples, which end with `part`, less than a window.
 
         It is provisional: the state of the stream does not change, and `part` follows again in its window.
         """
-        ...
 
 
 @runtime_checkable
@@ -52,4 +48,3 @@ class VAD(Protocol):
 
     def stream(self) -> VADStream:
         """Begin a track, with a state of its own."""
-        ...

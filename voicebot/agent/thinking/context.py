@@ -48,7 +48,6 @@ class Summariser(Protocol):
 
     async def summarise(self, before: str, lines: Sequence[ChatLine], longest: int) -> str:
         """Summarise these lines and the summary `before` in at most `longest` characters."""
-        ...
 
 
 class MemoryOwner(Protocol):

@@ -55,7 +55,6 @@ class Endpointing(Protocol):
 
     def decide(self, pause: Pause) -> EndpointDecision:
         """Decide how much silence ends the turn, and give the reason."""
-        ...
 
 
 @dataclass(frozen=True)
