@@ -25,6 +25,7 @@ from voicebot.audio.frames import OPUS_RATE
 from voicebot.errors import MediaError, SignalingError
 from voicebot.rtc.caller import Caller, Microphone, ReceivedFrame
 from voicebot.signaling import messages as m
+from voicebot.tasks import cancel
 from voicebot.tts.base import TTS, VoiceStyle, audio_only
 
 logger = logging.getLogger(__name__)
@@ -173,10 +174,7 @@ class Guest:
         if socket is not None:
             await socket.close()
         current = asyncio.current_task()
-        tasks = [task for task in self._tasks if task is not current]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(task for task in self._tasks if task is not current)
 
     async def __aenter__(self) -> Self:
         return await self.join()

@@ -75,8 +75,6 @@ class Engine:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed: %r", task.get_name(), error)
 
-    # ------------------------------------------------------------ commands
-
     def carry_out(self, command: Command) -> None:
         """Carry out a command; what it names may be gone by now."""
         host = self.hosts.get(command.host_id)
@@ -126,8 +124,6 @@ class Engine:
         notice = media.RecordingFailed(host_id, participant_id, path, reason)
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self.notify, notice)
-
-    # ------------------------------------------------------------ upkeep
 
     def _upkeep(self) -> None:
         now, busy = self._clock(), time.process_time()

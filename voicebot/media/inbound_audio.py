@@ -151,8 +151,6 @@ class InboundAudio:
         self.lapse()
         self.utterances.close()
 
-    # ------------------------------------------------------------ windows
-
     def _feed(self, pcm: Pcm, now: float) -> None:
         self._queue.put(pcm)
         while len(self._queue) >= VAD_WINDOW:

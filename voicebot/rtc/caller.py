@@ -22,6 +22,7 @@ from voicebot.audio.frames import FRAME_SAMPLES, OPUS_RATE, TIME_BASE
 from voicebot.clock import Clock, monotonic
 from voicebot.rtc.ice import configuration, parse_candidate
 from voicebot.signaling.messages import IceServer
+from voicebot.tasks import cancel
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,7 @@ class Caller:
             if self._track is not None:
                 self._track.stop()
             await self._pc.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
 
     def _own_mids(self, me: str) -> dict[str, str]:
         return {t.mid: me for t in self._pc.getTransceivers() if t.mid and t.sender.track is self._track}

@@ -55,6 +55,7 @@ from voicebot.store import open_store
 from voicebot.store.base import ReportRecord, Store
 from voicebot.store.memory import MemoryStore
 from voicebot.store.shared import shared
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -328,9 +329,7 @@ class Hosting:
         else:
             await self._lobbies.end_all("The server was stopped.", for_good=True)
             await self._hang_up()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         await self._sessions.aclose()
         await self._lobbies.persistence.aclose()
         if self._given_store is None:

@@ -57,8 +57,6 @@ class Session:
         """End the session now."""
         self._expired = True
 
-    # ------------------------------------------------------------ sockets
-
     def attach(self) -> int:
         """Take a new socket and return its fence. Older fences are void from now on."""
         self.fence += 1
@@ -79,8 +77,6 @@ class Session:
     def go_live(self) -> None:
         """Send numbered messages to this socket from now on, because the client begins anew."""
         self.live = self.attached
-
-    # ------------------------------------------------------------ sending
 
     def number(self, message: Written, now: float) -> int:
         """Number a message and keep it for a replay."""
@@ -116,8 +112,6 @@ class Session:
         """Forget the messages up to `seq`, which the client has received."""
         while self._ring and self._ring[0][0] <= min(seq, self.seq):
             self._ring.popleft()
-
-    # ------------------------------------------------------------ receiving
 
     def is_new(self, id: str | None, now: float) -> bool:
         """Remember a message id. Returns False if it is one of the last 512, and at most 5 minutes old."""

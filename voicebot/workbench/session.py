@@ -19,6 +19,7 @@ from voicebot.lobby.lobby import Joined
 from voicebot.registry import Progress, no_progress
 from voicebot.server.hosting import Hosting
 from voicebot.settings import EVERYWHERE, Settings
+from voicebot.tasks import cancel
 from voicebot.workbench.guests import Guests
 from voicebot.workbench.panel import Panel
 from voicebot.workbench.panes.lobby_link import LobbyLink
@@ -109,9 +110,7 @@ class WorkbenchSession:
             return
         self.open = False
         await self.guests.leave()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         await self.panel.stop()
         await self.hosting.stop()
         self._undo.close()

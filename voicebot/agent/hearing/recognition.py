@@ -35,6 +35,7 @@ from voicebot.events import (
 )
 from voicebot.media import base as media
 from voicebot.stt.base import Transcription
+from voicebot.tasks import cancel
 from voicebot.turn.echo import Echo
 from voicebot.turn.endpointing.pauses import PauseStatistics
 from voicebot.turn.endpointing.policies import EndpointDecision, Endpointing, Pause
@@ -193,9 +194,7 @@ class SpeechRecognition:
         """Discard the current utterance and those without a final transcript."""
         given_up = [*self._unfinished, *([self._now] if self._now is not None else [])]
         self._now = None
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         for current in given_up:
             await current.aclose()
 

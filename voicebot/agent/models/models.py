@@ -26,6 +26,7 @@ from voicebot.registry import (
 )
 from voicebot.settings import Settings
 from voicebot.stt.base import STT
+from voicebot.tasks import cancel
 from voicebot.tts.base import TTS
 
 logger = logging.getLogger(__name__)
@@ -128,9 +129,7 @@ class Models:
         try:
             await asyncio.gather(*loads)
         finally:
-            for load in loads:
-                load.cancel()
-            await asyncio.gather(*loads, return_exceptions=True)
+            await cancel(loads)
 
     async def _load(self, role: SwapRole, progress: Progress) -> None:
         choice, backend = await choose(role, self._settings, progress)

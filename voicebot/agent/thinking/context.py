@@ -22,6 +22,7 @@ from voicebot.errors import ModelError, ModelFailed, one_line
 from voicebot.events import ContextSummarised, Emit, ErrorEvent
 from voicebot.llm.base import LLM
 from voicebot.llm.lines import ChatLine
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -93,10 +94,7 @@ class ContextKeeper:
 
     async def aclose(self) -> None:
         """Cancel the summaries that are being written."""
-        tasks = [state.task for state in self._states.values() if state.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(state.task for state in self._states.values() if state.task is not None)
         self._states.clear()
 
     async def _shorten(self, agent: MemoryOwner, memory: Memory, state: _State) -> None:

@@ -98,8 +98,6 @@ class Memory:
             at -= 1
         self.lines.insert(at, line)
 
-    # ------------------------------------------------------------ for a model
-
     def messages(self, draft: Remembered | None = None, notes: Sequence[str] = ()) -> list[dict[str, Any]]:
         """The memory as chat messages, within the budget; the oldest lines are left out.
 
@@ -150,8 +148,6 @@ class Memory:
     @property
     def _summary_tokens(self) -> int:
         return estimate(self.summary) + MESSAGE_TOKENS + estimate(EARLIER) if self.summary else 0
-
-    # ------------------------------------------------------------ summaries
 
     def oldest(self, keep: int, most: int) -> list[Remembered]:
         """The lines to summarise now: not more than `most` tokens, and none of the newest `keep` tokens."""

@@ -48,8 +48,6 @@ class Conversation:
         self._closing = False
         self._greeted = greeted
 
-    # ------------------------------------------------------------ what happens in the lobby
-
     def connected(self, participant_id: str) -> None:
         """Handle a new connection: greet the first person, and say what was waiting for a listener."""
         self._addressing.connected(participant_id)
@@ -122,8 +120,6 @@ class Conversation:
         await asyncio.gather(*(recognition.settle(SETTLE_S) for recognition in self._recognitions.values()))
         await asyncio.gather(*(recognition.aclose() for recognition in self._recognitions.values()))
 
-    # ------------------------------------------------------------ notices
-
     def on_notice(self, notice: media.Notice) -> bool:
         """Handle a notice of the media plane. Returns False if it does not concern this conversation."""
         match notice:
@@ -147,8 +143,6 @@ class Conversation:
             case _:
                 return False
         return True
-
-    # ------------------------------------------------------------ what people say (`Listener`)
 
     def await_silence(self, participant_id: str, until: float) -> None:
         self._context.plane.send(media.AwaitSilence(self._context.host_id, participant_id, until))

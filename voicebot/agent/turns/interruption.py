@@ -73,8 +73,6 @@ class InterruptionHandler:
         """Judge the person's words again, because they continue to speak."""
         self._harmless.discard(participant_id)
 
-    # ------------------------------------------------------------ inside
-
     def _stop(self, turn: Turn, participant_id: str) -> None:
         if turn.interruption is None:
             self._log_detected(turn, participant_id, None)

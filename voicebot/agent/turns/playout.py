@@ -103,8 +103,6 @@ class Playout:
         if latency is not None:
             self._log.emit(latency)
 
-    # ------------------------------------------------------------ inside
-
     def _started(self, turn: Turn, notice: media.PlayoutAudible) -> None:
         turn.speech.started = notice.time
         turn.agent.set_state("speaking")

@@ -18,6 +18,7 @@ from voicebot.clock import Clock, monotonic
 from voicebot.rtc.ice import for_agents
 from voicebot.rtc.ice_servers.probe import Probe, probe
 from voicebot.signaling.messages import IceServer
+from voicebot.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +91,7 @@ class Planner:
 
     async def aclose(self) -> None:
         """Stop all probes."""
-        tasks = [*self._asking.values(), *([self._keeping] if self._keeping else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel([*self._asking.values(), *([self._keeping] if self._keeping else [])])
 
     async def _first(self, ways: Sequence[IceServer]) -> IceServer | None:
         """The first server that works, from memory or probed now."""

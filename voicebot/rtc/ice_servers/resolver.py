@@ -29,6 +29,7 @@ from voicebot.signaling.turn_uri import (
     TurnAddress,
     default_routes,
 )
+from voicebot.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -217,9 +218,7 @@ class TurnResolver:
 
     async def aclose(self) -> None:
         """Stop the lookups."""
-        for task in self._keeping:
-            task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await cancel(self._keeping)
         self._keeping.clear()
 
     async def _keep(self, address: TurnAddress) -> None:

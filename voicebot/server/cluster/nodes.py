@@ -20,6 +20,7 @@ from voicebot.server.cluster.channels import Channel, ChannelLost, Neighbour
 from voicebot.server.lobby import persistence
 from voicebot.server.net.close_codes import CloseCode
 from voicebot.store.shared import SharedStore
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,7 @@ class Nodes:
 
     async def aclose(self) -> None:
         """Close all channels with 1012, at both ends. Safe to call twice."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         self._tasks = []
         for other in self._others.values():
             for channel in list(other.channels.values()):
@@ -72,9 +71,7 @@ class Nodes:
             other.lose(CloseCode.SERVICE_RESTART)
         if self._serving:
             await asyncio.wait(self._serving, timeout=STOP_SECONDS)
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        await cancel(self._serving)
         await asyncio.gather(*(other.aclose() for other in self._others.values()))
         self._others.clear()
 
@@ -97,8 +94,6 @@ class Nodes:
             other = Neighbour(self._store.owner, lambda data: self._store.append(_stream(name), data), now)
             self._others[name] = other
         return other
-
-    # ------------------------------------------------------------ reading
 
     async def _read(self) -> None:
         stream, after, loop = _stream(self._store.owner), "", asyncio.get_running_loop()
@@ -158,8 +153,6 @@ class Nodes:
             channel.abort()
         finally:
             channel.close()
-
-    # ------------------------------------------------------------ heartbeat
 
     async def _heartbeat(self) -> None:
         while True:

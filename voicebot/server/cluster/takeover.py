@@ -11,6 +11,7 @@ from voicebot.errors import StoreError
 from voicebot.server.lobby import persistence
 from voicebot.store.base import LobbyRecord
 from voicebot.store.shared import ANSWER_SECONDS, SharedStore
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +45,7 @@ class Takeover:
     async def aclose(self) -> None:
         """Safe to call twice."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel([self._task])
             self._task = None
         await asyncio.gather(*self._adopting.values(), return_exceptions=True)
 

@@ -116,9 +116,6 @@ async def delete_lobby(lobby_id: str, controller: Ending, wired: Wired) -> None:
     await wired.lobbies.close(lobby_id, "A host has ended this lobby.")
 
 
-# ---------------------------------------------------------------- agents
-
-
 @lobbies.get("/{lobby_id}/agents", responses=problems(404))
 async def list_agents(controller: Joined) -> list[ParticipantInfo]:
     """List the agents of the lobby that you are in."""
@@ -190,9 +187,6 @@ async def remove_agent(agent_id: str, controller: ChangingAgents) -> None:
     """Remove an agent."""
     controller.agents.find(agent_id)
     await controller.agent_session.remove(agent_id)
-
-
-# ---------------------------------------------------------------- connections
 
 
 @lobbies.get("/{lobby_id}/ice-servers", responses=problems(404))

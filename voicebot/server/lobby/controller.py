@@ -52,6 +52,7 @@ from voicebot.signaling.messages import (
 )
 from voicebot.signaling.turn import IcePlan
 from voicebot.store.base import AgentRecord, BanRecord, LobbyRecord, SeatRecord
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -133,9 +134,7 @@ class LobbyController:
             self.presence.broadcast(LobbyDestroyed(lobby=self.lobby.id, data=data))
         for client in self.presence.close():
             client.seat = None
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
 
     # ------------------------------------------------------------ storing and restoring
 

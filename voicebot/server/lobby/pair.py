@@ -77,8 +77,6 @@ class Pair:
         """Return fresh ICE servers for this person and the current attempt."""
         return list(self._owner.ice(person).for_rung(self._negotiation.rung).servers)
 
-    # ------------------------------------------------------------ beginning and ending
-
     def begin(self) -> None:
         """Begin, or begin again with a new epoch."""
         self._negotiation.rungs = self._owner.ice(self.ends[0]).rungs
@@ -99,8 +97,6 @@ class Pair:
         self._stop_timer()
         self._owner.on_pair(self, None)
 
-    # ------------------------------------------------------------ the ends come and go
-
     def away(self, person: str) -> None:
         """Note that this person has lost their socket."""
         self._negotiation.away(person)
@@ -117,8 +113,6 @@ class Pair:
         """Note that this person has sent something."""
         if person in self._negotiation.unheard:
             self._carry_out(self._negotiation.heard(person, self._owner.clock()))
-
-    # ------------------------------------------------------------ what an end sends
 
     def offer(self, sender: str, epoch: int) -> None:
         self._negotiation.offer(sender, epoch, self._owner.clock())
@@ -141,8 +135,6 @@ class Pair:
     def fail(self, epoch: int, code: str, reason: str) -> None:
         """Handle the failure of this epoch, with its `code` and `reason`."""
         self._carry_out(self._negotiation.fail(epoch, code, self._owner.clock(), reason))
-
-    # ------------------------------------------------------------ what follows
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from voicebot.errors import StoreError
 from voicebot.store.base import BanRecord, LeaseLost, LobbyRecord, ReportRecord, Store
+from voicebot.tasks import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,7 @@ class Persistence:
 
     async def aclose(self) -> None:
         """Write everything and release all leases. Safe to call twice."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         self._tasks = []
         self._changed |= dict.fromkeys(self._kept)
         await self.flush()

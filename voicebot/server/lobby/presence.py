@@ -89,8 +89,6 @@ class Presence:
         self._clients.clear()
         return clients
 
-    # ------------------------------------------------------------ messages
-
     def tell(self, participant_id: str, message: Message) -> None:
         """Send a message to this person, if they have a seat."""
         client = self._clients.get(participant_id)
@@ -108,8 +106,6 @@ class Presence:
         for participant_id, client in list(self._clients.items()):
             if participant_id != but:
                 client.send(written)
-
-    # ------------------------------------------------------------ lost sockets
 
     def is_reconnecting(self, participant_id: str) -> bool:
         """Whether the socket is lost and the seat is kept."""

@@ -99,8 +99,6 @@ class WaitingRoom:
         """Tell the hosts who is waiting now."""
         self._presence.tell_hosts(self.knocking())
 
-    # ------------------------------------------------------------ answers
-
     def admit(self, visitor_id: str, *, lasting: bool = True) -> WaitingVisitor:
         """Let a visitor in.
 
@@ -143,8 +141,6 @@ class WaitingRoom:
             wait = self._forget(visitor)
             if tell:
                 wait.client.send(error_message(no_such_lobby(), wait.wish.id))
-
-    # ------------------------------------------------------------ inside
 
     def _let_in(self, visitor: WaitingVisitor) -> None:
         wait = self._forget(visitor)

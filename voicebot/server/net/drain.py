@@ -66,16 +66,10 @@ class Drain:
         """Wait until no people are left, or time is up and agents have finished speaking."""
         if not self.seconds_left:
             return
-        if not await _until(lobbies, _people, self.seconds_left):
-            await _until(lobbies, _speaking, SPEECH_SECONDS)
-
-
-def _people(lobby: Lobby) -> bool:
-    return bool(lobby.humans)
-
-
-def _speaking(lobby: Lobby) -> bool:
-    return any(agent.state == "speaking" for agent in lobby.agents)
+        if not await _until(lobbies, lambda lobby: bool(lobby.humans), self.seconds_left):
+            await _until(
+                lobbies, lambda lobby: any(a.state == "speaking" for a in lobby.agents), SPEECH_SECONDS
+            )
 
 
 async def _until(

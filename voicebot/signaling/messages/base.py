@@ -59,9 +59,6 @@ class Empty(Data):
     """No data."""
 
 
-# ---------------------------------------------------------------- objects in messages
-
-
 class ParticipantInfo(Data):
     """A person or an agent, as everyone in the lobby sees them."""
 

@@ -112,8 +112,6 @@ class WhisperStream:
             self._partial.cancel()
         self._pcm.clear()
 
-    # ------------------------------------------------------------ interim transcripts
-
     def _take(self) -> Window | None:
         """The current window, now that the model has time for an interim decode; None if there is no need."""
         self._taken = self._span(self._window_from)
@@ -161,8 +159,6 @@ class WhisperStream:
     def _trim(self, start: int) -> None:
         self._pcm = [np.concatenate(self._pcm)[start - self._window_from :].copy()]
         self._window_from = start
-
-    # ------------------------------------------------------------ final transcripts
 
     async def _transcribe(self) -> Transcription:
         if self._partial is not None:

@@ -19,6 +19,7 @@ from voicebot.settings import Settings
 from voicebot.stt.base import STT_RATE, TimedWord, Transcription
 from voicebot.stt.pocketsphinx import worker as wire
 from voicebot.stt.pocketsphinx.worker_process import WorkerProcess
+from voicebot.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -205,9 +206,7 @@ class PocketSphinxSTT:
 
     async def aclose(self) -> None:
         self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
         for stream in [*self._waiting, *self._streams.values()]:
             stream.fail(ModelFailed("The speech recogniser was closed.", retryable=False))
         self._waiting.clear()

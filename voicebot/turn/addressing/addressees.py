@@ -115,8 +115,6 @@ class _Resolver:
         first, *rest = (agent.id for agent in agents)
         return Addressees((first,), 0.7, f"{what}; the one who has been silent longest answers", tuple(rest))
 
-    # ------------------------------------------------------------ no word says who is meant
-
     def _among_people(self) -> Addressees | None:
         if not self.people:
             return None

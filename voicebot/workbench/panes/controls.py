@@ -12,6 +12,7 @@ import ipywidgets  # type: ignore[import-untyped]
 from voicebot.agent.models.models import Models, SwapRole
 from voicebot.errors import VoicebotError, one_line
 from voicebot.registry import Progress
+from voicebot.tasks import cancel
 
 ROLES: dict[SwapRole, str] = {"stt": "Speech to text", "tts": "Text to speech", "llm": "Language model"}
 Swap = Callable[[SwapRole, str, Progress], Awaitable[object]]
@@ -95,7 +96,7 @@ class ModelControl(ipywidgets.VBox):  # type: ignore[misc]
     async def stop(self) -> None:
         """Cancel a running swap, and start no more."""
         self._stopped = self.dropdown.disabled = True
-        if await _cancelled(self._tasks):
+        if await cancel(self._tasks):
             self._say("Stopped.")
 
     def _progress(self, what: str, fraction: float | None) -> None:
@@ -158,13 +159,4 @@ class AddAgent(ipywidgets.HBox):  # type: ignore[misc]
     async def stop(self) -> None:
         """Cancel a running addition, and start no more."""
         self._stopped = self.button.disabled = self.text.disabled = True
-        await _cancelled(self._tasks)
-
-
-async def _cancelled(tasks: set[asyncio.Task[None]]) -> bool:
-    """Cancel tasks and wait for their end. False: there were none."""
-    found = list(tasks)
-    for task in found:
-        task.cancel()
-    await asyncio.gather(*found, return_exceptions=True)
-    return bool(found)
+        await cancel(self._tasks)
