@@ -81,7 +81,7 @@ class ParticipantInfo(Data):
     portrait: str = ""
     """Agents only: a `data:image/svg+xml` URL."""
     notice: str = ""
-    """Agents only: what people must know, such as "offline brain, not a language model"."""
+    """Agents only: what people must know, such as that a small program answers, not an AI model."""
 
 
 class IceServer(Data):
