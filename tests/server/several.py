@@ -21,6 +21,7 @@ from voicebot.llm.offline import OfflineLLM
 from voicebot.server.hosting import Hosting
 from voicebot.server.net.limits import Limits
 from voicebot.settings import Settings
+from voicebot.tasks import cancel
 from voicebot.testing.media import FakeMediaPlane
 from voicebot.testing.models import ScriptedSTT, ScriptedTTS
 
@@ -69,9 +70,7 @@ async def vanish(hosting: Hosting) -> None:
     cluster = hosting._cluster
     assert cluster is not None
     tasks = [*cluster.nodes._tasks, *hosting._lobbies.persistence._tasks, cluster._takeover._task]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await cancel(tasks)
     nobody = Redis.from_url("redis://127.0.0.1:1/0", retry=Retry(NoBackoff(), 0))
     store = hosting._store._store  # type: ignore[attr-defined]
     gone, store._redis = store._redis, nobody

@@ -9,6 +9,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from voicebot.tasks import cancel
+
 Kind = Literal["rst", "fin", "blackhole", "deaf", "mute", "stall"]
 """What happens to a connection.
 
@@ -128,9 +130,7 @@ class FaultProxy:
         assert self._server is not None
         self._server.close()
         self.end_all()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(self._tasks)
 
     def end_all(self, kind: Kind = "rst") -> None:
         """End every connection now, also silent ones."""

@@ -15,6 +15,7 @@ from voicebot.media.base import (
     OpenHost,
     PeerState,
     QueueAudio,
+    VoiceActivityStarted,
     VoiceActivityStopped,
 )
 from voicebot.media.inline import InlineMediaPlane
@@ -42,6 +43,7 @@ async def test_people_and_agents_hear_each_other_over_real_webrtc(plane: Plane) 
         await notices.wait(PeerState, lambda n: n.state == "connected")
         await ann.say(said)
         assert (await notices.wait(VoiceActivityStopped)).participant_id == "ann"
+        assert notices.of(VoiceActivityStarted)[0].participant_id == "ann"
         media.send(QueueAudio("h", "bot", "s1", 0, said, 16_000, False))
         media.send(EndSpeech("h", "bot", "s1"))
         await ann.hears("bot", 1.0)
